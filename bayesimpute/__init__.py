@@ -1,0 +1,94 @@
+"""Multilevel multiple imputation by chained equations; every conditional model is a PyMC model.
+
+``import bayesimpute as bi`` loads nothing heavy: each public name loads its module at first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bayesimpute import simulate
+    from bayesimpute.engine.run import impute
+    from bayesimpute.errors import (
+        AnalysisError,
+        BayesimputeError,
+        DataError,
+        FileFormatError,
+        ImputationWarning,
+        SamplingError,
+        SpecificationError,
+    )
+    from bayesimpute.pooling.pooled import Pooled, pool
+    from bayesimpute.result.imputations import Imputations
+    from bayesimpute.result.storage import open_file as open
+    from bayesimpute.roles import Role
+    from bayesimpute.specification.post import squeeze
+    from bayesimpute.specification.quickpred import quickpred
+    from bayesimpute.specification.suggest import make_method, make_predictors
+
+    __version__: str
+
+__all__ = [
+    # errors
+    "AnalysisError",
+    "BayesimputeError",
+    "DataError",
+    "FileFormatError",
+    "ImputationWarning",
+    # impute
+    "Imputations",
+    # analyse
+    "Pooled",
+    # specify
+    "Role",
+    "SamplingError",
+    "SpecificationError",
+    "__version__",
+    "impute",
+    "make_method",
+    "make_predictors",
+    "open",
+    "pool",
+    "quickpred",
+    "simulate",
+    "squeeze",
+]
+
+_HOME = {
+    "AnalysisError": "bayesimpute.errors:AnalysisError",
+    "BayesimputeError": "bayesimpute.errors:BayesimputeError",
+    "DataError": "bayesimpute.errors:DataError",
+    "FileFormatError": "bayesimpute.errors:FileFormatError",
+    "ImputationWarning": "bayesimpute.errors:ImputationWarning",
+    "SamplingError": "bayesimpute.errors:SamplingError",
+    "SpecificationError": "bayesimpute.errors:SpecificationError",
+    "Role": "bayesimpute.roles:Role",
+    "make_method": "bayesimpute.specification.suggest:make_method",
+    "make_predictors": "bayesimpute.specification.suggest:make_predictors",
+    "quickpred": "bayesimpute.specification.quickpred:quickpred",
+    "squeeze": "bayesimpute.specification.post:squeeze",
+    "impute": "bayesimpute.engine.run:impute",
+    "Imputations": "bayesimpute.result.imputations:Imputations",
+    "open": "bayesimpute.result.storage:open_file",
+    "Pooled": "bayesimpute.pooling.pooled:Pooled",
+    "pool": "bayesimpute.pooling.pooled:pool",
+    "simulate": "bayesimpute.simulate",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        value: object = import_module("importlib.metadata").version("bayesimpute")
+    elif name in _HOME:
+        module, _, attribute = _HOME[name].partition(":")
+        value = import_module(module)
+        if attribute:
+            value = getattr(value, attribute)
+    else:
+        raise AttributeError(f"module 'bayesimpute' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

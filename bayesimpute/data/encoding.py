@@ -1,0 +1,219 @@
+"""One column at a time: pandas cells to float64 values, and back to the user's dtype."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.errors import DataError
+
+
+class Kind(StrEnum):
+    """Kind of a variable, decided from its pandas dtype.
+
+    `OTHER` (dates, intervals, arbitrary objects) passes through untouched; it is neither imputed
+    nor a predictor.
+    """
+
+    NUMERIC = "numeric"
+    BINARY = "binary"
+    NOMINAL = "nominal"
+    ORDINAL = "ordinal"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Name, kind and the way back to the user's dtype.
+
+    `categories` holds the labels in the user's order (empty for numbers); the code of a value is
+    its position there.
+    """
+
+    name: str
+    kind: Kind
+    dtype: Any
+    categories: tuple[Any, ...] = ()
+
+
+def encode(column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:
+    """Kind of a column and its cells as float64.
+
+    Parameters
+    ----------
+    column
+        Any pandas column, rows in any order.
+
+    Returns
+    -------
+    tuple
+        The variable, and an array (row,): the number itself, or the position of the cell's label
+        among the categories; NaN where pandas calls the cell missing. Categories are those of a
+        categorical dtype in its order, False and True for booleans, and the sorted distinct labels
+        of text.
+
+    Raises
+    ------
+    DataError
+        If a number is infinite.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> variable, values = encode(pd.Series(["b", None, "a"], name="x"))
+    >>> variable.categories, values.tolist()
+    (('a', 'b'), [1.0, nan, 0.0])
+    """
+    name, dtype = str(column.name), column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        labels = tuple(dtype.categories)
+        codes = column.cat.codes.to_numpy().astype(np.float64)
+        codes[codes < 0] = np.nan
+        kind = _kind_of_categories(labels, ordered=bool(dtype.ordered))
+        return Variable(name, kind, dtype, labels), codes
+    if pd.api.types.is_bool_dtype(dtype):
+        return Variable(name, Kind.BINARY, dtype, (False, True)), _numbers(column)
+    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+        return Variable(name, Kind.NUMERIC, dtype), _finite(name, _numbers(column))
+    if pd.api.types.is_string_dtype(dtype) or dtype == object:
+        return _encode_objects(name, column)
+    return Variable(name, Kind.OTHER, dtype), _presence(column)
+
+
+def decode(
+    variable: Variable, values: np.ndarray, original: "pd.Series[Any]", encoded: np.ndarray
+) -> "pd.Series[Any]":
+    """Cells of the user's dtype from float64 values.
+
+    Cells whose value is the encoded original keep the user's own cell, so that nothing observed
+    goes through a conversion.
+
+    Parameters
+    ----------
+    variable
+        As `encode` gave it.
+    values
+        New values (row,), in the order of `original`.
+    original, encoded
+        The user's column and its encoding, same order.
+
+    Returns
+    -------
+    pandas.Series
+        Index and name of `original`. Whole numbers stay integers if the column held integers;
+        otherwise they widen to ``float64`` (``Float64`` for nullable columns).
+
+    Raises
+    ------
+    DataError
+        If a value is not the position of a category.
+    """
+    if variable.kind is Kind.OTHER:
+        return original.copy()
+    values = np.asarray(values, dtype=np.float64)
+    changed = ~((values == encoded) | (np.isnan(values) & np.isnan(encoded)))
+    if not changed.any():
+        return original.copy()
+    new = values[changed]
+    column = _widened(original, new) if variable.kind is Kind.NUMERIC else original.copy()
+    if variable.kind is Kind.NUMERIC:
+        cells = _numeric_cells(column.dtype, new)
+    else:
+        cells = _category_cells(variable, new)
+    column.iloc[np.flatnonzero(changed)] = cells
+    return column
+
+
+def _numbers(column: "pd.Series[Any]") -> np.ndarray:
+    return column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+
+
+def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise DataError(
+            f"Variable '{name}' has {int(infinite.sum())} infinite value(s); "
+            "replace them by a number or by a missing value (NaN)."
+        )
+    return values
+
+
+def _presence(column: "pd.Series[Any]") -> np.ndarray:
+    return np.where(column.isna().to_numpy(), np.nan, 0.0)
+
+
+def _encode_objects(name: str, column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:
+    present = column.dropna()
+    cells = list(present)
+    observed = column.notna().to_numpy()
+    values = np.full(len(column), np.nan)
+    if cells and all(isinstance(cell, bool | np.bool_) for cell in cells):
+        values[observed] = np.array(cells, dtype=np.float64)
+        return Variable(name, Kind.BINARY, column.dtype, (False, True)), values
+    if cells and all(_is_number(cell) for cell in cells):
+        values[observed] = np.array(cells, dtype=np.float64)
+        return Variable(name, Kind.NUMERIC, column.dtype), _finite(name, values)
+    if not all(isinstance(cell, str | int | float | bool | tuple | np.generic) for cell in cells):
+        return Variable(name, Kind.OTHER, column.dtype), _presence(column)
+    labels = sorted_labels(cells)
+    position = {label: code for code, label in enumerate(labels)}
+    values[observed] = [position[cell] for cell in cells]
+    return Variable(name, _kind_of_categories(labels), column.dtype, labels), values
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float | np.integer | np.floating) and not isinstance(cell, bool)
+
+
+def _kind_of_categories(labels: Sequence[Any], ordered: bool = False) -> Kind:
+    if len(labels) == 2:
+        return Kind.BINARY
+    return Kind.ORDINAL if ordered else Kind.NOMINAL
+
+
+def sorted_labels(cells: Sequence[Hashable]) -> tuple[Any, ...]:
+    """Distinct labels in ascending order; labels of several types are grouped by type."""
+    distinct: set[Any] = set(cells)
+    try:
+        return tuple(sorted(distinct))
+    except TypeError:
+        return tuple(sorted(distinct, key=lambda label: (type(label).__name__, str(label))))
+
+
+def _widened(original: "pd.Series[Any]", new: np.ndarray) -> "pd.Series[Any]":
+    """Copy of the column in a dtype that can hold the new numbers."""
+    dtype = original.dtype
+    if not pd.api.types.is_integer_dtype(dtype):
+        return original.copy()
+    nullable = pd.api.types.is_extension_array_dtype(dtype)
+    present = new[~np.isnan(new)]
+    whole = bool(np.all(present == np.round(present)))
+    if not whole or (present.size < new.size and not nullable):
+        return original.astype("Float64" if nullable else "float64")
+    limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
+    if present.size and (present.min() < limits.min or present.max() > limits.max):
+        return original.astype("Int64" if nullable else "int64")
+    return original.copy()
+
+
+def _numeric_cells(dtype: Any, new: np.ndarray) -> Any:
+    if dtype == object:
+        return [float(value) if not np.isnan(value) else None for value in new]
+    if pd.api.types.is_extension_array_dtype(dtype):
+        masked = pd.array([None if np.isnan(value) else value for value in new], dtype="Float64")
+        return masked.astype(dtype)
+    return new.astype(dtype)
+
+
+def _category_cells(variable: Variable, new: np.ndarray) -> list[Any]:
+    present = new[~np.isnan(new)]
+    last = len(variable.categories) - 1
+    if np.any((present != np.round(present)) | (present < 0) | (present > last)):
+        raise DataError(
+            f"Values for '{variable.name}' must be category positions 0 to {last}; "
+            f"got {np.unique(present)[:5].tolist()}."
+        )
+    return [None if np.isnan(value) else variable.categories[int(value)] for value in new]

@@ -1,0 +1,197 @@
+"""The one door for data: a user's frame becomes arrays here, and arrays become a frame here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.encoding import Kind, Variable, decode, encode
+from bayesimpute.errors import DataError
+
+__all__ = ["Kind", "Table", "Variable", "canonical_rows", "indicator_order"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A data frame as float arrays, rows in canonical order.
+
+    Canonical order is that of the sorted index labels (positional order if labels repeat or do
+    not sort), so that a shuffled frame gives the same arrays and hence the same bits.
+
+    Attributes
+    ----------
+    frame
+        The user's frame (a copy; never written to).
+    variables
+        In column order.
+    values
+        Variable -> float64 (row,), category codes for categories, NaN where missing.
+    rows
+        ``values[name][k]`` belongs to the user's row ``rows[k]``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = Table.from_frame(pd.DataFrame({"x": [1.5, None]}, index=[2, 1]))
+    >>> table.values["x"].tolist(), table.rows.tolist()
+    ([nan, 1.5], [1, 0])
+    """
+
+    frame: pd.DataFrame
+    variables: Mapping[str, Variable]
+    values: Mapping[str, np.ndarray]
+    rows: np.ndarray
+
+    @classmethod
+    def from_frame(cls, df: pd.DataFrame) -> "Table":
+        """Encode a frame; the frame itself is copied and never changed.
+
+        Parameters
+        ----------
+        df
+            Rows are cases; column names are distinct strings.
+
+        Returns
+        -------
+        Table
+            With read-only arrays.
+
+        Raises
+        ------
+        DataError
+            If this is not a frame with at least one row and column, if column names are not
+            distinct strings, or if a number is infinite.
+        """
+        check_frame(df)
+        frame = df.copy(deep=True)
+        rows = canonical_rows(frame.index)
+        variables: dict[str, Variable] = {}
+        values: dict[str, np.ndarray] = {}
+        for name in frame.columns:
+            variables[name], encoded = encode(frame[name])
+            values[name] = _read_only(encoded[rows])
+        return cls(frame, variables, values, _read_only(rows))
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    def missing(self, name: str) -> np.ndarray:
+        """Which cells of a variable are missing, bool (row,), canonical order."""
+        return np.isnan(self.values[name])
+
+    def incomplete(self) -> tuple[str, ...]:
+        """Variables with at least one missing cell, in column order."""
+        return tuple(name for name in self.variables if self.missing(name).any())
+
+    def decode(self, name: str, values: np.ndarray) -> "pd.Series[Any]":
+        """Turn values back into a column of the user's frame.
+
+        Parameters
+        ----------
+        name
+            Column.
+        values
+            float64 (row,), canonical order: numbers, or category codes.
+
+        Returns
+        -------
+        pandas.Series
+            The user's row order, index, categories and dtype; integers widen to float only if a
+            value is not whole. Cells equal to the original are the original cells.
+
+        Raises
+        ------
+        DataError
+            If a category code does not exist.
+        """
+        unsorted = np.empty(self.n_rows)
+        unsorted[self.rows] = values
+        encoded = np.empty(self.n_rows)
+        encoded[self.rows] = self.values[name]
+        return decode(self.variables[name], unsorted, self.frame[name], encoded)
+
+
+def check_frame(df: Any) -> None:
+    """Raise DataError unless `df` is a frame with rows and distinct string column names."""
+    if not isinstance(df, pd.DataFrame):
+        hint = "call .to_pandas() on it" if hasattr(df, "to_pandas") else "build one with pandas"
+        raise DataError(f"Data must be a pandas DataFrame, not {type(df).__name__}; {hint}.")
+    if df.shape[1] == 0:
+        raise DataError("The data frame has no columns; nothing can be imputed.")
+    if df.shape[0] == 0:
+        raise DataError("The data frame has no rows; nothing can be imputed.")
+    not_text = [name for name in df.columns if not isinstance(name, str)]
+    if not_text:
+        raise DataError(
+            f"Column names must be strings; {not_text[0]!r} is a {type(not_text[0]).__name__}. "
+            "Rename the columns: df.columns = df.columns.map(str)."
+        )
+    repeated = df.columns[df.columns.duplicated()]
+    if len(repeated):
+        raise DataError(
+            f"Column name '{repeated[0]}' occurs more than once; rename or drop the duplicate."
+        )
+
+
+def canonical_rows(index: pd.Index) -> np.ndarray:
+    """Positions that sort the index labels; 0, 1, … if labels repeat, are missing or do not sort.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> canonical_rows(pd.Index(["b", "a"])).tolist()
+    [1, 0]
+    """
+    if isinstance(index, pd.CategoricalIndex):
+        index = pd.Index(index.to_numpy())
+    positions = np.arange(len(index))
+    if index.is_monotonic_increasing or not index.is_unique:
+        return positions
+    if not isinstance(index, pd.MultiIndex) and index.hasnans:
+        return positions
+    try:
+        return np.asarray(index.argsort(), dtype=np.int64)
+    except TypeError:
+        return positions
+
+
+def indicator_order(values: np.ndarray, n_categories: int) -> tuple[int, ...]:
+    """Order of the category codes in a design: the reference first.
+
+    The reference is the most frequent observed category, and the others follow in order of first
+    appearance; so renaming or reordering categories changes no model.
+
+    Parameters
+    ----------
+    values
+        Codes (row,), canonical row order, NaN where missing.
+    n_categories
+        Number of categories; those never observed are left out, having no column.
+
+    Returns
+    -------
+    tuple of int
+        Codes of the observed categories. Ties for the reference go to the one seen first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> indicator_order(np.array([2.0, 0.0, np.nan, 0.0]), 3)
+    (0, 2)
+    """
+    codes = values[~np.isnan(values)].astype(np.int64)
+    counts = np.bincount(codes, minlength=n_categories)
+    seen = [int(code) for code in pd.unique(codes)]
+    if not seen:
+        return ()
+    reference = max(seen, key=lambda code: counts[code])
+    return (reference, *(code for code in seen if code != reference))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array

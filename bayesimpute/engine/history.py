@@ -1,0 +1,58 @@
+"""What the engine hands to everyone else: the chains, finished or to be continued."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesimpute.events import Event
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Everything m chains produced; chain = imputation, draw = iteration.
+
+    Attributes
+    ----------
+    m
+        Number of chains.
+    iterations
+        Iterations completed so far.
+    imputed
+        Target (passive ones too) -> (m, n_where) values of the last iteration, category codes for
+        categories; the cells are those of ``Specification.where``, in canonical row order.
+    chain_mean
+        Target -> (m, iterations) mean of the imputed cells. Category codes count from 1 here, as
+        in mice, so that the numbers can be compared.
+    chain_sd
+        Target -> (m, iterations) standard deviation (ddof 1) of the imputed cells, NaN if there is
+        only one.
+    parameters
+        Target -> parameter -> (m, iterations) or (m, iterations, k) draws.
+    labels
+        Target -> parameter -> labels of the last axis, ``()`` for a scalar.
+    statistics
+        Target -> statistic of the sampler (``"diverging"``, ``"tree_size"``, ``"acceptance"``, …)
+        -> (m, iterations).
+    states
+        One resumable state a chain: npz bytes without pickle.
+    adaptation
+        Adapted kernels, shared by the chains: npz bytes without pickle.
+    seed
+        Entropy of the run's ``numpy.random.SeedSequence``; may have 128 bits.
+    events
+        Automatic actions, those of the specification first.
+    """
+
+    m: int
+    iterations: int
+    imputed: Mapping[str, np.ndarray]
+    chain_mean: Mapping[str, np.ndarray]
+    chain_sd: Mapping[str, np.ndarray]
+    parameters: Mapping[str, Mapping[str, np.ndarray]]
+    labels: Mapping[str, Mapping[str, tuple[str, ...]]]
+    statistics: Mapping[str, Mapping[str, np.ndarray]]
+    states: tuple[bytes, ...]
+    adaptation: bytes
+    seed: int
+    events: tuple[Event, ...]

@@ -1,0 +1,29 @@
+"""The errors and warnings a user can meet, under one base class."""
+
+
+class BayesimputeError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class DataError(BayesimputeError, ValueError):
+    """The data frame cannot be imputed as it is; the text names the variable and the remedy."""
+
+
+class SpecificationError(BayesimputeError, ValueError):
+    """Methods, predictors, formulas or other arguments contradict each other or the data."""
+
+
+class SamplingError(BayesimputeError, RuntimeError):
+    """A conditional model could not be sampled; the text names target, imputation, iteration."""
+
+
+class FileFormatError(BayesimputeError, ValueError):
+    """A file is not a result of this package, or is damaged."""
+
+
+class AnalysisError(BayesimputeError, ValueError):
+    """An analysis of completed data could not be fitted or pooled."""
+
+
+class ImputationWarning(UserWarning):
+    """Something was done automatically that the user should know; also in ``imp.events``."""

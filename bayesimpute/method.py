@@ -1,0 +1,181 @@
+"""The contract between conditional models and the engine.
+
+A *method* knows how one incomplete variable depends on the others: it builds the PyMC model a
+reader can inspect, and a *kernel* that moves through that model's posterior one visit at a time.
+The engine knows nothing else of a method, and a method knows nothing of the engine. A plain
+function ``builder(design) -> pm.Model`` is a method too
+(:class:`bayesimpute.sampling.generic.BuilderMethod` wraps it).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.data.table import Kind
+
+Array = npt.NDArray[np.float64]
+Parameters = Mapping[str, "float | Array"]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What a conditional model sees of the completed data at one visit.
+
+    Rows are rows of the data, or for a level-2 target one row a cluster.
+
+    Attributes
+    ----------
+    target
+        Name of the variable being imputed.
+    kind
+        Its kind; categories enter `y` as codes 0, 1, ….
+    categories
+        Labels of the codes; empty for numbers.
+    y
+        Values of the target, (row,); only those of `fit` rows mean anything to a model.
+    x
+        Predictors without the intercept, (row, predictor), on the data's scale.
+    predictors
+        Their names; indicator columns are named ``type[RCT]``, cluster means ``mean(sex)``.
+    z
+        Columns with effects that vary by cluster, (row, random_effect): a column of ones for
+        the random intercept, then the random slopes. No columns without a cluster.
+    random_effects
+        Their names, ``"intercept"`` first.
+    cluster
+        Cluster of each row, (row,) integers 0 … n_clusters − 1; zeros without a cluster.
+    n_clusters
+        Number of clusters, those without observed values included.
+    fit
+        Rows the model is fitted to, (row,) bool: target observed, row not ignored.
+    draw
+        Rows whose value is wanted, (row,) bool.
+    """
+
+    target: str
+    kind: Kind
+    categories: tuple[Any, ...]
+    y: Array
+    x: Array
+    predictors: tuple[str, ...]
+    z: Array
+    random_effects: tuple[str, ...]
+    cluster: npt.NDArray[np.int64]
+    n_clusters: int
+    fit: npt.NDArray[np.bool_]
+    draw: npt.NDArray[np.bool_]
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """PyMC coordinates of the model: predictor, random_effect, cluster (rows have none)."""
+        return {
+            "predictor": list(self.predictors),
+            "random_effect": list(self.random_effects),
+            "cluster": np.arange(self.n_clusters),
+        }
+
+    def rows(self, chosen: npt.NDArray[np.bool_]) -> "Design":
+        """The same design on the chosen rows only; clusters keep their numbers."""
+        return replace(
+            self,
+            y=self.y[chosen],
+            x=self.x[chosen],
+            z=self.z[chosen],
+            cluster=self.cluster[chosen],
+            fit=self.fit[chosen],
+            draw=self.draw[chosen],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """What is learnt once, before the chains start, and shared by all of them.
+
+    Attributes
+    ----------
+    step_size, variance
+        Of the Hamiltonian kernel: step size, and diagonal of the inverse mass matrix (state,).
+    start_mean, start_sd
+        Mean and SD of the state over the adaptation's draws, (state,); chains start dispersed
+        around them.
+    """
+
+    step_size: float
+    variance: Array
+    start_mean: Array
+    start_sd: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """What one visit to a target gives back.
+
+    Attributes
+    ----------
+    state
+        Where the kernel stands now, (state,); the next visit continues from here.
+    values
+        Drawn values of the `draw` rows, in row order; categories as codes.
+    parameters
+        The drawn population parameters, by name.
+    statistics
+        Sampler statistics of this visit, by name (ArviZ's names).
+    """
+
+    state: Array
+    values: Array
+    parameters: Parameters
+    statistics: Mapping[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """A compiled conditional model; holds no state of any chain."""
+
+    labels: Mapping[str, tuple[str, ...]]
+    """Parameter name -> labels of its elements, () for a scalar."""
+
+    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
+        """Tune on a design; the result serves every chain."""
+        ...
+
+    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
+        """Give a dispersed starting state, (state,)."""
+        ...
+
+    def visit(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Visit:
+        """Move on by some transitions, then draw parameters and values."""
+        ...
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A family of conditional models."""
+
+    kinds: frozenset[Kind]
+    """Kinds of target the method can impute."""
+
+    options: Mapping[str, Any]
+    """Option names with their defaults."""
+
+    def model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Any:
+        """Build the textbook PyMC model on the design's `fit` rows."""
+        ...
+
+    def kernel(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Kernel:
+        """Build the kernel; `design` fixes names, sizes and the scales of the priors."""
+        ...

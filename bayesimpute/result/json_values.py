@@ -1,0 +1,124 @@
+"""Single values as JSON and back, exactly: the type comes back too, and nothing is executed."""
+
+import datetime as dt
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+
+TAG = "__type__"
+
+
+class NotStorable(TypeError):
+    """A value of a type that has no exact JSON form here."""
+
+
+def encode(value: Any) -> Any:
+    """JSON form of a value.
+
+    None, bool, int, finite float and str stand for themselves; containers keep their kind; other
+    types become ``{"__type__": name, "value": text}``.
+
+    Raises
+    ------
+    NotStorable
+        For any other type.
+
+    Examples
+    --------
+    >>> encode((1, "a"))
+    {'__type__': 'tuple', 'value': [1, 'a']}
+    """
+    kind = type(value)
+    if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
+        return value
+    if kind is list:
+        return [encode(each) for each in value]
+    if kind is dict:
+        return _tagged("dict", [[encode(key), encode(each)] for key, each in value.items()])
+    if kind is tuple:
+        return _tagged("tuple", [encode(each) for each in value])
+    if kind is np.ndarray and value.dtype.kind in "biuf":
+        return _tagged("array", [value.dtype.str, list(value.shape), value.ravel().tolist()])
+    for name, (known, write, _) in _SCALARS.items():
+        if kind is known:
+            return _tagged(name, write(value))
+    if isinstance(value, np.generic) and value.dtype.kind in "biufU":
+        return _tagged("numpy", [value.dtype.str, encode(value.item())])
+    raise NotStorable(f"{kind.__module__}.{kind.__qualname__}")
+
+
+def decode(stored: Any) -> Any:
+    """Value of its JSON form; the inverse of `encode`.
+
+    Raises
+    ------
+    ValueError
+        If `stored` was not made by `encode`.
+    """
+    if isinstance(stored, list):
+        return [decode(each) for each in stored]
+    if not isinstance(stored, dict):
+        return stored
+    name, content = stored.get(TAG), stored.get("value")
+    if name == "dict" and isinstance(content, list):
+        return {decode(key): decode(each) for key, each in content}
+    if name == "tuple" and isinstance(content, list):
+        return tuple(decode(each) for each in content)
+    if name == "array" and isinstance(content, list):
+        dtype, shape, flat = content
+        return np.array(flat, dtype=_plain(dtype)).reshape(shape)
+    if name == "numpy" and isinstance(content, list):
+        return _plain(content[0]).type(decode(content[1]))
+    if name in _SCALARS:
+        return _SCALARS[name][2](content)
+    raise ValueError(f"unknown stored type {name!r}")
+
+
+def _tagged(name: str, content: Any) -> dict[str, Any]:
+    return {TAG: name, "value": content}
+
+
+def _plain(code: str) -> np.dtype:
+    dtype = np.dtype(code)
+    if dtype.kind not in "biufU":
+        raise ValueError(f"unknown stored dtype {code!r}")
+    return dtype
+
+
+def _timestamp(content: str) -> pd.Timestamp:
+    text, unit, zone = content
+    return pd.Timestamp(text, tz=zone).as_unit(unit)
+
+
+# name -> (exact type, value to JSON, JSON to value)
+_SCALARS: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "float": (float, repr, float),
+    "NA": (type(pd.NA), lambda _: None, lambda _: pd.NA),
+    "NaT": (type(pd.NaT), lambda _: None, lambda _: pd.NaT),
+    "timestamp": (
+        pd.Timestamp,
+        lambda t: [t.tz_localize(None).isoformat(), t.unit, None if t.tz is None else str(t.tz)],
+        _timestamp,
+    ),
+    "timedelta": (
+        pd.Timedelta,
+        lambda t: [int(t.value), t.unit],
+        lambda c: pd.Timedelta(c[0], unit="ns").as_unit(c[1]),
+    ),
+    "datetime": (dt.datetime, lambda t: t.isoformat(), dt.datetime.fromisoformat),
+    "date": (dt.date, lambda t: t.isoformat(), dt.date.fromisoformat),
+    "time": (dt.time, lambda t: t.isoformat(), dt.time.fromisoformat),
+    "decimal": (Decimal, str, Decimal),
+    "uuid": (UUID, str, UUID),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "interval": (
+        pd.Interval,
+        lambda i: [encode(i.left), encode(i.right), i.closed],
+        lambda c: pd.Interval(decode(c[0]), decode(c[1]), c[2]),
+    ),
+}

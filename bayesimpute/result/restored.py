@@ -1,0 +1,113 @@
+"""Callables a file cannot hold: what stands in their place, and how they are given again."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.specification import Passive, Specification, Target
+
+
+@dataclass(frozen=True)
+class NotStored:
+    """Stands where the user's own object was: a file holds its text only, never its code."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One place that has to be given again: argument of ``bi.open``, target, key."""
+
+    argument: str
+    target: str
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        inner = f"{{{self.key!r}: …}}" if self.key else "…"
+        return f"{self.argument}={{{self.target!r}: {inner}}} (was {self.text})"
+
+
+def gaps(specification: Specification) -> Iterator[Gap]:
+    """Every place of a specification where an object could not be stored."""
+    for name, target in specification.targets.items():
+        if isinstance(target, Passive):
+            continue
+        for argument, held in (("methods", target.method), ("post", target.post)):
+            if isinstance(held, NotStored):
+                yield Gap(argument, name, "", held.text)
+        for argument, mapping in (("priors", target.priors), ("model_options", target.options)):
+            for key, held in mapping.items():
+                if isinstance(held, NotStored):
+                    yield Gap(argument, name, key, held.text)
+
+
+def require_callables(specification: Specification) -> None:
+    """Raise if chains cannot go on because callables were not given again.
+
+    Raises
+    ------
+    SpecificationError
+        Naming each argument of ``bi.open`` that is needed.
+    """
+    needed = list(gaps(specification))
+    if needed:
+        raise SpecificationError(
+            "This result was opened from a file, which holds no code; to extend it, give again: "
+            "bi.open(path, " + ", ".join(map(str, needed)) + ")."
+        )
+
+
+def give_again(
+    specification: Specification,
+    methods: Mapping[str, Any],
+    priors: Mapping[str, Mapping[str, Any]],
+    post: Mapping[str, Any],
+    model_options: Mapping[str, Mapping[str, Any]],
+) -> Specification:
+    """The specification with the user's objects back in their places.
+
+    Raises
+    ------
+    SpecificationError
+        If an argument names something that was stored, or was never there: only what a file could
+        not hold may be given, since anything else would change the model in the middle of a run.
+    """
+    needed = {(gap.argument, gap.target, gap.key) for gap in gaps(specification)}
+    _refuse_others("methods", needed, ((name, "") for name in methods))
+    _refuse_others("post", needed, ((name, "") for name in post))
+    _refuse_others("priors", needed, ((n, key) for n, given in priors.items() for key in given))
+    _refuse_others(
+        "model_options", needed, ((n, key) for n, given in model_options.items() for key in given)
+    )
+
+    def with_objects(target: Target | Passive) -> Target | Passive:
+        if isinstance(target, Passive):
+            return target
+        return replace(
+            target,
+            method=methods.get(target.name, target.method),
+            post=post.get(target.name, target.post),
+            priors={**target.priors, **priors.get(target.name, {})},
+            options={**target.options, **model_options.get(target.name, {})},
+        )
+
+    targets = {name: with_objects(target) for name, target in specification.targets.items()}
+    return replace(specification, targets=targets)
+
+
+def _refuse_others(
+    argument: str, needed: set[tuple[str, str, str]], given: Iterable[tuple[str, str]]
+) -> None:
+    for target, key in given:
+        if (argument, target, key) not in needed:
+            place = f"{target!r}" + (f" → {key!r}" if key else "")
+            raise SpecificationError(
+                f"bi.open({argument}=…) names {place}, for which the file already holds what was "
+                f"used; give only what it could not hold: "
+                f"{', '.join(sorted(repr(t) for a, t, _ in needed if a == argument)) or 'nothing'}."
+            )

@@ -1,0 +1,224 @@
+"""Any PyMC model as a conditional model: NUTS on the rows seen, the likelihood run forward.
+
+The model follows one convention, and it is PyMC's own: what changes between visits is
+``pm.Data``, by the names ``x`` (row, predictor), ``z`` (row, random_effect), ``cluster`` (row,)
+and ``y`` (row,), and the likelihood is the one observed variable. Missing values are drawn by
+putting the missing rows' data in and drawing the observed variable anew, given a draw of all
+parameters. Clusters without observed values are in the model as all others are, so their effects
+come from the population.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from bayesimpute.data.table import Kind
+from bayesimpute.errors import SpecificationError
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.sampling.nuts import Nuts
+
+DATA = ("x", "z", "cluster", "y")
+
+
+class BuilderMethod:
+    """A user's function ``builder(design) -> pm.Model`` as a method.
+
+    Parameters
+    ----------
+    builder
+        Takes a :class:`~bayesimpute.method.Design` restricted to rows with an observed target
+        and returns a ``pm.Model``. It may take ``priors`` and ``options`` as further arguments.
+
+    Options
+    -------
+    transitions
+        NUTS transitions a visit (default 10: an uncollapsed hierarchical posterior mixes more
+        slowly than a collapsed one).
+    tune
+        Transitions of the one adaptation (default 500).
+    """
+
+    kinds = frozenset(Kind)
+    options: Mapping[str, Any] = MappingProxyType({"transitions": 10, "tune": 500})
+
+    def __init__(self, builder: Callable[..., Any]) -> None:
+        self.builder = builder
+
+    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        """Call the builder.
+
+        Raises
+        ------
+        SpecificationError
+            If it does not return a PyMC model.
+        """
+        import pymc as pm
+
+        given = {"priors": priors, "options": options}
+        wanted = inspect.signature(self.builder).parameters
+        seen = design.rows(design.fit)
+        built = self.builder(seen, **{k: v for k, v in given.items() if k in wanted})
+        if not isinstance(built, pm.Model):
+            raise SpecificationError(
+                f"method of {design.target!r}: the builder returned "
+                f"{type(built).__name__}, not a pymc.Model; end it with 'return model'."
+            )
+        return built
+
+    def kernel(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Kernel:
+        """Compile the builder's model."""
+        return ModelKernel(self.model(design, priors, options), design, options)
+
+
+class ModelKernel:
+    """Visits of a plain PyMC model.
+
+    Parameters
+    ----------
+    model
+        As the module's convention says.
+    design
+        The design it was built from.
+    options
+        ``transitions`` and ``tune``.
+
+    Raises
+    ------
+    SpecificationError
+        If the model has no single observed variable, has discrete unobserved variables, or
+        fixes data that change between visits.
+    """
+
+    def __init__(self, model: Any, design: Design, options: Mapping[str, Any]) -> None:
+        import pymc as pm
+        from pymc.blocking import DictToArrayBijection, RaveledVars
+
+        self._model = model
+        self._options = options
+        self._observed = _likelihood(model, design)
+        self._check_data(design)
+        self._logp = model.logp_dlogp_function(ravel_inputs=True)
+        self._logp.set_extra_values({})
+        start = DictToArrayBijection.map(
+            {v.name: model.initial_point()[v.name] for v in model.value_vars}
+        )
+        self._initial = np.asarray(start.data, dtype=float)
+        self._unravel = lambda state: DictToArrayBijection.rmap(
+            RaveledVars(state, start.point_map_info)
+        )
+        self._nuts = Nuts(self._logp._pytensor_function, self._initial.size)
+        self._free = list(model.free_RVs)
+        self._reported = [v for v in self._free if v.type.ndim == 0 or _is_coefficient(model, v)]
+        values = model.replace_rvs_by_values(self._free)
+        self._constrain = pm.compile(model.value_vars, values, on_unused_input="ignore")
+        self._forward = pm.compile(
+            self._free, self._observed, on_unused_input="ignore", random_seed=0
+        )
+        dims = model.named_vars_to_dims
+        self.labels = {
+            v.name: tuple(map(str, model.coords[dims[v.name][0]])) if v.type.ndim else ()
+            for v in self._reported
+        }
+
+    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
+        """Tune on a design, from PyMC's initial point."""
+        self._see(design.rows(design.fit))
+        return self._nuts.adapt(self._initial, self._options["tune"], rng)[0]
+
+    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
+        """Give a dispersed starting state."""
+        return self._nuts.start(adaptation, rng)
+
+    def visit(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Visit:
+        """Move all parameters by NUTS, then draw the likelihood on the wanted rows."""
+        from pymc.pytensorf import find_rng_nodes, reseed_rngs
+
+        transitions = self._options["transitions"]
+        self._see(design.rows(design.fit))
+        if first:
+            state = self._nuts.settle(state, adaptation, 5 * transitions, rng)
+        state, statistics = self._nuts.move(state, adaptation, transitions, rng)
+        point = self._unravel(state)
+        drawn = self._constrain(*(point[v.name] for v in self._model.value_vars))
+        self._see(design.rows(design.draw))
+        reseed_rngs(find_rng_nodes([self._observed]), int(rng.integers(2**31)))
+        self._reseed(rng)
+        values = np.asarray(self._forward(*drawn), dtype=float)
+        by_name = dict(zip([v.name for v in self._free], drawn, strict=True))
+        parameters = {
+            v.name: np.asarray(by_name[v.name], dtype=float) if v.type.ndim
+            else float(by_name[v.name])
+            for v in self._reported
+        }
+        return Visit(state, values, parameters, statistics)
+
+    def _reseed(self, rng: np.random.Generator) -> None:
+        """Set the compiled function's own generators: its draw must depend on the visit's only."""
+        from pytensor.tensor.random.type import RandomType
+
+        for container in self._forward.input_storage:
+            if isinstance(container.type, RandomType):
+                container.storage[0] = np.random.Generator(
+                    np.random.PCG64(int(rng.integers(2**63)))
+                )
+
+    def _see(self, rows: Design) -> None:
+        data = {"x": rows.x, "z": rows.z, "cluster": rows.cluster, "y": rows.y}
+        for name in DATA:
+            if name in self._model.named_vars:
+                self._model.set_data(name, _like(self._model[name], data[name]))
+
+    def _check_data(self, design: Design) -> None:
+        needed = [name for name in ("x", "cluster") if name in DATA]
+        used = {"x": bool(design.predictors), "cluster": bool(design.random_effects)}
+        missing = [
+            name for name in needed if used[name] and name not in self._model.named_vars
+        ]
+        if missing and not any(name in self._model.named_vars for name in ("x", "z", "cluster")):
+            raise SpecificationError(
+                f"method of {design.target!r}: the model holds its data as constants. Write "
+                f"pm.Data({missing[0]!r}, design.{missing[0]}) for what changes between visits "
+                f"(names {', '.join(DATA)})."
+            )
+
+
+def _like(variable: Any, values: Any) -> Any:
+    return np.asarray(values, dtype=variable.type.dtype)
+
+
+def _is_coefficient(model: Any, variable: Any) -> bool:
+    """Report vectors over named coordinates, not per-cluster effects."""
+    dims = model.named_vars_to_dims.get(variable.name, ())
+    return (
+        len(dims) == 1
+        and dims[0] not in ("cluster", "row")
+        and model.coords.get(dims[0]) is not None
+    )
+
+
+def _likelihood(model: Any, design: Design) -> Any:
+    if len(model.observed_RVs) != 1:
+        names = ", ".join(v.name for v in model.observed_RVs) or "none"
+        raise SpecificationError(
+            f"method of {design.target!r}: the model must have exactly one observed variable, "
+            f"it has: {names}."
+        )
+    discrete = [v.name for v in model.free_RVs if v.dtype.startswith(("int", "uint", "bool"))]
+    if discrete:
+        raise SpecificationError(
+            f"method of {design.target!r}: NUTS cannot sample the discrete variable(s) "
+            f"{', '.join(discrete)}; sum them out of the likelihood (for example pm.Mixture)."
+        )
+    return model.observed_RVs[0]

@@ -1,0 +1,93 @@
+"""Users' priors: putting them into a model, and reading what the collapsed models need."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.errors import SpecificationError
+
+Array = npt.NDArray[np.float64]
+
+
+def attach(distribution: Any, name: str, dims: str | None = None) -> Any:
+    """Register a copy of an unnamed distribution as parameter `name` of the current model.
+
+    A copy, because registering names a variable, and the user's object serves several models.
+
+    Parameters
+    ----------
+    distribution
+        As made by ``pm.Normal.dist(0, 1)``; a scalar one is repeated over `dims`.
+    name
+        Parameter name.
+    dims
+        Dim of the parameter, None for a scalar.
+
+    Returns
+    -------
+    pytensor.tensor.TensorVariable
+    """
+    import pymc as pm
+    import pytensor
+    from pymc.distributions.shape_utils import change_dist_size
+    from pytensor.graph.traversal import ancestors
+    from pytensor.tensor.random.type import RandomType
+
+    model = pm.modelcontext(None)
+    generators = {
+        variable: pytensor.shared(variable.get_value(borrow=False))
+        for variable in ancestors([distribution])
+        if isinstance(variable.type, RandomType) and hasattr(variable, "get_value")
+    }
+    copy = pytensor.clone_replace(distribution, replace=generators, rebuild_strict=False)
+    if dims is not None and copy.ndim == 0:
+        copy = change_dist_size(copy, (model.dim_lengths[dims],))
+    return model.register_rv(copy, name=name, dims=dims)
+
+
+def check_names(target: str, priors: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refuse priors for parameters the model does not have, or that are no distributions.
+
+    Raises
+    ------
+    SpecificationError
+        Naming the parameter, the ones there are, and the nearest.
+    """
+    names = list(known)
+    for name, prior in priors.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise SpecificationError(
+                f"priors: the model of {target!r} has no parameter {name!r}; "
+                f"it has {', '.join(names)}.{hint}"
+            )
+        if not hasattr(prior, "owner"):
+            raise SpecificationError(
+                f"priors: the prior of {target!r}'s parameter {name!r} is {prior!r}, not a PyMC "
+                "distribution; write for example pm.HalfNormal.dist(1)."
+            )
+
+
+def normal_moments(
+    prior: Any, size: int, default_mean: Any, default_sd: Any
+) -> tuple[Array, Array] | None:
+    """Mean and SD, (size,) each, of a normal prior or of the default; None for another family."""
+    if prior is None:
+        return np.broadcast_to(default_mean, size) * 1.0, np.broadcast_to(default_sd, size) * 1.0
+    if type(prior.owner.op).__name__ != "NormalRV":
+        return None
+    mean, sd = (np.asarray(part.eval(), dtype=float) for part in prior.owner.inputs[-2:])
+    return np.broadcast_to(mean, size) * 1.0, np.broadcast_to(sd, size) * 1.0
+
+
+def lkj_eta(prior: Any, default: float) -> float | None:
+    """Concentration of an LKJ correlation prior or of the default; None for another family."""
+    if prior is None:
+        return default
+    if "LKJCorr" not in type(prior.owner.op).__name__:
+        return None
+    return float(np.asarray(prior.owner.inputs[-1].eval()))

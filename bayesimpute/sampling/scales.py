@@ -1,0 +1,109 @@
+"""Prior of the scale parameters: any PyMC distributions, as one fast function.
+
+The collapsed models sample their standard deviations with NUTS. Their priors are whatever PyMC
+distributions the model (or the user) says; PyMC supplies the unconstraining transform, its
+Jacobian and the log density, and this module turns them into one compiled function of the
+unconstrained vector.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ScalePriors:
+    """Compiled prior of k positive parameters.
+
+    Attributes
+    ----------
+    names
+        Parameter names, in the order of the vectors.
+    constants
+        Scales of the default priors, (k,); entries of replaced priors are not used.
+    function
+        Compiled: (unconstrained (k,), constants (k,)) → log prior with Jacobian, its gradient
+        (k,), the parameters (k,), and their derivatives by the unconstrained values (k,).
+    """
+
+    names: tuple[str, ...]
+    constants: Array
+    function: Any
+
+    def __call__(self, unconstrained: Array) -> tuple[float, Array, Array, Array]:
+        """Evaluate log prior, gradient, parameters and their derivatives."""
+        value, gradient, parameters, slope = self.function(unconstrained, self.constants)
+        return float(value), gradient, parameters, slope
+
+
+def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> ScalePriors:
+    """Compile the priors of positive parameters.
+
+    Parameters
+    ----------
+    defaults
+        Name -> scale of its default half-normal prior.
+    replaced
+        Name -> unnamed PyMC distribution that replaces the default.
+
+    Returns
+    -------
+    ScalePriors
+    """
+    names = tuple(defaults)
+    constants = np.array([defaults[name] for name in names], dtype=float)
+    chosen = {name: replaced[name] for name in names if name in replaced}
+    if chosen:
+        function = _compile(names, chosen)
+    else:
+        function = _compiled_defaults(len(names), get_ident())
+    return ScalePriors(names, constants, function)
+
+
+@lru_cache(maxsize=64)
+def _compiled_defaults(count: int, thread: int) -> Any:
+    """Compile once a process and thread: compiled functions own their memory."""
+    return _compile(tuple(f"scale_{i}" for i in range(count)), {})
+
+
+def _compile(names: tuple[str, ...], replaced: Mapping[str, Any]) -> Any:
+    import pymc as pm
+    import pytensor
+    import pytensor.tensor as pt
+    from pytensor.graph.replace import graph_replace
+
+    from bayesimpute.sampling.priors import attach
+
+    constants = pt.dvector("constants")
+    with pm.Model() as model:
+        for i, name in enumerate(names):
+            if name in replaced:
+                attach(replaced[name], name)
+            else:
+                pm.HalfNormal(name, sigma=constants[i])
+    unconstrained = pt.dvector("unconstrained")
+    by_value = {
+        model.rvs_to_values[model[name]]: unconstrained[i] for i, name in enumerate(names)
+    }
+    log_prior = model.logp(jacobian=True)
+    parameters = pt.stack(model.replace_rvs_by_values([model[name] for name in names]))
+    log_prior, parameters = graph_replace([log_prior, parameters], by_value, strict=False)
+    return pytensor.function(
+        [unconstrained, constants],
+        [
+            log_prior,
+            pt.grad(log_prior, unconstrained),
+            parameters,
+            pt.grad(parameters.sum(), unconstrained),
+        ],
+        trust_input=True,
+        on_unused_input="ignore",
+        mode="NUMBA",
+    )

@@ -1,0 +1,118 @@
+"""The frozen specification: everything that is decided before the first draw."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.table import Table
+from bayesimpute.events import Event
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of a conditional model.
+
+    Attributes
+    ----------
+    label
+        How the term is written: ``"sex"``, ``"sex:texp"``, ``"log(age)"``.
+    factors
+        Expressions whose product is the term; each is a column name or a call of numeric
+        functions on columns. A categorical column expands to indicator columns.
+    fixed, random, cluster_mean
+        Whether the term has a population coefficient, a coefficient varying by cluster, and
+        whether its cluster mean (recomputed at every visit) is a further fixed predictor.
+    equation
+        ``"both"``, ``"selection"`` or ``"outcome"``; only selection models have two equations.
+    """
+
+    label: str
+    factors: tuple[str, ...]
+    fixed: bool = True
+    random: bool = False
+    cluster_mean: bool = False
+    equation: str = "both"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One incomplete variable and the conditional model that imputes it.
+
+    Attributes
+    ----------
+    name
+        Column of the data.
+    method
+        Canonical method name (``"normal"``), or the user's own method object or model builder.
+    cluster
+        Cluster column of this model, None for a single-level model.
+    level
+        1: one value a row; 2: one value a cluster (``2lonly.*``).
+    terms
+        Predictors, in column order. The intercept, and with a cluster the random intercept, are
+        always there and are not listed (unless `random_intercept` is False).
+    priors
+        PyMC distributions by parameter name, replacing the defaults of the method.
+    options
+        Keyword options of the method (``donors``, ``heteroscedastic``, ``transitions``, …).
+    post
+        Called on freshly drawn values, before they are stored: ``post(values, data, rng)``.
+    """
+
+    name: str
+    method: Any
+    cluster: str | None
+    level: int
+    terms: tuple[Term, ...]
+    random_intercept: bool = True
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    post: Callable[..., np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Passive:
+    """A variable computed from others: ``"~ I(Weight / Height**2)"``."""
+
+    name: str
+    expression: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Specification:
+    """Data, models and order of one imputation run; nothing in it changes while it runs.
+
+    Attributes
+    ----------
+    table
+        The data, encoded, rows in canonical order.
+    targets
+        What to do with each incomplete (or over-imputed) variable, by name.
+    visit_sequence
+        Names in the order they are visited in one iteration; may repeat. Passive variables are
+        not in it: they follow each of their inputs, in the order of `passive_order`.
+    passive_order
+        Passive variables, inputs before what depends on them.
+    where
+        Cells to impute: variable -> bool (row,), canonical row order.
+    ignore
+        Rows (canonical order) no model is fitted to and no donor is taken from.
+    methods, predictors
+        What the user would see: method name by column; the effective predictor matrix.
+    events
+        Automatic decisions taken while specifying.
+    """
+
+    table: Table
+    targets: Mapping[str, Target | Passive]
+    visit_sequence: tuple[str, ...]
+    passive_order: tuple[str, ...]
+    where: Mapping[str, np.ndarray]
+    ignore: np.ndarray
+    methods: Mapping[str, str]
+    predictors: pd.DataFrame
+    events: tuple[Event, ...] = ()

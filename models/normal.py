@@ -1,0 +1,248 @@
+r"""Normal conditional model, single-level or with effects varying by cluster.
+
+Model
+-----
+For row i in cluster j, with predictors and random slopes centred at their observed means,
+
+.. math::
+    y_{ij} = \text{intercept} + x_{ij}β + z_{ij} b_j + ε_{ij}
+
+    b_j \sim N(0, Ψ),\quad Ψ = \operatorname{diag}(sd)\,R\,\operatorname{diag}(sd),\quad
+    ε_{ij} \sim N(0, σ_j^2)
+
+    \log σ_j = \log σ + sd_{\log σ}\, o_j,\quad o_j \sim N(0, 1)
+    \quad(\text{heteroscedastic};\ σ_j = σ\ \text{otherwise})
+
+Without a cluster the b_j are absent. For a level-2 target a row is a cluster.
+
+Priors
+------
+Weakly informative on the scale of the data, with :math:`s_y, s_x` the observed SDs of target and
+predictor (after Gelman, Hill & Vehtari 2020, §9.5, and Gelman 2006):
+
+==================  ===========================================================
+``intercept``       Normal(mean of y, 2.5 s_y)
+``beta``            Normal(0, 2.5 s_y / s_x) each
+``sd_intercept``    HalfNormal(s_y): a cluster SD beyond the total SD is hardly possible
+``sd_<slope>``      HalfNormal(s_y / s_x)
+``correlation``     LKJCorr(eta=2): mild shrinkage towards no correlation
+``sigma``           HalfNormal(s_y)
+``sd_log_sigma``    HalfNormal(0.5): nearly all σ_j within a factor of e of each other
+==================  ===========================================================
+
+Each is replaced by ``priors={"popular": {"sd_intercept": pm.HalfNormal.dist(1)}}``.
+
+Draw
+----
+1. NUTS moves the scales and correlations on their posterior with β and b integrated out
+   (:mod:`bayesimpute.sampling.collapsed`); it goes on from where the last visit left it.
+2. β and then each b_j are drawn exactly given them; a cluster without observed values draws its
+   b_j from N(0, Ψ), and its σ_j from the population of residual SDs.
+3. A missing value is drawn from N(intercept + xβ + z b_j, σ_j²).
+
+With a prior on ``intercept`` or ``beta`` that is not normal, or on ``correlation`` that is not
+LKJ, nothing integrates out and the PyMC model below is sampled as it stands.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from bayesimpute.data.table import Kind
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.sampling.gaussian import GaussianPosterior, Units
+from bayesimpute.sampling.generic import ModelKernel
+from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
+from bayesimpute.sampling.scales import scale_priors
+
+#: Transitions that bring a chain from its dispersed start to the posterior, at its first visit.
+FIRST_TRANSITIONS = 20
+
+
+class Normal:
+    """Normal model of a numeric target.
+
+    Options
+    -------
+    heteroscedastic
+        Residual SD by cluster (default False).
+    transitions
+        NUTS transitions a visit (default 4: on the collapsed posterior one is nearly
+        independent of the last, four leave room for hard data).
+    tune
+        Transitions of the one adaptation before the chains start (default 300).
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> method = {"popular": "normal"}  # bi.impute(df, cluster="school", method=method)
+    """
+
+    kinds = frozenset({Kind.NUMERIC})
+    options: Mapping[str, Any] = MappingProxyType(
+        {"heteroscedastic": False, "transitions": 4, "tune": 300}
+    )
+
+    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        """Build the textbook model on the rows with an observed target.
+
+        Returns
+        -------
+        pymc.Model
+            With data ``x, z, cluster, y``, ready for ``pm.sample``.
+        """
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        def prior(name: str, default: Any, dims: str | None = None) -> Any:
+            return attach(priors.get(name, default), name, dims)
+
+        units = Units.of(design)
+        seen = design.rows(design.fit)
+        with pm.Model(coords=design.coords) as model:
+            y = pm.Data("y", seen.y, dims="row")
+            scale = units.scale_y
+
+            intercept = prior("intercept", pm.Normal.dist(units.centre_y, 2.5 * scale))
+            mean = intercept
+            if design.predictors:
+                x = pm.Data("x", seen.x, dims=("row", "predictor"))
+                beta_prior = pm.Normal.dist(0.0, 2.5 * scale / units.scale_x)
+                beta = prior("beta", beta_prior, dims="predictor")
+                mean = mean + (x - units.centre_x) @ beta
+
+            cluster = pm.Data("cluster", seen.cluster, dims="row")
+            if design.random_effects:
+                z = pm.Data("z", seen.z, dims=("row", "random_effect"))
+                sd = pt.stack(
+                    [
+                        prior(f"sd_{effect}", pm.HalfNormal.dist(scale / scale_z))
+                        for effect, scale_z in zip(
+                            design.random_effects, units.scale_z, strict=True
+                        )
+                    ]
+                )
+                standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
+                if len(design.random_effects) > 1:
+                    n = len(design.random_effects)
+                    correlation = prior("correlation", pm.LKJCorr.dist(n=n, eta=2.0))
+                    standard = standard @ pt.linalg.cholesky(correlation).T
+                effect = pm.Deterministic(
+                    "effect", standard * sd, dims=("cluster", "random_effect")
+                )
+                mean = mean + ((z - units.centre_z) * effect[cluster]).sum(axis=-1)
+
+            sigma = prior("sigma", pm.HalfNormal.dist(scale))
+            if options["heteroscedastic"]:
+                sd_log_sigma = prior("sd_log_sigma", pm.HalfNormal.dist(0.5))
+                offset = pm.Normal("log_sigma_offset", dims="cluster")
+                sigma = (sigma * pt.exp(sd_log_sigma * offset))[cluster]
+            pm.Normal(design.target, mean, sigma, observed=y, dims="row")
+        return model
+
+    def kernel(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Kernel:
+        """Collapsed kernel, or the plain model's where the priors forbid integration."""
+        posterior = gaussian_posterior(design, priors, options)
+        if posterior is None:
+            return ModelKernel(self.model(design, priors, options), design, options)
+        return NormalKernel(design, posterior, options)
+
+
+def gaussian_posterior(
+    design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+) -> GaussianPosterior | None:
+    """Collapsed posterior of the model above; None if these priors do not integrate out.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior is given for a parameter the model does not have.
+    """
+    units = Units.of(design)
+    heteroscedastic = bool(options.get("heteroscedastic", False))
+    defaults = {
+        f"sd_{effect}": float(scale)
+        for effect, scale in zip(design.random_effects, units.scales, strict=False)
+    }
+    defaults["sigma"] = units.scale_y
+    if heteroscedastic:
+        defaults["sd_log_sigma"] = 0.5
+    check_names(design.target, priors, ("intercept", "beta", "correlation", *defaults))
+
+    p = len(design.predictors)
+    intercept = normal_moments(priors.get("intercept"), 1, units.centre_y, 2.5 * units.scale_y)
+    beta = normal_moments(priors.get("beta"), p, 0.0, 2.5 * units.scale_y / units.scale_x)
+    eta = lkj_eta(priors.get("correlation"), 2.0)
+    if intercept is None or beta is None or eta is None:
+        return None
+    return GaussianPosterior(
+        design,
+        scale_priors(defaults, priors),
+        np.concatenate([intercept[0], beta[0]]),
+        np.concatenate([intercept[1], beta[1]]),
+        eta,
+        heteroscedastic,
+    )
+
+
+def parameter_labels(
+    design: Design, options: Mapping[str, Any]
+) -> Mapping[str, tuple[str, ...]]:
+    """Names of the population parameters, with the labels of their elements."""
+    effects = design.random_effects
+    labels: dict[str, tuple[str, ...]] = {"intercept": ()}
+    if design.predictors:
+        labels["beta"] = design.predictors
+    labels |= {f"sd_{effect}": () for effect in effects}
+    labels["sigma"] = ()
+    if options.get("heteroscedastic", False):
+        labels["sd_log_sigma"] = ()
+    if len(effects) > 1:
+        labels["correlation"] = tuple(
+            f"{effects[b]}~{effects[a]}" for a in range(len(effects)) for b in range(a)
+        )
+    return labels
+
+
+class NormalKernel:
+    """Visits of the collapsed normal model."""
+
+    def __init__(
+        self, design: Design, posterior: GaussianPosterior, options: Mapping[str, Any]
+    ) -> None:
+        self.labels = parameter_labels(design, options)
+        self._posterior = posterior
+        self._options = options
+
+    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
+        """Tune on a design."""
+        self._posterior.observe(design)
+        return self._posterior.adapt(self._options["tune"], rng)
+
+    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
+        """Give a dispersed starting state."""
+        return self._posterior.start(adaptation, rng)
+
+    def visit(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Visit:
+        """Draw parameters, then each wanted value from its normal distribution."""
+        posterior = self._posterior
+        posterior.observe(design)
+        if first:
+            state = posterior.settle(state, adaptation, FIRST_TRANSITIONS, rng)
+        fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
+        wanted = design.rows(design.draw)
+        mean = posterior.linear_predictor(wanted, fitted)
+        noise = rng.normal(size=mean.size)
+        values = mean + posterior.residual_sd(wanted, fitted) * noise
+        return Visit(fitted.state, values, fitted.parameters, fitted.statistics)

@@ -1,0 +1,81 @@
+r"""Draws from the observed values, no predictors.
+
+Model
+-----
+The distinct observed values :math:`v_1, …, v_K`, seen :math:`n_1, …, n_K` times, have unknown
+shares:
+
+.. math::
+    w \sim \operatorname{Dirichlet}(1/K, …, 1/K),\quad n \sim \operatorname{Multinomial}(w)
+
+Draw
+----
+1. w from its posterior Dirichlet(n + 1/K), which is exact: as the Bayesian bootstrap (Rubin
+   1981), but a share's uncertainty is not forgotten, as it is when values are only resampled.
+2. Each missing value is v_k with probability w_k.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from bayesimpute.data.table import Kind
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+
+
+class Sample:
+    """Random draws from the observed values of any kind of target.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> method = {"popular": "sample"}  # bi.impute(df, method=method)
+    """
+
+    kinds = frozenset(Kind)
+    options: Mapping[str, Any] = MappingProxyType({})
+
+    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        """Build the Dirichlet–multinomial model of the observed values."""
+        import pymc as pm
+
+        values, count = np.unique(design.y[design.fit], return_counts=True)
+        with pm.Model(coords={"value": values}) as model:
+            share = pm.Dirichlet("share", np.full(len(values), 1 / len(values)), dims="value")
+            pm.Multinomial(design.target, count.sum(), share, observed=count, dims="value")
+        return model
+
+    def kernel(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Kernel:
+        """Build the kernel; nothing to compile."""
+        return SampleKernel()
+
+
+class SampleKernel:
+    """Exact visits of the Dirichlet–multinomial model; independent of one another."""
+
+    labels: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
+        """Return an empty adaptation: the draw is exact."""
+        return Adaptation(1.0, np.empty(0), np.empty(0), np.empty(0))
+
+    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
+        """Return an empty state."""
+        return np.empty(0)
+
+    def visit(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Visit:
+        """Draw shares, then values."""
+        values, count = np.unique(design.y[design.fit], return_counts=True)
+        share = rng.dirichlet(count + 1 / len(values))
+        return Visit(state, rng.choice(values, size=int(design.draw.sum()), p=share), {})
