@@ -17,17 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesimpute.data.table import Table
-from bayesimpute.engine.history import History
 from bayesimpute.errors import FileFormatError
 from bayesimpute.result import restored
 from bayesimpute.result.frame_store import decode_frame, encode_frame
+from bayesimpute.result.history_store import decode_history, encode_history
 from bayesimpute.result.imputations import Imputations
-from bayesimpute.result.specification_store import (
-    decode_events,
-    decode_specification,
-    encode_events,
-    encode_specification,
-)
+from bayesimpute.result.specification_store import decode_specification, encode_specification
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -149,7 +144,7 @@ def _own_group(imputations: Imputations) -> "xr.Dataset":
 
     frame, arrays = encode_frame(imputations.specification.table.frame)
     specification, cells = encode_specification(imputations.specification)
-    history, states = _encode_history(imputations.history)
+    history, states = encode_history(imputations.history)
     description = {
         "frame": frame,
         "specification": specification,
@@ -162,75 +157,6 @@ def _own_group(imputations: Imputations) -> "xr.Dataset":
     return xr.Dataset(
         {name: ((f"{name}_length",), array) for name, array in everything.items()},
         attrs={"format": FORMAT, "format_version": FORMAT_VERSION},
-    )
-
-
-def _encode_history(history: History) -> tuple[dict[str, Any], Arrays]:
-    """Numbers and names as JSON, draws and states as flat arrays with their shapes."""
-    arrays: Arrays = {}
-
-    def kept(values: np.ndarray) -> dict[str, Any]:
-        key = f"draws_{len(arrays)}"
-        arrays[key] = np.ascontiguousarray(values).ravel()
-        return {"array": key, "shape": list(values.shape), "dtype": values.dtype.str}
-
-    by_target = {
-        "imputed": history.imputed,
-        "chain_mean": history.chain_mean,
-        "chain_sd": history.chain_sd,
-    }
-    nested = {"parameters": history.parameters, "statistics": history.statistics}
-    description: dict[str, Any] = {
-        "m": history.m,
-        "iterations": history.iterations,
-        "seed": str(history.seed),
-        "events": encode_events(history.events),
-        "labels": {
-            target: {name: list(labels) for name, labels in of_target.items()}
-            for target, of_target in history.labels.items()
-        },
-    }
-    for what, values in by_target.items():
-        description[what] = {target: kept(np.asarray(each)) for target, each in values.items()}
-    for what, groups in nested.items():
-        description[what] = {
-            target: {name: kept(np.asarray(each)) for name, each in of_target.items()}
-            for target, of_target in groups.items()
-        }
-    description["states"] = [kept(np.frombuffer(each, dtype=np.uint8)) for each in history.states]
-    description["adaptation"] = kept(np.frombuffer(history.adaptation, dtype=np.uint8))
-    return description, arrays
-
-
-def _decode_history(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> History:
-    def found(stored: Mapping[str, Any]) -> np.ndarray:
-        return arrays[stored["array"]].astype(stored["dtype"]).reshape(stored["shape"])
-
-    def by_target(what: str) -> dict[str, np.ndarray]:
-        return {target: found(each) for target, each in description[what].items()}
-
-    def nested(what: str) -> dict[str, dict[str, np.ndarray]]:
-        return {
-            target: {name: found(each) for name, each in of_target.items()}
-            for target, of_target in description[what].items()
-        }
-
-    return History(
-        m=description["m"],
-        iterations=description["iterations"],
-        imputed=by_target("imputed"),
-        chain_mean=by_target("chain_mean"),
-        chain_sd=by_target("chain_sd"),
-        parameters=nested("parameters"),
-        labels={
-            target: {name: tuple(labels) for name, labels in of_target.items()}
-            for target, of_target in description["labels"].items()
-        },
-        statistics=nested("statistics"),
-        states=tuple(found(each).tobytes() for each in description["states"]),
-        adaptation=found(description["adaptation"]).tobytes(),
-        seed=int(description["seed"]),
-        events=decode_events(description["events"]),
     )
 
 
@@ -286,7 +212,7 @@ def _restore(arrays: Arrays) -> Imputations:
     table = Table.from_frame(decode_frame(description["frame"], arrays))
     imputations = Imputations(
         decode_specification(description["specification"], arrays, table),
-        _decode_history(description["history"], arrays),
+        decode_history(description["history"], arrays),
         created_at=description["created_at"],
         versions=description["versions"],
     )

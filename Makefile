@@ -1,0 +1,54 @@
+# Every target sets the project up first: a Python that fits, .venv, exact versions.
+# `make help` lists the targets.
+
+VENV := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint sbc slow bench notebooks constraints clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv and install (done by every other target)
+	@PYTHON="$(PYTHON)" sh .ci/setup
+
+demo: setup ## impute the simulated popularity study and compare with its truth; ARGS="--data FILE.csv"
+	$(VENV)/bayesimpute demo $(ARGS)
+
+test: lint ## ruff, mypy and the quick tests; ARGS goes to pytest
+	$(VENV)/pytest $(ARGS)
+
+# The link gives mypy the package bayesimpute.models, which lives in models/ (ARCHITECTURE.md).
+lint: setup
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	@ln -sfn ../models bayesimpute/models
+	$(VENV)/mypy
+
+slow: setup ## the tests that take minutes: against pm.sample, end to end on real data
+	$(VENV)/pytest -m slow $(ARGS)
+
+sbc: setup ## simulation-based calibration of the models
+	$(VENV)/pytest -m sbc $(ARGS)
+
+bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
+	$(VENV)/python benchmarks/speed.py
+	$(VENV)/python benchmarks/start.py
+	$(VENV)/python benchmarks/scaling.py
+
+notebooks: setup ## run the notebooks from a clean start
+	@for file in notebooks/*.py; do echo "$$file"; MPLBACKEND=Agg $(VENV)/python -W error::UserWarning "$$file" || exit 1; done
+
+constraints: ## newest versions of everything, tested by hand, written to constraints.txt
+	@: >constraints.txt
+	@rm -rf .venv
+	@PYTHON="$(PYTHON)" sh .ci/setup
+	@{ echo "# The exact versions make installs; \`make constraints\` writes this file anew."; \
+	   $(VENV)/python -m pip freeze --all --exclude-editable --exclude pip; } >constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove .venv, caches and what demos wrote
+	rm -rf .venv build dist demo_output bayesimpute.egg-info bayesimpute/models
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+"""Before the chains: a pilot chain that tunes every kernel once."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.chain import ChainState, fill, store, update_passive
+from bayesimpute.engine.streams import Purpose, stream
+from bayesimpute.errors import SamplingError
+from bayesimpute.events import Event
+from bayesimpute.method import Adaptation, Array
+from bayesimpute.specification.specification import Specification
+
+
+def reference_values(specification: Specification, seed: int) -> Mapping[str, Array]:
+    """Completed data that fix units and default priors: a function of data and seed only."""
+    return fill(specification, stream(seed, Purpose.PILOT_FILL))
+
+
+def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, ...]]:
+    """Tune every kernel along a pilot chain.
+
+    With several incomplete variables the pilot goes round twice: in the first round predictors
+    are still random fills, and what is tuned there would be tuned for associations too weak.
+
+    Raises
+    ------
+    SamplingError
+        Naming the target whose model cannot be sampled.
+    """
+    specification = bench.specification
+    values = dict(reference_values(specification, seed))
+    state = ChainState(
+        values, {name: values[name][specification.where[name]] for name in specification.targets}
+    )
+    adaptations: dict[str, Adaptation] = {}
+    order = list(dict.fromkeys(specification.visit_sequence))
+    for sweep in range(2 if len(order) > 1 else 1):
+        for position, name in enumerate(order):
+            kernel, builder = bench.kernels[name], bench.builders[name]
+            try:
+                adaptations[name] = kernel.adapt(
+                    builder.build(state.values), stream(seed, Purpose.ADAPT, sweep, position)
+                )
+                rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
+                start = kernel.start(adaptations[name], rng)
+                visit = kernel.visit(
+                    builder.build(state.values), adaptations[name], start, rng, True
+                )
+            except (ArithmeticError, ValueError, RuntimeError) as error:
+                raise SamplingError(
+                    f"target {name!r}: its model could not be tuned: {error}. Look at "
+                    "imp.equations() for what the model is; a simpler one or tighter priors "
+                    "(priors=) may help."
+                ) from error
+            store(specification, state, name, builder.to_rows(visit.values), builder.cells)
+            update_passive(specification, state.values, [name])
+    return adaptations, tuple(
+        Event(
+            "info", "adaptation", name, "adapted",
+            f"Kernel tuned once: step size {tuned.step_size:.3g}, {np.size(tuned.variance)} "
+            "sampled dimensions.",
+        )
+        for name, tuned in adaptations.items()
+    )

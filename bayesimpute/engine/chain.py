@@ -1,0 +1,271 @@
+"""One imputation's chain: fill, visit, re-evaluate passive variables, record."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.data.table import Kind
+from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.packing import pack, unpack
+from bayesimpute.engine.streams import Purpose, stream
+from bayesimpute.errors import BayesimputeError, SamplingError
+from bayesimpute.events import Event
+from bayesimpute.method import Adaptation, Array
+from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.specification import Passive, Specification, Target
+
+
+@dataclass(eq=False)
+class ChainState:
+    """Where a chain stands between two iterations.
+
+    Attributes
+    ----------
+    values
+        Completed data the models see: variable -> (row,).
+    imputed
+        Values of the cells to impute: target -> (n_where,).
+    kernel
+        State of each target's kernel: target -> (state,); empty before its first visit.
+    parameters, statistics
+        Of each target's last visit; kept when a later visit fails.
+    """
+
+    values: dict[str, Array]
+    imputed: dict[str, Array]
+    kernel: dict[str, Array] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """What cannot be worked out again from the data, as npz bytes."""
+        arrays = {f"value|{name}": self.values[name] for name in self.imputed}
+        arrays |= {f"imputed|{name}": values for name, values in self.imputed.items()}
+        arrays |= {f"kernel|{name}": state for name, state in self.kernel.items()}
+        return pack(arrays)
+
+    @classmethod
+    def from_bytes(cls, specification: Specification, data: bytes) -> "ChainState":
+        """Read what :meth:`to_bytes` wrote."""
+        parts: dict[str, dict[str, Array]] = {"value": {}, "imputed": {}, "kernel": {}}
+        for key, array in unpack(data).items():
+            part, name = key.split("|", 1)
+            parts[part][name] = array
+        values = dict(specification.table.values) | parts["value"]
+        return cls(values, parts["imputed"], parts["kernel"])
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Some iterations of one chain.
+
+    Attributes
+    ----------
+    state
+        Where the chain stands afterwards, as bytes.
+    imputed
+        Target -> (n_where,) current values.
+    mean, sd
+        Target -> (iteration,) of the imputed cells.
+    parameters, statistics
+        Target -> name -> (iteration,) or (iteration, k).
+    events
+        What happened.
+    """
+
+    state: bytes
+    imputed: Mapping[str, Array]
+    mean: Mapping[str, Array]
+    sd: Mapping[str, Array]
+    parameters: Mapping[str, Mapping[str, Array]]
+    statistics: Mapping[str, Mapping[str, Array]]
+    events: tuple[Event, ...]
+
+
+def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Array]:
+    """Complete the data with random observed values, as mice starts its chains.
+
+    Level-2 targets get one value a cluster from their model's clusters at the first visit; a
+    random value a row serves until then.
+    """
+    values = dict(specification.table.values)
+    for name, target in specification.targets.items():
+        if isinstance(target, Target):
+            column = specification.table.values[name]
+            missing = np.isnan(column)
+            pool = column[~missing & ~specification.ignore]
+            filled = column.copy()
+            filled[missing] = rng.choice(pool, size=int(missing.sum()))
+            values[name] = filled
+    update_passive(specification, values, specification.table.variables)
+    return values
+
+
+def update_passive(
+    specification: Specification, values: dict[str, Array], changed: Iterable[str]
+) -> list[str]:
+    """Re-evaluate passive variables that depend on `changed`; returns those re-evaluated.
+
+    Raises
+    ------
+    SamplingError
+        If an expression gives a value that is not finite.
+    """
+    stale = set(changed)
+    updated = []
+    for name in specification.passive_order:
+        passive = specification.targets[name]
+        assert isinstance(passive, Passive)
+        if stale.isdisjoint(passive.inputs):
+            continue
+        column = specification.table.values[name]
+        cells = np.isnan(column)
+        result = np.broadcast_to(evaluate(passive.expression, values), column.shape)
+        bad = cells & ~np.isfinite(result)
+        if bad.any():
+            row = specification.table.frame.index[specification.table.rows[bad.argmax()]]
+            raise SamplingError(
+                f"passive variable {name!r}: {passive.expression} is not a finite number in row "
+                f"{row!r}; keep its inputs in range with post=, or impute {name!r} by a model."
+            )
+        values[name] = np.where(cells, result, column)
+        stale.add(name)
+        updated.append(name)
+    return updated
+
+
+def new_chain(bench: Bench, seed: int, imputation: int) -> ChainState:
+    """Start a chain: a random fill of its own."""
+    specification = bench.specification
+    values = fill(specification, stream(seed, Purpose.FILL, imputation))
+    imputed = {name: values[name][specification.where[name]] for name in specification.targets}
+    return ChainState(values, imputed)
+
+
+def run_chain(
+    bench: Bench,
+    adaptations: Mapping[str, Adaptation],
+    state: ChainState,
+    seed: int,
+    imputation: int,
+    iterations: range,
+    on_error: str,
+) -> Stretch:
+    """Run some iterations of one chain, on from `state`."""
+    specification = bench.specification
+    names = list(specification.targets)
+    mean = {name: np.full(len(iterations), np.nan) for name in names}
+    sd = {name: np.full(len(iterations), np.nan) for name in names}
+    parameters = {name: bench.empty_parameters(name, len(iterations)) for name in names}
+    statistics: dict[str, dict[str, Array]] = {name: {} for name in names}
+    events: list[Event] = []
+    for t, iteration in enumerate(iterations):
+        for position, name in enumerate(specification.visit_sequence):
+            rng = stream(seed, Purpose.VISIT, imputation, iteration, position)
+            try:
+                visit_parameters, visit_statistics = _visit(
+                    bench, adaptations, state, seed, imputation, name, rng
+                )
+            except (BayesimputeError, ArithmeticError, ValueError, RuntimeError) as error:
+                message = (
+                    f"target {name!r}, imputation {imputation + 1}, iteration {iteration + 1}: "
+                    f"{error}"
+                )
+                if on_error == "raise":
+                    raise SamplingError(message) from error
+                events.append(
+                    Event("error", "imputation", name, "values kept", message,
+                          imputation + 1, iteration + 1)
+                )
+                continue
+            for key, value in visit_parameters.items():
+                parameters[name][key][t] = value
+            for key, value in visit_statistics.items():
+                statistics[name].setdefault(key, np.full(len(iterations), np.nan))[t] = value
+            if visit_statistics.get("diverging", 0) > 0:
+                events.append(
+                    Event("warning", "imputation", name, "divergence",
+                          "A transition of NUTS diverged; if this happens often, the posterior is "
+                          "hard to explore here: use a tighter prior or a simpler model.",
+                          imputation + 1, iteration + 1)
+                )
+        for name in names:
+            code = specification.table.variables[name].kind is not Kind.NUMERIC
+            cells = state.imputed[name] + code
+            if cells.size:
+                mean[name][t] = cells.mean()
+            if cells.size > 1:
+                sd[name][t] = cells.std(ddof=1)
+    imputed = {name: values.copy() for name, values in state.imputed.items()}
+    return Stretch(
+        state.to_bytes(), imputed, mean, sd, parameters, statistics, tuple(events)
+    )
+
+
+def _visit(
+    bench: Bench,
+    adaptations: Mapping[str, Adaptation],
+    state: ChainState,
+    seed: int,
+    imputation: int,
+    name: str,
+    rng: np.random.Generator,
+) -> tuple[Mapping[str, float | Array], Mapping[str, float]]:
+    specification = bench.specification
+    target = specification.targets[name]
+    assert isinstance(target, Target)
+    kernel = bench.kernels[name]
+    builder = bench.builders[name]
+    first = name not in state.kernel
+    position = list(specification.targets).index(name)
+    kernel_state = (
+        kernel.start(adaptations[name], stream(seed, Purpose.START, imputation, position))
+        if first
+        else state.kernel[name]
+    )
+    visit = kernel.visit(builder.build(state.values), adaptations[name], kernel_state, rng, first)
+    if not np.isfinite(visit.values).all():
+        raise SamplingError("the model drew a value that is not a finite number")
+    drawn = builder.to_rows(visit.values)
+    if target.post is not None:
+        drawn = _post_processed(specification, target, drawn, builder.cells, state, rng)
+    state.kernel[name] = visit.state
+    store(specification, state, name, drawn, builder.cells)
+    for passive in update_passive(specification, state.values, [name]):
+        state.imputed[passive] = state.values[passive][specification.where[passive]]
+    return visit.parameters, visit.statistics
+
+
+def store(
+    specification: Specification,
+    state: ChainState,
+    name: str,
+    drawn: Array,
+    cells: npt.NDArray[np.bool_],
+) -> None:
+    """Put drawn values where they belong; an observed cell of the working data never changes."""
+    column = specification.table.values[name]
+    completed = column.copy()
+    completed[cells] = drawn
+    state.imputed[name] = completed[specification.where[name]]
+    state.values[name] = np.where(np.isnan(column), completed, column)
+
+
+def _post_processed(
+    specification: Specification,
+    target: Target,
+    drawn: Array,
+    cells: npt.NDArray[np.bool_],
+    state: ChainState,
+    rng: np.random.Generator,
+) -> Array:
+    assert target.post is not None
+    table = specification.table
+    data = table.completed({**state.values}).iloc[table.rows[cells]]
+    result = np.asarray(target.post(drawn.copy(), data, rng), dtype=float)
+    if result.shape != drawn.shape or not np.isfinite(result).all():
+        raise SamplingError(
+            f"post of {target.name!r} must return {drawn.size} finite numbers, one for each value "
+            f"it was given; it returned shape {result.shape}"
+        )
+    return result

@@ -1,0 +1,43 @@
+"""Going on from a checkpoint file, if it is of the same run."""
+
+from pathlib import Path
+
+from bayesimpute.engine.history import History
+from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.specification import Specification
+
+
+def resume_point(
+    path: Path, specification: Specification, m: int, seed: int | None
+) -> History | None:
+    """History stored at `path`, None if there is no file yet.
+
+    Raises
+    ------
+    SpecificationError
+        If the file belongs to another run: other data, models, m or seed.
+    """
+    if not path.exists():
+        return None
+    from bayesimpute.result.storage import open_file
+
+    stored = open_file(path)
+    old = stored.specification
+    differs = [
+        what
+        for what, same in {
+            "data": old.table.frame.equals(specification.table.frame),
+            "methods": dict(old.methods) == dict(specification.methods),
+            "predictors": old.predictors.equals(specification.predictors),
+            "visit_sequence": old.visit_sequence == specification.visit_sequence,
+            "m": stored.history.m == m,
+            "seed": seed is None or stored.history.seed == seed,
+        }.items()
+        if not same
+    ]
+    if differs:
+        raise SpecificationError(
+            f"checkpoint {path.name!r} is of another run (different: {', '.join(differs)}); "
+            "delete it, or name another file."
+        )
+    return stored.history

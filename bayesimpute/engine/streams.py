@@ -1,0 +1,38 @@
+"""Random streams: one key for every random act, so that order and workers do not matter."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Purpose(IntEnum):
+    """First element of a stream's key."""
+
+    PILOT_FILL = 0
+    ADAPT = 1
+    PILOT_VISIT = 2
+    FILL = 3
+    START = 4
+    VISIT = 5
+
+
+def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:
+    """Generator of one random act.
+
+    Parameters
+    ----------
+    seed
+        Entropy of the run.
+    purpose
+        What the numbers are for.
+    key
+        Imputation, iteration, position in the visit sequence: as many as the purpose has.
+    """
+    return np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(int(purpose), *key)))
+    )
+
+
+def fresh_seed() -> int:
+    """Entropy from the operating system, recorded with the result."""
+    return int(np.random.SeedSequence().entropy or 0)
