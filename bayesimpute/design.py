@@ -60,7 +60,11 @@ class DesignBuilder:
         draw = cells
         if target.level == 2 and clusters is not None:
             fit = np.bincount(clusters.codes[fit], minlength=clusters.n) > 0
-            draw = np.bincount(clusters.codes[cells], minlength=clusters.n) > 0
+            # a cluster's value known from another row is copied; asked-for cells are drawn anew
+            known = np.bincount(clusters.codes[observed], minlength=clusters.n) > 0
+            asked = np.bincount(clusters.codes[cells & observed], minlength=clusters.n) > 0
+            wanted = np.bincount(clusters.codes[cells], minlength=clusters.n) > 0
+            draw = asked | (wanted & ~known)
         levels = {
             name: indicator_order(table.values[name], len(variable.categories))
             for name, variable in table.variables.items()
@@ -125,7 +129,10 @@ class DesignBuilder:
         """Values for `cells`, from those drawn for the design's rows."""
         if self.target.level == 1 or self.clusters is None:
             return drawn
+        known = self.table.values[self.target.name]
+        observed = ~np.isnan(known)
         by_cluster = np.full(self.clusters.n, np.nan)
+        by_cluster[self.clusters.codes[observed]] = known[observed]
         by_cluster[self.draw] = drawn
         return by_cluster[self.clusters.codes[self.cells]]
 

@@ -114,6 +114,16 @@ class Table:
         encoded[self.rows] = self.values[name]
         return decode(self.variables[name], unsorted, self.frame[name], encoded)
 
+    def completed(self, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
+        """Give the user's frame with other values, variable -> (row,) in canonical order."""
+        return pd.DataFrame(
+            {
+                name: self.decode(name, values[name]) if name in values else self.frame[name]
+                for name in self.variables
+            },
+            index=self.frame.index,
+        )
+
 
 def check_frame(df: Any) -> None:
     """Raise DataError unless `df` is a frame with rows and distinct string column names."""

@@ -261,7 +261,7 @@ def _post_processed(
 ) -> Array:
     assert target.post is not None
     table = specification.table
-    data = table.completed({**state.values}).iloc[table.rows[cells]]
+    data = table.completed(state.values).iloc[table.rows[cells]]
     result = np.asarray(target.post(drawn.copy(), data, rng), dtype=float)
     if result.shape != drawn.shape or not np.isfinite(result).all():
         raise SamplingError(

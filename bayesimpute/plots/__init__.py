@@ -1,0 +1,1 @@
+"""One plot a file; each takes results and returns what it drew."""

@@ -1,0 +1,1 @@
+"""Combining rules for m analyses."""

@@ -1,0 +1,1 @@
+"""Posterior draws: the collapsed Gaussian machinery, NUTS kept alive, priors as plain records."""

@@ -1,0 +1,53 @@
+"""The one file that names the concrete methods; they load when they are asked for."""
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from bayesimpute.errors import SpecificationError
+
+METHODS: Mapping[str, str] = MappingProxyType(
+    {
+        "normal": "bayesimpute.models.normal:Normal",
+        "pmm": "bayesimpute.models.pmm:PMM",
+        "sample": "bayesimpute.models.sample:Sample",
+    }
+)
+
+
+def resolve(method: Any) -> Any:
+    """Turn a canonical name, a method object or a model builder into a method object.
+
+    Parameters
+    ----------
+    method
+        A key of :data:`METHODS`, an object with ``kernel`` and ``model``
+        (:class:`bayesimpute.method.Method`), or a function ``builder(design) -> pm.Model``.
+
+    Returns
+    -------
+    bayesimpute.method.Method
+
+    Raises
+    ------
+    SpecificationError
+        If it is none of these.
+    """
+    if isinstance(method, str):
+        if method not in METHODS:
+            raise SpecificationError(
+                f"There is no method {method!r}; there are {', '.join(METHODS)}."
+            )
+        module, name = METHODS[method].split(":")
+        return getattr(importlib.import_module(module), name)()
+    if hasattr(method, "kernel") and hasattr(method, "model"):
+        return method() if isinstance(method, type) else method
+    if callable(method):
+        from bayesimpute.sampling.generic import BuilderMethod
+
+        return BuilderMethod(method)
+    raise SpecificationError(
+        f"method {method!r} is neither a name, nor a function builder(design) -> pm.Model, nor an "
+        "object with model() and kernel()."
+    )

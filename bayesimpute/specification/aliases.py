@@ -1,0 +1,102 @@
+"""Method names of mice, miceadds and micemd, and exactly what each becomes here."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from bayesimpute.errors import SpecificationError
+from bayesimpute.registry import METHODS
+
+
+@dataclass(frozen=True)
+class Alias:
+    """What a name stands for.
+
+    Attributes
+    ----------
+    method
+        Canonical method.
+    level
+        2 for a target with one value a cluster, else 1.
+    options
+        Options the name implies.
+    clustered
+        Whether the name asks for a two-level model.
+    """
+
+    method: str
+    level: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    clustered: bool = False
+
+
+_TWO_LEVEL = Alias("normal", clustered=True)
+_HETEROSCEDASTIC = Alias("normal", options={"heteroscedastic": True}, clustered=True)
+
+#: One level: ``norm``, ``midastouch`` has no twin and is left out on purpose. The two-level
+#: names differ in R by algorithm, not by model, except for the residual variance.
+ALIASES: Mapping[str, Alias] = MappingProxyType(
+    {name: Alias(name) for name in METHODS}
+    | {
+        "norm": Alias("normal"),
+        "2l.lmer": _TWO_LEVEL,
+        "2l.pan": _TWO_LEVEL,
+        "2l.continuous": _TWO_LEVEL,
+        "2l.glm.norm": _TWO_LEVEL,
+        "2l.norm": _HETEROSCEDASTIC,
+        "2l.2stage.norm": _HETEROSCEDASTIC,
+        "2l.pmm": Alias("pmm", clustered=True),
+        "2l.2stage.pmm": Alias("pmm", clustered=True),
+        "2lonly.norm": Alias("normal", level=2),
+        "2lonly.pmm": Alias("pmm", level=2),
+    }
+)
+
+#: Models of mice and its relatives that this version does not have, with what to use meanwhile.
+_ABSENT: Mapping[str, str] = MappingProxyType(
+    {
+        name: "pmm"
+        for name in (
+            "logistic", "ordinal", "categorical", "poisson", "heckman", "heckman.binary",
+            "logreg", "logreg.boot", "polyreg", "polr", "lda", "2l.bin", "2l.binary",
+            "2l.glm.bin", "2l.2stage.bin", "2l.glm.pois", "2l.2stage.pois", "2l.jomo",
+            "2l.2stage.heckman", "2lonly.mean", "mean", "cart", "rf", "midastouch",
+            "norm.boot", "norm.nob", "norm.predict", "quadratic", "ri", "lasso.norm",
+        )
+    }
+)
+
+#: mice's default for each kind of variable, in our names.
+MICE_DEFAULTS: Mapping[str, str] = MappingProxyType(
+    {"numeric": "pmm", "binary": "logistic", "nominal": "categorical", "ordinal": "ordinal"}
+)
+#: mice's own names of those defaults.
+MICE_NAMES: Mapping[str, str] = MappingProxyType(
+    {"logreg": "logistic", "polyreg": "categorical", "polr": "ordinal", "pmm": "pmm"}
+)
+
+
+def look_up(name: str, target: str) -> Alias:
+    """Give what a method name stands for.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no such method: with the nearest name, or, for a model of another package,
+        with what this version offers instead.
+    """
+    if name in ALIASES:
+        return ALIASES[name]
+    if name in _ABSENT:
+        raise SpecificationError(
+            f"Method {name!r} of variable {target!r} is not in this version; "
+            f"use {_ABSENT[name]!r}, which takes every kind of variable."
+        )
+    near = difflib.get_close_matches(name, [*ALIASES, *_ABSENT], 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise SpecificationError(
+        f"Method {name!r} of variable {target!r} does not exist; there are "
+        f"{', '.join(METHODS)}, and the names that mice gives them.{hint}"
+    )

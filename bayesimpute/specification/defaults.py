@@ -1,0 +1,93 @@
+"""What is used where the user says nothing: methods and predictors as mice chooses them."""
+
+import pandas as pd
+
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import SpecificationError
+from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import MICE_DEFAULTS
+
+
+def make_method(df: pd.DataFrame) -> dict[str, str]:
+    """Give mice's default method of each column.
+
+    Parameters
+    ----------
+    df
+        Any frame.
+
+    Returns
+    -------
+    dict
+        Column -> ``"pmm"`` for numbers, ``"logistic"`` for two categories, ``"categorical"`` for
+        more, ``"ordinal"`` for ordered ones; ``""`` for complete columns. (``impute`` itself
+        defaults to ``"pmm"`` for every kind.)
+
+    Examples
+    --------
+    >>> import bayesimpute as bi, pandas as pd
+    >>> bi.make_method(pd.DataFrame({"age": [1, 2], "bmi": [20.5, None]}))
+    {'age': '', 'bmi': 'pmm'}
+    """
+    table = Table.from_frame(df)
+    incomplete = table.incomplete()
+    return {
+        name: MICE_DEFAULTS.get(str(variable.kind), "") if name in incomplete else ""
+        for name, variable in table.variables.items()
+    }
+
+
+def make_predictors(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
+    """Give mice's default predictor matrix: every column predicts every other.
+
+    Parameters
+    ----------
+    df
+        Any frame.
+    cluster
+        Column of cluster ids: coded −2 in every row, which gives each model a random intercept.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Square, row = target, of :class:`~bayesimpute.roles.Role` codes.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no such cluster column.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi, pandas as pd
+    >>> df = pd.DataFrame({"school": [1, 1], "x": [1.0, 2.0], "y": [3.0, None]})
+    >>> bi.make_predictors(df, cluster="school").loc["y"].tolist()
+    [-2, 1, 0]
+    """
+    names = list(df.columns)
+    matrix = pd.DataFrame(int(Role.FIXED), index=names, columns=names)
+    for name in names:
+        matrix.loc[name, name] = int(Role.NONE)
+    if cluster is not None:
+        if cluster not in names:
+            raise SpecificationError(
+                f"There is no column {cluster!r} for cluster=; there are {', '.join(names)}."
+            )
+        cluster_index(Table.from_frame(df), cluster)
+        matrix[cluster] = int(Role.CLUSTER)
+        matrix.loc[cluster] = int(Role.NONE)
+    return matrix
+
+
+def usable_as_predictor(table: Table, name: str) -> bool:
+    """Whether a column can be a predictor by default.
+
+    Not dates and other objects, and not text that identifies rows: with more than half as many
+    labels as values, it would bring a column a row.
+    """
+    variable = table.variables[name]
+    if variable.kind is Kind.OTHER:
+        return False
+    observed = int((~table.missing(name)).sum())
+    return not (variable.categories and len(variable.categories) > max(observed / 2, 20))

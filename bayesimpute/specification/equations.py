@@ -1,0 +1,65 @@
+"""Each target's model as an equation, written from its codes."""
+
+from bayesimpute.specification.specification import Passive, Specification, Target
+
+
+def equations(specification: Specification) -> dict[str, str]:
+    """Give the equation of every target.
+
+    Returns
+    -------
+    dict
+        Target -> text. i counts rows, j clusters.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayesimpute.specification.specify import specify
+    >>> df = pd.DataFrame({"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, None]})
+    >>> equations(specify(df, method="normal"))["y"]
+    'y_i = β0 + β1·x_i + ε_i,  ε_i ~ N(0, σ²)'
+    """
+    return {
+        name: f"{name} = {target.expression}" if isinstance(target, Passive) else _model(target)
+        for name, target in specification.targets.items()
+    }
+
+
+def _model(target: Target) -> str:
+    if target.method == "sample":
+        return f"{target.name} ~ its observed values, with Dirichlet shares"
+    if not isinstance(target.method, str):
+        return f"{target.name} ~ {getattr(target.method, '__name__', target.method)}"
+    row = "j" if target.level == 2 else ("ij" if target.cluster else "i")
+    two_level = target.cluster is not None and target.level == 1
+    effects: list[str] = []
+
+    def effect() -> str:
+        effects.append(f"b{len(effects)}_j")
+        return effects[-1]
+
+    parts = [f"(β0 + {effect()})" if two_level and target.random_intercept else "β0"]
+    count = 1
+    for term in target.terms:
+        value = f"mean({term.label})_j" if target.level == 2 else f"{term.label}_{row}"
+        if term.fixed and term.random:
+            parts.append(f"(β{count} + {effect()})·{value}")
+        elif term.fixed:
+            parts.append(f"β{count}·{value}")
+        elif term.random:
+            parts.append(f"{effect()}·{value}")
+        count += term.fixed
+    for term in target.terms:
+        if term.cluster_mean:
+            parts.append(f"β{count}·mean({term.label})_j")
+            count += 1
+    residual = "σ_j²" if target.options.get("heteroscedastic") else "σ²"
+    text = f"{target.name}_{row} = {' + '.join(parts)} + ε_{row}"
+    if effects:
+        text += f",  b_j ~ N(0, {'Ψ' if len(effects) > 1 else 'τ²'})"
+    text += f",  ε_{row} ~ N(0, {residual})"
+    if target.options.get("heteroscedastic"):
+        text += ",  log σ_j ~ N(log σ, ω²)"
+    if target.method == "pmm":
+        text += f";  value of one of the {target.options.get('donors', 5)} nearest donors"
+    return text

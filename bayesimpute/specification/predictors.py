@@ -1,0 +1,127 @@
+"""Predictor matrix: checked, and turned into the terms of each model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import SpecificationError
+from bayesimpute.roles import Role
+from bayesimpute.specification.specification import Term
+
+MEANS = (Role.FIXED_WITH_MEAN, Role.RANDOM_WITH_MEAN)
+SLOPES = (Role.RANDOM, Role.RANDOM_WITH_MEAN)
+TWO_EQUATIONS = (Role.SELECTION_ONLY, Role.OUTCOME_ONLY)
+
+
+def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
+    """Give the matrix with a row and a column for every column of the data.
+
+    Raises
+    ------
+    SpecificationError
+        If it is no frame, names unknown columns, or holds anything but the codes of
+        :class:`~bayesimpute.roles.Role`.
+    """
+    names = list(table.variables)
+    if not isinstance(predictors, pd.DataFrame):
+        raise SpecificationError(
+            f"predictors must be a DataFrame with a row a target and a column a predictor, not "
+            f"{type(predictors).__name__}; start from bi.make_predictors(df)."
+        )
+    for label in [*predictors.index, *predictors.columns]:
+        if label not in names:
+            raise SpecificationError(
+                f"predictors: {label!r} is no column of the data; there are {', '.join(names)}."
+            )
+    if predictors.index.has_duplicates or predictors.columns.has_duplicates:
+        raise SpecificationError("predictors: a row or column label occurs twice; remove one.")
+    codes = {int(role) for role in Role}
+    for target in predictors.index:
+        for name in predictors.columns:
+            code = predictors.at[target, name]
+            if pd.isna(code) or code != int(code) or int(code) not in codes:
+                raise SpecificationError(
+                    f"predictors: {code!r} in row {target!r}, column {name!r} is no code; codes "
+                    f"are {', '.join(f'{int(r)} ({r.name})' for r in Role)}."
+                )
+    matrix = predictors.reindex(index=names, columns=names, fill_value=0).astype(int)
+    values = matrix.to_numpy(copy=True)
+    np.fill_diagonal(values, int(Role.NONE))
+    return pd.DataFrame(values, index=names, columns=names)
+
+
+def cluster_of(row: "pd.Series[Any]", target: str) -> str | None:
+    """Column coded −2 in a row of the matrix.
+
+    Raises
+    ------
+    SpecificationError
+        If there are two, or slopes or cluster means without one.
+    """
+    clusters = [str(name) for name in row.index[row == Role.CLUSTER]]
+    if len(clusters) > 1:
+        raise SpecificationError(
+            f"predictors of {target!r}: {' and '.join(map(repr, clusters))} are both coded −2; "
+            "a model has one cluster variable, set the other to 0."
+        )
+    if clusters:
+        return clusters[0]
+    for name, code in row.items():
+        if code in (*SLOPES, *MEANS):
+            raise SpecificationError(
+                f"predictors of {target!r}: code {code} of {name!r} needs clusters; code the "
+                "cluster variable −2 in this row, or use 1."
+            )
+    return None
+
+
+def terms_of(row: "pd.Series[Any]", target: str, table: Table) -> tuple[Term, ...]:
+    """Terms of a model from its row of the matrix.
+
+    Raises
+    ------
+    SpecificationError
+        If a code belongs to models with two equations, or a column cannot be a predictor.
+    """
+    terms = []
+    for label, code in row.items():
+        name, role = str(label), Role(int(code))
+        if role in (Role.NONE, Role.CLUSTER):
+            continue
+        if role in TWO_EQUATIONS:
+            raise SpecificationError(
+                f"predictors of {target!r}: code {int(role)} of {name!r} is for models with a "
+                "selection equation; the model of this target has one equation, use 1 or 2."
+            )
+        if table.variables[name].kind is Kind.OTHER:
+            raise SpecificationError(
+                f"predictors of {target!r}: {name!r} ({table.variables[name].dtype}) is neither a "
+                "number nor a category; convert it, or set its code to 0."
+            )
+        terms.append(
+            Term(name, (name,), random=role in SLOPES, cluster_mean=role in MEANS)
+        )
+    return tuple(terms)
+
+
+def effective_row(
+    terms: Sequence[Term], cluster: str | None, names: Sequence[str]
+) -> dict[str, int]:
+    """Codes that say what a model uses: of a column, the most its terms make of it."""
+    row = dict.fromkeys(names, int(Role.NONE))
+    for term in terms:
+        for name in term.factors:
+            if name in row:
+                random = term.random or row[name] in SLOPES
+                mean = term.cluster_mean or row[name] in MEANS
+                row[name] = int(
+                    (Role.RANDOM_WITH_MEAN if mean else Role.RANDOM)
+                    if random
+                    else (Role.FIXED_WITH_MEAN if mean else Role.FIXED)
+                )
+    if cluster is not None:
+        row[cluster] = int(Role.CLUSTER)
+    return row

@@ -1,0 +1,124 @@
+"""Time and memory from a thousand to a million rows, for one ``normal`` target.
+
+``python benchmarks/scaling.py [--rows 1000 10000 ...]``
+
+Clusters of 100 rows, a random intercept and one random slope, a third of the target missing. Each
+size has a process of its own, so that its peak memory is its own. Seconds a chain-iteration come
+from the difference of a long and a short `extend` of one chain, which cancels what is done once.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from importlib import import_module
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markdown import table
+
+import bayesimpute as bi
+
+ROWS = [1_000, 10_000, 100_000, 1_000_000]
+ROWS_A_CLUSTER = 100
+SHORT, LONG = 1, 6
+
+
+def simulate(rows: int) -> pd.DataFrame:
+    """Rows in clusters, ``y`` with an effect of ``x`` that varies, a third of it missing."""
+    rng = np.random.default_rng(1)
+    cluster = np.arange(rows) // ROWS_A_CLUSTER
+    x = rng.normal(size=rows)
+    intercept = rng.normal(0.0, 0.7, size=cluster[-1] + 1)
+    slope = rng.normal(0.5, 0.3, size=cluster[-1] + 1)
+    y = intercept[cluster] + slope[cluster] * x + rng.normal(size=rows)
+    y[rng.random(rows) < 1 / 3] = np.nan
+    return pd.DataFrame({"cluster": cluster, "x": x, "y": y})
+
+
+def peak_megabytes() -> float:
+    """Most memory this process has held so far."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def measure(rows: int) -> dict[str, float]:
+    """Seconds and megabytes at one size; runs in a process of its own."""
+    import_module("pymc")  # its memory belongs to the start, not to the rows
+
+    data = simulate(rows)
+    before = peak_megabytes()
+    predictors = pd.DataFrame(0, index=data.columns, columns=data.columns)
+    predictors.loc["y", ["cluster", "x"]] = [-2, 2]
+    start = perf_counter()
+    imputations = bi.impute(
+        data,
+        m=1,
+        iterations=1,
+        method={"y": "normal"},
+        predictors=predictors,
+        seed=1,
+        progress=False,
+    )
+    first = perf_counter() - start
+    spent = []
+    for iterations in (SHORT, LONG):
+        start = perf_counter()
+        imputations = imputations.extend(iterations)
+        spent.append(perf_counter() - start)
+    return {
+        "first": first,
+        "iteration": (spent[1] - spent[0]) / (LONG - SHORT),
+        "before": before,
+        "peak": peak_megabytes(),
+    }
+
+
+def measure_apart(rows: int) -> dict[str, Any]:
+    """`measure` in a fresh process."""
+    command = [sys.executable, __file__, "--one", str(rows)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description="Time and memory against the number of rows.")
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+    parser.add_argument("--one", type=int, help="one size in this process, as JSON")
+    chosen = parser.parse_args()
+    if chosen.one is not None:
+        print(json.dumps(measure(chosen.one)))
+        return
+    rows = []
+    for size in chosen.rows:
+        found = measure_apart(size)
+        rows.append(
+            [
+                f"{size:,}",
+                f"{size // ROWS_A_CLUSTER:,}",
+                found["iteration"],
+                found["first"],
+                f"{found['before']:.0f}",
+                f"{found['peak']:.0f}",
+            ]
+        )
+    print("### Scaling: one `normal` target, random intercept and slope\n")
+    header = [
+        "rows",
+        "clusters",
+        "seconds a chain-iteration",
+        "seconds of the first impute()",
+        "MB before",
+        "MB at the peak",
+    ]
+    print(table(header, rows))
+
+
+if __name__ == "__main__":
+    main()

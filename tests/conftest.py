@@ -1,0 +1,48 @@
+"""Data and R numbers that lie beside the checkout, for tests in every folder."""
+
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared_file(folder: str, name: str) -> Path:
+    """Path of a shared file; skips the test without it, or fails it where it must be there."""
+    root = Path(os.environ.get("BAYESIMPUTE_SHARED", BESIDE_THE_CHECKOUT))
+    path = root / folder / name
+    if not path.is_file():
+        reason = f"{folder}/{name} is not there: set BAYESIMPUTE_SHARED to the folder with data/"
+        if os.environ.get("BAYESIMPUTE_REQUIRE_SHARED") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+@cache
+def _table(folder: str, name: str) -> pd.DataFrame:
+    return pd.read_csv(_shared_file(folder, f"{name}.csv"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], pd.DataFrame]:
+    """`shared_data("popmis")` is a fresh copy of that data set."""
+    return lambda name: _table("data", name).copy()
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[[str], dict[str, Any]]:
+    """`reference("quickpred")` is R's numbers of that file."""
+    return lambda name: json.loads(_shared_file("reference", f"{name}.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def reference_table() -> Callable[[str], pd.DataFrame]:
+    """`reference_table("nhanes_imputed_long")` is a fresh copy of that table from R."""
+    return lambda name: _table("reference", name).copy()

@@ -1,0 +1,132 @@
+"""Imports point one way: each layer knows those below it, and nothing above."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# From the ground up. A module may import the layers before its own, and its own.
+LAYERS = [
+    ("errors", "roles", "events", "progress"),
+    ("pooling.rubin",),
+    ("data",),
+    ("method",),
+    ("registry",),
+    ("specification",),
+    ("design",),
+    ("sampling",),
+    ("models",),
+    ("engine",),
+    ("pooling", "diagnostics"),
+    ("analysis",),
+    ("plots",),
+    ("result",),
+    ("imputation",),
+    ("simulate",),
+    ("demo",),
+    ("cli",),
+]
+WHAT_MODELS_KNOW = ("errors", "roles", "data", "method", "sampling", "models")
+
+
+def sources() -> dict[str, Path]:
+    """Every module below ``bayesimpute``, by its name without that prefix; the root left out."""
+    found = {}
+    for folder, prefix in ((ROOT / "bayesimpute", ""), (ROOT / "models", "models")):
+        for path in folder.rglob("*.py"):
+            if folder.name == "bayesimpute" and "models" in path.relative_to(folder).parts:
+                continue  # the link that mypy and editors need
+            parts = [p for p in (prefix, *path.relative_to(folder).with_suffix("").parts) if p]
+            name = ".".join(parts).removesuffix("__init__").rstrip(".")
+            if name:
+                found[name] = path
+    return found
+
+
+SOURCES = sources()
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes except what stands under ``if TYPE_CHECKING``: that is never executed."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for other in node.orelse:
+                yield from (other, *statements(other))
+        else:
+            yield node
+            yield from statements(node)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Modules of this package that a source imports, inside functions too."""
+    names = set()
+    for node in statements(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+    own = set()
+    for name in names:
+        if name.split(".")[0] == "bayesimpute":
+            inner = name.removeprefix("bayesimpute").lstrip(".")
+            while inner and inner not in SOURCES:
+                inner = inner.rpartition(".")[0]
+            own.add(inner)  # "" is the root, which loads everything on demand
+    return own
+
+
+IMPORTS = {name: imported(ast.parse(path.read_text("utf-8"))) for name, path in SOURCES.items()}
+
+
+def inside(name: str, unit: str) -> bool:
+    return name == unit or name.startswith(f"{unit}.")
+
+
+def layer(name: str) -> int:
+    """Position of the longest entry that holds the module."""
+    fitting = [(len(u), i) for i, units in enumerate(LAYERS) for u in units if inside(name, u)]
+    assert fitting, f"{name} has no layer yet: give it one in {Path(__file__).name}"
+    return max(fitting)[1]
+
+
+@pytest.mark.parametrize("module", sorted(SOURCES))
+def test_a_module_imports_only_its_own_layer_and_those_below(module: str) -> None:
+    upward = {other for other in IMPORTS[module] if not other or layer(other) > layer(module)}
+    assert not upward, f"{module} imports from above: {sorted(upward)}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    remaining = {name: set(others) - {name, ""} for name, others in IMPORTS.items()}
+    while free := [name for name, others in remaining.items() if not others & remaining.keys()]:
+        for name in free:
+            del remaining[name]
+    # What is left holds every circle and what leads to one; who is imported by nobody is no part.
+    while ends := [n for n in remaining if not any(n in others for others in remaining.values())]:
+        for name in ends:
+            del remaining[name]
+    assert not remaining, f"a circle among {sorted(remaining)}"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in SOURCES if inside(name, "models")))
+def test_a_model_knows_the_contract_and_the_samplers_but_not_the_engine(module: str) -> None:
+    others = {o for o in IMPORTS[module] if not any(inside(o, unit) for unit in WHAT_MODELS_KNOW)}
+    assert not others
+
+
+@pytest.mark.parametrize("module", sorted(n for n in SOURCES if not inside(n, "models")))
+def test_only_the_registry_names_concrete_models(module: str) -> None:
+    assert not any(inside(other, "models") for other in IMPORTS[module])
+    text = ast.parse(SOURCES[module].read_text("utf-8"))
+    named = [
+        node.value
+        for node in ast.walk(text)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.startswith("bayesimpute.models.")
+    ]
+    assert not named or module == "registry"

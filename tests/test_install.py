@@ -1,0 +1,93 @@
+"""What is installed is what is in the folders, and importing it is cheap."""
+
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import bayesimpute
+
+ROOT = Path(__file__).resolve().parents[1]
+SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+
+LOADED_LATER = ("arviz", "matplotlib", "numba", "numpy", "pandas", "pymc", "pytensor", "scipy")
+
+
+def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_package_list_names_every_folder_with_sources() -> None:
+    package = ROOT / "bayesimpute"
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in package.rglob("*.py")
+        if "models" not in path.relative_to(package).parts  # the link that mypy needs
+    }
+    assert set(SETUPTOOLS["packages"]) == folders | {"bayesimpute.models"}
+
+
+def test_every_package_folder_says_what_it_holds() -> None:
+    for name in SETUPTOOLS["packages"]:
+        assert (import_module(name).__doc__ or "").strip(), name
+
+
+def test_models_is_flat_because_a_folder_in_it_would_be_missing_from_the_wheel() -> None:
+    assert not [p for p in (ROOT / "models").rglob("*.py") if p.parent != ROOT / "models"]
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (ROOT / "bayesimpute" / "py.typed").is_file()
+    assert SETUPTOOLS["package-data"] == {"bayesimpute": ["py.typed"]}
+
+
+def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = f"import bayesimpute, sys; print(*sorted(set({LOADED_LATER!r}) & set(sys.modules)))"
+    done = run_python(code, tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
+
+
+def test_the_models_folder_cannot_be_imported_a_second_time_under_its_own_name() -> None:
+    done = run_python("import models", ROOT)
+    assert done.returncode != 0
+    assert "from bayesimpute.models import" in done.stderr
+
+
+@pytest.mark.parametrize("name", bayesimpute.__all__)
+def test_a_public_name_is_there_listed_and_the_same_object_each_time(name: str) -> None:
+    assert getattr(bayesimpute, name) is getattr(bayesimpute, name)
+    assert name in dir(bayesimpute)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'bayesimpute' has no attribute 'imputee'"):
+        _ = bayesimpute.imputee
+
+
+def test_public_names_are_the_same_for_people_and_for_type_checkers() -> None:
+    import ast
+
+    tree = ast.parse((ROOT / "bayesimpute" / "__init__.py").read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.asname or alias.name
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    } | {
+        node.target.id
+        for node in block.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    assert seen == set(bayesimpute.__all__)
+
+
+def test_the_command_is_installed_and_leads_to_the_command_line() -> None:
+    (command,) = entry_points(group="console_scripts", name="bayesimpute")
+    assert callable(command.load())
