@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bayesimpute.roles import Role
     from bayesimpute.specification.post import squeeze
     from bayesimpute.specification.quickpred import quickpred
-    from bayesimpute.specification.suggest import make_method, make_predictors
+    from bayesimpute.specification.defaults import make_method, make_predictors
 
     __version__: str
 
@@ -63,8 +63,8 @@ _HOME = {
     "SamplingError": "bayesimpute.errors:SamplingError",
     "SpecificationError": "bayesimpute.errors:SpecificationError",
     "Role": "bayesimpute.roles:Role",
-    "make_method": "bayesimpute.specification.suggest:make_method",
-    "make_predictors": "bayesimpute.specification.suggest:make_predictors",
+    "make_method": "bayesimpute.specification.defaults:make_method",
+    "make_predictors": "bayesimpute.specification.defaults:make_predictors",
     "quickpred": "bayesimpute.specification.quickpred:quickpred",
     "squeeze": "bayesimpute.specification.post:squeeze",
     "impute": "bayesimpute.engine.run:impute",

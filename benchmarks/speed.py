@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -89,9 +90,7 @@ def compare(data: pd.DataFrame, rounds: int) -> tuple[dict[str, list[Run]], list
         for round_ in range(1, rounds + 1):
             for name, workers in OURS.items():
                 method = name.split(",")[0]
-                runs[name].append(
-                    timed(lambda m=method, w=workers: impute(data, m, round_, executors[w]))
-                )
+                runs[name].append(timed(partial(impute, data, method, round_, executors[workers])))
             for method in list(in_r):
                 outcome = run_r(file, method, round_)
                 if isinstance(outcome, str):

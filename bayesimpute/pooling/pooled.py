@@ -222,7 +222,9 @@ def _checked(
 def _refuse(wrong: np.ndarray, names: pd.Index, why: str) -> None:
     if wrong.any():
         imputation, term = np.argwhere(wrong)[0]
-        raise AnalysisError(f"The estimate of {names[term]!r} in imputation {imputation + 1} {why}.")
+        raise AnalysisError(
+            f"The estimate of {names[term]!r} in imputation {imputation + 1} {why}."
+        )
 
 
 def _checked_df(dfcom: float | None) -> float:

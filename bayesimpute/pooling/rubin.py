@@ -151,7 +151,15 @@ def reiter2003(estimates: ArrayLike, variances: ArrayLike, dfcom: ArrayLike = np
 
 
 def single(estimates: ArrayLike, variances: ArrayLike, dfcom: ArrayLike = np.inf) -> Combined:
-    """The one analysis of m = 1: its own variance and df, nothing known of the missing part."""
+    """Pass on the one analysis of m = 1: its variance and df; the missing part is unknown, NaN.
+
+    Parameters
+    ----------
+    estimates, variances
+        (1, k).
+    dfcom
+        Its degrees of freedom, a number or (k,); infinity by default.
+    """
     q, u = np.asarray(estimates, dtype=float)[0], np.asarray(variances, dtype=float)[0]
     unknown = np.full(q.shape, np.nan)
     df = np.broadcast_to(np.asarray(dfcom, dtype=float), q.shape).copy()

@@ -117,6 +117,8 @@ class Nuts:
         step.iter_count = 0
         step.step_adapt._initial_step = adaptation.step_size / 10
         step.step_adapt.reset()
+        while not np.isfinite(self._density(state)[0]):
+            state = (state + adaptation.start_mean) / 2
         for _ in range(transitions):
             state, _ = self._transition(state)
         return state
@@ -154,15 +156,10 @@ class Nuts:
         }
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Draw a state dispersed around the adaptation run, where the density is finite."""
+        """Draw a state dispersed around the adaptation run."""
         # In many dimensions 2 SD in each would be far outside any typical set.
         spread = max(1.0, DISPERSION * min(1.0, 8 / self._size) ** 0.5)
-        while True:
-            noise = rng.normal(size=self._size)
-            state = adaptation.start_mean + spread * adaptation.start_sd * noise
-            if np.isfinite(self._density(state)[0]):
-                return state
-            spread /= 2
+        return adaptation.start_mean + spread * adaptation.start_sd * rng.normal(size=self._size)
 
     def _use(self, potential: Any, rng: np.random.Generator) -> Any:
         step = self._step
@@ -174,5 +171,6 @@ class Nuts:
     def _transition(self, state: Array) -> tuple[Array, dict[str, Any]]:
         from pymc.blocking import RaveledVars
 
-        moved, (record,) = self._step.astep(RaveledVars(state, self._map_info))
+        with np.errstate(over="ignore", invalid="ignore"):  # a divergent trajectory overflows
+            moved, (record,) = self._step.astep(RaveledVars(state, self._map_info))
         return moved.data, record

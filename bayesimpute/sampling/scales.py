@@ -60,20 +60,17 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     names = tuple(defaults)
     constants = np.array([defaults[name] for name in names], dtype=float)
     chosen = {name: replaced[name] for name in names if name in replaced}
-    if chosen:
-        function = _compile(names, chosen)
-    else:
-        function = _compiled_defaults(len(names), get_ident())
+    # default priors differ only in their constants: one function serves all of one length
+    known = names if chosen else tuple(f"scale_{i}" for i in range(len(names)))
+    function = _compile(known, tuple(chosen.items()), get_ident())
     return ScalePriors(names, constants, function)
 
 
 @lru_cache(maxsize=64)
-def _compiled_defaults(count: int, thread: int) -> Any:
+def _compile(
+    names: tuple[str, ...], replaced: tuple[tuple[str, Any], ...], thread: int
+) -> Any:
     """Compile once a process and thread: compiled functions own their memory."""
-    return _compile(tuple(f"scale_{i}" for i in range(count)), {})
-
-
-def _compile(names: tuple[str, ...], replaced: Mapping[str, Any]) -> Any:
     import pymc as pm
     import pytensor
     import pytensor.tensor as pt
@@ -82,10 +79,11 @@ def _compile(names: tuple[str, ...], replaced: Mapping[str, Any]) -> Any:
     from bayesimpute.sampling.priors import attach
 
     constants = pt.dvector("constants")
+    priors = dict(replaced)
     with pm.Model() as model:
         for i, name in enumerate(names):
-            if name in replaced:
-                attach(replaced[name], name)
+            if name in priors:
+                attach(priors[name], name)
             else:
                 pm.HalfNormal(name, sigma=constants[i])
     unconstrained = pt.dvector("unconstrained")

@@ -1,0 +1,100 @@
+"""The collapsed density against the dense multivariate normal it stands for."""
+
+import numpy as np
+import pytest
+from scipy.linalg import block_diag
+from scipy.stats import multivariate_normal
+
+from bayesimpute.sampling.collapsed import cross_products, draw_coefficients, log_marginal
+
+ROWS = np.array([4, 0, 7, 3, 1, 9])  # one cluster without rows, one with a single one
+START = np.r_[0, np.cumsum(ROWS)].astype(np.int64)
+FACTOR = np.array([[0.7, 0.0], [0.3, 0.5]])
+PRECISION = np.array([0.1, 0.2, 0.3])
+MEAN = np.array([0.5, 0.0, -0.1])
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(ROWS.sum(), 3))
+    x[:, 0] = 1.0
+    return x, np.ascontiguousarray(x[:, :2]), 2 * rng.normal(size=ROWS.sum())
+
+
+def sigma2(heteroscedastic):
+    rng = np.random.default_rng(1)
+    return rng.uniform(0.5, 1.5, len(ROWS)) if heteroscedastic else np.full(len(ROWS), 0.8)
+
+
+def dense(rows, psi, s2):
+    """log p(y) with the full covariance matrix written out."""
+    x, z, y = rows
+    blocks = [
+        z[a:b] @ psi @ z[a:b].T + s * np.eye(b - a)
+        for a, b, s in zip(START[:-1], START[1:], s2, strict=True)
+        if b > a
+    ]
+    covariance = block_diag(*blocks) + x @ np.diag(1 / PRECISION) @ x.T
+    return multivariate_normal.logpdf(y, x @ MEAN, covariance)
+
+
+@pytest.mark.parametrize("heteroscedastic", [False, True])
+def test_density_equals_the_dense_one(rows, heteroscedastic):
+    s2 = sigma2(heteroscedastic)
+    data = cross_products(*rows, START, heteroscedastic)
+    value, _, _ = log_marginal(FACTOR, s2, data, PRECISION, MEAN)
+    assert value == pytest.approx(dense(rows, FACTOR @ FACTOR.T, s2), rel=1e-11)
+
+
+@pytest.mark.parametrize("heteroscedastic", [False, True])
+def test_gradient_equals_differences_of_the_dense_density(rows, heteroscedastic):
+    s2, psi, step = sigma2(heteroscedastic), FACTOR @ FACTOR.T, 1e-5
+    data = cross_products(*rows, START, heteroscedastic)
+    _, by_psi, by_s2 = log_marginal(FACTOR, s2, data, PRECISION, MEAN)
+    for direction in ([[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]):
+        d = np.array(direction)
+        slope = (dense(rows, psi + step * d, s2) - dense(rows, psi - step * d, s2)) / (2 * step)
+        assert (by_psi * d).sum() == pytest.approx(slope, rel=1e-5)
+    moves = np.eye(len(ROWS)) if heteroscedastic else np.ones((1, len(ROWS)))
+    for move in moves:
+        slope = (dense(rows, psi, s2 + step * move) - dense(rows, psi, s2 - step * move)) / (
+            2 * step
+        )
+        assert (by_s2 * move).sum() == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+def test_density_is_finite_where_effects_vanish(rows):
+    data = cross_products(*rows, START, False)
+    zero = np.zeros((2, 2))
+    value, _, _ = log_marginal(zero, sigma2(False), data, PRECISION, MEAN)
+    assert value == pytest.approx(dense(rows, zero, sigma2(False)), rel=1e-11)
+
+
+def test_drawn_coefficients_have_the_exact_posterior(rows):
+    x, z, y = rows
+    s2, psi = sigma2(True), FACTOR @ FACTOR.T
+    data = cross_products(x, z, y, START, True)
+    rng = np.random.default_rng(2)
+    draws = np.array(
+        [
+            np.concatenate([beta, effects.ravel()])
+            for beta, effects in (
+                draw_coefficients(
+                    FACTOR, s2, data, PRECISION, MEAN,
+                    rng.normal(size=3), rng.normal(size=(len(ROWS), 2)),
+                )
+                for _ in range(20_000)
+            )
+        ]
+    )
+    wide = np.hstack([x, block_diag(*[z[a:b] for a, b in zip(START[:-1], START[1:], strict=True)])])
+    prior = block_diag(np.diag(PRECISION), *[np.linalg.inv(psi)] * len(ROWS))
+    noise = np.repeat(1 / s2, ROWS)
+    precision = wide.T @ (noise[:, None] * wide) + prior
+    covariance = np.linalg.inv(precision)
+    centre = covariance @ (wide.T @ (noise * y) + prior[:, :3] @ MEAN)
+    sd = np.sqrt(np.diag(covariance))
+    assert np.abs((draws.mean(axis=0) - centre) / sd).max() < 4.5 / np.sqrt(len(draws))
+    correlation = np.cov(draws.T) / np.outer(sd, sd) - covariance / np.outer(sd, sd)
+    assert np.abs(correlation).max() < 0.05
