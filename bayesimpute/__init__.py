@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from bayesimpute.result.imputations import Imputations
     from bayesimpute.result.storage import open_file as open
     from bayesimpute.roles import Role
+    from bayesimpute.specification.defaults import make_method, make_predictors
     from bayesimpute.specification.post import squeeze
     from bayesimpute.specification.quickpred import quickpred
-    from bayesimpute.specification.defaults import make_method, make_predictors
 
     __version__: str
 

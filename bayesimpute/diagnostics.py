@@ -133,9 +133,9 @@ def convergence(
     Returns
     -------
     DataFrame
-        Columns ``.it``, ``vrb``, ``ac``, ``psrf``, a variable after the other. ``psrf`` is `rstan_rhat` of
-        the chains up to that iteration (at iteration 1 of the m values as one chain), ``ac`` is
-        `autocorrelation`. NaN where they are undefined.
+        Columns ``.it``, ``vrb``, ``ac``, ``psrf``, one variable after the other. ``psrf`` is
+        `rstan_rhat` of the chains up to that iteration (at iteration 1 of the m values as one
+        chain), ``ac`` is `autocorrelation`. NaN where they are undefined.
 
     Raises
     ------
@@ -188,9 +188,10 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
     -------
     DataFrame
         ``variable`` (target), ``quantity`` (``"mean"``, ``"beta[sex]"``), ``mean``, ``sd``,
-        ``r_hat`` (rank-normalised), ``ess_bulk``, ``ess_tail``, ``mcse_mean``, ``mcse_sd`` as
-        ArviZ computes them, ``divergences`` of the target's sampler. NaN for a constant quantity
-        and with fewer than 4 draws a chain; R-hat also with one chain.
+        ``r_hat`` (rank-normalised), ``ess_bulk``, ``ess_tail`` (of the 5 % and 95 % quantiles, the
+        smaller), ``mcse_mean``, ``mcse_sd`` as ArviZ computes them, ``divergences`` of the target's
+        sampler. NaN for a constant quantity and with fewer than 4 draws a chain; R-hat also with
+        one chain.
 
     Raises
     ------

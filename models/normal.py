@@ -91,7 +91,7 @@ class Normal:
         Returns
         -------
         pymc.Model
-            With data ``x, z, cluster, y``, ready for ``pm.sample``.
+            With data ``x, z, cluster_index, y``, ready for ``pm.sample``.
         """
         import pymc as pm
         import pytensor.tensor as pt
@@ -113,7 +113,7 @@ class Normal:
                 beta = prior("beta", beta_prior, dims="predictor")
                 mean = mean + (x - units.centre_x) @ beta
 
-            cluster = pm.Data("cluster", seen.cluster, dims="row")
+            cluster = pm.Data("cluster_index", seen.cluster, dims="row")
             if design.random_effects:
                 z = pm.Data("z", seen.z, dims=("row", "random_effect"))
                 sd = pt.stack(
@@ -139,7 +139,7 @@ class Normal:
                 sd_log_sigma = prior("sd_log_sigma", pm.HalfNormal.dist(0.5))
                 offset = pm.Normal("log_sigma_offset", dims="cluster")
                 sigma = (sigma * pt.exp(sd_log_sigma * offset))[cluster]
-            pm.Normal(design.target, mean, sigma, observed=y, dims="row")
+            pm.Normal(f"{design.target}_observed", mean, sigma, observed=y, dims="row")
         return model
 
     def kernel(

@@ -2,7 +2,9 @@
 
 import doctest
 import inspect
+import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,10 @@ def test_the_examples_of_a_public_name_run(name: str) -> None:
     for test in examples(name):
         runner.run(test, out=report.append)
     assert runner.failures == 0, "".join(report)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs() -> None:
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})

@@ -1,1 +1,1 @@
-"""One plot a file; each takes results and returns what it drew."""
+"""Pictures of a result, one a file; all share the colours of `bayesimpute.plots.style`."""

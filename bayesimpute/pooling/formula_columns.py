@@ -77,7 +77,7 @@ def prepared(frame: pd.DataFrame, used: tuple[str, ...]) -> pd.DataFrame:
         elif isinstance(column.dtype, pd.CategoricalDtype):
             column = column.cat.remove_unused_categories()
         columns[name] = column
-    return pd.DataFrame(columns, index=frame.index)
+    return frame[list(used)].assign(**columns)
 
 
 def with_derived_columns(frame: pd.DataFrame, formula: str, quote: str) -> tuple[str, pd.DataFrame]:

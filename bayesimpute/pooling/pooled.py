@@ -151,7 +151,7 @@ def pool(
     Examples
     --------
     >>> pooled = pool([[1.0], [1.2]], [[0.04], [0.05]], dfcom=100, terms=["x"])
-    >>> round(pooled.table.loc["x", "std_error"], 3)
+    >>> float(round(pooled.table.loc["x", "std_error"], 3))
     0.274
     """
     q, u, names = _checked(estimates, variances, terms)

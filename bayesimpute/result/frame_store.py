@@ -68,7 +68,15 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
         return {"as": "category", "array": key, "ordered": bool(dtype.ordered), "labels": labels}
     if isinstance(dtype, np.dtype) and dtype.kind in NUMPY_KINDS:
         arrays[key] = series.to_numpy()
-        return {"as": "numpy", "array": key}
+        return {"as": "numpy", "array": key, "dtype": dtype.str}
+    if isinstance(dtype, pd.IntervalDtype):
+        ends = pd.arrays.IntervalArray(series)
+        return {
+            "as": "interval",
+            "closed": dtype.closed,
+            "left": _encode(pd.Series(ends.left), f"{key}_left", arrays),
+            "right": _encode(pd.Series(ends.right), f"{key}_right", arrays),
+        }
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
         arrays[key] = series.to_numpy().view(np.int64)
         return {"as": "ticks", "array": key, "dtype": dtype.str}
@@ -108,7 +116,10 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
 def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     how = stored["as"]
     if how == "numpy":
-        return arrays[stored["array"]]
+        return arrays[stored["array"]].astype(stored["dtype"])
+    if how == "interval":
+        left, right = (pd.Index(_decode(stored[side], arrays)) for side in ("left", "right"))
+        return pd.arrays.IntervalArray.from_arrays(left, right, closed=stored["closed"])
     if how == "category":
         labels = pd.Index(_decode(stored["labels"], arrays))
         return pd.Categorical.from_codes(

@@ -46,7 +46,7 @@ class Imputations:
     Examples
     --------
     >>> import bayesimpute as bi
-    >>> study = bi.simulate_popularity(seed=1)
+    >>> study = bi.simulate.simulate_popularity(seed=1)
     >>> imp = bi.impute(study.incomplete, cluster="school", seed=1)  # doctest: +SKIP
     >>> imp.complete("long").shape  # doctest: +SKIP
     (40000, 8)
@@ -241,23 +241,29 @@ class Imputations:
 
         return fit(self.complete("all"), formula, **options)
 
-    def convergence(self, parameter: str = "all") -> pd.DataFrame:
+    def convergence(self, parameter: str = "mean") -> pd.DataFrame:
         """Autocorrelation and potential scale reduction by variable and iteration, as mice has.
 
         Parameters
         ----------
         parameter
-            ``"mean"`` or ``"sd"`` of the imputed cells; ``"all"`` (default) gives both.
+            ``"mean"`` (default, as in mice) or ``"sd"`` of the imputed cells; ``"all"``: both.
         """
         from bayesimpute.diagnostics import convergence
 
         return convergence(self.history.chain_mean, self.history.chain_sd, parameter=parameter)
 
-    def diagnostics(self) -> pd.DataFrame:
-        """R-hat, effective sample sizes, Monte Carlo errors and divergences of every quantity."""
+    def diagnostics(self, discard: int = 0) -> pd.DataFrame:
+        """R-hat, effective sample sizes, Monte Carlo errors and divergences of every quantity.
+
+        Parameters
+        ----------
+        discard
+            First iterations to leave out; see `bayesimpute.diagnostics.diagnostics`.
+        """
         from bayesimpute.diagnostics import diagnostics
 
-        return diagnostics(self.datatree)
+        return diagnostics(self.datatree, discard)
 
     def plot_trace(
         self,

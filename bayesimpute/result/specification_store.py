@@ -11,11 +11,13 @@ from bayesimpute.data.table import Table
 from bayesimpute.events import Event
 from bayesimpute.result import json_values
 from bayesimpute.result.restored import NotStored
+from bayesimpute.specification.post import Squeeze
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 
 type Arrays = dict[str, np.ndarray]
 
 CALLABLE = "__callable__"
+SQUEEZE = "__squeeze__"
 
 
 def encode_specification(specification: Specification) -> tuple[dict[str, Any], Arrays]:
@@ -115,6 +117,8 @@ def _decode_target(stored: dict[str, Any]) -> Target | Passive:
 def _encode_object(held: Any) -> Any:
     if isinstance(held, NotStored):
         return {CALLABLE: held.text}
+    if type(held) is Squeeze:
+        return {SQUEEZE: [json_values.encode(held.low), json_values.encode(held.high)]}
     try:
         return json_values.encode(held)
     except json_values.NotStorable:
@@ -124,4 +128,6 @@ def _encode_object(held: Any) -> Any:
 def _decode_object(stored: Any) -> Any:
     if isinstance(stored, dict) and CALLABLE in stored:
         return NotStored(stored[CALLABLE])
+    if isinstance(stored, dict) and SQUEEZE in stored:
+        return Squeeze(*map(json_values.decode, stored[SQUEEZE]))
     return json_values.decode(stored)

@@ -5,6 +5,7 @@ the user's frame, the specification and the resumable states, as JSON text and n
 Nothing is pickled, so that opening a stranger's file runs no code.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -153,58 +154,67 @@ def _own_group(imputations: Imputations) -> "xr.Dataset":
         "versions": dict(imputations.versions),
     }
     text = np.frombuffer(json.dumps(description, allow_nan=False).encode(), dtype=np.uint8)
-    everything = {"description": text, **arrays, **cells, **states}
+    everything = {
+        name: array.astype(np.uint8) if array.dtype == bool else array
+        for name, array in {"description": text, **arrays, **cells, **states}.items()
+    }
     return xr.Dataset(
         {name: ((f"{name}_length",), array) for name, array in everything.items()},
-        attrs={"format": FORMAT, "format_version": FORMAT_VERSION},
+        attrs={
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "sha256": _fingerprint(everything),
+        },
     )
+
+
+def _fingerprint(arrays: Arrays) -> str:
+    """Digest of names and contents, to notice a damaged file whose structure is still sound."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + b"\0")
+        digest.update(np.ascontiguousarray(arrays[name]).view(np.uint8))
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> Arrays:
     """Arrays of our group, description included; everything in memory, the file closed again."""
-    import xarray as xr
+    import h5py
 
     advice = "give a file written by imp.to_netcdf()"
+    if not _is_hdf5(path):
+        raise FileFormatError(f"{str(path)!r} is not a netCDF-4 file; {advice}.")
     try:
-        with xr.open_dataset(path, engine="h5netcdf", group=GROUP, decode_cf=True) as dataset:
-            attributes = dict(dataset.attrs)
-            arrays = {str(name): np.asarray(values) for name, values in dataset.data_vars.items()}
-    except Exception as problem:
-        foreign = _is_hdf5(path) and isinstance(problem, OSError | KeyError) and _opens(path)
-        why = (
-            "is a netCDF file, but not a result of bayesimpute"
-            if foreign
-            else "is damaged or cut off"
-            if _is_hdf5(path)
-            else "is not a netCDF file"
-        )
-        raise FileFormatError(f"{str(path)!r} {why}; {advice}.") from problem
-    if attributes.get("format") != FORMAT or "description" not in arrays:
-        raise FileFormatError(
-            f"{str(path)!r} is a netCDF file, but not a result of bayesimpute; {advice}."
-        )
-    version = int(attributes.get("format_version", 0))
+        with h5py.File(path, "r") as file:
+            group = file.get(GROUP)
+            attributes = dict(group.attrs) if group is not None else {}
+            arrays = (
+                {name: np.asarray(values) for name, values in group.items()}
+                if attributes.get("format") == FORMAT
+                else {}
+            )
+    except Exception as problem:  # a damaged file fails in as many ways as HDF5 has parts
+        raise FileFormatError(f"{str(path)!r} is damaged or cut off; {advice}.") from problem
+    version = int(np.ravel(attributes["format_version"])[0]) if arrays else 0
     if version > FORMAT_VERSION:
         raise FileFormatError(
             f"{str(path)!r} has format version {version}; this bayesimpute reads up to "
             f"{FORMAT_VERSION}. Update bayesimpute to open it."
         )
+    if "description" not in arrays:
+        raise FileFormatError(
+            f"{str(path)!r} is a netCDF-4 file, but not a result of bayesimpute; {advice}."
+        )
+    lengths = {name for name in arrays if name.endswith("_length")}
+    arrays = {name: array for name, array in arrays.items() if name not in lengths}
+    if attributes.get("sha256") != _fingerprint(arrays):
+        raise FileFormatError(f"{str(path)!r} is damaged: its checksum does not fit; {advice}.")
     return arrays
 
 
 def _is_hdf5(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
-
-
-def _opens(path: Path) -> bool:
-    import h5netcdf
-
-    try:
-        with h5netcdf.File(path, "r") as file:
-            return GROUP not in file.groups
-    except Exception:  # a damaged file fails in as many ways as HDF5 has
-        return False
 
 
 def _restore(arrays: Arrays) -> Imputations:

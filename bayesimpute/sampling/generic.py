@@ -1,8 +1,8 @@
 """Any PyMC model as a conditional model: NUTS on the rows seen, the likelihood run forward.
 
 The model follows one convention, and it is PyMC's own: what changes between visits is
-``pm.Data``, by the names ``x`` (row, predictor), ``z`` (row, random_effect), ``cluster`` (row,)
-and ``y`` (row,), and the likelihood is the one observed variable. Missing values are drawn by
+``pm.Data``, by the names ``x`` (row, predictor), ``z`` (row, random_effect), ``cluster_index``
+(row,) and ``y`` (row,), and the likelihood is the one observed variable. Missing values are drawn by
 putting the missing rows' data in and drawing the observed variable anew, given a draw of all
 parameters. Clusters without observed values are in the model as all others are, so their effects
 come from the population.
@@ -20,7 +20,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.sampling.nuts import Nuts
 
-DATA = ("x", "z", "cluster", "y")
+DATA = ("x", "z", "cluster_index", "y")
 
 
 class BuilderMethod:
@@ -175,22 +175,27 @@ class ModelKernel:
                 )
 
     def _see(self, rows: Design) -> None:
-        data = {"x": rows.x, "z": rows.z, "cluster": rows.cluster, "y": rows.y}
+        data = {"x": rows.x, "z": rows.z, "cluster_index": rows.cluster, "y": rows.y}
         for name in DATA:
             if name in self._model.named_vars:
                 self._model.set_data(name, _like(self._model[name], data[name]))
 
     def _check_data(self, design: Design) -> None:
-        needed = [name for name in ("x", "cluster") if name in DATA]
-        used = {"x": bool(design.predictors), "cluster": bool(design.random_effects)}
-        missing = [
-            name for name in needed if used[name] and name not in self._model.named_vars
-        ]
-        if missing and not any(name in self._model.named_vars for name in ("x", "z", "cluster")):
+        """Refuse a model that has rows baked in: it would draw for the wrong rows."""
+        used = {"x": bool(design.predictors), "cluster_index": bool(design.random_effects)}
+        present = self._model.named_vars
+        if any(used.values()) and not any(name in present for name in DATA[:3]):
+            missing = next(name for name, needed in used.items() if needed)
+            source = "cluster" if missing == "cluster_index" else missing
             raise SpecificationError(
                 f"method of {design.target!r}: the model holds its data as constants. Write "
-                f"pm.Data({missing[0]!r}, design.{missing[0]}) for what changes between visits "
-                f"(names {', '.join(DATA)})."
+                f"pm.Data({missing!r}, design.{source}) for what changes between visits (the "
+                f"names are {', '.join(DATA)})."
+            )
+        if "y" not in present:
+            raise SpecificationError(
+                f"method of {design.target!r}: observe pm.Data('y', design.y), so that the "
+                "likelihood has as many rows as the data put in."
             )
 
 

@@ -33,6 +33,7 @@ def attach(distribution: Any, name: str, dims: str | None = None) -> Any:
     import pymc as pm
     import pytensor
     from pymc.distributions.shape_utils import change_dist_size
+    from pytensor.graph.replace import clone_replace
     from pytensor.graph.traversal import ancestors
     from pytensor.tensor.random.type import RandomType
 
@@ -42,10 +43,10 @@ def attach(distribution: Any, name: str, dims: str | None = None) -> Any:
         for variable in ancestors([distribution])
         if isinstance(variable.type, RandomType) and hasattr(variable, "get_value")
     }
-    copy = pytensor.clone_replace(distribution, replace=generators, rebuild_strict=False)
+    copy = clone_replace(distribution, replace=generators, rebuild_strict=False)
     if dims is not None and copy.ndim == 0:
         copy = change_dist_size(copy, (model.dim_lengths[dims],))
-    return model.register_rv(copy, name=name, dims=dims)
+    return model.register_rv(copy, name=name, dims=None if dims is None else (dims,))
 
 
 def check_names(target: str, priors: Mapping[str, Any], known: Iterable[str]) -> None:

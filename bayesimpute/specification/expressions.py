@@ -1,157 +1,346 @@
-"""Formulas over columns, read by Python's parser and evaluated by hand.
-
-Only arithmetic, comparisons and the functions named here are understood. Nothing is passed to
-``eval``, so an expression that comes with a stranger's file can compute, and no more.
-"""
+"""Arithmetic written as text, evaluated over arrays without ever running it as Python code."""
 
 import ast
-import operator
-from collections.abc import Callable, Mapping
+import copy
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.wording import did_you_mean, listed
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = MappingProxyType(
     {
-        "I": lambda x: x,
-        "log": np.log,
-        "log1p": np.log1p,
-        "log2": np.log2,
-        "log10": np.log10,
-        "exp": np.exp,
-        "sqrt": np.sqrt,
-        "abs": np.abs,
-        "round": np.round,
-        "floor": np.floor,
-        "ceil": np.ceil,
-        "minimum": np.minimum,
-        "maximum": np.maximum,
-        "where": np.where,
+        "I": (1, lambda values: values),
+        "abs": (1, np.abs),
+        "ceil": (1, np.ceil),
+        "cos": (1, np.cos),
+        "exp": (1, np.exp),
+        "expm1": (1, np.expm1),
+        "floor": (1, np.floor),
+        "log": (1, np.log),
+        "log10": (1, np.log10),
+        "log1p": (1, np.log1p),
+        "log2": (1, np.log2),
+        "maximum": (2, np.maximum),
+        "minimum": (2, np.minimum),
+        "round": (1, np.round),
+        "sign": (1, np.sign),
+        "sin": (1, np.sin),
+        "sqrt": (1, np.sqrt),
+        "tan": (1, np.tan),
+        "tanh": (1, np.tanh),
+        "where": (3, np.where),
     }
 )
+"""Name -> number of arguments and function of arrays."""
+
 _BINARY: Mapping[type[ast.operator], Callable[..., Any]] = MappingProxyType(
     {
-        ast.Add: operator.add,
-        ast.Sub: operator.sub,
-        ast.Mult: operator.mul,
-        ast.Div: operator.truediv,
-        ast.Pow: operator.pow,
-        ast.Mod: operator.mod,
-        ast.FloorDiv: operator.floordiv,
+        ast.Add: np.add,
+        ast.Sub: np.subtract,
+        ast.Mult: np.multiply,
+        ast.Div: np.true_divide,
+        ast.FloorDiv: np.floor_divide,
+        ast.Mod: np.mod,
+        ast.Pow: np.power,
     }
 )
-_COMPARE: Mapping[type[ast.cmpop], Callable[..., Any]] = MappingProxyType(
+_UNARY: Mapping[type[ast.unaryop], Callable[..., Any]] = MappingProxyType(
+    {ast.USub: np.negative, ast.UAdd: np.positive}
+)
+_COMPARISON: Mapping[type[ast.cmpop], Callable[..., Any]] = MappingProxyType(
     {
-        ast.Lt: operator.lt,
-        ast.LtE: operator.le,
-        ast.Gt: operator.gt,
-        ast.GtE: operator.ge,
-        ast.Eq: operator.eq,
-        ast.NotEq: operator.ne,
+        ast.Lt: np.less,
+        ast.LtE: np.less_equal,
+        ast.Gt: np.greater,
+        ast.GtE: np.greater_equal,
+        ast.Eq: np.equal,
+        ast.NotEq: np.not_equal,
     }
 )
-
-
-def names_in(expression: str) -> tuple[str, ...]:
-    """Columns an expression reads, in order of appearance.
-
-    A column whose name is not a Python name is written in backticks, as in R.
-
-    Examples
-    --------
-    >>> names_in("I(Weight / Height**2)")
-    ('Weight', 'Height')
-
-    Raises
-    ------
-    SpecificationError
-        If the expression does not parse.
-    """
-    tree, quoted = _parse(expression)
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    found = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called
-    ]
-    found.sort(key=lambda node: (node.lineno, node.col_offset))
-    return tuple(dict.fromkeys(quoted.get(node.id, node.id) for node in found))
 
 
 def evaluate(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Value of an expression for every row.
+    """Value of an expression in every row.
+
+    Arithmetic, comparisons (1 where true) and the functions of `FUNCTIONS`; names are columns,
+    other than plain identifiers in backticks. There is no attribute access and no evaluation of
+    Python code. What depends on a missing value is missing.
 
     Parameters
     ----------
     expression
-        For example ``"I(Weight / Height**2)"``.
+        ``"I(Weight / Height**2)"``, ``"log(age)"``, or just the name of a column.
     columns
-        Name -> (row,).
+        Variable -> float64 (row,).
 
     Returns
     -------
     numpy.ndarray
-        (row,), or a scalar array if no column is named. Divisions by zero and logarithms of
-        negative numbers give infinite or missing values, silently: who asks checks.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> evaluate("a / b", {"a": np.array([1.0]), "b": np.array([4.0])})
-    array([0.25])
+        float64 (row,). NaN or infinite where arithmetic has no value (logarithm of 0, …).
 
     Raises
     ------
     SpecificationError
-        If the expression does not parse, or uses something not understood here.
+        If the text is not such an expression, or names no column of `columns`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> evaluate("weight / height**2", {"weight": np.array([80.0]), "height": np.array([2.0])})
+    array([20.])
     """
-    tree, quoted = _parse(expression)
+    if expression in columns:
+        return np.asarray(columns[expression], dtype=np.float64)
+    tree, aliases = _parsed(expression)
+    used = [node.id for node in _columns_used(tree)]
+    for name in dict.fromkeys(aliases.get(name, name) for name in used):
+        if name not in columns:
+            raise SpecificationError(
+                f"'{expression}' uses '{name}', which is not a column of the data."
+                f"{did_you_mean(name, columns)}"
+            )
+    n_rows = len(next(iter(columns.values()))) if columns else 0
     with np.errstate(all="ignore"):
-        return np.asarray(_value(tree.body, columns, quoted, expression), dtype=float)
+        values = _value(tree, columns, aliases, expression)
+    return np.array(np.broadcast_to(values, (n_rows,)), dtype=np.float64)
 
 
-def _parse(expression: str) -> tuple[ast.Expression, dict[str, str]]:
-    quoted: dict[str, str] = {}
-    parts = expression.strip().split("`")
-    text = parts[0]
-    for k in range(1, len(parts) - 1, 2):
-        stand_in = f"__column_{k}"
-        quoted[stand_in] = parts[k]
-        text += stand_in + parts[k + 1]
+def names_in(expression: str) -> tuple[str, ...]:
+    """Columns an expression depends on, in order of appearance, each once.
+
+    Text that is not an expression counts as the name of a column.
+
+    Examples
+    --------
+    >>> names_in("I(Weight / Height**2) + log(`body fat`)")
+    ('Weight', 'Height', 'body fat')
+    """
     try:
-        return ast.parse(text, mode="eval"), quoted
-    except SyntaxError as error:
+        tree, aliases = _parsed(expression)
+    except SpecificationError:
+        return (expression,)
+    return tuple(dict.fromkeys(aliases.get(node.id, node.id) for node in _columns_used(tree)))
+
+
+def quoted(name: str) -> str:
+    """Name of a column as it is written inside an expression: in backticks if it has to be."""
+    return name if name.isidentifier() and _is_name(name) else f"`{name}`"
+
+
+def with_category_codes(expression: str, table: Table) -> str:
+    """Replace category labels by their codes: ``FamOb == 'yes'`` becomes ``FamOb == 1``.
+
+    Parameters
+    ----------
+    expression
+        As for `evaluate`, with labels (strings) compared with a categorical column.
+    table
+        The data, whose categories give the codes.
+
+    Returns
+    -------
+    str
+        The expression in numbers only.
+
+    Raises
+    ------
+    SpecificationError
+        If a label does not exist, if unordered categories are compared by size, or if a
+        categorical column stands where a number is needed.
+    """
+    if expression in table.variables:
+        return expression
+    tree, aliases = _parsed(expression, labels=True)
+    coded = _LabelCoder(table, aliases, expression).visit(copy.deepcopy(tree))
+    text = ast.unparse(ast.fix_missing_locations(coded))
+    for alias, name in aliases.items():
+        text = re.sub(rf"\b{alias}\b", lambda _, name=name: f"`{name}`", text)
+    return text
+
+
+@cache
+def _parsed(expression: str, labels: bool = False) -> tuple[ast.expr, Mapping[str, str]]:
+    """Syntax tree, and the names standing for columns in backticks."""
+    aliases: dict[str, str] = {}
+
+    def alias(match: re.Match[str]) -> str:
+        aliases[f"_column{len(aliases)}_"] = match.group(1)
+        return list(aliases)[-1]
+
+    try:
+        tree = ast.parse(re.sub(r"`([^`]+)`", alias, expression).strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError) as error:
         raise SpecificationError(
-            f"Expression {expression!r} does not parse: {error.msg}. Write it as Python "
-            "arithmetic over column names, for example 'I(Weight / Height**2)'."
-        ) from None
+            f"'{expression}' cannot be read as an expression ({error.__class__.__name__}); write "
+            "arithmetic on columns, such as 'I(weight / height**2)'."
+        ) from error
+    _check(tree, expression, labels)
+    return tree, aliases
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return isinstance(ast.parse(text, mode="eval").body, ast.Name)
+    except SyntaxError:
+        return False
+
+
+def _check(node: ast.expr, expression: str, labels: bool) -> None:
+    """Raise unless the tree holds nothing but what `evaluate` knows."""
+    match node:
+        case ast.Name():
+            parts: list[ast.expr] = []
+        case ast.Constant(value=bool() | int() | float()):
+            parts = []
+        case ast.Constant(value=str()) if labels:
+            parts = []
+        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _BINARY:
+            parts = [left, right]
+        case ast.UnaryOp(op=unary, operand=operand) if type(unary) in _UNARY:
+            parts = [operand]
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(
+            type(comparison) in _COMPARISON for comparison in ops
+        ):
+            parts = [left, *others]
+        case ast.Call(func=function, args=arguments, keywords=[]):
+            name = _function_name(function)
+            if name not in FUNCTIONS:
+                raise SpecificationError(
+                    f"'{expression}' calls '{ast.unparse(function)}', which is not available; "
+                    f"the functions are {', '.join(FUNCTIONS)}."
+                )
+            if len(arguments) != FUNCTIONS[name][0]:
+                raise SpecificationError(
+                    f"'{expression}': {name} takes {FUNCTIONS[name][0]} argument(s), "
+                    f"not {len(arguments)}."
+                )
+            parts = arguments
+        case _:
+            raise SpecificationError(
+                f"'{expression}' contains '{ast.unparse(node)}', which is not allowed; only "
+                "arithmetic, comparisons and functions such as log, exp, sqrt, where are."
+            )
+    for part in parts:
+        _check(part, expression, labels)
+
+
+def _function_name(function: ast.expr) -> str:
+    """Name of a called function; ``np.log`` is taken as ``log``."""
+    match function:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=ast.Name(id="np" | "numpy"), attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _columns_used(node: ast.expr) -> Iterator[ast.Name]:
+    match node:
+        case ast.Name():
+            yield node
+        case ast.Call(args=arguments):
+            for argument in arguments:
+                yield from _columns_used(argument)
+        case _:
+            for part in ast.iter_child_nodes(node):
+                if isinstance(part, ast.expr):
+                    yield from _columns_used(part)
 
 
 def _value(
-    node: ast.expr, columns: Mapping[str, np.ndarray], quoted: Mapping[str, str], text: str
+    node: ast.expr, columns: Mapping[str, np.ndarray], aliases: Mapping[str, str], expression: str
 ) -> Any:
-    def value(part: ast.expr) -> Any:
-        return _value(part, columns, quoted, text)
+    def inner(part: ast.expr) -> Any:
+        return _value(part, columns, aliases, expression)
 
     match node:
-        case ast.Constant(value=int() | float() as number):
-            return float(number)
-        case ast.Name(id=name) if quoted.get(name, name) in columns:
-            return columns[quoted.get(name, name)]
         case ast.Name(id=name):
-            raise SpecificationError(f"Expression {text!r}: there is no column {name!r}.")
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            return _BINARY[type(op)](value(left), value(right))
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -value(operand)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return value(operand)
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
-            return _COMPARE[type(op)](value(left), value(right)) * 1.0
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
-            return FUNCTIONS[name](*(value(arg) for arg in args))
-    raise SpecificationError(
-        f"Expression {text!r}: {ast.unparse(node)!r} is not understood. Use + - * / ** %, "
-        f"comparisons, column names and {', '.join(FUNCTIONS)}."
-    )
+            return np.asarray(columns[aliases.get(name, name)], dtype=np.float64)
+        case ast.Constant(value=number):
+            return np.float64(number)  # type: ignore[arg-type]
+        case ast.BinOp(left=left, op=operation, right=right):
+            return _BINARY[type(operation)](inner(left), inner(right))
+        case ast.UnaryOp(op=unary, operand=operand):
+            return _UNARY[type(unary)](inner(operand))
+        case ast.Call(func=function, args=arguments):
+            values = [inner(argument) for argument in arguments]
+            if _function_name(function) == "where":
+                chosen = np.where(np.asarray(values[0]) != 0, values[1], values[2])
+                return np.where(np.isnan(values[0]), np.nan, chosen)
+            return FUNCTIONS[_function_name(function)][1](*values)
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            sides = [inner(left), *map(inner, others)]
+            holds = np.ones(np.broadcast_shapes(*map(np.shape, sides)))
+            for comparison, low, high in zip(ops, sides, sides[1:], strict=False):
+                true = _COMPARISON[type(comparison)](low, high)
+                holds = np.where(np.isnan(low) | np.isnan(high), np.nan, holds * true)
+            return holds
+    raise SpecificationError(f"'{expression}' cannot be evaluated.")
+
+
+class _LabelCoder(ast.NodeTransformer):
+    """Rewrites comparisons of a categorical column with a label as comparisons of codes."""
+
+    def __init__(self, table: Table, aliases: Mapping[str, str], expression: str) -> None:
+        self.table, self.aliases, self.expression = table, aliases, expression
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802
+        match node:
+            case ast.Compare(
+                left=ast.Name(id=name), ops=[comparison], comparators=[ast.Constant(value=label)]
+            ) if self._is_categorical(name):
+                return ast.Compare(node.left, node.ops, [self._code(name, comparison, label)])
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+        if self._is_categorical(node.id):
+            column = self._column(node.id)
+            labels = self.table.variables[column].categories
+            raise SpecificationError(
+                f"'{self.expression}' uses the categories of '{column}' as numbers; compare them "
+                f"with a label instead, such as {column} == {labels[-1]!r}."
+            )
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+        node.args = [self.visit(argument) for argument in node.args]
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+        if isinstance(node.value, str):
+            raise SpecificationError(
+                f"'{self.expression}' contains the text {node.value!r}, which can only be "
+                "compared with a categorical column."
+            )
+        return node
+
+    def _column(self, name: str) -> str:
+        return self.aliases.get(name, name)
+
+    def _is_categorical(self, name: str) -> bool:
+        variable = self.table.variables.get(self._column(name))
+        boolean = variable is not None and variable.categories == (False, True)
+        return variable is not None and bool(variable.categories) and not boolean
+
+    def _code(self, name: str, comparison: ast.cmpop, label: Any) -> ast.Constant:
+        variable = self.table.variables[self._column(name)]
+        ordered = getattr(variable.dtype, "ordered", False)
+        if label not in variable.categories:
+            raise SpecificationError(
+                f"'{self.expression}': {label!r} is not a category of '{variable.name}'; its "
+                f"categories are {listed(variable.categories)}."
+            )
+        if not isinstance(comparison, ast.Eq | ast.NotEq) and not ordered:
+            raise SpecificationError(
+                f"'{self.expression}' compares the categories of '{variable.name}' by size, but "
+                "they are not ordered; use == or !=, or an ordered categorical."
+            )
+        return ast.Constant(variable.categories.index(label))

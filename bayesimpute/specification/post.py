@@ -1,7 +1,7 @@
-"""What can be done to freshly drawn values before they are stored."""
+"""What is done to freshly drawn values before they are stored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,44 +10,56 @@ from bayesimpute.errors import SpecificationError
 
 @dataclass(frozen=True)
 class Squeeze:
-    """Set values below `low` to `low`, above `high` to `high`."""
+    """Drawn values outside an interval are moved to its nearer end."""
 
     low: float
     high: float
 
-    def __call__(self, values: np.ndarray, data: Any, rng: np.random.Generator) -> np.ndarray:
-        """Clip the drawn values (cell,)."""
+    def __call__(
+        self, values: np.ndarray, data: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Give the values (drawn cell,), clipped; `data` and `rng` are not used."""
         return np.clip(values, self.low, self.high)
+
+    def __str__(self) -> str:
+        return f"squeeze({self.low:g}, {self.high:g})"
 
 
 def squeeze(low: float = -np.inf, high: float = np.inf) -> Squeeze:
-    """Keep imputed values within bounds, for ``post={"popular": bi.squeeze(0, 10)}``.
+    """Keep imputed values within bounds, as mice's ``squeeze`` does.
 
-    Values beyond a bound pile up on it; predictive mean matching keeps to observed values
-    without that.
+    Piles up values at the bounds: a model that knows its bounds is better where many draws fall
+    outside.
 
     Parameters
     ----------
     low, high
-        Bounds, in units of the variable; default none.
+        Smallest and largest value; infinite (the default) for no bound.
 
     Returns
     -------
     Squeeze
+        For ``post={"variable": bi.squeeze(0, 10)}``; can be pickled.
 
     Raises
     ------
     SpecificationError
-        If `low` is not below `high`.
+        If a bound is no number, or ``low`` exceeds ``high``.
 
     Examples
     --------
-    >>> import bayesimpute as bi
-    >>> bi.squeeze(0, 10)
-    Squeeze(low=0.0, high=10.0)
+    >>> import numpy as np
+    >>> squeeze(0, 10)(np.array([-1.0, 5.0]), {}, np.random.default_rng(1)).tolist()
+    [0.0, 5.0]
     """
-    if not low < high:
+    try:
+        bounds = Squeeze(float(low), float(high))
+    except (TypeError, ValueError):
         raise SpecificationError(
-            f"squeeze: low={low} must be below high={high}; swap the bounds or correct them."
+            f"squeeze(low, high) needs two numbers, got {low!r} and {high!r}."
+        ) from None
+    if not bounds.low <= bounds.high:
+        raise SpecificationError(
+            f"squeeze({low}, {high}): low must not exceed high; swap them or leave one out."
         )
-    return Squeeze(float(low), float(high))
+    return bounds

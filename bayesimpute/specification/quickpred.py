@@ -1,5 +1,6 @@
 """Predictors by correlation, as mice's ``quickpred`` chooses them."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +81,9 @@ def quickpred(
     for i, name in enumerate(names):
         indicator = observed[name].astype(float)
         if indicator.std() > 0:
-            with np.errstate(invalid="ignore", divide="ignore"):
+            # a predictor constant where the target is seen has no correlation, which counts as 0
+            with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 response[i] = values.corrwith(indicator, method=method).abs().fillna(0.0)
     chosen = np.maximum(association, response) > _matrix(mincor, n, "mincor")
     least = _matrix(minpuc, n, "minpuc")

@@ -61,9 +61,8 @@ def test_arviz_takes_the_tree_as_it_is(imputations):
         warnings.simplefilter("ignore")
         summary = arviz.summary(imputations.datatree)
         assert "popular.beta[weight]" in summary.index
-        assert "popular.mean" in arviz.rhat(imputations.datatree)["posterior"] if hasattr(
-            arviz.rhat(imputations.datatree), "children"
-        ) and "posterior" in arviz.rhat(imputations.datatree).children else True
+        rhat = arviz.rhat(imputations.datatree)
+        assert np.isfinite(rhat["popular.mean"])
         arviz.plot_trace(
             imputations.datatree, var_names=["popular.mean", "popular.beta"], backend="matplotlib"
         )

@@ -1,0 +1,70 @@
+"""One visual grammar: what was observed is blue, what was imputed is vermillion."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesimpute.errors import SpecificationError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito (2008), Color Universal Design; they also differ in lightness, for print in grey.
+OBSERVED = "#0072B2"
+IMPUTED = "#D55E00"
+GREY = "#555555"
+
+
+def subplots(
+    rows: int, columns: int, figsize: tuple[float, float], **options: Any
+) -> "tuple[Figure, np.ndarray]":
+    """Make a figure and its axes (rows, columns), shown once in notebooks and by ``plt.show()``."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        rows, columns, figsize=figsize, squeeze=False, layout="constrained", **options
+    )
+    if "inline" in mpl.get_backend():
+        plt.close(figure)  # a notebook shows the returned figure; left open it would come twice
+    return figure, axes
+
+
+def tidy(ax: "Axes") -> None:
+    """Remove what carries no information: upper and right frame; small grey ticks."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(GREY)
+    ax.tick_params(colors=GREY, labelsize=8)
+
+
+def shades(n: int) -> list[tuple[float, float, float]]:
+    """Give n tones of the imputed colour, light to dark, so that single chains can be followed."""
+    from matplotlib.colors import to_rgb
+
+    base = np.array(to_rgb(IMPUTED))
+    tones = np.linspace(-0.45, 0.55, n) if n > 1 else np.zeros(1)
+    mixed = [base + (1 - base) * -tone if tone < 0 else base * (1 - tone) for tone in tones]
+    return [(float(r), float(g), float(b)) for r, g, b in mixed]
+
+
+def check_imputed(name: str, imputed: Iterable[str], columns: Iterable[str]) -> None:
+    """Raise unless a variable was imputed.
+
+    Raises
+    ------
+    SpecificationError
+        Naming the nearest column, or the variables that were imputed.
+    """
+    imputed, columns = list(imputed), list(columns)
+    if name in imputed:
+        return
+    if name in columns:
+        raise SpecificationError(
+            f"Variable {name!r} was not imputed; imputed were {', '.join(imputed) or 'none'}."
+        )
+    nearest = get_close_matches(str(name), columns, n=1)
+    meant = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    raise SpecificationError(f"There is no variable {name!r} in the data{meant}")

@@ -1,0 +1,246 @@
+"""The file: what comes back is what went in, and a wrong file is refused in one sentence."""
+
+import pickle
+import zipfile
+
+import h5netcdf
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from bayesimpute.errors import DataError, FileFormatError, SpecificationError
+from bayesimpute.result.frame_store import decode_frame, encode_frame
+from bayesimpute.result.storage import GROUP, _fingerprint, open_file, to_netcdf
+
+
+@pytest.fixture
+def path(imputations, tmp_path):
+    to_netcdf(imputations, tmp_path / "imp.nc")
+    return tmp_path / "imp.nc"
+
+
+def test_a_result_comes_back_whole(imputations, path):
+    opened = open_file(path)
+    for original, again in zip(
+        imputations.complete("all", include=True), opened.complete("all", include=True), strict=True
+    ):
+        pd.testing.assert_frame_equal(original, again)
+    for group in imputations.datatree.children:
+        xr.testing.assert_identical(
+            imputations.datatree[group].to_dataset(), opened.datatree[group].to_dataset()
+        )
+    pd.testing.assert_frame_equal(imputations.events, opened.events)
+    pd.testing.assert_frame_equal(imputations.predictors, opened.predictors)
+    assert opened.method == imputations.method
+    assert opened.specification.targets == imputations.specification.targets
+    assert opened.specification.visit_sequence == imputations.specification.visit_sequence
+    assert opened.history.states == imputations.history.states
+    assert opened.history.adaptation == imputations.history.adaptation
+    assert opened.history.seed == 2**127 + 1
+    assert opened.history.events == imputations.history.events
+    assert opened.created_at == imputations.created_at
+    for name, cells in imputations.specification.where.items():
+        np.testing.assert_array_equal(cells, opened.specification.where[name])
+
+
+def test_cluster_ids_of_mixed_types_come_back_with_their_types(path, pupils):
+    again = open_file(path).data["school"].tolist()
+    assert [(type(a), a) for a in again] == [(type(a), a) for a in pupils["school"]]
+
+
+def test_arviz_reads_the_same_file(path, imputations):
+    tree = xr.open_datatree(path, engine="h5netcdf")
+    np.testing.assert_array_equal(
+        tree["posterior"]["popular.mean"], imputations.history.chain_mean["popular"]
+    )
+    tree.close()
+
+
+def test_writing_again_replaces_the_file_and_leaves_nothing_beside_it(imputations, path):
+    to_netcdf(imputations, path)
+    assert [file.name for file in path.parent.iterdir()] == ["imp.nc"]
+
+
+def test_a_write_that_fails_leaves_the_old_file(make_imputations, path):
+    before = path.read_bytes()
+    odd = pd.DataFrame({"x": [1.0, np.nan, 2], "odd": [object(), object(), object()]})
+    with pytest.raises(DataError, match=r"'odd'.*object"):
+        to_netcdf(make_imputations(odd), path)
+    assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 1
+
+
+def test_writing_into_a_missing_folder_says_so(imputations, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        to_netcdf(imputations, tmp_path / "none" / "imp.nc")
+
+
+def _truncated(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _flipped(path):
+    content = bytearray(path.read_bytes())
+    for k in range(len(content) // 4, len(content), 97):
+        content[k] ^= 0xFF
+    path.write_bytes(content)
+
+
+def _foreign(path):
+    xr.Dataset({"temperature": ("time", [1.0, 2.0])}).to_netcdf(path, engine="h5netcdf")
+
+
+def _foreign_with_group(path):
+    with h5netcdf.File(path, "w") as file:
+        file.create_group(GROUP)
+
+
+def _newer(path):
+    with h5netcdf.File(path, "a") as file:
+        file[GROUP].attrs["format_version"] = 99
+
+
+def _contradictory(path):
+    with h5netcdf.File(path, "a") as file:
+        text = bytes(np.asarray(file[GROUP]["description"][...]).astype(np.uint8))
+        changed = text.replace(b'"iterations": 6', b'"iterations": 7')
+        file[GROUP]["description"][...] = np.frombuffer(changed, dtype=np.uint8)
+    with h5py.File(path, "r") as file:
+        arrays = {name: file[GROUP][name][...] for name in file[GROUP]}
+    arrays = {name: array for name, array in arrays.items() if not name.endswith("_length")}
+    with h5netcdf.File(path, "a") as file:
+        file[GROUP].attrs["sha256"] = _fingerprint(arrays)
+
+
+def _one_bit(path):
+    with h5netcdf.File(path, "a") as file:
+        draws = file[GROUP]["draws_0"]
+        draws[...] = np.nextafter(draws[...], np.inf)
+
+
+def _pickled(path):
+    path.write_bytes(pickle.dumps({"m": 20}))
+
+
+def _zipped(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("imp.nc", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (_truncated, "is damaged or cut off"),
+        (_flipped, "damaged|not a result"),
+        (_one_bit, "is damaged: its checksum does not fit"),
+        (_foreign, "is a netCDF-4 file, but not a result of bayesimpute"),
+        (_foreign_with_group, "is a netCDF-4 file, but not a result of bayesimpute"),
+        (_newer, "format version 99"),
+        (_contradictory, "is damaged: its contents do not fit together \\(ValueError"),
+        (_pickled, "is not a netCDF-4 file"),
+        (_zipped, "is not a netCDF-4 file"),
+        (lambda path: path.write_text("school,popular\n1,5\n"), "is not a netCDF-4 file"),
+        (lambda path: path.write_bytes(b""), "is not a netCDF-4 file"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_wrong_file_is_refused_in_one_sentence(path, spoil, sentence):
+    spoil(path)
+    with pytest.raises(FileFormatError, match=sentence) as caught:
+        open_file(path)
+    assert "\n" not in str(caught.value) and "imp.nc" in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_file_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        open_file(tmp_path / "none.nc")
+    with pytest.raises(FileNotFoundError, match="is a folder"):
+        open_file(tmp_path)
+
+
+def _own_method(design):
+    return design
+
+
+def test_own_callables_are_not_stored_but_can_be_given_again(
+    make_imputations, pupils, tmp_path
+):
+    imp = make_imputations(
+        pupils[["school", "popular", "weight"]],
+        {"popular": _own_method},
+        priors={"sigma": object()},
+        options={"donors": 3},
+    )
+    to_netcdf(imp, tmp_path / "own.nc")
+    opened = open_file(tmp_path / "own.nc")
+    pd.testing.assert_frame_equal(opened.complete(1), imp.complete(1))
+    with pytest.raises(SpecificationError, match=r"methods=\{'popular': …\}.*_own_method.*priors="):
+        opened.extend(1)
+    again = open_file(
+        tmp_path / "own.nc",
+        methods={"popular": _own_method},
+        priors={"popular": {"sigma": 1.0}},
+    )
+    target = again.specification.targets["popular"]
+    assert target.method is _own_method
+    assert dict(target.priors) == {"sigma": 1.0} and dict(target.options) == {"donors": 3}
+    with pytest.raises(SpecificationError, match="already holds"):
+        open_file(tmp_path / "own.nc", methods={"weight": _own_method})
+
+
+def test_a_stored_method_cannot_be_exchanged_when_opening(path):
+    with pytest.raises(SpecificationError, match=r"'popular'.*already holds"):
+        open_file(path, methods={"popular": "pmm"})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([1, 2, 3], dtype="int8"),
+        pd.Series([2**63, 1, 3], dtype="uint64"),
+        pd.Series([0.1, np.nan, -0.0]),
+        pd.Series([True, False, True]),
+        pd.Series([2**53 + 1, None, 3], dtype="Int64"),
+        pd.Series([None, None, None], dtype="Int64"),
+        pd.Series([0.1, None, 3], dtype="Float64"),
+        pd.Series([True, None, False], dtype="boolean"),
+        pd.Series(["a", None, "None"], dtype="str"),
+        pd.Series(["a", None, "NA"], dtype="string"),
+        pd.Series(["1", 1, 1.0], dtype=object),
+        pd.Series([None, float("nan"), pd.NA], dtype=object),
+        pd.Series(["b", None, "a"], dtype=pd.CategoricalDtype(["b", "a", "c"], ordered=True)),
+        pd.Series([2, 1, None], dtype=pd.CategoricalDtype([1, 2])),
+        pd.Series(pd.Categorical([True, None, False])),
+        pd.Series(pd.to_datetime(["2001-02-03", None, "1999-01-01"])),
+        pd.Series(pd.to_datetime(["2001-02-03", None, "1999-01-01"]).tz_localize("Europe/Madrid")),
+        pd.Series(pd.to_timedelta(["1 day", None, "2 s"])),
+        pd.Series([(1, "a"), (2, "b"), None], dtype=object),
+        pd.Series([pd.Timestamp("2001-02-03", tz="UTC"), pd.Interval(0, 1), b"x"], dtype=object),
+        pd.cut(pd.Series([1.0, 5.0, np.nan]), [0, 2, 6]),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_a_column_of_any_dtype_is_stored_exactly(column):
+    frame = pd.DataFrame({"x": column})
+    again = decode_frame(*encode_frame(frame))
+    pd.testing.assert_frame_equal(frame, again)
+    assert [type(v) for v in frame["x"]] == [type(v) for v in again["x"]]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.RangeIndex(4, 10, 2, name="row"),
+        pd.Index(["c", "a", "b"], name="who"),
+        pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["school", None]),
+        pd.date_range("2001-01-01", periods=3, tz="UTC"),
+        pd.CategoricalIndex(["x", "y", "x"]),
+    ],
+    ids=lambda index: type(index).__name__,
+)
+def test_any_index_is_stored_exactly(index):
+    frame = pd.DataFrame({"x": [1.0, 2, 3], "y": ["a", "b", "c"]}, index=index)
+    frame.columns.name = "columns"
+    again = decode_frame(*encode_frame(frame))
+    pd.testing.assert_frame_equal(frame, again, check_freq=False)
