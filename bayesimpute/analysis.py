@@ -197,10 +197,10 @@ def _fit_one(analysis: Analysis, number: int, frame: pd.DataFrame) -> tuple[Esti
     """Estimates of imputation `number`, and the warnings that came with them."""
     try:
         if current_thread() is not main_thread():  # catching warnings is not safe in threads
-            return estimates_from(analysis(frame.copy())), []
+            return estimates_from(analysis(frame)), []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            estimates = estimates_from(analysis(frame.copy()))
+            estimates = estimates_from(analysis(frame))
         return estimates, sorted({str(each.message) for each in caught})
     except Exception as error:
         kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
@@ -210,8 +210,9 @@ def _fit_one(analysis: Analysis, number: int, frame: pd.DataFrame) -> tuple[Esti
 def _report(messages: list[list[str]]) -> None:
     for text in sorted({text for each in messages for text in each}):
         concerned = [str(i) for i, each in enumerate(messages, start=1) if text in each]
-        which = "all" if len(concerned) == len(messages) else ", ".join(concerned)
-        warnings.warn(f"Analysis of imputation {which}: {text}", ImputationWarning, stacklevel=3)
+        some = len(concerned) < len(messages)
+        which = f"imputation {', '.join(concerned)}" if some else "all imputations"
+        warnings.warn(f"Analysis of {which}: {text}", ImputationWarning, stacklevel=3)
 
 
 def _positions(terms: tuple[str, ...], each: Estimates, number: int) -> list[int]:

@@ -1,12 +1,12 @@
-"""The one file that names the conditional models in ``models/``."""
+"""The one file that names the concrete methods; they load when they are asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed
 
 METHODS: Mapping[str, str] = MappingProxyType(
     {
@@ -19,50 +19,43 @@ METHODS: Mapping[str, str] = MappingProxyType(
 
 
 def resolve(method: Any) -> Any:
-    """Give the method object a name stands for; objects and model builders pass unchanged.
+    """Turn a canonical name, a method object or a model builder into a method object.
 
     Parameters
     ----------
     method
-        A name of `METHODS`; an object with ``model`` and ``kernel`` (see
-        :class:`bayesimpute.method.Method`); or a function ``builder(design) -> pm.Model``.
+        A key of :data:`METHODS`; an object (or its class) with ``kernel`` and ``model``
+        (:class:`bayesimpute.method.Method`); or a function ``builder(design) -> pm.Model``.
 
     Returns
     -------
-    object
-        A method, or the builder itself.
+    bayesimpute.method.Method
 
     Raises
     ------
     SpecificationError
-        If the name is unknown or the object is neither a method nor callable.
+        If it is none of these.
 
     Examples
     --------
-    >>> resolve("normal").__class__.__name__
+    >>> type(resolve("normal")).__name__
     'Normal'
     """
     if isinstance(method, str):
         if method not in METHODS:
             raise SpecificationError(
-                f"There is no method '{method}'.{did_you_mean(method, METHODS)} "
-                f"Available are {listed(METHODS)}."
+                f"There is no method {method!r}; there are {listed(METHODS)}."
+                f"{did_you_mean(method, METHODS)}"
             )
         module, name = METHODS[method].split(":")
         return getattr(import_module(module), name)()
-    if is_method(method) or is_builder(method):
-        return method
+    if hasattr(method, "kernel") and hasattr(method, "model"):
+        return method() if isinstance(method, type) else method
+    if callable(method):
+        from bayesimpute.sampling.generic import BuilderMethod
+
+        return BuilderMethod(method)
     raise SpecificationError(
-        f"A method is a name ({listed(METHODS)}), an object with 'model' and 'kernel', or a "
-        f"function from a design to a PyMC model, not {type(method).__name__}."
+        f"method {method!r} is neither a name, nor a function builder(design) -> pm.Model, nor an "
+        "object with model() and kernel()."
     )
-
-
-def is_method(method: Any) -> bool:
-    """Whether an object (not a class) follows the conditional-model protocol."""
-    return not isinstance(method, type) and hasattr(method, "model") and hasattr(method, "kernel")
-
-
-def is_builder(method: Any) -> bool:
-    """Whether this is a function ``builder(design) -> pm.Model``."""
-    return isinstance(method, Callable) and not isinstance(method, type)  # type: ignore[arg-type]

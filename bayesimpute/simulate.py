@@ -15,6 +15,7 @@ TRUTH: Mapping[str, float] = {
     "sex": 0.845,
     "Intercept~~Intercept|school": 0.486,
     "Residual~~Residual": 0.460,
+    "ICC|school": 0.486 / (0.486 + 0.460),
 }
 
 RATING_NOISE = 0.7  # residual SD of the teacher's rating; its correlation with `popular` is 0.85

@@ -3,8 +3,8 @@
 ``python benchmarks/start.py [--runs 3]``
 
 Each run is a whole Python process that imputes the popularity case (m = 20, 10 iterations). The
-first one finds no compile cache of PyTensor, Numba or Python: all three are led into a fresh
-folder, which the later runs then find filled.
+first one finds no compile cache of PyTensor or Numba: both are led into a fresh folder, which the
+later runs then find filled. (Python's own bytecode is written when pip installs.)
 """
 
 import argparse
@@ -39,7 +39,6 @@ def caches_in(folder: Path) -> dict[str, str]:
         **os.environ,
         "PYTENSOR_FLAGS": ",".join(flag for flag in flags if flag),
         "NUMBA_CACHE_DIR": str(folder / "numba"),
-        "PYTHONPYCACHEPREFIX": str(folder / "python"),
         "MPLCONFIGDIR": str(folder / "matplotlib"),
         "PYTHONPATH": str(HERE),
     }

@@ -164,11 +164,8 @@ def gaussian_posterior(
     """
     units = Units.of(design)
     heteroscedastic = bool(options.get("heteroscedastic", False))
-    defaults = {
-        f"sd_{effect}": float(scale)
-        for effect, scale in zip(design.random_effects, units.scales, strict=False)
-    }
-    defaults["sigma"] = units.scale_y
+    # in computing units, where the data have SD 1
+    defaults = dict.fromkeys([*(f"sd_{effect}" for effect in design.random_effects), "sigma"], 1.0)
     if heteroscedastic:
         defaults["sd_log_sigma"] = 0.5
     check_names(design.target, priors, ("intercept", "beta", "correlation", *defaults))

@@ -190,23 +190,29 @@ def category_scores(design: Design) -> Array | None:
     """
     if design.kind is not Kind.NOMINAL:
         return None
-    codes = design.y[design.fit].astype(np.int64)
-    count = np.bincount(codes, minlength=len(design.categories)).astype(float)
+    n = len(design.categories)
+    observed = design.y[design.fit].astype(np.int64)
+    # worked out in order of first appearance, so that reordered categories give the same bits
+    appearance = np.array(list(dict.fromkeys(observed.tolist())))
+    rank = np.zeros(n, dtype=np.int64)
+    rank[appearance] = np.arange(len(appearance))
+    codes = rank[observed]
+    count = np.bincount(codes).astype(float)
+    out = np.zeros(n)
     if not design.predictors:
-        return np.arange(len(count), dtype=float)
+        out[appearance] = np.arange(len(appearance))
+        return out
     x = design.x[design.fit]
     x = x - x.mean(axis=0)
     basis, size, _ = np.linalg.svd(x, full_matrices=False)
     basis = basis[:, size > 1e-10 * size.max(initial=1e-300)]
     means = np.zeros((len(count), basis.shape[1]))
     np.add.at(means, codes, basis)
-    seen = count > 0
-    means[seen] /= np.sqrt(count[seen])[:, None]
-    scores = np.linalg.svd(means, full_matrices=False)[0][:, 0]
-    out = np.zeros(len(count))
-    out[seen] = scores[seen] / np.sqrt(count[seen])
+    scores = np.linalg.svd(means / np.sqrt(count)[:, None], full_matrices=False)[0][:, 0]
     # the sign is free; let the most frequent category have a positive score
-    return out * (1.0 if out[count.argmax()] >= 0 else -1.0) * np.sqrt(count.sum())
+    sign = 1.0 if scores[count.argmax()] >= 0 else -1.0
+    out[appearance] = sign * scores * np.sqrt(count.sum() / count)
+    return out
 
 
 def _scored(design: Design, scores: Array | None) -> Design:

@@ -8,6 +8,7 @@ import numpy as np
 from bayesimpute.design import DesignBuilder
 from bayesimpute.method import Array, Kernel, Method
 from bayesimpute.registry import resolve
+from bayesimpute.sampling.generic import BuilderMethod
 from bayesimpute.specification.specification import Specification, Target
 
 
@@ -51,8 +52,9 @@ class Bench:
 
 
 def method_of(target: Target) -> Method:
-    """Give the method object of a target."""
-    return resolve(target.method)
+    """Give the method object of a target; a model builder becomes one."""
+    method = resolve(target.method)
+    return method if isinstance(method, Method) else BuilderMethod(method)
 
 
 def options_of(target: Target) -> dict[str, object]:

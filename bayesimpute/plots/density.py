@@ -1,6 +1,6 @@
 """Distribution of observed and imputed values: may differ under MAR, but should be explicable."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def plot_density(
         figure, grid = style.subplots(1, 1, figsize or (6, 3.6))
         ax = grid[0, 0]
     else:
-        figure = ax.get_figure(root=True)
+        figure = cast("Figure", ax.get_figure(root=True))
     style.tidy(ax)
     labels = (
         f"observed ({observed.size:,} cells)",
@@ -79,16 +79,17 @@ def plot_density(
         _curves(ax, observed, imputed, labels)
     ax.set_title(variable, fontsize=11, loc="left")
     ax.set_ylim(bottom=0)
+    handles, names = ax.get_legend_handles_labels()
+    first = [names.index(labels[0]), names.index(labels[1])]
     ax.legend(
+        [handles[k] for k in first], labels,
         fontsize=8, frameon=False, labelcolor=style.GREY, ncols=2,
         loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1,
     )  # fmt: skip
     return figure
 
 
-def _curves(
-    ax: "Axes", observed: np.ndarray, imputed: np.ndarray, labels: tuple[str, str]
-) -> None:
+def _curves(ax: "Axes", observed: np.ndarray, imputed: np.ndarray, labels: tuple[str, str]) -> None:
     everything = np.concatenate([observed, imputed.ravel()])
     reach = 0.08 * np.ptp(everything)
     grid = np.linspace(everything.min() - reach, everything.max() + reach, 300)
@@ -97,8 +98,6 @@ def _curves(
         label = labels[1] if k == 0 else None
         _curve(ax, values, grid, color=style.IMPUTED, linewidth=thin, alpha=0.6, label=label)
     _curve(ax, observed, grid, color=style.OBSERVED, linewidth=2.4, label=labels[0])
-    handles, names = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], names[::-1])
     ax.set_ylabel("density", fontsize=9)
     ax.set_yticks([])
 
@@ -142,5 +141,8 @@ def _name_ticks(ax: "Axes", names: list[str]) -> None:
     shortened = [name if len(name) <= 18 else f"{name[:17]}…" for name in names]
     slanted = sum(map(len, shortened)) > 60
     ax.set_xticks(
-        range(len(names)), shortened, rotation=35 if slanted else 0, ha="right" if slanted else "center"
+        range(len(names)),
+        shortened,
+        rotation=35 if slanted else 0,
+        ha="right" if slanted else "center",
     )

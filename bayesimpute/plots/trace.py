@@ -1,4 +1,4 @@
-"""Trace plot: do the chains wander freely around a common level?"""
+"""Trace plot: whether the chains wander freely around a common level."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,8 @@ def plot_trace(
         _panel(panels[2 * k + 1], f"{name}: SD", history.chain_sd[name])
     for unused in panels[2 * len(chosen) :]:
         unused.set_axis_off()
-    for panel in panels[:2 * len(chosen)][-min(len(chosen) * 2, 4 if len(chosen) > BESIDE else 2):]:
+    lowest = 2 if len(chosen) <= BESIDE else 4
+    for panel in panels[: 2 * len(chosen)][-lowest:]:
         panel.set_xlabel("iteration", fontsize=9)
     if axes is None:
         figure.suptitle(

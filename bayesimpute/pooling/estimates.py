@@ -215,7 +215,9 @@ def _covariance(uncertainty: Any, terms: pd.Index) -> np.ndarray:
     if values.ndim != 1:
         return values
     if (values < 0).any():
-        raise AnalysisError(f"the standard error of {terms[int(np.argmax(values < 0))]!r} is negative.")
+        raise AnalysisError(
+            f"the standard error of {terms[int(np.argmax(values < 0))]!r} is negative."
+        )
     covariance = np.full((len(values), len(values)), np.nan)
     np.fill_diagonal(covariance, values**2)
     return covariance

@@ -1,7 +1,6 @@
 """The analysis models a formula can name: lmer, glmer (mixedlm), OLS and GLM (statsmodels)."""
 
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import Estimates, estimates_from, nearest
 from bayesimpute.pooling.formula_columns import check_formula, prepared, with_derived_columns
+from bayesimpute.pooling.variance_components import level_names
 
 FAMILIES = ("gaussian", "binomial", "poisson")
 
@@ -84,25 +84,26 @@ def _with_coded_outcome(frame: pd.DataFrame, name: str, family: Any) -> pd.DataF
 def _mixed(frame: pd.DataFrame, formula: str, family: Any, reml: bool) -> Estimates:
     import mixedlm
 
-    def run() -> Any:
-        if _is_gaussian(family):
-            return mixedlm.lmer(formula, frame, REML=reml)
-        chosen = family
-        if isinstance(family, str):
-            chosen = getattr(mixedlm.families, family.capitalize())()
-        if not isinstance(chosen, mixedlm.families.Family):
-            raise AnalysisError(
-                f"family is a {type(family).__name__} of another package; with a random part give "
-                "'binomial', 'poisson' or a family of mixedlm.families."
-            )
-        return mixedlm.glmer(formula, frame, family=chosen)
+    chosen = family
+    if isinstance(family, str) and not _is_gaussian(family):
+        chosen = getattr(mixedlm.families, family.capitalize())()
+    if not _is_gaussian(chosen) and not isinstance(chosen, mixedlm.families.Family):
+        raise AnalysisError(
+            f"family is a {type(family).__name__} of another package; with a random part give "
+            "'binomial', 'poisson' or a family of mixedlm.families."
+        )
+    design = _explained(lambda: mixedlm.lFormula(formula, frame), formula).matrices
+    _refuse_collinear(design.X, level_names(design.fixed_names, design.category_levels))
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*rank deficient")
-        result = _explained(run, formula)
-    if not result.converged:
-        warnings.warn(f"mixedlm did not converge: {result.message}", RuntimeWarning, stacklevel=2)
-    return estimates_from(result)
+    def run() -> Any:
+        # mixedlm would drop a collinear column and print that to stdout.
+        if _is_gaussian(chosen):
+            linear = mixedlm.lmerControl(check_rankX="stop")
+            return mixedlm.lmer(formula, frame, REML=reml, control=linear)
+        generalized = mixedlm.glmerControl(check_rankX="stop")
+        return mixedlm.glmer(formula, frame, family=chosen, control=generalized)
+
+    return estimates_from(_explained(run, formula))
 
 
 def _single_level(frame: pd.DataFrame, formula: str, family: Any, reml: bool) -> Estimates:
@@ -132,7 +133,7 @@ def _explained(run: Callable[[], Any], formula: str) -> Any:
 
 
 def _refuse_collinear(x: np.ndarray, names: list[str]) -> None:
-    """Refuse what statsmodels answers with a pseudo-inverse, silently."""
+    """Refuse what statsmodels would answer with a pseudo-inverse, without a word."""
     scaled = x / np.maximum(np.linalg.norm(x, axis=0), np.finfo(float).tiny)
     diagonal = np.abs(np.diagonal(np.linalg.qr(scaled, mode="r")))
     if len(x) < x.shape[1]:

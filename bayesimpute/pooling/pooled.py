@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.estimates import nearest
-from bayesimpute.pooling.rubin import RULES, single, total_covariance
+from bayesimpute.pooling.pool_input import checked_df, checked_estimates
+from bayesimpute.pooling.rubin import RULES, Combined, single, total_covariance
 
 #: Columns of ``Pooled.table``.
 COLUMNS = (
@@ -154,8 +154,8 @@ def pool(
     >>> float(round(pooled.table.loc["x", "std_error"], 3))
     0.274
     """
-    q, u, names = _checked(estimates, variances, terms)
-    complete = _checked_df(dfcom)
+    q, u, names = checked_estimates(estimates, variances, terms)
+    complete = checked_df(dfcom)
     if not 0 < conf_level < 1:
         raise AnalysisError(f"conf_level is {conf_level}; it must lie between 0 and 1, e.g. 0.95.")
     if rule not in RULES:
@@ -178,66 +178,7 @@ def pool(
     return Pooled(table, m, complete, conf_level, components, covariance)
 
 
-def _checked(
-    estimates: Any, variances: Any, terms: Sequence[str] | None
-) -> tuple[np.ndarray, np.ndarray, pd.Index]:
-    if terms is None and isinstance(estimates, pd.DataFrame):
-        terms = list(estimates.columns)
-    if isinstance(estimates, pd.DataFrame) and isinstance(variances, pd.DataFrame):
-        if set(estimates.columns) != set(variances.columns):
-            raise AnalysisError(
-                f"estimates have the columns {list(estimates.columns)}, variances "
-                f"{list(variances.columns)}; they must be the same terms."
-            )
-        variances = variances[estimates.columns]
-    try:
-        q, u = np.array(estimates, dtype=float), np.array(variances, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise AnalysisError(
-            f"estimates and variances must be numbers, one row an imputation, all of the same "
-            f"length: {error}"
-        ) from error
-    if q.ndim == 1:
-        q, u = q[:, None], u[:, None] if u.ndim == 1 else u
-    if q.ndim != 2 or q.size == 0:
-        raise AnalysisError(
-            f"estimates have the shape {q.shape}; give (m,) or (m, terms), one row an imputation."
-        )
-    m, k = q.shape
-    if u.shape not in ((m, k), (m, k, k)):
-        raise AnalysisError(
-            f"estimates are {m} imputations of {k} terms, variances have the shape {u.shape}; "
-            f"give {(m, k)} squared standard errors or {(m, k, k)} covariance matrices."
-        )
-    names = pd.Index([str(i) for i in range(k)] if terms is None else terms, name="term")
-    if len(names) != k:
-        raise AnalysisError(f"{len(names)} terms are named, but there are {k} estimates.")
-    each = np.diagonal(u, axis1=1, axis2=2) if u.ndim == 3 else u
-    finite = np.isfinite(q) & np.isfinite(each)
-    _refuse(~finite, names, "is not a finite number; see why that analysis failed, or leave it out")
-    _refuse(each < 0, names, "has a negative variance; give squared standard errors")
-    return q, u, names
-
-
-def _refuse(wrong: np.ndarray, names: pd.Index, why: str) -> None:
-    if wrong.any():
-        imputation, term = np.argwhere(wrong)[0]
-        raise AnalysisError(
-            f"The estimate of {names[term]!r} in imputation {imputation + 1} {why}."
-        )
-
-
-def _checked_df(dfcom: float | None) -> float:
-    complete = np.inf if dfcom is None else float(dfcom)
-    if not complete > 0:
-        raise AnalysisError(
-            f"dfcom is {dfcom}; the complete-data degrees of freedom must be positive "
-            "(n minus the number of parameters), or None for a large sample."
-        )
-    return complete
-
-
-def _table(combined: Any, names: pd.Index, conf_level: float) -> pd.DataFrame:
+def _table(combined: Combined, names: pd.Index, conf_level: float) -> pd.DataFrame:
     from scipy import stats
 
     std_error = np.sqrt(combined.t)

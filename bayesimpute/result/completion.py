@@ -17,7 +17,7 @@ type Frames = list[pd.DataFrame]
 
 
 def completed(specification: Specification, history: History, imputation: int) -> pd.DataFrame:
-    """The user's frame with the cells of one imputation filled in.
+    """Fill the cells of one imputation into the user's frame.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ NUMPY_KINDS = "biuf"
 
 
 def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
-    """Description (JSON) and numeric arrays of a frame.
+    """Take a frame apart into a description (JSON) and numeric arrays.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
 
 
 def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
-    """The frame of `encode_frame`'s description and arrays."""
+    """Rebuild the frame from `encode_frame`'s description and arrays."""
     index = _decode_index(description["index"], arrays)
     names = [json_values.decode(column["name"]) for column in description["columns"]]
     columns = [pd.Series(_decode(column, arrays), index=index) for column in description["columns"]]
@@ -165,7 +165,8 @@ def _encode_index(index: pd.Index, arrays: Arrays) -> dict[str, Any]:
 
 def _decode_index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
     if stored["as"] == "range":
-        return pd.RangeIndex(*stored["bounds"], name=json_values.decode(stored["name"]))
+        start, stop, step = stored["bounds"]
+        return pd.RangeIndex(start, stop, step, name=json_values.decode(stored["name"]))
     levels = [_decode(level, arrays) for level in stored["levels"]]
     names = [json_values.decode(name) for name in stored["names"]]
     if stored["multi"]:

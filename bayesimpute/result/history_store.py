@@ -49,7 +49,7 @@ def encode_history(history: History) -> tuple[dict[str, Any], Arrays]:
 
 
 def decode_history(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> History:
-    """The history of `encode_history`'s description and arrays, bit for bit."""
+    """Rebuild the history from `encode_history`'s description and arrays, bit for bit."""
 
     def found(stored: Mapping[str, Any]) -> np.ndarray:
         return arrays[stored["array"]].astype(stored["dtype"]).reshape(stored["shape"])

@@ -122,6 +122,10 @@ class Imputations:
     @overload
     def complete(self, action: int = 1, include: Literal[False] = False) -> pd.DataFrame: ...
     @overload
+    def complete(
+        self, action: Literal["long", "stacked", "broad", "repeated"], include: bool = False
+    ) -> pd.DataFrame: ...
+    @overload
     def complete(self, action: Literal["all"], include: bool = False) -> list[pd.DataFrame]: ...
     @overload
     def complete(
@@ -164,7 +168,7 @@ class Imputations:
         return completion.iterate(self.specification, self.history)
 
     def __len__(self) -> int:
-        """Number of imputations."""
+        """Count the imputations."""
         return self.m
 
     def equations(self) -> dict[str, str]:

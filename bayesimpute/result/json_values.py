@@ -2,7 +2,7 @@
 
 import datetime as dt
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -74,7 +74,7 @@ def decode(stored: Any) -> Any:
         return np.array(flat, dtype=_plain(dtype)).reshape(shape)
     if name == "numpy" and isinstance(content, list):
         return _plain(content[0]).type(decode(content[1]))
-    if name in _SCALARS:
+    if isinstance(name, str) and name in _SCALARS:
         return _SCALARS[name][2](content)
     raise ValueError(f"unknown stored type {name!r}")
 
@@ -90,7 +90,7 @@ def _plain(code: str) -> np.dtype:
     return dtype
 
 
-def _timestamp(content: str) -> pd.Timestamp:
+def _timestamp(content: Sequence[Any]) -> pd.Timestamp:
     text, unit, zone = content
     return pd.Timestamp(text, tz=zone).as_unit(unit)
 

@@ -69,7 +69,7 @@ def give_again(
     post: Mapping[str, Any],
     model_options: Mapping[str, Mapping[str, Any]],
 ) -> Specification:
-    """The specification with the user's objects back in their places.
+    """Put the user's objects back in their places.
 
     Raises
     ------

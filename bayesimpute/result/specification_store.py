@@ -21,7 +21,7 @@ SQUEEZE = "__squeeze__"
 
 
 def encode_specification(specification: Specification) -> tuple[dict[str, Any], Arrays]:
-    """Description (JSON) and bool arrays of everything but the table, which is rebuilt."""
+    """Take apart everything but the table into a description (JSON) and bool arrays."""
     arrays = {
         f"where_{k}": np.asarray(cells, dtype=bool)
         for k, cells in enumerate(specification.where.values())

@@ -188,26 +188,24 @@ def _read(path: Path) -> Arrays:
         with h5py.File(path, "r") as file:
             group = file.get(GROUP)
             attributes = dict(group.attrs) if group is not None else {}
-            arrays = (
-                {name: np.asarray(values) for name, values in group.items()}
-                if attributes.get("format") == FORMAT
-                else {}
-            )
+            ours = str(attributes.get("format")) == FORMAT
+            version = int(np.ravel(attributes["format_version"])[0]) if ours else 0
+            readable = ours and version <= FORMAT_VERSION
+            arrays = {n: np.asarray(values) for n, values in group.items()} if readable else {}
+        arrays = {n: values for n, values in arrays.items() if not n.endswith("_length")}
+        sound = str(attributes.get("sha256")) == _fingerprint(arrays)
     except Exception as problem:  # a damaged file fails in as many ways as HDF5 has parts
         raise FileFormatError(f"{str(path)!r} is damaged or cut off; {advice}.") from problem
-    version = int(np.ravel(attributes["format_version"])[0]) if arrays else 0
-    if version > FORMAT_VERSION:
+    if not ours:
+        raise FileFormatError(
+            f"{str(path)!r} is a netCDF-4 file, but not a result of bayesimpute; {advice}."
+        )
+    if not readable:
         raise FileFormatError(
             f"{str(path)!r} has format version {version}; this bayesimpute reads up to "
             f"{FORMAT_VERSION}. Update bayesimpute to open it."
         )
-    if "description" not in arrays:
-        raise FileFormatError(
-            f"{str(path)!r} is a netCDF-4 file, but not a result of bayesimpute; {advice}."
-        )
-    lengths = {name for name in arrays if name.endswith("_length")}
-    arrays = {name: array for name, array in arrays.items() if name not in lengths}
-    if attributes.get("sha256") != _fingerprint(arrays):
+    if not sound:
         raise FileFormatError(f"{str(path)!r} is damaged: its checksum does not fit; {advice}.")
     return arrays
 

@@ -48,7 +48,7 @@ def text(specification: Specification, history: History) -> str:
 
 
 def html(specification: Specification, history: History) -> str:
-    """The same as a small table."""
+    """Give the same as a small table."""
     listed = rows(specification, history)
     body = "".join(
         f"<tr><td>{escape(name)}</td><td style='text-align:right'>{count}</td>"

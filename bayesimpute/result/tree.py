@@ -1,6 +1,6 @@
 """The chains as an ArviZ DataTree: chain = imputation, draw = iteration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,8 @@ def datatree(
         and, over all targets, ``diverging`` (any), ``acceptance_rate`` (mean), ``n_steps`` (sum),
         ``tree_depth`` (largest); ``imputed_values`` [chain, ``"<target>.row"``]; ``observed_data``
         [row]: incomplete variables as given; ``constant_data`` [row]: the others. Categories are
-        codes, their labels (up to 100) in the attribute ``categories``; rows are positions in the user's frame.
+        codes, their labels (up to 100) in the attribute ``categories``; rows are positions in the
+        user's frame.
     """
     import xarray as xr
 
@@ -134,7 +135,7 @@ def _sample_stats(history: History, names: Mapping[str, str]) -> "xr.Dataset":
             attrs = {"target": target, "quantity": statistic}
             variables[f"{names[target]}.{known}"] = (("chain", "draw"), values, attrs)
             by_statistic.setdefault(known, []).append(values)
-    over_targets = {
+    over_targets: Mapping[str, Callable[[list[np.ndarray]], np.ndarray]] = {
         "diverging": lambda each: np.any(np.asarray(each) > 0, axis=0),
         "acceptance_rate": lambda each: np.mean(each, axis=0),
         "n_steps": lambda each: np.sum(each, axis=0),

@@ -181,7 +181,8 @@ class GaussianPosterior:
     design
         Fixes sizes, names and units.
     priors
-        Of ``sd_<effect>…, sigma[, sd_log_sigma]``, in original units.
+        Of ``sd_<effect>…, sigma[, sd_log_sigma]``: those the user replaced in original units, the
+        defaults in computing units, where they are the same for all data.
     prior_mean, prior_sd
         Of intercept and coefficients, in original units, (1 + predictor,).
     eta
@@ -212,7 +213,7 @@ class GaussianPosterior:
         self._prior_precision = 1.0 / (prior_sd * coefficient) ** 2
         self._shapes = beta_shapes(q, eta)
         self._data: CrossProducts | None = None
-        self._fitted_rows: tuple[Array, Array, Array] | None = None
+        self._unit = np.where(priors.replaced[: q + 1], self.units.scales, 1.0)
         self._nuts = Nuts(self.log_density, self.layout.size)
 
     def observe(self, design: Design) -> None:
@@ -239,9 +240,8 @@ class GaussianPosterior:
         )
         out = np.empty(self.layout.size)
         q = self.layout.effects
-        units = self.units.scales
-        out[:q] = by_sd / units[:q]
-        out[q] = by_sigma / units[q]
+        out[:q] = by_sd / self._unit[:q]
+        out[q] = by_sigma / self._unit[q]
         out[q + 1 : scales] = by_spread
         out[:scales] *= slope
         out[:scales] += gradient
@@ -255,7 +255,7 @@ class GaussianPosterior:
     def adapt(self, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""
         start = np.zeros(self.layout.size)
-        for i, guess in enumerate(np.append(self.units.scales * 0.5, 0.2)[: self.layout.scales]):
+        for i, guess in enumerate(np.append(self._unit * 0.5, 0.2)[: self.layout.scales]):
             start[i] = self._unconstrain(i, float(guess))
         return self._nuts.adapt(start, tune, rng)[0]
 
@@ -305,7 +305,7 @@ class GaussianPosterior:
     def _scales(self, state: Array) -> tuple[float, Array, Array, float, float, Array]:
         q, scales, _, _ = self.layout
         value, gradient, parameters, slope = self.priors(np.ascontiguousarray(state[:scales]))
-        computing = parameters[: q + 1] / self.units.scales
+        computing = parameters[: q + 1] / self._unit
         spread = float(parameters[q + 1]) if self._heteroscedastic else 0.0
         return value, gradient, computing[:q], float(computing[q]), spread, slope
 

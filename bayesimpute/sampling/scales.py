@@ -26,6 +26,8 @@ class ScalePriors:
     ----------
     names
         Parameter names, in the order of the vectors.
+    replaced
+        Whether the user replaced the default, (k,) bool.
     constants
         Scales of the default priors, (k,); entries of replaced priors are not used.
     function
@@ -34,6 +36,7 @@ class ScalePriors:
     """
 
     names: tuple[str, ...]
+    replaced: npt.NDArray[np.bool_]
     constants: Array
     function: Any
 
@@ -63,7 +66,8 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     # default priors differ only in their constants: one function serves all of one length
     known = names if chosen else tuple(f"scale_{i}" for i in range(len(names)))
     function = _compile(known, tuple(chosen.items()), get_ident())
-    return ScalePriors(names, constants, function)
+    replaced_names = np.array([name in chosen for name in names])
+    return ScalePriors(names, replaced_names, constants, function)
 
 
 @lru_cache(maxsize=64)

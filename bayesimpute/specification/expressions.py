@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed
 
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = MappingProxyType(
     {
@@ -127,6 +127,11 @@ def names_in(expression: str) -> tuple[str, ...]:
     except SpecificationError:
         return (expression,)
     return tuple(dict.fromkeys(aliases.get(node.id, node.id) for node in _columns_used(tree)))
+
+
+def read(expression: str) -> None:
+    """Raise SpecificationError unless the text is an expression, labels in quotes included."""
+    _parsed(expression, labels=True)
 
 
 def quoted(name: str) -> str:

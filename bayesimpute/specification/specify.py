@@ -30,6 +30,8 @@ from bayesimpute.specification.screening import cluster_events, screen
 from bayesimpute.specification.specification import Passive, Specification, Target
 
 DEFAULT_METHOD = "pmm"
+#: What every sampler understands; a model builder has no options of its own.
+BUILDER_OPTIONS = {"transitions": 10, "tune": 500}
 
 
 @dataclass(frozen=True)
@@ -394,7 +396,7 @@ def _options(
             raise SpecificationError(
                 f"model_options: {key!r} is neither a column nor '*' (all targets)."
             )
-    known = getattr(implementation, "options", {})
+    known = getattr(implementation, "options", BUILDER_OPTIONS)
     options: dict[str, Any] = {}
     for key in ("*", name):
         for option, value in given.get(key, {}).items():

@@ -9,9 +9,21 @@ import bayesimpute as bi
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.pooled import Pooled, pool
 
-COLUMNS = (
-    "estimate std_error statistic df p_value conf_low conf_high riv lambda fmi ubar b t"
-).split()
+COLUMNS = [
+    "estimate",
+    "std_error",
+    "statistic",
+    "df",
+    "p_value",
+    "conf_low",
+    "conf_high",
+    "riv",
+    "lambda",
+    "fmi",
+    "ubar",
+    "b",
+    "t",
+]
 
 
 def mitml(reference):

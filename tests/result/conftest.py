@@ -52,7 +52,10 @@ def make_imputations() -> Callable[..., Imputations]:
     """Imputations of any frame, drawn from the observed values."""
 
     def make(
-        frame: pd.DataFrame, methods: dict[str, object] | None = None, m: int = M, **replaced: object
+        frame: pd.DataFrame,
+        methods: dict[str, object] | None = None,
+        m: int = M,
+        **replaced: object,
     ) -> Imputations:
         table = Table.from_frame(frame)
         if methods is None:
@@ -119,7 +122,5 @@ def make_imputations() -> Callable[..., Imputations]:
 
 
 @pytest.fixture
-def imputations(
-    pupils: pd.DataFrame, make_imputations: Callable[..., Imputations]
-) -> Imputations:
+def imputations(pupils: pd.DataFrame, make_imputations: Callable[..., Imputations]) -> Imputations:
     return make_imputations(pupils, METHODS)

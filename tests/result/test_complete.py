@@ -73,7 +73,13 @@ def test_broad_and_repeated_differ_only_in_column_order(imputations, pupils):
     broad = imputations.complete("broad")
     repeated = imputations.complete("repeated")
     assert list(broad.columns[:11]) == [f"{name}.1" for name in pupils] + ["school.2"]
-    assert list(repeated.columns[:5]) == ["school.1", "school.2", "school.3", "school.4", "popular.1"]
+    assert list(repeated.columns[:5]) == [
+        "school.1",
+        "school.2",
+        "school.3",
+        "school.4",
+        "popular.1",
+    ]
     pd.testing.assert_frame_equal(broad[repeated.columns], repeated)
     pd.testing.assert_index_equal(broad.index, pupils.index)
     assert imputations.complete("repeated", include=True).columns[0] == "school.0"

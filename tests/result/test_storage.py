@@ -163,9 +163,7 @@ def _own_method(design):
     return design
 
 
-def test_own_callables_are_not_stored_but_can_be_given_again(
-    make_imputations, pupils, tmp_path
-):
+def test_own_callables_are_not_stored_but_can_be_given_again(make_imputations, pupils, tmp_path):
     imp = make_imputations(
         pupils[["school", "popular", "weight"]],
         {"popular": _own_method},

@@ -1,0 +1,70 @@
+"""Estimates and variances as users hand them to ``pool``, checked and as arrays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.errors import AnalysisError
+
+
+def checked_estimates(
+    estimates: Any, variances: Any, terms: Sequence[str] | None
+) -> tuple[np.ndarray, np.ndarray, pd.Index]:
+    """Bring estimates to (m, k), variances to (m, k) or (m, k, k), and name the k terms."""
+    if terms is None and isinstance(estimates, pd.DataFrame):
+        terms = list(estimates.columns)
+    if isinstance(estimates, pd.DataFrame) and isinstance(variances, pd.DataFrame):
+        if set(estimates.columns) != set(variances.columns):
+            raise AnalysisError(
+                f"estimates have the columns {list(estimates.columns)}, variances "
+                f"{list(variances.columns)}; they must be the same terms."
+            )
+        variances = variances[estimates.columns]
+    try:
+        q, u = np.array(estimates, dtype=float), np.array(variances, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise AnalysisError(
+            f"estimates and variances must be numbers, one row an imputation, all of the same "
+            f"length: {error}"
+        ) from error
+    if q.ndim == 1:
+        q, u = q[:, None], u[:, None] if u.ndim == 1 else u
+    if q.ndim != 2 or q.size == 0:
+        raise AnalysisError(
+            f"estimates have the shape {q.shape}; give (m,) or (m, terms), one row an imputation."
+        )
+    m, k = q.shape
+    if u.shape not in ((m, k), (m, k, k)):
+        raise AnalysisError(
+            f"estimates are {m} imputations of {k} terms, variances have the shape {u.shape}; "
+            f"give {(m, k)} squared standard errors or {(m, k, k)} covariance matrices."
+        )
+    names = pd.Index([str(i) for i in range(k)] if terms is None else terms, name="term")
+    if len(names) != k:
+        raise AnalysisError(f"{len(names)} terms are named, but there are {k} estimates.")
+    each = np.diagonal(u, axis1=1, axis2=2) if u.ndim == 3 else u
+    finite = np.isfinite(q) & np.isfinite(each)
+    _refuse(~finite, names, "is not a finite number; see why that analysis failed, or leave it out")
+    _refuse(each < 0, names, "has a negative variance; give squared standard errors")
+    return q, u, names
+
+
+def _refuse(wrong: np.ndarray, names: pd.Index, why: str) -> None:
+    if wrong.any():
+        imputation, term = np.argwhere(wrong)[0]
+        raise AnalysisError(
+            f"The estimate of {names[term]!r} in imputation {imputation + 1} {why}."
+        )
+
+
+def checked_df(dfcom: float | None) -> float:
+    """Turn None into infinity; refuse what is not positive."""
+    complete = np.inf if dfcom is None else float(dfcom)
+    if not complete > 0:
+        raise AnalysisError(
+            f"dfcom is {dfcom}; the complete-data degrees of freedom must be positive "
+            "(n minus the number of parameters), or None for a large sample."
+        )
+    return complete

@@ -1,0 +1,128 @@
+"""The command line, and the simulated study its demo imputes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayesimpute.cli import main, read_csv
+from bayesimpute.errors import DataError
+from bayesimpute.result.storage import open_file
+from bayesimpute.simulate import TRUTH, simulate_popularity
+
+SHORT = ["--m", "2", "--iterations", "2", "--seed", "1"]
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "pupils.csv"
+    frame = simulate_popularity(seed=1, schools=12, pupils=240).incomplete
+    frame["name"] = np.where(frame["sex"] == 1, "None", "Both")
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_the_study_is_the_same_for_a_seed_and_its_gaps_are_the_only_difference():
+    one, two = simulate_popularity(seed=3), simulate_popularity(seed=3)
+    pd.testing.assert_frame_equal(one.incomplete, two.incomplete)
+    gone = one.incomplete["popular"].isna()
+    pd.testing.assert_frame_equal(one.incomplete[~gone], one.complete[~gone])
+    assert abs(gone.mean() - 0.42) < 0.04
+    assert not one.complete.isna().any(axis=None)
+    assert one.complete["school"].nunique() == 100 and len(one.complete) == 2000
+
+
+def test_complete_cases_of_the_study_overstate_popularity_and_understate_sex():
+    study = simulate_popularity(seed=4)
+    kept = study.incomplete.dropna()
+    assert kept["popular"].mean() > study.complete["popular"].mean() + 0.3
+
+    def slope(data):
+        centred = data[["popular", "sex"]] - data.groupby("school")[["popular", "sex"]].transform(
+            "mean"
+        )
+        return (centred["popular"] * centred["sex"]).sum() / (centred["sex"] ** 2).sum()
+
+    assert abs(slope(study.complete) - TRUTH["sex"]) < 0.1
+    assert slope(kept) < slope(study.complete) - 0.05
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"schools": 1}, {"schools": 10, "pupils": 19}, {"missing": 0}, {"missing": 1.2}]
+)
+def test_an_impossible_study_is_refused(wrong):
+    with pytest.raises(DataError, match="give"):
+        simulate_popularity(seed=1, **wrong)
+
+
+def test_the_label_none_is_not_a_missing_value(csv, tmp_path):
+    assert read_csv(csv)["name"].value_counts().keys().tolist().count("None") == 1
+    other = tmp_path / "x.csv"
+    other.write_text("a,b\nNone,NA\n,nan\nx,NaN\n")
+    frame = read_csv(other)
+    assert frame["a"].isna().tolist() == [False, True, False] and frame["b"].isna().all()
+
+
+def test_impute_writes_a_result_that_show_describes(csv, tmp_path, capsys):
+    out, long = tmp_path / "imp.nc", tmp_path / "long.csv"
+    words = ["impute", str(csv), "--cluster", "school", "--method", "popular=normal"]
+    words += ["--exclude", "name", "--out", str(out), "--complete", str(long), *SHORT]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert f"Written: {out}" in said.out and "popular_ij" in said.out and not said.err
+    completed = pd.read_csv(long)
+    assert list(completed.columns[-2:]) == [".imp", ".id"] and "name" not in completed
+    assert len(completed) == 480 and not completed.isna().any(axis=None)
+    assert main(["show", str(out)]) == 0
+    assert "m = 2, 2 iterations" in capsys.readouterr().out
+    assert open_file(out).method["popular"] == "normal"
+
+
+def test_demo_prints_truth_complete_cases_and_imputation_side_by_side(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "demo"), *SHORT]) == 0
+    said = capsys.readouterr().out
+    header = next(line for line in said.splitlines() if "complete cases" in line)
+    assert header.split("  ")[-1].strip() == "imputed" and "truth" in header
+    for term in TRUTH:
+        assert any(line.startswith(term) for line in said.splitlines())
+    assert "r_hat" in said and "ess_bulk" in said
+    for name in ("trace.png", "density.png"):
+        assert str(tmp_path / "demo" / name) in said
+        assert (tmp_path / "demo" / name).stat().st_size > 5_000
+
+
+def test_demo_on_the_papers_data_has_a_random_effect_of_sex(shared_data, tmp_path, capsys):
+    path = tmp_path / "popmis.csv"
+    shared_data("popmis").to_csv(path, index=False)
+    words = ["demo", "--data", str(path), "--out", str(tmp_path / "demo"), *SHORT]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "complete cases" in said and "truth" not in said
+    assert "(β1 + b1_j)·sex_ij" in said and "848" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["show", "none.nc"], "does not exist"),
+        (["show", "{csv}"], "is not a netCDF-4 file"),
+        (["impute", "none.csv", "--out", "x.nc"], "There is no file"),
+        (["impute", "{csv}", "--out", "no/folder/x.nc"], "There is no folder"),
+        (["impute", "{csv}", "--out", "x.nc", "--cluster", "schol"], "school"),
+        (["impute", "{csv}", "--out", "x.nc", "--exclude", "age"], "no such column"),
+        (["impute", "{csv}", "--out", "x.nc", "--method", "a=pmm", "--method", "pmm"], "alone"),
+        (["impute", "{csv}", "--out", "x.nc", "--method", "popular=norml"], "normal"),
+        (["impute", "{csv}", "--out", "x.nc", "--m", "0"], "m"),
+        (["demo", "--data", "{other}"], "popular"),
+    ],
+)
+def test_wrong_input_is_one_line_on_stderr_and_exit_code_two(
+    words, sentence, csv, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other.csv"
+    other.write_text("school,age\n1,2\n")
+    code = main([word.format(csv=csv, other=other) for word in words])
+    said = capsys.readouterr()
+    assert code == 2 and sentence in said.err
+    assert said.err.count("\n") == 1 and "Traceback" not in said.err
+    assert not (tmp_path / "x.nc").exists()
