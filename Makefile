@@ -49,6 +49,6 @@ constraints: ## newest versions of everything, tested by hand, written to constr
 	@mv constraints.new constraints.txt
 
 clean: ## remove .venv, caches and what demos wrote
-	rm -rf .venv build dist demo_output bayesimpute.egg-info bayesimpute/models
+	rm -rf .venv build dist bayesimpute-demo bayesimpute.egg-info bayesimpute/models
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayesimpute import simulate
-    from bayesimpute.engine.run import impute
+    from bayesimpute.imputation import impute
     from bayesimpute.errors import (
         AnalysisError,
         BayesimputeError,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from bayesimpute.pooling.pooled import Pooled, pool
     from bayesimpute.result.imputations import Imputations
-    from bayesimpute.result.storage import open_file as open
+    from bayesimpute.result.opening import open_file as open
     from bayesimpute.roles import Role
     from bayesimpute.specification.defaults import make_method, make_predictors
     from bayesimpute.specification.post import squeeze
@@ -67,9 +67,9 @@ _HOME = {
     "make_predictors": "bayesimpute.specification.defaults:make_predictors",
     "quickpred": "bayesimpute.specification.quickpred:quickpred",
     "squeeze": "bayesimpute.specification.post:squeeze",
-    "impute": "bayesimpute.engine.run:impute",
+    "impute": "bayesimpute.imputation:impute",
     "Imputations": "bayesimpute.result.imputations:Imputations",
-    "open": "bayesimpute.result.storage:open_file",
+    "open": "bayesimpute.result.opening:open_file",
     "Pooled": "bayesimpute.pooling.pooled:Pooled",
     "pool": "bayesimpute.pooling.pooled:pool",
     "simulate": "bayesimpute.simulate",

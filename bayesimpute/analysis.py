@@ -197,10 +197,10 @@ def _fit_one(analysis: Analysis, number: int, frame: pd.DataFrame) -> tuple[Esti
     """Estimates of imputation `number`, and the warnings that came with them."""
     try:
         if current_thread() is not main_thread():  # catching warnings is not safe in threads
-            return estimates_from(analysis(frame)), []
+            return estimates_from(analysis(frame.copy())), []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            estimates = estimates_from(analysis(frame))
+            estimates = estimates_from(analysis(frame.copy()))
         return estimates, sorted({str(each.message) for each in caught})
     except Exception as error:
         kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "

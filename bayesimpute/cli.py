@@ -109,7 +109,7 @@ def _impute(options: argparse.Namespace) -> None:
         _check_folder(options.complete)
     method = _methods(options.method)
 
-    from bayesimpute.engine.run import impute
+    from bayesimpute.imputation import impute
 
     imputations = impute(
         data.drop(columns=options.exclude),
@@ -133,7 +133,7 @@ def _show(options: argparse.Namespace) -> None:
 
 def _describe(path: Path) -> None:
     from bayesimpute.demo import convergence_table, verdict
-    from bayesimpute.result.storage import open_file
+    from bayesimpute.result.opening import open_file
 
     imputations = open_file(path)
     print(f"{imputations!r}\nseed {imputations.seed}, made {imputations.created_at}")

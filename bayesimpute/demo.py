@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits, fit
-from bayesimpute.engine.run import impute
+from bayesimpute.imputation import impute
 from bayesimpute.errors import DataError
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.roles import Role

@@ -1,4 +1,4 @@
-"""Conditional imputation models, one readable PyMC model a file; installed as bayesimpute.models."""
+"""Conditional imputation models, one readable PyMC model a file: ``bayesimpute.models``."""
 
 if __name__ != "bayesimpute.models":
     raise ImportError(

@@ -23,15 +23,20 @@ print(imp.equations()["popular"])
 # Did the chains forget where they started (R-hat near 1), and do they wander freely?
 
 # %%
-print(imp.diagnostics())
+print(imp.diagnostics()[["variable", "quantity", "r_hat", "ess_bulk", "ess_tail"]])
 
 # %%
 imp.plot_trace()
 
 # %% [markdown]
 # ## Answer
+# Rubin's rules over the 20 completed data sets, beside the numbers the study was drawn with.
 
 # %%
 pooled = imp.fit("popular ~ texp + sex + (1 | school)").pool()
-print(pooled.table)
-print(pooled.variance_components)
+answer = pooled.table[["estimate", "std_error", "conf_low", "conf_high", "fmi"]]
+print(answer.assign(truth=study.truth))
+
+# %%
+components = pooled.variance_components
+print(components.to_frame().assign(truth=study.truth))

@@ -24,10 +24,10 @@ LAYERS = [
     ("analysis",),
     ("plots",),
     ("result",),
-    ("imputation",),
+    ("checkpoint", "imputation"),
     ("simulate",),
     ("demo",),
-    ("cli",),
+    ("cli", "__main__"),
 ]
 WHAT_MODELS_KNOW = ("errors", "roles", "data", "method", "sampling", "models")
 

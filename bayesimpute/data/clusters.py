@@ -108,7 +108,7 @@ def cluster_index(table: Table, name: str) -> ClusterIndex:
     if gaps.any():
         raise DataError(
             f"Cluster variable '{name}' is missing in {int(gaps.sum())} row(s), the first at "
-            f"index {ids.index[gaps.to_numpy()][0]!r}; fill these ids in or drop the rows."
+            f"index {ids.index[gaps.to_numpy()][0]}; fill these ids in or drop the rows."
         )
     codes, labels = pd.factorize(_plain(ids))
     return ClusterIndex(codes.astype(np.int64), len(labels), tuple(labels))

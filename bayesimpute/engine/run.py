@@ -1,206 +1,89 @@
-"""From a frame to imputations: specify, adapt once, run m chains, record."""
+"""m chains from a specification: start them, take them further, here or on workers."""
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, as_completed
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import adapt, reference_values
 from bayesimpute.engine.bench import Bench, method_of, options_of
 from bayesimpute.engine.chain import ChainState, Stretch, new_chain, run_chain
-from bayesimpute.engine.checkpoint import resume_point
 from bayesimpute.engine.history import History
 from bayesimpute.engine.packing import pack_adaptations, unpack_adaptations
 from bayesimpute.engine.record import begin, lengthen
-from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SpecificationError
 from bayesimpute.progress import progress_bar
-from bayesimpute.result.imputations import Imputations
-from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.specification.specify import specify
 
 
-def impute(
-    df: pd.DataFrame,
-    cluster: str | None = None,
-    m: int = 20,
-    iterations: int = 10,
-    method: Mapping[str, Any] | str | None = None,
-    predictors: pd.DataFrame | None = None,
-    formulas: Mapping[str, str] | None = None,
-    priors: Mapping[str, Mapping[str, Any]] | None = None,
-    post: Mapping[str, Any] | None = None,
-    where: Any = None,
-    ignore: Any = None,
-    visit_sequence: str | Sequence[str] | None = None,
-    model_options: Mapping[Any, Mapping[str, Any]] | None = None,
-    seed: int | None = None,
-    executor: Executor | None = None,
-    checkpoint: str | Path | None = None,
-    progress: bool | None = None,
-    on_error: str = "raise",
-) -> Imputations:
-    """Impute a table by chained equations, every draw from the posterior of a PyMC model.
+def start(specification: Specification, m: int, seed: int) -> tuple[History, Bench]:
+    """Build and tune every model; chains have not moved yet.
 
     Parameters
     ----------
-    df
-        Any pandas frame; it is not modified.
-    cluster
-        Column of cluster ids; with it, models have a random intercept by default.
+    specification
+        What is imputed and how.
     m
-        Number of imputations, each a chain of its own. 20 keeps the Monte-Carlo error of a
-        pooled standard error near one tenth at 40 % missing information.
-    iterations
-        Iterations of each chain; look at ``imp.diagnostics()`` and ``imp.extend()`` for more.
-    method
-        Method by column, or one name for every incomplete column; default ``"pmm"``. Names as in
-        mice are accepted. ``"~ I(a / b)"`` makes a column passive; a method object or a function
-        ``builder(design) -> pm.Model`` is a method too.
-    predictors
-        Predictor matrix of :class:`~bayesimpute.roles.Role` codes, row = target; default
-        :func:`~bayesimpute.make_predictors`.
-    formulas
-        lme4-style formula by target, in place of its row of `predictors`.
-    priors
-        PyMC distributions by target and parameter, on the data's scale:
-        ``{"popular": {"sd_intercept": pm.HalfNormal.dist(1)}}``.
-    post
-        By target, a function ``post(values, data, rng)`` applied to freshly drawn values, such as
-        ``bi.squeeze(0, 10)``.
-    where
-        Boolean frame of cells to impute; default the missing ones.
-    ignore
-        Boolean (row,): rows imputed but never fitted to.
-    visit_sequence
-        ``"roman"`` (column order, default), ``"arabic"``, ``"monotone"``, ``"revmonotone"``, or a
-        list of columns.
-    model_options
-        Options by target (key ``"*"`` for all): ``{"popular": {"donors": 10}}``.
+        Number of chains.
     seed
-        Whole number from 0; the same seed gives the same bits for any `executor`. Default: from
-        the operating system, and recorded.
-    executor
-        Any ``concurrent.futures.Executor``; default, this process.
-    checkpoint
-        File to write after every iteration, and to go on from if it exists.
-    progress
-        Progress bar; default only where someone is watching.
-    on_error
-        ``"raise"``, or ``"keep"`` to keep a target's last values when its model fails, with an
-        event.
+        Entropy of the run.
 
     Returns
     -------
-    Imputations
-
-    Raises
-    ------
-    DataError, SpecificationError
-        Before any work, when data or arguments cannot be used; the text says what to do.
-    SamplingError
-        When a model fails, with target, imputation and iteration.
-
-    Examples
-    --------
-    >>> import bayesimpute as bi
-    >>> study = bi.simulate.simulate_popularity(seed=1, schools=10, pupils=100)
-    >>> imp = bi.impute(study.incomplete, cluster="school", m=2, iterations=2, seed=1)
-    >>> int(imp.complete(1).isna().sum().sum())
-    0
+    history
+        Of no iterations.
+    bench
+        The compiled models, to go on with in this process.
     """
-    check_run_arguments(m, iterations, seed, executor, on_error, progress)
-    specification = specify(
-        df,
-        cluster=cluster,
-        method=method,
-        predictors=predictors,
-        formulas=formulas,
-        priors=priors,
-        post=post,
-        where=where,
-        ignore=ignore,
-        visit_sequence=visit_sequence,
-        model_options=model_options,
-    )
-    path = Path(checkpoint) if checkpoint is not None else None
-    history = resume_point(path, specification, m, seed) if path is not None else None
-    if history is None:
-        seed = fresh_seed() if seed is None else int(seed)
-        bench = Bench.of(specification, reference_values(specification, seed))
-        adaptations, events = adapt(bench, seed)
-        history = begin(
-            specification, bench, m, pack_adaptations(adaptations), seed,
-            (*specification.events, *events),
-        )
-    else:
-        seed = history.seed
-        bench = None
-    return _continue(
-        specification, history, iterations - history.iterations, bench, executor, path, progress,
-        on_error,
-    )
+    bench = Bench.of(specification, reference_values(specification, seed))
+    adaptations, events = adapt(bench, seed)
+    events = (*specification.events, *events)
+    return begin(specification, bench, m, pack_adaptations(adaptations), seed, events), bench
 
 
-def extend(
-    imputations: Imputations,
-    iterations: int,
-    executor: Executor | None = None,
-    progress: bool | None = None,
-    on_error: str = "raise",
-) -> Imputations:
-    """Go on for `iterations` more; the same bits as one longer run."""
-    history = imputations.history
-    check_run_arguments(history.m, iterations, history.seed, executor, on_error, progress)
-    return _continue(
-        imputations.specification, history, iterations, None, executor, None, progress, on_error
-    )
-
-
-def textbook_model(imputations: Imputations, name: str, imputation: int = 1) -> Any:
-    """Build the PyMC model of one target on one chain's completed data.
-
-    Raises
-    ------
-    SpecificationError
-        If `name` has no model, or there is no such imputation.
-    """
-    specification, history = imputations.specification, imputations.history
-    target = specification.targets.get(name)
-    if not isinstance(target, Target):
-        with_model = [k for k, v in specification.targets.items() if isinstance(v, Target)]
-        raise SpecificationError(
-            f"model: {name!r} has no imputation model; {', '.join(with_model) or 'nothing'} has."
-        )
-    if not 1 <= imputation <= history.m:
-        raise SpecificationError(
-            f"model: there is no imputation {imputation}; they run from 1 to {history.m}."
-        )
-    from bayesimpute.design import DesignBuilder
-
-    state = ChainState.from_bytes(specification, history.states[imputation - 1])
-    design = DesignBuilder.of(specification, target).build(state.values)
-    return method_of(target).model(design, target.priors, options_of(target))
-
-
-def _continue(
+def go_on(
     specification: Specification,
     history: History,
     iterations: int,
-    bench: Bench | None,
-    executor: Executor | None,
-    checkpoint: Path | None,
-    progress: bool | None,
-    on_error: str,
-) -> Imputations:
-    # with a checkpoint one iteration at a time, so that no more than one is ever lost
-    steps = [1] * iterations if checkpoint is not None else [iterations] * (iterations > 0)
+    bench: Bench | None = None,
+    executor: Executor | None = None,
+    save: Callable[[History], None] | None = None,
+    progress: bool | None = None,
+    on_error: str = "raise",
+) -> History:
+    """Take all chains further; the same bits as in one longer run, for any executor.
+
+    Parameters
+    ----------
+    specification
+        That of the history.
+    history
+        Where the chains are.
+    iterations
+        How many more.
+    bench
+        Models built in this process already.
+    executor
+        Where chains run; default, here.
+    save
+        Called with the history after every iteration; without it chains run through.
+    progress
+        Show a bar; default only where someone watches.
+    on_error
+        ``"raise"`` or ``"keep"``.
+
+    Raises
+    ------
+    SamplingError
+        If a model fails and `on_error` is ``"raise"``.
+    """
+    # with someone saving, one iteration at a time, so that no more than one is ever lost
+    steps = [1] * iterations if save is not None else [iterations] * (iterations > 0)
+    if executor is None and bench is None and steps:
+        bench = Bench.of(specification, reference_values(specification, history.seed))
     with progress_bar(total=history.m * max(iterations, 0), enabled=progress) as advance:
         for step in steps:
             stretches: list[Stretch | None] = [None] * history.m
@@ -211,9 +94,34 @@ def _continue(
                 stretches[imputation] = stretch
                 advance(step)
             history = lengthen(history, step, [s for s in stretches if s is not None])
-            if checkpoint is not None:
-                Imputations(specification, history).to_netcdf(checkpoint)
-    return Imputations(specification, history)
+            if save is not None:
+                save(history)
+    return history
+
+
+def textbook_model(
+    specification: Specification, history: History, name: str, imputation: int = 1
+) -> Any:
+    """Build the PyMC model of one target on one chain's completed data.
+
+    Raises
+    ------
+    SpecificationError
+        If `name` has no model, or there is no such imputation.
+    """
+    target = specification.targets.get(name)
+    if not isinstance(target, Target):
+        with_model = [k for k, v in specification.targets.items() if isinstance(v, Target)]
+        raise SpecificationError(
+            f"model: {name!r} has no imputation model; {', '.join(with_model) or 'nothing'} has."
+        )
+    if not 1 <= imputation <= history.m:
+        raise SpecificationError(
+            f"model: there is no imputation {imputation}; they run from 1 to {history.m}."
+        )
+    state = ChainState.from_bytes(specification, history.states[imputation - 1])
+    design = DesignBuilder.of(specification, target).build(state.values)
+    return method_of(target).model(design, target.priors, options_of(target))
 
 
 def _stretches(
@@ -225,7 +133,7 @@ def _stretches(
     on_error: str,
 ) -> Iterator[tuple[int, Stretch]]:
     if executor is None:
-        bench = bench or Bench.of(specification, reference_values(specification, history.seed))
+        assert bench is not None
         for imputation in range(history.m):
             yield imputation, _stretch(bench, history, imputation, iterations, on_error)
         return
@@ -306,5 +214,3 @@ def _bench_of(shared: _Shared, thread: int) -> tuple[Bench, bytes, int]:
         bench = Bench.of(specification, reference_values(specification, seed))
     return bench, adaptation, seed
 
-
-__all__ = ["extend", "impute", "textbook_model"]

@@ -194,7 +194,7 @@ class Imputations:
         """
         from bayesimpute.engine.run import textbook_model
 
-        return textbook_model(self, variable, imputation)
+        return textbook_model(self.specification, self.history, variable, imputation)
 
     def extend(
         self,
@@ -224,11 +224,16 @@ class Imputations:
             If the result was opened from a file and used callables (own methods, priors, post)
             that were not given again to ``bi.open``.
         """
-        from bayesimpute.engine.run import extend
+        from bayesimpute.engine.run import go_on
         from bayesimpute.result.restored import require_callables
+        from bayesimpute.specification.arguments import check_run_arguments
 
+        check_run_arguments(self.m, iterations, self.seed, executor, "raise", progress)
         require_callables(self.specification)
-        return extend(self, iterations, executor=executor, progress=progress)
+        history = go_on(
+            self.specification, self.history, iterations, executor=executor, progress=progress
+        )
+        return Imputations(self.specification, history)
 
     def fit(self, formula: str | Callable[[pd.DataFrame], Any], **options: Any) -> "Fits":
         """Fit one analysis model to every completed data set; ``.pool()`` combines the fits.

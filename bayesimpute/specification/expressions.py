@@ -123,14 +123,14 @@ def names_in(expression: str) -> tuple[str, ...]:
     ('Weight', 'Height', 'body fat')
     """
     try:
-        tree, aliases = _parsed(expression)
+        tree, aliases = _parsed(expression, labels=True)
     except SpecificationError:
         return (expression,)
     return tuple(dict.fromkeys(aliases.get(node.id, node.id) for node in _columns_used(tree)))
 
 
 def read(expression: str) -> None:
-    """Raise SpecificationError unless the text is an expression, labels in quotes included."""
+    """Raise SpecificationError unless the text is an expression; quoted labels may be in it."""
     _parsed(expression, labels=True)
 
 

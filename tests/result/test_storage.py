@@ -12,7 +12,8 @@ import xarray as xr
 
 from bayesimpute.errors import DataError, FileFormatError, SpecificationError
 from bayesimpute.result.frame_store import decode_frame, encode_frame
-from bayesimpute.result.storage import GROUP, _fingerprint, open_file, to_netcdf
+from bayesimpute.result.opening import open_file
+from bayesimpute.result.storage import GROUP, fingerprint, to_netcdf
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def _contradictory(path):
         arrays = {name: file[GROUP][name][...] for name in file[GROUP]}
     arrays = {name: array for name, array in arrays.items() if not name.endswith("_length")}
     with h5netcdf.File(path, "a") as file:
-        file[GROUP].attrs["sha256"] = _fingerprint(arrays)
+        file[GROUP].attrs["sha256"] = fingerprint(arrays)
 
 
 def _one_bit(path):

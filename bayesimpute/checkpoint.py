@@ -4,6 +4,7 @@ from pathlib import Path
 
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
+from bayesimpute.result.opening import open_file
 from bayesimpute.specification.specification import Specification
 
 
@@ -19,8 +20,6 @@ def resume_point(
     """
     if not path.exists():
         return None
-    from bayesimpute.result.storage import open_file
-
     stored = open_file(path)
     old = stored.specification
     differs = [

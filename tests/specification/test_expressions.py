@@ -1,0 +1,117 @@
+"""Expressions are arithmetic and nothing else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.data.table import Table
+from bayesimpute.specification.expressions import evaluate, names_in, quoted, with_category_codes
+
+COLUMNS = {
+    "x": np.array([1.0, 4.0, np.nan]),
+    "y": np.array([2.0, 0.0, 3.0]),
+    "body fat": np.array([0.1, 0.2, 0.3]),
+    "log(x)": np.array([7.0, 8.0, 9.0]),
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("x", [1, 4, np.nan]),
+        ("I((x + y) * 2)", [6, 8, np.nan]),
+        ("x - (y - 1)", [0, 5, np.nan]),
+        ("-y**2", [-4, 0, -9]),
+        ("x / y", [0.5, np.inf, np.nan]),
+        ("sqrt(abs(-x))", [1, 2, np.nan]),
+        ("np.exp(log1p(y))", [3, 1, 4]),
+        ("minimum(x, y) + maximum(x, y)", [3, 4, np.nan]),
+        ("y > 1", [1, 0, 1]),
+        ("x > 1", [0, 1, np.nan]),
+        ("0 < y <= 2", [1, 0, 0]),
+        ("where(y > 1, y, -1)", [2, -1, 3]),
+        ("where(x > 1, y, -1)", [-1, 0, np.nan]),
+        ("`body fat` * 10", [1, 2, 3]),
+        ("log(x)", [7, 8, 9]),
+        ("3", [3, 3, 3]),
+    ],
+)
+def test_the_value_of_an_expression(expression, expected) -> None:
+    np.testing.assert_allclose(evaluate(expression, COLUMNS), expected)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('os').system('true')",
+        "x.__class__",
+        "x[0]",
+        "[x for x in y]",
+        "lambda: x",
+        "(x, y)",
+        "x if y else 1",
+        "f'{x}'",
+        "open(x)",
+        "log(x, y)",
+        "log(*x)",
+        "where(x, y)",
+        "x @ y",
+        "x and y",
+        "x = 1",
+        "x; y",
+        "x +",
+        "",
+        "'text'",
+        "log(x, base=2)",
+        "1j * x",
+        "None",
+        "(y := x)",
+    ],
+)
+def test_nothing_but_arithmetic_is_accepted(expression) -> None:
+    with pytest.raises(bi.SpecificationError):
+        evaluate(expression, COLUMNS)
+
+
+def test_an_unknown_name_comes_with_the_nearest_column() -> None:
+    with pytest.raises(bi.SpecificationError, match=r"'wieght'.*Did you mean 'weight'"):
+        evaluate("log(wieght)", {"weight": np.ones(2)})
+
+
+def test_names_are_columns_and_never_functions() -> None:
+    assert names_in("I(Weight / Height**2) + log(Weight)") == ("Weight", "Height")
+    assert names_in("log(log)") == ("log",)
+    assert names_in("`body fat` + 1") == ("body fat",)
+    assert names_in("body fat") == ("body fat",)
+    assert [quoted(name) for name in ("x", "body fat", "lambda")] == ["x", "`body fat`", "`lambda`"]
+
+
+def test_labels_become_codes_in_the_users_order_of_categories() -> None:
+    table = Table.from_frame(
+        pd.DataFrame(
+            {
+                "smokes": ["yes", "no"],
+                "ct": pd.Categorical(["I", "III"], ["I", "II", "III"], ordered=True),
+                "my type": ["a", "b"],
+                "flag": [True, False],
+            }
+        )
+    )
+    values = table.values
+
+    def coded(expression: str) -> list[float]:
+        return evaluate(with_category_codes(expression, table), values).tolist()
+
+    assert coded("smokes == 'yes'") == [1, 0]
+    assert coded("ct >= 'II'") == [0, 1]
+    assert coded("`my type` != 'a'") == [0, 1]
+    assert coded("flag * 2") == [2, 0]
+    for wrong, words in {
+        "smokes == 'maybe'": "not a category",
+        "smokes < 'yes'": "not ordered",
+        "smokes * 2": "compare them with a label",
+        "flag + 'yes'": "only be compared",
+    }.items():
+        with pytest.raises(bi.SpecificationError, match=words):
+            with_category_codes(wrong, table)

@@ -1,0 +1,139 @@
+"""lme4 formulas, codes, and the terms they become."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.specification.equations import equations
+from bayesimpute.specification.formulas import parse_formula
+from bayesimpute.specification.specify import specify
+
+COLUMNS = ("y", "x", "z", "g", "h", "body fat")
+
+
+def terms(formula: str) -> dict[str, str]:
+    """Label -> f (fixed), r (random), m (cluster mean)."""
+    return {
+        term.label: "f" * term.fixed + "r" * term.random + "m" * term.cluster_mean
+        for term in parse_formula(formula, "y", COLUMNS).terms
+    }
+
+
+def study() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    df = pd.DataFrame(
+        {
+            "school": np.repeat([f"s{k}" for k in range(8)], 6),
+            "texp": np.repeat(rng.integers(1, 30, 8), 6),
+            "sex": rng.integers(0, 2, 48),
+            "popular": rng.normal(5, 1, 48),
+        }
+    )
+    df.loc[::5, "popular"] = np.nan
+    return df
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("y ~ 1", {}),
+        ("y ~ x + z", {"x": "f", "z": "f"}),
+        ("y ~ x * z", {"x": "f", "z": "f", "x:z": "f"}),
+        ("y ~ (x + z)**2", {"x": "f", "z": "f", "x:z": "f"}),
+        ("y ~ x + (1 + x | g)", {"x": "fr"}),
+        ("y ~ x + (0 + z | g)", {"x": "f", "z": "r"}),
+        ("y ~ x + (x * z | g)", {"x": "fr", "z": "r", "x:z": "r"}),
+        ("y ~ log(x)", {"log(x)": "f"}),
+        ("y ~ x + cluster_mean(x) + (1 | g)", {"x": "fm"}),
+        ("y ~ cluster_mean(x) + (1 | g)", {"x": "m"}),
+        ("y ~ x * z + (1 + x | g) + cluster_mean(z)", {"x": "fr", "z": "fm", "x:z": "f"}),
+        ("y ~ `body fat`", {"body fat": "f"}),
+    ],
+)
+def test_a_formula_becomes_terms(formula, expected) -> None:
+    assert terms(formula) == expected
+
+
+@pytest.mark.parametrize(
+    ("formula", "cluster", "intercept"),
+    [
+        ("y ~ x", None, False),
+        ("y ~ x + (1 | g)", "g", True),
+        ("y ~ x + (x | g)", "g", True),
+        ("y ~ x + (0 + x | h)", "h", False),
+    ],
+)
+def test_the_random_part_names_the_cluster(formula, cluster, intercept) -> None:
+    parsed = parse_formula(formula, "y", COLUMNS)
+    assert (parsed.cluster, parsed.random_intercept) == (cluster, intercept)
+
+
+def test_a_formula_overrides_its_row_and_the_effective_matrix_says_so() -> None:
+    df = study()
+    specification = specify(
+        df, "school", formulas={"popular": "popular ~ texp * sex + (1 + sex | school)"}
+    )
+    target = specification.targets["popular"]
+    assert target.cluster == "school" and target.random_intercept
+    assert [term.label for term in target.terms] == ["texp", "sex", "texp:sex"]
+    row = specification.predictors.loc["popular"].to_dict()
+    assert row == {"school": -2, "texp": 1, "sex": 2, "popular": 0}
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(1, "f"), (2, "fr"), (3, "fm"), (4, "frm"), (0, None)]
+)
+def test_each_code_becomes_its_term(code, expected) -> None:
+    df = study()
+    predictors = bi.make_predictors(df, cluster="school")
+    predictors.loc["popular", "sex"] = code
+    specification = specify(df, predictors=predictors)
+    found = {
+        term.label: "f" * term.fixed + "r" * term.random + "m" * term.cluster_mean
+        for term in specification.targets["popular"].terms
+    }
+    assert found.get("sex") == expected
+    assert specification.predictors.loc["popular", "sex"] == code
+
+
+def test_a_slope_of_a_cluster_constant_is_made_fixed_and_recorded() -> None:
+    df = study()
+    predictors = bi.make_predictors(df, cluster="school")
+    predictors.loc["popular", "texp"] = 4
+    specification = specify(df, predictors=predictors)
+    texp = specification.targets["popular"].terms[0]
+    assert (texp.fixed, texp.random, texp.cluster_mean) == (True, False, False)
+    assert specification.predictors.loc["popular", "texp"] == 1
+    assert "slope made fixed" in [event.action for event in specification.events]
+
+
+def test_constant_and_repeated_predictors_are_dropped_and_recorded() -> None:
+    df = study().assign(const=1, twice=lambda d: 2 * d["sex"] - 3)
+    specification = specify(df, "school")
+    labels = [term.label for term in specification.targets["popular"].terms]
+    assert labels == ["texp", "sex"]
+    dropped = [e.message for e in specification.events if e.action == "predictor dropped"]
+    assert any("'const'" in message and "constant" in message for message in dropped)
+    assert any("'twice'" in message and "combination" in message for message in dropped)
+
+
+def test_shuffled_rows_and_renamed_clusters_give_the_same_specification() -> None:
+    df = study()
+    renamed = df.assign(school=df["school"].map(lambda s: f"z{9 - int(s[1:])}"))
+    for other in (df.sample(frac=1, random_state=1), renamed):
+        one, two = specify(df, "school"), specify(other, "school")
+        assert one.targets["popular"].terms == two.targets["popular"].terms
+        assert np.array_equal(one.where["popular"], two.where["popular"])
+        for name in ("texp", "sex", "popular"):
+            np.testing.assert_array_equal(one.table.values[name], two.table.values[name])
+
+
+def test_the_equation_shows_slopes_residuals_and_donors() -> None:
+    df = study()
+    formula = {"popular": "popular ~ sex + cluster_mean(sex) + (1 + sex | school)"}
+    text = equations(specify(df, method={"popular": "2l.norm"}, formulas=formula))["popular"]
+    assert text.startswith("popular_ij = (β0 + b0_j) + (β1 + b1_j)·sex_ij + β2·mean(sex)_j + ε_ij")
+    assert "b_j ~ N(0, Ψ)" in text and "σ_j²" in text
+    text = equations(specify(df, "school", model_options={"popular": {"donors": 3}}))["popular"]
+    assert "3 nearest donors" in text
