@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayesimpute import simulate
-    from bayesimpute.imputation import impute
     from bayesimpute.errors import (
         AnalysisError,
         BayesimputeError,
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
         SamplingError,
         SpecificationError,
     )
+    from bayesimpute.imputation import impute
     from bayesimpute.pooling.pooled import Pooled, pool
     from bayesimpute.result.imputations import Imputations
     from bayesimpute.result.opening import open_file as open

@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         help="columns school, popular, sex, texp; default: a simulated study with known truth",
     )  # fmt: skip
     demo.add_argument("--out", type=Path, default=Path("bayesimpute-demo"), metavar="DIR")
-    _add_run_options(demo, seed=1)
+    _add_run_options(demo, seed=1, iterations=20)
     demo.set_defaults(run=_demo)
 
     impute = commands.add_parser("impute", help="impute a CSV file")
@@ -80,9 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_run_options(parser: argparse.ArgumentParser, seed: int | None) -> None:
+def _add_run_options(
+    parser: argparse.ArgumentParser, seed: int | None, iterations: int = 10
+) -> None:
     parser.add_argument("--m", type=int, default=20, help="imputations (default 20)")
-    parser.add_argument("--iterations", type=int, default=10, help="per chain (default 10)")
+    text = f"per chain (default {iterations})"
+    parser.add_argument("--iterations", type=int, default=iterations, help=text)
     drawn = "drawn, and recorded" if seed is None else str(seed)
     parser.add_argument("--seed", type=int, default=seed, help=f"default: {drawn}")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits, fit
-from bayesimpute.imputation import impute
 from bayesimpute.errors import DataError
+from bayesimpute.imputation import impute
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.roles import Role
 from bayesimpute.simulate import simulate_popularity
@@ -26,7 +26,7 @@ def demo(
     *,
     out: Path = Path("bayesimpute-demo"),
     m: int = 20,
-    iterations: int = 10,
+    iterations: int = 20,
     seed: int = 1,
     say: Say = print,
 ) -> Imputations:

@@ -169,8 +169,7 @@ class DesignBuilder:
                 codes = self.levels[factor][1:]
                 categories = self.table.variables[factor].categories
                 part = np.column_stack(
-                    [values[factor] == code for code in codes]
-                    or [np.empty((len(block), 0))]
+                    [values[factor] == code for code in codes] or [np.empty((len(block), 0))]
                 ).astype(float)
                 part_labels = tuple(f"{factor}[{categories[code]}]" for code in codes)
             else:

@@ -78,7 +78,7 @@ class Design:
         }
 
     def rows(self, chosen: npt.NDArray[np.bool_]) -> "Design":
-        """The same design on the chosen rows only; clusters keep their numbers."""
+        """Keep the chosen rows only; clusters keep their numbers."""
         return replace(
             self,
             y=self.y[chosen],
@@ -168,9 +168,7 @@ class Method(Protocol):
     options: Mapping[str, Any]
     """Option names with their defaults."""
 
-    def model(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Any:
+    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook PyMC model on the design's `fit` rows."""
         ...
 

@@ -30,7 +30,10 @@ def progress_bar(total: int, enabled: bool | None = None) -> Iterator[Callable[[
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("imputing"), BarColumn(), MofNCompleteColumn(), TextColumn("chain-iterations"),
+        TextColumn("imputing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("chain-iterations"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -186,9 +186,7 @@ def gaussian_posterior(
     )
 
 
-def parameter_labels(
-    design: Design, options: Mapping[str, Any]
-) -> Mapping[str, tuple[str, ...]]:
+def parameter_labels(design: Design, options: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
     """Names of the population parameters, with the labels of their elements."""
     effects = design.random_effects
     labels: dict[str, tuple[str, ...]] = {"intercept": ()}

@@ -28,7 +28,12 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
-from bayesimpute.models.normal import FIRST_TRANSITIONS, Normal, gaussian_posterior, parameter_labels
+from bayesimpute.models.normal import (
+    FIRST_TRANSITIONS,
+    Normal,
+    gaussian_posterior,
+    parameter_labels,
+)
 from bayesimpute.sampling.gaussian import GaussianPosterior
 
 
@@ -128,9 +133,7 @@ class PMMKernel:
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
 
 
-def nearest_donors(
-    donors: Array, wanted: Array, k: int, rng: np.random.Generator
-) -> np.ndarray:
+def nearest_donors(donors: Array, wanted: Array, k: int, rng: np.random.Generator) -> np.ndarray:
     """For each wanted value, one of its k nearest donors, drawn uniformly, ties at random.
 
     Parameters

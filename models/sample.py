@@ -44,7 +44,9 @@ class Sample:
         values, count = np.unique(design.y[design.fit], return_counts=True)
         with pm.Model(coords={"value": values}) as model:
             share = pm.Dirichlet("share", np.full(len(values), 1 / len(values)), dims="value")
-            pm.Multinomial(f"{design.target}_counts", count.sum(), share, observed=count, dims="value")
+            pm.Multinomial(
+                f"{design.target}_counts", count.sum(), share, observed=count, dims="value"
+            )
         return model
 
     def kernel(

@@ -77,7 +77,7 @@ class ClusterIndex:
 
 
 def cluster_index(table: Table, name: str) -> ClusterIndex:
-    """Number the clusters of a column.
+    """Assign a number to each cluster of a column.
 
     Parameters
     ----------

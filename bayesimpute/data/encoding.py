@@ -78,7 +78,7 @@ def encode(column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:
         return Variable(name, Kind.BINARY, dtype, (False, True)), _numbers(column)
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
         return Variable(name, Kind.NUMERIC, dtype), _finite(name, _numbers(column))
-    if pd.api.types.is_string_dtype(dtype) or dtype == object:
+    if pd.api.types.is_string_dtype(dtype) or dtype is np.dtype(object):
         return _encode_objects(name, column)
     return Variable(name, Kind.OTHER, dtype), _presence(column)
 
@@ -200,7 +200,7 @@ def _widened(original: "pd.Series[Any]", new: np.ndarray) -> "pd.Series[Any]":
 
 
 def _numeric_cells(dtype: Any, new: np.ndarray) -> Any:
-    if dtype == object:
+    if dtype is np.dtype(object):
         return [float(value) if not np.isnan(value) else None for value in new]
     if pd.api.types.is_extension_array_dtype(dtype):
         masked = pd.array([None if np.isnan(value) else value for value in new], dtype="Float64")

@@ -58,7 +58,10 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
             update_passive(specification, state.values, [name])
     return adaptations, tuple(
         Event(
-            "info", "adaptation", name, "adapted",
+            "info",
+            "adaptation",
+            name,
+            "adapted",
             f"Kernel tuned once: step size {tuned.step_size:.3g}, {np.size(tuned.variance)} "
             "sampled dimensions.",
         )

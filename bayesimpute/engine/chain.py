@@ -38,7 +38,7 @@ class ChainState:
     kernel: dict[str, Array] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        """What cannot be worked out again from the data, as npz bytes."""
+        """Pack what cannot be worked out again from the data, as npz bytes."""
         arrays = {f"value|{name}": self.values[name] for name in self.imputed}
         arrays |= {f"imputed|{name}": values for name, values in self.imputed.items()}
         arrays |= {f"kernel|{name}": state for name, state in self.kernel.items()}
@@ -174,8 +174,15 @@ def run_chain(
                 if on_error == "raise":
                     raise SamplingError(message) from error
                 events.append(
-                    Event("error", "imputation", name, "values kept", message,
-                          imputation + 1, iteration + 1)
+                    Event(
+                        "error",
+                        "imputation",
+                        name,
+                        "values kept",
+                        message,
+                        imputation + 1,
+                        iteration + 1,
+                    )
                 )
                 continue
             for key, value in visit_parameters.items():
@@ -184,10 +191,16 @@ def run_chain(
                 statistics[name].setdefault(key, np.full(len(iterations), np.nan))[t] = value
             if visit_statistics.get("diverging", 0) > 0:
                 events.append(
-                    Event("warning", "imputation", name, "divergence",
-                          "A transition of NUTS diverged; if this happens often, the posterior is "
-                          "hard to explore here: use a tighter prior or a simpler model.",
-                          imputation + 1, iteration + 1)
+                    Event(
+                        "warning",
+                        "imputation",
+                        name,
+                        "divergence",
+                        "A transition of NUTS diverged; if this happens often, the posterior is "
+                        "hard to explore here: use a tighter prior or a simpler model.",
+                        imputation + 1,
+                        iteration + 1,
+                    )
                 )
         for name in names:
             code = specification.table.variables[name].kind is not Kind.NUMERIC
@@ -197,9 +210,7 @@ def run_chain(
             if cells.size > 1:
                 sd[name][t] = cells.std(ddof=1)
     imputed = {name: values.copy() for name, values in state.imputed.items()}
-    return Stretch(
-        state.to_bytes(), imputed, mean, sd, parameters, statistics, tuple(events)
-    )
+    return Stretch(state.to_bytes(), imputed, mean, sd, parameters, statistics, tuple(events))
 
 
 def _visit(

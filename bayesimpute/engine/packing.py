@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ FIELDS = ("step_size", "variance", "start_mean", "start_sd")
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Named arrays as npz bytes."""
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    np.savez(buffer, **named)
     return buffer.getvalue()
 
 

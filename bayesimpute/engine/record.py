@@ -56,8 +56,9 @@ def lengthen(history: History, step: int, stretches: Sequence[Stretch]) -> Histo
 
     statistics = {}
     for name in names:
-        keys = dict.fromkeys([*history.statistics[name], *(k for s in stretches
-                                                           for k in s.statistics[name])])
+        keys = dict.fromkeys(
+            [*history.statistics[name], *(k for s in stretches for k in s.statistics[name])]
+        )
         gap = np.full(step, np.nan)
         statistics[name] = {
             key: np.concatenate(

@@ -155,8 +155,13 @@ def _stretch(
     bench: Bench, history: History, imputation: int, iterations: range, on_error: str
 ) -> Stretch:
     return _run(
-        bench, history.adaptation, history.states[imputation], history.seed, imputation,
-        iterations, on_error,
+        bench,
+        history.adaptation,
+        history.states[imputation],
+        history.seed,
+        imputation,
+        iterations,
+        on_error,
     )
 
 
@@ -213,4 +218,3 @@ def _bench_of(shared: _Shared, thread: int) -> tuple[Bench, bytes, int]:
     with _COMPILING:
         bench = Bench.of(specification, reference_values(specification, seed))
     return bench, adaptation, seed
-

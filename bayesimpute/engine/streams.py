@@ -1,5 +1,6 @@
 """Random streams: one key for every random act, so that order and workers do not matter."""
 
+import secrets
 from enum import IntEnum
 
 import numpy as np
@@ -17,7 +18,7 @@ class Purpose(IntEnum):
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:
-    """Generator of one random act.
+    """Make the generator of one random act.
 
     Parameters
     ----------
@@ -35,4 +36,4 @@ def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:
 
 def fresh_seed() -> int:
     """Entropy from the operating system, recorded with the result."""
-    return int(np.random.SeedSequence().entropy or 0)
+    return secrets.randbits(128)

@@ -14,9 +14,7 @@ Array = npt.NDArray[np.float64]
 
 def beta_shapes(size: int, eta: float) -> Array:
     """Beta shape of each partial correlation, row by row of the lower triangle."""
-    return np.array(
-        [eta + (size - 2 - column) / 2 for row in range(size) for column in range(row)]
-    )
+    return np.array([eta + (size - 2 - column) / 2 for row in range(size) for column in range(row)])
 
 
 @numba.njit(cache=True)

@@ -225,18 +225,28 @@ class GaussianPosterior:
         part = design if len(order) == len(design.y) and (np.diff(order) == 1).all() else None
         part = part or _take(design, order)
         self._data = cross_products(
-            self.units.x(part), self.units.z(part), self.units.y(part), start,
+            self.units.x(part),
+            self.units.z(part),
+            self.units.y(part),
+            start,
             self._heteroscedastic,
         )
 
     def log_density(self, state: Array) -> tuple[float, Array]:
         """Unnormalised log posterior of the state and its gradient."""
+        assert self._data is not None, "observe() comes first"
         _, scales, correlations, _ = self.layout
         value, gradient, sd, sigma, spread, slope = self._scales(state)
         lp, by_sd, by_sigma, by_spread, by_partial, by_offsets = _collapsed_density(
-            sd, sigma, spread, state[scales : scales + correlations],
-            state[scales + correlations :], self._shapes, self._data,
-            self._prior_precision, self._prior_mean,
+            sd,
+            sigma,
+            spread,
+            state[scales : scales + correlations],
+            state[scales + correlations :],
+            self._shapes,
+            self._data,
+            self._prior_precision,
+            self._prior_mean,
         )
         out = np.empty(self.layout.size)
         q = self.layout.effects
@@ -284,15 +294,19 @@ class GaussianPosterior:
         if self._heteroscedastic:
             residual_sd *= np.exp(spread * offsets)
         beta, effects = draw_coefficients(
-            sd[:, None] * correlation, residual_sd**2, data, self._prior_precision,
-            self._prior_mean, rng.normal(size=self._prior_mean.size),
+            sd[:, None] * correlation,
+            residual_sd**2,
+            data,
+            self._prior_precision,
+            self._prior_mean,
+            rng.normal(size=self._prior_mean.size),
             rng.normal(size=(data.rows.size, q)),
         )
         parameters = self._parameters(beta, sd, sigma, spread, correlation)
         return Fitted(beta, effects, residual_sd, parameters, state, statistics)
 
     def linear_predictor(self, design: Design, fitted: Fitted) -> Array:
-        """Expected value of the target in original units, (row,)."""
+        """Give the expected value of the target in original units, (row,)."""
         eta = self.units.x(design) @ fitted.beta
         if self.layout.effects:
             eta += (self.units.z(design) * fitted.effects[design.cluster]).sum(axis=1)
@@ -344,6 +358,11 @@ def _take(design: Design, rows: npt.NDArray[np.int64]) -> Design:
     from dataclasses import replace
 
     return replace(
-        design, y=design.y[rows], x=design.x[rows], z=design.z[rows],
-        cluster=design.cluster[rows], fit=design.fit[rows], draw=design.draw[rows],
+        design,
+        y=design.y[rows],
+        x=design.x[rows],
+        z=design.z[rows],
+        cluster=design.cluster[rows],
+        fit=design.fit[rows],
+        draw=design.draw[rows],
     )

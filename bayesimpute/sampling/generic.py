@@ -2,8 +2,8 @@
 
 The model follows one convention, and it is PyMC's own: what changes between visits is
 ``pm.Data``, by the names ``x`` (row, predictor), ``z`` (row, random_effect), ``cluster_index``
-(row,) and ``y`` (row,), and the likelihood is the one observed variable. Missing values are drawn by
-putting the missing rows' data in and drawing the observed variable anew, given a draw of all
+(row,) and ``y`` (row,), and the likelihood is the one observed variable. Missing values are drawn
+by putting the missing rows' data in and drawing the observed variable anew, given a draw of all
 parameters. Clusters without observed values are in the model as all others are, so their effects
 come from the population.
 """
@@ -96,7 +96,7 @@ class ModelKernel:
 
     def __init__(self, model: Any, design: Design, options: Mapping[str, Any]) -> None:
         import pymc as pm
-        from pymc.blocking import DictToArrayBijection, RaveledVars
+        from pymc.blocking import DictToArrayBijection
 
         self._model = model
         self._options = options
@@ -108,9 +108,7 @@ class ModelKernel:
             {v.name: model.initial_point()[v.name] for v in model.value_vars}
         )
         self._initial = np.asarray(start.data, dtype=float)
-        self._unravel = lambda state: DictToArrayBijection.rmap(
-            RaveledVars(state, start.point_map_info)
-        )
+        self._point_map = start.point_map_info
         self._nuts = Nuts(self._logp._pytensor_function, self._initial.size)
         self._free = list(model.free_RVs)
         self._reported = [v for v in self._free if v.type.ndim == 0 or _is_coefficient(model, v)]
@@ -120,7 +118,7 @@ class ModelKernel:
             self._free, self._observed, on_unused_input="ignore", random_seed=0
         )
         dims = model.named_vars_to_dims
-        self.labels = {
+        self.labels: Mapping[str, tuple[str, ...]] = {
             v.name: tuple(map(str, model.coords[dims[v.name][0]])) if v.type.ndim else ()
             for v in self._reported
         }
@@ -143,22 +141,22 @@ class ModelKernel:
         first: bool,
     ) -> Visit:
         """Move all parameters by NUTS, then draw the likelihood on the wanted rows."""
-        from pymc.pytensorf import find_rng_nodes, reseed_rngs
+        from pymc.blocking import DictToArrayBijection, RaveledVars
 
         transitions = self._options["transitions"]
         self._see(design.rows(design.fit))
         if first:
             state = self._nuts.settle(state, adaptation, 5 * transitions, rng)
         state, statistics = self._nuts.move(state, adaptation, transitions, rng)
-        point = self._unravel(state)
+        point: dict[str, Any] = DictToArrayBijection.rmap(RaveledVars(state, self._point_map))
         drawn = self._constrain(*(point[v.name] for v in self._model.value_vars))
         self._see(design.rows(design.draw))
-        reseed_rngs(find_rng_nodes([self._observed]), int(rng.integers(2**31)))
         self._reseed(rng)
         values = np.asarray(self._forward(*drawn), dtype=float)
         by_name = dict(zip([v.name for v in self._free], drawn, strict=True))
         parameters = {
-            v.name: np.asarray(by_name[v.name], dtype=float) if v.type.ndim
+            v.name: np.asarray(by_name[v.name], dtype=float)
+            if v.type.ndim
             else float(by_name[v.name])
             for v in self._reported
         }

@@ -71,9 +71,7 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
 
 
 @lru_cache(maxsize=64)
-def _compile(
-    names: tuple[str, ...], replaced: tuple[tuple[str, Any], ...], thread: int
-) -> Any:
+def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, Any], ...], thread: int) -> Any:
     """Compile once a process and thread: compiled functions own their memory."""
     import pymc as pm
     import pytensor
@@ -91,9 +89,7 @@ def _compile(
             else:
                 pm.HalfNormal(name, sigma=constants[i])
     unconstrained = pt.dvector("unconstrained")
-    by_value = {
-        model.rvs_to_values[model[name]]: unconstrained[i] for i, name in enumerate(names)
-    }
+    by_value = {model.rvs_to_values[model[name]]: unconstrained[i] for i, name in enumerate(names)}
     log_prior = model.logp(jacobian=True)
     parameters = pt.stack(model.replace_rvs_by_values([model[name] for name in names]))
     log_prior, parameters = graph_replace([log_prior, parameters], by_value, strict=False)

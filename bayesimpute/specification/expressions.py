@@ -166,7 +166,7 @@ def with_category_codes(expression: str, table: Table) -> str:
     coded = _LabelCoder(table, aliases, expression).visit(copy.deepcopy(tree))
     text = ast.unparse(ast.fix_missing_locations(coded))
     for alias, name in aliases.items():
-        text = re.sub(rf"\b{alias}\b", lambda _, name=name: f"`{name}`", text)
+        text = re.sub(rf"\b{alias}\b", f"`{name}`".replace("\\", r"\\"), text)
     return text
 
 
@@ -297,7 +297,7 @@ class _LabelCoder(ast.NodeTransformer):
     def __init__(self, table: Table, aliases: Mapping[str, str], expression: str) -> None:
         self.table, self.aliases, self.expression = table, aliases, expression
 
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         match node:
             case ast.Compare(
                 left=ast.Name(id=name), ops=[comparison], comparators=[ast.Constant(value=label)]
@@ -305,7 +305,7 @@ class _LabelCoder(ast.NodeTransformer):
                 return ast.Compare(node.left, node.ops, [self._code(name, comparison, label)])
         return self.generic_visit(node)
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         if self._is_categorical(node.id):
             column = self._column(node.id)
             labels = self.table.variables[column].categories
@@ -315,11 +315,11 @@ class _LabelCoder(ast.NodeTransformer):
             )
         return node
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         node.args = [self.visit(argument) for argument in node.args]
         return node
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if isinstance(node.value, str):
             raise SpecificationError(
                 f"'{self.expression}' contains the text {node.value!r}, which can only be "

@@ -65,8 +65,7 @@ def parse_formula(formula: str, target: str, columns: Iterable[str]) -> ParsedFo
         parsed: Any = model_description(formula)
     except Exception as error:
         raise fail(
-            f"it does not parse ({error}). Write it like "
-            f"'{target} ~ x1 + x2 + (1 + x1 | school)'."
+            f"it does not parse ({error}). Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'."
         ) from None
     if parsed.response is None:
         raise fail(f"it has no left-hand side; begin it with '{target} ~'.")
@@ -94,8 +93,12 @@ def parse_formula(formula: str, target: str, columns: Iterable[str]) -> ParsedFo
         raise fail(f"it has {len(set(groups))} grouping variables; one is possible.")
 
     known = list(columns)
-    used = [name for term in terms.values() for factor in term.factors for name in
-            ((factor,) if factor in known else names_in(factor))]
+    used = [
+        name
+        for term in terms.values()
+        for factor in term.factors
+        for name in ((factor,) if factor in known else names_in(factor))
+    ]
     for name in [*used, *groups]:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
@@ -103,9 +106,7 @@ def parse_formula(formula: str, target: str, columns: Iterable[str]) -> ParsedFo
             raise fail(f"there is no column {name!r}.{hint}")
         if name == target:
             raise fail(f"{target!r} cannot predict itself; remove it from the right-hand side.")
-    return ParsedFormula(
-        tuple(terms.values()), groups[0] if groups else None, random_intercept
-    )
+    return ParsedFormula(tuple(terms.values()), groups[0] if groups else None, random_intercept)
 
 
 def _add(terms: dict[str, Term], term: Term) -> None:

@@ -84,8 +84,13 @@ def visit_order(
     for name in wanted:
         if isinstance(targets.get(name), Passive):
             events.append(
-                Event("info", "specification", name, "not visited",
-                      f"{name!r} is passive: it is computed right after each of its inputs.")
+                Event(
+                    "info",
+                    "specification",
+                    name,
+                    "not visited",
+                    f"{name!r} is passive: it is computed right after each of its inputs.",
+                )
             )
         elif name not in names:
             raise SpecificationError(

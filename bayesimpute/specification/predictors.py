@@ -41,7 +41,7 @@ def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
     codes = {int(role) for role in Role}
     for target in predictors.index:
         for name in predictors.columns:
-            code = predictors.at[target, name]
+            code: Any = predictors.at[target, name]
             if pd.isna(code) or code != int(code) or int(code) not in codes:
                 raise SpecificationError(
                     f"predictors: {code!r} in row {target!r}, column {name!r} is no code; codes "
@@ -101,9 +101,7 @@ def terms_of(row: "pd.Series[Any]", target: str, table: Table) -> tuple[Term, ..
                 f"predictors of {target!r}: {name!r} ({table.variables[name].dtype}) is neither a "
                 "number nor a category; convert it, or set its code to 0."
             )
-        terms.append(
-            Term(name, (name,), random=role in SLOPES, cluster_mean=role in MEANS)
-        )
+        terms.append(Term(name, (name,), random=role in SLOPES, cluster_mean=role in MEANS))
     return tuple(terms)
 
 

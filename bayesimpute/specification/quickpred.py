@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ def quickpred(
     minpuc: Any = 0.0,
     include: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
-    method: str = "pearson",
+    method: Literal["pearson", "kendall", "spearman"] = "pearson",
     cluster: str | None = None,
 ) -> pd.DataFrame:
     """Select predictors by their correlation with target or missingness.

@@ -54,13 +54,22 @@ def screen(
         if clusters is not None and all(clusters.is_level2(column) for column in block.T):
             if term.random:
                 events.append(
-                    _changed(target, term, "slope made fixed", "it does not vary within clusters, "
-                             "so a slope by cluster cannot be told from the random intercept")
+                    _changed(
+                        target,
+                        term,
+                        "slope made fixed",
+                        "it does not vary within clusters, "
+                        "so a slope by cluster cannot be told from the random intercept",
+                    )
                 )
             if term.cluster_mean:
                 events.append(
-                    _changed(target, term, "cluster mean dropped",
-                             "it does not vary within clusters, so it is its own cluster mean")
+                    _changed(
+                        target,
+                        term,
+                        "cluster mean dropped",
+                        "it does not vary within clusters, so it is its own cluster mean",
+                    )
                 )
             term = replace(term, fixed=True, random=False, cluster_mean=False)
         kept.append(term)
@@ -74,9 +83,7 @@ def term_columns(term: Term, table: Table) -> np.ndarray:
     block = np.ones((table.n_rows, 1))
     for factor in term.factors:
         variable = table.variables.get(factor)
-        values = (
-            table.values[factor] if variable is not None else evaluate(factor, table.values)
-        )
+        values = table.values[factor] if variable is not None else evaluate(factor, table.values)
         if variable is not None and variable.kind is not Kind.NUMERIC:
             codes = indicator_order(values, len(variable.categories))[1:]
             part = np.column_stack(
@@ -102,7 +109,7 @@ def _independent(
     basis = [np.full(int(complete.sum()), 1 / np.sqrt(complete.sum()))]
     for term, block in zip(terms, columns, strict=True):
         own = False
-        fresh = []
+        fresh: list[np.ndarray] = []
         for column in block[complete].T:
             scaled = column - column.mean()
             size = float(np.linalg.norm(scaled))
@@ -131,7 +138,10 @@ def _independent(
 
 def _dropped(target: str, term: Term, why: str) -> Event:
     return Event(
-        "warning", "specification", target, "predictor dropped",
+        "warning",
+        "specification",
+        target,
+        "predictor dropped",
         f"{term.label!r} does not predict {target!r}: {why}.",
     )
 
@@ -153,7 +163,10 @@ def cluster_events(
         shown = ", ".join(labels[:5]) + (", …" if len(labels) > 5 else "")
         events.append(
             Event(
-                "info", "specification", target, "systematically missing",
+                "info",
+                "specification",
+                target,
+                "systematically missing",
                 f"{target!r} is missing in the whole of {len(labels)} cluster(s) ({shown}); their "
                 "effects are drawn from the population of clusters.",
             )
@@ -162,7 +175,10 @@ def cluster_events(
     if informative <= 5:
         events.append(
             Event(
-                "warning", "specification", target, "few clusters",
+                "warning",
+                "specification",
+                target,
+                "few clusters",
                 f"{target!r} is observed in only {informative} clusters: what is drawn for the "
                 "spread between clusters depends on its prior; look at it with priors=.",
             )
@@ -170,10 +186,12 @@ def cluster_events(
     if (clusters.sizes == 1).any() and random_slopes:
         events.append(
             Event(
-                "info", "specification", target, "clusters of one row",
+                "info",
+                "specification",
+                target,
+                "clusters of one row",
                 f"{int((clusters.sizes == 1).sum())} cluster(s) have one row; they say little of "
                 f"slopes in the model of {target!r}.",
             )
         )
     return tuple(events)
-

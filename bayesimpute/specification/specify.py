@@ -17,7 +17,7 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import Alias, look_up
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
 from bayesimpute.specification.defaults import make_predictors, usable_as_predictor
-from bayesimpute.specification.expressions import names_in
+from bayesimpute.specification.expressions import names_in, with_category_codes
 from bayesimpute.specification.formulas import ParsedFormula, parse_formula
 from bayesimpute.specification.order import passive_order, visit_order
 from bayesimpute.specification.predictors import (
@@ -150,7 +150,7 @@ def _methods(
     cluster: str | None,
     request: _Request,
 ) -> dict[str, Any]:
-    """Method of every column that gets values, in column order."""
+    """Choose the method of every column that gets values, in column order."""
     wanted = [
         name
         for name, mask in cells.items()
@@ -226,7 +226,7 @@ def _passives(chosen: Mapping[str, Any], table: Table) -> dict[str, Passive]:
             raise SpecificationError(
                 f"Passive method of {name!r}: only numeric variables can be computed."
             )
-        passives[name] = Passive(name, text, inputs)
+        passives[name] = Passive(name, with_category_codes(text, table), inputs)
     return passives
 
 
@@ -258,7 +258,7 @@ def _target(
     else:
         matrix = request.predictors if request.predictors is not None else defaults
         assert matrix is not None
-        row = matrix.loc[name]
+        row: pd.Series[Any] = matrix.loc[[name]].iloc[0]
         if defaults is not None:
             row, events = _default_row(row, name, table, passives, unimputed)
         cluster = cluster_of(row, name)
@@ -332,8 +332,13 @@ def _default_row(
             continue
         row[label] = int(Role.NONE)
         events.append(
-            Event("info", "specification", name, "predictor left out",
-                  f"{column!r} does not predict {name!r} by default: {why}.")
+            Event(
+                "info",
+                "specification",
+                name,
+                "predictor left out",
+                f"{column!r} does not predict {name!r} by default: {why}.",
+            )
         )
     return row, events
 
@@ -381,7 +386,10 @@ def _level(
         return 1, ()
     return 2, (
         Event(
-            "info", "specification", name, "level 2",
+            "info",
+            "specification",
+            name,
+            "level 2",
             f"{name!r} never varies within clusters of {cluster!r}: it is imputed with one value "
             "a cluster; a value known from another row of the cluster is used as it is.",
         ),
@@ -451,6 +459,3 @@ def _method_name(method: Any) -> str:
 def _nearest(name: Any, known: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(str(name), list(known), 1)
     return f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(known)}."
-
-
-

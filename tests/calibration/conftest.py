@@ -44,16 +44,15 @@ def simulate(scenario: Scenario, rng: np.random.Generator):
     level2 = scenario.level2
     clusters = 1 if level2 else scenario.clusters
     n = 30 if level2 else scenario.clusters * scenario.rows
-    cluster = np.zeros(n, dtype=np.int64) if level2 else np.repeat(
-        np.arange(clusters), scenario.rows
+    cluster = (
+        np.zeros(n, dtype=np.int64) if level2 else np.repeat(np.arange(clusters), scenario.rows)
     )
     x = rng.normal(size=(n, 1))
     fit = rng.random(n) > 0.3
     if scenario.systematic:
         fit &= cluster < clusters - 2
     centre = x[fit].mean(axis=0)
-    truth = {"intercept": rng.normal(), "beta": rng.normal(size=1),
-             "sigma": abs(rng.normal())}
+    truth = {"intercept": rng.normal(), "beta": rng.normal(size=1), "sigma": abs(rng.normal())}
     names: tuple[str, ...] = ()
     effects = np.zeros((clusters, 0))
     if not level2:
@@ -80,8 +79,20 @@ def simulate(scenario: Scenario, rng: np.random.Generator):
         + ((z - shift) * effects[cluster]).sum(axis=1)
         + residual[cluster] * rng.normal(size=n)
     )
-    design = Design("y", Kind.NUMERIC, (), np.where(fit, y, np.nan), x, ("x",), z, names, cluster,
-                    clusters, fit, ~fit)
+    design = Design(
+        "y",
+        Kind.NUMERIC,
+        (),
+        np.where(fit, y, np.nan),
+        x,
+        ("x",),
+        z,
+        names,
+        cluster,
+        clusters,
+        fit,
+        ~fit,
+    )
     return design, truth, y[~fit]
 
 
@@ -120,8 +131,9 @@ def uniformity(ranks: np.ndarray) -> float:
     """p-value of uniform ranks: the smaller of a χ² test in 8 bins and an ECDF test, doubled."""
     count = np.bincount(ranks * 8 // (RANKS + 1), minlength=8)
     spread = (ranks + np.random.default_rng(0).random(len(ranks))) / (RANKS + 1)
-    return float(min(1.0, 2 * min(stats.chisquare(count).pvalue,
-                                  stats.kstest(spread, "uniform").pvalue)))
+    return float(
+        min(1.0, 2 * min(stats.chisquare(count).pvalue, stats.kstest(spread, "uniform").pvalue))
+    )
 
 
 @pytest.fixture(scope="session")

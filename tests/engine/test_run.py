@@ -73,7 +73,7 @@ def test_a_checkpoint_goes_on_where_it_was(study, run, tmp_path):
     path = tmp_path / "run.nc"
     bi.impute(study, **{**RUN, "iterations": 1}, checkpoint=path)
     assert_same(run, bi.impute(study, **RUN, checkpoint=path))
-    with pytest.raises(bi.SpecificationError, match="another run.*m"):
+    with pytest.raises(bi.SpecificationError, match=r"another run.*m"):
         bi.impute(study, **{**RUN, "m": 2}, checkpoint=path)
 
 

@@ -9,8 +9,18 @@ from bayesimpute.method import Design
 
 def make_design(x, z, y, cluster, n_clusters, fit, draw, kind=Kind.NUMERIC, categories=()):
     return Design(
-        "y", kind, categories, y, x, tuple(f"x{k}" for k in range(x.shape[1])), z,
-        ("intercept", "slope")[: z.shape[1]], cluster, n_clusters, fit, draw,
+        "y",
+        kind,
+        categories,
+        y,
+        x,
+        tuple(f"x{k}" for k in range(x.shape[1])),
+        z,
+        ("intercept", "slope")[: z.shape[1]],
+        cluster,
+        n_clusters,
+        fit,
+        draw,
     )
 
 

@@ -31,8 +31,15 @@ def test_collapsed_posterior_is_that_of_the_plain_model(two_level, heteroscedast
     model = Normal().model(two_level, {}, {**Normal.options, **options})
     with model:
         trace = pm.sample(
-            1500, tune=1000, chains=2, cores=1, random_seed=2, progressbar=False, nuts_sampler="pymc",
-            target_accept=0.95, compute_convergence_checks=False,
+            1500,
+            tune=1000,
+            chains=2,
+            cores=1,
+            random_seed=2,
+            progressbar=False,
+            nuts_sampler="pymc",
+            target_accept=0.95,
+            compute_convergence_checks=False,
         )
         plain = trace["posterior"]
     scalars = ["intercept", "sd_intercept", "sd_slope", "sigma"]

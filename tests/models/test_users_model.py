@@ -50,8 +50,12 @@ def test_a_builder_is_enough(robust):
     drawn = np.array([c["y"][missing] for c in imp.complete("all")])
     error = (drawn - truth[missing]).ravel()
     # two t4 errors of scale 0.5 are between them: the quartiles say whether the spread is right
-    expected = np.subtract(*np.quantile(stats.t.rvs(4, size=(2, 20_000), random_state=2).sum(0),
-                                        [0.75, 0.25])) * 0.5
+    expected = (
+        np.subtract(
+            *np.quantile(stats.t.rvs(4, size=(2, 20_000), random_state=2).sum(0), [0.75, 0.25])
+        )
+        * 0.5
+    )
     assert np.subtract(*np.quantile(error, [0.75, 0.25])) == pytest.approx(expected, rel=0.25)
     whole = np.array([c["y"][school == 14].mean() for c in imp.complete("all")])
     assert whole.std() > 0.3  # an unseen school is drawn from the population of schools
@@ -69,7 +73,7 @@ def test_data_held_as_constants_are_refused(robust):
 
 
 def test_a_builder_that_returns_nothing_is_named(robust):
-    with pytest.raises(bi.SpecificationError, match="'y'.*returned NoneType.*return model"):
+    with pytest.raises(bi.SpecificationError, match=r"'y'.*returned NoneType.*return model"):
         bi.impute(robust[0], m=1, iterations=1, method={"y": lambda design: None}, seed=1)
 
 
@@ -82,5 +86,5 @@ def test_discrete_parameters_are_refused(robust):
             pm.Normal("value", which, 1, observed=y)
         return model
 
-    with pytest.raises(bi.SpecificationError, match="discrete variable.*which"):
+    with pytest.raises(bi.SpecificationError, match=r"discrete variable.*which"):
         bi.impute(robust[0], m=1, iterations=1, method={"y": discrete}, seed=1)

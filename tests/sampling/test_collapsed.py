@@ -1,5 +1,7 @@
 """The collapsed density against the dense multivariate normal it stands for."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.linalg import block_diag
@@ -81,14 +83,19 @@ def test_drawn_coefficients_have_the_exact_posterior(rows):
             np.concatenate([beta, effects.ravel()])
             for beta, effects in (
                 draw_coefficients(
-                    FACTOR, s2, data, PRECISION, MEAN,
-                    rng.normal(size=3), rng.normal(size=(len(ROWS), 2)),
+                    FACTOR,
+                    s2,
+                    data,
+                    PRECISION,
+                    MEAN,
+                    rng.normal(size=3),
+                    rng.normal(size=(len(ROWS), 2)),
                 )
                 for _ in range(20_000)
             )
         ]
     )
-    wide = np.hstack([x, block_diag(*[z[a:b] for a, b in zip(START[:-1], START[1:], strict=True)])])
+    wide = np.hstack([x, block_diag(*[z[a:b] for a, b in pairwise(START)])])
     prior = block_diag(np.diag(PRECISION), *[np.linalg.inv(psi)] * len(ROWS))
     noise = np.repeat(1 / s2, ROWS)
     precision = wide.T @ (noise[:, None] * wide) + prior
