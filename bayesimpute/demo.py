@@ -178,7 +178,7 @@ def _impute_paper(data: pd.DataFrame, m: int, iterations: int, seed: int) -> Imp
         m=m,
         iterations=iterations,
         method={"popular": "2l.pmm"},
-        predictors=predictors.loc[["popular"]],
+        predictors=predictors,
         seed=seed,
     )
 

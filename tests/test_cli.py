@@ -6,6 +6,7 @@ import pytest
 
 from bayesimpute.cli import main, read_csv
 from bayesimpute.errors import DataError
+from bayesimpute.imputation import impute
 from bayesimpute.result.opening import open_file
 from bayesimpute.simulate import TRUTH, simulate_popularity
 
@@ -126,3 +127,14 @@ def test_wrong_input_is_one_line_on_stderr_and_exit_code_two(
     assert code == 2 and sentence in said.err
     assert said.err.count("\n") == 1 and "Traceback" not in said.err
     assert not (tmp_path / "x.nc").exists()
+
+
+def test_an_opened_result_goes_on_to_the_same_bits_as_the_one_that_was_written(tmp_path):
+    frame = simulate_popularity(seed=1, schools=12, pupils=240).incomplete
+    imp = impute(frame, cluster="school", m=2, iterations=2, seed=1)
+    imp.to_netcdf(tmp_path / "imp.nc")
+    again = open_file(tmp_path / "imp.nc").extend(2)
+    longer = imp.extend(2)
+    assert again.history.states == longer.history.states
+    pd.testing.assert_frame_equal(again.complete("long"), longer.complete("long"))
+    assert again.iterations == 4 and imp.iterations == 2

@@ -15,8 +15,9 @@ from bayesimpute.result import restored
 from bayesimpute.result.frame_store import decode_frame
 from bayesimpute.result.history_store import decode_history
 from bayesimpute.result.imputations import Imputations
+from bayesimpute.result.seal import ADVICE, check_seal
 from bayesimpute.result.specification_store import decode_specification
-from bayesimpute.result.storage import FORMAT, FORMAT_VERSION, GROUP, Arrays, fingerprint
+from bayesimpute.result.storage import FORMAT, FORMAT_VERSION, GROUP, Arrays
 
 
 def open_file(
@@ -70,7 +71,8 @@ def open_file(
     except Exception as problem:  # whatever a damaged file leads to, the user gets one sentence
         raise FileFormatError(
             f"{str(path)!r} is damaged: its contents do not fit together "
-            f"({type(problem).__name__}: {problem}). Write it again with imp.to_netcdf()."
+            f"({type(problem).__name__}: {' '.join(str(problem).split())}). "
+            "Write it again with imp.to_netcdf()."
         ) from problem
     specification = restored.give_again(
         imputations.specification, methods or {}, priors or {}, post or {}, model_options or {}
@@ -82,38 +84,26 @@ def _read(path: Path) -> Arrays:
     """Arrays of our group, description included; everything in memory, the file closed again."""
     import h5py
 
-    advice = "give a file written by imp.to_netcdf()"
-    if not _is_hdf5(path):
-        raise FileFormatError(f"{str(path)!r} is not a netCDF-4 file; {advice}.")
+    check_seal(path)
     try:
         with h5py.File(path, "r") as file:
-            group = file.get(GROUP)
-            attributes = dict(group.attrs) if group is not None else {}
-            ours = str(attributes.get("format")) == FORMAT
-            version = int(np.ravel(attributes["format_version"])[0]) if ours else 0
+            group = file[GROUP]
+            ours = str(group.attrs["format"]) == FORMAT
+            version = int(np.ravel(group.attrs["format_version"])[0])
             readable = ours and version <= FORMAT_VERSION
             arrays = {n: np.asarray(values) for n, values in group.items()} if readable else {}
-        arrays = {n: values for n, values in arrays.items() if not n.endswith("_length")}
-        sound = str(attributes.get("sha256")) == fingerprint(arrays)
-    except Exception as problem:  # a damaged file fails in as many ways as HDF5 has parts
-        raise FileFormatError(f"{str(path)!r} is damaged or cut off; {advice}.") from problem
-    if not ours:
+    except Exception as problem:  # a file sealed by someone else fails in as many ways as HDF5 has
         raise FileFormatError(
-            f"{str(path)!r} is a netCDF-4 file, but not a result of bayesimpute; {advice}."
-        )
+            f"{str(path)!r} is not a result of bayesimpute; {ADVICE}."
+        ) from problem
+    if not ours:
+        raise FileFormatError(f"{str(path)!r} is not a result of bayesimpute; {ADVICE}.")
     if not readable:
         raise FileFormatError(
             f"{str(path)!r} has format version {version}; this bayesimpute reads up to "
             f"{FORMAT_VERSION}. Update bayesimpute to open it."
         )
-    if not sound:
-        raise FileFormatError(f"{str(path)!r} is damaged: its checksum does not fit; {advice}.")
     return arrays
-
-
-def _is_hdf5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _restore(arrays: Arrays) -> Imputations:

@@ -70,6 +70,15 @@ def rows_ignored(ignore: Any, table: Table) -> np.ndarray:
     """
     if ignore is None:
         return np.zeros(table.n_rows, dtype=bool)
+    if isinstance(ignore, pd.Series):
+        if not (ignore.index.is_unique and set(ignore.index) == set(table.frame.index)):
+            if not ignore.index.equals(table.frame.index):
+                raise SpecificationError(
+                    "ignore is a Series with another index than the data; build it from df, such "
+                    "as df['wave'] > 2, or give a plain list."
+                )
+        elif table.frame.index.is_unique:
+            ignore = ignore.loc[table.frame.index]
     values = np.asarray(ignore, dtype=object)
     if values.shape != (table.n_rows,) or not all(isinstance(v, bool | np.bool_) for v in values):
         raise SpecificationError(

@@ -51,7 +51,8 @@ def make_predictors(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        Square, row = target, of :class:`~bayesimpute.roles.Role` codes.
+        Square, row = target, of :class:`~bayesimpute.roles.Role` codes. Dates and other columns
+        that are neither numbers nor categories are coded 0.
 
     Raises
     ------
@@ -65,16 +66,19 @@ def make_predictors(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
     >>> bi.make_predictors(df, cluster="school").loc["y"].tolist()
     [-2, 1, 0]
     """
-    names = list(df.columns)
+    table = Table.from_frame(df)
+    names = list(table.variables)
     matrix = pd.DataFrame(int(Role.FIXED), index=names, columns=names)
     for name in names:
         matrix.loc[name, name] = int(Role.NONE)
+        if table.variables[name].kind is Kind.OTHER:
+            matrix[name] = int(Role.NONE)
     if cluster is not None:
         if cluster not in names:
             raise SpecificationError(
                 f"There is no column {cluster!r} for cluster=; there are {', '.join(names)}."
             )
-        cluster_index(Table.from_frame(df), cluster)
+        cluster_index(table, cluster)
         matrix[cluster] = int(Role.CLUSTER)
         matrix.loc[cluster] = int(Role.NONE)
     return matrix

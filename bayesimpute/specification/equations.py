@@ -1,6 +1,8 @@
 """Each target's model as an equation, written from its codes."""
 
-from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.specification.screening import term_columns
+from bayesimpute.specification.specification import Passive, Specification, Target, Term
 
 
 def equations(specification: Specification) -> dict[str, str]:
@@ -20,12 +22,32 @@ def equations(specification: Specification) -> dict[str, str]:
     'y_i = β0 + β1·x_i + ε_i,  ε_i ~ N(0, σ²)'
     """
     return {
-        name: f"{name} = {target.expression}" if isinstance(target, Passive) else _model(target)
+        name: f"{name} = {target.expression}"
+        if isinstance(target, Passive)
+        else _model(target, _of_clusters(specification, target))
         for name, target in specification.targets.items()
     }
 
 
-def _model(target: Target) -> str:
+def _of_clusters(specification: Specification, target: Target) -> frozenset[str]:
+    """Labels of the terms that never vary within clusters, written with the index j."""
+    if target.cluster is None:
+        return frozenset()
+    clusters = cluster_index(specification.table, target.cluster)
+    return frozenset(
+        term.label
+        for term in target.terms
+        if all(clusters.is_level2(column) for column in term_columns(term, specification.table).T)
+    )
+
+
+def _symbol(term: Term, row: str) -> str:
+    """``sex_ij``; a product in parentheses."""
+    product = "·".join(term.label.split(":"))
+    return f"({product})_{row}" if len(term.factors) > 1 else f"{product}_{row}"
+
+
+def _model(target: Target, of_clusters: frozenset[str]) -> str:
     if target.method == "sample":
         return f"{target.name} ~ its observed values, with Dirichlet shares"
     if not isinstance(target.method, str):
@@ -41,7 +63,10 @@ def _model(target: Target) -> str:
     parts = [f"(β0 + {effect()})" if two_level and target.random_intercept else "β0"]
     count = 1
     for term in target.terms:
-        value = f"mean({term.label})_j" if target.level == 2 else f"{term.label}_{row}"
+        if target.level == 2 and term.label not in of_clusters:
+            value = f"mean({term.label})_j"
+        else:
+            value = _symbol(term, "j" if term.label in of_clusters else row)
         if term.fixed and term.random:
             parts.append(f"(β{count} + {effect()})·{value}")
         elif term.fixed:

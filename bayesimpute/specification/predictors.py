@@ -9,6 +9,7 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
+from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.specification import Term
 
 MEANS = (Role.FIXED_WITH_MEAN, Role.RANDOM_WITH_MEAN)
@@ -42,12 +43,19 @@ def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
     for target in predictors.index:
         for name in predictors.columns:
             code: Any = predictors.at[target, name]
-            if pd.isna(code) or code != int(code) or int(code) not in codes:
+            if code not in codes:  # 2.0 is, 1.5 and NaN are not
                 raise SpecificationError(
                     f"predictors: {code!r} in row {target!r}, column {name!r} is no code; codes "
                     f"are {', '.join(f'{int(r)} ({r.name})' for r in Role)}."
                 )
-    matrix = predictors.reindex(index=names, columns=names, fill_value=0).astype(int)
+    for axis, labels in {"row": predictors.index, "column": predictors.columns}.items():
+        lacking = [name for name in names if name not in labels]
+        if lacking:
+            raise SpecificationError(
+                f"predictors must be square: it has no {axis} for {lacking[0]!r}; start from "
+                "bi.make_predictors(df) and edit its cells."
+            )
+    matrix = predictors.loc[names, names].astype(int)
     values = matrix.to_numpy(copy=True)
     np.fill_diagonal(values, int(Role.NONE))
     return pd.DataFrame(values, index=names, columns=names)
@@ -111,7 +119,8 @@ def effective_row(
     """Codes that say what a model uses: of a column, the most its terms make of it."""
     row = dict.fromkeys(names, int(Role.NONE))
     for term in terms:
-        for name in term.factors:
+        used = [n for f in term.factors for n in ((f,) if f in row else names_in(f))]
+        for name in used:
             if name in row:
                 random = term.random or row[name] in SLOPES
                 mean = term.cluster_mean or row[name] in MEANS

@@ -114,6 +114,7 @@ def _independent(
             scaled = column - column.mean()
             size = float(np.linalg.norm(scaled))
             if size == 0:
+                own = True  # constant in these rows only: they cannot tell
                 continue
             rest = scaled / size
             for _ in range(2):  # twice, because once leaves rounding behind
@@ -183,7 +184,8 @@ def cluster_events(
                 "spread between clusters depends on its prior; look at it with priors=.",
             )
         )
-    if (clusters.sizes == 1).any() and random_slopes:
+    if (clusters.sizes == 1).any():
+        what = "slopes" if random_slopes else "the spread within clusters"
         events.append(
             Event(
                 "info",
@@ -191,7 +193,7 @@ def cluster_events(
                 target,
                 "clusters of one row",
                 f"{int((clusters.sizes == 1).sum())} cluster(s) have one row; they say little of "
-                f"slopes in the model of {target!r}.",
+                f"{what} in the model of {target!r}.",
             )
         )
     return tuple(events)

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import Alias, look_up
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
 from bayesimpute.specification.defaults import make_predictors, usable_as_predictor
-from bayesimpute.specification.expressions import names_in, with_category_codes
+from bayesimpute.specification.expressions import evaluate, names_in, read, with_category_codes
 from bayesimpute.specification.formulas import ParsedFormula, parse_formula
 from bayesimpute.specification.order import passive_order, visit_order
 from bayesimpute.specification.predictors import (
@@ -27,7 +27,7 @@ from bayesimpute.specification.predictors import (
     terms_of,
 )
 from bayesimpute.specification.screening import cluster_events, screen
-from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.specification import Passive, Specification, Target, Term
 
 DEFAULT_METHOD = "pmm"
 #: What every sampler understands; a model builder has no options of its own.
@@ -92,8 +92,14 @@ def specify(
         _by_column(formulas, table, "formulas"),
         _by_column(priors, table, "priors"),
         _by_column(post, table, "post"),
-        model_options or {},
+        _option_blocks(model_options, table),
     )
+    for name, distributions in request.priors.items():
+        if not isinstance(distributions, Mapping):
+            raise SpecificationError(
+                f"priors of {name!r} must be a dict from parameter to distribution, such as "
+                "{'sigma': pm.HalfNormal.dist(1)}."
+            )
     cells = cells_wanted(where, table)
     ignored = rows_ignored(ignore, table)
     chosen = _methods(method, table, cells, cluster, request)
@@ -121,6 +127,13 @@ def specify(
             raise SpecificationError(
                 f"{name!r} is named in formulas, priors or post, but no model imputes it; models "
                 f"impute {', '.join(k for k, v in targets.items() if isinstance(v, Target))}."
+            )
+    for option in request.model_options.get("*", {}):
+        models = [t for t in targets.values() if isinstance(t, Target)]
+        if not any(option in t.options for t in models):
+            raise SpecificationError(
+                f"model_options: no method of this run has an option {option!r}; each has its own, "
+                "such as donors (pmm), heteroscedastic (normal), transitions, tune."
             )
     sequence, more = visit_order(visit_sequence, targets, table)
     matrix = pd.DataFrame(
@@ -151,10 +164,17 @@ def _methods(
     request: _Request,
 ) -> dict[str, Any]:
     """Choose the method of every column that gets values, in column order."""
+    clusters = {cluster} if cluster is not None else set()
+    if request.predictors is not None:
+        asked = [name for name, mask in cells.items() if mask.any()]
+        coded = request.predictors.loc[asked] == Role.CLUSTER
+        clusters |= {str(name) for name in coded.columns[coded.any()]}
     wanted = [
         name
         for name, mask in cells.items()
-        if mask.any() and table.variables[name].kind is not Kind.OTHER
+        if mask.any()
+        and table.variables[name].kind is not Kind.OTHER
+        and not (name in clusters and not table.missing(name).any())
     ]
     if isinstance(method, Mapping):
         for name in method:
@@ -165,6 +185,11 @@ def _methods(
                 )
         given = dict(method)
         for name, value in given.items():
+            if value not in ("", None) and table.variables[name].kind is Kind.OTHER:
+                raise SpecificationError(
+                    f"method gives {value!r} for {name!r} ({table.variables[name].dtype}), which "
+                    "is neither a number nor a category; convert it first."
+                )
             if value not in ("", None) and name not in wanted:
                 raise SpecificationError(
                     f"method gives {value!r} for {name!r}, which has no cell to impute; leave it "
@@ -177,13 +202,9 @@ def _methods(
             f"method must be a dict from column to method, or one method, not "
             f"{type(method).__name__}."
         )
-    clusters = {cluster} if cluster is not None else set()
-    if request.predictors is not None:
-        used = request.predictors.loc[wanted]
-        clusters |= set(used.columns[(used == Role.CLUSTER).any()])
-    for name in clusters:
-        if table.missing(str(name)).any():
-            cluster_index(table, str(name))
+    for name in sorted(clusters):
+        if table.missing(name).any():
+            cluster_index(table, name)
     chosen = {name: given.get(name, DEFAULT_METHOD) for name in wanted}
     chosen = {name: value for name, value in chosen.items() if value not in ("", None)}
     if not chosen:
@@ -191,8 +212,8 @@ def _methods(
             "There is nothing to impute: no missing cell has a method. Complete data need no "
             "imputation; observed cells are imputed anew with where=."
         )
-    for name in chosen:
-        if table.missing(name).all():
+    for name, value in chosen.items():
+        if table.missing(name).all() and not _is_passive(value):
             raise DataError(
                 f"Variable {name!r} has no observed value; there is nothing to learn from. Drop "
                 "it, or set its method to ''."
@@ -200,12 +221,20 @@ def _methods(
     return chosen
 
 
+def _is_passive(method: Any) -> bool:
+    return isinstance(method, str) and method.lstrip().startswith("~")
+
+
 def _passives(chosen: Mapping[str, Any], table: Table) -> dict[str, Passive]:
     passives = {}
     for name, value in chosen.items():
-        if not (isinstance(value, str) and value.lstrip().startswith("~")):
+        if not _is_passive(value):
             continue
         text = value.lstrip()[1:].strip()
+        try:
+            read(text)
+        except SpecificationError as error:
+            raise SpecificationError(f"Passive method of {name!r}: {error}") from None
         inputs = names_in(text)
         for column in inputs:
             if column not in table.variables:
@@ -249,22 +278,29 @@ def _target(
             f"({variable.dtype}); use 'pmm', which takes every kind of variable."
         )
     events: list[Event] = []
+    more: Sequence[Event]
     formula: ParsedFormula | None = None
     random_intercept = True
     if name in request.formulas:
         formula = parse_formula(request.formulas[name], name, table.variables)
-        terms, cluster = formula.terms, formula.cluster
+        terms, cluster, more = _formula_cluster(name, formula, request.cluster, alias)
         random_intercept = formula.random_intercept
+        events.extend(more)
     else:
         matrix = request.predictors if request.predictors is not None else defaults
         assert matrix is not None
         row: pd.Series[Any] = matrix.loc[[name]].iloc[0]
         if defaults is not None:
-            row, events = _default_row(row, name, table, passives, unimputed)
+            row, more = _default_row(row, name, table, passives, unimputed)
+            events.extend(more)
+        elif request.cluster is not None:
+            row, more = _with_cluster(row, name, request.cluster)
+            events.extend(more)
         cluster = cluster_of(row, name)
         terms = terms_of(row, name, table)
+    terms = _checked_terms(name, terms, table)
     for term in terms:
-        for column in term.factors:
+        for column in _columns_of(term, table):
             if column in unimputed:
                 raise SpecificationError(
                     f"{column!r} predicts {name!r} but stays incomplete; give {column!r} a "
@@ -289,6 +325,14 @@ def _target(
         )
     level, more = _level(name, alias, clusters, cluster, table, formula)
     events.extend(more)
+    if level == 2:
+        terms, more = _at_level_2(name, terms)
+        events.extend(more)
+    elif clusters is not None and clusters.n == table.n_rows:
+        raise DataError(
+            f"Cluster variable {cluster!r} has another value in every row, so clusters cannot be "
+            f"told from residuals in the model of {name!r}; give the variable that groups rows."
+        )
     terms, more = screen(name, terms, table, clusters if level == 1 else None, observed)
     events.extend(more)
     if clusters is not None and level == 1:
@@ -341,6 +385,115 @@ def _default_row(
             )
         )
     return row, events
+
+
+def _with_cluster(
+    row: "pd.Series[Any]", name: str, cluster: str
+) -> tuple["pd.Series[Any]", list[Event]]:
+    """Row of a user's matrix with the column of ``cluster=`` coded −2, unless it has another."""
+    if (row == Role.CLUSTER).any():
+        return row, []
+    row = row.copy()
+    before, row[cluster] = int(row[cluster]), int(Role.CLUSTER)
+    return row, [
+        Event(
+            "info",
+            "specification",
+            name,
+            "cluster added",
+            f"{cluster!r} is coded {before} in row {name!r} of predictors and is taken as −2, "
+            "because cluster= names it; for a single-level model of some targets leave cluster= "
+            "out and code −2 in the other rows.",
+        )
+    ]
+
+
+def _formula_cluster(
+    name: str, formula: ParsedFormula, cluster: str | None, alias: Alias
+) -> tuple[tuple[Term, ...], str | None, list[Event]]:
+    """Cluster of a formula's model: that of its random part, or of ``cluster=`` if it needs one."""
+    if formula.cluster is not None:
+        return formula.terms, formula.cluster, []
+    if alias.level == 2:
+        return formula.terms, cluster, []
+    if any(term.cluster_mean for term in formula.terms):
+        if cluster is None:
+            raise SpecificationError(
+                f"Formula of {name!r} has a cluster mean but no clusters; give cluster=, or add "
+                "'(1 | cluster)'."
+            )
+        return formula.terms, cluster, []
+    if cluster is None:
+        return formula.terms, None, []
+    return (
+        formula.terms,
+        None,
+        [
+            Event(
+                "info",
+                "specification",
+                name,
+                "single level",
+                f"The formula of {name!r} has no '(1 | {cluster})', so its model has one level.",
+            )
+        ],
+    )
+
+
+def _at_level_2(name: str, terms: Sequence[Term]) -> tuple[tuple[Term, ...], list[Event]]:
+    """Terms of a model with one row a cluster: each is a cluster mean, and none can vary."""
+    events = [
+        Event(
+            "info",
+            "specification",
+            name,
+            "level 2",
+            f"{term.label!r} predicts the level-2 variable {name!r} by its cluster mean; a slope "
+            "by cluster or a further cluster mean has no meaning there and is left out.",
+        )
+        for term in terms
+        if term.random or term.cluster_mean
+    ]
+    fixed = (replace(term, fixed=True, random=False, cluster_mean=False) for term in terms)
+    return tuple(fixed), events
+
+
+def _columns_of(term: Term, table: Table) -> tuple[str, ...]:
+    """Columns of the data a term depends on."""
+    return tuple(
+        name
+        for factor in term.factors
+        for name in ((factor,) if factor in table.variables else names_in(factor))
+    )
+
+
+def _checked_terms(name: str, terms: Sequence[Term], table: Table) -> tuple[Term, ...]:
+    """Terms whose functions have a value wherever their columns are observed."""
+    checked = []
+    for term in terms:
+        for column in _columns_of(term, table):
+            if table.variables[column].kind is Kind.OTHER:
+                raise SpecificationError(
+                    f"{column!r} ({table.variables[column].dtype}) cannot predict {name!r}: it is "
+                    "neither a number nor a category; convert it first."
+                )
+        factors = []
+        for factor in term.factors:
+            coded = with_category_codes(factor, table)
+            if factor not in table.variables:
+                observed = np.ones(table.n_rows, dtype=bool)
+                for column in names_in(factor):
+                    observed &= ~table.missing(column)
+                n = int((~np.isfinite(evaluate(coded, table.values)))[observed].sum())
+                if n:
+                    raise SpecificationError(
+                        f"{factor!r}, which predicts {name!r}, is not a finite number in {n} "
+                        f"row(s); correct {', '.join(map(repr, names_in(factor)))} there, or use "
+                        "another function."
+                    )
+            factors.append(coded)
+        checked.append(replace(term, factors=tuple(factors)))
+    return tuple(checked)
 
 
 def _sources(passive: str, passives: Mapping[str, Passive]) -> set[str]:
@@ -399,11 +552,6 @@ def _level(
 def _options(
     name: str, implementation: Any, given: Mapping[Any, Mapping[str, Any]], table: Table
 ) -> dict[str, Any]:
-    for key in given:
-        if key != "*" and key not in table.variables:
-            raise SpecificationError(
-                f"model_options: {key!r} is neither a column nor '*' (all targets)."
-            )
     known = getattr(implementation, "options", BUILDER_OPTIONS)
     options: dict[str, Any] = {}
     for key in ("*", name):
@@ -415,13 +563,37 @@ def _options(
                     f"model_options of {name!r}: there is no option {option!r}; its method has "
                     f"{', '.join(known) or 'none'}.{_nearest(option, known)}"
                 )
-    for option in ("transitions", "tune"):
-        value = options.get(option, 1)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    for option, value in options.items():
+        if isinstance(known[option], bool):
+            if not isinstance(value, bool):
+                raise SpecificationError(
+                    f"model_options of {name!r}: {option}={value!r} must be True or False."
+                )
+        elif isinstance(known[option], int) and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ):
             raise SpecificationError(
                 f"model_options of {name!r}: {option}={value!r} must be a whole number from 1."
             )
     return options
+
+
+def _option_blocks(given: Any, table: Table) -> Mapping[Any, Mapping[str, Any]]:
+    """Options by column, ``"*"`` for every target whose method knows them."""
+    if given is None:
+        return {}
+    for key, block in given.items() if isinstance(given, Mapping) else [("", None)]:
+        if not isinstance(block, Mapping):
+            raise SpecificationError(
+                "model_options must be a dict of dicts, such as {'popular': {'donors': 10}} or "
+                "{'*': {'donors': 10}} for every target."
+            )
+        if key is not None and key != "*" and key not in table.variables:
+            raise SpecificationError(
+                f"model_options: {key!r} is neither a column nor '*' (all targets)."
+                f"{_nearest(key, table.variables)}"
+            )
+    return {"*" if key is None else key: block for key, block in given.items()}
 
 
 def _checked_post(name: str, post: Mapping[str, Any]) -> Any:

@@ -2,9 +2,9 @@
 
 import pickle
 import zipfile
+from contextlib import contextmanager
 
 import h5netcdf
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +13,8 @@ import xarray as xr
 from bayesimpute.errors import DataError, FileFormatError, SpecificationError
 from bayesimpute.result.frame_store import decode_frame, encode_frame
 from bayesimpute.result.opening import open_file
-from bayesimpute.result.storage import GROUP, fingerprint, to_netcdf
+from bayesimpute.result.seal import LENGTH, seal
+from bayesimpute.result.storage import GROUP, to_netcdf
 
 
 @pytest.fixture
@@ -92,32 +93,36 @@ def _foreign(path):
     xr.Dataset({"temperature": ("time", [1.0, 2.0])}).to_netcdf(path, engine="h5netcdf")
 
 
-def _foreign_with_group(path):
-    with h5netcdf.File(path, "w") as file:
-        file.create_group(GROUP)
+def _foreign_with_seal(path):
+    _foreign(path)
+    seal(path)
+
+
+@contextmanager
+def _changed(path):
+    """Our group, open for changes by someone who knows how to seal the file again."""
+    path.write_bytes(path.read_bytes()[:-LENGTH])
+    with h5netcdf.File(path, "a") as file:
+        yield file[GROUP]
+    seal(path)
 
 
 def _newer(path):
-    with h5netcdf.File(path, "a") as file:
-        file[GROUP].attrs["format_version"] = 99
+    with _changed(path) as group:
+        group.attrs["format_version"] = 99
 
 
 def _contradictory(path):
-    with h5netcdf.File(path, "a") as file:
-        text = bytes(np.asarray(file[GROUP]["description"][...]).astype(np.uint8))
-        changed = text.replace(b'"iterations": 6', b'"iterations": 7')
-        file[GROUP]["description"][...] = np.frombuffer(changed, dtype=np.uint8)
-    with h5py.File(path, "r") as file:
-        arrays = {name: file[GROUP][name][...] for name in file[GROUP]}
-    arrays = {name: array for name, array in arrays.items() if not name.endswith("_length")}
-    with h5netcdf.File(path, "a") as file:
-        file[GROUP].attrs["sha256"] = fingerprint(arrays)
+    with _changed(path) as group:
+        text = bytes(np.asarray(group["description"][...]).astype(np.uint8))
+        text = text.replace(b'"iterations": 6', b'"iterations": 7')
+        group["description"][...] = np.frombuffer(text, dtype=np.uint8)
 
 
 def _one_bit(path):
-    with h5netcdf.File(path, "a") as file:
-        draws = file[GROUP]["draws_0"]
-        draws[...] = np.nextafter(draws[...], np.inf)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 def _pickled(path):
@@ -132,11 +137,11 @@ def _zipped(path):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (_truncated, "is damaged or cut off"),
-        (_flipped, "damaged|not a result"),
+        (_truncated, "not a whole result of bayesimpute: .*cut off"),
+        (_flipped, "of another program, or cut off|damaged"),
         (_one_bit, "is damaged: its checksum does not fit"),
-        (_foreign, "is a netCDF-4 file, but not a result of bayesimpute"),
-        (_foreign_with_group, "is a netCDF-4 file, but not a result of bayesimpute"),
+        (_foreign, "not a whole result of bayesimpute: of another program"),
+        (_foreign_with_seal, "is not a result of bayesimpute"),
         (_newer, "format version 99"),
         (_contradictory, "is damaged: its contents do not fit together \\(ValueError"),
         (_pickled, "is not a netCDF-4 file"),

@@ -163,6 +163,13 @@ CASES = [
         DATA,
         ("'score'", "level 2", "varies", "'school'"),
     ),
+    Case(
+        "every row its own cluster",
+        lambda df: specify(df, cluster="pupil"),
+        DATA,
+        ("'pupil'", "every row", "groups"),
+        changed(pupil=range(40)),
+    ),
     # methods
     Case(
         "method for an unknown column",
@@ -197,7 +204,26 @@ CASES = [
     Case("method that is a number", lambda df: specify(df, method=3), SPEC, ("method", "dict")),
     Case("resolve an unknown name", lambda df: resolve("norml"), SPEC, ("'norml'", "'normal'")),
     Case("resolve a number", lambda df: resolve(3), SPEC, ("3", "builder(design)")),
+    Case(
+        "method for dates",
+        lambda df: specify(df, method={"born": "pmm"}),
+        SPEC,
+        ("'born'", "convert"),
+        changed(born=[pd.NaT, *pd.date_range("2010-01-01", periods=39)]),
+    ),
     # predictors
+    Case(
+        "row lacking",
+        lambda df: specify(df, predictors=bi.make_predictors(df).drop(index="score")),
+        SPEC,
+        ("square", "'score'", "make_predictors"),
+    ),
+    Case(
+        "column lacking",
+        lambda df: specify(df, predictors=bi.make_predictors(df).drop(columns="sex")),
+        SPEC,
+        ("square", "'sex'", "make_predictors"),
+    ),
     Case(
         "predictors no frame",
         lambda df: specify(df, predictors=[[0, 1], [1, 0]]),
@@ -314,6 +340,48 @@ CASES = [
         ("'sex'", "no model"),
     ),
     Case(
+        "comparison in a formula",
+        lambda df: specify(df, formulas={"score": "score ~ sex == 1"}),
+        SPEC,
+        ("'score'", "I("),
+    ),
+    Case(
+        "sign before a power",
+        lambda df: specify(df, formulas={"score": "score ~ I(-sex**2)"}),
+        SPEC,
+        ("ambiguous", "-1 *"),
+    ),
+    Case(
+        "unknown function",
+        lambda df: specify(df, formulas={"score": "score ~ poly(sex, 2)"}),
+        SPEC,
+        ("'poly'", "not available"),
+    ),
+    Case(
+        "logarithm of zero",
+        lambda df: specify(df, formulas={"score": "score ~ log(sex)"}),
+        SPEC,
+        ("'log(sex)'", "'score'", "finite"),
+    ),
+    Case(
+        "logarithm of categories",
+        lambda df: specify(df, formulas={"score": "score ~ log(mood)"}),
+        SPEC,
+        ("'mood'", "label"),
+    ),
+    Case(
+        "cluster mean without clusters",
+        lambda df: specify(df, formulas={"score": "score ~ cluster_mean(sex)"}),
+        SPEC,
+        ("'score'", "cluster="),
+    ),
+    Case(
+        "grouping variable as predictor",
+        lambda df: specify(df, formulas={"score": "score ~ school + (1 | school)"}),
+        SPEC,
+        ("'school'", "groups"),
+    ),
+    Case(
         "formula no text", lambda df: specify(df, formulas={"score": 3}), SPEC, ("'score'", "text")
     ),
     # passive
@@ -342,6 +410,24 @@ CASES = [
         ("'bmi'", "'weight'", "stays incomplete"),
     ),
     Case(
+        "passive that does not parse",
+        lambda df: specify(df, method={"bmi": "~ I(weight /"}),
+        SPEC,
+        ("'bmi'", "cannot be read"),
+    ),
+    Case(
+        "passive that calls code",
+        lambda df: specify(df, method={"bmi": "~ open(weight)"}),
+        SPEC,
+        ("'bmi'", "'open'", "not available"),
+    ),
+    Case(
+        "passive of categories",
+        lambda df: specify(df, method={"bmi": "~ I(weight * mood)"}),
+        SPEC,
+        ("'mood'", "label"),
+    ),
+    Case(
         "code in an expression",
         lambda df: evaluate("weight.__class__", {"weight": np.ones(2)}),
         SPEC,
@@ -366,6 +452,12 @@ CASES = [
         lambda df: specify(df, where=df.isna().astype(object).mask(df.isna())),
         SPEC,
         ("True and False",),
+    ),
+    Case(
+        "ignore of other rows",
+        lambda df: specify(df, ignore=pd.Series([False] * 40, index=range(100, 140))),
+        SPEC,
+        ("ignore", "index"),
     ),
     Case("ignore too short", lambda df: specify(df, ignore=[True]), SPEC, ("ignore", "40 rows")),
     Case(
@@ -423,6 +515,26 @@ CASES = [
         SPEC,
         ("'scor'", "'*'"),
     ),
+    Case(
+        "option without a column",
+        lambda df: specify(df, model_options={"donors": 3}),
+        SPEC,
+        ("model_options", "'*'"),
+    ),
+    Case("options no dict", lambda df: specify(df, model_options=3), SPEC, ("dict of dicts",)),
+    Case(
+        "option no method knows",
+        lambda df: specify(df, model_options={"*": {"doonrs": 3}}),
+        SPEC,
+        ("'doonrs'", "donors"),
+    ),
+    Case(
+        "no donors",
+        lambda df: specify(df, model_options={"score": {"donors": 0}}),
+        SPEC,
+        ("donors=0", "'score'"),
+    ),
+    Case("priors no dict", lambda df: specify(df, priors={"score": 3}), SPEC, ("'score'", "dict")),
     Case(
         "no transitions",
         lambda df: specify(df, model_options={"score": {"transitions": 0}}),

@@ -45,6 +45,12 @@ def study() -> pd.DataFrame:
         ("y ~ x + (0 + z | g)", {"x": "f", "z": "r"}),
         ("y ~ x + (x * z | g)", {"x": "fr", "z": "r", "x:z": "r"}),
         ("y ~ log(x)", {"log(x)": "f"}),
+        ("y ~ I((x + z) * 2)", {"I((x + z) * 2)": "f"}),
+        ("y ~ I(x - (z - 1))", {"I(x - (z - 1))": "f"}),
+        ("y ~ {x / 2}", {"I(x / 2)": "f"}),
+        ("y ~ I(`body fat` * 2)", {"I(`body fat` * 2)": "f"}),
+        ("y ~ x + mean(x) + (1 | g)", {"x": "fm"}),
+        ("y ~ cluster_mean(I(x**2)) + (1 | g)", {"I(x ** 2)": "m"}),
         ("y ~ x + cluster_mean(x) + (1 | g)", {"x": "fm"}),
         ("y ~ cluster_mean(x) + (1 | g)", {"x": "m"}),
         ("y ~ x * z + (1 + x | g) + cluster_mean(z)", {"x": "fr", "z": "fm", "x:z": "f"}),
@@ -97,6 +103,63 @@ def test_each_code_becomes_its_term(code, expected) -> None:
     assert specification.predictors.loc["popular", "sex"] == code
 
 
+def test_the_cluster_argument_completes_a_matrix_without_cluster() -> None:
+    df = study()
+    predictors = bi.make_predictors(df)
+    predictors["school"] = 0
+    specification = specify(df, "school", predictors=predictors)
+    assert specification.targets["popular"].cluster == "school"
+    assert specification.predictors.loc["popular", "school"] == -2
+    assert "cluster added" in [event.action for event in specification.events]
+
+
+def test_a_formula_with_a_cluster_mean_takes_the_cluster_argument() -> None:
+    formula = {"popular": "popular ~ cluster_mean(sex)"}
+    target = specify(study(), "school", formulas=formula).targets["popular"]
+    assert target.cluster == "school" and not target.random_intercept
+
+
+def test_over_imputing_everything_leaves_the_cluster_ids_alone() -> None:
+    assert set(specify(study(), "school", where="all").targets) == {"texp", "sex", "popular"}
+
+
+def test_a_column_within_a_function_counts_in_the_effective_matrix() -> None:
+    formula = {"popular": "popular ~ log(texp)"}
+    row = specify(study(), formulas=formula).predictors.loc["popular"]
+    assert row.to_dict() == {"school": 0, "texp": 1, "sex": 0, "popular": 0}
+
+
+def test_labels_in_formulas_and_passives_become_codes() -> None:
+    df = study().assign(kind=lambda d: d["sex"].map({0: "boy", 1: "girl"}))
+    formula = {"popular": "popular ~ I(kind == 'girl')"}
+    (term,) = specify(df, formulas=formula).targets["popular"].terms
+    assert (term.label, term.factors) == ("I(kind == 'girl')", ("I(kind == 1)",))
+    df["double"] = np.nan
+    passive = specify(df, method={"double": "~ I(popular * (kind == 'girl'))"}).targets["double"]
+    assert passive.expression == "I(popular * (kind == 1))"
+    assert passive.inputs == ("popular", "kind")
+
+
+def test_a_level_2_target_takes_cluster_means_and_no_slopes() -> None:
+    df = study()
+    df.loc[df["school"] == "s3", "texp"] = np.nan
+    predictors = bi.make_predictors(df, cluster="school")
+    predictors.loc["texp", "sex"] = 4
+    specification = specify(df, predictors=predictors)
+    target = specification.targets["texp"]
+    assert target.level == 2
+    assert not any(term.random or term.cluster_mean for term in target.terms)
+    assert "mean(sex)_j" in equations(specification)["texp"]
+
+
+def test_rows_to_ignore_are_found_by_their_index() -> None:
+    df = study()
+    late = pd.Series(df["sex"] == 1)
+    one, two = specify(df, ignore=late), specify(df, ignore=late[::-1])
+    assert np.array_equal(one.ignore, two.ignore)
+    assert one.ignore.sum() == late.sum()
+
+
 def test_a_slope_of_a_cluster_constant_is_made_fixed_and_recorded() -> None:
     df = study()
     predictors = bi.make_predictors(df, cluster="school")
@@ -137,3 +200,6 @@ def test_the_equation_shows_slopes_residuals_and_donors() -> None:
     assert "b_j ~ N(0, Ψ)" in text and "σ_j²" in text
     text = equations(specify(df, "school", model_options={"popular": {"donors": 3}}))["popular"]
     assert "3 nearest donors" in text
+    assert "β1·texp_j" in text
+    formula = {"popular": "popular ~ texp * sex + (1 | school)"}
+    assert "β3·(texp·sex)_ij" in equations(specify(df, formulas=formula))["popular"]
