@@ -17,6 +17,8 @@ demo: setup ## impute the simulated popularity study and compare with its truth;
 	$(VENV)/bayesimpute demo $(ARGS)
 
 test: lint ## ruff, mypy and the quick tests; ARGS goes to pytest
+# numba's cache looks at a function's own file only, and kernels call each other across files
+	@find bayesimpute/sampling -name '*.nb[ic]' -delete
 	$(VENV)/pytest $(ARGS)
 
 # The link gives mypy the package bayesimpute.models, which lives in models/ (ARCHITECTURE.md).
@@ -26,7 +28,7 @@ lint: setup
 	@ln -sfn ../models bayesimpute/models
 	$(VENV)/mypy
 
-slow: setup ## the tests that take minutes: against pm.sample, end to end on real data
+slow: setup ## the tests that take minutes
 	$(VENV)/pytest -m slow $(ARGS)
 
 sbc: setup ## simulation-based calibration of the models
