@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bayesimpute.engine.bench import Bench
-from bayesimpute.engine.chain import ChainState, fill, store, update_passive
+from bayesimpute.engine.chain import ChainState, check_design, fill, store, update_passive
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
@@ -40,14 +40,14 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
         for position, name in enumerate(order):
             kernel, builder = bench.kernels[name], bench.builders[name]
             try:
+                design = builder.build(state.values)
+                check_design(design)
                 adaptations[name] = kernel.adapt(
-                    builder.build(state.values), stream(seed, Purpose.ADAPT, sweep, position)
+                    design, stream(seed, Purpose.ADAPT, sweep, position)
                 )
                 rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
                 start = kernel.start(adaptations[name], rng)
-                visit = kernel.visit(
-                    builder.build(state.values), adaptations[name], start, rng, True
-                )
+                visit = kernel.visit(design, adaptations[name], start, rng, True)
             except (ArithmeticError, ValueError, RuntimeError) as error:
                 raise SamplingError(
                     f"target {name!r}: its model could not be tuned: {error}. Look at "

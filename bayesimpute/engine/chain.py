@@ -12,7 +12,7 @@ from bayesimpute.engine.packing import pack, unpack
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import BayesimputeError, SamplingError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array
+from bayesimpute.method import Adaptation, Array, Design
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive, Specification, Target
 
@@ -234,7 +234,9 @@ def _visit(
         if first
         else state.kernel[name]
     )
-    visit = kernel.visit(builder.build(state.values), adaptations[name], kernel_state, rng, first)
+    design = builder.build(state.values)
+    check_design(design)
+    visit = kernel.visit(design, adaptations[name], kernel_state, rng, first)
     if not np.isfinite(visit.values).all():
         raise SamplingError("the model drew a value that is not a finite number")
     drawn = builder.to_rows(visit.values)
@@ -245,6 +247,22 @@ def _visit(
     for passive in update_passive(specification, state.values, [name]):
         state.imputed[passive] = state.values[passive][specification.where[passive]]
     return visit.parameters, visit.statistics
+
+
+def check_design(design: Design) -> None:
+    """Refuse predictors that are no numbers, such as the logarithm of an imputed negative value.
+
+    Raises
+    ------
+    SamplingError
+        Naming the predictor.
+    """
+    bad = ~np.isfinite(design.x).all(axis=0)
+    if bad.any():
+        raise SamplingError(
+            f"predictor {design.predictors[int(bad.argmax())]!r} is not a finite number for some "
+            "imputed value; keep its inputs in range with post=, or impute them by 'pmm'"
+        )
 
 
 def store(

@@ -172,3 +172,45 @@ def test_chain_means_are_those_of_the_imputed_values(study, run):
     drawn = run.complete(2).loc[study["y"].isna(), "y"]
     assert run.history.chain_mean["y"][1, -1] == pytest.approx(drawn.mean())
     assert run.history.chain_sd["y"][1, -1] == pytest.approx(drawn.std())
+
+
+def test_a_function_of_an_impossible_imputed_value_is_named(study):
+    df = study.assign(x=study["x"].abs() + 0.01).drop(columns=["size", "kind"])
+    with pytest.raises(bi.SamplingError, match=r"log\(x\).*not a finite number"):
+        bi.impute(
+            df,
+            method={"x": "normal", "y": "normal"},
+            formulas={"y": "y ~ log(x) + (1 | school)", "x": "x ~ y"},
+            **RUN,
+        )
+
+
+def test_formulas_with_interactions_and_cluster_means_run(study):
+    imp = bi.impute(
+        study,
+        formulas={"y": "y ~ x * kind + cluster_mean(x) + (1 + x | school)"},
+        method={"y": "normal"},
+        **RUN,
+    )
+    assert imp.history.labels["y"]["beta"][-1] == "mean(x)"
+    assert any(":" in label for label in imp.history.labels["y"]["beta"])
+    assert imp.history.labels["y"]["correlation"] == ("intercept~x",)
+    assert not imp.complete(1).isna().any().any()
+
+
+def test_every_code_of_the_matrix_has_its_columns(study):
+    predictors = bi.make_predictors(study, cluster="school")
+    predictors.loc["y", ["x", "kind", "size"]] = [4, 3, 1]
+    imp = bi.impute(study, predictors=predictors, method={"y": "2l.norm"}, **RUN)
+    labels = imp.history.labels["y"]
+    assert labels["beta"][:1] == ("size",)
+    assert "mean(x)" in labels["beta"] and sum("mean(kind" in k for k in labels["beta"]) == 2
+    assert {"sd_intercept", "sd_x", "sd_log_sigma"} <= set(labels)
+    assert imp.predictors.loc["y", "x"] == 4
+
+
+def test_clusters_of_one_row_are_fine(study):
+    alone = study.copy()
+    alone.loc[alone.index[:8], "school"] = [f"alone{k}" for k in range(8)]
+    imp = bi.impute(alone, method={"y": "2l.norm"}, **RUN)
+    assert not imp.complete(1).isna().any().any()
