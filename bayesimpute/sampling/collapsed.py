@@ -15,6 +15,9 @@ come from the population.
 
 Symbols in the code: ``A = σ²I + L'Z'ZL`` with ``Ψ = LL'``; ``K = L A⁻¹ L'``, for which
 ``V⁻¹ = (I − Z K Z')/σ²`` and ``|V| = σ^{2(n−q)} |A|``.
+
+Divisions follow NumPy's rules (``error_model``): a trajectory that runs a variance into zero gets
+a density that is not finite, which NUTS refuses, and not an exception.
 """
 
 from typing import NamedTuple
@@ -48,7 +51,7 @@ class CrossProducts(NamedTuple):
     rows: Array
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def cross_products(
     x: Array, z: Array, y: Array, start: npt.NDArray[np.int64], by_cluster: bool
 ) -> CrossProducts:
@@ -86,7 +89,7 @@ def cross_products(
     return CrossProducts(zz, zw, ww, rows)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _cholesky(a: Array) -> None:
     """Lower Cholesky factor in place (upper triangle zeroed); small matrices only."""
     n = a.shape[0]
@@ -101,7 +104,7 @@ def _cholesky(a: Array) -> None:
             a[j, i] = 0.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _solve_lower(c: Array, b: Array) -> None:
     """Solve ``c x = b`` in place for lower triangular c and the columns of b."""
     n, m = b.shape
@@ -113,7 +116,7 @@ def _solve_lower(c: Array, b: Array) -> None:
             b[i, col] /= c[i, i]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _solve_upper(c: Array, b: Array) -> None:
     """Solve ``c' x = b`` in place for lower triangular c and the columns of b."""
     n, m = b.shape
@@ -125,7 +128,7 @@ def _solve_upper(c: Array, b: Array) -> None:
             b[i, col] /= c[i, i]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _inner(factor: Array, sigma2: float, zz: Array, half: Array, inner: Array) -> None:
     """Cholesky factor of ``A = σ²I + L'Z'ZL`` into `inner`; `half` is work space."""
     q = factor.shape[0]
@@ -143,7 +146,7 @@ def _inner(factor: Array, sigma2: float, zz: Array, half: Array, inner: Array) -
     _cholesky(inner)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _precision(
     factor: Array, sigma2: Array, data: CrossProducts, prior_precision: Array, prior_mean: Array
 ) -> tuple[Array, Array, float, float]:
@@ -199,7 +202,7 @@ def _precision(
     return k_all, total, log_det, constant
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _coefficients(total: Array) -> tuple[Array, Array, float, float]:
     """Cholesky factor and mean of β's conditional, its log determinant, and the quadratic form."""
     p = total.shape[0] - 1
@@ -216,7 +219,7 @@ def _coefficients(total: Array) -> tuple[Array, Array, float, float]:
     return chol, mean[:, 0].copy(), log_det, quadratic
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def log_marginal(
     factor: Array,
     sigma2: Array,
@@ -331,7 +334,7 @@ def log_marginal(
     return value, gradient_psi, gradient_sigma2
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def draw_coefficients(
     factor: Array,
     sigma2: Array,

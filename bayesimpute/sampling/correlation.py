@@ -17,7 +17,7 @@ def beta_shapes(size: int, eta: float) -> Array:
     return np.array([eta + (size - 2 - column) / 2 for row in range(size) for column in range(row)])
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def correlation_factor(unconstrained: Array, size: int) -> Array:
     """Lower Cholesky factor of the correlation matrix; ``tanh`` gives partial correlations."""
     factor = np.zeros((size, size))
@@ -33,7 +33,7 @@ def correlation_factor(unconstrained: Array, size: int) -> Array:
     return factor
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def pull_back(unconstrained: Array, factor: Array, gradient: Array) -> Array:
     """Gradient by the unconstrained values, from the gradient by the factor."""
     size = factor.shape[0]

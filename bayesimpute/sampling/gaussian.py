@@ -115,7 +115,7 @@ class Fitted:
     statistics: Mapping[str, float]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _collapsed_density(
     sd: Array,
     sigma: float,
@@ -258,7 +258,7 @@ class GaussianPosterior:
         out[scales : scales + correlations] = by_partial
         out[scales + correlations :] = by_offsets
         total = value + lp
-        if not np.isfinite(total):
+        if not (np.isfinite(total) and np.isfinite(out).all()):
             return -np.inf, np.zeros_like(out)
         return total, out
 

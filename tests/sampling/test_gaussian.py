@@ -49,3 +49,13 @@ def test_priors_of_other_families_leave_the_collapsed_model(design):
     options = dict(Normal.options)
     assert gaussian_posterior(design, {"beta": pm.Laplace.dist(0, 1)}, options) is None
     assert gaussian_posterior(design, {"beta": pm.Normal.dist(0, 1)}, options) is not None
+
+
+def test_a_state_that_underflows_is_refused_not_an_error(design):
+    options = {**Normal.options, "heteroscedastic": True}
+    posterior = gaussian_posterior(design, {}, options)
+    posterior.observe(design)
+    state = np.full(posterior.layout.size, -800.0)
+    value, gradient = posterior.log_density(state)
+    assert value == -np.inf
+    assert not gradient.any()
