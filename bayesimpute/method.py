@@ -77,8 +77,8 @@ class Design:
             "cluster": np.arange(self.n_clusters),
         }
 
-    def rows(self, chosen: npt.NDArray[np.bool_]) -> "Design":
-        """Keep the chosen rows only; clusters keep their numbers."""
+    def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Design":
+        """Keep the chosen rows (mask or positions) only; clusters keep their numbers."""
         return replace(
             self,
             y=self.y[chosen],

@@ -223,7 +223,7 @@ class GaussianPosterior:
         rows = design.cluster[order]
         start = np.searchsorted(rows, np.arange(design.n_clusters + 1)).astype(np.int64)
         part = design if len(order) == len(design.y) and (np.diff(order) == 1).all() else None
-        part = part or _take(design, order)
+        part = part or design.rows(order)
         self._data = cross_products(
             self.units.x(part),
             self.units.z(part),
@@ -352,17 +352,3 @@ class GaussianPosterior:
             matrix = correlation @ correlation.T
             parameters["correlation"] = matrix[np.tril_indices(len(sd), -1)]
         return parameters
-
-
-def _take(design: Design, rows: npt.NDArray[np.int64]) -> Design:
-    from dataclasses import replace
-
-    return replace(
-        design,
-        y=design.y[rows],
-        x=design.x[rows],
-        z=design.z[rows],
-        cluster=design.cluster[rows],
-        fit=design.fit[rows],
-        draw=design.draw[rows],
-    )

@@ -1,0 +1,189 @@
+"""What the user asked for: methods and arguments by column, checked against the data."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.roles import Role
+from bayesimpute.specification.expressions import names_in, read, with_category_codes
+from bayesimpute.specification.specification import Passive
+
+DEFAULT_METHOD = "pmm"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, by target; defaults filled in nowhere."""
+
+    cluster: str | None
+    predictors: pd.DataFrame | None
+    formulas: Mapping[str, str]
+    priors: Mapping[str, Mapping[str, Any]]
+    post: Mapping[str, Any]
+    model_options: Mapping[Any, Mapping[str, Any]]
+
+
+def choose_methods(
+    method: Mapping[str, Any] | str | None,
+    table: Table,
+    cells: Mapping[str, np.ndarray],
+    cluster: str | None,
+    request: Request,
+) -> dict[str, Any]:
+    """Choose the method of every column that gets values, in column order."""
+    clusters = {cluster} if cluster is not None else set()
+    if request.predictors is not None:
+        asked = [name for name, mask in cells.items() if mask.any()]
+        coded = request.predictors.loc[asked] == Role.CLUSTER
+        clusters |= {str(name) for name in coded.columns[coded.any()]}
+    wanted = [
+        name
+        for name, mask in cells.items()
+        if mask.any()
+        and table.variables[name].kind is not Kind.OTHER
+        and not (name in clusters and not table.missing(name).any())
+    ]
+    if isinstance(method, Mapping):
+        for name in method:
+            if name not in table.variables:
+                raise SpecificationError(
+                    f"method names {name!r}, which is no column of the data."
+                    f"{nearest(name, table.variables)}"
+                )
+        given = dict(method)
+        for name, value in given.items():
+            if value not in ("", None) and table.variables[name].kind is Kind.OTHER:
+                raise SpecificationError(
+                    f"method gives {value!r} for {name!r} ({table.variables[name].dtype}), which "
+                    "is neither a number nor a category; convert it first."
+                )
+            if value not in ("", None) and name not in wanted:
+                raise SpecificationError(
+                    f"method gives {value!r} for {name!r}, which has no cell to impute; leave it "
+                    "out, or ask for cells with where=."
+                )
+    elif method is None or isinstance(method, str) or callable(method):
+        given = dict.fromkeys(wanted, method if method is not None else DEFAULT_METHOD)
+    else:
+        raise SpecificationError(
+            f"method must be a dict from column to method, or one method, not "
+            f"{type(method).__name__}."
+        )
+    for name in sorted(clusters):
+        if table.missing(name).any():
+            cluster_index(table, name)
+    chosen = {name: given.get(name, DEFAULT_METHOD) for name in wanted}
+    chosen = {name: value for name, value in chosen.items() if value not in ("", None)}
+    if not chosen:
+        raise DataError(
+            "There is nothing to impute: no missing cell has a method. Complete data need no "
+            "imputation; observed cells are imputed anew with where=."
+        )
+    for name, value in chosen.items():
+        if table.missing(name).all() and not is_passive(value):
+            raise DataError(
+                f"Variable {name!r} has no observed value; there is nothing to learn from. Drop "
+                "it, or set its method to ''."
+            )
+    return chosen
+
+
+def is_passive(method: Any) -> bool:
+    """Whether a method computes a column from others: ``"~ I(a / b)"``."""
+    return isinstance(method, str) and method.lstrip().startswith("~")
+
+
+def passive_methods(chosen: Mapping[str, Any], table: Table) -> dict[str, Passive]:
+    """Read the passive methods among the chosen ones.
+
+    Raises
+    ------
+    SpecificationError
+        If an expression does not parse, or reads a column it cannot.
+    """
+    passives = {}
+    for name, value in chosen.items():
+        if not is_passive(value):
+            continue
+        text = value.lstrip()[1:].strip()
+        try:
+            read(text)
+        except SpecificationError as error:
+            raise SpecificationError(f"Passive method of {name!r}: {error}") from None
+        inputs = names_in(text)
+        for column in inputs:
+            if column not in table.variables:
+                raise SpecificationError(
+                    f"Passive method of {name!r}, {value!r}: there is no column {column!r}."
+                    f"{nearest(column, table.variables)}"
+                )
+            if table.missing(column).any() and column not in chosen:
+                raise SpecificationError(
+                    f"Passive method of {name!r} uses {column!r}, which stays incomplete; give "
+                    f"{column!r} a method."
+                )
+        if name in inputs:
+            raise SpecificationError(
+                f"Passive method of {name!r} uses {name!r} itself; a cycle cannot be computed."
+            )
+        if table.variables[name].kind is not Kind.NUMERIC:
+            raise SpecificationError(
+                f"Passive method of {name!r}: only numeric variables can be computed."
+            )
+        passives[name] = Passive(name, with_category_codes(text, table), inputs)
+    return passives
+
+
+def option_blocks(given: Any, table: Table) -> Mapping[Any, Mapping[str, Any]]:
+    """Options by column, ``"*"`` for every target whose method knows them."""
+    if given is None:
+        return {}
+    for key, block in given.items() if isinstance(given, Mapping) else [("", None)]:
+        if not isinstance(block, Mapping):
+            raise SpecificationError(
+                "model_options must be a dict of dicts, such as {'popular': {'donors': 10}} or "
+                "{'*': {'donors': 10}} for every target."
+            )
+        if key is not None and key != "*" and key not in table.variables:
+            raise SpecificationError(
+                f"model_options: {key!r} is neither a column nor '*' (all targets)."
+                f"{nearest(key, table.variables)}"
+            )
+    return {"*" if key is None else key: block for key, block in given.items()}
+
+
+def by_column(given: Any, table: Table, argument: str) -> dict[str, Any]:
+    """Check an argument that maps columns to values; None is an empty one."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise SpecificationError(
+            f"{argument} must be a dict from column to value, not {type(given).__name__}."
+        )
+    for name in given:
+        if name not in table.variables:
+            raise SpecificationError(
+                f"{argument} names {name!r}, which is no column of the data."
+                f"{nearest(name, table.variables)}"
+            )
+    return dict(given)
+
+
+def method_name(method: Any) -> str:
+    """Name of a method as the user will read it."""
+    if isinstance(method, str):
+        return method
+    return str(getattr(method, "__name__", type(method).__name__))
+
+
+def nearest(name: Any, known: Mapping[str, Any]) -> str:
+    """Sentence with the name nearest to a mistyped one, or else all there are."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(known)}."

@@ -1,0 +1,366 @@
+"""One target: its method, level, cluster, terms and options, checked and decided."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.events import Event
+from bayesimpute.registry import resolve
+from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import Alias, look_up
+from bayesimpute.specification.defaults import usable_as_predictor
+from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
+from bayesimpute.specification.formulas import ParsedFormula, parse_formula
+from bayesimpute.specification.predictors import (
+    cluster_of,
+    terms_of,
+)
+from bayesimpute.specification.requests import Request, nearest
+from bayesimpute.specification.screening import cluster_events, screen
+from bayesimpute.specification.specification import Passive, Target, Term
+
+#: What every sampler understands; a model builder has no options of its own.
+BUILDER_OPTIONS = {"transitions": 10, "tune": 500}
+
+
+def build_target(
+    name: str,
+    chosen: Any,
+    table: Table,
+    request: Request,
+    ignored: np.ndarray,
+    defaults: pd.DataFrame | None,
+    passives: Mapping[str, Passive],
+    unimputed: Sequence[str],
+) -> tuple[Target, tuple[Event, ...]]:
+    """Decide one target's model: method, level, cluster, terms, options.
+
+    Raises
+    ------
+    DataError, SpecificationError
+        Naming the target and what to do.
+    """
+    alias = look_up(chosen, name) if isinstance(chosen, str) else Alias(chosen)
+    implementation = resolve(alias.method)
+    variable = table.variables[name]
+    if variable.kind not in getattr(implementation, "kinds", frozenset(Kind)):
+        raise SpecificationError(
+            f"Method {chosen!r} imputes numbers, but {name!r} is {variable.kind} "
+            f"({variable.dtype}); use 'pmm', which takes every kind of variable."
+        )
+    events: list[Event] = []
+    more: Sequence[Event]
+    formula: ParsedFormula | None = None
+    random_intercept = True
+    if name in request.formulas:
+        formula = parse_formula(request.formulas[name], name, table.variables)
+        terms, cluster, more = _formula_cluster(name, formula, request.cluster, alias)
+        random_intercept = formula.random_intercept
+        events.extend(more)
+    else:
+        matrix = request.predictors if request.predictors is not None else defaults
+        assert matrix is not None
+        row: pd.Series[Any] = matrix.loc[[name]].iloc[0]
+        if defaults is not None:
+            row, more = _default_row(row, name, table, passives, unimputed)
+            events.extend(more)
+        elif request.cluster is not None:
+            row, more = _with_cluster(row, name, request.cluster)
+            events.extend(more)
+        cluster = cluster_of(row, name)
+        terms = terms_of(row, name, table)
+    terms = _checked_terms(name, terms, table)
+    for term in terms:
+        for column in _columns_of(term, table):
+            if column in unimputed:
+                raise SpecificationError(
+                    f"{column!r} predicts {name!r} but stays incomplete; give {column!r} a "
+                    f"method, or take it out of the predictors of {name!r}."
+                )
+    clusters = cluster_index(table, cluster) if cluster is not None else None
+    if cluster is not None and clusters is not None and clusters.n < 2:
+        raise DataError(
+            f"Cluster variable {cluster!r} has a single cluster; two levels need at least two. "
+            "Leave cluster= out."
+        )
+    if alias.clustered and clusters is None:
+        raise SpecificationError(
+            f"Method {chosen!r} of {name!r} needs clusters; give cluster=, or code the cluster "
+            "variable −2 in the predictors."
+        )
+    observed = ~table.missing(name) & ~ignored
+    if len(np.unique(table.values[name][observed])) < 2:
+        raise DataError(
+            f"Variable {name!r} has fewer than two different observed values in the rows that may "
+            "be used; there is no spread to impute from. Drop it, or set its method to ''."
+        )
+    level, more = _level(name, alias, clusters, cluster, table, formula)
+    events.extend(more)
+    if level == 2:
+        terms, more = _at_level_2(name, terms)
+        events.extend(more)
+    elif clusters is not None and clusters.n == table.n_rows:
+        raise DataError(
+            f"Cluster variable {cluster!r} has another value in every row, so clusters cannot be "
+            f"told from residuals in the model of {name!r}; give the variable that groups rows."
+        )
+    terms, more = screen(name, terms, table, clusters if level == 1 else None, observed)
+    events.extend(more)
+    if clusters is not None and level == 1:
+        slopes = any(term.random for term in terms)
+        events.extend(cluster_events(name, clusters, table.values[name], slopes))
+    return (
+        Target(
+            name,
+            alias.method,
+            cluster,
+            level,
+            terms,
+            random_intercept,
+            request.priors.get(name, {}),
+            {**alias.options, **_options(name, implementation, request.model_options, table)},
+            checked_post(name, request.post),
+        ),
+        tuple(events),
+    )
+
+
+def _default_row(
+    row: "pd.Series[Any]",
+    name: str,
+    table: Table,
+    passives: Mapping[str, Passive],
+    unimputed: Sequence[str],
+) -> tuple["pd.Series[Any]", list[Event]]:
+    """Take out of a default row what would be wrong in it, saying so."""
+    row = row.copy()
+    events = []
+    for label in row.index[row == Role.FIXED]:
+        column = str(label)
+        if column in unimputed:
+            why = "it stays incomplete, having no method"
+        elif not usable_as_predictor(table, column):
+            why = "it names rows or is neither number nor category"
+        elif column in passives and name in _sources(column, passives):
+            why = f"it is computed from {name!r}, and the two would drive each other"
+        else:
+            continue
+        row[label] = int(Role.NONE)
+        events.append(
+            Event(
+                "info",
+                "specification",
+                name,
+                "predictor left out",
+                f"{column!r} does not predict {name!r} by default: {why}.",
+            )
+        )
+    return row, events
+
+
+def _with_cluster(
+    row: "pd.Series[Any]", name: str, cluster: str
+) -> tuple["pd.Series[Any]", list[Event]]:
+    """Row of a user's matrix with the column of ``cluster=`` coded −2, unless it has another."""
+    if (row == Role.CLUSTER).any():
+        return row, []
+    row = row.copy()
+    before, row[cluster] = int(row[cluster]), int(Role.CLUSTER)
+    return row, [
+        Event(
+            "info",
+            "specification",
+            name,
+            "cluster added",
+            f"{cluster!r} is coded {before} in row {name!r} of predictors and is taken as −2, "
+            "because cluster= names it; for a single-level model of some targets leave cluster= "
+            "out and code −2 in the other rows.",
+        )
+    ]
+
+
+def _formula_cluster(
+    name: str, formula: ParsedFormula, cluster: str | None, alias: Alias
+) -> tuple[tuple[Term, ...], str | None, list[Event]]:
+    """Cluster of a formula's model: that of its random part, or of ``cluster=`` if it needs one."""
+    if formula.cluster is not None:
+        return formula.terms, formula.cluster, []
+    if alias.level == 2:
+        return formula.terms, cluster, []
+    if any(term.cluster_mean for term in formula.terms):
+        if cluster is None:
+            raise SpecificationError(
+                f"Formula of {name!r} has a cluster mean but no clusters; give cluster=, or add "
+                "'(1 | cluster)'."
+            )
+        return formula.terms, cluster, []
+    if cluster is None:
+        return formula.terms, None, []
+    return (
+        formula.terms,
+        None,
+        [
+            Event(
+                "info",
+                "specification",
+                name,
+                "single level",
+                f"The formula of {name!r} has no '(1 | {cluster})', so its model has one level.",
+            )
+        ],
+    )
+
+
+def _at_level_2(name: str, terms: Sequence[Term]) -> tuple[tuple[Term, ...], list[Event]]:
+    """Terms of a model with one row a cluster: each is a cluster mean, and none can vary."""
+    events = [
+        Event(
+            "info",
+            "specification",
+            name,
+            "level 2",
+            f"{term.label!r} predicts the level-2 variable {name!r} by its cluster mean; a slope "
+            "by cluster or a further cluster mean has no meaning there and is left out.",
+        )
+        for term in terms
+        if term.random or term.cluster_mean
+    ]
+    fixed = (replace(term, fixed=True, random=False, cluster_mean=False) for term in terms)
+    return tuple(fixed), events
+
+
+def _columns_of(term: Term, table: Table) -> tuple[str, ...]:
+    """Columns of the data a term depends on."""
+    return tuple(
+        name
+        for factor in term.factors
+        for name in ((factor,) if factor in table.variables else names_in(factor))
+    )
+
+
+def _checked_terms(name: str, terms: Sequence[Term], table: Table) -> tuple[Term, ...]:
+    """Terms whose functions have a value wherever their columns are observed."""
+    checked = []
+    for term in terms:
+        for column in _columns_of(term, table):
+            if table.variables[column].kind is Kind.OTHER:
+                raise SpecificationError(
+                    f"{column!r} ({table.variables[column].dtype}) cannot predict {name!r}: it is "
+                    "neither a number nor a category; convert it first."
+                )
+        factors = []
+        for factor in term.factors:
+            coded = with_category_codes(factor, table)
+            if factor not in table.variables:
+                observed = np.ones(table.n_rows, dtype=bool)
+                for column in names_in(factor):
+                    observed &= ~table.missing(column)
+                n = int((~np.isfinite(evaluate(coded, table.values)))[observed].sum())
+                if n:
+                    raise SpecificationError(
+                        f"{factor!r}, which predicts {name!r}, is not a finite number in {n} "
+                        f"row(s); correct {', '.join(map(repr, names_in(factor)))} there, or use "
+                        "another function."
+                    )
+            factors.append(coded)
+        checked.append(replace(term, factors=tuple(factors)))
+    return tuple(checked)
+
+
+def _sources(passive: str, passives: Mapping[str, Passive]) -> set[str]:
+    found: set[str] = set()
+    queue = [passive]
+    while queue:
+        for name in passives[queue.pop()].inputs:
+            if name not in found:
+                found.add(name)
+                if name in passives:
+                    queue.append(name)
+    return found
+
+
+def _level(
+    name: str,
+    alias: Alias,
+    clusters: ClusterIndex | None,
+    cluster: str | None,
+    table: Table,
+    formula: ParsedFormula | None,
+) -> tuple[int, tuple[Event, ...]]:
+    """Level of a target; one constant within clusters is recognised as a cluster's property."""
+    if alias.level == 2:
+        if clusters is None:
+            raise SpecificationError(
+                f"Variable {name!r}: a level-2 method needs clusters; give cluster=."
+            )
+        varying = clusters.varying(table.values[name])
+        if varying.any():
+            label = clusters.labels[int(varying.argmax())]
+            raise DataError(
+                f"Variable {name!r} is to be imputed at level 2, but it varies within "
+                f"{int(varying.sum())} cluster(s), the first {label!r} of {cluster!r}; correct "
+                "the data, or use a level-1 method."
+            )
+        return 2, ()
+    if clusters is None or formula is not None:
+        return 1, ()
+    values = table.values[name]
+    repeated = clusters.n_observed(values) >= 2
+    if not clusters.is_level2(values) or repeated.sum() < max(2, clusters.n / 2):
+        return 1, ()
+    return 2, (
+        Event(
+            "info",
+            "specification",
+            name,
+            "level 2",
+            f"{name!r} never varies within clusters of {cluster!r}: it is imputed with one value "
+            "a cluster; a value known from another row of the cluster is used as it is.",
+        ),
+    )
+
+
+def _options(
+    name: str, implementation: Any, given: Mapping[Any, Mapping[str, Any]], table: Table
+) -> dict[str, Any]:
+    known = getattr(implementation, "options", BUILDER_OPTIONS)
+    options: dict[str, Any] = {}
+    for key in ("*", name):
+        for option, value in given.get(key, {}).items():
+            if option in known:
+                options[option] = value
+            elif key != "*":
+                raise SpecificationError(
+                    f"model_options of {name!r}: there is no option {option!r}; its method has "
+                    f"{', '.join(known) or 'none'}.{nearest(option, known)}"
+                )
+    for option, value in options.items():
+        if isinstance(known[option], bool):
+            if not isinstance(value, bool):
+                raise SpecificationError(
+                    f"model_options of {name!r}: {option}={value!r} must be True or False."
+                )
+        elif isinstance(known[option], int) and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ):
+            raise SpecificationError(
+                f"model_options of {name!r}: {option}={value!r} must be a whole number from 1."
+            )
+    return options
+
+
+def checked_post(name: str, post: Mapping[str, Any]) -> Any:
+    """Give the post function of a target, None without one."""
+    function = post.get(name)
+    if function is not None and not callable(function):
+        raise SpecificationError(
+            f"post of {name!r} must be a function post(values, data, rng), for example "
+            "bi.squeeze(0, 10)."
+        )
+    return function
