@@ -10,6 +10,7 @@ from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array
+from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.specification.specification import Specification
 
 
@@ -56,7 +57,20 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
                 ) from error
             store(specification, state, name, builder.to_rows(visit.values), builder.cells)
             update_passive(specification, state.values, [name])
-    return adaptations, tuple(
+    plain = tuple(
+        Event(
+            "warning",
+            "adaptation",
+            name,
+            "plain model sampled",
+            f"A prior of {name!r} does not integrate out, so NUTS samples all its parameters: "
+            "look at R-hat, and raise transitions= in model_options if it mixes slowly.",
+        )
+        for name, kernel in bench.kernels.items()
+        if isinstance(kernel, ModelKernel)
+        and isinstance(getattr(specification.targets[name], "method", None), str)
+    )
+    return adaptations, plain + tuple(
         Event(
             "info",
             "adaptation",

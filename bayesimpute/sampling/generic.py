@@ -176,7 +176,8 @@ class ModelKernel:
         data = {"x": rows.x, "z": rows.z, "cluster_index": rows.cluster, "y": rows.y}
         for name in DATA:
             if name in self._model.named_vars:
-                self._model.set_data(name, _like(self._model[name], data[name]))
+                # not set_data, which warns while some rows are in and others not yet
+                self._model[name].set_value(_like(self._model[name], data[name]))
 
     def _check_data(self, design: Design) -> None:
         """Refuse a model that has rows baked in: it would draw for the wrong rows."""

@@ -88,3 +88,15 @@ def test_discrete_parameters_are_refused(robust):
 
     with pytest.raises(bi.SpecificationError, match=r"discrete variable.*which"):
         bi.impute(robust[0], m=1, iterations=1, method={"y": discrete}, seed=1)
+
+
+def test_a_prior_that_does_not_integrate_out_samples_the_plain_model_and_says_so(robust):
+    run = {"cluster": "school", "m": 2, "iterations": 2, "seed": 1, "method": {"y": "normal"}}
+    priors = {"y": {"beta": pm.Laplace.dist(0, 3)}}
+    imp = bi.impute(robust[0], priors=priors, **run)
+    assert "plain model sampled" in set(imp.events["action"])
+    drawn = imp.history.imputed["y"]
+    assert drawn[0].std() > 0 and not np.array_equal(drawn[0], drawn[1])
+    again = bi.impute(robust[0], priors=priors, **run)
+    assert np.array_equal(drawn, again.history.imputed["y"])
+    assert imp.history.parameters["y"]["beta"].mean() == pytest.approx(2, abs=0.2)
