@@ -31,11 +31,12 @@ lint: setup
 slow: setup ## the tests that take minutes
 	$(VENV)/pytest -m slow $(ARGS)
 
-sbc: setup ## simulation-based calibration of the models
-	$(VENV)/pytest -m sbc $(ARGS)
+sbc: setup ## calibrate every model by simulation; table and figure in calibration/; ARGS="--models normal"
+	$(VENV)/python benchmarks/calibration.py $(ARGS)
 
 bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
 	$(VENV)/python benchmarks/speed.py
+	$(VENV)/python benchmarks/categories.py
 	$(VENV)/python benchmarks/start.py
 	$(VENV)/python benchmarks/scaling.py
 

@@ -18,13 +18,21 @@ if TYPE_CHECKING:
         SpecificationError,
     )
     from bayesimpute.imputation import impute
+    from bayesimpute.plots.prior import plot_prior_predictive
     from bayesimpute.pooling.pooled import Pooled, pool
+    from bayesimpute.prior.parameters import priors
+    from bayesimpute.prior.predictive import prior_predictive
     from bayesimpute.result.imputations import Imputations
     from bayesimpute.result.opening import open_file as open
     from bayesimpute.roles import Role
     from bayesimpute.specification.defaults import make_method, make_predictors
     from bayesimpute.specification.post import squeeze
     from bayesimpute.specification.quickpred import quickpred
+    from bayesimpute.specification.suggest import Suggestions, suggest_methods
+    from bayesimpute.wrappers.by_group import by_group
+    from bayesimpute.wrappers.delta import delta
+    from bayesimpute.wrappers.fixed_clusters import fixed_clusters
+    from bayesimpute.wrappers.only_where import only_where
 
     __version__: str
 
@@ -43,15 +51,25 @@ __all__ = [
     "Role",
     "SamplingError",
     "SpecificationError",
+    "Suggestions",
     "__version__",
+    # wrap a method
+    "by_group",
+    "delta",
+    "fixed_clusters",
     "impute",
     "make_method",
     "make_predictors",
+    "only_where",
     "open",
+    "plot_prior_predictive",
     "pool",
+    "prior_predictive",
+    "priors",
     "quickpred",
     "simulate",
     "squeeze",
+    "suggest_methods",
 ]
 
 _HOME = {
@@ -66,12 +84,21 @@ _HOME = {
     "make_method": "bayesimpute.specification.defaults:make_method",
     "make_predictors": "bayesimpute.specification.defaults:make_predictors",
     "quickpred": "bayesimpute.specification.quickpred:quickpred",
+    "Suggestions": "bayesimpute.specification.suggest:Suggestions",
+    "suggest_methods": "bayesimpute.specification.suggest:suggest_methods",
     "squeeze": "bayesimpute.specification.post:squeeze",
+    "by_group": "bayesimpute.wrappers.by_group:by_group",
+    "delta": "bayesimpute.wrappers.delta:delta",
+    "fixed_clusters": "bayesimpute.wrappers.fixed_clusters:fixed_clusters",
+    "only_where": "bayesimpute.wrappers.only_where:only_where",
     "impute": "bayesimpute.imputation:impute",
     "Imputations": "bayesimpute.result.imputations:Imputations",
     "open": "bayesimpute.result.opening:open_file",
     "Pooled": "bayesimpute.pooling.pooled:Pooled",
     "pool": "bayesimpute.pooling.pooled:pool",
+    "priors": "bayesimpute.prior.parameters:priors",
+    "prior_predictive": "bayesimpute.prior.predictive:prior_predictive",
+    "plot_prior_predictive": "bayesimpute.plots.prior:plot_prior_predictive",
     "simulate": "bayesimpute.simulate",
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.method import Array, Design
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Specification, Target, Term
+from bayesimpute.specification.wrapped import stays_missing
+from bayesimpute.wrappers.base import Wrapper, layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +39,14 @@ class DesignBuilder:
     cells
         Rows of the data that get a value, (row,): those asked for, and every missing one, which
         other models need as a predictor.
+    coded
+        Distinct observed numbers of a numeric target that a method for categories imputes, in
+        ascending order: the model sees their positions. Empty for other targets.
     kept
         Columns that cannot change, by term.
+    asked
+        Columns that the method's wrappers ask for, wrapper by wrapper; None for those that can
+        change.
     """
 
     target: Target
@@ -47,7 +56,9 @@ class DesignBuilder:
     fit: npt.NDArray[np.bool_]
     draw: npt.NDArray[np.bool_]
     cells: npt.NDArray[np.bool_]
+    coded: Array
     kept: Mapping[str, tuple[tuple[str, ...], Array]]
+    asked: tuple[Mapping[str, Array] | None, ...]
 
     @classmethod
     def of(cls, specification: Specification, target: Target) -> "DesignBuilder":
@@ -56,7 +67,9 @@ class DesignBuilder:
         clusters = cluster_index(table, target.cluster) if target.cluster else None
         observed = ~np.isnan(table.values[target.name])
         fit = observed & ~specification.ignore
-        cells = specification.where[target.name] | ~observed
+        staying = stays_missing({target.name: target.method}, table)
+        left = staying.get(target.name, np.zeros(table.n_rows, dtype=bool))
+        cells = specification.where[target.name] | ~(observed | left)
         draw = cells
         if target.level == 2 and clusters is not None:
             fit = np.bincount(clusters.codes[fit], minlength=clusters.n) > 0
@@ -70,14 +83,19 @@ class DesignBuilder:
             for name, variable in table.variables.items()
             if variable.kind in (Kind.BINARY, Kind.NOMINAL, Kind.ORDINAL)
         }
-        builder = cls(target, table, clusters, levels, fit, draw, cells, {})
+        coded = np.unique(table.values[target.name][observed]) if target.kind else np.empty(0)
+        builder = cls(target, table, clusters, levels, fit, draw, cells, coded, {}, ())
         changing = set(specification.targets)
         kept = {
             term.label: builder._columns(term, table.values)
             for term in target.terms
             if not changing & _names(term)
         }
-        return cls(target, table, clusters, levels, fit, draw, cells, kept)
+        asked_for = tuple(
+            None if _may_change(wrapper, changing) else builder._asked(wrapper, table.values)
+            for wrapper in layers(target.method)
+        )
+        return cls(target, table, clusters, levels, fit, draw, cells, coded, kept, asked_for)
 
     def build(self, values: Mapping[str, Array]) -> Design:
         """Give the design for the completed `values` (variable -> (row,), canonical order)."""
@@ -105,15 +123,13 @@ class DesignBuilder:
                 mean_names.extend(f"mean({label})" for label in labels)
         x = _beside([*columns, *means], n)
         z = _beside(random, n)
-        y = values[target.name]
+        y = self._codes(values[target.name])
         if target.level == 2 and self.clusters is not None:
-            return self._level2(x, (*names,), y)
+            return self._level2(x, (*names,), y, self._asked_columns(values))
         codes = self.clusters.codes if self.clusters is not None else np.zeros(n, dtype=np.int64)
-        variable = self.table.variables[target.name]
         return Design(
             target.name,
-            variable.kind,
-            variable.categories,
+            *self._kind_and_categories(),
             y,
             x,
             (*names, *mean_names),
@@ -123,10 +139,29 @@ class DesignBuilder:
             self.clusters.n if self.clusters is not None else 1,
             self.fit,
             self.draw,
+            tuple(self.clusters.labels) if self.clusters is not None else (),
+            columns=self._asked_columns(values),
         )
+
+    def _kind_and_categories(self) -> tuple[Kind, tuple[Any, ...]]:
+        variable = self.table.variables[self.target.name]
+        if self.target.kind is None:
+            return variable.kind, variable.categories
+        return self.target.kind, tuple(self.coded.tolist())
+
+    def _codes(self, values: Array) -> Array:
+        """Positions among the coded numbers; other targets as they are."""
+        if not self.coded.size:
+            return values
+        known = ~np.isnan(values)
+        codes = np.full(values.shape, np.nan)
+        codes[known] = np.searchsorted(self.coded, values[known])
+        return codes
 
     def to_rows(self, drawn: Array) -> Array:
         """Values for `cells`, from those drawn for the design's rows."""
+        if self.coded.size:
+            drawn = self.coded[drawn.astype(np.int64)]
         if self.target.level == 1 or self.clusters is None:
             return drawn
         known = self.table.values[self.target.name]
@@ -136,19 +171,33 @@ class DesignBuilder:
         by_cluster[self.draw] = drawn
         return by_cluster[self.clusters.codes[self.cells]]
 
-    def _level2(self, x: Array, names: tuple[str, ...], y: Array) -> Design:
+    def _asked_columns(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Columns for the wrappers of the method, (row,) or for a level-2 target (cluster,)."""
+        columns: dict[str, Array] = {}
+        for wrapper, kept in zip(layers(self.target.method), self.asked, strict=True):
+            columns |= self._asked(wrapper, values) if kept is None else kept
+        return columns
+
+    def _asked(self, wrapper: Wrapper, values: Mapping[str, Array]) -> Mapping[str, Array]:
+        columns = wrapper.columns(self.table, values)
+        if self.target.level == 1 or self.clusters is None:
+            return columns
+        first = self.clusters.first_rows  # the specification made sure that rows agree
+        return {name: column[first] for name, column in columns.items()}
+
+    def _level2(
+        self, x: Array, names: tuple[str, ...], y: Array, columns: Mapping[str, Array]
+    ) -> Design:
         """One row a cluster: predictors as cluster means, the target's one observed value."""
         assert self.clusters is not None
         clusters = self.clusters
         observed = ~np.isnan(self.table.values[self.target.name])
         value = np.full(clusters.n, np.nan)
         value[clusters.codes] = y
-        value[clusters.codes[observed]] = self.table.values[self.target.name][observed]
-        variable = self.table.variables[self.target.name]
+        value[clusters.codes[observed]] = self._codes(self.table.values[self.target.name])[observed]
         return Design(
             self.target.name,
-            variable.kind,
-            variable.categories,
+            *self._kind_and_categories(),
             value,
             _cluster_means(x, clusters),
             names,
@@ -158,6 +207,7 @@ class DesignBuilder:
             1,
             self.fit,
             self.draw,
+            columns=columns,
         )
 
     def _columns(self, term: Term, values: Mapping[str, Array]) -> tuple[tuple[str, ...], Array]:
@@ -188,6 +238,12 @@ def _names(term: Term) -> set[str]:
     from bayesimpute.specification.expressions import names_in
 
     return {name for factor in term.factors for name in (factor, *names_in(factor))}
+
+
+def _may_change(wrapper: Wrapper, changing: set[str]) -> bool:
+    """Whether a wrapper reads a column that is imputed; a function may read any."""
+    reads = wrapper.reads()
+    return reads is None or not changing.isdisjoint(reads)
 
 
 def _beside(blocks: list[Array], rows: int) -> Array:

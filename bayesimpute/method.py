@@ -53,6 +53,14 @@ class Design:
         Rows the model is fitted to, (row,) bool: target observed, row not ignored.
     draw
         Rows whose value is wanted, (row,) bool.
+    cluster_labels
+        The user's labels of clusters 0 … n_clusters − 1; empty without a cluster.
+    shift
+        Added to the linear predictor of the rows to draw, never to that of rows fitted to
+        (δ-adjustment), (row,), or (row, category) for unordered categories; None for none.
+    columns
+        Completed columns of the data that a wrapper of the method asked for, (row,) each;
+        categories as codes.
     """
 
     target: str
@@ -67,6 +75,9 @@ class Design:
     n_clusters: int
     fit: npt.NDArray[np.bool_]
     draw: npt.NDArray[np.bool_]
+    cluster_labels: tuple[Any, ...] = ()
+    shift: Array | None = None
+    columns: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def coords(self) -> dict[str, Any]:
@@ -87,6 +98,8 @@ class Design:
             cluster=self.cluster[chosen],
             fit=self.fit[chosen],
             draw=self.draw[chosen],
+            shift=None if self.shift is None else self.shift[chosen],
+            columns={name: column[chosen] for name, column in self.columns.items()},
         )
 
 
@@ -101,12 +114,15 @@ class Adaptation:
     start_mean, start_sd
         Mean and SD of the state over the adaptation's draws, (state,); chains start dispersed
         around them.
+    parts
+        Adaptations of the kernels this one is made of, in its own order.
     """
 
     step_size: float
     variance: Array
     start_mean: Array
     start_sd: Array
+    parts: tuple["Adaptation", ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

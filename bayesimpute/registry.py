@@ -11,6 +11,14 @@ from bayesimpute.wording import did_you_mean, listed
 METHODS: Mapping[str, str] = MappingProxyType(
     {
         "normal": "bayesimpute.models.normal:Normal",
+        "logistic": "bayesimpute.models.logistic:Logistic",
+        "ordinal": "bayesimpute.models.ordinal:Ordinal",
+        "categorical": "bayesimpute.models.categorical:Categorical",
+        "poisson": "bayesimpute.models.counts:Poisson",
+        "negative_binomial": "bayesimpute.models.counts:NegativeBinomial",
+        "normal.robust": "bayesimpute.models.robust:Robust",
+        "normal.truncated": "bayesimpute.models.bounded:Truncated",
+        "normal.censored": "bayesimpute.models.bounded:Censored",
         "pmm": "bayesimpute.models.pmm:PMM",
         "sample": "bayesimpute.models.sample:Sample",
     }

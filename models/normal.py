@@ -127,8 +127,10 @@ class Normal:
                 standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
                 if len(design.random_effects) > 1:
                     n = len(design.random_effects)
-                    correlation = prior("correlation", pm.LKJCorr.dist(n=n, eta=2.0))
-                    standard = standard @ pt.linalg.cholesky(correlation).T
+                    lkj = priors.get("correlation", pm.LKJCorr.dist(n=n, eta=2.0))
+                    factor = attach(lkj, "correlation_factor")  # PyMC's LKJCorr is a factor
+                    pm.Deterministic("correlation", factor @ factor.T)
+                    standard = standard @ factor.T
                 effect = pm.Deterministic(
                     "effect", standard * sd, dims=("cluster", "random_effect")
                 )
@@ -238,6 +240,8 @@ class NormalKernel:
         fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
         wanted = design.rows(design.draw)
         mean = posterior.linear_predictor(wanted, fitted)
+        if wanted.shift is not None:
+            mean = mean + wanted.shift
         noise = rng.normal(size=mean.size)
         values = mean + posterior.residual_sd(wanted, fitted) * noise
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)

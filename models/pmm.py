@@ -125,10 +125,11 @@ class PMMKernel:
             state = posterior.settle(state, adaptation, FIRST_TRANSITIONS, rng)
         fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
         predicted = posterior.linear_predictor(design, fitted)
+        wanted = predicted[design.draw]
+        if design.shift is not None:
+            wanted = wanted + design.shift[design.draw]
         values = design.y[design.fit][
-            nearest_donors(
-                predicted[design.fit], predicted[design.draw], self._options["donors"], rng
-            )
+            nearest_donors(predicted[design.fit], wanted, self._options["donors"], rng)
         ]
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
 

@@ -80,4 +80,7 @@ class SampleKernel:
         """Draw shares, then values."""
         values, count = np.unique(design.y[design.fit], return_counts=True)
         share = rng.dirichlet(count + 1 / len(values))
-        return Visit(state, rng.choice(values, size=int(design.draw.sum()), p=share), {})
+        drawn = rng.choice(values, size=int(design.draw.sum()), p=share)
+        if design.shift is not None:
+            drawn = drawn + design.shift[design.draw]
+        return Visit(state, drawn, {})

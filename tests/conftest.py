@@ -37,6 +37,12 @@ def shared_data() -> Callable[[str], pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
+def shared_path() -> Callable[[str], Path]:
+    """`shared_path("popmis")` is the file of that data set, for reading it another way."""
+    return lambda name: _shared_file("data", f"{name}.csv")
+
+
+@pytest.fixture(scope="session")
 def reference() -> Callable[[str], dict[str, Any]]:
     """`reference("quickpred")` is R's numbers of that file."""
     return lambda name: json.loads(_shared_file("reference", f"{name}.json").read_text("utf-8"))

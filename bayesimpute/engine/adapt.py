@@ -9,9 +9,10 @@ from bayesimpute.engine.chain import ChainState, check_design, fill, store, upda
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array
+from bayesimpute.method import Adaptation, Array, Kernel
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.specification.specification import Specification
+from bayesimpute.wrappers.base import innermost
 
 
 def reference_values(specification: Specification, seed: int) -> Mapping[str, Array]:
@@ -67,8 +68,8 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
             "look at R-hat, and raise transitions= in model_options if it mixes slowly.",
         )
         for name, kernel in bench.kernels.items()
-        if isinstance(kernel, ModelKernel)
-        and isinstance(getattr(specification.targets[name], "method", None), str)
+        if _samples_plain_model(kernel)
+        and isinstance(innermost(getattr(specification.targets[name], "method", None)), str)
     )
     return adaptations, plain + tuple(
         Event(
@@ -81,3 +82,9 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
         )
         for name, tuned in adaptations.items()
     )
+
+
+def _samples_plain_model(kernel: Kernel) -> bool:
+    """Whether a kernel, or one of those it is made of, samples a plain PyMC model."""
+    parts = getattr(kernel, "parts", ())
+    return isinstance(kernel, ModelKernel) or any(_samples_plain_model(part) for part in parts)

@@ -15,6 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.wrapped import stays_missing
 
 
 @dataclass(eq=False)
@@ -94,6 +95,9 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
             column = specification.table.values[name]
             missing = np.isnan(column)
             pool = column[~missing & ~specification.ignore]
+            staying = stays_missing({name: target.method}, specification.table).get(name)
+            if staying is not None:
+                missing &= ~staying
             filled = column.copy()
             filled[missing] = rng.choice(pool, size=int(missing.sum()))
             values[name] = filled

@@ -27,23 +27,30 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
 
 def pack_adaptations(adaptations: Mapping[str, Adaptation]) -> bytes:
     """One adaptation a target, as bytes."""
-    return pack(
-        {
-            f"{field}|{name}": np.asarray(getattr(adaptation, field))
-            for name, adaptation in adaptations.items()
-            for field in FIELDS
-        }
-    )
+    arrays: dict[str, np.ndarray] = {}
+    for name, adaptation in adaptations.items():
+        _flatten(adaptation, "", name, arrays)
+    return pack(arrays)
 
 
 def unpack_adaptations(data: bytes) -> dict[str, Adaptation]:
     """Read what :func:`pack_adaptations` wrote."""
     arrays = unpack(data)
-    names = dict.fromkeys(key.split("|", 1)[1] for key in arrays)
-    return {
-        name: Adaptation(
-            float(arrays[f"step_size|{name}"]),
-            *(arrays[f"{field}|{name}"] for field in FIELDS[1:]),
-        )
-        for name in names
-    }
+    names = dict.fromkeys(key.split("|", 2)[2] for key in arrays)
+    return {name: _gathered("", name, arrays) for name in names}
+
+
+def _flatten(adaptation: Adaptation, path: str, name: str, arrays: dict[str, np.ndarray]) -> None:
+    """Put the fields of an adaptation and of its parts under ``field|path|name``."""
+    for field in FIELDS:
+        arrays[f"{field}|{path}|{name}"] = np.asarray(getattr(adaptation, field))
+    for k, part in enumerate(adaptation.parts):
+        _flatten(part, f"{path}/{k}", name, arrays)
+
+
+def _gathered(path: str, name: str, arrays: Mapping[str, np.ndarray]) -> Adaptation:
+    step_size, variance, mean, sd = (arrays[f"{field}|{path}|{name}"] for field in FIELDS)
+    parts: list[Adaptation] = []
+    while f"{FIELDS[0]}|{path}/{len(parts)}|{name}" in arrays:
+        parts.append(_gathered(f"{path}/{len(parts)}", name, arrays))
+    return Adaptation(float(step_size), variance, mean, sd, tuple(parts))

@@ -15,6 +15,8 @@ class Purpose(IntEnum):
     FILL = 3
     START = 4
     VISIT = 5
+    PRIOR_TABLE = 6
+    PRIOR_PREDICTIVE = 7
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

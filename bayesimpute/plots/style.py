@@ -1,4 +1,4 @@
-"""One visual grammar: what was observed is blue, what was imputed is vermillion."""
+"""One visual grammar: observed is blue, imputed vermillion, drawn from a prior green."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Okabe & Ito (2008), Color Universal Design; they also differ in lightness, for print in grey.
 OBSERVED = "#0072B2"
 IMPUTED = "#D55E00"
+PRIOR = "#009E73"
 GREY = "#555555"
 
 

@@ -196,6 +196,52 @@ class Imputations:
 
         return textbook_model(self.specification, self.history, variable, imputation)
 
+    def priors(self, variable: str) -> pd.DataFrame:
+        """Parameters of one target's model with their priors, on the data's scale.
+
+        Parameters
+        ----------
+        variable
+            Target.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `bayesimpute.priors` gives it.
+        """
+        from bayesimpute.prior.parameters import prior_table
+        from bayesimpute.result.restored import require_callables
+
+        require_callables(self.specification)
+        return prior_table(self.specification, variable, self.seed)
+
+    def prior_predictive(
+        self, variable: str, draws: int = 500, seed: int | None = None
+    ) -> "xr.DataTree":
+        """Draw a target from prior and likelihood of its model, on the data's own scale.
+
+        Parameters
+        ----------
+        variable
+            Target.
+        draws
+            Number of draws of all parameters, each with a new set of data.
+        seed
+            Of the draws; by default that of the run.
+
+        Returns
+        -------
+        xarray.DataTree
+            As `bayesimpute.prior_predictive` gives it.
+        """
+        from bayesimpute.prior.predictive import prior_tree
+        from bayesimpute.result.restored import require_callables
+
+        require_callables(self.specification)
+        return prior_tree(
+            self.specification, variable, draws, self.seed, self.seed if seed is None else seed
+        )
+
     def extend(
         self,
         iterations: int,
@@ -303,6 +349,24 @@ class Imputations:
         from bayesimpute.plots.density import plot_density
 
         return plot_density(self, variable, ax=ax, figsize=figsize)
+
+    def plot_prior_predictive(
+        self,
+        variable: str,
+        *,
+        draws: int = 500,
+        seed: int | None = None,
+        ax: "Axes | None" = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> "Figure":
+        """Observed values of a target over what its model expects before it has seen them.
+
+        See `bayesimpute.plots.prior.plot_prior_predictive`.
+        """
+        from bayesimpute.plots.prior import plot_prior_predictive
+
+        tree = self.prior_predictive(variable, draws, seed)
+        return plot_prior_predictive(tree, ax=ax, figsize=figsize)
 
     def to_netcdf(self, path: str | PathLike[str]) -> None:
         """Write everything to one netCDF file, for ``bi.open`` and ``arviz.from_netcdf``.

@@ -1,11 +1,13 @@
 """Callables a file cannot hold: what stands in their place, and how they are given again."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.aliases import look_up
 from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.wrappers.base import Wrapper, method_text
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,11 @@ def gaps(specification: Specification) -> Iterator[Gap]:
     for name, target in specification.targets.items():
         if isinstance(target, Passive):
             continue
-        for argument, held in (("methods", target.method), ("post", target.post)):
-            if isinstance(held, NotStored):
-                yield Gap(argument, name, "", held.text)
+        if _has_gap(target.method):
+            text = getattr(target.method, "text", specification.methods[name])
+            yield Gap("methods", name, "", text)
+        if isinstance(target.post, NotStored):
+            yield Gap("post", name, "", target.post.text)
         for argument, mapping in (("priors", target.priors), ("model_options", target.options)):
             for key, held in mapping.items():
                 if isinstance(held, NotStored):
@@ -90,7 +94,9 @@ def give_again(
             return target
         return replace(
             target,
-            method=methods.get(target.name, target.method),
+            method=_filled(target.name, target.method, methods[target.name])
+            if target.name in methods
+            else target.method,
             post=post.get(target.name, target.post),
             priors={**target.priors, **priors.get(target.name, {})},
             options={**target.options, **model_options.get(target.name, {})},
@@ -98,6 +104,42 @@ def give_again(
 
     targets = {name: with_objects(target) for name, target in specification.targets.items()}
     return replace(specification, targets=targets)
+
+
+def _has_gap(held: Any) -> bool:
+    """Whether something is, or holds, what a file could not."""
+    if isinstance(held, Wrapper):
+        return any(_has_gap(getattr(held, field.name)) for field in fields(held))
+    if isinstance(held, tuple):
+        return any(map(_has_gap, held))
+    return isinstance(held, NotStored)
+
+
+def _filled(target: str, held: Any, given: Any, place: str = "method") -> Any:
+    """Put the parts of a method that were given again into the gaps of the stored one.
+
+    Raises
+    ------
+    SpecificationError
+        If the method given differs where the file holds what was used.
+    """
+    if isinstance(held, NotStored):
+        return given
+    if isinstance(held, tuple) and isinstance(given, tuple) and len(held) == len(given):
+        return tuple(_filled(target, a, b, place) for a, b in zip(held, given, strict=True))
+    if isinstance(held, Wrapper) and type(held) is type(given):
+        said = [field.name for field in fields(held) if field.compare]  # the rest the data decided
+        parts = {n: _filled(target, getattr(held, n), getattr(given, n), n) for n in said}
+        return replace(held, **parts)
+    same = held == given
+    if isinstance(held, str) and isinstance(given, str) and place == "method":
+        same = look_up(given, target).method == held
+    if not same:
+        raise SpecificationError(
+            f"bi.open(methods=…): the method of {target!r} has {method_text(given)!r} where the "
+            f"file has {method_text(held)!r}; give the method of the run again as it was."
+        )
+    return held
 
 
 def _refuse_others(

@@ -1,23 +1,27 @@
 """Specification and history as JSON, for the file; data and draws are arrays beside it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
 from bayesimpute.result import json_values
 from bayesimpute.result.restored import NotStored
 from bayesimpute.specification.post import Squeeze
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.wrappers.base import Wrapper
+from bayesimpute.wrappers.catalogue import WRAPPERS
 
 type Arrays = dict[str, np.ndarray]
 
 CALLABLE = "__callable__"
 SQUEEZE = "__squeeze__"
+WRAPPER = "__wrapper__"
+PAIRS = "__pairs__"
 
 
 def encode_specification(specification: Specification) -> tuple[dict[str, Any], Arrays]:
@@ -93,23 +97,25 @@ def _encode_target(target: Target | Passive) -> dict[str, Any]:
         "priors": {key: _encode_object(prior) for key, prior in target.priors.items()},
         "options": {key: _encode_object(option) for key, option in target.options.items()},
         "post": _encode_object(target.post),
+        "kind": None if target.kind is None else str(target.kind),
     }
 
 
 def _decode_target(stored: dict[str, Any]) -> Target | Passive:
-    fields = {key: value for key, value in stored.items() if key != "as"}
+    held = {key: value for key, value in stored.items() if key != "as"}
     if stored["as"] == "passive":
-        return Passive(**{**fields, "inputs": tuple(fields["inputs"])})
+        return Passive(**{**held, "inputs": tuple(held["inputs"])})
     return Target(
         **{
-            **fields,
-            "method": _decode_object(fields["method"]),
+            **held,
+            "method": _decode_object(held["method"]),
             "terms": tuple(
-                Term(**{**term, "factors": tuple(term["factors"])}) for term in fields["terms"]
+                Term(**{**term, "factors": tuple(term["factors"])}) for term in held["terms"]
             ),
-            "priors": {key: _decode_object(prior) for key, prior in fields["priors"].items()},
-            "options": {key: _decode_object(option) for key, option in fields["options"].items()},
-            "post": _decode_object(fields["post"]),
+            "priors": {key: _decode_object(prior) for key, prior in held["priors"].items()},
+            "options": {key: _decode_object(option) for key, option in held["options"].items()},
+            "post": _decode_object(held["post"]),
+            "kind": None if held.get("kind") is None else Kind(held["kind"]),
         }
     )
 
@@ -119,13 +125,29 @@ def _encode_object(held: Any) -> Any:
         return {CALLABLE: held.text}
     if type(held) is Squeeze:
         return {SQUEEZE: [json_values.encode(held.low), json_values.encode(held.high)]}
+    for name, kind in WRAPPERS.items():
+        if type(held) is kind:
+            return {WRAPPER: name, **{f.name: _encode_part(held, f.name) for f in fields(held)}}
     try:
         return json_values.encode(held)
     except json_values.NotStorable:
         return {CALLABLE: repr(held)}
 
 
+def _encode_part(wrapper: Wrapper, name: str) -> Any:
+    """One field of a wrapper; pairs of a label and an amount each by itself."""
+    held = getattr(wrapper, name)
+    if name == "amounts":
+        return {PAIRS: [[_encode_object(part) for part in pair] for pair in held]}
+    return _encode_object(held)
+
+
 def _decode_object(stored: Any) -> Any:
+    if isinstance(stored, dict) and WRAPPER in stored:
+        parts = {key: _decode_object(part) for key, part in stored.items() if key != WRAPPER}
+        return WRAPPERS[stored[WRAPPER]](**parts)
+    if isinstance(stored, dict) and PAIRS in stored:
+        return tuple(tuple(map(_decode_object, pair)) for pair in stored[PAIRS])
     if isinstance(stored, dict) and CALLABLE in stored:
         return NotStored(stored[CALLABLE])
     if isinstance(stored, dict) and SQUEEZE in stored:

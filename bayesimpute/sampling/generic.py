@@ -151,8 +151,11 @@ class ModelKernel:
         point: dict[str, Any] = DictToArrayBijection.rmap(RaveledVars(state, self._point_map))
         drawn = self._constrain(*(point[v.name] for v in self._model.value_vars))
         self._see(design.rows(design.draw))
-        self._reseed(rng)
+        reseed(self._forward, rng)
         values = np.asarray(self._forward(*drawn), dtype=float)
+        if design.shift is not None:
+            # the linear predictor of a model of any form is not known; its values are
+            values = values + design.shift[design.draw]
         by_name = dict(zip([v.name for v in self._free], drawn, strict=True))
         parameters = {
             v.name: np.asarray(by_name[v.name], dtype=float)
@@ -161,16 +164,6 @@ class ModelKernel:
             for v in self._reported
         }
         return Visit(state, values, parameters, statistics)
-
-    def _reseed(self, rng: np.random.Generator) -> None:
-        """Set the compiled function's own generators: its draw must depend on the visit's only."""
-        from pytensor.tensor.random.type import RandomType
-
-        for container in self._forward.input_storage:
-            if isinstance(container.type, RandomType):
-                container.storage[0] = np.random.Generator(
-                    np.random.PCG64(int(rng.integers(2**63)))
-                )
 
     def _see(self, rows: Design) -> None:
         data = {"x": rows.x, "z": rows.z, "cluster_index": rows.cluster, "y": rows.y}
@@ -196,6 +189,15 @@ class ModelKernel:
                 f"method of {design.target!r}: observe pm.Data('y', design.y), so that the "
                 "likelihood has as many rows as the data put in."
             )
+
+
+def reseed(function: Any, rng: np.random.Generator) -> None:
+    """Set a compiled function's own generators: its draws must depend on the visit's only."""
+    from pytensor.tensor.random.type import RandomType
+
+    for container in function.input_storage:
+        if isinstance(container.type, RandomType):
+            container.storage[0] = np.random.Generator(np.random.PCG64(int(rng.integers(2**63))))
 
 
 def _like(variable: Any, values: Any) -> Any:

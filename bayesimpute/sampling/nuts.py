@@ -62,6 +62,11 @@ class Nuts:
         )
         self._map_info = DictToArrayBijection.map(self._point).point_map_info
 
+    @property
+    def size(self) -> int:
+        """Length of the state."""
+        return self._size
+
     def adapt(self, start: Array, tune: int, rng: np.random.Generator) -> tuple[Adaptation, Array]:
         """Tune step size and mass matrix from `start`.
 
@@ -123,6 +128,26 @@ class Nuts:
             state, _ = self._transition(state)
         return state
 
+    def begin_tuning(self, variance: Array, step_size: float, rng: np.random.Generator) -> None:
+        """Let the step size adapt from now on, with this mass matrix, until the next call."""
+        from pymc.step_methods.hmc.quadpotential import QuadPotentialDiag
+
+        step = self._use(QuadPotentialDiag(variance, rng=rng), rng)
+        step.tune = True
+        step.adapt_step_size = True
+        step.iter_count = 0
+        step.step_adapt._initial_step = step_size
+        step.step_adapt.reset()
+
+    def tune(self, state: Array) -> Array:
+        """Make one transition whose acceptance rate teaches the step size."""
+        return self._transition(state)[0]
+
+    @property
+    def tuned_step_size(self) -> float:
+        """Step size learnt since :meth:`begin_tuning`."""
+        return float(self._step.step_adapt.current(False))
+
     def move(
         self, state: Array, adaptation: Adaptation, transitions: int, rng: np.random.Generator
     ) -> tuple[Array, Mapping[str, float]]:
@@ -171,6 +196,6 @@ class Nuts:
     def _transition(self, state: Array) -> tuple[Array, dict[str, Any]]:
         from pymc.blocking import RaveledVars
 
-        with np.errstate(over="ignore", invalid="ignore"):  # a divergent trajectory overflows
+        with np.errstate(all="ignore"):  # a divergent trajectory overflows
             moved, (record,) = self._step.astep(RaveledVars(state, self._map_info))
         return moved.data, record

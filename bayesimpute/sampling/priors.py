@@ -12,7 +12,7 @@ from bayesimpute.errors import SpecificationError
 Array = npt.NDArray[np.float64]
 
 
-def attach(distribution: Any, name: str, dims: str | None = None) -> Any:
+def attach(distribution: Any, name: str, dims: str | tuple[str, ...] | None = None) -> Any:
     """Register a copy of an unnamed distribution as parameter `name` of the current model.
 
     A copy, because registering names a variable, and the user's object serves several models.
@@ -24,7 +24,7 @@ def attach(distribution: Any, name: str, dims: str | None = None) -> Any:
     name
         Parameter name.
     dims
-        Dim of the parameter, None for a scalar.
+        Dim or dims of the parameter, None for a scalar.
 
     Returns
     -------
@@ -44,9 +44,11 @@ def attach(distribution: Any, name: str, dims: str | None = None) -> Any:
         if isinstance(variable.type, RandomType) and hasattr(variable, "get_value")
     }
     copy = clone_replace(distribution, replace=generators, rebuild_strict=False)
+    if isinstance(dims, str):
+        dims = (dims,)
     if dims is not None and copy.ndim == 0:
-        copy = change_dist_size(copy, (model.dim_lengths[dims],))
-    return model.register_rv(copy, name=name, dims=None if dims is None else (dims,))
+        copy = change_dist_size(copy, tuple(model.dim_lengths[dim] for dim in dims))
+    return model.register_rv(copy, name=name, dims=dims)
 
 
 def check_names(target: str, priors: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -74,9 +76,9 @@ def check_names(target: str, priors: Mapping[str, Any], known: Iterable[str]) ->
 
 
 def normal_moments(
-    prior: Any, size: int, default_mean: Any, default_sd: Any
+    prior: Any, size: int | tuple[int, ...], default_mean: Any, default_sd: Any
 ) -> tuple[Array, Array] | None:
-    """Mean and SD, (size,) each, of a normal prior or of the default; None for another family."""
+    """Mean and SD, of `size` each, of a normal prior or of the default; None for another family."""
     if prior is None:
         return np.broadcast_to(default_mean, size) * 1.0, np.broadcast_to(default_sd, size) * 1.0
     if type(prior.owner.op).__name__ != "NormalRV":

@@ -65,9 +65,14 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     chosen = {name: replaced[name] for name in names if name in replaced}
     # default priors differ only in their constants: one function serves all of one length
     known = names if chosen else tuple(f"scale_{i}" for i in range(len(names)))
-    function = _compile(known, tuple(chosen.items()), get_ident())
+    function = _compile(known, tuple(chosen.items()), get_ident()) if names else _nothing
     replaced_names = np.array([name in chosen for name in names])
     return ScalePriors(names, replaced_names, constants, function)
+
+
+def _nothing(unconstrained: Array, constants: Array) -> tuple[float, Array, Array, Array]:
+    """Prior of no parameters."""
+    return 0.0, unconstrained, unconstrained, unconstrained
 
 
 @lru_cache(maxsize=64)

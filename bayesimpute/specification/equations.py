@@ -1,8 +1,12 @@
 """Each target's model as an equation, written from its codes."""
 
+from dataclasses import replace
+
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.specification.screening import term_columns
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.wrappers.base import Wrapper
+from bayesimpute.wrappers.fixed_clusters import FixedClusters
 
 
 def equations(specification: Specification) -> dict[str, str]:
@@ -48,6 +52,14 @@ def _symbol(term: Term, row: str) -> str:
 
 
 def _model(target: Target, of_clusters: frozenset[str]) -> str:
+    if isinstance(target.method, Wrapper):
+        inside = replace(target, method=target.method.method)
+        if isinstance(target.method, FixedClusters) and target.cluster is not None:
+            of_cluster = Term(target.cluster, (target.cluster,))
+            inside = replace(
+                inside, cluster=None, random_intercept=False, terms=(*target.terms, of_cluster)
+            )
+        return target.method.equation(_model(inside, of_clusters))
     if target.method == "sample":
         return f"{target.name} ~ its observed values, with Dirichlet shares"
     if not isinstance(target.method, str):

@@ -14,6 +14,7 @@ from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in, read, with_category_codes
 from bayesimpute.specification.specification import Passive
+from bayesimpute.wrappers.base import Wrapper, method_text
 
 DEFAULT_METHOD = "pmm"
 
@@ -69,7 +70,7 @@ def choose_methods(
                     f"method gives {value!r} for {name!r}, which has no cell to impute; leave it "
                     "out, or ask for cells with where=."
                 )
-    elif method is None or isinstance(method, str) or callable(method):
+    elif method is None or isinstance(method, str | Wrapper) or callable(method):
         given = dict.fromkeys(wanted, method if method is not None else DEFAULT_METHOD)
     else:
         raise SpecificationError(
@@ -178,9 +179,7 @@ def by_column(given: Any, table: Table, argument: str) -> dict[str, Any]:
 
 def method_name(method: Any) -> str:
     """Name of a method as the user will read it."""
-    if isinstance(method, str):
-        return method
-    return str(getattr(method, "__name__", type(method).__name__))
+    return method_text(method)
 
 
 def nearest(name: Any, known: Mapping[str, Any]) -> str:

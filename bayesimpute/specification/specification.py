@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
 
 
@@ -58,6 +58,9 @@ class Target:
         PyMC distributions by parameter name, replacing the defaults of the method.
     options
         Keyword options of the method (``donors``, ``heteroscedastic``, ``transitions``, …).
+    kind
+        Kind a numeric target is treated as, where its method imputes categories: its distinct
+        observed numbers are the categories. None: the variable's own kind.
     post
         Called on freshly drawn values, before they are stored: ``post(values, data, rng)``.
     """
@@ -71,6 +74,7 @@ class Target:
     priors: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     post: Callable[..., np.ndarray] | None = None
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
@@ -27,6 +28,7 @@ from bayesimpute.specification.requests import (
 )
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.targets import build_target
+from bayesimpute.specification.wrapped import stays_missing
 
 
 def specify(
@@ -90,10 +92,19 @@ def specify(
 
     passives = passive_methods(chosen, table)
     order = passive_order(passives)
+    staying = stays_missing(chosen, table)
+    for passive in passives.values():
+        for name in passive.inputs:
+            if (staying.get(name, False) & table.missing(name)).any():
+                raise SpecificationError(
+                    f"Passive method of {passive.name!r} uses {name!r}, which its method leaves "
+                    f"missing in some rows; give the bi.only_where of {name!r} an otherwise=."
+                )
     unimputed = [
         name
         for name in table.incomplete()
-        if name not in chosen and table.variables[name].kind is not Kind.OTHER
+        if (name not in chosen and table.variables[name].kind is not Kind.OTHER)
+        or (staying.get(name, False) & table.missing(name)).any()
     ]
     defaults = make_predictors(table.frame, cluster) if request.predictors is None else None
     targets: dict[str, Target | Passive] = {}
@@ -126,12 +137,13 @@ def specify(
         if isinstance(target, Target):
             row = effective_row(target.terms, target.cluster, list(table.variables))
             matrix.loc[name] = pd.Series(row)
+    nowhere = np.zeros(table.n_rows, dtype=bool)
     return Specification(
         table=table,
         targets=targets,
         visit_sequence=sequence,
         passive_order=order,
-        where={name: cells[name] for name in targets},
+        where={name: cells[name] & ~staying.get(name, nowhere) for name in targets},
         ignore=ignored,
         methods={name: method_name(chosen.get(name, "")) for name in table.variables},
         predictors=matrix,

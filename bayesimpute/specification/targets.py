@@ -13,7 +13,7 @@ from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import Alias, look_up
+from bayesimpute.specification.aliases import Alias
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formulas import ParsedFormula, parse_formula
@@ -21,9 +21,23 @@ from bayesimpute.specification.predictors import (
     cluster_of,
     terms_of,
 )
-from bayesimpute.specification.requests import Request, nearest
+from bayesimpute.specification.requests import Request, method_name, nearest
 from bayesimpute.specification.screening import cluster_events, screen
 from bayesimpute.specification.specification import Passive, Target, Term
+from bayesimpute.specification.wrapped import (
+    alias_of,
+    check_read_columns,
+    has_fixed_clusters,
+    surely_fitted,
+    terms_inside,
+)
+from bayesimpute.wrappers.base import Scope, decide, layers
+
+#: Most distinct numbers that a method for categories takes as categories.
+MOST_CODED = 30
+
+#: The method with the likelihood of each kind of category.
+BY_KIND = {Kind.BINARY: "logistic", Kind.NOMINAL: "categorical", Kind.ORDINAL: "ordinal"}
 
 #: What every sampler understands; a model builder has no options of its own.
 BUILDER_OPTIONS = {"transitions": 10, "tune": 500}
@@ -46,14 +60,9 @@ def build_target(
     DataError, SpecificationError
         Naming the target and what to do.
     """
-    alias = look_up(chosen, name) if isinstance(chosen, str) else Alias(chosen)
+    alias = alias_of(chosen, name)
     implementation = resolve(alias.method)
-    variable = table.variables[name]
-    if variable.kind not in getattr(implementation, "kinds", frozenset(Kind)):
-        raise SpecificationError(
-            f"Method {chosen!r} imputes numbers, but {name!r} is {variable.kind} "
-            f"({variable.dtype}); use 'pmm', which takes every kind of variable."
-        )
+    kind = _kind(name, method_name(chosen), implementation, table)
     events: list[Event] = []
     more: Sequence[Event]
     formula: ParsedFormula | None = None
@@ -81,7 +90,8 @@ def build_target(
             if column in unimputed:
                 raise SpecificationError(
                     f"{column!r} predicts {name!r} but stays incomplete; give {column!r} a "
-                    f"method, or take it out of the predictors of {name!r}."
+                    "method (or its bi.only_where an otherwise=), or take it out of the "
+                    f"predictors of {name!r}."
                 )
     clusters = cluster_index(table, cluster) if cluster is not None else None
     if cluster is not None and clusters is not None and clusters.n < 2:
@@ -91,8 +101,8 @@ def build_target(
         )
     if alias.clustered and clusters is None:
         raise SpecificationError(
-            f"Method {chosen!r} of {name!r} needs clusters; give cluster=, or code the cluster "
-            "variable −2 in the predictors."
+            f"Method {method_name(chosen)!r} of {name!r} needs clusters; give cluster=, or code "
+            "the cluster variable −2 in the predictors."
         )
     observed = ~table.missing(name) & ~ignored
     if len(np.unique(table.values[name][observed])) < 2:
@@ -100,6 +110,7 @@ def build_target(
             f"Variable {name!r} has fewer than two different observed values in the rows that may "
             "be used; there is no spread to impute from. Drop it, or set its method to ''."
         )
+    events.extend(_empty_categories(name, table, observed))
     level, more = _level(name, alias, clusters, cluster, table, formula)
     events.extend(more)
     if level == 2:
@@ -110,15 +121,37 @@ def build_target(
             f"Cluster variable {cluster!r} has another value in every row, so clusters cannot be "
             f"told from residuals in the model of {name!r}; give the variable that groups rows."
         )
-    terms, more = screen(name, terms, table, clusters if level == 1 else None, observed)
+    method = alias.method
+    fitted = observed
+    if any(layers(method)):
+        check_read_columns(name, method, unimputed)
+        coded = tuple(np.unique(table.values[name][~table.missing(name)]).tolist())
+        scope = Scope(
+            name,
+            kind or table.variables[name].kind,
+            coded if kind else table.variables[name].categories,
+            level,
+            cluster,
+            clusters,
+            tuple(term.label for term in terms if term.random),
+            table,
+            observed,
+            table.missing(name),
+        )
+        method, more = decide(method, scope)
+        events.extend(more)
+        fitted = surely_fitted(name, method, table, observed)
+        terms, more = terms_inside(name, method, terms, table, clusters, fitted)
+        events.extend(more)
+    terms, more = screen(name, terms, table, clusters if level == 1 else None, fitted)
     events.extend(more)
-    if clusters is not None and level == 1:
+    if clusters is not None and level == 1 and not has_fixed_clusters(method):
         slopes = any(term.random for term in terms)
         events.extend(cluster_events(name, clusters, table.values[name], slopes))
     return (
         Target(
             name,
-            alias.method,
+            method,
             cluster,
             level,
             terms,
@@ -126,9 +159,71 @@ def build_target(
             request.priors.get(name, {}),
             {**alias.options, **_options(name, implementation, request.model_options, table)},
             checked_post(name, request.post),
+            kind,
         ),
         tuple(events),
     )
+
+
+def _kind(name: str, chosen: str, implementation: Any, table: Table) -> Kind | None:
+    """Kind a numeric target is treated as by a method for categories; None for its own.
+
+    Raises
+    ------
+    SpecificationError
+        If the method cannot impute this kind of variable.
+    """
+    variable = table.variables[name]
+    kinds = getattr(implementation, "kinds", frozenset(Kind))
+    if variable.kind in kinds:
+        return None
+    words = {
+        Kind.NUMERIC: "numbers",
+        Kind.BINARY: "two categories",
+        Kind.NOMINAL: "categories",
+        Kind.ORDINAL: "ordered categories",
+    }
+    takes = ", ".join(words[kind] for kind in words if kind in kinds)
+    if variable.kind is Kind.NUMERIC:
+        values = table.values[name]
+        distinct = len(np.unique(values[~np.isnan(values)]))
+        if distinct <= 2 and Kind.BINARY in kinds:
+            return Kind.BINARY
+        for kind in (Kind.ORDINAL, Kind.NOMINAL):
+            if kind in kinds and distinct <= MOST_CODED:
+                return kind
+        raise SpecificationError(
+            f"Method {chosen!r} imputes {takes}, but {name!r} is numeric with {distinct} different "
+            "values; use a method for numbers ('normal', 'pmm'), or make it a category first."
+        )
+    raise SpecificationError(
+        f"Method {chosen!r} imputes {takes}, but {name!r} is {variable.kind} "
+        f"({variable.dtype}); use 'pmm', which takes every kind of variable, or "
+        f"{BY_KIND[variable.kind]!r}, which keeps its likelihood."
+    )
+
+
+def _empty_categories(name: str, table: Table, observed: np.ndarray) -> list[Event]:
+    """Say which categories of a target no row to learn from has."""
+    seen = set(table.values[name][observed].tolist())
+    labels = [
+        repr(label)
+        for code, label in enumerate(table.variables[name].categories)
+        if float(code) not in seen
+    ]
+    if not labels:
+        return []
+    return [
+        Event(
+            "warning",
+            "specification",
+            name,
+            "empty category",
+            f"No row to learn from has {name!r} = {', '.join(labels)}. A model of categories "
+            "imputes it as rarely as prior and data allow, 'pmm' and 'sample' never; take it out "
+            "of the categories if it cannot occur.",
+        )
+    ]
 
 
 def _default_row(
@@ -144,7 +239,7 @@ def _default_row(
     for label in row.index[row == Role.FIXED]:
         column = str(label)
         if column in unimputed:
-            why = "it stays incomplete, having no method"
+            why = "it stays incomplete, having no method or one for some of its rows only"
         elif not usable_as_predictor(table, column):
             why = "it names rows or is neither number nor category"
         elif column in passives and name in _sources(column, passives):

@@ -1,4 +1,4 @@
-"""Studies with a known truth, to see what imputation recovers."""
+"""A study like the popularity data, with a known truth, to see what imputation recovers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,0 +1,105 @@
+"""The textbook model of one target as the chains would first meet it; nothing is compiled."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.design import DesignBuilder
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.engine.bench import method_of, options_of
+from bayesimpute.engine.chain import check_design
+from bayesimpute.errors import SamplingError, SpecificationError
+from bayesimpute.method import Design
+from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.specification.specify import specify
+from bayesimpute.wording import did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class Conditional:
+    """One target's model before any fit.
+
+    Attributes
+    ----------
+    target
+        What is imputed and how.
+    design
+        Its predictors, missing ones filled as the pilot chain starts.
+    model
+        The textbook ``pm.Model`` on that design: its default priors are those of the chains.
+    rows
+        What each row of the model is: positions in the user's frame, or labels of clusters for a
+        level-2 target.
+    numeric
+        Whether the column holds numbers, even where its method sees categories.
+    """
+
+    target: Target
+    design: Design
+    model: Any
+    rows: np.ndarray
+    numeric: bool
+
+
+def specified(df: pd.DataFrame, var: str, arguments: Mapping[str, Any]) -> Specification:
+    """Specification of a run that would impute `var`; arguments as ``bi.impute`` takes them."""
+    specification = specify(df, **arguments)
+    if var not in specification.table.variables:
+        raise SpecificationError(
+            f"There is no variable {var!r} in the data."
+            f"{did_you_mean(var, specification.table.variables)}"
+        )
+    return specification
+
+
+def conditional(specification: Specification, var: str, seed: int) -> Conditional:
+    """Build the model of one target on the completed data that fix units and default priors.
+
+    Parameters
+    ----------
+    specification
+        What is imputed and how.
+    var
+        Target.
+    seed
+        Of the run: with it the predictors are filled.
+
+    Raises
+    ------
+    SpecificationError
+        If `var` has no imputation model.
+    SamplingError
+        If its model cannot be built on these data.
+    """
+    target = specification.targets.get(var)
+    if not isinstance(target, Target):
+        modelled = [k for k, v in specification.targets.items() if isinstance(v, Target)]
+        raise SpecificationError(
+            f"Variable {var!r} has no imputation model, so there is no prior; models impute "
+            f"{', '.join(modelled) or 'nothing'}.{did_you_mean(var, modelled)}"
+        )
+    design = DesignBuilder.of(specification, target).build(reference_values(specification, seed))
+    try:
+        check_design(design)
+        model = method_of(target).model(design, target.priors, options_of(target))
+    except (ArithmeticError, ValueError, RuntimeError) as error:
+        raise SamplingError(f"target {var!r}: its model cannot be built: {error}") from error
+    table = specification.table
+    rows = table.rows
+    if target.level == 2 and target.cluster is not None:
+        rows = label_array(cluster_index(table, target.cluster).labels)
+    return Conditional(
+        target, design, model, rows[design.fit], str(table.variables[var].kind) == "numeric"
+    )
+
+
+def label_array(labels: Any) -> np.ndarray:
+    """Labels as a coordinate: numbers stay numbers, everything else becomes text."""
+    array = np.asarray(labels)
+    if array.ndim == 1 and array.dtype.kind in "iuf":
+        return array
+    return np.array([str(label) for label in labels], dtype=str)

@@ -1,0 +1,222 @@
+"""``bi.priors``: the named parameters of a model with their priors, in words and in quantiles."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.engine.streams import Purpose, fresh_seed, stream
+from bayesimpute.prior.conditional import Conditional, conditional, specified
+from bayesimpute.prior.drawing import drawn_variables
+from bayesimpute.specification.specification import Specification
+
+#: Draws that the quantiles are taken of.
+DRAWS = 2000
+
+#: PyMC's arguments of the families met most often, in the order their variables hold them.
+#: A reciprocal is marked by ``1/``: the variable holds a scale, PyMC's argument is a rate.
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "Normal": ("mu", "sigma"),
+    "HalfNormal": ("", "sigma"),
+    "StudentT": ("nu", "mu", "sigma"),
+    "HalfStudentT": ("nu", "sigma"),
+    "Cauchy": ("alpha", "beta"),
+    "HalfCauchy": ("beta",),
+    "Laplace": ("mu", "b"),
+    "LogNormal": ("mu", "sigma"),
+    "Exponential": ("1/lam",),
+    "Gamma": ("alpha", "1/beta"),
+    "InverseGamma": ("alpha", "beta"),
+    "Beta": ("alpha", "beta"),
+    "Uniform": ("lower", "upper"),
+    "TruncatedNormal": ("mu", "sigma", "lower", "upper"),
+    "Dirichlet": ("a",),
+    "LKJCorr": ("n", "eta"),
+    "ZeroSumNormal": ("sigma", ""),
+}
+
+
+def priors(
+    df: pd.DataFrame,
+    var: str,
+    cluster: str | None = None,
+    method: Mapping[str, Any] | str | None = None,
+    predictors: pd.DataFrame | None = None,
+    formulas: Mapping[str, str] | None = None,
+    priors: Mapping[str, Mapping[str, Any]] | None = None,
+    model_options: Mapping[Any, Mapping[str, Any]] | None = None,
+    seed: int | None = None,
+) -> pd.DataFrame:
+    """Parameters of the model that would impute a variable, with their priors, before any fit.
+
+    The names are those that ``priors=`` takes. Read from the PyMC model itself, so that it serves
+    every method and your own builder.
+
+    Parameters
+    ----------
+    df
+        The data.
+    var
+        The variable to be imputed.
+    cluster, method, predictors, formulas, priors, model_options
+        As in :func:`bayesimpute.impute`.
+    seed
+        Seed of the run: defaults may depend a little on how missing predictors are filled first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a parameter, vectors element by element: ``parameter``, ``element``,
+        ``distribution`` (on the data's scale, in PyMC's words), ``replaced`` (by ``priors=``),
+        and the quantiles ``5%``, ``50%``, ``95%`` of its prior. Effects of single clusters are
+        left out; their SD is a parameter.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1)
+    >>> table = bi.priors(study.incomplete, "popular", cluster="school", seed=1)
+    >>> table[["parameter", "element", "distribution", "replaced"]]
+          parameter   element                  distribution  replaced
+    0     intercept            Normal(mu=5.697, sigma=2.935)     False
+    1          beta       sex      Normal(mu=0, sigma=6.027)     False
+    2          beta      texp     Normal(mu=0, sigma=0.4388)     False
+    3          beta  teachpop      Normal(mu=0, sigma=2.373)     False
+    4  sd_intercept                  HalfNormal(sigma=1.174)     False
+    5         sigma                  HalfNormal(sigma=1.174)     False
+    """
+    arguments = {
+        "cluster": cluster,
+        "method": method,
+        "predictors": predictors,
+        "formulas": formulas,
+        "priors": priors,
+        "model_options": model_options,
+    }
+    seed = fresh_seed() if seed is None else int(seed)
+    return prior_table(specified(df, var, arguments), var, seed)
+
+
+def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFrame:
+    """Give the table of :func:`priors` for one target of a specification."""
+    built = conditional(specification, var, seed)
+    model, design = built.model, built.design
+    shown = [v for v in model.free_RVs if _is_population(model, v)]
+    draws = drawn_variables(design.target, shown, DRAWS, stream(seed, Purpose.PRIOR_TABLE))
+    columns = ["parameter", "element", "distribution", "replaced", "5%", "50%", "95%"]
+    rows = [
+        (variable.name, element, text, _is_replaced(variable.name, built), *quantiles)
+        for variable, values in zip(shown, draws, strict=True)
+        for element, text, quantiles in _elements(model, variable, values)
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _is_population(model: Any, variable: Any) -> bool:
+    """Whether a variable is not one of the effects of single clusters or rows."""
+    dims = model.named_vars_to_dims.get(variable.name) or ()
+    return not any(str(dim).split("[")[0] in ("cluster", "row") for dim in dims)
+
+
+def _is_replaced(name: str, built: Conditional) -> bool:
+    # in a model by group the name carries the group: sigma[treated]
+    return name in built.target.priors or name.split("[")[0] in built.target.priors
+
+
+def _elements(
+    model: Any, variable: Any, draws: np.ndarray
+) -> list[tuple[str, str, tuple[float, ...]]]:
+    """(label, distribution, quantiles) of each element of a vector, or of the whole parameter."""
+    parameters = _parameters(model, variable)
+    labels = _labels(model, variable)
+    if labels is None:
+        # of a correlation matrix, the elements that are not 1 by definition
+        moving = draws[:, draws.std(axis=0) > 0] if draws.ndim > 1 else draws
+        return [("", _text(variable, parameters), _quantiles(moving))]
+    return [
+        (
+            label,
+            _text(variable, [_element(each, k, len(labels)) for each in parameters]),
+            _quantiles(draws[:, k]),
+        )
+        for k, label in enumerate(labels)
+    ]
+
+
+def _labels(model: Any, variable: Any) -> list[str] | None:
+    """Labels of a vector whose elements are independent; None for anything else."""
+    if variable.type.ndim != 1 or getattr(variable.owner.op, "ndim_supp", 0) != 0:
+        return None
+    dims = model.named_vars_to_dims.get(variable.name)
+    coords = model.coords.get(dims[0]) if dims else None
+    if coords is not None:
+        return [str(label) for label in coords]
+    length = variable.type.shape[0]
+    return None if length is None else [str(k) for k in range(length)]
+
+
+def _element(parameter: Any, k: int, n: int) -> Any:
+    """Take the k-th element of an argument that has one for each; a common one as it is."""
+    if isinstance(parameter, str) or parameter.ndim == 0:
+        return parameter
+    return parameter[k] if parameter.shape == (n,) else parameter.squeeze()
+
+
+def _quantiles(draws: np.ndarray) -> tuple[float, ...]:
+    if draws.size == 0:
+        return (np.nan,) * 3
+    return tuple(float(q) for q in np.quantile(draws, [0.05, 0.5, 0.95]))
+
+
+def _parameters(model: Any, variable: Any) -> list[Any]:
+    """Arguments of a distribution: numbers where they are, else what they depend on, in words."""
+    from pytensor.graph.traversal import ancestors
+    from pytensor.tensor.random.type import RandomType
+    from pytensor.tensor.type_other import NoneTypeT
+
+    node = variable.owner
+    try:
+        arguments = list(node.op.dist_params(node))
+    except (AttributeError, TypeError, ValueError, NotImplementedError):
+        # symbolic distributions without a signature
+        arguments = [x for x in node.inputs if not isinstance(x.type, RandomType | NoneTypeT)]
+    found: list[Any] = []
+    for argument in arguments:
+        parents = [v.name for v in ancestors([argument]) if v in model.basic_RVs]
+        if not parents:
+            found.append(np.asarray(argument.eval()))
+        elif argument in model.basic_RVs:
+            found.append(argument.name)
+        else:
+            found.append(f"f({', '.join(dict.fromkeys(parents))})")
+    return found
+
+
+def _text(variable: Any, parameters: list[Any]) -> str:
+    operation = variable.owner.op
+    family = (getattr(operation, "_print_name", None) or (type(operation).__name__,))[0]
+    names = ARGUMENTS.get(family, ())
+    if len(names) != len(parameters):
+        return f"{family}({', '.join(_written(each) for each in parameters)})"
+    parts = []
+    for name, each in zip(names, parameters, strict=True):
+        if name.startswith("1/"):
+            name = name.removeprefix("1/")
+            each = f"1/{each}" if isinstance(each, str) else 1 / each
+        if name:
+            parts.append(f"{name}={_written(each)}")
+    return f"{family}({', '.join(parts)})"
+
+
+def _written(value: Any) -> str:
+    """Four significant digits; of many numbers the first and the last."""
+    if isinstance(value, str):
+        return value
+    numbers = np.ravel(value)
+    if numbers.size == 0:
+        return "none"
+    if np.all(numbers == numbers[0]):
+        return f"{numbers[0]:.4g}"
+    written = [f"{number:.4g}" for number in numbers]
+    return f"[{', '.join(written if len(written) <= 6 else [written[0], '…', written[-1]])}]"

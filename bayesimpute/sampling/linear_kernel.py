@@ -1,0 +1,229 @@
+"""Visits of a model with linear predictors: what its file says of it, put to work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bayesimpute.method import Adaptation, Array, Design, Parameters, Visit
+from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.linear import Likelihood, LinearPosterior, Point
+from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
+from bayesimpute.sampling.scales import scale_priors
+from bayesimpute.sampling.textbook import Defaults
+
+#: Sweeps that bring a chain from its dispersed start to the posterior, at its first visit.
+FIRST_SWEEPS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """What distinguishes one model with linear predictors from another.
+
+    Attributes
+    ----------
+    likelihood
+        Of a row, in computing units.
+    values
+        ``values(eta, positive, free, rng)``: a draw of the target for each row, in original
+        units, from linear predictors (row, R) in computing units.
+    units
+        Of the design that fixes the priors.
+    defaults
+        Priors of the linear predictor.
+    positive
+        Positive extra parameter -> scale of its default half-normal prior, or the default prior
+        itself as a PyMC distribution.
+    positive_units
+        Original units of one computing unit of each.
+    categories
+        Labels of the categories but the reference, one linear predictor each; empty for one.
+    order
+        Codes of the categories, the reference first, where there are several predictors a row.
+    extra
+        ``extra(point)``: further parameters to report, by name.
+    extra_labels
+        Labels of their elements.
+    other_priors
+        Names of priors that the likelihood itself takes.
+    """
+
+    likelihood: Likelihood
+    values: Callable[[Array, Array, Array, np.random.Generator], Array]
+    units: Units
+    defaults: Defaults
+    positive: Mapping[str, Any] = field(default_factory=dict)
+    positive_units: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    order: tuple[int, ...] = ()
+    extra: Callable[[Point], Parameters] | None = None
+    extra_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    other_priors: tuple[str, ...] = ()
+
+
+def linear_kernel(
+    design: Design, family: Family, priors: Mapping[str, Any], options: Mapping[str, Any]
+) -> "LinearKernel | None":
+    """Kernel of a family on a design; None if these priors need the plain PyMC model.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior is given for a parameter the model does not have.
+    """
+    units, defaults = family.units, family.defaults
+    equations, p = family.likelihood.equations, len(design.predictors)
+    names = [f"sd_{effect}" for effect in design.random_effects]
+    known = [*names, *family.positive, *family.other_priors, *(["beta"] if p else [])]
+    if defaults.intercept_sd is not None:
+        known.append("intercept")
+    if len(names) * equations > 1:
+        known.append("correlation")
+    check_names(design.target, priors, known)
+    if any(priors[name].ndim for name in [*names, *family.positive] if name in priors):
+        return None
+
+    intercept = normal_moments(
+        priors.get("intercept"),
+        equations,
+        units.centre_y + units.scale_y * defaults.intercept_mean,
+        units.scale_y * (defaults.intercept_sd or np.inf),
+    )
+    beta_sd = defaults.beta_sd * units.scale_y / units.scale_x
+    beta = normal_moments(
+        priors.get("beta"), (p, equations) if family.categories else p, 0.0,
+        beta_sd[:, None] if family.categories else beta_sd,
+    )  # fmt: skip
+    eta = lkj_eta(priors.get("correlation"), 2.0)
+    if intercept is None or beta is None or eta is None:
+        return None
+    in_units = np.append(1.0, units.scale_x) / units.scale_y
+    shift = np.append(units.centre_y, np.zeros(p))
+    mean, sd = (
+        np.column_stack([head, block.reshape(p, equations).T])
+        for head, block in zip(intercept, beta, strict=True)
+    )
+
+    scale_names = {
+        (f"{name}[{category}]" if category else name): name
+        for category in family.categories or ("",)
+        for name in names
+    }
+    chosen = {key: priors[name] for key, name in scale_names.items() if name in priors}
+    plain: dict[str, float] = dict.fromkeys(scale_names, defaults.effect_scale)
+    for name, default in family.positive.items():
+        plain[name] = float(default) if isinstance(default, int | float) else 1.0
+        if name in priors or not isinstance(default, int | float):
+            chosen[name] = priors.get(name, default)
+    scales = np.tile(units.scale_y / units.scale_z, equations)
+    posterior = LinearPosterior(
+        design,
+        units,
+        family.likelihood,
+        scale_priors(plain, chosen),
+        np.append(scales, family.positive_units),
+        (mean - shift) * in_units,
+        1.0 / (sd * in_units) ** 2,
+        eta,
+    )
+    return LinearKernel(design, family, posterior, options)
+
+
+class LinearKernel:
+    """Visits of one model with linear predictors."""
+
+    def __init__(
+        self,
+        design: Design,
+        family: Family,
+        posterior: LinearPosterior,
+        options: Mapping[str, Any],
+    ) -> None:
+        self.family = family
+        self._posterior = posterior
+        self._options = options
+        effects, categories = design.random_effects, family.categories
+        several = categories or ()
+        labels: dict[str, tuple[str, ...]] = {}
+        if family.defaults.intercept_sd is not None:
+            labels["intercept"] = several
+        if design.predictors:
+            labels["beta"] = (
+                tuple(f"{x}: {category}" for x in design.predictors for category in categories)
+                if categories
+                else design.predictors
+            )
+        labels |= {f"sd_{effect}": several for effect in effects}
+        labels |= dict.fromkeys(family.positive, ())
+        full = [
+            f"{effect}[{category}]" if category else effect
+            for category in categories or ("",)
+            for effect in effects
+        ]
+        if len(full) > 1:
+            labels["correlation"] = tuple(
+                f"{full[b]}~{full[a]}" for a in range(len(full)) for b in range(a)
+            )
+        self.labels: Mapping[str, tuple[str, ...]] = labels | dict(family.extra_labels)
+        self._effects = effects
+
+    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
+        """Tune on a design."""
+        return self._posterior.adapt(design, self._options["tune"], rng)
+
+    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
+        """Give a dispersed starting state."""
+        return self._posterior.start(adaptation, rng)
+
+    def visit(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Visit:
+        """Draw parameters, then each wanted value from its likelihood."""
+        posterior, sweeps = self._posterior, self._options["transitions"]
+        if first:
+            state = posterior.settle(design, adaptation, state, FIRST_SWEEPS, rng)
+        state, point, statistics = posterior.draw(design, adaptation, state, sweeps, rng)
+        wanted = design.rows(design.draw)
+        eta = posterior.linear_predictor(wanted, point)
+        if wanted.shift is not None:
+            eta = eta + self._shift(wanted.shift)
+        values = self.family.values(eta, point.positive, point.free, rng)
+        return Visit(state, values, self._parameters(point), statistics)
+
+    def _shift(self, shift: Array) -> Array:
+        """Shift of the linear predictors, (row, R); one by category counts from the reference."""
+        if shift.ndim == 1:
+            return np.asarray(shift[:, None] / self.family.units.scale_y)
+        reference, *others = self.family.order
+        return np.asarray(shift[:, others] - shift[:, [reference]])
+
+    def _parameters(self, point: Point) -> Parameters:
+        units, family = self.family.units, self.family
+        several = bool(family.categories)
+        out: dict[str, float | Array] = {}
+        beta = point.beta * units.scale_y
+        if family.defaults.intercept_sd is not None:
+            intercept = units.centre_y + beta[:, 0]
+            out["intercept"] = intercept if several else float(intercept[0])
+        if beta.shape[1] > 1:
+            out["beta"] = (beta[:, 1:] / units.scale_x).T.ravel()
+        sd = point.sd.reshape(-1, len(self._effects)) if self._effects else np.empty((0, 0))
+        for a, effect in enumerate(self._effects):
+            original = sd[:, a] * units.scale_y / units.scale_z[a]
+            out[f"sd_{effect}"] = original if several else float(original[0])
+        for name, value, unit in zip(
+            family.positive, point.positive, family.positive_units, strict=True
+        ):
+            out[name] = float(value * unit)
+        if point.sd.size > 1:
+            matrix = point.correlation @ point.correlation.T
+            out["correlation"] = matrix[np.tril_indices(point.sd.size, -1)]
+        if family.extra is not None:
+            out |= family.extra(point)
+        return out

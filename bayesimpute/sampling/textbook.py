@@ -1,0 +1,126 @@
+r"""The linear predictor that the readable PyMC models share.
+
+.. math::
+    η_{ij} = \text{intercept} + (x_{ij} - \bar x)β + (z_{ij} - \bar z) b_j,\quad
+    b_j \sim N(0, \operatorname{diag}(sd)\,C\,\operatorname{diag}(sd)),\quad C \sim LKJ(2)
+
+For unordered categories there is one such predictor for each category but the reference, and C
+joins the effects of all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayesimpute.method import Array, Design
+from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.priors import attach
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Default priors of the linear predictor, for predictors with SD 1 and a unit of the target.
+
+    Attributes
+    ----------
+    intercept_mean, intercept_sd
+        Of the normal prior of the intercept; `intercept_sd` None where the model has none.
+    beta_sd
+        SD of the normal prior of a coefficient.
+    effect_scale
+        Scale of the half-normal prior of each SD between clusters.
+    """
+
+    intercept_mean: float = 0.0
+    intercept_sd: float | None = 2.5
+    beta_sd: float = 2.5
+    effect_scale: float = 1.0
+
+
+def plain_units(design: Design) -> Units:
+    """Units of a design whose target is counted or categorical: it has no unit of its own."""
+    units = Units.of(design)
+    return Units(0.0, 1.0, units.centre_x, units.scale_x, units.centre_z, units.scale_z)
+
+
+def linear_predictor(
+    design: Design,
+    units: Units,
+    priors: Mapping[str, Any],
+    defaults: Defaults,
+    categories: tuple[str, ...] = (),
+) -> Any:
+    """Add coefficients, effects and data to the current PyMC model; returns η.
+
+    Parameters
+    ----------
+    design
+        Rows with an observed target.
+    units
+        Of the design the kernel has been built with.
+    priors
+        The user's, by parameter.
+    defaults
+        Of the others.
+    categories
+        Labels of the categories but the reference; empty for a single predictor a row. The model
+        must have a dim ``"category"`` then.
+
+    Returns
+    -------
+    pytensor.tensor.TensorVariable
+        (row,), or (row, category).
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    def prior(name: str, default: Any, dims: Any = None) -> Any:
+        return attach(priors.get(name, default), name, dims)
+
+    several = ("category",) if categories else ()
+    eta: Any = pt.zeros(()) + units.centre_y
+    if defaults.intercept_sd is not None:
+        default = pm.Normal.dist(
+            units.centre_y + units.scale_y * defaults.intercept_mean,
+            units.scale_y * defaults.intercept_sd,
+        )
+        eta = prior("intercept", default, several or None)
+    if design.predictors:
+        x = pm.Data("x", design.x, dims=("row", "predictor"))
+        scale: Array = defaults.beta_sd * units.scale_y / units.scale_x
+        size = np.broadcast_to(scale[:, None], (len(scale), len(categories)))
+        default = pm.Normal.dist(0.0, size if categories else scale)
+        eta = eta + (x - units.centre_x) @ prior("beta", default, ("predictor", *several))
+    cluster = pm.Data("cluster_index", design.cluster, dims="row")
+    if not design.random_effects:
+        return (
+            eta
+            if eta.ndim > len(several)
+            else eta + pt.zeros_like(cluster)[:, *[None] * len(several)]
+        )
+    z = pm.Data("z", design.z, dims=("row", "random_effect"))
+    scale = defaults.effect_scale * units.scale_y / units.scale_z
+    sd = pt.stack(
+        [
+            prior(f"sd_{effect}", pm.HalfNormal.dist(float(s)), several or None)
+            for effect, s in zip(design.random_effects, scale, strict=True)
+        ]
+    )
+    q, equations = len(design.random_effects), max(len(categories), 1)
+    standard = pm.Normal("standard_effect", shape=(design.n_clusters, q * equations))
+    if q * equations > 1:
+        lkj = priors.get("correlation", pm.LKJCorr.dist(n=q * equations, eta=2.0))
+        factor = attach(lkj, "correlation_factor")  # PyMC's LKJCorr is a Cholesky factor
+        pm.Deterministic("correlation", factor @ factor.T)
+        standard = standard @ factor.T
+    if categories:
+        # effects of one category stand next to each other
+        by_category = standard.reshape((design.n_clusters, equations, q)) * sd.T
+        effect = pm.Deterministic(
+            "effect", by_category, dims=("cluster", "category", "random_effect")
+        )
+        return eta + ((z - units.centre_z)[:, None, :] * effect[cluster]).sum(axis=-1)
+    effect = pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
+    return eta + ((z - units.centre_z) * effect[cluster]).sum(axis=-1)

@@ -1,0 +1,328 @@
+"""Simulation-based calibration of any method (Talts et al. 2018; Modrák et al. 2023).
+
+Parameters drawn from their priors and data drawn from the likelihood are a draw from the joint
+distribution, so the parameters, and the values then hidden, are draws from the posterior given
+what is left: among draws of a right sampler each has a uniform rank. Model and kernel of a method
+are written apart, and what is drawn from the first is ranked among draws of the second, so a
+mistake in either shows.
+
+Why not ArviZ's simuk: it calls ``pm.sample`` on the model anew for every replicate, and ranks
+parameters. What has to be calibrated here is not ``pm.sample`` but our kernels, which are compiled
+once, adapted, and visited as in a run; and imputed values have to be ranked, those of clusters
+without any observed value among them.
+
+Decided for correctness
+-----------------------
+- Units and default priors come from the design a model or kernel is built with. Both are built
+  once, on one reference frame in which all is observed; replicates change only the values and
+  which of them are observed. So all replicates have the same priors.
+- A kernel is adapted anew in each replicate, as it would be in a run. The adaptation looks at the
+  data, which is allowed: it is frozen before the draws, and each of them then leaves the
+  posterior given these data as it is.
+- Which values are hidden changes with the replicate, and depends on no value.
+- Equal values (categories, counts) are ranked with ties broken at random, which keeps ranks
+  uniform.
+- Functions of missing and observed values together are quantities, too: they see what single
+  values hide (Modrák et al. 2023), such as values that belong to another cluster.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from numbers import Integral
+from threading import Lock, get_ident
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.engine.bench import Bench, method_of, options_of
+from bayesimpute.engine.streams import fresh_seed
+from bayesimpute.errors import SamplingError, SpecificationError
+from bayesimpute.method import Array, Design, Kernel, Visit
+from bayesimpute.simulate.forward import Forward, elements
+from bayesimpute.simulate.quantities import imputed_quantities
+from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.simulate.scenario import TARGET, Scenario
+from bayesimpute.wrappers.base import method_text
+
+LEAST = {"replicates": 10, "draws": 3, "thin": 1}
+
+
+def sbc(
+    method: Any,
+    pattern: str = "sporadic",
+    *,
+    replicates: int = 200,
+    effects: str = "slope",
+    clusters: int | None = None,
+    rows: int = 12,
+    predictors: int = 1,
+    missing: float = 0.3,
+    kind: str | None = None,
+    categories: int = 3,
+    typical: Sequence[float] = (),
+    priors: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    draws: int = 31,
+    thin: int = 2,
+    level: float = 0.01,
+    seed: int | None = None,
+    executor: Executor | None = None,
+) -> Calibration:
+    """Check a method by simulation: the truth must rank uniformly among its draws.
+
+    In each replicate, parameters are drawn from their priors and data from the model; some values
+    are hidden, the method imputes them, and the truth is ranked among the method's draws. If model
+    and sampler are right, all ranks are uniform.
+
+    Parameters
+    ----------
+    method
+        Name, method object, model builder or wrapper, as for :func:`bayesimpute.impute`.
+    pattern
+        ``"sporadic"``; ``"systematic"``, where one cluster in four has no value at all, and values
+        are missing in the others; or ``"level 2"``, where the target has one value a cluster.
+    replicates
+        Number of simulated data sets, from 10. 40 see a gross mistake, 400 a moderate one.
+    effects
+        ``"slope"``: intercept and slope of the first predictor vary by cluster; ``"intercept"``;
+        or ``"none"``, no clusters.
+    clusters, rows
+        Clusters (default 8, at level 2 30) and rows in each. Few, so that priors matter.
+    predictors
+        Number of predictors ``x1, x2, …``; every second has two values.
+    missing
+        Share of values that are hidden.
+    kind
+        ``"numeric"``, ``"nominal"``, ``"ordinal"`` or ``"binary"``; default, the first of them that
+        the method takes.
+    categories
+        Number of categories of a nominal or ordinal target.
+    typical
+        Values the target typically takes. They set units and default priors, so they must be
+        possible ones: counts for a model of counts. Default: standard normal, and categories
+        equally often.
+    priors
+        Distributions by parameter, in place of defaults so wide that they simulate absurd data.
+    options
+        Of the method.
+    draws
+        Draws that are ranked.
+    thin
+        Visits between two of them; see ``autocorrelation`` in the result.
+    level
+        Probability that a right method is called not uniform.
+    seed
+        Whole number from 0; the same seed gives the same ranks for any `executor`.
+    executor
+        Any ``concurrent.futures.Executor``; default, this process.
+
+    Returns
+    -------
+    Calibration
+        With ``ok``, ``table``, ``ranks`` and ``plot()``.
+
+    Raises
+    ------
+    DataError, SpecificationError
+        Before any work, when arguments cannot be used.
+    SamplingError
+        When a replicate fails, naming it.
+
+    Notes
+    -----
+    Predictive mean matching copies observed values and does not draw from its model, so that ranks
+    of its imputed values are not uniform; that is no mistake.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> result = bi.simulate.sbc("normal", effects="intercept", replicates=20, seed=1)
+    >>> print(result)
+    Calibration of normal, sporadic: 20 replicates, 31 draws, 9 quantities, all uniform
+    """
+    for name, value in {"replicates": replicates, "draws": draws, "thin": thin}.items():
+        if not _whole(value) or value < LEAST[name]:
+            raise SpecificationError(f"{name}={value!r} must be a whole number from {LEAST[name]}.")
+    if not 0 < level < 1:
+        raise SpecificationError(f"level={level!r} must be a probability between 0 and 1.")
+    if seed is not None and (not _whole(seed) or seed < 0):
+        raise SpecificationError(f"seed={seed!r} must be a whole number from 0, or None.")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise SpecificationError(
+            f"executor={executor!r} must have a submit method, like "
+            "concurrent.futures.ProcessPoolExecutor(4)."
+        )
+    scenario = Scenario(
+        pattern,
+        effects,
+        clusters,
+        rows,
+        predictors,
+        missing,
+        kind,
+        categories,
+        tuple(typical),
+        dict(priors or {}),
+        dict(options or {}),
+    )
+    seed = fresh_seed() if seed is None else int(seed)
+    task = _Task(method, scenario, draws, thin, seed)
+    found = list(_replicates(task, replicates, executor))
+    return Calibration(
+        method_text(method),
+        scenario,
+        pd.DataFrame([each.ranks for each in found]).rename_axis("replicate"),
+        draws,
+        pd.DataFrame([each.autocorrelation for each in found]).mean(),
+        int(sum(each.divergences for each in found)),
+        seed,
+        level,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """All that a worker needs."""
+
+    method: Any
+    scenario: Scenario
+    draws: int
+    thin: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Workshop:
+    """Kernel and forward model of a task, compiled."""
+
+    task: _Task
+    reference: Design
+    kernel: Kernel
+    forward: Forward
+
+    @classmethod
+    def of(cls, task: _Task) -> "_Workshop":
+        rng = np.random.default_rng(np.random.SeedSequence(task.seed, spawn_key=(0,)))
+        specification = task.scenario.specification(task.method, rng)
+        values = specification.table.values
+        bench = Bench.of(specification, values)
+        kernel = bench.kernels[TARGET]
+        reference = bench.builders[TARGET].build(values)
+        target: Any = specification.targets[TARGET]
+        model = method_of(target).model(reference, target.priors, options_of(target))
+        return cls(task, reference, kernel, Forward(model, kernel.labels, len(reference.y)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Replicate:
+    """What one replicate gives, by quantity."""
+
+    ranks: Mapping[str, int]
+    autocorrelation: Mapping[str, float]
+    divergences: float
+
+
+def _replicates(task: _Task, replicates: int, executor: Executor | None) -> Iterable[_Replicate]:
+    if executor is None:
+        workshop = _Workshop.of(task)
+        return [_replicate(workshop, k) for k in range(replicates)]
+    import cloudpickle
+
+    # arguments are checked here, before work is handed out
+    task.scenario.specification(task.method, np.random.default_rng(0))
+    shared = cloudpickle.dumps(task)
+    futures = [executor.submit(_remote_replicate, shared, k) for k in range(replicates)]
+    return [future.result() for future in futures]
+
+
+_COMPILING = Lock()  # PyTensor does not compile in two threads at once
+
+
+@lru_cache(maxsize=4)
+def _workshop_of(shared: bytes, thread: int) -> _Workshop:
+    """Compile once a worker and thread: compiled functions own their memory."""
+    import cloudpickle
+
+    with _COMPILING:
+        return _Workshop.of(cloudpickle.loads(shared))
+
+
+def _remote_replicate(shared: bytes, number: int) -> _Replicate:
+    return _replicate(_workshop_of(shared, get_ident()), number)
+
+
+def _replicate(workshop: _Workshop, number: int) -> _Replicate:
+    task, reference = workshop.task, workshop.reference
+    # a stream for each act, so that another number of draws leaves the data as they are
+    data, moves, ties = (
+        np.random.default_rng(child)
+        for child in np.random.SeedSequence(task.seed, spawn_key=(1, number)).spawn(3)
+    )
+    truth, y = workshop.forward.draw(data)
+    gone = task.scenario.hide(reference, data)
+    design = replace(reference, y=np.where(gone, np.nan, y), fit=~gone, draw=gone)
+    true = _quantities(workshop.kernel.labels, truth, design, y[gone])
+    try:
+        visits = _visits(workshop, design, moves)
+    except (ArithmeticError, ValueError, RuntimeError) as error:
+        raise SamplingError(
+            f"sbc: replicate {number} of seed {task.seed} failed: {error}. Data this extreme may "
+            "come from wide priors; give tighter ones by priors=."
+        ) from error
+    drawn = [
+        _quantities(workshop.kernel.labels, visit.parameters, design, visit.values)
+        for visit in visits
+    ]
+    series = {name: np.array([each[name] for each in drawn]) for name in true}
+    return _Replicate(
+        {name: _rank(true[name], values, ties) for name, values in series.items()},
+        {name: _lag1(values) for name, values in series.items()},
+        sum(visit.statistics.get("diverging", 0.0) for visit in visits),
+    )
+
+
+def _visits(workshop: _Workshop, design: Design, rng: np.random.Generator) -> list[Visit]:
+    kernel = workshop.kernel
+    adaptation = kernel.adapt(design, rng)
+    state = kernel.start(adaptation, rng)
+    visit = kernel.visit(design, adaptation, state, rng, True)
+    kept = []
+    for _ in range(workshop.task.draws):
+        for _ in range(workshop.task.thin):
+            visit = kernel.visit(design, adaptation, visit.state, rng, False)
+        kept.append(visit)
+    return kept
+
+
+def _quantities(
+    labels: Mapping[str, tuple[str, ...]],
+    parameters: Mapping[str, Any],
+    design: Design,
+    values: Array,
+) -> dict[str, float]:
+    named = {}
+    for name, own in labels.items():
+        for label, value in zip(own or ("",), elements(parameters[name], own, name), strict=True):
+            named[f"{name}[{label}]" if label else name] = float(value)
+    return {**named, **imputed_quantities(design, values)}
+
+
+def _rank(truth: float, draws: Array, rng: np.random.Generator) -> int:
+    """Draws below the truth, and a random number of those equal to it."""
+    # sums of the same numbers in another order are equal to rounding
+    near = 1e-12 * max(abs(truth), float(np.abs(draws).max()))
+    equal = np.abs(draws - truth) <= near
+    return int((draws[~equal] < truth).sum() + rng.integers(0, equal.sum() + 1))
+
+
+def _lag1(series: Array) -> float:
+    centred = series - series.mean()
+    spread = float(centred @ centred)
+    return float(centred[1:] @ centred[:-1]) / spread if spread > 0 else float("nan")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

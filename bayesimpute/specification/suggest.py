@@ -1,0 +1,226 @@
+"""``bi.suggest_methods``: a method for every column, with the reason."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.find_default_method import (
+    Limits,
+    checked_limits,
+    documented_rule,
+    r_classes,
+)
+from bayesimpute.specification.suggest_rule import choose, facts_of, is_level_2
+from bayesimpute.wording import did_you_mean
+
+RULES = ("bayesimpute", "find.defaultMethod")
+
+_COMPLETE = "Complete: nothing to impute."
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Suggestions(Mapping[str, str]):
+    """Column -> method, to be given to ``bi.impute`` as it is, and why.
+
+    To change one, make a dict: ``{**suggestions, "age": "normal"}``.
+
+    Attributes
+    ----------
+    rule
+        The rule that chose.
+    methods
+        Column -> method, ``""`` for columns that are not imputed.
+    reasons
+        Column -> a sentence or two.
+    """
+
+    rule: str
+    methods: Mapping[str, str]
+    reasons: Mapping[str, str]
+    _table: pd.DataFrame
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a column of the data (a copy).
+
+        Columns ``method``, ``reason``, ``kind``, ``level`` (2: constant within clusters),
+        ``n_observed``, ``n_missing``, and with clusters ``clusters_sporadic`` and
+        ``clusters_systematic``: those with some and with all values missing.
+        """
+        return self._table.copy()
+
+    def __getitem__(self, name: str) -> str:
+        return self.methods[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.methods)
+
+    def __len__(self) -> int:
+        return len(self.methods)
+
+    def __repr__(self) -> str:
+        chosen = {name: method for name, method in self.methods.items() if method}
+        complete = sum(reason == _COMPLETE for reason in self.reasons.values())
+        left = [n for n, method in self.methods.items() if not method and not self._is_complete(n)]
+        wide = max((len(name) for name in [*chosen, *left]), default=0)
+        broad = max((len(method) for method in chosen.values()), default=1)
+        lines = [f"Suggested methods (rule {self.rule!r}); complete columns: {complete}"]
+        lines += [
+            f"  {name:<{wide}}  {self.methods[name] or '–':<{broad}}  {self.reasons[name]}"
+            for name in [*chosen, *left]
+        ]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        body = "".join(
+            f"<tr><td>{escape(name)}</td><td><code>{escape(method) or '–'}</code></td>"
+            f"<td style='text-align:left'>{escape(self.reasons[name])}</td></tr>"
+            for name, method in self.methods.items()
+            if not self._is_complete(name)
+        )
+        return (
+            f"<p>Suggested methods (rule <code>{escape(self.rule)}</code>)</p><table><thead><tr>"
+            f"<th>variable</th><th>method</th><th>reason</th></tr></thead><tbody>{body}</tbody>"
+            "</table>"
+        )
+
+    def _is_complete(self, name: str) -> bool:
+        return self.reasons[name] == _COMPLETE
+
+
+def suggest_methods(
+    df: pd.DataFrame,
+    cluster: str | None = None,
+    rule: str = "bayesimpute",
+    *,
+    classes: Mapping[str, str] | None = None,
+    I_small: int = 7,
+    ni_small: int = 100,
+    prop_small: float = 0.4,
+) -> Suggestions:
+    """Suggest a method for each column, and say why.
+
+    Parameters
+    ----------
+    df
+        Any frame.
+    cluster
+        Column of cluster ids.
+    rule
+        ``"bayesimpute"``: each variable keeps its own likelihood; see Notes.
+        ``"find.defaultMethod"``: the documented rule of micemd's function of that name, in the
+        method names of mice.
+    classes
+        For ``"find.defaultMethod"``, where R's column classes decide: column -> ``"factor"``,
+        ``"integer"`` or ``"numeric"``. Default: categories, text and booleans are factors,
+        whole-number dtypes integers, other numbers numeric.
+    I_small, ni_small, prop_small
+        For ``"find.defaultMethod"``: a variable observed in at most `I_small` clusters has few;
+        a cluster with at most `ni_small` observed values is small; with a share of small clusters
+        over `prop_small` a one-stage method is chosen. Defaults are micemd's.
+
+    Returns
+    -------
+    Suggestions
+        A mapping column -> method with ``.reasons`` and ``.table``.
+
+    Raises
+    ------
+    DataError, SpecificationError
+        If data or arguments cannot be used.
+
+    Notes
+    -----
+    Two categories, or a number with two values: ``logistic``; ordered categories: ``ordinal``;
+    others: ``categorical``. Counts (whole numbers from 0 or 1, with a right tail, spread at least
+    as Poisson): ``poisson``, or ``negative_binomial`` where the variance within clusters is over
+    1.5 times the mean. Up to 7 other whole numbers: ``ordinal``; longer scores: ``pmm``.
+    Continuous numbers: ``pmm`` if skewed, with a spike, or close above zero; ``normal.robust`` if
+    symmetric with heavy tails; else ``normal``. A column of one value or of none is not imputed.
+    The rule sees one column at a time, not what depends on what.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1)
+    >>> methods = bi.suggest_methods(study.incomplete, cluster="school")
+    >>> methods["popular"], methods["sex"]
+    ('normal', '')
+    >>> imp = bi.impute(study.incomplete, "school", method=methods)  # doctest: +SKIP
+    """
+    limits = Limits(I_small, ni_small, prop_small)
+    _check_rule(rule, cluster, classes, limits)
+    table = Table.from_frame(df)
+    clusters = None
+    if cluster is not None:
+        if cluster not in table.variables:
+            raise SpecificationError(
+                f"cluster={cluster!r} is no column of the data."
+                f"{did_you_mean(cluster, table.variables)}"
+            )
+        clusters = cluster_index(table, cluster)
+    r_class = r_classes(table, classes)
+    chosen: dict[str, tuple[str, str]] = {}
+    for name, variable in table.variables.items():
+        if not table.missing(name).any():
+            chosen[name] = "", _COMPLETE
+        elif rule == "bayesimpute" or variable.kind is Kind.OTHER:
+            chosen[name] = choose(facts_of(table, name, clusters))
+        else:
+            assert clusters is not None
+            values = table.values[name]
+            chosen[name] = documented_rule(values, clusters, r_class[name], limits)
+    methods = {name: method for name, (method, _) in chosen.items()}
+    reasons = {name: reason for name, (_, reason) in chosen.items()}
+    return Suggestions(
+        rule,
+        MappingProxyType(methods),
+        MappingProxyType(reasons),
+        _overview(table, clusters, methods, reasons),
+    )
+
+
+def _check_rule(rule: Any, cluster: str | None, classes: Any, limits: Limits) -> None:
+    if rule not in RULES:
+        raise SpecificationError(f"rule={rule!r} must be one of {', '.join(map(repr, RULES))}.")
+    if rule == "find.defaultMethod":
+        checked_limits(limits)
+        if cluster is None:
+            raise SpecificationError("rule='find.defaultMethod' counts clusters; give cluster=.")
+    elif classes is not None or limits != Limits():
+        raise SpecificationError(
+            "classes, I_small, ni_small and prop_small belong to rule='find.defaultMethod'; the "
+            "rule 'bayesimpute' looks at the values."
+        )
+
+
+def _overview(
+    table: Table,
+    clusters: ClusterIndex | None,
+    methods: Mapping[str, str],
+    reasons: Mapping[str, str],
+) -> pd.DataFrame:
+    rows = []
+    for name, variable in table.variables.items():
+        values = table.values[name]
+        missing = int(table.missing(name).sum())
+        row: dict[str, Any] = {
+            "method": methods[name],
+            "reason": reasons[name],
+            "kind": str(variable.kind),
+            "level": 2 if is_level_2(values, clusters) else 1,
+            "n_observed": table.n_rows - missing,
+            "n_missing": missing,
+        }
+        if clusters is not None:
+            row["clusters_sporadic"] = int(clusters.sporadic(values).sum())
+            row["clusters_systematic"] = int(clusters.systematic(values).sum())
+        rows.append(row)
+    return pd.DataFrame(rows, index=pd.Index(table.variables, name="variable"))

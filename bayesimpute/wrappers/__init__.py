@@ -1,0 +1,1 @@
+"""Methods around a method: by group, only in some rows, shifted, with fixed cluster effects."""

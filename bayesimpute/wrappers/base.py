@@ -1,0 +1,211 @@
+"""What all wrappers share: the method inside, what they learn of the data, visits to some rows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.events import Event
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.registry import resolve
+
+Rows = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """The part of the data a method will see, for what a wrapper checks before any work.
+
+    Attributes
+    ----------
+    target
+        Name of the variable to impute.
+    kind, categories
+        As the model sees them (:class:`~bayesimpute.method.Design`).
+    level, cluster, clusters
+        Of the target's model; None without a cluster.
+    slopes
+        Predictors whose coefficients vary by cluster.
+    table
+        The data.
+    fit, draw
+        Rows of the data that may be fitted to, and rows that get a value, (row,) bool.
+    place
+        Where we are, as the end of a sentence: ``" where arm is 'a'"``.
+    """
+
+    target: str
+    kind: Kind
+    categories: tuple[Any, ...]
+    level: int
+    cluster: str | None
+    clusters: ClusterIndex | None
+    slopes: tuple[str, ...]
+    table: Table
+    fit: Rows
+    draw: Rows
+    place: str = ""
+
+    def within(self, rows: Rows, place: str) -> "Scope":
+        """Keep some rows only."""
+        return replace(
+            self, fit=self.fit & rows, draw=self.draw & rows, place=f"{self.place}{place}"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Wrapper:
+    """A method that changes what another method sees or gives.
+
+    Attributes
+    ----------
+    method
+        The method inside: a name, a method object, a model builder, or another wrapper.
+    """
+
+    method: Any
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}({method_text(self.method)})"
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """Kinds of target the method inside can impute."""
+        kinds: frozenset[Kind] = getattr(resolve(self.method), "kinds", frozenset(Kind))
+        return kinds
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of the method inside."""
+        options: Mapping[str, Any] = getattr(resolve(self.method), "options", {})
+        return options
+
+    def decided(self, scope: Scope) -> tuple[Self, tuple[Event, ...]]:
+        """Check against the data, and fill in what the data decide.
+
+        Raises
+        ------
+        DataError, SpecificationError
+            Naming the target and what to do.
+        """
+        method, events = decide(self.method, scope)
+        return replace(self, method=method), events
+
+    def reads(self) -> tuple[str, ...] | None:
+        """Columns that :meth:`columns` depends on; None if any column may be."""
+        return ()
+
+    def columns(self, table: Table, values: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Columns the kernel wants in ``Design.columns``, from the completed `values`, (row,)."""
+        return {}
+
+    def equation(self, inner: str) -> str:
+        """Text of the model, from that of the method inside."""
+        return inner
+
+
+def inner_kernel(
+    method: Any, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+) -> Kernel:
+    """Kernel of the method inside."""
+    kernel: Kernel = resolve(method).kernel(design, priors, options)
+    return kernel
+
+
+def layers(method: Any) -> Iterator[Wrapper]:
+    """Wrappers around a method, the outermost first; none for a plain method."""
+    while isinstance(method, Wrapper):
+        yield method
+        method = method.method
+
+
+def innermost(method: Any) -> Any:
+    """Give the method inside all wrappers."""
+    while isinstance(method, Wrapper):
+        method = method.method
+    return method
+
+
+def decide(method: Any, scope: Scope) -> tuple[Any, tuple[Event, ...]]:
+    """Check a method, wrapped or not, against the rows it will see.
+
+    Raises
+    ------
+    DataError
+        If there is no spread to impute from.
+    """
+    if isinstance(method, Wrapper):
+        return method.decided(scope)
+    observed = scope.table.values[scope.target][scope.fit]
+    if len(np.unique(observed)) < 2:
+        raise DataError(
+            f"Variable {scope.target!r} has fewer than two different observed values"
+            f"{scope.place}; there is no spread to impute from there. Use a plain method, or "
+            "merge these rows with others."
+        )
+    return method, ()
+
+
+def wrappable(wrapper: str, method: Any) -> Any:
+    """Give the method back if a wrapper can go around it.
+
+    Raises
+    ------
+    SpecificationError
+        If it is empty, passive, or no method at all.
+    """
+    text = isinstance(method, str)
+    if text and (not method.strip() or method.lstrip().startswith("~")):
+        raise SpecificationError(
+            f"{wrapper}: {method!r} is no model; give a method that draws values, such as 'pmm'."
+        )
+    modelled = hasattr(method, "kernel") and hasattr(method, "model")
+    if not (text or modelled or callable(method)):
+        raise SpecificationError(
+            f"{wrapper}: {method!r} is neither the name of a method, nor a function "
+            "builder(design) -> pm.Model, nor a method object; give for example 'pmm'."
+        )
+    return method
+
+
+def method_text(method: Any) -> str:
+    """Name of a method as a reader will see it."""
+    if isinstance(method, str | Wrapper):
+        return str(method)
+    return str(getattr(method, "__name__", type(method).__name__))
+
+
+def visit_rows(
+    kernel: Kernel,
+    design: Design,
+    rows: Rows,
+    adaptation: Adaptation,
+    state: Array,
+    rng: np.random.Generator,
+    first: bool,
+) -> tuple[Visit, Array]:
+    """Visit with some rows of a design only.
+
+    Returns
+    -------
+    visit, values
+        `values` by row of the whole design, (row,), NaN where nothing was drawn.
+    """
+    part = design.rows(rows)
+    idle = not part.draw.any()
+    if idle:
+        # parameters are wanted all the same, and no model has to know designs without a row
+        part = replace(part, draw=np.arange(len(part.y)) == int(part.fit.argmax()))
+    visit = kernel.visit(part, adaptation, state, rng, first)
+    values = np.full(len(design.y), np.nan)
+    if not idle:
+        values[rows & design.draw] = visit.values
+    return visit, values

@@ -1,0 +1,59 @@
+"""Several PyMC models as one, for readers: names and dims carry the group's label."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def joined_model(models: Mapping[str, Any]) -> Any:
+    """Put models side by side in one ``pm.Model``.
+
+    PyMC's own nested models would share dims such as ``row``, whose length differs by group.
+
+    Parameters
+    ----------
+    models
+        Label -> model, built for this purpose: its variables are renamed and move over.
+
+    Returns
+    -------
+    pymc.Model
+        Variable ``sigma`` of group ``a`` is ``sigma[a]``, dim ``row`` is ``row[a]``.
+    """
+    import pymc as pm
+
+    joined = pm.Model(model=None)
+    for label, model in models.items():
+        for dim, length in model.dim_lengths.items():
+            values = model.coords.get(dim)
+            joined.add_coord(f"{dim}[{label}]", values, length=length)
+        names = {variable: name for name, variable in model.named_vars.items()}
+        for variable in model.basic_RVs:
+            _rename(variable, names[variable], label)
+            value = model.rvs_to_values[variable]
+            free = variable in model.free_RVs
+            (joined.free_RVs if free else joined.observed_RVs).append(variable)
+            transform = model.rvs_to_transforms[variable]
+            if value not in names:  # PyMC finds sigma_log__ by the name of sigma
+                value.name = variable.name + value.name.removeprefix(names[variable])
+            joined.create_value_var(
+                variable, transform=transform, default_transform=None, value_var=value
+            )
+            if free:
+                joined.set_initval(variable, model.rvs_to_initial_values.get(variable))
+        for variable, name in names.items():
+            for mine, theirs in (
+                (joined.deterministics, model.deterministics),
+                (joined.potentials, model.potentials),
+                (joined.data_vars, model.data_vars),
+            ):
+                if variable in theirs:
+                    mine.append(variable)
+            _rename(variable, name, label)
+            dims = model.named_vars_to_dims.get(name)
+            dims = None if not dims else tuple(d and f"{d}[{label}]" for d in dims)
+            joined.add_named_variable(variable, dims=dims)
+    return joined
+
+
+def _rename(variable: Any, name: str, label: str) -> None:
+    variable.name = f"{name}[{label}]"

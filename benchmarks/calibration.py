@@ -1,0 +1,134 @@
+"""Simulation-based calibration of every model on every kind of gap; a table and a figure.
+
+``python benchmarks/calibration.py [--models normal ...] [--replicates 400] [--folder calibration]``
+
+Writes ``table.md``, ``table.csv`` and ``figure.png`` into the folder. Ends with status 1 if any
+quantity is not uniform, at a level that all of the matrix shares (if every sampler is right, that
+happens in one run of twenty), or if a method fails.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+import pandas as pd
+from markdown import table as markdown_table
+
+import bayesimpute as bi
+from bayesimpute.simulate import Calibration
+from bayesimpute.simulate.figure import matrix_panels
+from bayesimpute.simulate.matrix import Cell, matrix
+
+LEVEL = 0.05
+
+
+def tidy(results: Mapping[Cell, Calibration]) -> pd.DataFrame:
+    """One row a model, data and quantity."""
+    return pd.concat(
+        [
+            result.table.reset_index().assign(
+                model=cell.model, data=cell.data, replicates=len(result.ranks), seed=result.seed
+            )
+            for cell, result in results.items()
+        ],
+        ignore_index=True,
+    )[
+        [
+            "model",
+            "data",
+            "replicates",
+            "seed",
+            "quantity",
+            "chi2_p",
+            "ecdf_p",
+            "autocorrelation",
+            "uniform",
+        ]
+    ]
+
+
+def summary(results: Mapping[Cell, Calibration], failed: Mapping[Cell, str]) -> str:
+    """Write a Markdown table with one row a model and data."""
+    rows: list[list[object]] = []
+    for cell, result in results.items():
+        found = result.table
+        bad = found.index[~found["uniform"]]
+        rows.append(
+            [
+                cell.model,
+                cell.data,
+                len(result.ranks),
+                len(found),
+                float(found["chi2_p"].min()),
+                float(found["ecdf_p"].min()),
+                float(found["autocorrelation"].max()),
+                result.divergences,
+                f"**no**: {', '.join(bad)}" if len(bad) else "yes",
+            ]
+        )
+    rows += [
+        [cell.model, cell.data, *["–"] * 6, f"**failed**: {reason}"]
+        for cell, reason in failed.items()
+    ]
+    header = [
+        "model",
+        "data",
+        "replicates",
+        "quantities",
+        "smallest χ² p",
+        "smallest ECDF p",
+        "largest lag-1 autocorrelation",
+        "divergences",
+        "uniform",
+    ]
+    return markdown_table(header, rows)
+
+
+def main() -> int:
+    """Run, write and print."""
+    cells = matrix()
+    models = list(dict.fromkeys(cell.model for cell in cells))
+    parser = argparse.ArgumentParser(description="Simulation-based calibration of all models.")
+    parser.add_argument("--models", nargs="+", choices=models, default=models)
+    parser.add_argument("--replicates", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--folder", type=Path, default=Path("calibration"))
+    chosen = parser.parse_args()
+    cells = tuple(cell for cell in cells if cell.model in chosen.models)
+    results: dict[Cell, Calibration] = {}
+    failed: dict[Cell, str] = {}
+    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
+        for cell in cells:
+            start = perf_counter()
+            try:
+                results[cell] = bi.simulate.sbc(
+                    cell.method,
+                    replicates=chosen.replicates,
+                    level=LEVEL / len(cells),
+                    seed=chosen.seed,
+                    executor=pool,
+                    **cell.arguments,
+                )
+                verdict = "uniform" if results[cell].ok else "NOT UNIFORM"
+            except bi.BayesimputeError as error:  # the other cells are still worth their time
+                failed[cell] = verdict = str(error)
+            print(f"{cell}: {verdict}, {perf_counter() - start:.0f} s", flush=True)
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    text = summary(results, failed)
+    (chosen.folder / "table.md").write_text(text + "\n", encoding="utf-8")
+    if results:
+        tidy(results).to_csv(chosen.folder / "table.csv", index=False)
+        figure = matrix_panels({str(cell): result for cell, result in results.items()})
+        figure.savefig(chosen.folder / "figure.png", dpi=150)
+    print(f"\n{text}\n\nTables and figure are in {chosen.folder}/")
+    return 1 if failed or not all(result.ok for result in results.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+r"""Softmax conditional model of unordered categories.
+
+Model
+-----
+For row i in cluster j and each category k but the reference, the most frequent one, with
+predictors and random slopes centred at their observed means,
+
+.. math::
+    P(y_{ij} = k) = \frac{\exp η_{ijk}}{1 + \sum_l \exp η_{ijl}},\quad
+    η_{ijk} = \text{intercept}_k + x_{ij}β_k + z_{ij} b_{jk}
+
+    (b_{j1}, …, b_{j,K-1}) \sim N(0, \operatorname{diag}(sd)\,C\,\operatorname{diag}(sd))
+
+C joins the effects of all categories: those of two categories share what is peculiar to the
+reference in a cluster.
+
+Priors
+------
+==================  ===========================================================
+``intercept``       Normal(0, 2.5) each
+``beta``            Normal(0, 2.5 / s_x) each
+``sd_intercept``    HalfNormal(1), one a category
+``sd_<slope>``      HalfNormal(1 / s_x), one a category
+``correlation``     LKJCorr(eta=2) over effects and categories
+==================  ===========================================================
+
+Draw
+----
+1. All β, b_j and scales move jointly (:mod:`bayesimpute.sampling.linear`); nothing is fitted one
+   category at a time.
+2. A missing value is each category with its probability.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from bayesimpute.data.table import Kind
+from bayesimpute.method import Array, Design, Kernel
+from bayesimpute.sampling.generic import ModelKernel
+from bayesimpute.sampling.linear_kernel import Family, linear_kernel
+from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
+
+
+class Categorical:
+    """Softmax model of a target with unordered categories.
+
+    Options
+    -------
+    transitions, tune
+        As for :class:`~bayesimpute.models.logistic.Logistic`.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> method = {"pupil": "categorical"}  # bi.impute(df, cluster="study", method=method)
+    """
+
+    kinds = frozenset({Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY})
+    options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
+
+    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        """Build the textbook model on the rows with an observed target."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        order = reference_first(design)
+        others = tuple(str(design.categories[code]) for code in order[1:])
+        units = plain_units(design)
+        seen = design.rows(design.fit)
+        with pm.Model(coords={**design.coords, "category": list(others)}) as model:
+            y = pm.Data("y", seen.y.astype(np.int64), dims="row")
+            eta = linear_predictor(seen, units, priors, Defaults(), others)
+            with_reference = pt.concatenate([pt.zeros_like(eta[:, :1]), eta], axis=1)
+            in_order = with_reference[:, np.argsort(order)]
+            pm.Categorical(f"{design.target}_observed", logit_p=in_order, observed=y, dims="row")
+        return model
+
+    def kernel(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Kernel:
+        """Kernel of the linear predictors, or the plain model's where the priors need it."""
+        order = reference_first(design)
+        likelihood = SoftmaxLikelihood(order)
+        family = Family(
+            likelihood,
+            likelihood.values,
+            plain_units(design),
+            Defaults(),
+            categories=tuple(str(design.categories[code]) for code in order[1:]),
+            order=tuple(order.tolist()),
+        )
+        kernel = linear_kernel(design, family, priors, options)
+        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+
+
+def reference_first(design: Design) -> np.ndarray:
+    """Codes of the categories, the most frequent first, the others as they are ordered."""
+    count = np.bincount(design.y[design.fit].astype(np.int64), minlength=len(design.categories))
+    reference = int(count.argmax())
+    return np.array([reference, *(k for k in range(len(count)) if k != reference)])
+
+
+class SoftmaxLikelihood:
+    """Unordered categories, one linear predictor for each but the reference."""
+
+    free = 0
+
+    def __init__(self, order: np.ndarray) -> None:
+        self.order = order
+        self.equations = len(order) - 1
+        self._position = np.argsort(order)
+
+    def __call__(
+        self, y: Array, eta: Array, positive: Array, free: Array
+    ) -> tuple[float, Array, Array, Array]:
+        """Log likelihood and its gradient."""
+        top = np.zeros(len(eta))  # the reference's predictor
+        for column in eta.T:  # few and long: a reduction over rows would be many times slower
+            np.maximum(top, column, out=top)
+        by_eta = np.exp(eta - top[:, None])
+        total = np.exp(-top)
+        for column in by_eta.T:
+            total += column
+        value = -float((top + np.log(total)).sum())
+        by_eta /= -total[:, None]
+        at = self._position[y.astype(np.int64)] - 1
+        rows = np.flatnonzero(at >= 0)
+        value += float(eta[rows, at[rows]].sum())
+        by_eta[rows, at[rows]] += 1.0
+        return value, by_eta, positive, free
+
+    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
+        """Give diag(p) − pp'."""
+        p = self._chances(eta)[:, 1:]
+        return np.asarray(p[:, :, None] * (np.eye(p.shape[1]) - p[:, None, :]))
+
+    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
+        """Nothing beyond the normal prior."""
+        return 0.0, np.zeros_like(intercepts), free
+
+    def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
+        """Draw categories, as codes."""
+        upto = self._chances(eta).cumsum(axis=1)
+        drawn = (rng.random(len(eta))[:, None] > upto[:, :-1]).sum(axis=1)
+        return self.order[drawn].astype(np.float64)
+
+    def _chances(self, eta: Array) -> Array:
+        return np.asarray(softmax(np.hstack([np.zeros((len(eta), 1)), eta]), axis=1))

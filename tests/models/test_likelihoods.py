@@ -1,0 +1,137 @@
+"""Gradients of every likelihood against finite differences, densities against scipy's."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bayesimpute.models.bounded import CensoredLikelihood, TruncatedLikelihood
+from bayesimpute.models.categorical import SoftmaxLikelihood
+from bayesimpute.models.counts import NegativeBinomialLikelihood, PoissonLikelihood
+from bayesimpute.models.logistic import BernoulliLikelihood
+from bayesimpute.models.ordinal import CumulativeLikelihood
+from bayesimpute.models.robust import StudentLikelihood
+
+N = 40
+RNG = np.random.default_rng(0)
+CODES = RNG.integers(0, 4, N).astype(float)
+COUNTS = RNG.integers(0, 9, N).astype(float)
+NUMBERS = np.clip(RNG.normal(size=N), -1, 1.2)
+CASES = {
+    "logistic": (BernoulliLikelihood(), CODES % 2, [], []),
+    "ordinal": (CumulativeLikelihood(4, np.array([1, 2, 3, 1.5])), CODES, [], [0.3, -0.4]),
+    "categorical": (SoftmaxLikelihood(np.array([2, 0, 1, 3])), CODES, [], []),
+    "poisson": (PoissonLikelihood(), COUNTS, [], []),
+    "negative binomial": (NegativeBinomialLikelihood(), COUNTS, [0.7], []),
+    "student": (StudentLikelihood(), NUMBERS, [0.7, 3.0], []),
+    "truncated": (TruncatedLikelihood(-1, 1.2), NUMBERS, [0.7], []),
+    "truncated below": (TruncatedLikelihood(-1, np.inf), NUMBERS, [0.7], []),
+    "censored": (CensoredLikelihood(-1, 1.2), NUMBERS, [0.7], []),
+}
+
+
+def numerical(function, at, step=1e-6):
+    out = np.zeros(at.shape)
+    for i in np.ndindex(at.shape):
+        up, down = at.copy(), at.copy()
+        up[i] += step
+        down[i] -= step
+        out[i] = (function(up) - function(down)) / (2 * step)
+    return out
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_are_those_of_the_value(name):
+    likelihood, y, positive, free = CASES[name]
+    positive, free = np.array(positive), np.array(free)
+    eta = np.random.default_rng(1).normal(size=(N, likelihood.equations))
+    _, by_eta, by_positive, by_free = likelihood(y, eta, positive, free)
+    close = {"rtol": 1e-6, "atol": 1e-6}
+    np.testing.assert_allclose(
+        by_eta, numerical(lambda a: likelihood(y, a, positive, free)[0], eta), **close
+    )
+    np.testing.assert_allclose(
+        by_positive, numerical(lambda a: likelihood(y, eta, a, free)[0], positive), **close
+    )
+    np.testing.assert_allclose(
+        by_free, numerical(lambda a: likelihood(y, eta, positive, a)[0], free), **close
+    )
+    intercepts = eta[0]
+    _, by_intercepts, by_free = likelihood.prior(intercepts, free)
+    np.testing.assert_allclose(
+        by_intercepts, numerical(lambda a: likelihood.prior(a, free)[0], intercepts), **close
+    )
+    np.testing.assert_allclose(
+        by_free, numerical(lambda a: likelihood.prior(intercepts, a)[0], free), **close
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_information_is_positive_and_near_the_expected_curvature(name):
+    likelihood, y, positive, free = CASES[name]
+    eta = np.random.default_rng(2).normal(size=(N, likelihood.equations))
+    weight = likelihood.information(y, eta, np.array(positive), np.array(free))
+    assert weight.shape == (N, likelihood.equations, likelihood.equations)
+    assert (np.linalg.eigvalsh(weight) > 0).all()
+
+
+def values_of(name, y, eta, positive, free):
+    sizes = np.array(positive)
+    t = eta[:, 0]
+    if name == "logistic":
+        return stats.bernoulli.logpmf(y.astype(int), 1 / (1 + np.exp(-t))).sum()
+    if name == "poisson":
+        return stats.poisson.logpmf(y, np.exp(t)).sum()
+    if name == "negative binomial":
+        n = sizes[0] ** -2
+        return stats.nbinom.logpmf(y, n, n / (n + np.exp(t))).sum()
+    if name == "student":
+        return stats.t.logpdf(y, sizes[1], t, sizes[0]).sum()
+    if name == "truncated":
+        a, b = (-1 - t) / sizes[0], (1.2 - t) / sizes[0]
+        return stats.truncnorm.logpdf(y, a, b, t, sizes[0]).sum()
+    if name == "censored":
+        inside = stats.norm.logpdf(y, t, sizes[0])
+        low, high = stats.norm.logcdf(-1, t, sizes[0]), stats.norm.logsf(1.2, t, sizes[0])
+        return np.where(y <= -1, low, np.where(y >= 1.2, high, inside)).sum()
+    if name == "ordinal":
+        cut = np.append(0, np.cumsum(np.exp(free)))
+        below = np.column_stack(
+            [np.zeros(len(y)), 1 / (1 + np.exp(t[:, None] - cut)), np.ones(len(y))]
+        )
+        return np.log(np.diff(below, axis=1)[np.arange(len(y)), y.astype(int)]).sum()
+    full = np.column_stack([eta[:, 0], eta[:, 1], np.zeros(len(y)), eta[:, 2]])  # order 2, 0, 1, 3
+    return (full[np.arange(len(y)), y.astype(int)] - np.log(np.exp(full).sum(axis=1))).sum()
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "truncated below"])
+def test_differences_of_the_value_are_those_of_the_true_density(name):
+    likelihood, y, positive, free = CASES[name]
+    rng = np.random.default_rng(3)
+    ours, true = [], []
+    for _ in range(2):
+        eta = rng.normal(size=(N, likelihood.equations))
+        ours.append(likelihood(y, eta, np.array(positive), np.array(free))[0])
+        true.append(values_of(name, y, eta, positive, free))
+    assert ours[0] - ours[1] == pytest.approx(true[0] - true[1], rel=1e-9)
+
+
+def test_truncated_draws_keep_their_accuracy_far_out_in_a_tail():
+    rng = np.random.default_rng(4)
+    for mean in (-40.0, 40.0):
+        drawn = TruncatedLikelihood(-1.0, 1.0).draw(np.full(20_000, mean), 1.0, rng)
+        assert ((drawn >= -1) & (drawn <= 1)).all()
+        # near the bound the density is exponential with rate |bound − mean|
+        edge = -1.0 if mean < 0 else 1.0
+        assert np.abs(drawn - edge).mean() == pytest.approx(1 / 39, rel=0.05)
+
+
+def test_the_prior_of_the_cutpoints_is_uniform_in_the_shares():
+    likelihood = CumulativeLikelihood(3, np.ones(3))
+    # integrate the density over a grid of intercept and log gap: a proper prior has mass 1 / 2
+    # times that of the Dirichlet(1, 1, 1), whose density is 2
+    intercepts, gaps = np.linspace(-14, 14, 561), np.linspace(-9, 4, 521)
+    density = np.exp(
+        [[likelihood.prior(np.array([a]), np.array([g]))[0] for g in gaps] for a in intercepts]
+    )
+    area = (intercepts[1] - intercepts[0]) * (gaps[1] - gaps[0])
+    assert density.sum() * area == pytest.approx(0.5, rel=1e-2)

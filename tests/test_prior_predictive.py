@@ -1,0 +1,74 @@
+"""Priors and prior predictive draws, before any chain runs."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.errors import SpecificationError
+
+
+@pytest.fixture(scope="module")
+def study():
+    return bi.simulate.simulate_popularity(seed=1, schools=10, pupils=200).incomplete
+
+
+def test_every_parameter_is_listed_with_its_prior(study):
+    table = bi.priors(study, "popular", cluster="school", method={"popular": "normal"}, seed=1)
+    assert {"intercept", "beta", "sd_intercept", "sigma"} <= set(table["parameter"])
+    assert not table["replaced"].any()
+
+
+def test_a_replaced_prior_is_marked_and_moves_the_draws(study):
+    priors = {"popular": {"intercept": pm.Normal.dist(100, 0.1)}}
+    arguments = {"cluster": "school", "method": {"popular": "normal"}, "seed": 1}
+    table = bi.priors(study, "popular", priors=priors, **arguments)
+    row = table.set_index("parameter").loc["intercept"]
+    assert row["replaced"]
+    assert "100" in row["distribution"]
+    tree = bi.prior_predictive(study, "popular", priors=priors, draws=50, **arguments)
+    drawn = tree["prior_predictive"]["popular_observed"]
+    assert abs(float(drawn.mean()) - 100) < 3
+    assert np.allclose(tree["prior"]["intercept"].mean(), 100, atol=0.1)
+
+
+def test_draws_cover_the_observed_rows_in_the_order_of_the_frame(study):
+    shuffled = study.sample(frac=1, random_state=3)
+    tree = bi.prior_predictive(shuffled, "popular", cluster="school", draws=5, seed=1)
+    observed = tree["observed_data"]["popular_observed"]
+    expected = shuffled["popular"].to_numpy(dtype=float, na_value=np.nan)[observed["row"].values]
+    np.testing.assert_array_equal(observed.values, expected)
+
+
+def test_the_same_seed_gives_the_same_draws_with_and_without_imputations(study):
+    imp = bi.impute(study, cluster="school", m=2, iterations=1, method="normal", seed=4)
+    one = imp.prior_predictive("popular", draws=5)["prior_predictive"]["popular_observed"]
+    two = bi.prior_predictive(study, "popular", cluster="school", method="normal", draws=5, seed=4)
+    np.testing.assert_array_equal(one, two["prior_predictive"]["popular_observed"])
+
+
+def test_an_own_model_has_priors_and_a_picture(study):
+    def own(design):
+        with pm.Model(coords=design.coords) as model:
+            y = pm.Data("y", design.y, dims="row")
+            x = pm.Data("x", design.x, dims=("row", "predictor"))
+            slope = pm.Normal("slope", 0, 3, dims="predictor")
+            pm.Normal("popular_observed", 5 + x @ slope, 1, observed=y, dims="row")
+        return model
+
+    tree = bi.prior_predictive(study, "popular", method={"popular": own}, draws=20, seed=1)
+    assert "slope" in tree["prior"]
+    figure = bi.plot_prior_predictive(tree)
+    assert figure.axes[0].get_legend() is not None
+    plt.close(figure)
+
+
+def test_unknown_variables_and_draws_are_refused(study):
+    with pytest.raises(SpecificationError, match="texpp"):
+        bi.prior_predictive(study, "texpp", cluster="school")
+    with pytest.raises(SpecificationError, match="draws=0"):
+        bi.prior_predictive(study, "popular", cluster="school", draws=0)
+    with pytest.raises(SpecificationError, match=r"prior_predictive\(\)"):
+        bi.plot_prior_predictive(pd.DataFrame())
