@@ -18,6 +18,7 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.nuts import Nuts
 
 DATA = ("x", "z", "cluster_index", "y")
@@ -102,7 +103,8 @@ class ModelKernel:
         self._options = options
         self._observed = _likelihood(model, design)
         self._check_data(design)
-        self._logp = model.logp_dlogp_function(ravel_inputs=True)
+        with exact_arithmetic():
+            self._logp = model.logp_dlogp_function(ravel_inputs=True)
         self._logp.set_extra_values({})
         start = DictToArrayBijection.map(
             {v.name: model.initial_point()[v.name] for v in model.value_vars}
@@ -113,15 +115,23 @@ class ModelKernel:
         self._free = list(model.free_RVs)
         self._reported = [v for v in self._free if v.type.ndim == 0 or _is_coefficient(model, v)]
         values = model.replace_rvs_by_values(self._free)
-        self._constrain = pm.compile(model.value_vars, values, on_unused_input="ignore")
-        self._forward = pm.compile(
-            self._free, self._observed, on_unused_input="ignore", random_seed=0
-        )
+        with exact_arithmetic():
+            self._constrain = pm.compile(model.value_vars, values, on_unused_input="ignore")
+            self._forward = pm.compile(
+                self._free, self._observed, on_unused_input="ignore", random_seed=0
+            )
+            self._call_each()
         dims = model.named_vars_to_dims
         self.labels: Mapping[str, tuple[str, ...]] = {
             v.name: tuple(map(str, model.coords[dims[v.name][0]])) if v.type.ndim else ()
             for v in self._reported
         }
+
+    def _call_each(self) -> None:
+        """Machine code is made at the first call, under the settings of that moment."""
+        self._logp._pytensor_function(self._initial)
+        point = self._model.initial_point()
+        self._forward(*self._constrain(*(point[v.name] for v in self._model.value_vars)))
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design, from PyMC's initial point."""

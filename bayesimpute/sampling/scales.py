@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.sampling.arithmetic import exact_arithmetic
+
 Array = npt.NDArray[np.float64]
 
 
@@ -98,15 +100,19 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, Any], ...], thre
     log_prior = model.logp(jacobian=True)
     parameters = pt.stack(model.replace_rvs_by_values([model[name] for name in names]))
     log_prior, parameters = graph_replace([log_prior, parameters], by_value, strict=False)
-    return pytensor.function(
-        [unconstrained, constants],
-        [
-            log_prior,
-            pt.grad(log_prior, unconstrained),
-            parameters,
-            pt.grad(parameters.sum(), unconstrained),
-        ],
-        trust_input=True,
-        on_unused_input="ignore",
-        mode="NUMBA",
-    )
+    results = [
+        log_prior,
+        pt.grad(log_prior, unconstrained),
+        parameters,
+        pt.grad(parameters.sum(), unconstrained),
+    ]
+    with exact_arithmetic():
+        function = pytensor.function(
+            [unconstrained, constants],
+            results,
+            trust_input=True,
+            on_unused_input="ignore",
+            mode="NUMBA",
+        )
+        function(np.zeros(len(names)), np.ones(len(names)))  # machine code is made at a first call
+    return function
