@@ -1,7 +1,7 @@
 """From the completed data at one moment to the arrays of one target's model."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,8 @@ class DesignBuilder:
     asked
         Columns that the method's wrappers ask for, wrapper by wrapper; None for those that can
         change.
+    members
+        Of a block: one builder for each target, in the order of the model.
     """
 
     target: Target
@@ -59,10 +61,21 @@ class DesignBuilder:
     coded: Array
     kept: Mapping[str, tuple[tuple[str, ...], Array]]
     asked: tuple[Mapping[str, Array] | None, ...]
+    members: tuple["DesignBuilder", ...] = ()
 
     @classmethod
     def of(cls, specification: Specification, target: Target) -> "DesignBuilder":
-        """Prepare the designs of one target."""
+        """Prepare the designs of one target, or of the block it is in."""
+        members = [specification.targets[name] for name in target.block]
+        return replace(
+            cls._alone(specification, target),
+            members=tuple(
+                cls._alone(specification, each) for each in members if isinstance(each, Target)
+            ),
+        )
+
+    @classmethod
+    def _alone(cls, specification: Specification, target: Target) -> "DesignBuilder":
         table = specification.table
         clusters = cluster_index(table, target.cluster) if target.cluster else None
         observed = ~np.isnan(table.values[target.name])
@@ -99,6 +112,26 @@ class DesignBuilder:
 
     def build(self, values: Mapping[str, Array]) -> Design:
         """Give the design for the completed `values` (variable -> (row,), canonical order)."""
+        own = self._build(values)
+        if not self.members:
+            return own
+        members = tuple(member._build(values) for member in self.members)
+        return replace(
+            own,
+            fit=np.any([member.fit for member in members], axis=0),
+            draw=np.any([member.draw for member in members], axis=0),
+            members=members,
+        )
+
+    def parts(self, drawn: Array) -> Iterator[tuple["DesignBuilder", Array]]:
+        """Split a visit's values by target: builder of each, and the values for its `cells`."""
+        first = 0
+        for member in self.members or (self,):
+            size = int(member.draw.sum())
+            yield member, member.to_rows(drawn[first : first + size])
+            first += size
+
+    def _build(self, values: Mapping[str, Array]) -> Design:
         target = self.target
         columns: list[Array] = []
         names: list[str] = []

@@ -61,6 +61,10 @@ class Design:
     columns
         Completed columns of the data that a wrapper of the method asked for, (row,) each;
         categories as codes.
+    members
+        Of a block of targets imputed together: the design of each, whose `target`, `kind`,
+        `categories`, `y`, `fit`, `draw` and `shift` are its own; everything else is shared, and
+        `fit` and `draw` of the block hold where they do for any member. Empty for one target.
     """
 
     target: str
@@ -78,6 +82,7 @@ class Design:
     cluster_labels: tuple[Any, ...] = ()
     shift: Array | None = None
     columns: Mapping[str, Array] = field(default_factory=dict)
+    members: tuple["Design", ...] = ()
 
     @property
     def coords(self) -> dict[str, Any]:
@@ -100,6 +105,7 @@ class Design:
             draw=self.draw[chosen],
             shift=None if self.shift is None else self.shift[chosen],
             columns={name: column[chosen] for name, column in self.columns.items()},
+            members=tuple(member.rows(chosen) for member in self.members),
         )
 
 
@@ -134,7 +140,8 @@ class Visit:
     state
         Where the kernel stands now, (state,); the next visit continues from here.
     values
-        Drawn values of the `draw` rows, in row order; categories as codes.
+        Drawn values of the `draw` rows, in row order; categories as codes. Of a block: those of
+        each member's `draw` rows, one member after the other.
     parameters
         The drawn population parameters, by name.
     statistics

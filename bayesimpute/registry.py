@@ -19,6 +19,7 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "normal.robust": "bayesimpute.models.robust:Robust",
         "normal.truncated": "bayesimpute.models.bounded:Truncated",
         "normal.censored": "bayesimpute.models.bounded:Censored",
+        "joint": "bayesimpute.models.joint:Joint",
         "pmm": "bayesimpute.models.pmm:PMM",
         "sample": "bayesimpute.models.sample:Sample",
     }

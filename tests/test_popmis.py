@@ -16,7 +16,6 @@ def test_popmis_gives_back_the_complete_datas_answer(popmis, method):
     predictors.loc["popular", "sex"] = bi.Role.RANDOM
     imp = bi.impute(popmis, method={"popular": method}, predictors=predictors, seed=1)
     assert (imp.m, imp.iterations) == (20, 10)
-    assert imp.diagnostics()["r_hat"].max() <= 1.05
 
     pooled = imp.fit("popular ~ texp + sex + (1 | school)").pool()
     estimate, components = pooled.table["estimate"], pooled.variance_components
@@ -26,6 +25,9 @@ def test_popmis_gives_back_the_complete_datas_answer(popmis, method):
     assert pooled.table["std_error"]["sex"] >= 0.031
     assert components["Intercept~~Intercept|school"] == pytest.approx(0.486, abs=0.04)
     assert components["Residual~~Residual"] == pytest.approx(0.460, abs=0.04)
+    # of 20 chains of 10 draws even independent ones have an R-hat above 1.05 among nine quantities
+    # every second time (README); of 20 draws hardly ever
+    assert imp.extend(10).diagnostics()["r_hat"].max() <= 1.05
 
 
 @pytest.mark.parametrize("seed", [2, 3])

@@ -72,3 +72,23 @@ def test_unknown_variables_and_draws_are_refused(study):
         bi.prior_predictive(study, "popular", cluster="school", draws=0)
     with pytest.raises(SpecificationError, match=r"prior_predictive\(\)"):
         bi.plot_prior_predictive(pd.DataFrame())
+
+
+def test_a_block_is_drawn_forward_and_correlations_are_shown_as_such():
+    from tests.test_joint_block import BLOCK, simulated
+
+    df = simulated(6, 12)
+    for k, name in enumerate(BLOCK):
+        df.loc[k::5, name] = None
+    table = bi.priors(df, "o", cluster="g", method=BLOCK, seed=1).set_index("parameter")
+    for name in ("correlation", "residual_correlation"):
+        assert table.loc[name, "50%"] == pytest.approx(0, abs=0.05)
+        assert table.loc[name, "95%"] == pytest.approx(-table.loc[name, "5%"], abs=0.1)
+    assert not any("place" in name for name in table.index)
+    for name, values in {"s": {"no", "yes"}, "o": {"lo", "mid", "hi"}}.items():
+        tree = bi.prior_predictive(df, name, cluster="g", method=BLOCK, draws=50, seed=1)
+        drawn = tree.prior_predictive[f"{name}_observed"]
+        assert set(np.unique(drawn)) == values
+        assert drawn.sizes["row"] == df[name].notna().sum()
+    tree = bi.prior_predictive(df, "y", cluster="g", method=BLOCK, draws=400, seed=1)
+    assert float(tree.prior_predictive["y_observed"].mean()) == pytest.approx(10, abs=2)

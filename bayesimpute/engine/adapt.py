@@ -56,8 +56,10 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
                     "imp.equations() for what the model is; a simpler one or tighter priors "
                     "(priors=) may help."
                 ) from error
-            store(specification, state, name, builder.to_rows(visit.values), builder.cells)
-            update_passive(specification, state.values, [name])
+            parts = list(builder.parts(visit.values))
+            for part, drawn in parts:
+                store(specification, state, part.target.name, drawn, part.cells)
+            update_passive(specification, state.values, [part.target.name for part, _ in parts])
     plain = tuple(
         Event(
             "warning",

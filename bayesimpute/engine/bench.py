@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from bayesimpute.design import DesignBuilder
-from bayesimpute.method import Array, Kernel, Method
+from bayesimpute.method import Array, Design, Kernel, Method
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.generic import BuilderMethod
 from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.delta import Delta
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +37,9 @@ class Bench:
         """
         builders, kernels = {}, {}
         for name, target in specification.targets.items():
-            if isinstance(target, Target):
+            if isinstance(target, Target) and name in specification.visit_sequence:
                 builders[name] = DesignBuilder.of(specification, target)
-                kernels[name] = method_of(target).kernel(
-                    builders[name].build(reference), target.priors, options_of(target)
-                )
+                kernels[name] = kernel_of(specification, target, builders[name].build(reference))
         return cls(specification, builders, kernels)
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:
@@ -55,6 +56,41 @@ def method_of(target: Target) -> Method:
     """Give the method object of a target; a model builder becomes one."""
     method = resolve(target.method)
     return method if isinstance(method, Method) else BuilderMethod(method)
+
+
+def kernel_of(specification: Specification, target: Target, design: Design) -> Kernel:
+    """Give the kernel of a target or of its block, whose members may be shifted each."""
+    method, priors = _model_and_priors(specification, target)
+    kernel = method.kernel(design, priors, options_of(target))
+    for position, name in enumerate(target.block):
+        for wrapper in layers(specification.targets[name].method):  # type: ignore[union-attr]
+            assert isinstance(wrapper, Delta)  # the specification takes no other in a block
+            kernel = wrapper.around_member(kernel, position, name)
+    return kernel
+
+
+def model_of(specification: Specification, target: Target, design: Design) -> Any:
+    """Give the textbook PyMC model of a target or of its block."""
+    method, priors = _model_and_priors(specification, target)
+    return method.model(design, priors, options_of(target))
+
+
+def forward_of(specification: Specification, target: Target, design: Design) -> tuple[Any, Any]:
+    """Give a block's model without data, and the variable of it that is the target's values."""
+    method, priors = _model_and_priors(specification, target)
+    block: Any = method
+    return block.forward(design, priors, options_of(target), target.name)
+
+
+def _model_and_priors(
+    specification: Specification, target: Target
+) -> tuple[Method, Mapping[str, Any]]:
+    """Give the method, and its priors by parameter; of a block, by member and parameter."""
+    if not target.block:
+        return method_of(target), target.priors
+    members = [specification.targets[name] for name in target.block]
+    priors = {each.name: each.priors for each in members if isinstance(each, Target)}
+    return resolve(innermost(target.method)), priors
 
 
 def options_of(target: Target) -> dict[str, object]:

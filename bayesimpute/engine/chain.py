@@ -227,8 +227,6 @@ def _visit(
     rng: np.random.Generator,
 ) -> tuple[Mapping[str, float | Array], Mapping[str, float]]:
     specification = bench.specification
-    target = specification.targets[name]
-    assert isinstance(target, Target)
     kernel = bench.kernels[name]
     builder = bench.builders[name]
     first = name not in state.kernel
@@ -243,12 +241,16 @@ def _visit(
     visit = kernel.visit(design, adaptations[name], kernel_state, rng, first)
     if not np.isfinite(visit.values).all():
         raise SamplingError("the model drew a value that is not a finite number")
-    drawn = builder.to_rows(visit.values)
-    if target.post is not None:
-        drawn = _post_processed(specification, target, drawn, builder.cells, state, rng)
+    processed = []
+    for part, drawn in builder.parts(visit.values):
+        if part.target.post is not None:
+            drawn = _post_processed(specification, part.target, drawn, part.cells, state, rng)
+        processed.append((part, drawn))
     state.kernel[name] = visit.state
-    store(specification, state, name, drawn, builder.cells)
-    for passive in update_passive(specification, state.values, [name]):
+    for part, drawn in processed:
+        store(specification, state, part.target.name, drawn, part.cells)
+    changed = [part.target.name for part, _ in processed]
+    for passive in update_passive(specification, state.values, changed):
         state.imputed[passive] = state.values[passive][specification.where[passive]]
     return visit.parameters, visit.statistics
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import adapt, reference_values
-from bayesimpute.engine.bench import Bench, method_of, options_of
+from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.chain import ChainState, Stretch, new_chain, run_chain
 from bayesimpute.engine.history import History
 from bayesimpute.engine.packing import pack_adaptations, unpack_adaptations
@@ -121,7 +121,7 @@ def textbook_model(
         )
     state = ChainState.from_bytes(specification, history.states[imputation - 1])
     design = DesignBuilder.of(specification, target).build(state.values)
-    return method_of(target).model(design, target.priors, options_of(target))
+    return model_of(specification, target, design)
 
 
 def _stretches(

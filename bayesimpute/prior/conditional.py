@@ -10,7 +10,7 @@ import pandas as pd
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
-from bayesimpute.engine.bench import method_of, options_of
+from bayesimpute.engine.bench import forward_of, model_of
 from bayesimpute.engine.chain import check_design
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Design
@@ -36,6 +36,8 @@ class Conditional:
         level-2 target.
     numeric
         Whether the column holds numbers, even where its method sees categories.
+    parameters, data
+        Variables of the model: what the priors are of, and the target's values in `rows`.
     """
 
     target: Target
@@ -43,6 +45,8 @@ class Conditional:
     model: Any
     rows: np.ndarray
     numeric: bool
+    parameters: tuple[Any, ...]
+    data: tuple[Any, ...]
 
 
 def specified(df: pd.DataFrame, var: str, arguments: Mapping[str, Any]) -> Specification:
@@ -85,15 +89,23 @@ def conditional(specification: Specification, var: str, seed: int) -> Conditiona
     design = DesignBuilder.of(specification, target).build(reference_values(specification, seed))
     try:
         check_design(design)
-        model = method_of(target).model(design, target.priors, options_of(target))
+        if target.block:
+            model, value = forward_of(specification, target, design)
+            design = next(member for member in design.members if member.target == var)
+            data, beside = [value], {"latent", value.name}
+        else:
+            model = model_of(specification, target, design)
+            data, beside = model.observed_RVs, set()
     except (ArithmeticError, ValueError, RuntimeError) as error:
         raise SamplingError(f"target {var!r}: its model cannot be built: {error}") from error
     table = specification.table
     rows = table.rows
     if target.level == 2 and target.cluster is not None:
         rows = label_array(cluster_index(table, target.cluster).labels)
+    numeric = str(table.variables[var].kind) == "numeric"
+    parameters = [v for v in (*model.free_RVs, *model.deterministics) if v.name not in beside]
     return Conditional(
-        target, design, model, rows[design.fit], str(table.variables[var].kind) == "numeric"
+        target, design, model, rows[design.fit], numeric, tuple(parameters), tuple(data)
     )
 
 

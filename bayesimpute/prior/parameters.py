@@ -14,6 +14,9 @@ from bayesimpute.specification.specification import Specification
 #: Draws that the quantiles are taken of.
 DRAWS = 2000
 
+#: A correlation matrix is drawn by its Cholesky factor, whose name ends so.
+FACTOR = "_factor"
+
 #: PyMC's arguments of the families met most often, in the order their variables hold them.
 #: A reciprocal is marked by ``1/``: the variable holds a scale, PyMC's argument is a rate.
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -102,12 +105,14 @@ def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFra
     """Give the table of :func:`priors` for one target of a specification."""
     built = conditional(specification, var, seed)
     model, design = built.model, built.design
-    shown = [v for v in model.free_RVs if _is_population(model, v)]
+    free = [v for v in built.parameters if v in model.free_RVs]
+    shown = [v for v in free if _is_population(model, v)]
     draws = drawn_variables(design.target, shown, DRAWS, stream(seed, Purpose.PRIOR_TABLE))
     columns = ["parameter", "element", "distribution", "replaced", "5%", "50%", "95%"]
     rows = [
-        (variable.name, element, text, _is_replaced(variable.name, built), *quantiles)
+        (name, element, text, _is_replaced(name, built), *quantiles)
         for variable, values in zip(shown, draws, strict=True)
+        for name in [variable.name.replace(FACTOR, "")]
         for element, text, quantiles in _elements(model, variable, values)
     ]
     return pd.DataFrame(rows, columns=columns)
@@ -131,7 +136,10 @@ def _elements(
     parameters = _parameters(model, variable)
     labels = _labels(model, variable)
     if labels is None:
-        # of a correlation matrix, the elements that are not 1 by definition
+        if FACTOR in variable.name:
+            draws = draws @ np.swapaxes(draws, 1, 2)
+            draws = draws[:, *np.tril_indices(draws.shape[-1], -1)]
+        # of other matrices, the elements that are not fixed by definition
         moving = draws[:, draws.std(axis=0) > 0] if draws.ndim > 1 else draws
         return [("", _text(variable, parameters), _quantiles(moving))]
     return [

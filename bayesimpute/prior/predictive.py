@@ -100,8 +100,7 @@ def prior_tree(
     built = conditional(specification, var, run_seed)
     model = built.model
     rng = stream(seed, Purpose.PRIOR_PREDICTIVE)
-    parameters = [*model.free_RVs, *model.deterministics]
-    data = list(model.observed_RVs)
+    parameters, data = built.parameters, built.data
     if not data:
         raise SamplingError(f"target {var!r}: its model observes nothing, so it predicts nothing.")
     drawn = drawn_variables(var, [*parameters, *data], int(draws), rng)
@@ -112,7 +111,7 @@ def prior_tree(
     groups = {"prior": prior, "prior_predictive": {}, "observed_data": {}}
     described: dict[str, dict[str, Any]] = {}
     for variable, values in zip(data, drawn[len(parameters) :], strict=True):
-        seen = _observed(model, variable)
+        seen = _observed(built, variable)
         name, dims = str(variable.name), _dims(built, variable, coords)[2:]
         if _is_counts(variable):
             distinct = np.asarray(model.coords[model.named_vars_to_dims[name][0]], dtype=float)
@@ -163,7 +162,7 @@ def _dims(built: Conditional, variable: Any, coords: dict[str, np.ndarray]) -> t
     given = model.named_vars_to_dims.get(variable.name) or (None,) * variable.type.ndim
     dims = []
     for k, dim in enumerate(given):
-        if dim is None and variable in model.observed_RVs and k == 0:
+        if dim is None and variable in built.data and k == 0:
             dim = "row"
         if dim is None:
             dim = f"{variable.name}_dim_{k}"
@@ -175,9 +174,11 @@ def _dims(built: Conditional, variable: Any, coords: dict[str, np.ndarray]) -> t
     return ("chain", "draw", *dims)
 
 
-def _observed(model: Any, variable: Any) -> np.ndarray:
+def _observed(built: Conditional, variable: Any) -> np.ndarray:
     """Give the data a variable was observed to have."""
-    value = model.rvs_to_values[variable]
+    if variable not in built.model.rvs_to_values:  # of a block, whose model runs forward only
+        return built.design.y[built.design.fit]
+    value = built.model.rvs_to_values[variable]
     return np.asarray(value.get_value() if hasattr(value, "get_value") else value.eval())
 
 

@@ -98,6 +98,7 @@ def _encode_target(target: Target | Passive) -> dict[str, Any]:
         "options": {key: _encode_object(option) for key, option in target.options.items()},
         "post": _encode_object(target.post),
         "kind": None if target.kind is None else str(target.kind),
+        "block": list(target.block),
     }
 
 
@@ -116,6 +117,7 @@ def _decode_target(stored: dict[str, Any]) -> Target | Passive:
             "options": {key: _decode_object(option) for key, option in held["options"].items()},
             "post": _decode_object(held["post"]),
             "kind": None if held.get("kind") is None else Kind(held["kind"]),
+            "block": tuple(held.get("block", ())),
         }
     )
 

@@ -24,7 +24,7 @@ State: scales ``sd…, positive extras`` (unconstrained), partial correlations, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -51,12 +51,15 @@ class Likelihood(Protocol):
     """Extra parameters without bounds."""
 
     def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
+        self, y: Any, eta: Array, positive: Array, free: Array
     ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient by η (row, R), positive and free extras."""
+        """Log likelihood and its gradient by η (row, R), positive and free extras.
+
+        `y` is what ``units.y`` makes of the rows: their targets, (row,), or more than that.
+        """
         ...
 
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
+    def information(self, y: Any, eta: Array, positive: Array, free: Array) -> Array:
         """Curvature of the log likelihood by η, (row, R, R); guides the sampler only."""
         ...
 
@@ -110,7 +113,7 @@ class Data:
 
     x: Array
     z: Array
-    y: Array
+    y: Any
     count: npt.NDArray[np.int64]
     seen: npt.NDArray[np.int64]
     start: npt.NDArray[np.int64]

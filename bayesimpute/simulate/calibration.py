@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.engine.bench import Bench, method_of, options_of
+from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design, Kernel, Visit
@@ -212,7 +212,7 @@ class _Workshop:
         kernel = bench.kernels[TARGET]
         reference = bench.builders[TARGET].build(values)
         target: Any = specification.targets[TARGET]
-        model = method_of(target).model(reference, target.priors, options_of(target))
+        model = model_of(specification, target, reference)
         return cls(task, reference, kernel, Forward(model, kernel.labels, len(reference.y)))
 
 

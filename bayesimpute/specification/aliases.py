@@ -58,6 +58,9 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
         "2l.binary": Alias("logistic", clustered=True),
         "2l.glm.bin": Alias("logistic", clustered=True),
         "2l.2stage.bin": Alias("logistic", clustered=True),
+        "2l.jomo": Alias("joint", clustered=True),
+        "jomoImpute": Alias("joint", clustered=True),
+        "panImpute": Alias("joint", clustered=True),
         "2lonly.norm": Alias("normal", level=2),
         "2lonly.pmm": Alias("pmm", level=2),
     }
@@ -71,7 +74,6 @@ _ABSENT: Mapping[str, str] = MappingProxyType(
             "heckman",
             "heckman.binary",
             "logreg.boot",
-            "2l.jomo",
             "2l.2stage.heckman",
             "2lonly.mean",
             "mean",

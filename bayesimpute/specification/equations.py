@@ -90,13 +90,47 @@ def _model(target: Target, of_clusters: frozenset[str]) -> str:
         if term.cluster_mean:
             parts.append(f"β{count}·mean({term.label})_j")
             count += 1
-    residual = "σ_j²" if target.options.get("heteroscedastic") else "σ²"
-    text = f"{target.name}_{row} = {' + '.join(parts)} + ε_{row}"
+    predictor = " + ".join(parts)
+    text = _likelihood(target, f"{target.name}_{row}", predictor, row)
     if effects:
-        text += f",  b_j ~ N(0, {'Ψ' if len(effects) > 1 else 'τ²'})"
-    text += f",  ε_{row} ~ N(0, {residual})"
+        text += f",  b_j ~ N(0, {'Ψ' if len(effects) > 1 or target.block else 'τ²'})"
+    if target.method in ("normal", "pmm"):
+        text += f",  ε_{row} ~ N(0, {'σ_j²' if target.options.get('heteroscedastic') else 'σ²'})"
     if target.options.get("heteroscedastic"):
         text += ",  log σ_j ~ N(log σ, ω²)"
     if target.method == "pmm":
         text += f";  value of one of the {target.options.get('donors', 5)} nearest donors"
     return text
+
+
+def _likelihood(target: Target, y: str, predictor: str, row: str) -> str:
+    """How a value depends on its linear predictor."""
+    unshifted = predictor.replace("(β0 + b0_j)", "b0_j").removeprefix("β0 + ")
+    unshifted = "0" if unshifted == "β0" else unshifted
+    options = target.options
+    bounds = f"[{options.get('lower', '−∞')}, {options.get('upper', '∞')}]"
+    match target.method:
+        case "logistic":
+            return f"logit P({y} = last) = {predictor}"
+        case "ordinal":
+            return f"logit P({y} ≤ k) = c_k − ({unshifted})"
+        case "categorical":
+            return f"log P({y} = k)/P({y} = reference) = {predictor}, all by k"
+        case "poisson":
+            return f"{y} ~ Poisson(μ_{row}),  log μ_{row} = {predictor}"
+        case "negative_binomial":
+            return f"{y} ~ NegativeBinomial(μ_{row}, φ),  log μ_{row} = {predictor}"
+        case "normal.robust":
+            return f"{y} = {predictor} + ε_{row},  ε_{row} ~ t(ν, 0, σ)"
+        case "normal.truncated":
+            return f"{y} ~ N(μ_{row}, σ²) within {bounds},  μ_{row} = {predictor}"
+        case "normal.censored":
+            return f"{y} = y*_{row} cut off at {bounds},  y*_{row} ~ N({predictor}, σ²)"
+        case "joint":
+            latent = ", ".join(f"{name}*" for name in target.block)
+            return (
+                f"{target.name}*_{row} = {predictor} + ε_{row},  ε_{row} of ({latent}) ~ N(0, Σ); "
+                "a number is its latent value, a category the interval that it lies in"
+            )
+        case _:
+            return f"{y} = {predictor} + ε_{row}"

@@ -63,6 +63,9 @@ class Target:
         observed numbers are the categories. None: the variable's own kind.
     post
         Called on freshly drawn values, before they are stored: ``post(values, data, rng)``.
+    block
+        Targets imputed together with this one, itself among them, in the order of the model; the
+        first is the one in the visit sequence. Empty for a target by itself.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Target:
     options: Mapping[str, Any] = field(default_factory=dict)
     post: Callable[..., np.ndarray] | None = None
     kind: Kind | None = None
+    block: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

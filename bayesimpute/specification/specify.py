@@ -10,6 +10,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.roles import Role
+from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
 from bayesimpute.specification.defaults import make_predictors
 from bayesimpute.specification.order import passive_order, visit_order
@@ -130,6 +131,8 @@ def specify(
                 "such as donors (pmm), heteroscedastic (normal), transitions, tune."
             )
     sequence, more = visit_order(visit_sequence, targets, table)
+    targets, sequence, joined = form_blocks(targets, sequence)
+    events.extend(joined)
     matrix = pd.DataFrame(
         int(Role.NONE), index=list(table.variables), columns=list(table.variables)
     )

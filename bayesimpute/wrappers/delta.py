@@ -193,6 +193,10 @@ class Delta(Wrapper):
         """Build the kernel of the method inside."""
         return DeltaKernel(inner_kernel(self.method, design, priors, options), self, self._key)
 
+    def around_member(self, block: Kernel, position: int, name: str) -> Kernel:
+        """Give the kernel of a block, one member of which is shifted."""
+        return DeltaKernel(block, self, self._key, position, name)
+
     def equation(self, inner: str) -> str:
         """Say what is added where values are missing."""
         amount = str(self).removeprefix(f"delta({method_text(self.method)}, ").removesuffix(")")
@@ -204,16 +208,24 @@ def _object(method: Any) -> bool:
 
 
 class DeltaKernel:
-    """A kernel whose rows to draw are shifted."""
+    """A kernel whose rows to draw are shifted, those of one member if it is a block's."""
 
-    def __init__(self, inside: Kernel, wrapper: Delta, key: str) -> None:
+    def __init__(
+        self,
+        inside: Kernel,
+        wrapper: Delta,
+        key: str,
+        position: int | None = None,
+        member: str = "",
+    ) -> None:
+        self._position = position
         self.parts = (inside,)
         self._inside = inside
         self._how = wrapper.how
         self._key = key
         self._names = tuple(label for label, _ in wrapper.amounts)
         self._amounts = Amounts([amount for _, amount in wrapper.amounts])
-        self._name = "delta"
+        self._name = f"delta[{member}]" if member else "delta"
         while self._name in inside.labels:  # deltas around each other
             self._name += "_outer"
         drawn = [str(n) for n, drawn in zip(self._names, self._amounts.drawn, strict=True) if drawn]
@@ -240,15 +252,22 @@ class DeltaKernel:
     ) -> Visit:
         """Draw δ, then visit with it."""
         amounts = self._amounts.draw(rng)
-        shift = self._shift(design, amounts)
-        if design.shift is not None:
-            shift = shift + design.shift
-        visit = self._inside.visit(replace(design, shift=shift), adaptation, state, rng, first)
+        if self._position is None:
+            design = self._shifted(design, amounts)
+        else:
+            members = list(design.members)
+            members[self._position] = self._shifted(members[self._position], amounts)
+            design = replace(design, members=tuple(members))
+        visit = self._inside.visit(design, adaptation, state, rng, first)
         parameters: dict[str, float | Array] = dict(visit.parameters)
         if self._name in self.labels:
             drawn = amounts[self._amounts.drawn]
             parameters[self._name] = float(drawn[0]) if self._how == "delta" else drawn
         return replace(visit, parameters=parameters)
+
+    def _shifted(self, design: Design, amounts: Array) -> Design:
+        shift = self._shift(design, amounts)
+        return replace(design, shift=shift if design.shift is None else shift + design.shift)
 
     def _shift(self, design: Design, amounts: Array) -> Array:
         """Amount of each row, (row,), or of each row and category, (row, category)."""
