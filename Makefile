@@ -33,6 +33,7 @@ slow: setup ## the tests that take minutes
 
 sbc: setup ## calibrate every model by simulation; table and figure in calibration/; ARGS="--models normal"
 	$(VENV)/python benchmarks/calibration.py $(ARGS)
+	$(VENV)/pytest -m sbc tests/calibration/test_joint_calibration.py
 
 bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
 	$(VENV)/python benchmarks/speed.py

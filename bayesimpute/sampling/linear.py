@@ -68,14 +68,40 @@ class Likelihood(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """Which columns each linear predictor has.
+
+    Attributes
+    ----------
+    fixed
+        (R, 1 + predictor), the intercept first.
+    varying
+        Effects by cluster, (R, random_effect).
+    """
+
+    fixed: npt.NDArray[np.bool_]
+    varying: npt.NDArray[np.bool_]
+
+    @classmethod
+    def all(cls, design: Design, equations: int) -> "Equations":
+        """Every column in every linear predictor."""
+        shapes = (design.x.shape[1] + 1, design.z.shape[1])
+        return cls(*(np.ones((equations, columns), dtype=bool) for columns in shapes))
+
+
 class Sizes:
     """Where the parts of the state are."""
 
-    def __init__(self, design: Design, likelihood: Likelihood, positive: int) -> None:
+    def __init__(
+        self, design: Design, likelihood: Likelihood, equations: Equations, positive: int
+    ) -> None:
         self.equations = likelihood.equations
         self.columns = design.x.shape[1] + 1
         self.random = design.z.shape[1]
-        self.effects = self.random * self.equations
+        self.fixed = equations.fixed
+        self.varying = equations.varying.ravel()
+        self.effects = int(self.varying.sum())
         self.clusters = design.n_clusters if self.random else 0
         self.scales = self.effects + positive
         self.correlations = self.effects * (self.effects - 1) // 2
@@ -84,7 +110,7 @@ class Sizes:
         self.partial = slice(self.scales, first)
         self.free = slice(first, first + likelihood.free)
         self.shape = slice(0, self.free.stop)
-        border = self.columns * self.equations
+        border = int(self.fixed.sum())
         self.beta = slice(self.free.stop, self.free.stop + border)
         self.b = slice(self.beta.stop, self.beta.stop + self.clusters * self.effects)
         self.size = self.b.stop
@@ -138,6 +164,8 @@ class LinearPosterior:
         Of the coefficients in computing units, (R, 1 + predictor).
     eta
         LKJ parameter of the correlation of the random effects.
+    equations
+        Which columns each linear predictor has; default, all.
     """
 
     def __init__(
@@ -150,15 +178,18 @@ class LinearPosterior:
         prior_mean: Array,
         prior_precision: Array,
         eta: float,
+        equations: Equations | None = None,
     ) -> None:
+        equations = equations or Equations.all(design, likelihood.equations)
         self.units = units
         self.likelihood = likelihood
         self.priors = priors
-        self.sizes = Sizes(design, likelihood, len(priors.names) - self._effects(design))
+        effects = int(equations.varying.sum())
+        self.sizes = Sizes(design, likelihood, equations, len(priors.names) - effects)
         self.scales = scales
         self._unit = np.where(priors.replaced, scales, 1.0)
         self._prior_mean = prior_mean
-        self._prior_precision = prior_precision
+        self._prior_precision = np.where(equations.fixed, prior_precision, 0.0)
         self._shapes = beta_shapes(self.sizes.effects, eta)
         self._data: Data | None = None
         self._point: Point | None = None
@@ -177,8 +208,21 @@ class LinearPosterior:
         )
         self._shape = Nuts(self._shape_density, size.shape.stop) if size.shape.stop else None
 
-    def _effects(self, design: Design) -> int:
-        return design.z.shape[1] * self.likelihood.equations
+    def _full_beta(self, packed: Array) -> Array:
+        """Coefficients by equation and column, (R, 1 + predictor), zero where there is none."""
+        size = self.sizes
+        full = np.zeros((size.equations, size.columns))
+        full[size.fixed] = packed
+        return full
+
+    def _full_effects(self, packed: Array) -> Array:
+        """Effects by equation, (cluster, R, random_effect), zero where there is none."""
+        size = self.sizes
+        if size.effects == size.varying.size:
+            return packed.reshape(-1, size.equations, size.random)
+        full = np.zeros((len(packed), size.varying.size))
+        full[:, size.varying] = packed
+        return full.reshape(-1, size.equations, size.random)
 
     # -- data ------------------------------------------------------------------------------
 
@@ -205,9 +249,9 @@ class LinearPosterior:
         eta = self._eta(point.beta, point.effects[data.seen] if size.effects else point.effects)
         weight = self.likelihood.information(data.y, eta, point.positive, point.free)
         p, q, equations = size.columns, size.random, size.equations
-        k = size.effects
-        border = np.zeros((self._border, self._border))
-        cross = np.zeros((len(data.seen) if k else 0, k, self._border))
+        k, wide = q * equations, p * equations
+        border = np.zeros((wide, wide))
+        cross = np.zeros((len(data.seen) if k else 0, k, wide))
         blocks = np.zeros((len(data.seen) if k else 0, k, k))
         for r in range(equations):
             for s in range(equations):
@@ -221,8 +265,13 @@ class LinearPosterior:
                     blocks[:, r * q + a, s * q : (s + 1) * q] = np.add.reduceat(
                         at * weight[:, r, s, None] * data.z, data.start
                     )
-        border[np.diag_indices(self._border)] += self._prior_precision.ravel()
-        self._information = (blocks, cross, border)
+        border[np.diag_indices(wide)] += self._prior_precision.ravel()
+        fixed, varying = np.flatnonzero(size.fixed), np.flatnonzero(size.varying)
+        self._information = (
+            blocks[:, varying[:, None], varying],
+            cross[:, varying[:, None], fixed],
+            border[np.ix_(fixed, fixed)],
+        )
 
     @property
     def _rows(self) -> Data:
@@ -244,7 +293,7 @@ class LinearPosterior:
             scales[size.effects :],
             correlation_factor(state[size.partial], size.effects),
             state[size.free],
-            state[size.beta].reshape(size.equations, size.columns),
+            self._full_beta(state[size.beta]),
             state[size.b].reshape(size.clusters, size.effects),
         )
 
@@ -255,7 +304,7 @@ class LinearPosterior:
 
     def _random_part(self, effects: Array) -> Array:
         data, size = self._rows, self.sizes
-        by_row = np.repeat(effects, data.count, axis=0).reshape(-1, size.equations, size.random)
+        by_row = np.repeat(self._full_effects(effects), data.count, axis=0)
         if size.random == 1:
             return data.z * by_row[:, :, 0]
         return np.asarray(np.einsum("ia,ira->ir", data.z, by_row))
@@ -263,7 +312,8 @@ class LinearPosterior:
     def _by_effects(self, by_eta: Array) -> Array:
         data = self._rows
         by_row = by_eta[:, :, None] * data.z[:, None, :]
-        return np.add.reduceat(by_row.reshape(len(by_eta), -1), data.start)
+        by_cluster = np.add.reduceat(by_row.reshape(len(by_eta), -1), data.start)
+        return by_cluster if self.sizes.varying.all() else by_cluster[:, self.sizes.varying]
 
     # -- move 1: coefficients ------------------------------------------------------------------
 
@@ -280,7 +330,7 @@ class LinearPosterior:
         assert self._whitening is not None and self._point is not None
         size, point = self.sizes, self._point
         flat, effects = self._whitening.coefficients(u)
-        beta = flat.reshape(size.equations, size.columns)
+        beta = self._full_beta(flat)
         value, by_eta, _, _ = self.likelihood(
             self._rows.y, self._eta(beta, effects), point.positive, point.free
         )
@@ -297,7 +347,7 @@ class LinearPosterior:
             by_effects = self._by_effects(by_eta) - standard @ self._inverse
         else:
             by_effects = np.empty((0, 0))
-        return _finite(value, self._whitening.pull_back(by_beta.ravel(), by_effects))
+        return _finite(value, self._whitening.pull_back(by_beta[size.fixed], by_effects))
 
     def _coefficients(self) -> Nuts:
         """NUTS over the whitened coefficients of the clusters seen (their number may change)."""
@@ -310,13 +360,13 @@ class LinearPosterior:
     def _coordinates(self, point: Point) -> Array:
         assert self._whitening is not None
         effects = point.effects[self._rows.seen] if self.sizes.effects else point.effects
-        return self._whitening.coordinates(point.beta.ravel(), effects)
+        return self._whitening.coordinates(point.beta[self.sizes.fixed], effects)
 
     def _predictors(self, u: Array) -> Array:
         """Linear predictors of the rows at coordinates u."""
         assert self._whitening is not None
         flat, effects = self._whitening.coefficients(u)
-        return self._eta(flat.reshape(self.sizes.equations, -1), effects)
+        return self._eta(self._full_beta(flat), effects)
 
     def _with_coefficients(self, state: Array, u: Array) -> Array:
         assert self._whitening is not None
@@ -580,14 +630,14 @@ class LinearPosterior:
         size = self.sizes
         eta = self.units.x(design) @ point.beta.T
         if size.effects:
-            by_row = point.effects[design.cluster].reshape(-1, size.equations, size.random)
+            by_row = self._full_effects(point.effects)[design.cluster]
             eta += np.einsum("ia,ira->ir", self.units.z(design), by_row)
         return np.asarray(eta)
 
     def _guess(self) -> Array:
         """State with scales of half a unit, coefficients at their prior means, zero elsewhere."""
         state = np.zeros(self.sizes.size)
-        state[self.sizes.beta] = self._prior_mean.ravel()
+        state[self.sizes.beta] = self._prior_mean[self.sizes.fixed]
         unit = self._unit
         for i in range(self.sizes.scales):
             low, high = -30.0, 30.0
