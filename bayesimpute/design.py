@@ -36,6 +36,8 @@ class DesignBuilder:
         Categorical variable -> codes, reference first.
     fit, draw
         Rows fitted to, rows drawn, (row,) bool; for a level-2 target (cluster,).
+    usable
+        Rows that may be learnt from, (row,) bool; for a level-2 target (cluster,).
     cells
         Rows of the data that get a value, (row,): those asked for, and every missing one, which
         other models need as a predictor.
@@ -57,6 +59,7 @@ class DesignBuilder:
     levels: Mapping[str, tuple[int, ...]]
     fit: npt.NDArray[np.bool_]
     draw: npt.NDArray[np.bool_]
+    usable: npt.NDArray[np.bool_]
     cells: npt.NDArray[np.bool_]
     coded: Array
     kept: Mapping[str, tuple[tuple[str, ...], Array]]
@@ -84,8 +87,10 @@ class DesignBuilder:
         left = staying.get(target.name, np.zeros(table.n_rows, dtype=bool))
         cells = specification.where[target.name] | ~(observed | left)
         draw = cells
+        usable = ~specification.ignore
         if target.level == 2 and clusters is not None:
             fit = np.bincount(clusters.codes[fit], minlength=clusters.n) > 0
+            usable = np.bincount(clusters.codes[usable], minlength=clusters.n) > 0
             # a cluster's value known from another row is copied; asked-for cells are drawn anew
             known = np.bincount(clusters.codes[observed], minlength=clusters.n) > 0
             asked = np.bincount(clusters.codes[cells & observed], minlength=clusters.n) > 0
@@ -97,7 +102,7 @@ class DesignBuilder:
             if variable.kind in (Kind.BINARY, Kind.NOMINAL, Kind.ORDINAL)
         }
         coded = np.unique(table.values[target.name][observed]) if target.kind else np.empty(0)
-        builder = cls(target, table, clusters, levels, fit, draw, cells, coded, {}, ())
+        builder = cls(target, table, clusters, levels, fit, draw, usable, cells, coded, {}, ())
         changing = set(specification.targets)
         kept = {
             term.label: builder._columns(term, table.values)
@@ -108,7 +113,9 @@ class DesignBuilder:
             None if _may_change(wrapper, changing) else builder._asked(wrapper, table.values)
             for wrapper in layers(target.method)
         )
-        return cls(target, table, clusters, levels, fit, draw, cells, coded, kept, asked_for)
+        return cls(
+            target, table, clusters, levels, fit, draw, usable, cells, coded, kept, asked_for
+        )
 
     def build(self, values: Mapping[str, Array]) -> Design:
         """Give the design for the completed `values` (variable -> (row,), canonical order)."""
@@ -139,26 +146,31 @@ class DesignBuilder:
         random_names: list[str] = []
         means: list[Array] = []
         mean_names: list[str] = []
+        in_x, in_z, in_means = [], [], []
         n = len(self.table.rows)
         if self.clusters is not None and target.random_intercept and target.level == 1:
             random.append(np.ones((n, 1)))
             random_names.append("intercept")
+            in_z.append("both")
         for term in target.terms:
             labels, block = self.kept.get(term.label) or self._columns(term, values)
             if term.fixed:
                 columns.append(block)
                 names.extend(labels)
+                in_x.extend([term.equation] * len(labels))
             if term.random and target.level == 1:
                 random.append(block)
                 random_names.extend(labels)
+                in_z.extend([term.equation] * len(labels))
             if term.cluster_mean and target.level == 1 and self.clusters is not None:
                 means.append(_cluster_means(block, self.clusters)[self.clusters.codes])
                 mean_names.extend(f"mean({label})" for label in labels)
+                in_means.extend([term.equation] * len(labels))
         x = _beside([*columns, *means], n)
         z = _beside(random, n)
         y = self._codes(values[target.name])
         if target.level == 2 and self.clusters is not None:
-            return self._level2(x, (*names,), y, self._asked_columns(values))
+            return self._level2(x, (*names,), y, self._asked_columns(values), (*in_x,))
         codes = self.clusters.codes if self.clusters is not None else np.zeros(n, dtype=np.int64)
         return Design(
             target.name,
@@ -174,6 +186,9 @@ class DesignBuilder:
             self.draw,
             tuple(self.clusters.labels) if self.clusters is not None else (),
             columns=self._asked_columns(values),
+            usable=self.usable,
+            equations_x=(*in_x, *in_means),
+            equations_z=(*in_z,),
         )
 
     def _kind_and_categories(self) -> tuple[Kind, tuple[Any, ...]]:
@@ -219,7 +234,12 @@ class DesignBuilder:
         return {name: column[first] for name, column in columns.items()}
 
     def _level2(
-        self, x: Array, names: tuple[str, ...], y: Array, columns: Mapping[str, Array]
+        self,
+        x: Array,
+        names: tuple[str, ...],
+        y: Array,
+        columns: Mapping[str, Array],
+        equations: tuple[str, ...],
     ) -> Design:
         """One row a cluster: predictors as cluster means, the target's one observed value."""
         assert self.clusters is not None
@@ -241,6 +261,8 @@ class DesignBuilder:
             self.fit,
             self.draw,
             columns=columns,
+            usable=self.usable,
+            equations_x=equations,
         )
 
     def _columns(self, term: Term, values: Mapping[str, Array]) -> tuple[tuple[str, ...], Array]:

@@ -61,6 +61,12 @@ class Design:
     columns
         Completed columns of the data that a wrapper of the method asked for, (row,) each;
         categories as codes.
+    usable
+        Rows a model may learn from, the target missing or not, (row,) bool; None for all. A model
+        of whether the target is seen takes these.
+    equations_x, equations_z
+        Of a model with two equations: ``"both"``, ``"outcome"`` or ``"selection"`` for each column
+        of `x` and `z`; empty for ``"both"`` throughout.
     members
         Of a block of targets imputed together: the design of each, whose `target`, `kind`,
         `categories`, `y`, `fit`, `draw` and `shift` are its own; everything else is shared, and
@@ -83,6 +89,9 @@ class Design:
     shift: Array | None = None
     columns: Mapping[str, Array] = field(default_factory=dict)
     members: tuple["Design", ...] = ()
+    usable: npt.NDArray[np.bool_] | None = None
+    equations_x: tuple[str, ...] = ()
+    equations_z: tuple[str, ...] = ()
 
     @property
     def coords(self) -> dict[str, Any]:
@@ -106,6 +115,7 @@ class Design:
             shift=None if self.shift is None else self.shift[chosen],
             columns={name: column[chosen] for name, column in self.columns.items()},
             members=tuple(member.rows(chosen) for member in self.members),
+            usable=None if self.usable is None else self.usable[chosen],
         )
 
 

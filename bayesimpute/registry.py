@@ -19,6 +19,8 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "normal.robust": "bayesimpute.models.robust:Robust",
         "normal.truncated": "bayesimpute.models.bounded:Truncated",
         "normal.censored": "bayesimpute.models.bounded:Censored",
+        "heckman": "bayesimpute.models.heckman:Heckman",
+        "heckman.binary": "bayesimpute.models.heckman:HeckmanBinary",
         "joint": "bayesimpute.models.joint:Joint",
         "pmm": "bayesimpute.models.pmm:PMM",
         "sample": "bayesimpute.models.sample:Sample",

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -40,6 +41,10 @@ Array = npt.NDArray[np.float64]
 
 #: Newton steps that look for the mode move no linear predictor by more.
 LONGEST_STEP = 3.0
+
+#: Share of its posterior variance below which the conditional variance of a partial correlation
+#: leaves it to move 2.
+TIED = 0.5
 
 
 class Likelihood(Protocol):
@@ -198,6 +203,7 @@ class LinearPosterior:
         self._information: tuple[Array, Array, Array] | None = None
         size = self.sizes
         self._inverse: Array = np.empty((size.effects, size.effects))
+        self._scatter: Array = np.empty((size.effects, size.effects))
         self._standard: Array = np.empty((0, size.effects))
         self._fixed_part: Array = np.empty((0, size.equations))
         border = size.beta.stop - size.beta.start
@@ -206,7 +212,8 @@ class LinearPosterior:
         self._centred = (
             Nuts(self._centred_density, size.effects + size.correlations) if size.effects else None
         )
-        self._shape = Nuts(self._shape_density, size.shape.stop) if size.shape.stop else None
+        self._moving = np.ones(size.shape.stop, dtype=bool)
+        self._shape_by_size: dict[int, Nuts] = {}
 
     def _full_beta(self, packed: Array) -> Array:
         """Coefficients by equation and column, (R, 1 + predictor), zero where there is none."""
@@ -303,16 +310,12 @@ class LinearPosterior:
         return eta + self._random_part(effects) if self.sizes.effects else eta
 
     def _random_part(self, effects: Array) -> Array:
-        data, size = self._rows, self.sizes
-        by_row = np.repeat(self._full_effects(effects), data.count, axis=0)
-        if size.random == 1:
-            return data.z * by_row[:, :, 0]
-        return np.asarray(np.einsum("ia,ira->ir", data.z, by_row))
+        data, full = self._rows, self._full_effects(effects)
+        return np.asarray(_random_part(data.z, np.ascontiguousarray(full), data.count))
 
     def _by_effects(self, by_eta: Array) -> Array:
         data = self._rows
-        by_row = by_eta[:, :, None] * data.z[:, None, :]
-        by_cluster = np.add.reduceat(by_row.reshape(len(by_eta), -1), data.start)
+        by_cluster = _by_effects(np.ascontiguousarray(by_eta), data.z, data.count)
         return by_cluster if self.sizes.varying.all() else by_cluster[:, self.sizes.varying]
 
     # -- move 1: coefficients ------------------------------------------------------------------
@@ -383,14 +386,11 @@ class LinearPosterior:
     def _by_shape(self, point: Point, state: Array, by_factor: Array, slope: Array) -> Array:
         """Gradient by sd and partial correlations from that by the factor of Ψ."""
         size = self.sizes
-        by_factor = np.tril(by_factor)
-        out = np.empty(size.effects + size.correlations)
-        by_sd = (by_factor * point.correlation).sum(axis=1)
-        out[: size.effects] = by_sd / self._unit[: size.effects] * slope[: size.effects]
-        out[size.effects :] = pull_back(
-            state[size.partial], point.correlation, by_factor * point.sd[:, None]
+        by_sd, by_partial = _by_sd_and_partial(
+            by_factor, point.sd, point.correlation, state[size.partial]
         )
-        return out
+        by_sd *= slope[: size.effects] / self._unit[: size.effects]
+        return np.concatenate((by_sd, by_partial))
 
     def _lkj(self, partial: Array) -> tuple[float, Array]:
         z = np.tanh(partial)
@@ -407,15 +407,9 @@ class LinearPosterior:
         factor = point.factor
         if not (np.diag(factor) > 1e-150).all():
             return -np.inf, np.zeros_like(part)
-        inverse = np.linalg.inv(factor)
-        effects = point.effects[self._rows.seen]
-        standard = effects @ inverse.T
         lkj, by_partial = self._lkj(state[size.partial])
-        value += lkj - len(effects) * float(np.log(np.diag(factor)).sum())
-        value -= 0.5 * float((standard**2).sum())
-        by_factor = inverse.T @ (standard.T @ standard) - len(effects) * np.diag(
-            1.0 / np.diag(factor)
-        )
+        log_density, by_factor = _effects_density(factor, self._scatter, len(self._rows.seen))
+        value += lkj + log_density
         out = self._by_shape(point, state, by_factor, slope)
         out[: size.effects] += gradient[: size.effects]
         out[size.effects :] += by_partial
@@ -425,7 +419,7 @@ class LinearPosterior:
         """Density of scales, correlations and extras given β and the standardised effects."""
         size = self.sizes
         state = self._state.copy()
-        state[size.shape] = part
+        state[size.shape][self._moving] = part
         value, gradient, scales, slope = self.priors(np.ascontiguousarray(state[size.scale]))
         point = self._with_scales(state, scales)
         eta = self._fixed_part
@@ -436,7 +430,7 @@ class LinearPosterior:
         )
         extra, _, by_free_prior = self.likelihood.prior(point.beta[:, 0], point.free)
         lkj, by_partial = self._lkj(state[size.partial])
-        out = np.zeros_like(part)
+        out = np.zeros(size.shape.stop)
         out[size.scale] = gradient
         if size.effects:
             by_factor = self._by_effects(by_eta).T @ self._standard
@@ -446,7 +440,22 @@ class LinearPosterior:
         at = slice(size.effects, size.scales)
         out[at] += by_positive / self._unit[at] * slope[at]
         out[size.free] = by_free + by_free_prior
-        return _finite(value + lp + extra + lkj, out)
+        return _finite(value + lp + extra + lkj, out[self._moving])
+
+    def _let_move(self, moving: npt.NDArray[np.bool_]) -> Nuts | None:
+        """Choose what move 3 moves, (shape,); gives the NUTS for it."""
+        self._moving = moving
+        count = int(moving.sum())
+        if count and count not in self._shape_by_size:
+            self._shape_by_size[count] = Nuts(self._shape_density, count)
+        return self._shape_by_size.get(count)
+
+    def _fix_effects(self, state: Array) -> None:
+        """Fix what move 2 leaves alone: the effects of the clusters seen."""
+        self._state = state
+        full = state[self.sizes.b].reshape(self.sizes.clusters, self.sizes.effects)
+        effects = full[self._rows.seen]
+        self._scatter = effects.T @ effects
 
     def _centred_part(self, state: Array) -> Array:
         return np.append(state[: self.sizes.effects], state[self.sizes.partial])
@@ -469,7 +478,7 @@ class LinearPosterior:
     def _put_shape(self, state: Array, part: Array) -> Array:
         size = self.sizes
         out = state.copy()
-        out[size.shape] = part
+        out[size.shape][self._moving] = part
         if size.effects:
             effects = self._standard @ self._take_apart(out).factor.T
             out[size.b].reshape(size.clusters, size.effects)[self._rows.seen] = effects
@@ -486,29 +495,44 @@ class LinearPosterior:
         state = self._mode(self._guess())
         self._take_curvature(self._take_apart(state))
         size = self.sizes
+        centred = np.full(self._centred.size if self._centred else 0, 0.1)
         shape = np.full(size.shape.stop, 0.1)
+        shape[size.partial] = 0.0
         half = tune // 2
         steps = np.array([0.5, 0.5, 0.1])
-        for length in (half, tune - half):
+        for phase, length in enumerate((half, tune - half)):
             # scales of moves 2 and 3 are learnt in the first half, step sizes in both
-            centred = self._centred_part(np.append(shape, np.empty(size.size - shape.size)))
             self._whiten(self._take_apart(state))
-            moves = ((self._coefficients(), None), (self._centred, centred), (self._shape, shape))
+            moving = self._let_move(shape > 0)
+            moves = (
+                (self._coefficients(), None),
+                (self._centred, centred),
+                (moving, shape[shape > 0]),
+            )
             for (move, variance), step in zip(moves, steps, strict=True):
                 if move is not None:
                     ones = np.ones(move.size) if variance is None else variance
                     move.begin_tuning(ones, step, rng.spawn(1)[0])
             draws = np.empty((length, size.size))
+            slopes = np.empty((length, centred.size + shape.size))
             for i in range(length):
                 state = self._tuning_sweep(state)
-                draws[i] = state
+                draws[i], slopes[i] = state, self._slopes(state)
             steps = np.array([m.tuned_step_size if m else 1.0 for m, _ in moves])
             kept = draws[length // 3 :]
-            shape = np.maximum(kept[:, size.shape].var(axis=0), 1e-8)
-            if length == half:
+            learnt = _variance_of(slopes[length // 3 :])
+            if phase == 0:
+                centred, shape = np.split(learnt, [centred.size])
+                steps[1:] = 0.4  # the scales being right, a step is a matter of dimension
+                # given the effects little is known of few clusters: near the whole posterior
+                spread = kept.var(axis=0)
+                centred = np.sqrt(centred * np.clip(self._centred_part(spread), 1e-8, 2.0))
+                # correlations of effects that the rows know well are tied up with all others in
+                # move 3, which would need many short steps; move 2 suffices for them
+                tied = shape[size.partial] < TIED * spread[size.partial]
+                shape[size.partial] = np.where(tied, 0.0, shape[size.partial])
                 self._take_curvature(self._take_apart(kept.mean(axis=0)))
         mean, sd = kept.mean(axis=0), kept.std(axis=0)
-        centred = self._centred_part(np.append(shape, np.empty(size.size - shape.size)))
         none = np.empty(0)
         parts = tuple(
             Adaptation(float(step), variance, none, none)
@@ -516,20 +540,35 @@ class LinearPosterior:
         )
         return Adaptation(float(steps[0]), none, mean, sd, parts)
 
+    def _slopes(self, state: Array) -> Array:
+        """Gradients of moves 2 and 3 where they stand."""
+        parts = [np.empty(0), np.empty(0)]
+        if self._centred is not None:
+            self._fix_effects(state)
+            parts[0] = self._centred_density(self._centred_part(state))[1]
+        if self.sizes.shape.stop:
+            moving, self._moving = self._moving, np.ones(self.sizes.shape.stop, dtype=bool)
+            self._standardise(state)
+            parts[1] = self._shape_density(state[self.sizes.shape])[1]
+            self._moving = moving
+        return np.concatenate(parts)
+
     def _tuning_sweep(self, state: Array) -> Array:
         point = self._take_apart(state)
         self._whiten(point)
         u = self._coefficients().tune(self._coordinates(point))
         state = self._with_coefficients(state, u)
         if self._centred is not None:
-            self._state = state
+            self._fix_effects(state)
             part = self._centred_part(state)
             for _ in range(3):  # no row is looked at, so learning more costs little
                 part = self._centred.tune(part)
             state = self._put_centred(state, part)
-        if self._shape is not None:
+        shape = self._let_move(self._moving)
+        if shape is not None:
             self._standardise(state)
-            state = self._put_shape(state, self._shape.tune(state[self.sizes.shape]))
+            part = shape.tune(state[self.sizes.shape][self._moving])
+            state = self._put_shape(state, part)
         return state
 
     def sweep(
@@ -545,13 +584,15 @@ class LinearPosterior:
         state = self._with_coefficients(state, u)
         others = []
         if self._centred is not None:
-            self._state = state
+            self._fix_effects(state)
             part, more = self._centred.move(self._centred_part(state), centred, 1, rng)
             state = self._put_centred(state, part)
             others.append(more)
-        if self._shape is not None:
+        step = self._let_move(shape.variance > 0)
+        if step is not None:
             self._standardise(state)
-            part, more = self._shape.move(state[self.sizes.shape], shape, 1, rng)
+            tuning = replace(shape, variance=shape.variance[self._moving])
+            part, more = step.move(state[self.sizes.shape][self._moving], tuning, 1, rng)
             state = self._put_shape(state, part)
             others.append(more)
         return state, {
@@ -583,11 +624,13 @@ class LinearPosterior:
         with np.errstate(all="ignore"):
             while not self._possible(state):
                 state = (state + adaptation.start_mean) / 2
+        shape = self._let_move(adaptation.parts[2].variance > 0)
         for move, part in zip(
-            (self._coefficients(), self._centred, self._shape), adaptation.parts, strict=True
+            (self._coefficients(), self._centred, shape), adaptation.parts, strict=True
         ):
             if move is not None:
-                variance = part.variance if part.variance.size else np.ones(move.size)
+                variance = part.variance[part.variance > 0]
+                variance = variance if variance.size else np.ones(move.size)
                 move.begin_tuning(variance, part.step_size / 4, rng.spawn(1)[0])
         for _ in range(sweeps):
             state = self._tuning_sweep(state)
@@ -672,6 +715,85 @@ class LinearPosterior:
                 break
             state = self._with_coefficients(state, u + step * gradient)
         return state
+
+
+def _variance_of(slopes: Array) -> Array:
+    """Variances of a conditional density, from its gradients at draws, (draw, parameter).
+
+    The mean square of the gradient is the mean curvature. The variance of the draws will not do:
+    it is that of the whole posterior, and a move that has the rows before it and everything else
+    given sees a far narrower density.
+    """
+    if not len(slopes):
+        return np.full(slopes.shape[1], 0.1)
+    return np.asarray(np.clip(1.0 / np.maximum((slopes**2).mean(axis=0), 1e-12), 1e-8, 2.0))
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _effects_density(factor: Array, scatter: Array, count: int) -> tuple[float, Array]:
+    """Log density of normal effects with this scatter matrix, gradient by Ψ's Cholesky factor."""
+    size = len(factor)
+    inverse = np.zeros((size, size))
+    value = 0.0
+    for a in range(size):
+        inverse[a, a] = 1.0 / factor[a, a]
+        value -= count * np.log(factor[a, a])
+        for b in range(a):
+            total = 0.0
+            for c in range(b, a):
+                total += factor[a, c] * inverse[c, b]
+            inverse[a, b] = -total * inverse[a, a]
+    standard = inverse @ scatter @ inverse.T
+    gradient = inverse.T @ standard
+    for a in range(size):
+        value -= 0.5 * standard[a, a]
+        gradient[a, a] -= count * inverse[a, a]
+    return value, gradient
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _by_sd_and_partial(
+    by_factor: Array, sd: Array, correlation: Array, partial: Array
+) -> tuple[Array, Array]:
+    """Take the gradient by diag(sd)·correlation apart; what is above the diagonal is no part."""
+    size = len(sd)
+    by_sd = np.zeros(size)
+    by_correlation = np.zeros((size, size))
+    for a in range(size):
+        for b in range(a + 1):
+            by_sd[a] += by_factor[a, b] * correlation[a, b]
+            by_correlation[a, b] = by_factor[a, b] * sd[a]
+    return by_sd, pull_back(partial, correlation, by_correlation)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _random_part(z: Array, effects: Array, count: npt.NDArray[np.int64]) -> Array:
+    """Part of the effects in the linear predictors, rows sorted by cluster, (row, R)."""
+    equations, random = effects.shape[1], effects.shape[2]
+    out = np.zeros((len(z), equations))
+    i = 0
+    for j in range(len(count)):
+        for _ in range(count[j]):
+            for r in range(equations):
+                for a in range(random):
+                    out[i, r] += z[i, a] * effects[j, r, a]
+            i += 1
+    return out
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _by_effects(by_eta: Array, z: Array, count: npt.NDArray[np.int64]) -> Array:
+    """Gradient by the effects of each cluster, (cluster, R × random_effect)."""
+    equations, random = by_eta.shape[1], z.shape[1]
+    out = np.zeros((len(count), equations * random))
+    i = 0
+    for j in range(len(count)):
+        for _ in range(count[j]):
+            for r in range(equations):
+                for a in range(random):
+                    out[j, r * random + a] += by_eta[i, r] * z[i, a]
+            i += 1
+    return out
 
 
 def _finite(value: float, gradient: Array) -> tuple[float, Array]:

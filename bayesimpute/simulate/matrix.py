@@ -1,7 +1,6 @@
 """Which methods are calibrated, and on which data: the matrix of ``make sbc``.
 
 Every method of the registry is in it, a new one without a word here, unless it is named below.
-A joint block has several targets at once; its calibration is in ``tests/calibration``.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,8 +23,8 @@ DATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 NOT_FROM_A_MODEL = frozenset({"pmm", "sample"})
 """Methods that copy observed values: their imputed values are no draws from a likelihood."""
 
-OF_SEVERAL_TARGETS = frozenset({"joint"})
-"""Methods for which one target says nothing."""
+NOT_BY_ONE_VARIABLE = frozenset({"joint", "heckman", "heckman.binary"})
+"""Methods of several targets, or of what is missing: calibrated in ``tests/calibration``."""
 
 
 def _counts() -> Mapping[str, Any]:
@@ -86,7 +85,7 @@ def matrix() -> tuple[Cell, ...]:
     plain = tuple(
         Cell(name, data, name, {**DATA[data], **_arguments(name)})
         for name in METHODS
-        if name not in NOT_FROM_A_MODEL | OF_SEVERAL_TARGETS
+        if name not in NOT_FROM_A_MODEL | NOT_BY_ONE_VARIABLE
         for data in DATA
     )
     more = tuple(

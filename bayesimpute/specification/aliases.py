@@ -58,6 +58,8 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
         "2l.binary": Alias("logistic", clustered=True),
         "2l.glm.bin": Alias("logistic", clustered=True),
         "2l.2stage.bin": Alias("logistic", clustered=True),
+        "2l.2stage.heckman": Alias("heckman"),
+        "2l.heckman": Alias("heckman"),
         "2l.jomo": Alias("joint", clustered=True),
         "jomoImpute": Alias("joint", clustered=True),
         "panImpute": Alias("joint", clustered=True),
@@ -71,10 +73,7 @@ _ABSENT: Mapping[str, str] = MappingProxyType(
     {
         name: "pmm"
         for name in (
-            "heckman",
-            "heckman.binary",
             "logreg.boot",
-            "2l.2stage.heckman",
             "2lonly.mean",
             "mean",
             "cart",

@@ -14,7 +14,8 @@ from bayesimpute.specification.specification import Term
 
 MEANS = (Role.FIXED_WITH_MEAN, Role.RANDOM_WITH_MEAN)
 SLOPES = (Role.RANDOM, Role.RANDOM_WITH_MEAN)
-TWO_EQUATIONS = (Role.SELECTION_ONLY, Role.OUTCOME_ONLY)
+#: Codes that place a predictor in one of two equations.
+TWO_EQUATIONS = {Role.SELECTION_ONLY: "selection", Role.OUTCOME_ONLY: "outcome"}
 
 
 def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
@@ -86,8 +87,12 @@ def cluster_of(row: "pd.Series[Any]", target: str) -> str | None:
     return None
 
 
-def terms_of(row: "pd.Series[Any]", target: str, table: Table) -> tuple[Term, ...]:
+def terms_of(
+    row: "pd.Series[Any]", target: str, table: Table, two_equations: bool = False
+) -> tuple[Term, ...]:
     """Terms of a model from its row of the matrix.
+
+    `two_equations` says whether the model has a selection equation beside its outcome's.
 
     Raises
     ------
@@ -99,17 +104,26 @@ def terms_of(row: "pd.Series[Any]", target: str, table: Table) -> tuple[Term, ..
         name, role = str(label), Role(int(code))
         if role in (Role.NONE, Role.CLUSTER):
             continue
-        if role in TWO_EQUATIONS:
+        if role in TWO_EQUATIONS and not two_equations:
             raise SpecificationError(
                 f"predictors of {target!r}: code {int(role)} of {name!r} is for models with a "
-                "selection equation; the model of this target has one equation, use 1 or 2."
+                "selection equation ('heckman'); the model of this target has one equation, use 1 "
+                "or 2."
             )
         if table.variables[name].kind is Kind.OTHER:
             raise SpecificationError(
                 f"predictors of {target!r}: {name!r} ({table.variables[name].dtype}) is neither a "
                 "number nor a category; convert it, or set its code to 0."
             )
-        terms.append(Term(name, (name,), random=role in SLOPES, cluster_mean=role in MEANS))
+        terms.append(
+            Term(
+                name,
+                (name,),
+                random=role in SLOPES,
+                cluster_mean=role in MEANS,
+                equation=TWO_EQUATIONS.get(role, "both"),
+            )
+        )
     return tuple(terms)
 
 
@@ -121,7 +135,10 @@ def effective_row(
     for term in terms:
         used = [n for f in term.factors for n in ((f,) if f in row else names_in(f))]
         for name in used:
-            if name in row:
+            if name in row and term.equation != "both":
+                only = next(code for code, name in TWO_EQUATIONS.items() if name == term.equation)
+                row[name] = int(only)
+            elif name in row:
                 random = term.random or row[name] in SLOPES
                 mean = term.cluster_mean or row[name] in MEANS
                 row[name] = int(

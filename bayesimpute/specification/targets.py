@@ -23,6 +23,7 @@ from bayesimpute.specification.predictors import (
 )
 from bayesimpute.specification.requests import Request, method_name, nearest
 from bayesimpute.specification.screening import cluster_events, screen
+from bayesimpute.specification.selection import placed, selection_events
 from bayesimpute.specification.specification import Passive, Target, Term
 from bayesimpute.specification.wrapped import (
     alias_of,
@@ -31,7 +32,7 @@ from bayesimpute.specification.wrapped import (
     surely_fitted,
     terms_inside,
 )
-from bayesimpute.wrappers.base import Scope, decide, layers
+from bayesimpute.wrappers.base import Scope, decide, innermost, layers
 
 #: Most distinct numbers that a method for categories takes as categories.
 MOST_CODED = 30
@@ -63,6 +64,7 @@ def build_target(
     alias = alias_of(chosen, name)
     implementation = resolve(alias.method)
     kind = _kind(name, method_name(chosen), implementation, table)
+    selects = getattr(resolve(innermost(alias.method)), "two_equations", False)
     events: list[Event] = []
     more: Sequence[Event]
     formula: ParsedFormula | None = None
@@ -83,7 +85,7 @@ def build_target(
             row, more = _with_cluster(row, name, request.cluster)
             events.extend(more)
         cluster = cluster_of(row, name)
-        terms = terms_of(row, name, table)
+        terms = terms_of(row, name, table, selects)
     terms = _checked_terms(name, terms, table)
     for term in terms:
         for column in _columns_of(term, table):
@@ -104,6 +106,9 @@ def build_target(
             f"Method {method_name(chosen)!r} of {name!r} needs clusters; give cluster=, or code "
             "the cluster variable −2 in the predictors."
         )
+    options = {**alias.options, **_options(name, implementation, request.model_options, table)}
+    if selects:
+        terms = placed(name, terms, options)
     observed = ~table.missing(name) & ~ignored
     if len(np.unique(table.values[name][observed])) < 2:
         raise DataError(
@@ -121,6 +126,8 @@ def build_target(
             f"Cluster variable {cluster!r} has another value in every row, so clusters cannot be "
             f"told from residuals in the model of {name!r}; give the variable that groups rows."
         )
+    if selects:
+        events.extend(selection_events(name, terms, options, table, clusters, level, ignored))
     method = alias.method
     fitted = observed
     if any(layers(method)):
@@ -157,7 +164,7 @@ def build_target(
             terms,
             random_intercept,
             request.priors.get(name, {}),
-            {**alias.options, **_options(name, implementation, request.model_options, table)},
+            options,
             checked_post(name, request.post),
             kind,
         ),

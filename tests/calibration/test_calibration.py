@@ -10,7 +10,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
-from bayesimpute.simulate.matrix import NOT_FROM_A_MODEL, OF_SEVERAL_TARGETS, matrix
+from bayesimpute.simulate.matrix import NOT_FROM_A_MODEL, NOT_BY_ONE_VARIABLE, matrix
 
 CELLS = {str(cell): cell for cell in matrix()}
 SMALL = ("systematic", "level 2")  # sporadic gaps are in the first of them, too
@@ -130,7 +130,7 @@ def test_every_method_with_a_likelihood_is_in_the_matrix():
 
     assert {cell.method for cell in CELLS.values()} == set(
         METHODS
-    ) - NOT_FROM_A_MODEL - OF_SEVERAL_TARGETS
+    ) - NOT_FROM_A_MODEL - NOT_BY_ONE_VARIABLE
 
 
 def builder(design):

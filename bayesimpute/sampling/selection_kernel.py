@@ -1,0 +1,345 @@
+"""Visits of a model with an outcome equation and a selection equation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bayesimpute.errors import SpecificationError
+from bayesimpute.method import Adaptation, Array, Design, Parameters, Visit
+from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.linear import Equations, LinearPosterior, Point
+from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
+from bayesimpute.sampling.scales import scale_priors
+from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
+
+#: Sweeps that bring a chain from its dispersed start to the posterior, at its first visit.
+FIRST_SWEEPS = 8
+
+
+@dataclass(frozen=True)
+class SelectionDefaults:
+    """Default priors, for predictors with SD 1 and an outcome with SD 1.
+
+    Attributes
+    ----------
+    outcome_sd
+        Of the normal priors of the outcome's intercept and coefficients.
+    selection_sd
+        Of the normal priors of the selection's: a probit of ±3 is certainty.
+    log_sigma_sd, atanh_rho_sd
+        Of the normal priors of log σ, and of atanh ρ: with 1, ρ is within ±0.96 with 95 %.
+    effect_scale
+        Scale of the half-normal priors of the SDs of effects by cluster.
+    spread_scale
+        The same for those of log σ and atanh ρ.
+    """
+
+    outcome_sd: float = 2.5
+    selection_sd: float = 1.5
+    log_sigma_sd: float = 1.0
+    atanh_rho_sd: float = 1.0
+    effect_scale: float = 1.0
+    spread_scale: float = 0.5
+
+
+DEFAULTS = SelectionDefaults()
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionUnits(Units):
+    """Units whose target comes with whether it is seen."""
+
+    def y(self, design: Design) -> Array:
+        """Value in computing units and 1 where it is seen, else zeros, (row, 2)."""
+        seen = design.columns["seen"]
+        standard = np.where(seen > 0, (design.y - self.centre_y) / self.scale_y, 0.0)
+        return np.column_stack([standard, seen])
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the linear predictors after outcome and selection are, and which effects there are.
+
+    Attributes
+    ----------
+    further
+        Names: ``log_sigma``, ``atanh_rho``, of those that are not fixed.
+    outcome, selection
+        Predictors of each equation.
+    outcome_effects, selection_effects
+        Effects by cluster of each equation.
+    """
+
+    further: tuple[str, ...]
+    outcome: tuple[str, ...]
+    selection: tuple[str, ...]
+    outcome_effects: tuple[str, ...]
+    selection_effects: tuple[str, ...]
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """All effects by cluster, in the order of the sampler."""
+        names = [*self.outcome_effects, *(f"selection {e}" for e in self.selection_effects)]
+        return (*names, *(self.further if self.outcome_effects else ()))
+
+
+def within(names: tuple[str, ...], equations: tuple[str, ...], equation: str) -> Array:
+    """Which columns an equation has, (column,) bool."""
+    labels = equations or ("both",) * len(names)
+    return np.array([label in ("both", equation) for label in labels], dtype=bool)
+
+
+def parts_of(design: Design, binary: bool, fixed_rho: float | None) -> Parts:
+    """Take the design's columns apart by equation."""
+
+    def chosen(names: tuple[str, ...], equations: tuple[str, ...], equation: str) -> Any:
+        keep = within(names, equations, equation)
+        return tuple(name for name, kept in zip(names, keep, strict=True) if kept)
+
+    x, z = (design.predictors, design.equations_x), (design.random_effects, design.equations_z)
+    further = (() if binary else ("log_sigma",)) + (() if fixed_rho is not None else ("atanh_rho",))
+    return Parts(
+        further,
+        chosen(*x, "outcome"),
+        chosen(*x, "selection"),
+        chosen(*z, "outcome"),
+        chosen(*z, "selection"),
+    )
+
+
+def rows_of_selection(design: Design, whole_clusters: bool) -> Array:
+    """Rows whose being seen or not counts, (row,) bool.
+
+    Where a cluster has no observed value at all, that says nothing of its rows, unless the user
+    says it does (`whole_clusters`).
+    """
+    usable = design.fit if design.usable is None else design.usable
+    if whole_clusters or not design.random_effects:
+        return usable | design.fit
+    some = np.bincount(design.cluster[design.fit], minlength=design.n_clusters) > 0
+    return (usable & some[design.cluster]) | design.fit
+
+
+def selection_kernel(
+    design: Design, binary: bool, priors: Mapping[str, Any], options: Mapping[str, Any]
+) -> "SelectionKernel":
+    """Kernel of a selection model on a design.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior is for no parameter of the model, or of a family it does not take.
+    """
+    rho = options["rho"]
+    counted = rows_of_selection(design, options["select_whole_clusters"])
+    units = selection_units(design, counted, binary)
+    parts = parts_of(design, binary, rho)
+    p, q = len(design.predictors), len(design.random_effects)
+    equations = 3 if binary else 4
+    fixed = np.zeros((equations, p + 1), dtype=bool)
+    varying = np.zeros((equations, q), dtype=bool)
+    for r, equation in enumerate(("outcome", "selection")):
+        fixed[r, 0] = True
+        fixed[r, 1:] = within(design.predictors, design.equations_x, equation)
+        varying[r] = within(design.random_effects, design.equations_z, equation)
+    places = {"log_sigma": 2, "atanh_rho": equations - 1}
+    intercept = np.array([name == "intercept" for name in design.random_effects], dtype=bool)
+    for name in parts.further:
+        fixed[places[name], 0] = True
+        varying[places[name]] = intercept
+
+    names = [f"sd_{e}" for e in parts.outcome_effects]
+    names += [f"selection_sd_{e}" for e in parts.selection_effects]
+    names += [f"sd_{name}" for name in parts.further] if intercept.any() else []
+    known = ["intercept", "beta", "selection_intercept", "selection_beta", *parts.further, *names]
+    if len(names) > 1:
+        known.append("correlation")
+    check_names(design.target, priors, known)
+
+    mean, sd = np.zeros((equations, p + 1)), np.ones((equations, p + 1))
+    scale = np.array([units.scale_y, 1.0])
+    for r, prefix in enumerate(("", "selection_")):
+        spread = (DEFAULTS.outcome_sd, DEFAULTS.selection_sd)[r] * scale[r]
+        centre = units.centre_y if r == 0 else 0.0
+        columns = fixed[r, 1:]
+        head = normal_moments(priors.get(f"{prefix}intercept"), 1, centre, spread)
+        size = int(columns.sum())
+        slopes = normal_moments(
+            priors.get(f"{prefix}beta"), size, 0.0, spread / units.scale_x[columns]
+        )
+        if head is None or slopes is None:
+            raise _not_normal(design.target, f"{prefix}intercept and {prefix}beta")
+        mean[r, 0], sd[r, 0] = (head[0][0] - centre) / scale[r], head[1][0] / scale[r]
+        in_units = units.scale_x[columns] / scale[r]
+        mean[r, 1:][columns], sd[r, 1:][columns] = slopes[0] * in_units, slopes[1] * in_units
+    for name, default in {
+        "log_sigma": DEFAULTS.log_sigma_sd, "atanh_rho": DEFAULTS.atanh_rho_sd
+    }.items():  # fmt: skip
+        if name in parts.further:
+            unit = float(np.log(units.scale_y)) if name == "log_sigma" else 0.0
+            head = normal_moments(priors.get(name), 1, unit, default)
+            if head is None:
+                raise _not_normal(design.target, name)
+            mean[places[name], 0], sd[places[name], 0] = head[0][0] - unit, head[1][0]
+    eta = lkj_eta(priors.get("correlation"), 2.0)
+    if eta is None:
+        raise SpecificationError(
+            f"priors of {design.target!r}: the correlation takes pm.LKJCorr.dist(n=2, eta=…)."
+        )
+    unit_of = np.concatenate(
+        [
+            units.scale_y / units.scale_z[varying[0]],
+            1.0 / units.scale_z[varying[1]],
+            np.ones(len(names) - int(varying[:2].sum())),
+        ]
+    )
+    plain = {
+        name: DEFAULTS.spread_scale if name[3:] in parts.further else DEFAULTS.effect_scale
+        for name in names
+    }
+    likelihood = (BinarySelectionLikelihood if binary else SelectionLikelihood)(rho)
+    posterior = LinearPosterior(
+        design,
+        units,
+        likelihood,
+        scale_priors(plain, {name: priors[name] for name in names if name in priors}),
+        unit_of,
+        mean,
+        sd**-2.0,
+        eta,
+        Equations(fixed, varying),
+    )
+    return SelectionKernel(likelihood, units, parts, posterior, options)
+
+
+def selection_units(design: Design, counted: Array, binary: bool) -> SelectionUnits:
+    """Units of predictors over the rows that count, of a numeric target over those seen."""
+    over = Units.of(replace(design, fit=counted, y=np.zeros(len(design.y))))
+    seen = design.y[design.fit]
+    centre, scale = (0.0, 1.0) if binary else (float(seen.mean()), float(seen.std()) or 1.0)
+    return SelectionUnits(
+        centre, scale, over.centre_x, over.scale_x, over.centre_z, over.scale_z
+    )
+
+
+def _not_normal(target: str, what: str) -> SpecificationError:
+    return SpecificationError(
+        f"priors of {target!r}: {what} of a selection model take normal priors, such as "
+        "pm.Normal.dist(0, 1)."
+    )
+
+
+class SelectionKernel:
+    """Visits of a selection model."""
+
+    def __init__(
+        self,
+        likelihood: SelectionLikelihood | BinarySelectionLikelihood,
+        units: SelectionUnits,
+        parts: Parts,
+        posterior: LinearPosterior,
+        options: Mapping[str, Any],
+    ) -> None:
+        self._likelihood = likelihood
+        self._binary = isinstance(likelihood, BinarySelectionLikelihood)
+        self._units = units
+        self._parts = parts
+        self._posterior = posterior
+        self._options = options
+        labels: dict[str, tuple[str, ...]] = {"intercept": ()}
+        labels |= {"beta": parts.outcome} if parts.outcome else {}
+        labels["selection_intercept"] = ()
+        labels |= {"selection_beta": parts.selection} if parts.selection else {}
+        names = {"log_sigma": "sigma", "atanh_rho": "rho"}
+        labels |= {names[name]: () for name in parts.further}
+        labels |= {f"sd_{effect}": () for effect in parts.outcome_effects}
+        labels |= {f"selection_sd_{effect}": () for effect in parts.selection_effects}
+        if posterior.sizes.effects:
+            labels |= {f"sd_{name}": () for name in parts.further}
+        full = parts.effects
+        if len(full) > 1:
+            labels["correlation"] = tuple(
+                f"{full[b]}~{full[a]}" for a in range(len(full)) for b in range(a)
+            )
+        self.labels: Mapping[str, tuple[str, ...]] = labels
+
+    def _counted(self, design: Design) -> Design:
+        """Rows of the likelihood, seen and unseen."""
+        counted = rows_of_selection(design, self._options["select_whole_clusters"])
+        return replace(design, fit=counted, columns={"seen": design.fit.astype(float)})
+
+    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
+        """Tune on a design."""
+        return self._posterior.adapt(self._counted(design), self._options["tune"], rng)
+
+    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
+        """Give a dispersed starting state."""
+        return self._posterior.start(adaptation, rng)
+
+    def visit(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Visit:
+        """Draw parameters, then each wanted value given that it is unseen."""
+        posterior, counted = self._posterior, self._counted(design)
+        if first:
+            state = posterior.settle(counted, adaptation, state, FIRST_SWEEPS, rng)
+        sweeps = self._options["transitions"]
+        state, point, statistics = posterior.draw(counted, adaptation, state, sweeps, rng)
+        wanted = design.draw
+        # unseen, unless the whole cluster is; a cell that is only asked for is a seen one
+        some = np.bincount(design.cluster[counted.fit], minlength=design.n_clusters) > 0
+        seen = np.where(design.fit, 1.0, np.where(some[design.cluster], 0.0, np.nan))[wanted]
+        rows = design.rows(wanted)
+        eta = posterior.linear_predictor(rows, point)
+        if rows.shift is not None:
+            eta[:, 0] += rows.shift / self._units.scale_y
+        drawn = self._likelihood.draw(eta, seen, rng)
+        if not self._binary:
+            drawn = self._units.centre_y + self._units.scale_y * drawn
+            if self._options["pmm"]:
+                drawn = self._nearest(design.y[design.fit], drawn, rng)
+        return Visit(state, drawn, self._parameters(point), statistics)
+
+    def _nearest(self, observed: Array, drawn: Array, rng: np.random.Generator) -> Array:
+        """Take the place of each drawn value by one of the nearest observed ones."""
+        donors = min(self._options["donors"], len(observed))
+        ordered = np.sort(observed)
+        first = np.clip(np.searchsorted(ordered, drawn) - donors, 0, len(ordered) - donors)
+        near = np.minimum(first[:, None] + np.arange(2 * donors), len(ordered) - 1)
+        near = ordered[near]
+        order = np.argsort(np.abs(near - drawn[:, None]), axis=1, kind="stable")[:, :donors]
+        pick = order[np.arange(len(drawn)), rng.integers(0, donors, len(drawn))]
+        return np.asarray(near[np.arange(len(drawn)), pick])
+
+    def _parameters(self, point: Point) -> Parameters:
+        parts, units = self._parts, self._units
+        fixed = self._posterior.sizes.fixed
+        beta = point.beta
+        out: dict[str, float | Array] = {
+            "intercept": float(units.centre_y + units.scale_y * beta[0, 0]),
+            "selection_intercept": float(beta[1, 0]),
+        }
+        for r, prefix, scale in ((0, "", units.scale_y), (1, "selection_", 1.0)):
+            columns = fixed[r, 1:]
+            if columns.any():
+                out[f"{prefix}beta"] = (scale * beta[r, 1:] / units.scale_x)[columns]
+        if "log_sigma" in parts.further:
+            out["sigma"] = float(np.exp(beta[2, 0]) * units.scale_y)
+        if "atanh_rho" in parts.further:
+            out["rho"] = float(np.tanh(beta[-1, 0]))
+        scales = iter(self._posterior.scales)
+        sds = iter(point.sd)
+        for name in self.labels:
+            if name.startswith(("sd_", "selection_sd_")):
+                out[name] = float(next(sds) * next(scales))
+        if point.sd.size > 1:
+            matrix = point.correlation @ point.correlation.T
+            out["correlation"] = matrix[np.tril_indices(point.sd.size, -1)]
+        return out
