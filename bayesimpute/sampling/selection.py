@@ -199,9 +199,7 @@ def _binary(
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _binary_information(
-    y: Array, eta: Array, shift: float, nodes: Array, weights: Array
-) -> Array:
+def _binary_information(y: Array, eta: Array, shift: float, nodes: Array, weights: Array) -> Array:
     """Expected outer product of the scores given the linear predictors, (row, 3, 3)."""
     rows, size = eta.shape
     out = np.zeros((rows, size, size))

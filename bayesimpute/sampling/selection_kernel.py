@@ -219,9 +219,7 @@ def selection_units(design: Design, counted: Array, binary: bool) -> SelectionUn
     over = Units.of(replace(design, fit=counted, y=np.zeros(len(design.y))))
     seen = design.y[design.fit]
     centre, scale = (0.0, 1.0) if binary else (float(seen.mean()), float(seen.std()) or 1.0)
-    return SelectionUnits(
-        centre, scale, over.centre_x, over.scale_x, over.centre_z, over.scale_z
-    )
+    return SelectionUnits(centre, scale, over.centre_x, over.scale_x, over.centre_z, over.scale_z)
 
 
 def _not_normal(target: str, what: str) -> SpecificationError:

@@ -27,29 +27,33 @@ NOT_BY_ONE_VARIABLE = frozenset({"joint", "heckman", "heckman.binary"})
 """Methods of several targets, or of what is missing: calibrated in ``tests/calibration``."""
 
 
-def _counts() -> Mapping[str, Any]:
-    """Priors under which counts stay in the hundreds."""
+def _counts(data: str) -> Mapping[str, Any]:
+    """Priors under which counts stay in the hundreds, in unseen clusters too."""
     import pymc as pm
 
     priors = {"intercept": pm.Normal.dist(1.0, 0.5), "beta": pm.Normal.dist(0.0, 0.3)}
+    if data != "level 2":
+        priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
+    if data in ("sporadic", "systematic"):
+        priors["sd_x1"] = pm.HalfNormal.dist(0.3)
     return {"typical": (0, 0, 1, 1, 2, 3, 4, 6, 9, 14), "priors": priors}
 
 
-ARGUMENTS: Mapping[str, Callable[[], Mapping[str, Any]]] = MappingProxyType(
+ARGUMENTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = MappingProxyType(
     {
         "poisson": _counts,
         "negative_binomial": _counts,
-        "normal.truncated": lambda: {
+        "normal.truncated": lambda data: {
             "typical": (-1.4, -0.8, -0.4, 0.0, 0.3, 0.8, 1.6),
             "options": {"lower": -1.5, "upper": 2.0},
         },
-        "normal.censored": lambda: {
+        "normal.censored": lambda data: {
             "typical": (-1.0, -1.0, -0.6, -0.3, 0.0, 0.3, 0.7, 1.2, 1.2),
             "options": {"lower": -1.0, "upper": 1.2},
         },
     }
 )
-"""Method -> further arguments, such as typical values or the options it cannot do without."""
+"""Method -> further arguments on some data, such as typical values or the options it cannot do without."""
 
 MORE: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
     {
@@ -76,20 +80,20 @@ class Cell:
         return f"{self.model}, {self.data}"
 
 
-def _arguments(method: str) -> Mapping[str, Any]:
-    return ARGUMENTS[method]() if method in ARGUMENTS else {}
+def _arguments(method: str, data: str) -> Mapping[str, Any]:
+    return ARGUMENTS[method](data) if method in ARGUMENTS else {}
 
 
 def matrix() -> tuple[Cell, ...]:
     """Give all cells, method by method."""
     plain = tuple(
-        Cell(name, data, name, {**DATA[data], **_arguments(name)})
+        Cell(name, data, name, {**DATA[data], **_arguments(name, data)})
         for name in METHODS
         if name not in NOT_FROM_A_MODEL | NOT_BY_ONE_VARIABLE
         for data in DATA
     )
     more = tuple(
-        Cell(name, data, method, {**DATA[data], **_arguments(method), **arguments})
+        Cell(name, data, method, {**DATA[data], **_arguments(method, data), **arguments})
         for name, (method, on, arguments) in MORE.items()
         for data in on
     )

@@ -39,9 +39,7 @@ def placed(target: str, terms: Sequence[Term], options: Mapping[str, Any]) -> tu
                     "the outcome only."
                 )
             equation[label] = where
-    return tuple(
-        replace(term, equation=equation.get(term.label, term.equation)) for term in terms
-    )
+    return tuple(replace(term, equation=equation.get(term.label, term.equation)) for term in terms)
 
 
 def selection_events(

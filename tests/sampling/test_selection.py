@@ -69,7 +69,9 @@ def test_the_value_is_that_of_a_bivariate_normal(name):
 def test_information_is_never_negative_and_near_the_mean_curvature(name):
     kind, equations = LIKELIHOODS[name]
     rng = np.random.default_rng(3)
-    at = np.array([0.3, 0.2, -0.2, 0.5][:equations]) if equations == 4 else np.array([0.3, 0.2, 0.5])
+    at = (
+        np.array([0.3, 0.2, -0.2, 0.5][:equations]) if equations == 4 else np.array([0.3, 0.2, 0.5])
+    )
     n = 20_000
     eta = np.tile(at, (n, 1))
     e, u = rng.multivariate_normal([0, 0], [[1, np.tanh(0.5)], [np.tanh(0.5), 1]], n).T
