@@ -200,7 +200,7 @@ def _binary(
 
 @numba.njit(cache=True, error_model="numpy")
 def _binary_information(y: Array, eta: Array, shift: float, nodes: Array, weights: Array) -> Array:
-    """Expected outer product of the scores given the linear predictors, (row, 3, 3)."""
+    """Give the expected outer product of the scores, (row, 3, 3)."""
     rows, size = eta.shape
     out = np.zeros((rows, size, size))
     for i in range(rows):

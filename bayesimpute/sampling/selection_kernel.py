@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Visit
@@ -13,6 +14,8 @@ from bayesimpute.sampling.linear import Equations, LinearPosterior, Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
+
+Rows = npt.NDArray[np.bool_]
 
 #: Sweeps that bring a chain from its dispersed start to the posterior, at its first visit.
 FIRST_SWEEPS = 8
@@ -85,7 +88,7 @@ class Parts:
         return (*names, *(self.further if self.outcome_effects else ()))
 
 
-def within(names: tuple[str, ...], equations: tuple[str, ...], equation: str) -> Array:
+def within(names: tuple[str, ...], equations: tuple[str, ...], equation: str) -> Rows:
     """Which columns an equation has, (column,) bool."""
     labels = equations or ("both",) * len(names)
     return np.array([label in ("both", equation) for label in labels], dtype=bool)
@@ -109,7 +112,7 @@ def parts_of(design: Design, binary: bool, fixed_rho: float | None) -> Parts:
     )
 
 
-def rows_of_selection(design: Design, whole_clusters: bool) -> Array:
+def rows_of_selection(design: Design, whole_clusters: bool) -> Rows:
     """Rows whose being seen or not counts, (row,) bool.
 
     Where a cluster has no observed value at all, that says nothing of its rows, unless the user
@@ -214,7 +217,7 @@ def selection_kernel(
     return SelectionKernel(likelihood, units, parts, posterior, options)
 
 
-def selection_units(design: Design, counted: Array, binary: bool) -> SelectionUnits:
+def selection_units(design: Design, counted: Rows, binary: bool) -> SelectionUnits:
     """Units of predictors over the rows that count, of a numeric target over those seen."""
     over = Units.of(replace(design, fit=counted, y=np.zeros(len(design.y))))
     seen = design.y[design.fit]

@@ -53,7 +53,7 @@ ARGUMENTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = MappingProxyType(
         },
     }
 )
-"""Method -> further arguments on some data, such as typical values or the options it cannot do without."""
+"""Method -> further arguments by data, such as typical values or options it cannot do without."""
 
 MORE: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
     {

@@ -35,8 +35,8 @@ def placed(target: str, terms: Sequence[Term], options: Mapping[str, Any]) -> tu
                 )
             if label in equation:
                 raise SpecificationError(
-                    f"model_options of {target!r}: {label!r} cannot be in the selection only and in "
-                    "the outcome only."
+                    f"model_options of {target!r}: {label!r} cannot be both in the selection only "
+                    "and in the outcome only."
                 )
             equation[label] = where
     return tuple(replace(term, equation=equation.get(term.label, term.equation)) for term in terms)
@@ -51,7 +51,7 @@ def selection_events(
     level: int,
     ignored: np.ndarray,
 ) -> list[Event]:
-    """What the data can and cannot tell of the selection.
+    """Say what the data can and cannot tell of the selection.
 
     Raises
     ------
@@ -82,9 +82,9 @@ def selection_events(
                     "info",
                     "clusters outside the selection",
                     f"{int(empty.sum())} cluster(s) have no observed {target!r}, the first "
-                    f"{str(clusters.labels[int(empty.argmax())])!r}: that says nothing of single rows, "
-                    "so they are drawn from the population of clusters and not taken as selected "
-                    "against; select_whole_clusters=True in model_options does.",
+                    f"{str(clusters.labels[int(empty.argmax())])!r}: that says nothing of single "
+                    "rows, so they are drawn from the population of clusters and not taken as "
+                    "selected against; select_whole_clusters=True in model_options does.",
                 )
             )
         if full.any():
@@ -93,8 +93,8 @@ def selection_events(
                     "info",
                     "clusters without gaps",
                     f"{int(full.sum())} cluster(s) have every {target!r} observed, the first "
-                    f"{str(clusters.labels[int(full.argmax())])!r}: their selection is drawn towards "
-                    "that of the others.",
+                    f"{str(clusters.labels[int(full.argmax())])!r}: their selection is drawn "
+                    "towards that of the others.",
                 )
             )
     if not missing.any():

@@ -10,7 +10,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
-from bayesimpute.simulate.matrix import NOT_FROM_A_MODEL, NOT_BY_ONE_VARIABLE, matrix
+from bayesimpute.simulate.matrix import NOT_BY_ONE_VARIABLE, NOT_FROM_A_MODEL, matrix
 
 CELLS = {str(cell): cell for cell in matrix()}
 SMALL = ("systematic", "level 2")  # sporadic gaps are in the first of them, too

@@ -1,4 +1,4 @@
-"""Likelihoods with a selection equation against scipy and finite differences; draws against both."""
+"""Likelihoods with a selection equation against scipy; draws against known moments."""
 
 import numpy as np
 import pytest
