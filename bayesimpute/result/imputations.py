@@ -196,6 +196,32 @@ class Imputations:
 
         return textbook_model(self.specification, self.history, variable, imputation)
 
+    def identification(self) -> pd.DataFrame:
+        """How far the data, and not the prior, speak of ρ in each selection model.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each target imputed by ``heckman`` or ``heckman.binary``: the exclusion
+            restriction (predictors of the selection only), its strength (largest |mean| / SD of
+            its coefficients), posterior mean and 90 % interval of ρ, prior-to-posterior
+            contraction ``1 − var / prior var`` and overlap (area under both densities), the two of
+            atanh ρ, and a verdict. From the second half of the iterations.
+
+        Examples
+        --------
+        >>> import bayesimpute as bi
+        >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+        >>> imp = bi.impute(
+        ...     study.incomplete, cluster="school", method="pmm", m=2, iterations=1, progress=False
+        ... )
+        >>> len(imp.identification())  # no selection model
+        0
+        """
+        from bayesimpute.result.identification import identification
+
+        return identification(self.specification, self.history)
+
     def priors(self, variable: str) -> pd.DataFrame:
         """Parameters of one target's model with their priors, on the data's scale.
 

@@ -1,0 +1,198 @@
+"""Selection models through bi.impute, where values are missing because of what they are."""
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.errors import SpecificationError
+
+RUN = {"m": 4, "iterations": 3, "seed": 2, "progress": False}
+
+
+def simulated(rho=0.7, clusters=10, rows=100, seed=1):
+    """The design of Muñoz et al. (2023) with slopes that do not vary; y, r and who was seen."""
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(clusters), rows)
+    n = len(g)
+    x1, x2, x3 = (rng.random(n) < 0.6).astype(float), rng.normal(size=n), rng.normal(size=n)
+    effects = rng.multivariate_normal([0, 0], 0.3 * np.array([[1, 0.4], [0.4, 1]]), clusters)[g]
+    u = rng.normal(size=n)
+    e = rho * u + np.sqrt(1 - rho**2) * rng.normal(size=n)
+    y = 0.3 + x1 + x2 + effects[:, 0] + e
+    seen = -0.2 + 0.8 * x1 - 0.7 * x2 + 1.2 * x3 + effects[:, 1] + u > 0
+    seen[g < 2] = False
+    df = pd.DataFrame({"g": [f"c{k}" for k in g], "x1": x1, "x2": x2, "x3": x3})
+    return df.assign(y=np.where(seen, y, np.nan)), y, seen
+
+
+def coded(df):
+    predictors = bi.make_predictors(df, cluster="g")
+    predictors.loc["y", "x3"] = bi.Role.SELECTION_ONLY
+    return predictors
+
+
+@pytest.fixture(scope="module")
+def study():
+    return simulated()
+
+
+@pytest.fixture(scope="module")
+def imp(study):
+    df, _, _ = study
+    return bi.impute(
+        df, cluster="g", method={"y": "heckman"}, predictors=coded(df), **{**RUN, "m": 10}
+    )
+
+
+def test_unseen_values_are_where_they_are(study, imp):
+    df, y, seen = study
+    unseen = ~seen & (df["g"].to_numpy() > "c1")
+    drawn = np.mean([frame["y"].to_numpy()[unseen] for frame in imp.complete("all")])
+    at_random = bi.impute(
+        df.drop(columns="x3"), cluster="g", method={"y": "normal"}, **{**RUN, "m": 10}
+    )
+    plain = np.mean([frame["y"].to_numpy()[unseen] for frame in at_random.complete("all")])
+    truth = y[unseen].mean()
+    assert plain > truth + 0.5  # the posterior's SD is 0.2, the model at random is sure and wrong
+    assert abs(drawn - truth) < 0.5 * abs(plain - truth)
+    rho = imp.history.parameters["y"]["rho"][:, 1:]
+    assert np.quantile(rho, 0.01) < 0.7 < np.quantile(rho, 0.99) and rho.mean() > 0.4
+
+
+def test_predictors_are_in_the_equations_they_are_coded_for(imp):
+    labels = imp.history.labels["y"]
+    assert labels["beta"] == ("x1", "x2")
+    assert labels["selection_beta"] == ("x1", "x2", "x3")
+    assert imp.predictors.loc["y", "x3"] == bi.Role.SELECTION_ONLY
+    assert {"seen", "unseen"} <= {v.name for v in imp.model("y").potentials}
+
+
+def test_a_formula_names_the_equations_in_options(study):
+    df, _, _ = study
+    run = bi.impute(
+        df, formulas={"y": "y ~ x1 + x2 + x3 + (1 + x3 | g)"}, method={"y": "heckman"},
+        model_options={"y": {"selection_only": ("x3",), "outcome_only": "x2"}}, **RUN,
+    )  # fmt: skip
+    labels = run.history.labels["y"]
+    assert labels["beta"] == ("x1", "x2") and labels["selection_beta"] == ("x1", "x3")
+    assert "selection_sd_x3" in labels and "sd_x3" not in labels
+
+
+def test_identification_says_what_is_known_of_rho(study, imp):
+    df, _, _ = study
+    found = imp.identification().iloc[0]
+    assert found["exclusion"] == "x3" and found["strength"] > 5
+    assert found["contraction"] > 0.5 and found["verdict"] == "the data speak of ρ"
+    fixed = bi.impute(
+        df, cluster="g", method={"y": "heckman"}, predictors=coded(df),
+        model_options={"y": {"rho": 0.5}}, **RUN,
+    )  # fmt: skip
+    assert "rho" not in fixed.history.parameters["y"]
+    assert fixed.identification().iloc[0]["verdict"] == "ρ is fixed"
+    without = bi.impute(df, cluster="g", method={"y": "heckman"}, **RUN)
+    actions = set(without.events["action"])
+    assert {"no exclusion restriction", "clusters outside the selection"} <= actions
+    assert "no exclusion restriction" not in set(imp.events["action"])
+
+
+def test_the_file_goes_on_bit_for_bit(study, tmp_path):
+    df, _, _ = study
+    arguments = {"cluster": "g", "method": {"y": "2l.2stage.heckman"}, "predictors": coded(df)}
+    bi.impute(df, **arguments, **{**RUN, "iterations": 2}).to_netcdf(tmp_path / "imp.nc")
+    opened = bi.open(tmp_path / "imp.nc").extend(1)
+    whole = bi.impute(df, **arguments, **RUN)
+    assert opened.complete(3)["y"].equals(whole.complete(3)["y"])
+    mixed = df.sample(frac=1, random_state=1)
+    again = bi.impute(mixed, **{**arguments, "method": {"y": "heckman"}}, **RUN)
+    assert again.complete(3)["y"].reindex(df.index).equals(whole.complete(3)["y"])
+
+
+def test_without_selection_it_is_the_normal_model(study):
+    df, _, _ = study
+    one = df[df["g"] > "c1"].drop(columns=["g", "x3"]).reset_index(drop=True)
+    many = {**RUN, "m": 40, "iterations": 2}
+    fixed = bi.impute(one, method={"y": "heckman"}, model_options={"y": {"rho": 0.0}}, **many)
+    normal = bi.impute(one, method={"y": "normal"}, **many)
+    # the intercept is where predictors have their mean: over all rows here, over seen rows there
+    seen = one["y"].notna()
+    moved = (one.loc[seen, ["x1", "x2"]].mean() - one[["x1", "x2"]].mean()).to_numpy()
+    drawn = {name: [] for name in ("intercept", "beta", "sigma")}
+    for run in (fixed, normal):
+        found = run.history.parameters["y"]
+        shift = moved if run is fixed else 0 * moved
+        drawn["intercept"].append(found["intercept"] + found["beta"] @ shift)
+        drawn["beta"].append(found["beta"])
+        drawn["sigma"].append(found["sigma"])
+    for name, pair in drawn.items():
+        a, b = (values.reshape(80, -1) for values in pair)
+        error = np.sqrt((a.var(axis=0) + b.var(axis=0)) / 80)
+        assert (np.abs(a.mean(axis=0) - b.mean(axis=0)) < 4 * error).all(), name
+        assert (np.abs(np.log(a.std(axis=0) / b.std(axis=0))) < 0.4).all(), name
+
+
+def test_binary_targets_and_wrappers(study):
+    df, y, seen = study
+    answer = np.where(y > 0.8, 2, 1)  # coded 1 and 2, as in many a questionnaire
+    binary = df.assign(y=np.where(seen, answer, np.nan))
+    run = bi.impute(
+        binary, cluster="g", method={"y": "heckman.binary"}, predictors=coded(df), **RUN
+    )
+    assert all(set(frame["y"].unique()) == {1.0, 2.0} for frame in run.complete("all"))
+    shifted = bi.impute(
+        df, cluster="g", method={"y": bi.delta("heckman", 50.0)}, predictors=coded(df), **RUN
+    )
+    plain = bi.impute(df, cluster="g", method={"y": "heckman"}, predictors=coded(df), **RUN)
+    np.testing.assert_allclose(
+        shifted.complete(1)["y"][~seen] - plain.complete(1)["y"][~seen], 50.0
+    )
+
+
+def test_matched_values_were_observed(study):
+    df, _, _ = study
+    run = bi.impute(
+        df, cluster="g", method={"y": "heckman"}, predictors=coded(df),
+        model_options={"y": {"pmm": True}}, **RUN,
+    )  # fmt: skip
+    assert set(run.complete(1)["y"]) <= set(df["y"].dropna())
+
+
+def test_whole_clusters_count_as_selected_only_if_said(study):
+    df, _, _ = study
+    run = {**RUN, "m": 8}
+    arguments = {"cluster": "g", "method": {"y": "heckman"}, "predictors": coded(df)}
+    options = {"model_options": {"y": {"select_whole_clusters": True}}}
+    absent = df["g"] < "c2"
+    counted, plain = (
+        bi.impute(df, **arguments, **extra, **run).history.parameters["y"]["selection_intercept"]
+        for extra in (options, {})
+    )
+    assert counted.mean() < plain.mean() - 0.2 and absent.sum() == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model_options": {"y": {"rho": 1.0}}}, "between −1 and 1"),
+        ({"model_options": {"y": {"selection_only": ("z",)}}}, "names 'z'"),
+        ({"model_options": {"y": {"selection_only": "x1", "outcome_only": "x1"}}}, "both"),
+        ({"method": {"y": "normal"}}, "for models with a selection equation"),
+        ({"method": {"y": "heckman.binary"}}, "is numeric with"),
+        ({"priors": {"y": {"rho": pm.Normal.dist()}}}, "no parameter 'rho'"),
+        ({"priors": {"y": {"atanh_rho": pm.Laplace.dist(0, 1)}}}, "normal priors"),
+    ],
+)
+def test_bad_input_is_said_before_any_work(study, arguments, words):
+    df, _, _ = study
+    given = {"cluster": "g", "method": {"y": "heckman"}, "predictors": coded(df), **RUN}
+    with pytest.raises(SpecificationError, match=words):
+        bi.impute(df, **{**given, **arguments})
+
+
+def test_no_variation_in_the_selection_is_an_event(study):
+    df, y, _ = study
+    whole = df.assign(y=np.where(df["g"] > "c1", y, np.nan))
+    run = bi.impute(whole, cluster="g", method={"y": "heckman"}, **{**RUN, "m": 2})
+    assert {"no selection to learn from", "clusters without gaps"} <= set(run.events["action"])
+    assert np.isfinite(run.complete(1)["y"]).all()
