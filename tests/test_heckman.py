@@ -149,6 +149,27 @@ def test_binary_targets_and_wrappers(study):
     )
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        bi.by_group("heckman", "arm"),
+        bi.only_where("heckman", "arm == 'a'"),
+        bi.fixed_clusters("heckman"),
+    ],
+)
+def test_wrappers_go_around_it(study, method):
+    df, _, seen = study
+    part = df[df["g"] > "c1"].reset_index(drop=True)
+    part["arm"] = np.resize(["a", "a", "b"], len(part))
+    run = bi.impute(
+        part, cluster="g", method={"y": method}, predictors=coded(part), **{**RUN, "m": 2}
+    )
+    done = run.complete(1)["y"]
+    wanted = part["arm"] == "a" if "only_where" in str(method) else np.ones(len(part), dtype=bool)
+    assert done[wanted].notna().all() and seen.any()
+    assert done[part["y"].notna()].equals(part["y"].dropna())
+
+
 def test_matched_values_were_observed(study):
     df, _, _ = study
     run = bi.impute(

@@ -110,12 +110,15 @@ class FixedClusters(Wrapper):
         """Give the design with indicator columns and without random effects."""
         names = tuple(f"{self.cluster}[{design.cluster_labels[j]}]" for j in columns)
         indicators = (design.cluster[:, None] == columns).astype(float)
+        placed = design.equations_x or ("both",) * len(design.predictors)
         return replace(
             design,
             x=np.hstack([design.x, indicators]),
             predictors=(*design.predictors, *names),
             z=np.empty((len(design.y), 0)),
             random_effects=(),
+            equations_x=(*placed, *("both",) * len(names)),
+            equations_z=(),
         )
 
     def equation(self, inner: str) -> str:
