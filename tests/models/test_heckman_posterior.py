@@ -16,9 +16,7 @@ def data(method):
     rng = np.random.default_rng(8)
     _, y, seen = prior.draw(1, rng)
     seen = prior.structural(seen)
-    return Design(
-        **{**vars(prior.design), "y": np.where(seen, y, 0.0), "fit": seen, "draw": ~seen}
-    )
+    return Design(**{**vars(prior.design), "y": np.where(seen, y, 0.0), "fit": seen, "draw": ~seen})
 
 
 class WithPriors:

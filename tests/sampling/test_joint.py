@@ -9,6 +9,7 @@ from bayesimpute.sampling.joint import (
     JointLikelihood,
     Members,
     Rows,
+    conditional,
     draw_between,
     draw_unknown,
     log_interval,
@@ -151,3 +152,18 @@ def test_slice_steps_leave_their_density_alone():
     start = density.rvs(4000, random_state=rng)
     moved = [slice_step(density.logpdf, x, 1.0, rng) for x in start]
     assert stats.kstest(moved, density.cdf).pvalue > 1e-3
+
+
+def test_a_member_given_the_others_by_the_precision_matrix(likelihood, rows):
+    covariance = likelihood.covariance(POSITIVE, FREE)
+    eta = np.random.default_rng(4).normal(size=(N, 4))
+    values = rows[0].copy()
+    values[:, 2] = np.nan
+    nobody = np.full(N, NOBODY)
+    mean, sd = conditional(Rows.of(values, nobody, *rows[2:]), 2, eta, covariance)
+    for i in range(N):
+        known = [k for k in range(4) if k != 2 and not np.isnan(values[i, k])]
+        precision = np.linalg.inv(covariance[np.ix_([2, *known], [2, *known])])
+        pull = precision[0, 1:] @ (values[i, known] - eta[i, known])
+        assert mean[i] == pytest.approx(eta[i, 2] - pull / precision[0, 0])
+        assert sd[i] == pytest.approx(precision[0, 0] ** -0.5)
