@@ -38,6 +38,7 @@ sbc: setup ## calibrate every model by simulation; table and figure in calibrati
 bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
 	$(VENV)/python benchmarks/speed.py
 	$(VENV)/python benchmarks/categories.py
+	$(VENV)/python benchmarks/joint.py
 	$(VENV)/python benchmarks/start.py
 	$(VENV)/python benchmarks/scaling.py
 
