@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bayesimpute.result.imputations import Imputations
     from bayesimpute.result.opening import open_file as open
     from bayesimpute.roles import Role
+    from bayesimpute.sensitivity_grid import sensitivity
     from bayesimpute.specification.defaults import make_method, make_predictors
     from bayesimpute.specification.post import squeeze
     from bayesimpute.specification.quickpred import quickpred
@@ -67,6 +68,7 @@ __all__ = [
     "prior_predictive",
     "priors",
     "quickpred",
+    "sensitivity",
     "simulate",
     "squeeze",
     "suggest_methods",
@@ -99,6 +101,7 @@ _HOME = {
     "priors": "bayesimpute.prior.parameters:priors",
     "prior_predictive": "bayesimpute.prior.predictive:prior_predictive",
     "plot_prior_predictive": "bayesimpute.plots.prior:plot_prior_predictive",
+    "sensitivity": "bayesimpute.sensitivity_grid:sensitivity",
     "simulate": "bayesimpute.simulate",
 }
 

@@ -1,11 +1,25 @@
 """Going on from a checkpoint file, if it is of the same run."""
 
 from pathlib import Path
+from typing import Any
 
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.result.opening import open_file
-from bayesimpute.specification.specification import Specification
+from bayesimpute.specification.specification import Specification, Target
+
+
+def _options(specification: Specification) -> dict[str, dict[str, Any]]:
+    """Options of the models, as far as a file can hold them."""
+    return {
+        name: {
+            option: list(value) if isinstance(value, tuple) else value
+            for option, value in target.options.items()
+            if isinstance(value, bool | int | float | str | tuple | list | None)
+        }
+        for name, target in specification.targets.items()
+        if isinstance(target, Target)
+    }
 
 
 def resume_point(
@@ -29,6 +43,7 @@ def resume_point(
             "methods": dict(old.methods) == dict(specification.methods),
             "predictors": old.predictors.equals(specification.predictors),
             "visit_sequence": old.visit_sequence == specification.visit_sequence,
+            "model options": _options(old) == _options(specification),
             "m": stored.history.m == m,
             "seed": seed is None or stored.history.seed == seed,
         }.items()

@@ -28,6 +28,7 @@ LAYERS = [
     ("plots",),
     ("result",),
     ("checkpoint", "imputation"),
+    ("sensitivity_grid",),
     ("simulate",),
     ("demo",),
     ("cli", "__main__"),

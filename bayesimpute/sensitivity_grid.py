@@ -1,0 +1,329 @@
+"""How far an answer depends on what no data can tell: grids over ρ and δ."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.checkpoint import resume_point
+from bayesimpute.engine.history import History
+from bayesimpute.engine.run import go_on, start
+from bayesimpute.engine.streams import fresh_seed
+from bayesimpute.errors import SpecificationError
+from bayesimpute.plots.sensitivity import plot_sensitivity
+from bayesimpute.result.imputations import Imputations
+from bayesimpute.specification.arguments import check_run_arguments
+from bayesimpute.specification.specification import Specification
+from bayesimpute.specification.specify import specify
+from bayesimpute.wording import did_you_mean
+from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.delta import delta as shifted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+AXES = ("rho", "delta")
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """What :func:`sensitivity` gives.
+
+    Attributes
+    ----------
+    table
+        One row a point, in the order of the grid: its ``rho`` and ``delta`` (those that vary),
+        estimate, std_error, df, conf_low and conf_high of the estimand, ``p_positive`` (chance
+        that it is above `null`), and the fraction of missing information.
+    term
+        The estimand.
+    null
+        Value of no effect.
+    conf_level
+        Of the intervals.
+    """
+
+    table: pd.DataFrame
+    term: str
+    null: float = 0.0
+    conf_level: float = 0.95
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Which of ρ and δ vary."""
+        return tuple(axis for axis in AXES if axis in self.table)
+
+    @property
+    def tipping(self) -> pd.DataFrame:
+        """Where the conclusion changes, between neighbouring points, by linear interpolation.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a crossing: the axis along which it was found, the value there, the value of
+            the other axis (NaN if only one varies), and what happens: ``"interval reaches"`` or
+            ``"estimate crosses"`` the null value. Empty where nothing changes.
+        """
+        rows = []
+        for axis in self.axes:
+            others = [other for other in self.axes if other != axis]
+            groups = self.table.groupby(others[0], sort=True) if others else [(np.nan, self.table)]
+            for fixed, part in groups:
+                part = part.dropna(subset=[axis]).sort_values(axis)
+                at = part[axis].to_numpy(dtype=float)
+                for what, columns in {
+                    "estimate crosses": ("estimate",),
+                    "interval reaches": ("conf_low", "conf_high"),
+                }.items():
+                    for column in columns:
+                        away = part[column].to_numpy(dtype=float) - self.null
+                        for k in np.flatnonzero(np.sign(away[:-1]) * np.sign(away[1:]) < 0):
+                            share = away[k] / (away[k] - away[k + 1])
+                            value = at[k] + share * (at[k + 1] - at[k])
+                            rows.append((axis, float(value), fixed, what))
+        return pd.DataFrame(rows, columns=["axis", "value", "other", "what"])
+
+    def plot(
+        self, *, ax: "Axes | None" = None, figsize: tuple[float, float] | None = None
+    ) -> "Figure":
+        """Line with band where one of ρ and δ varies, contours where both do.
+
+        Parameters
+        ----------
+        ax
+            Where to draw; by default a new figure.
+        figsize
+            Inches.
+        """
+        return plot_sensitivity(
+            self.table, self.axes, self.term, self.null, self.tipping, ax=ax, figsize=figsize
+        )
+
+    def __repr__(self) -> str:
+        """Say what was found in a line, then the table."""
+        tips = self.tipping
+        found = [
+            f"{tip['what']} {self.null:g} at {tip['axis']} = {tip['value']:.3g}"
+            for tip in tips.to_dict("records")
+        ]
+        change = "; ".join(found) or "no point of the grid changes the conclusion"
+        return f"Sensitivity of {self.term}: {change}\n{self.table.to_string(index=False)}"
+
+
+def sensitivity(
+    df: pd.DataFrame,
+    variable: str,
+    analysis: str | Callable[[pd.DataFrame], Any],
+    term: str,
+    *,
+    rho: Sequence[float | None] | None = None,
+    delta: Sequence[float] | None = None,
+    method: Mapping[str, Any],
+    m: int = 20,
+    iterations: int = 10,
+    further: int = 3,
+    null: float = 0.0,
+    conf_level: float = 0.95,
+    folder: str | Path | None = None,
+    seed: int | None = None,
+    model_options: Mapping[Any, Mapping[str, Any]] | None = None,
+    family: str | None = None,
+    **arguments: Any,
+) -> Sensitivity:
+    """Impute, analyse and pool over a grid of assumptions on one variable.
+
+    Parameters
+    ----------
+    df
+        The data.
+    variable
+        Whose missing values the assumptions are about.
+    analysis
+        As for ``imp.fit``: a formula, or a function of a completed frame.
+    term
+        Which of the pooled estimates is the answer, such as ``"age"``.
+    rho
+        Correlations of outcome and selection, each between −1 and 1; `variable` is imputed by
+        ``"heckman"`` then. None in the list: ρ is estimated, with its prior.
+    delta
+        Shifts of the missing values, on the scale of :func:`bayesimpute.delta`.
+    method
+        As for :func:`bayesimpute.impute`; `variable` must be named.
+    m, iterations
+        Chains, and iterations of the first point.
+    further
+        Iterations of every other point: its chains go on from where its neighbour's stand
+        (default 3: they have a short way to go).
+    null
+        Value of no effect.
+    conf_level
+        Of the intervals.
+    folder
+        Where finished points are kept; started again, the grid goes on where it was, bit for bit.
+    seed
+        Whole number from 0.
+    model_options, family, **arguments
+        Further arguments of :func:`bayesimpute.impute`, and of ``imp.fit``.
+
+    Returns
+    -------
+    Sensitivity
+        With ``table``, ``tipping`` and ``plot()``.
+
+    Raises
+    ------
+    SpecificationError
+        Before any work, if the grid is empty or its method does not fit.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+    >>> found = bi.sensitivity(
+    ...     study.incomplete, "popular", "popular ~ sex", "sex", delta=[0, -0.5], seed=1,
+    ...     method={"popular": "normal"}, m=3, iterations=1, further=1, progress=False,
+    ... )
+    >>> list(found.table["delta"])
+    [0.0, -0.5]
+    """
+    points = _grid(rho, delta)
+    if variable not in method:
+        raise SpecificationError(
+            f"sensitivity: method= must name the method of {variable!r}, such as "
+            f"{{{variable!r}: {'heckman' if rho is not None else 'normal'!r}}}."
+            f"{did_you_mean(variable, method)}"
+        )
+    inside = innermost(method[variable])
+    if rho is not None and inside not in ("heckman", "heckman.binary", "2l.2stage.heckman"):
+        raise SpecificationError(
+            f"sensitivity: rho= needs a selection model, and {variable!r} is imputed by "
+            f"{inside!r}; use 'heckman', or delta=."
+        )
+    check_run_arguments(m, iterations, seed, arguments.get("executor"), "raise", None)
+    run: dict[str, Any] = {
+        name: arguments.pop(name) for name in ("executor", "progress") if name in arguments
+    }
+    seed = fresh_seed() if seed is None else int(seed)
+    specifications = [
+        _specification(df, variable, point, method, model_options, arguments) for point in points
+    ]
+    options = {} if family is None else {"family": family}
+    rows = []
+    before: Imputations | None = None
+    for k, (point, specification) in enumerate(zip(points, specifications, strict=True)):
+        path = Path(folder) / f"point-{k:03d}.nc" if folder is not None else None
+        imp = _imputed(specification, before, point, points[k - 1], m, seed, iterations, further,
+                       path, run)  # fmt: skip
+        pooled = imp.fit(analysis, **options).pool(conf_level=conf_level).table
+        if term not in pooled.index:
+            raise SpecificationError(
+                f"sensitivity: the analysis has no estimate {term!r}; it has "
+                f"{', '.join(map(str, pooled.index))}.{did_you_mean(term, list(pooled.index))}"
+            )
+        rows.append({**point, **_answer(pooled.loc[[term]].iloc[0], null)})
+        before = imp
+    order = [name for name in AXES if name in rows[0]]
+    table = pd.DataFrame(rows)
+    return Sensitivity(
+        table.sort_values(order, ascending=True, kind="stable", ignore_index=True)
+        if len(order) > 1
+        else table,
+        term,
+        null,
+        conf_level,
+    )
+
+
+def _grid(
+    rho: Sequence[float | None] | None, delta: Sequence[float] | None
+) -> list[dict[str, float | None]]:
+    """Points in an order in which neighbours follow each other."""
+    if rho is None and delta is None:
+        raise SpecificationError("sensitivity: give rho=, delta=, or both, as lists of numbers.")
+    for name, values in {"rho": rho, "delta": delta}.items():
+        if values is not None and not len(values):
+            raise SpecificationError(f"sensitivity: {name}= is empty.")
+    for value in rho or ():
+        if value is not None and not -1 < value < 1:
+            raise SpecificationError(
+                f"sensitivity: rho={value!r} must be between −1 and 1, both excluded, or None."
+            )
+    if delta is None:
+        return [{"rho": r} for r in rho or ()]
+    if rho is None:
+        return [{"delta": float(d)} for d in delta]
+    turns = (list(delta) if k % 2 == 0 else list(delta)[::-1] for k in range(len(rho)))
+    return [
+        {"rho": r, "delta": float(d)}
+        for r, ds in zip(rho, turns, strict=True)
+        for _, d in product([0], ds)
+    ]
+
+
+def _specification(
+    df: pd.DataFrame,
+    variable: str,
+    point: Mapping[str, float | None],
+    method: Mapping[str, Any],
+    model_options: Mapping[Any, Mapping[str, Any]] | None,
+    arguments: Mapping[str, Any],
+) -> Specification:
+    methods, options = dict(method), {k: dict(v) for k, v in (model_options or {}).items()}
+    if "delta" in point:
+        methods[variable] = shifted(method[variable], point["delta"])
+    if "rho" in point:
+        options[variable] = {**options.get(variable, {}), "rho": point["rho"]}
+    return specify(df, method=methods, model_options=options, **arguments)
+
+
+def _imputed(
+    specification: Specification,
+    before: Imputations | None,
+    point: Mapping[str, float | None],
+    previous: Mapping[str, float | None],
+    m: int,
+    seed: int,
+    iterations: int,
+    further: int,
+    path: Path | None,
+    run: Mapping[str, Any],
+) -> Imputations:
+    """One point, from its neighbour's chains if their models have the same parameters."""
+    warm = before is not None and (point.get("rho") is None) == (previous.get("rho") is None)
+    wanted = before.history.iterations + further if warm and before is not None else iterations
+    if path is not None:
+        stored = resume_point(path, specification, m, seed)
+        if stored is not None and stored.iterations == wanted:
+            return Imputations(specification, stored)
+    history: History
+    if warm and before is not None:
+        history = replace(before.history, events=specification.events)
+        history = go_on(specification, history, further, **run)
+    else:
+        history, bench = start(specification, m, seed)
+        history = go_on(specification, history, iterations, bench=bench, **run)
+    imp = Imputations(specification, history)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        imp.to_netcdf(path)
+    return imp
+
+
+def _answer(row: "pd.Series[Any]", null: float) -> dict[str, float]:
+    from scipy import stats
+
+    positive = stats.t.sf((null - row["estimate"]) / row["std_error"], row["df"])
+    return {
+        "estimate": float(row["estimate"]),
+        "std_error": float(row["std_error"]),
+        "df": float(row["df"]),
+        "conf_low": float(row["conf_low"]),
+        "conf_high": float(row["conf_high"]),
+        "p_positive": float(positive),
+        "fmi": float(row["fmi"]),
+    }

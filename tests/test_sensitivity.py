@@ -1,0 +1,123 @@
+"""An answer over a grid of assumptions: values, tipping points, going on, pictures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.errors import SpecificationError
+
+RUN = {"m": 4, "iterations": 3, "further": 2, "seed": 1, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def trial():
+    """A treatment worth 0.5; a third of the answers are missing."""
+    rng = np.random.default_rng(3)
+    n = 300
+    treated = np.resize([0.0, 1.0], n)
+    z = rng.normal(size=n)
+    y = 1 + 0.5 * treated + 0.5 * z + rng.normal(size=n)
+    seen = 0.4 + z + 0.5 * (y - 1) + rng.normal(size=n) > 0
+    return pd.DataFrame({"treated": treated, "z": z, "y": np.where(seen, y, np.nan)})
+
+
+@pytest.fixture(scope="module")
+def shifts(trial):
+    return bi.sensitivity(
+        trial, "y", "y ~ 1", "(Intercept)", delta=[0, -1, -2, -4], null=0.5,
+        method={"y": "normal"}, **RUN,
+    )  # fmt: skip
+
+
+def test_a_shift_moves_the_mean_by_the_share_missing(trial, shifts):
+    share = trial["y"].isna().mean()
+    estimate = shifts.table.set_index("delta")["estimate"]
+    for delta in (-1.0, -2.0, -4.0):
+        assert estimate[delta] - estimate[0.0] == pytest.approx(share * delta, abs=0.12)
+    positive = shifts.table["p_positive"].to_numpy()
+    assert positive[0] > 0.99 and positive[-1] < 0.2
+
+
+def test_the_tipping_point_lies_between_its_neighbours(shifts):
+    table, tips = shifts.table, shifts.tipping
+    crossing = tips[tips["what"] == "estimate crosses"].iloc[0]
+    above = table[table["estimate"] > 0.5]["delta"].min()
+    below = table[table["estimate"] < 0.5]["delta"].max()
+    assert below < crossing["value"] < above
+    assert "estimate crosses 0.5 at delta" in repr(shifts)
+
+
+def test_the_same_call_gives_the_same_bits_and_goes_on_after_a_break(trial, tmp_path, monkeypatch):
+    arguments = {
+        "rho": [-0.5, 0.0, 0.5], "method": {"y": "heckman"},
+        "model_options": {"y": {"selection_only": ("z",)}}, **RUN,
+    }  # fmt: skip
+    formulas = {"formulas": {"y": "y ~ treated + z"}}
+    call = ("y", "y ~ treated", "treated")
+    whole = bi.sensitivity(trial, *call, **arguments, **formulas)
+
+    import bayesimpute.sensitivity_grid as module
+
+    done = []
+
+    def breaking(*given, **more):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return original(*given, **more)
+
+    original = module.go_on
+    monkeypatch.setattr(module, "go_on", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        bi.sensitivity(trial, *call, folder=tmp_path, **arguments, **formulas)
+    assert len(list(tmp_path.glob("point-*.nc"))) == 2
+    done.clear()
+    again = bi.sensitivity(trial, *call, folder=tmp_path, **arguments, **formulas)
+    assert len(done) == 1  # two points were read
+    pd.testing.assert_frame_equal(whole.table, again.table, check_exact=True)
+    assert whole.table["estimate"].nunique() == 3
+    with pytest.raises(SpecificationError, match="different: model options"):
+        bi.sensitivity(
+            trial, *call, folder=tmp_path, **{**arguments, "rho": [0.3, 0.4]}, **formulas
+        )
+
+
+def test_rho_and_delta_together_and_rho_estimated(trial):
+    arguments = {
+        "formulas": {"y": "y ~ treated + z"}, "method": {"y": "heckman"},
+        "model_options": {"y": {"selection_only": ("z",)}}, **RUN,
+    }  # fmt: skip
+    call = (trial, "y", "y ~ 1", "(Intercept)")
+    found = bi.sensitivity(*call, rho=[-0.6, 0, 0.6], delta=[0, 1], **arguments)
+    assert len(found.table) == 6 and found.axes == ("rho", "delta")
+    wide = found.table.pivot(index="rho", columns="delta", values="estimate")
+    assert (wide[1.0] > wide[0.0]).all()
+    # the higher ρ, the lower what is not seen
+    assert wide[0.0].is_monotonic_decreasing
+    mixed = bi.sensitivity(*call, rho=[0.0, 0.5, None], **arguments)
+    assert mixed.table["rho"].isna().sum() == 1
+    for result in (found, mixed):
+        figure = result.plot()
+        assert figure.axes[0].get_xlabel().startswith("ρ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "give rho=, delta="),
+        ({"rho": [1.0]}, "between −1 and 1"),
+        ({"delta": []}, "is empty"),
+        ({"rho": [0.1], "method": {"y": "normal"}}, "needs a selection model"),
+        ({"delta": [1], "method": {"x": "normal"}}, "must name the method of 'y'"),
+    ],
+)
+def test_bad_grids_are_said_before_any_work(trial, arguments, words):
+    given = {"method": {"y": "heckman"}, **RUN, **arguments}
+    with pytest.raises(SpecificationError, match=words):
+        bi.sensitivity(trial, "y", "y ~ treated", "treated", **given)
+
+
+def test_an_unknown_estimand_names_the_ones_there_are(trial):
+    with pytest.raises(SpecificationError, match=r"it has \(Intercept\), treated"):
+        bi.sensitivity(trial, "y", "y ~ treated", "age", delta=[0], method={"y": "normal"}, **RUN)
