@@ -56,7 +56,9 @@ class Sensitivity:
     @property
     def axes(self) -> tuple[str, ...]:
         """Which of ρ and δ vary."""
-        return tuple(axis for axis in AXES if axis in self.table)
+        given = [axis for axis in AXES if axis in self.table]
+        varying = [axis for axis in given if self.table[axis].nunique() > 1]
+        return tuple(varying or given[:1])
 
     @property
     def tipping(self) -> pd.DataFrame:

@@ -102,6 +102,15 @@ def test_rho_and_delta_together_and_rho_estimated(trial):
         assert figure.axes[0].get_xlabel().startswith("ρ")
 
 
+def test_one_value_of_an_axis_is_no_axis(trial):
+    found = bi.sensitivity(
+        trial, "y", "y ~ 1", "(Intercept)", rho=[0.5], delta=[0, -3], method={"y": "heckman"},
+        formulas={"y": "y ~ treated + z"}, **RUN,
+    )  # fmt: skip
+    assert found.axes == ("delta",)
+    assert found.plot().axes[0].get_xlabel().startswith("δ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
