@@ -43,8 +43,8 @@ from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Kernel, Parameters
 from bayesimpute.sampling.generic import ModelKernel
-from bayesimpute.sampling.linear import Point
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
+from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
 
 #: The cutpoints take the place of the intercept.

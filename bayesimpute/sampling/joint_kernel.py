@@ -22,8 +22,9 @@ from bayesimpute.sampling.joint import (
     known_columns,
     log_interval,
 )
-from bayesimpute.sampling.linear import LinearPosterior, Point
+from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_kernel import FIRST_SWEEPS
+from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.slice import slice_step

@@ -8,7 +8,8 @@ import numpy as np
 
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Visit
 from bayesimpute.sampling.gaussian import Units
-from bayesimpute.sampling.linear import Likelihood, LinearPosterior, Point
+from bayesimpute.sampling.linear import LinearPosterior
+from bayesimpute.sampling.linear_parts import Likelihood, Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import Defaults
