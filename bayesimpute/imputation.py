@@ -11,6 +11,7 @@ from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import go_on, start
 from bayesimpute.engine.streams import fresh_seed
+from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specify import specify
@@ -90,6 +91,11 @@ def impute(
     -------
     Imputations
 
+    Warns
+    -----
+    ImputationWarning
+        The data say little of a selection model's ρ, so that what is imputed rests on its prior.
+
     Raises
     ------
     DataError, SpecificationError
@@ -139,4 +145,5 @@ def impute(
         progress=progress,
         on_error=on_error,
     )
+    warn_of_prior(specification, history)
     return Imputations(specification, history)

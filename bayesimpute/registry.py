@@ -21,6 +21,7 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "normal.censored": "bayesimpute.models.bounded:Censored",
         "heckman": "bayesimpute.models.heckman:Heckman",
         "heckman.binary": "bayesimpute.models.heckman:HeckmanBinary",
+        "heckman.robust": "bayesimpute.models.heckman_robust:HeckmanRobust",
         "joint": "bayesimpute.models.joint:Joint",
         "pmm": "bayesimpute.models.pmm:PMM",
         "sample": "bayesimpute.models.sample:Sample",

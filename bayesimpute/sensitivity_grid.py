@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 AXES = ("rho", "delta")
+SELECTION_MODELS = (
+    "heckman", "heckman.binary", "heckman.robust", "2l.2stage.heckman", "2l.heckman",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +204,7 @@ def sensitivity(
             f"{did_you_mean(variable, method)}"
         )
     inside = innermost(method[variable])
-    if rho is not None and inside not in ("heckman", "heckman.binary", "2l.2stage.heckman"):
+    if rho is not None and inside not in SELECTION_MODELS:
         raise SpecificationError(
             f"sensitivity: rho= needs a selection model, and {variable!r} is imputed by "
             f"{inside!r}; use 'heckman', or delta=."

@@ -49,7 +49,8 @@ Draw
    from N(η + σρu, σ²(1 − ρ²)), which is exact.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -59,6 +60,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design, Kernel
 from bayesimpute.sampling.priors import attach
+from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
 from bayesimpute.sampling.selection_kernel import (
     DEFAULTS,
     parts_of,
@@ -67,6 +69,9 @@ from bayesimpute.sampling.selection_kernel import (
     selection_units,
     within,
 )
+
+#: ``prior(name, default)`` gives a parameter its prior, the user's if there is one.
+Prior = Callable[..., Any]
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
@@ -80,6 +85,30 @@ OPTIONS: Mapping[str, Any] = MappingProxyType(
         "donors": 5,
     }
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What the textbook model's likelihood is made of.
+
+    Attributes
+    ----------
+    outcome, selection
+        Linear predictors, (row,).
+    further
+        Those of log σ and atanh ρ, (row,) each.
+    seen, unseen
+        Positions of the rows whose value is seen, and of the others.
+    y
+        Seen values, (seen_row,).
+    """
+
+    outcome: Any
+    selection: Any
+    further: Mapping[str, Any]
+    seen: Any
+    unseen: Any
+    y: Any
 
 
 class Heckman:
@@ -109,6 +138,7 @@ class Heckman:
     #: Codes −3 and −4 have a meaning here.
     two_equations = True
     binary = False
+    likelihood: Any = SelectionLikelihood
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows that count for selection."""
@@ -118,7 +148,7 @@ class Heckman:
         check_rho(design.target, options["rho"])
         counted = rows_of_selection(design, options["select_whole_clusters"])
         units = selection_units(design, counted, self.binary)
-        parts = parts_of(design, self.binary, options["rho"])
+        parts = parts_of(design, self.likelihood.further, options["rho"])
         rows = design.rows(counted)
         seen, unseen = np.flatnonzero(rows.fit), np.flatnonzero(~rows.fit)
         coords = {
@@ -179,19 +209,7 @@ class Heckman:
                 for k, name in enumerate(parts.further):
                     further[name] = further[name] + effect[cluster, first + k]
             each = {name: pt.broadcast_to(v, (len(rows.y),)) for name, v in further.items()}
-            t = each["atanh_rho"][seen]
-            if self.binary:
-                _binary_likelihood(outcome[seen], selection[seen], t, y)
-            else:
-                sigma = pt.exp(each["log_sigma"][seen])
-                pm.Normal(
-                    f"{design.target}_observed", outcome[seen], sigma, observed=y, dims="seen_row"
-                )
-                e = (y - outcome[seen]) / sigma
-                pm.Potential(
-                    "seen", _log_normal_share(selection[seen] * pt.cosh(t) + e * pt.sinh(t)).sum()
-                )
-            pm.Potential("unseen", _log_normal_share(-selection[unseen]).sum())
+            self._likelihood(design.target, Rows(outcome, selection, each, seen, unseen, y), prior)
         return model
 
     def kernel(
@@ -205,7 +223,20 @@ class Heckman:
             If ρ is fixed at a value beyond its bounds, or a prior cannot be used.
         """
         check_rho(design.target, options["rho"])
-        return selection_kernel(design, self.binary, priors, options)
+        return selection_kernel(design, self.likelihood(options["rho"]), priors, options)
+
+    def _likelihood(self, target: str, rows: "Rows", prior: Prior) -> None:
+        """Seen values with the share of their selection; unseen ones with theirs."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        seen, t = rows.seen, rows.further["atanh_rho"][rows.seen]
+        sigma = pt.exp(rows.further["log_sigma"][seen])
+        pm.Normal(f"{target}_observed", rows.outcome[seen], sigma, observed=rows.y, dims="seen_row")
+        e = (rows.y - rows.outcome[seen]) / sigma
+        at = rows.selection[seen] * pt.cosh(t) + e * pt.sinh(t)
+        pm.Potential("seen", log_normal_share(at).sum())
+        pm.Potential("unseen", log_normal_share(-rows.selection[rows.unseen]).sum())
 
 
 class HeckmanBinary(Heckman):
@@ -227,12 +258,29 @@ class HeckmanBinary(Heckman):
         {name: value for name, value in OPTIONS.items() if name not in ("pmm", "donors")}
     )
     binary = True
+    likelihood = BinarySelectionLikelihood
 
     def kernel(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Kernel:
         """Kernel of the linear predictors; see :meth:`Heckman.kernel`."""
         return super().kernel(design, priors, {**options, "pmm": False})
+
+    def _likelihood(self, target: str, rows: "Rows", prior: Prior) -> None:
+        """Seen categories: an outcome error for each row, the selection given it."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        outcome, y = rows.outcome[rows.seen], rows.y
+        t = rows.further["atanh_rho"][rows.seen]
+        u = pm.Uniform("place", shape=outcome.shape[0], dims="row[seen]")
+        zero = pm.math.invprobit(-outcome)  # chance of category 0
+        lower, upper = pt.where(y > 0.5, zero, 0.0), pt.where(y > 0.5, 1.0, zero)
+        pm.Potential("category", pt.log(upper - lower).sum())
+        e = pm.math.probit(pt.clip(lower + u * (upper - lower), 1e-12, 1 - 1e-12))
+        at = rows.selection[rows.seen] * pt.cosh(t) + e * pt.sinh(t)
+        pm.Potential("seen", log_normal_share(at).sum())
+        pm.Potential("unseen", log_normal_share(-rows.selection[rows.unseen]).sum())
 
 
 def check_rho(target: str, rho: Any) -> None:
@@ -280,21 +328,8 @@ def _effects(design: Design, units: Any, parts: Any, priors: Mapping[str, Any]) 
     return standard * sd
 
 
-def _log_normal_share(x: Any) -> Any:
+def log_normal_share(x: Any) -> Any:
     """Logarithm of Φ."""
     import pymc as pm
 
     return pm.logcdf(pm.Normal.dist(), x)
-
-
-def _binary_likelihood(outcome: Any, selection: Any, t: Any, y: Any) -> None:
-    """Seen categories: an outcome error for each row, the selection given it."""
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    u = pm.Uniform("place", shape=outcome.shape[0], dims="row[seen]")
-    zero = pm.math.invprobit(-outcome)  # chance of category 0
-    lower, upper = pt.where(y > 0.5, zero, 0.0), pt.where(y > 0.5, 1.0, zero)
-    pm.Potential("category", pt.log(upper - lower).sum())
-    e = pm.math.probit(pt.clip(lower + u * (upper - lower), 1e-12, 1 - 1e-12))
-    pm.Potential("seen", _log_normal_share(selection * pt.cosh(t) + e * pt.sinh(t)).sum())

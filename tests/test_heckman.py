@@ -58,7 +58,8 @@ def test_unseen_values_are_where_they_are(study, imp):
     assert plain > truth + 0.5  # the posterior's SD is 0.2, the model at random is sure and wrong
     assert abs(drawn - truth) < 0.5 * abs(plain - truth)
     rho = imp.history.parameters["y"]["rho"][:, 1:]
-    assert np.quantile(rho, 0.01) < 0.7 < np.quantile(rho, 0.99) and rho.mean() > 0.4
+    # 600 draws have mean 0.79 and SD 0.07, so the smallest of 20 may well lie above the truth
+    assert abs(rho.mean() - 0.7) < 2.5 * rho.std() and rho.mean() > 0.4
 
 
 def test_predictors_are_in_the_equations_they_are_coded_for(imp):
@@ -95,6 +96,64 @@ def test_identification_says_what_is_known_of_rho(study, imp):
     actions = set(without.events["action"])
     assert {"no exclusion restriction", "clusters outside the selection"} <= actions
     assert "no exclusion restriction" not in set(imp.events["action"])
+
+
+def test_identification_tells_clusters_apart(study, imp):
+    df, _, _ = study
+    found = imp.extend(8).identification()
+    assert found["cluster"].isna().tolist() == [True] + [False] * 10
+    clusters = found.iloc[1:].set_index("cluster")
+    assert set(clusters.index) == set(df["g"])
+    # nothing is seen in the first two: their ρ is known as well as that of any new cluster
+    empty, others = clusters.loc[["c0", "c1"]], clusters.drop(index=["c0", "c1"])
+    assert (empty["own"] < 0.35).all() and empty["own"].mean() < others["own"].mean() + 0.1
+    assert ((clusters["contraction"] > 0.3) & clusters["5%"].lt(clusters["rho"])).all()
+
+
+def test_whoever_relies_on_the_prior_is_warned(study):
+    rng = np.random.default_rng(0)
+    few = pd.DataFrame({"x": rng.normal(size=24), "y": rng.normal(size=24)})
+    few.loc[::3, "y"] = np.nan
+    arguments = {"method": {"y": "heckman"}, "seed": 1, "progress": False}
+    with pytest.warns(bi.ImputationWarning, match=r"little of ρ of 'y'.*bi.sensitivity"):
+        run = bi.impute(few, m=10, iterations=10, **arguments)
+    assert run.identification().iloc[0]["verdict"].startswith("the data say little")
+    fixed = {"model_options": {"y": {"rho": 0.3}}}
+    bi.impute(few, m=10, iterations=10, **fixed, **arguments)  # nothing to warn of
+
+
+def test_heavy_tails_do_not_pass_for_selection():
+    """Outliers, and selection that has nothing to do with them."""
+    rng = np.random.default_rng(4)
+    n = 600
+    x, z = rng.normal(size=n), rng.normal(size=n)
+    y = x + rng.standard_t(2.5, size=n)
+    df = pd.DataFrame({"x": x, "z": z, "y": np.where(0.5 * z + rng.normal(size=n) > 0, y, np.nan)})
+    options = {"y": {"selection_only": ("z",)}}
+    drawn = {}
+    for method in ("heckman", "heckman.robust"):
+        run = bi.impute(
+            df, method={"y": method}, formulas={"y": "y ~ x + z"}, model_options=options,
+            m=8, iterations=8, seed=3, progress=False,
+        )  # fmt: skip
+        drawn[method] = run.history.parameters["y"]
+    nu = drawn["heckman.robust"]["nu"][:, 4:]
+    assert 1.5 < nu.mean() < 6
+    assert drawn["heckman.robust"]["sigma"].mean() < 0.8 * drawn["heckman"]["sigma"].mean()
+    rho = {name: parameters["rho"][:, 4:] for name, parameters in drawn.items()}
+    assert abs(rho["heckman.robust"].mean()) < 2.5 * rho["heckman.robust"].std()
+    assert "t(ν)" in run.equations()["y"]
+
+
+def test_peers_name_goes_by_the_kind_of_the_target(study):
+    df, y, seen = study
+    answer = np.where(y > 0.8, "yes", "no").astype(object)
+    answer[~seen] = None
+    run = bi.impute(
+        df.assign(y=answer), cluster="g", method={"y": "2l.2stage.heckman"}, predictors=coded(df),
+        **{**RUN, "m": 2},
+    )  # fmt: skip
+    assert run.equations()["y"].startswith("y*") and set(run.complete(1)["y"]) == {"yes", "no"}
 
 
 def test_the_file_goes_on_bit_for_bit(study, tmp_path):

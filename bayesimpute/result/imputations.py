@@ -13,6 +13,7 @@ import pandas as pd
 from bayesimpute.engine.history import History
 from bayesimpute.events import events_table
 from bayesimpute.result import completion, summary, tree
+from bayesimpute.result.identification import identification, warn_of_prior
 from bayesimpute.specification.specification import Specification
 
 if TYPE_CHECKING:
@@ -202,11 +203,15 @@ class Imputations:
         Returns
         -------
         pandas.DataFrame
-            One row for each target imputed by ``heckman`` or ``heckman.binary``: the exclusion
-            restriction (predictors of the selection only), its strength (largest |mean| / SD of
-            its coefficients), posterior mean and 90 % interval of ρ, prior-to-posterior
-            contraction ``1 − var / prior var`` and overlap (area under both densities), the two of
-            atanh ρ, and a verdict. From the second half of the iterations.
+            For each target imputed by ``heckman``, ``heckman.robust`` or ``heckman.binary`` one
+            row for the population of clusters (``cluster`` missing), then one for each cluster: the
+            exclusion restriction (predictors of the selection only), its strength (largest
+            |mean| / SD of its coefficients), posterior mean and 90 % interval of ρ,
+            prior-to-posterior contraction ``1 − var / prior var`` and overlap (area under both
+            densities; of a cluster, both with the spread over clusters integrated out), the two of
+            atanh ρ; of a cluster ``own``, the share of its spread around the population that its
+            own rows have removed (near 0 where it has nothing seen); and a verdict. From the
+            second half of the iterations.
 
         Examples
         --------
@@ -218,8 +223,6 @@ class Imputations:
         >>> len(imp.identification())  # no selection model
         0
         """
-        from bayesimpute.result.identification import identification
-
         return identification(self.specification, self.history)
 
     def priors(self, variable: str) -> pd.DataFrame:
@@ -295,6 +298,11 @@ class Imputations:
         SpecificationError
             If the result was opened from a file and used callables (own methods, priors, post)
             that were not given again to ``bi.open``.
+
+        Warns
+        -----
+        ImputationWarning
+            The data say little of a selection model's ρ.
         """
         from bayesimpute.engine.run import go_on
         from bayesimpute.result.restored import require_callables
@@ -305,6 +313,7 @@ class Imputations:
         history = go_on(
             self.specification, self.history, iterations, executor=executor, progress=progress
         )
+        warn_of_prior(self.specification, history)
         return Imputations(self.specification, history)
 
     def fit(self, formula: str | Callable[[pd.DataFrame], Any], **options: Any) -> "Fits":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ import numpy.typing as npt
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Visit
 from bayesimpute.sampling.gaussian import Units
-from bayesimpute.sampling.linear import Equations, LinearPosterior, Point
+from bayesimpute.sampling.linear import LinearPosterior
+from bayesimpute.sampling.linear_parts import Equations, Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
+from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
 
 Rows = npt.NDArray[np.bool_]
+SelectionModel = SelectionLikelihood | BinarySelectionLikelihood | StudentSelectionLikelihood
 
 #: Sweeps that bring a chain from its dispersed start to the posterior, at its first visit.
 FIRST_SWEEPS = 8
@@ -55,10 +59,10 @@ class SelectionUnits(Units):
     """Units whose target comes with whether it is seen."""
 
     def y(self, design: Design) -> Array:
-        """Value in computing units and 1 where it is seen, else zeros, (row, 2)."""
+        """Value in computing units, 1 where it is seen (both else 0), and weight 1, (row, 3)."""
         seen = design.columns["seen"]
         standard = np.where(seen > 0, (design.y - self.centre_y) / self.scale_y, 0.0)
-        return np.column_stack([standard, seen])
+        return np.column_stack([standard, seen, np.ones_like(seen)])
 
 
 @dataclass(frozen=True)
@@ -94,17 +98,16 @@ def within(names: tuple[str, ...], equations: tuple[str, ...], equation: str) ->
     return np.array([label in ("both", equation) for label in labels], dtype=bool)
 
 
-def parts_of(design: Design, binary: bool, fixed_rho: float | None) -> Parts:
-    """Take the design's columns apart by equation."""
+def parts_of(design: Design, further: tuple[str, ...], fixed_rho: float | None) -> Parts:
+    """Take the design's columns apart by equation; `further` are the other linear predictors."""
 
     def chosen(names: tuple[str, ...], equations: tuple[str, ...], equation: str) -> Any:
         keep = within(names, equations, equation)
         return tuple(name for name, kept in zip(names, keep, strict=True) if kept)
 
     x, z = (design.predictors, design.equations_x), (design.random_effects, design.equations_z)
-    further = (() if binary else ("log_sigma",)) + (() if fixed_rho is not None else ("atanh_rho",))
     return Parts(
-        further,
+        tuple(name for name in further if name != "atanh_rho" or fixed_rho is None),
         chosen(*x, "outcome"),
         chosen(*x, "selection"),
         chosen(*z, "outcome"),
@@ -126,9 +129,24 @@ def rows_of_selection(design: Design, whole_clusters: bool) -> Rows:
 
 
 def selection_kernel(
-    design: Design, binary: bool, priors: Mapping[str, Any], options: Mapping[str, Any]
+    design: Design,
+    likelihood: SelectionModel,
+    priors: Mapping[str, Any],
+    options: Mapping[str, Any],
+    positive: Mapping[str, Any] = MappingProxyType({}),
 ) -> "SelectionKernel":
     """Kernel of a selection model on a design.
+
+    Parameters
+    ----------
+    design
+        Fixes names, sizes and units.
+    likelihood
+        Of a row.
+    priors, options
+        Of the model.
+    positive
+        Default priors of the likelihood's positive extras.
 
     Raises
     ------
@@ -137,10 +155,10 @@ def selection_kernel(
     """
     rho = options["rho"]
     counted = rows_of_selection(design, options["select_whole_clusters"])
-    units = selection_units(design, counted, binary)
-    parts = parts_of(design, binary, rho)
+    units = selection_units(design, counted, "log_sigma" not in likelihood.further)
+    parts = parts_of(design, likelihood.further, rho)
     p, q = len(design.predictors), len(design.random_effects)
-    equations = 3 if binary else 4
+    equations = likelihood.equations
     fixed = np.zeros((equations, p + 1), dtype=bool)
     varying = np.zeros((equations, q), dtype=bool)
     for r, equation in enumerate(("outcome", "selection")):
@@ -157,6 +175,7 @@ def selection_kernel(
     names += [f"selection_sd_{e}" for e in parts.selection_effects]
     names += [f"sd_{name}" for name in parts.further] if intercept.any() else []
     known = ["intercept", "beta", "selection_intercept", "selection_beta", *parts.further, *names]
+    known += positive
     if len(names) > 1:
         known.append("correlation")
     check_names(design.target, priors, known)
@@ -195,26 +214,29 @@ def selection_kernel(
         [
             units.scale_y / units.scale_z[varying[0]],
             1.0 / units.scale_z[varying[1]],
-            np.ones(len(names) - int(varying[:2].sum())),
+            np.ones(len(names) - int(varying[:2].sum()) + len(positive)),
         ]
     )
     plain = {
         name: DEFAULTS.spread_scale if name[3:] in parts.further else DEFAULTS.effect_scale
         for name in names
     }
-    likelihood = (BinarySelectionLikelihood if binary else SelectionLikelihood)(rho)
+    plain |= dict.fromkeys(positive, 1.0)
+    replaced = {name: priors[name] for name in names if name in priors}
+    replaced |= {name: priors.get(name, default) for name, default in positive.items()}
     posterior = LinearPosterior(
         design,
         units,
         likelihood,
-        scale_priors(plain, {name: priors[name] for name in names if name in priors}),
+        scale_priors(plain, replaced),
         unit_of,
         mean,
         sd**-2.0,
         eta,
         Equations(fixed, varying),
     )
-    return SelectionKernel(likelihood, units, parts, posterior, options)
+    clusters = tuple(map(str, design.cluster_labels or range(design.n_clusters)))
+    return SelectionKernel(likelihood, units, parts, posterior, options, tuple(positive), clusters)
 
 
 def selection_units(design: Design, counted: Rows, binary: bool) -> SelectionUnits:
@@ -237,18 +259,22 @@ class SelectionKernel:
 
     def __init__(
         self,
-        likelihood: SelectionLikelihood | BinarySelectionLikelihood,
+        likelihood: SelectionModel,
         units: SelectionUnits,
         parts: Parts,
         posterior: LinearPosterior,
         options: Mapping[str, Any],
+        positive: tuple[str, ...],
+        cluster_labels: tuple[str, ...],
     ) -> None:
         self._likelihood = likelihood
-        self._binary = isinstance(likelihood, BinarySelectionLikelihood)
+        self._binary = "log_sigma" not in likelihood.further
+        self._positive = positive
         self._units = units
         self._parts = parts
         self._posterior = posterior
         self._options = options
+        self._varying_rho = "atanh_rho" in parts.further and posterior.sizes.effects > 0
         labels: dict[str, tuple[str, ...]] = {"intercept": ()}
         labels |= {"beta": parts.outcome} if parts.outcome else {}
         labels["selection_intercept"] = ()
@@ -259,6 +285,9 @@ class SelectionKernel:
         labels |= {f"selection_sd_{effect}": () for effect in parts.selection_effects}
         if posterior.sizes.effects:
             labels |= {f"sd_{name}": () for name in parts.further}
+        labels |= dict.fromkeys(positive, ())
+        if self._varying_rho:
+            labels["cluster_rho"] = cluster_labels
         full = parts.effects
         if len(full) > 1:
             labels["correlation"] = tuple(
@@ -301,7 +330,7 @@ class SelectionKernel:
         eta = posterior.linear_predictor(rows, point)
         if rows.shift is not None:
             eta[:, 0] += rows.shift / self._units.scale_y
-        drawn = self._likelihood.draw(eta, seen, rng)
+        drawn = self._likelihood.draw(eta, point.positive, seen, rng)
         if not self._binary:
             drawn = self._units.centre_y + self._units.scale_y * drawn
             if self._options["pmm"]:
@@ -340,6 +369,10 @@ class SelectionKernel:
         for name in self.labels:
             if name.startswith(("sd_", "selection_sd_")):
                 out[name] = float(next(sds) * next(scales))
+        out |= {name: float(v) for name, v in zip(self._positive, point.positive, strict=True)}
+        if self._varying_rho:
+            # ρ is the last linear predictor, and its effect the last effect
+            out["cluster_rho"] = np.tanh(beta[-1, 0] + point.effects[:, -1])
         if point.sd.size > 1:
             matrix = point.correlation @ point.correlation.T
             out["correlation"] = matrix[np.tril_indices(point.sd.size, -1)]

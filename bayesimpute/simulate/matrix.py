@@ -23,7 +23,7 @@ DATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 NOT_FROM_A_MODEL = frozenset({"pmm", "sample"})
 """Methods that copy observed values: their imputed values are no draws from a likelihood."""
 
-NOT_BY_ONE_VARIABLE = frozenset({"joint", "heckman", "heckman.binary"})
+NOT_BY_ONE_VARIABLE = frozenset({"joint", "heckman", "heckman.binary", "heckman.robust"})
 """Methods of several targets, or of what is missing: calibrated in ``tests/calibration``."""
 
 

@@ -24,12 +24,15 @@ class Alias:
         Options the name implies.
     clustered
         Whether the name asks for a two-level model.
+    binary
+        Canonical method of a target with two categories, if another.
     """
 
     method: str
     level: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     clustered: bool = False
+    binary: str | None = None
 
 
 _TWO_LEVEL = Alias("normal", clustered=True)
@@ -58,8 +61,8 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
         "2l.binary": Alias("logistic", clustered=True),
         "2l.glm.bin": Alias("logistic", clustered=True),
         "2l.2stage.bin": Alias("logistic", clustered=True),
-        "2l.2stage.heckman": Alias("heckman"),
-        "2l.heckman": Alias("heckman"),
+        "2l.2stage.heckman": Alias("heckman", binary="heckman.binary"),
+        "2l.heckman": Alias("heckman", binary="heckman.binary"),
         "2l.jomo": Alias("joint", clustered=True),
         "jomoImpute": Alias("joint", clustered=True),
         "panImpute": Alias("joint", clustered=True),

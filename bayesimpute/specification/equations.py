@@ -126,12 +126,13 @@ def _likelihood(target: Target, y: str, predictor: str, row: str) -> str:
             return f"{y} ~ N(μ_{row}, σ²) within {bounds},  μ_{row} = {predictor}"
         case "normal.censored":
             return f"{y} = y*_{row} cut off at {bounds},  y*_{row} ~ N({predictor}, σ²)"
-        case "heckman" | "heckman.binary":
+        case "heckman" | "heckman.binary" | "heckman.robust":
             outcome = f"{target.name}*_{row}" if target.method == "heckman.binary" else y
+            errors = ", t(ν) errors" if target.method == "heckman.robust" else ""
             return (
                 f"{outcome} = {predictor} + ε_{row} (without what is in the selection only);  "
                 f"seen if γ0 + … + u_{row} > 0,  corr(ε_{row}, u_{row}) = "
-                f"{options.get('rho') if options.get('rho') is not None else 'ρ'}"
+                f"{options.get('rho') if options.get('rho') is not None else 'ρ'}{errors}"
             )
         case "joint":
             latent = ", ".join(f"{name}*" for name in target.block)

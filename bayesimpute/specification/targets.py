@@ -61,7 +61,7 @@ def build_target(
     DataError, SpecificationError
         Naming the target and what to do.
     """
-    alias = alias_of(chosen, name)
+    alias = alias_of(chosen, name, table.variables[name].kind)
     implementation = resolve(alias.method)
     kind = _kind(name, method_name(chosen), implementation, table)
     selects = getattr(resolve(innermost(alias.method)), "two_equations", False)

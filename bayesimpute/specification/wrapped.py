@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.specification.aliases import Alias, look_up
@@ -19,8 +19,10 @@ from bayesimpute.wrappers.fixed_clusters import FixedClusters
 from bayesimpute.wrappers.only_where import OnlyWhere
 
 
-def alias_of(chosen: Any, target: str) -> Alias:
-    """Give what a method stands for; inside wrappers, names become canonical.
+def alias_of(chosen: Any, target: str, kind: Kind) -> Alias:
+    """Give what a method stands for, for a target of this kind.
+
+    Inside wrappers, names become canonical.
 
     Raises
     ------
@@ -28,9 +30,11 @@ def alias_of(chosen: Any, target: str) -> Alias:
         If a name does not exist.
     """
     if isinstance(chosen, str):
-        return look_up(chosen, target)
+        alias = look_up(chosen, target)
+        binary = alias.binary if kind is Kind.BINARY else None
+        return replace(alias, method=binary or alias.method)
     if isinstance(chosen, Wrapper):
-        inside = alias_of(chosen.method, target)
+        inside = alias_of(chosen.method, target, kind)
         around: Any = replace(chosen, method=inside.method)
         return replace(inside, method=around)
     return Alias(chosen)

@@ -55,6 +55,7 @@ class Prior:
     def __init__(self, task, number):
         self.task, self.design = task, reference(task)
         self.binary = task.method.endswith("binary")
+        self.robust = task.method.endswith("robust")
         self.two = task.pattern != "single level"
         self.size = 5 if self.binary else 6
         self.lkj = pm.draw(pm.LKJCorr.dist(n=self.size, eta=2.0), number, random_seed=11)
@@ -88,6 +89,10 @@ class Prior:
                 truth[f"correlation[{k}]"] = value
         u = ndtri(rng.random(n))
         e = np.tanh(t) * u + rng.normal(size=n) / np.cosh(t)
+        if self.robust:
+            nu = truth["nu"] = rng.gamma(2.0, 10.0)
+            root = np.sqrt(rng.chisquare(nu, n) / nu)
+            e, u = e / root, u / root
         y = outcome + np.exp(log_sigma) * e
         return truth, (y > 0).astype(float) if self.binary else y, selection + u > 0
 

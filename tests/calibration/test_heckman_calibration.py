@@ -21,7 +21,7 @@ def test_a_few_replicates():
 
 @pytest.mark.sbc
 @pytest.mark.parametrize("pattern", ["sporadic", "systematic", "single level"])
-@pytest.mark.parametrize("method", ["heckman", "heckman.binary"])
+@pytest.mark.parametrize("method", ["heckman", "heckman.binary", "heckman.robust"])
 def test_many_replicates(method, pattern):
     result = found(method, pattern, 200)
     print(result.table.to_string())

@@ -28,7 +28,7 @@ class WithPriors:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["heckman", "heckman.binary"])
+@pytest.mark.parametrize("name", ["heckman", "heckman.binary", "heckman.robust"])
 def test_the_kernel_draws_from_the_textbook_model(name):
     design, method = data(name), WithPriors(name)
     options = dict(method.method.options)

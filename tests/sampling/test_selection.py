@@ -93,19 +93,19 @@ def test_unseen_values_have_the_moments_of_truncation():
     rng = np.random.default_rng(4)
     likelihood = SelectionLikelihood()
     for seen, sign in ((0.0, -1.0), (1.0, 1.0)):
-        drawn = likelihood.draw(eta, np.full(n, seen), rng)
+        drawn = likelihood.draw(eta, NONE, np.full(n, seen), rng)
         hazard = stats.norm.pdf(selection) / stats.norm.cdf(sign * selection)
         mean = sign * rho * sigma * hazard
         variance = sigma**2 * (1 - rho**2 * hazard * (hazard + sign * selection))
         assert drawn.mean() == pytest.approx(mean, abs=0.01)
         assert drawn.var() == pytest.approx(variance, rel=0.01)
-    free = likelihood.draw(eta, np.full(n, np.nan), rng)
+    free = likelihood.draw(eta, NONE, np.full(n, np.nan), rng)
     assert free.mean() == pytest.approx(0, abs=0.01) and free.std() == pytest.approx(1.5, abs=0.01)
 
 
 def test_unseen_categories_have_their_bivariate_probability():
     n, rho = 200_000, 0.7
     eta = np.tile([0.2, 0.4, np.arctanh(rho)], (n, 1))
-    drawn = BinarySelectionLikelihood().draw(eta, np.zeros(n), np.random.default_rng(5))
+    drawn = BinarySelectionLikelihood().draw(eta, NONE, np.zeros(n), np.random.default_rng(5))
     both = stats.multivariate_normal.cdf([0.2, -0.4], cov=[[1, -rho], [-rho, 1]])
     assert drawn.mean() == pytest.approx(both / stats.norm.cdf(-0.4), abs=0.005)

@@ -1,0 +1,88 @@
+r"""Hierarchical selection model with heavy tails: outliers, and selection that forgives them.
+
+Model
+-----
+That of :mod:`bayesimpute.models.heckman`, but the errors of outcome and selection are bivariate
+Student t: both are divided by the root of one weight of their row,
+
+.. math::
+    y_{ij} = \text{intercept} + x_{ij}β + z_{ij} b_j + σ_j e_{ij} / \sqrt{w_{ij}}
+
+    y_{ij} \text{ is seen if } \text{selection\_intercept} + x_{ij}γ + z_{ij} a_j
+    + u_{ij} / \sqrt{w_{ij}} > 0
+
+    (e, u) \sim N\Bigl(0, \begin{pmatrix}1 & ρ_j\\ ρ_j & 1\end{pmatrix}\Bigr),\quad
+    w_{ij} \sim \operatorname{Gamma}(ν/2, ν/2)
+
+(Marchenko & Genton 2012, here with effects by cluster). The normal model takes an outlier for
+evidence of selection; this one lets ν say how much of one it is. σ is a scale: the SD is
+σ √(ν/(ν − 2)) where ν > 2.
+
+Priors
+------
+Those of :mod:`bayesimpute.models.heckman`, and ``nu`` ~ Gamma(2, 0.1) (Juárez & Steel 2010), as in
+:mod:`bayesimpute.models.robust`.
+
+Draw
+----
+1. ν moves with the weights integrated out, the weights are drawn given it, and given the weights
+   the four linear predictors move as in the normal model.
+2. For an unseen value the selection's error u is drawn below its threshold from its t distribution,
+   and the outcome given it, which is t with ν + 1 degrees of freedom; that is exact.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bayesimpute.method import Design, Kernel
+from bayesimpute.models.heckman import Heckman, Prior, Rows, check_rho, log_normal_share
+from bayesimpute.sampling.selection_kernel import selection_kernel
+from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
+
+
+class HeckmanRobust(Heckman):
+    """Selection model of a numeric target with Student-t errors.
+
+    Options
+    -------
+    rho, selection_only, outcome_only, select_whole_clusters, pmm, donors, transitions, tune
+        As for :class:`~bayesimpute.models.heckman.Heckman`.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> method = {"income": "heckman.robust"}  # bi.impute(df, cluster=..., method=method)
+    """
+
+    likelihood = StudentSelectionLikelihood
+
+    def kernel(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Kernel:
+        """Kernel of the linear predictors and ν; see :meth:`Heckman.kernel`."""
+        check_rho(design.target, options["rho"])
+        likelihood = self.likelihood(options["rho"])
+        return selection_kernel(design, likelihood, priors, options, {"nu": _nu()})
+
+    def _likelihood(self, target: str, rows: Rows, prior: Prior) -> None:
+        """Rows of the normal model, each with its weight."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        seen, unseen, y = rows.seen, rows.unseen, rows.y
+        nu = prior("nu", _nu())
+        root = pt.sqrt(pm.Gamma("weight", nu / 2, nu / 2, shape=len(seen) + len(unseen)))
+        t = rows.further["atanh_rho"][seen]
+        sigma = pt.exp(rows.further["log_sigma"][seen]) / root[seen]
+        pm.Normal(f"{target}_observed", rows.outcome[seen], sigma, observed=y, dims="seen_row")
+        e = (y - rows.outcome[seen]) / sigma
+        at = root[seen] * rows.selection[seen] * pt.cosh(t) + e * pt.sinh(t)
+        pm.Potential("seen", log_normal_share(at).sum())
+        pm.Potential("unseen", log_normal_share(-root[unseen] * rows.selection[unseen]).sum())
+
+
+def _nu() -> Any:
+    """Prior of ν."""
+    import pymc as pm
+
+    return pm.Gamma.dist(2.0, 0.1)
