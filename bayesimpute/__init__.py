@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bayesimpute.result.opening import open_file as open
     from bayesimpute.roles import Role
     from bayesimpute.sensitivity_grid import sensitivity
+    from bayesimpute.simulate.ampute import ampute
     from bayesimpute.specification.defaults import make_method, make_predictors
     from bayesimpute.specification.post import squeeze
     from bayesimpute.specification.quickpred import quickpred
@@ -54,6 +55,7 @@ __all__ = [
     "SpecificationError",
     "Suggestions",
     "__version__",
+    "ampute",
     # wrap a method
     "by_group",
     "delta",
@@ -103,6 +105,7 @@ _HOME = {
     "plot_prior_predictive": "bayesimpute.plots.prior:plot_prior_predictive",
     "sensitivity": "bayesimpute.sensitivity_grid:sensitivity",
     "simulate": "bayesimpute.simulate",
+    "ampute": "bayesimpute.simulate.ampute:ampute",
 }
 
 

@@ -1,0 +1,336 @@
+"""Missing-data patterns of an amputation: what goes missing together, how often, by what score."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayesimpute.data.table import Table
+from bayesimpute.errors import SpecificationError
+from bayesimpute.simulate.ampute_chances import CURVES, ODDS
+from bayesimpute.simulate.ampute_scores import Weight, check_weight, has_order
+from bayesimpute.wording import did_you_mean, listed
+
+MECHANISMS = ("MCAR", "MAR", "MNAR")
+
+
+@dataclass(frozen=True, eq=False)
+class Patterns:
+    """Patterns in the order given; numbers of patterns count from 1 where users see them.
+
+    Attributes
+    ----------
+    variables
+        Columns of the data without the cluster column.
+    missing
+        Whether the pattern takes the variable away, bool (pattern, variable).
+    freq
+        Share of the rows that are candidates of the pattern (pattern,).
+    weights
+        For each pattern, variable -> weight, those of 0 left out.
+    types
+        Curve of each pattern.
+    odds
+        For each pattern the relative chances of its groups; None for curves.
+    whole
+        Whether candidates are whole clusters, bool (pattern,).
+    """
+
+    variables: tuple[str, ...]
+    missing: npt.NDArray[np.bool_]
+    freq: npt.NDArray[np.float64]
+    weights: tuple[Mapping[str, Weight], ...]
+    types: tuple[str, ...]
+    odds: tuple[npt.NDArray[np.float64], ...] | None
+    whole: npt.NDArray[np.bool_]
+
+    @property
+    def n(self) -> int:
+        """Number of patterns."""
+        return len(self.missing)
+
+    def amputed(self, k: int) -> frozenset[str]:
+        """Variables that pattern k, from 0, takes away."""
+        return frozenset(v for v, gone in zip(self.variables, self.missing[k], strict=True) if gone)
+
+    def frame(self) -> pd.DataFrame:
+        """Matrix of the patterns, 1 where a variable stays observed, one row a pattern from 1."""
+        index = pd.RangeIndex(1, self.n + 1, name="pattern")
+        return pd.DataFrame((~self.missing).astype(int), index=index, columns=self.variables)
+
+    def share_of_cases(self, share_of_cells: Any) -> Any:
+        """Proportion of rows that gives a proportion of cells, as ``bycases=False`` asks.
+
+        Parameters
+        ----------
+        share_of_cells
+            A number, or one for each cluster (cluster,).
+
+        Raises
+        ------
+        SpecificationError
+            If even all rows would not lose enough.
+        """
+        most = float(self.freq @ self.missing.sum(axis=1)) / len(self.variables)
+        # all rows incomplete is a proportion of 1, to rounding
+        if np.max(share_of_cells) > most * (1 + 1e-12):
+            raise SpecificationError(
+                f"prop={np.max(share_of_cells):g} of the cells cannot go missing: with these "
+                f"patterns it is {most:.3g} if every row loses some. Give a smaller prop, or "
+                "patterns with more variables."
+            )
+        cases = np.minimum(1, np.asarray(share_of_cells, dtype=np.float64) / most)
+        return float(cases) if cases.ndim == 0 else cases
+
+
+def make_patterns(
+    table: Table,
+    variables: Sequence[str],
+    level2: frozenset[str],
+    selected: frozenset[str],
+    *,
+    patterns: Any,
+    freq: Any,
+    mech: Any,
+    weights: Any,
+    cont: bool,
+    type: Any,
+    odds: Any,
+) -> Patterns:
+    """Check and complete what the user says about patterns.
+
+    Parameters
+    ----------
+    table
+        The data.
+    variables
+        Columns without the cluster column.
+    level2
+        Variables that are constant in every cluster.
+    selected
+        Variables with a selection equation, which no pattern takes away.
+    patterns, freq, mech, weights, cont, type, odds
+        As :func:`bayesimpute.simulate.ampute.ampute` takes them.
+
+    Raises
+    ------
+    SpecificationError
+        Naming the argument and the pattern.
+    """
+    names = tuple(variables)
+    missing = _missing(patterns, names, selected)
+    n = len(missing)
+    by_pattern = _weights(table, names, missing, selected, mech, weights)
+    return Patterns(
+        names,
+        missing,
+        _freq(freq, n),
+        by_pattern,
+        _types(type, n),
+        _odds(odds, cont, n),
+        np.array([any(names[j] in level2 for j in np.flatnonzero(row)) for row in missing]),
+    )
+
+
+def _missing(given: Any, names: tuple[str, ...], selected: frozenset[str]) -> Any:
+    if given is None:
+        free = [j for j, name in enumerate(names) if name not in selected]
+        missing = np.eye(len(names), dtype=bool)[free]
+    elif isinstance(given, pd.DataFrame | np.ndarray):
+        matrix = _matrix("patterns", given, names, 1.0)
+        if not np.isin(matrix, (0, 1)).all():
+            raise SpecificationError("patterns must hold 1 (stays observed) and 0 (goes missing).")
+        missing = matrix == 0
+    elif isinstance(given, Sequence) and not isinstance(given, str):
+        rows = [{row} if isinstance(row, str) else set(_names(row)) for row in given]
+        for row in rows:
+            for name in sorted(row - set(names)):
+                raise SpecificationError(
+                    f"patterns names '{name}', which is no column that can go missing: "
+                    f"{listed(names)}.{did_you_mean(name, names)}"
+                )
+        missing = np.array([[name in row for name in names] for row in rows], dtype=bool)
+    else:
+        raise SpecificationError(_PATTERNS_ARE)
+    if len(missing) == 0:
+        raise SpecificationError("patterns is empty; give at least one pattern.")
+    for k, row in enumerate(missing, start=1):
+        if not row.any():
+            raise SpecificationError(f"Pattern {k} takes no variable away; leave it out.")
+        both = [names[j] for j in np.flatnonzero(row) if names[j] in selected]
+        if both:
+            raise SpecificationError(
+                f"Pattern {k} takes '{both[0]}' away, which has a selection equation; "
+                "choose one of the two."
+            )
+    return missing
+
+
+_PATTERNS_ARE = (
+    "patterns must be a list with, for each pattern, the names of the variables that go missing, "
+    "as in [['x'], ['x', 'y']]; or a DataFrame or array with 1 where a variable stays observed."
+)
+
+
+def _names(row: Any) -> list[str]:
+    if isinstance(row, Mapping) or not hasattr(row, "__iter__"):
+        raise SpecificationError(_PATTERNS_ARE)
+    found = list(row)
+    if not all(isinstance(name, str) for name in found):
+        raise SpecificationError(_PATTERNS_ARE)
+    return found
+
+
+def _matrix(what: str, given: Any, names: tuple[str, ...], default: float) -> Any:
+    """Numbers (pattern, variable); columns a frame leaves out get the default."""
+    if isinstance(given, pd.DataFrame):
+        for name in given.columns:
+            if name not in names:
+                raise SpecificationError(
+                    f"{what} has a column {name!r}, which is no column that can go missing: "
+                    f"{listed(names)}.{did_you_mean(name, names)}"
+                )
+        given = given.reindex(columns=list(names), fill_value=default).to_numpy()
+    try:
+        matrix = np.atleast_2d(np.asarray(given, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise SpecificationError(f"{what} must hold numbers only.") from None
+    if matrix.ndim != 2 or matrix.shape[1] != len(names):
+        raise SpecificationError(
+            f"{what} must have {len(names)} columns, in the order {', '.join(names)}; it has "
+            f"shape {matrix.shape}."
+        )
+    return matrix
+
+
+def _freq(given: Any, n: int) -> Any:
+    if given is None:
+        return np.full(n, 1 / n)
+    try:
+        freq = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        freq = np.array([np.nan])
+    if freq.shape != (n,) or not np.isfinite(freq).all() or (freq < 0).any() or not freq.any():
+        raise SpecificationError(
+            f"freq={given!r} must be {n} relative frequencies from 0, one a pattern, not all 0."
+        )
+    return freq / freq.sum()
+
+
+def _types(given: Any, n: int) -> tuple[str, ...]:
+    types = [given] * n if isinstance(given, str) or not np.iterable(given) else list(given)
+    if len(types) != n:
+        raise SpecificationError(f"type has {len(types)} entries for {n} patterns; give one each.")
+    for name in types:
+        if str(name).upper() not in CURVES:
+            hint = did_you_mean(name, CURVES)
+            raise SpecificationError(f"type={name!r} must be one of {listed(CURVES)}.{hint}")
+    return tuple(str(name).upper() for name in types)
+
+
+def _odds(given: Any, cont: bool, n: int) -> tuple[npt.NDArray[np.float64], ...] | None:
+    if cont:
+        if given is not None:
+            raise SpecificationError("odds are of groups of the score; give cont=False with them.")
+        return None
+    if given is None:
+        return (np.array(ODDS),) * n
+    if not np.iterable(given) or isinstance(given, str | Mapping):
+        raise SpecificationError(f"odds={given!r} must be numbers, one a group of the score.")
+    rows = given.to_numpy() if isinstance(given, pd.DataFrame) else list(given)
+    if all(np.ndim(row) == 0 for row in rows):
+        rows = [rows] * n
+    if len(rows) != n:
+        raise SpecificationError(f"odds has {len(rows)} rows for {n} patterns; give one each.")
+    found = []
+    for k, row in enumerate(rows, start=1):
+        try:
+            values = np.asarray(row, dtype=np.float64)
+        except (TypeError, ValueError):
+            values = np.array([-1.0])
+        values = values[~np.isnan(values)]  # a matrix whose rows have different lengths
+        if values.ndim != 1 or (values < 0).any() or not np.isfinite(values).all():
+            raise SpecificationError(f"odds of pattern {k} must be numbers from 0, not {row!r}.")
+        if not values.any():
+            raise SpecificationError(f"odds of pattern {k} are all 0; nothing would go missing.")
+        found.append(values)
+    return tuple(found)
+
+
+def _weights(
+    table: Table,
+    names: tuple[str, ...],
+    missing: Any,
+    selected: frozenset[str],
+    mech: Any,
+    given: Any,
+) -> tuple[Mapping[str, Weight], ...]:
+    mechanism = str(mech).upper()
+    if mechanism not in MECHANISMS:
+        hint = did_you_mean(mech, MECHANISMS)
+        raise SpecificationError(f"mech={mech!r} must be one of {listed(MECHANISMS)}.{hint}")
+    if given is None:
+        return tuple(
+            _default_weights(table, names, row, selected, mechanism, k)
+            for k, row in enumerate(missing, start=1)
+        )
+    if mechanism == "MCAR":
+        raise SpecificationError(
+            "mech='MCAR' has no weights, as no value matters; leave one of the two out."
+        )
+    rows = _weight_rows(given, names, len(missing))
+    for k, row in enumerate(rows, start=1):
+        for name, weight in row.items():
+            if name not in names:
+                raise SpecificationError(
+                    f"weights of pattern {k} names {name!r}, which is no column that has a score: "
+                    f"{listed(names)}.{did_you_mean(name, names)}"
+                )
+            check_weight(table, name, weight, f"weights of pattern {k}")
+    return tuple({name: w for name, w in row.items() if w != 0} for row in rows)
+
+
+def _weight_rows(given: Any, names: tuple[str, ...], n: int) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]]
+    if isinstance(given, Mapping):
+        rows = [given] * n
+    elif isinstance(given, pd.DataFrame | np.ndarray):
+        matrix = _matrix("weights", given, names, 0.0)
+        rows = [dict(zip(names, row.tolist(), strict=True)) for row in matrix]
+    elif isinstance(given, Sequence) and all(isinstance(row, Mapping) for row in given):
+        rows = list(given)
+    else:
+        raise SpecificationError(
+            "weights must be a mapping from variables to numbers, a list of one such mapping a "
+            "pattern, or a DataFrame or array (pattern, variable)."
+        )
+    if len(rows) != n:
+        raise SpecificationError(f"weights has {len(rows)} rows for {n} patterns; give one each.")
+    return rows
+
+
+def _default_weights(
+    table: Table,
+    names: tuple[str, ...],
+    gone: Any,
+    selected: frozenset[str],
+    mechanism: str,
+    k: int,
+) -> Mapping[str, Weight]:
+    if mechanism == "MCAR":
+        return {}
+    side = gone if mechanism == "MNAR" else ~gone
+    # what a selection equation takes away is not observed, and would make MAR something else
+    weighed = [names[j] for j in np.flatnonzero(side) if names[j] not in selected]
+    found: Mapping[str, Weight] = {name: 1.0 for name in weighed if has_order(table, name)}
+    if not found:
+        stays = "goes missing" if mechanism == "MNAR" else "stays observed"
+        raise SpecificationError(
+            f"mech='{mechanism}': in pattern {k} no variable with numbers or an order {stays}, so "
+            "there is nothing the chance could depend on; give weights=, another pattern, or "
+            "mech='MCAR'."
+        )
+    return found

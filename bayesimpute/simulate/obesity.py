@@ -1,0 +1,229 @@
+"""A survey in which heavier people tend not to give their weight."""
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayesimpute.errors import DataError
+from bayesimpute.simulate.popularity import SimulatedStudy
+
+Array = npt.NDArray[np.float64]
+
+# Near what :mod:`bayesimpute.models.heckman` gives for the obesity data of the R package micemd.
+
+#: Coefficients of weight in kg, as an analysis names them.
+WEIGHT: Mapping[str, float] = MappingProxyType(
+    {"(Intercept)": -11.0, "GenderMale": -2.4, "Height": 53.0, "FamObyes": 0.7, "Age": 0.27}
+)
+
+#: Coefficients of the selection equation, a probit.
+SELECTION: Mapping[str, float] = MappingProxyType(
+    {
+        "(Intercept)": -5.4,
+        "GenderMale": -0.64,
+        "Height": 4.25,
+        "FamObyes": -0.41,
+        "Age": 0.007,
+        "Time": -0.18,
+    }
+)
+
+AGE = 25  # years: where the effects of a region's intercept and slope are independent
+SD_WEIGHT = (11.0, 0.2)  # between regions: of the intercept in kg at that age, of the age slope
+SD_SELECTION = (0.4, 0.015)
+SIGMA = 15.0  # kg
+SD_LOG_SIGMA = 0.05
+
+HEIGHT = {"Female": (1.70, 0.087), "Male": (1.71, 0.088)}  # metres: mean and SD
+FAMILY = 0.83  # share with obesity in the family
+REGION_WITHOUT = 3
+
+#: Who does not give the weight often skips further questions: log-odds in women and men, and what.
+SKIPPING = (-1.0, 0.2)
+SKIPPED: Mapping[tuple[str, ...], float] = MappingProxyType(
+    {
+        ("Age",): 0.34,
+        ("FamOb",): 0.30,
+        ("FamOb", "Age"): 0.23,
+        ("Height", "FamOb", "Age"): 0.13,
+    }
+)
+
+
+def simulate_obesity(
+    seed: int, regions: int = 5, people: int = 2111, rho: float = -0.6
+) -> SimulatedStudy:
+    """Survey on weight, missing not at random, near the obesity data of the R package micemd.
+
+    Weight follows the selection model of method ``heckman``
+    (:mod:`bayesimpute.models.heckman`). For person i of region j, with Age₂₅ = Age − 25::
+
+        Weight = −11 − 2.4 Male + 53 Height + 0.7 FamOb + 0.27 Age + b0 + b1 Age₂₅ + σ_j e
+        seen if −5.4 − 0.64 Male + 4.25 Height − 0.41 FamOb + 0.007 Age − 0.18 Time
+                + a0 + a1 Age₂₅ + u > 0
+
+    (e, u) is normal with SDs 1 and correlation ρ; b0, b1, a0, a1 are independent and normal with
+    SDs 11, 0.2, 0.4, 0.015; log σ_j ~ N(log 15, 0.05²). Time is in the selection only, an
+    exclusion restriction. Nobody in region 3 has a weight that is seen. Of those whose weight is
+    not, more men than women skip further questions: Age, FamOb, both, or both and Height; given
+    gender and that, it depends on nothing.
+
+    Parameters
+    ----------
+    seed
+        Whole number; the same seed gives the same study.
+    regions
+        Number of clusters, at least 3: region 3 has no weights.
+    people
+        Number of rows, at least 2 a region on average; no region has fewer. Default as in the
+        obesity data.
+    rho
+        Correlation ρ of the errors, between −1 and 1. Below 0, people who are heavier than others
+        like them answer less. Default −0.6: the obesity data say −0.4, with a posterior SD of 0.2.
+
+    Returns
+    -------
+    SimulatedStudy
+        With columns ``Cluster`` (region, from 1), ``Time`` (minutes), ``Gender`` (Female, Male),
+        ``Height`` (m), ``FamOb`` (no, yes), ``Age`` (whole years), ``Weight`` (kg) and ``BMI`` =
+        Weight / Height², missing where one of them is. ``truth`` is about Weight:
+
+        - ``"(Intercept)"``, ``"GenderMale"``, ``"Height"``, ``"FamObyes"``, ``"Age"`` and
+          ``"Intercept~~Intercept|Cluster"``, ``"Intercept~~Age|Cluster"``, ``"Age~~Age|Cluster"``,
+          ``"Residual~~Residual"`` (the mean of σ_j²), as the analysis
+          ``Weight ~ Gender + Height + FamOb + Age + (1 + Age | Cluster)`` names them;
+        - ``"rho"`` and ``"sigma"`` (the median of σ_j), as the method names them;
+        - ``"mean unseen Weight[1]"``, …: by region, the mean of the true weights that are missing,
+          of this very study; not for a region without any.
+
+        BMI is a ratio, and the coefficients of ``BMI ~ Age + FamOb + Gender + (1 + Age | Cluster)``
+        have no closed form: compare with the fit to ``complete``. They have names in common with
+        those of Weight, so :func:`bayesimpute.simulate.replicate` needs ``truth={}``, and its
+        ``performance`` the ``control="complete data"``.
+
+    Raises
+    ------
+    DataError
+        If these numbers cannot be met.
+
+    References
+    ----------
+    Muñoz, J., Efthimiou, O., Audigier, V., de Jong, V. M. T. & Debray, T. P. A. (2023). Multiple
+    imputation of incomplete multilevel data using Heckman selection models. Statistics in Medicine,
+    doi:10.1002/sim.9965.
+
+    Examples
+    --------
+    >>> study = simulate_obesity(seed=1)
+    >>> study.incomplete.shape, round(study.truth["rho"], 1)
+    ((2111, 8), -0.6)
+    >>> seen = study.incomplete.groupby("Cluster")["Weight"].count()
+    >>> seen[seen == 0].index.tolist()
+    [3]
+    """
+    _check(regions, people, rho)
+    rng = np.random.default_rng(seed)
+    region = np.repeat(
+        np.arange(regions),
+        2 + rng.multinomial(people - 2 * regions, rng.dirichlet(np.full(regions, 60.0))),
+    )
+    complete = _people(rng, region)
+
+    def between(sds: tuple[float, float]) -> Array:
+        intercept, slope = (rng.normal(0, sd, regions)[region] for sd in sds)
+        return np.asarray(intercept + slope * (complete["Age"] - AGE))
+
+    weight, selection = _linear(complete, WEIGHT), _linear(complete, SELECTION)
+    weight, selection = weight + between(SD_WEIGHT), selection + between(SD_SELECTION)
+    sigma = SIGMA * np.exp(rng.normal(0, SD_LOG_SIGMA, regions))[region]
+    u = rng.normal(size=people)
+    e = rho * u + (1 - rho**2) ** 0.5 * rng.normal(size=people)
+    complete["Weight"] = weight + sigma * e
+    complete["BMI"] = complete["Weight"] / complete["Height"] ** 2
+    unseen = (selection + u <= 0) | (complete["Cluster"] == REGION_WITHOUT).to_numpy()
+    incomplete = _with_gaps(rng, complete, unseen)
+    means = complete["Weight"][unseen].groupby(complete["Cluster"]).mean()
+    by_region = {f"mean unseen Weight[{k}]": float(mean) for k, mean in means.items()}
+    return SimulatedStudy(incomplete, complete, {**_parameters(rho), **by_region})
+
+
+def _check(regions: int, people: int, rho: float) -> None:
+    for name, value in {"regions": regions, "people": people}.items():
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise DataError(f"{name}={value!r} must be a whole number.")
+    if regions < REGION_WITHOUT or people < 2 * regions:
+        raise DataError(
+            f"{people} people in {regions} regions cannot be simulated: give at least "
+            f"{REGION_WITHOUT} regions, because the third has no weights, and 2 people in each."
+        )
+    if not isinstance(rho, Real) or not -1 < rho < 1:
+        raise DataError(f"rho={rho!r} must be a number between −1 and 1, both excluded.")
+
+
+def _people(rng: np.random.Generator, region: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Draw all columns that depend on no weight."""
+    n = len(region)
+    male = rng.integers(0, 2, n)
+    mean, sd = np.array(list(HEIGHT.values()))[male].T
+    return pd.DataFrame(
+        {
+            "Cluster": region + 1,
+            "Time": 1 + 9 * rng.beta(1.8, 2.05, n),
+            "Gender": _labelled(male, list(HEIGHT)),
+            "Height": rng.normal(mean, sd),
+            "FamOb": _labelled(rng.random(n) < FAMILY, ["no", "yes"]),
+            "Age": (14.4 + 33.5 * rng.beta(2.1, 4.4, n)).astype(np.int64),
+        }
+    )
+
+
+def _labelled(codes: npt.NDArray[Any], labels: list[str]) -> "pd.Categorical[Any]":
+    return pd.Categorical.from_codes(codes.astype(np.int64), dtype=pd.CategoricalDtype(labels))
+
+
+def _linear(people: pd.DataFrame, slopes: Mapping[str, float]) -> Array:
+    """Linear predictor, (row,)."""
+    terms = {
+        "(Intercept)": 1.0,
+        "GenderMale": people["Gender"] == "Male",
+        "FamObyes": people["FamOb"] == "yes",
+        **{name: people[name] for name in ("Height", "Age", "Time")},
+    }
+    total = np.zeros(len(people))
+    for name, slope in slopes.items():
+        total += slope * np.asarray(terms[name], dtype=np.float64)
+    return total
+
+
+def _with_gaps(
+    rng: np.random.Generator, complete: pd.DataFrame, unseen: npt.NDArray[np.bool_]
+) -> pd.DataFrame:
+    log_odds = np.where(complete["Gender"] == "Male", SKIPPING[1], SKIPPING[0])
+    skips = unseen & (rng.random(len(complete)) < 1 / (1 + np.exp(-log_odds)))
+    pattern = rng.choice(len(SKIPPED), size=len(complete), p=list(SKIPPED.values()))
+    incomplete = complete.copy()
+    for name in ("Height", "FamOb", "Age"):
+        holding = [k for k, names in enumerate(SKIPPED) if name in names]
+        incomplete[name] = complete[name].where(~(skips & np.isin(pattern, holding)))
+    incomplete["Weight"] = complete["Weight"].where(~unseen)
+    incomplete["BMI"] = complete["BMI"].where(incomplete[["Weight", "Height"]].notna().all(axis=1))
+    return incomplete
+
+
+def _parameters(rho: float) -> dict[str, float]:
+    """Truth about Weight; the variances are those of effects at age 0, as an analysis has them."""
+    intercept, slope = (sd**2 for sd in SD_WEIGHT)
+    return {
+        **WEIGHT,
+        "Intercept~~Intercept|Cluster": intercept + AGE**2 * slope,
+        "Intercept~~Age|Cluster": -AGE * slope,
+        "Age~~Age|Cluster": slope,
+        "Residual~~Residual": SIGMA**2 * float(np.exp(2 * SD_LOG_SIGMA**2)),
+        "rho": float(rho),
+        "sigma": SIGMA,
+    }
