@@ -5,7 +5,7 @@ VENV := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint sbc slow bench notebooks constraints clean
+.PHONY: help setup demo test lint sbc slow simulation bench notebooks constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +34,15 @@ slow: setup ## the tests that take minutes
 sbc: setup ## calibrate every model by simulation; table and figure in calibration/; ARGS="--models normal"
 	$(VENV)/python benchmarks/calibration.py $(ARGS)
 	$(VENV)/pytest -m sbc tests/calibration/test_joint_calibration.py
+	$(VENV)/pytest -m sbc tests/calibration/test_heckman_calibration.py
+
+simulation: setup ## published simulation of values missing not at random; ARGS="--rho 0 0.6 --replicates 100"
+	$(VENV)/python benchmarks/simulation.py $(ARGS)
 
 bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
 	$(VENV)/python benchmarks/speed.py
 	$(VENV)/python benchmarks/categories.py
+	$(VENV)/python benchmarks/selection.py
 	$(VENV)/python benchmarks/joint.py
 	$(VENV)/python benchmarks/start.py
 	$(VENV)/python benchmarks/scaling.py
@@ -54,6 +59,6 @@ constraints: ## newest versions of everything, tested by hand, written to constr
 	@mv constraints.new constraints.txt
 
 clean: ## remove .venv, caches and what demos wrote
-	rm -rf .venv build dist bayesimpute-demo bayesimpute.egg-info bayesimpute/models
+	rm -rf .venv build dist bayesimpute-demo simulation bayesimpute.egg-info bayesimpute/models
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ from typing import Any
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.result.opening import open_file
+from bayesimpute.result.specification_store import prior_text
 from bayesimpute.specification.specification import Specification, Target
 
 
@@ -17,6 +18,15 @@ def _options(specification: Specification) -> dict[str, dict[str, Any]]:
             for option, value in target.options.items()
             if isinstance(value, bool | int | float | str | tuple | list | None)
         }
+        for name, target in specification.targets.items()
+        if isinstance(target, Target)
+    }
+
+
+def _priors(specification: Specification) -> dict[str, dict[str, str]]:
+    """Priors that the user gave, as text."""
+    return {
+        name: {parameter: prior_text(prior) for parameter, prior in target.priors.items()}
         for name, target in specification.targets.items()
         if isinstance(target, Target)
     }
@@ -44,6 +54,7 @@ def resume_point(
             "predictors": old.predictors.equals(specification.predictors),
             "visit_sequence": old.visit_sequence == specification.visit_sequence,
             "model options": _options(old) == _options(specification),
+            "priors": _priors(old) == _priors(specification),
             "m": stored.history.m == m,
             "seed": seed is None or stored.history.seed == seed,
         }.items()

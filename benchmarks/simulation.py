@@ -47,12 +47,15 @@ def available(binary: bool) -> dict[str, str]:
     return {name: method for name, method in wanted.items() if method in METHODS}
 
 
-def arguments(name: str, method: str, columns: pd.DataFrame) -> dict[str, Any]:
+def arguments(name: str, method: str) -> dict[str, Any]:
     """Give ``bi.impute`` its arguments: x3 is in the selection equation, or nowhere."""
-    predictors = bi.make_predictors(columns, cluster="cluster")
-    predictors.loc["y", ["x1", "x2"]] = bi.Role.RANDOM
-    predictors.loc["y", "x3"] = bi.Role.NONE if name == "at random" else bi.Role.SELECTION_ONLY
-    return {"method": {"y": method}, "predictors": predictors}
+    if name == "at random":
+        return {"method": {"y": method}, "formulas": {"y": "y ~ x1 + x2 + (1 + x1 + x2 | cluster)"}}
+    return {
+        "method": {"y": method},
+        "formulas": {"y": "y ~ x1 + x2 + x3 + (1 + x1 + x2 + x3 | cluster)"},
+        "model_options": {"y": {"selection_only": ("x3",)}},
+    }
 
 
 def study(rho: float, chosen: argparse.Namespace, pool: ProcessPoolExecutor) -> Replicates:
@@ -66,10 +69,9 @@ def study(rho: float, chosen: argparse.Namespace, pool: ProcessPoolExecutor) -> 
         errors=chosen.errors,
         self_masking=chosen.self_masking,
     )
-    columns = simulate(chosen.seed).incomplete
     imputing = available(chosen.binary)
     methods = {
-        name: arguments(name, imputing[name], columns) if name in imputing else None
+        name: arguments(name, imputing[name]) if name in imputing else None
         for name in chosen.methods
     }
     family = None
@@ -83,7 +85,7 @@ def study(rho: float, chosen: argparse.Namespace, pool: ProcessPoolExecutor) -> 
         ANALYSIS,
         replicates=chosen.replicates,
         seed=chosen.seed,
-        impute={"cluster": "cluster", "m": chosen.m, "iterations": chosen.iterations},
+        impute={"m": chosen.m, "iterations": chosen.iterations},
         dfcom=chosen.clusters - 1,
         family=family,
         executor=pool,

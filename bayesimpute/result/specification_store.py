@@ -1,5 +1,6 @@
 """Specification and history as JSON, for the file; data and draws are arrays beside it."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -13,6 +14,7 @@ from bayesimpute.result import json_values
 from bayesimpute.result.restored import NotStored
 from bayesimpute.specification.post import Squeeze
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.wrappers.amounts import amount_text, is_distribution
 from bayesimpute.wrappers.base import Wrapper
 from bayesimpute.wrappers.catalogue import WRAPPERS
 
@@ -83,6 +85,18 @@ def decode_events(stored: list[dict[str, Any]]) -> tuple[Event, ...]:
     return tuple(Event(**record) for record in stored)
 
 
+def prior_text(prior: Any) -> str:
+    """Text by which a prior can be told from another: its family, and a hash of its graph."""
+    if isinstance(prior, NotStored):
+        return prior.text
+    if not is_distribution(prior):
+        return repr(prior)
+    import pytensor
+
+    graph = pytensor.dprint(prior, file="str")
+    return f"{amount_text(prior)} #{hashlib.sha256(graph.encode()).hexdigest()[:8]}"
+
+
 def _encode_target(target: Target | Passive) -> dict[str, Any]:
     if isinstance(target, Passive):
         return {"as": "passive", **asdict(target)}
@@ -94,7 +108,7 @@ def _encode_target(target: Target | Passive) -> dict[str, Any]:
         "level": target.level,
         "terms": [asdict(term) for term in target.terms],
         "random_intercept": target.random_intercept,
-        "priors": {key: _encode_object(prior) for key, prior in target.priors.items()},
+        "priors": {key: {CALLABLE: prior_text(prior)} for key, prior in target.priors.items()},
         "options": {key: _encode_object(option) for key, option in target.options.items()},
         "post": _encode_object(target.post),
         "kind": None if target.kind is None else str(target.kind),

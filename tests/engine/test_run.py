@@ -69,6 +69,21 @@ def test_extending_a_saved_run_equals_one_longer_run(study, run, tmp_path):
     assert_same(run, bi.open(tmp_path / "imp.nc").extend(2))
 
 
+def test_a_checkpoint_of_other_priors_is_refused(study, tmp_path):
+    import pymc as pm
+
+    def with_prior(sd):
+        return {"y": {"sd_intercept": pm.HalfNormal.dist(sd)}}
+
+    arguments = {**RUN, "m": 2, "method": {"y": "normal"}, "checkpoint": tmp_path / "imp.nc"}
+    first = {**arguments, "iterations": 1}
+    bi.impute(study, **first, priors=with_prior(1.0))
+    bi.impute(study, **arguments, priors=with_prior(1.0))
+    for priors in (with_prior(2.0), None):
+        with pytest.raises(bi.SpecificationError, match="different: priors"):
+            bi.impute(study, **arguments, priors=priors)
+
+
 def test_a_checkpoint_goes_on_where_it_was(study, run, tmp_path):
     path = tmp_path / "run.nc"
     bi.impute(study, **{**RUN, "iterations": 1}, checkpoint=path)
