@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         SpecificationError,
     )
     from bayesimpute.imputation import impute
+    from bayesimpute.plots.estimates import plot_estimates
+    from bayesimpute.plots.estimates_table import compare_estimates
     from bayesimpute.plots.prior import plot_prior_predictive
     from bayesimpute.pooling.pooled import Pooled, pool
     from bayesimpute.prior.parameters import priors
@@ -58,6 +60,7 @@ __all__ = [
     "ampute",
     # wrap a method
     "by_group",
+    "compare_estimates",
     "delta",
     "fixed_clusters",
     "impute",
@@ -65,6 +68,7 @@ __all__ = [
     "make_predictors",
     "only_where",
     "open",
+    "plot_estimates",
     "plot_prior_predictive",
     "pool",
     "prior_predictive",
@@ -102,6 +106,8 @@ _HOME = {
     "pool": "bayesimpute.pooling.pooled:pool",
     "priors": "bayesimpute.prior.parameters:priors",
     "prior_predictive": "bayesimpute.prior.predictive:prior_predictive",
+    "plot_estimates": "bayesimpute.plots.estimates:plot_estimates",
+    "compare_estimates": "bayesimpute.plots.estimates_table:compare_estimates",
     "plot_prior_predictive": "bayesimpute.plots.prior:plot_prior_predictive",
     "sensitivity": "bayesimpute.sensitivity_grid:sensitivity",
     "simulate": "bayesimpute.simulate",

@@ -75,11 +75,11 @@ def _line(
             "ρ estimated", (at[-1], row["estimate"]), fontsize=8, color=style.PRIOR,
             ha="right", va="bottom",
         )  # fmt: skip
-    for row in tipping.to_dict("records"):
+    for k, row in enumerate(tipping.sort_values("value").to_dict("records")):
         ax.axvline(row["value"], color=style.GREY, linewidth=0.8, linestyle=":")
         ax.annotate(
             f"{row['what']}\n{null:g} at {row['value']:.2g}",
-            (row["value"], 0.98),
+            (row["value"], 0.98 - 0.12 * (k % 3)),  # neighbours would cover each other
             xycoords=("data", "axes fraction"),
             fontsize=7,
             color=style.GREY,
@@ -87,6 +87,7 @@ def _line(
             va="top",
             xytext=(3, 0),
             textcoords="offset points",
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
     ax.set_xlabel(SYMBOLS[axis])
     ax.set_ylabel(f"{term}: estimate, interval")
