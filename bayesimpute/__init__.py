@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayesimpute import simulate
+    from bayesimpute.analysis import fit
     from bayesimpute.errors import (
         AnalysisError,
         BayesimputeError,
@@ -62,6 +63,7 @@ __all__ = [
     "by_group",
     "compare_estimates",
     "delta",
+    "fit",
     "fixed_clusters",
     "impute",
     "make_method",
@@ -102,6 +104,7 @@ _HOME = {
     "impute": "bayesimpute.imputation:impute",
     "Imputations": "bayesimpute.result.imputations:Imputations",
     "open": "bayesimpute.result.opening:open_file",
+    "fit": "bayesimpute.analysis:fit",
     "Pooled": "bayesimpute.pooling.pooled:Pooled",
     "pool": "bayesimpute.pooling.pooled:pool",
     "priors": "bayesimpute.prior.parameters:priors",

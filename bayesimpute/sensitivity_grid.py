@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 AXES = ("rho", "delta")
+PRIORS_OF_RHO = ("atanh_rho", "sd_atanh_rho")
 SELECTION_MODELS = (
     "heckman", "heckman.binary", "heckman.robust", "2l.2stage.heckman", "2l.heckman",
 )  # fmt: skip
@@ -283,7 +284,19 @@ def _specification(
         methods[variable] = shifted(method[variable], point["delta"])
     if "rho" in point:
         options[variable] = {**options.get(variable, {}), "rho": point["rho"]}
+    if point.get("rho") is not None:
+        arguments = {**arguments, "priors": _without_rho(variable, arguments.get("priors"))}
     return specify(df, method=methods, model_options=options, **arguments)
+
+
+def _without_rho(
+    variable: str, priors: Mapping[str, Mapping[str, Any]] | None
+) -> Mapping[str, Mapping[str, Any]] | None:
+    """Priors but those of ρ, which has none where it is fixed."""
+    if not priors or not isinstance(priors.get(variable), Mapping):
+        return priors
+    kept = {name: prior for name, prior in priors[variable].items() if name not in PRIORS_OF_RHO}
+    return {**priors, variable: kept}
 
 
 def _imputed(

@@ -21,7 +21,6 @@ import pandas as pd
 import pymc as pm
 
 import bayesimpute as bi
-from bayesimpute.analysis import fit
 
 
 def survey():
@@ -126,6 +125,7 @@ ANSWERING = {
     "selection_sd_Height": 1.5,
     "selection_sd_Age": 0.02,
     "sd_log_sigma": 0.05,  # residual SDs: 5 % more or less
+    "sd_atanh_rho": 0.2,
 }
 
 
@@ -230,7 +230,7 @@ for name, imp in {"at random": mar, "not at random": mnar}.items():
     weights[name], weights[f"{name}: SD"] = by_region(imp)
 if complete is not None:
     weights["truth"] = complete["Weight"][silent].groupby(complete["Cluster"]).mean()
-print(weights.round(1))
+print(weights.round(1).to_string())
 for name, imp in {"at random": mar, "not at random": mnar}.items():
     imputed = imp.complete("long")["Weight"]
     print(f"{name}: weights from {imputed.min():.0f} to {imputed.max():.0f} kg, "
@@ -254,12 +254,12 @@ mnar.plot_density("Weight")
 # %%
 formula = "BMI ~ Age + FamOb + Gender + (1 + Age | Cluster)"
 analyses = {
-    "complete cases": fit([df.dropna()], formula),
+    "complete cases": bi.fit([df.dropna()], formula),
     "at random": mar.fit(formula).pool(),
     "not at random": mnar.fit(formula).pool(),
 }
 if complete is not None:
-    analyses["nothing missing"] = fit([complete], formula)
+    analyses["nothing missing"] = bi.fit([complete], formula)
 comparison = bi.compare_estimates(analyses)
 print(comparison)
 
@@ -284,6 +284,8 @@ comparison.xs("fmi", axis=1, level="quantity").round(2)
 # asked of the same imputations: they are kept in a folder. (The mixed model warns as above.)
 
 # %%
+fixed = {name: prior for name, prior in weighing_and_answering["Weight"].items()
+         if name != "sd_atanh_rho"}  # fmt: skip
 grid = {
     "rho": [-0.75, -0.5, -0.25, 0.0],
     "m": 10,
@@ -293,6 +295,7 @@ grid = {
     "folder": tempfile.mkdtemp(),
     "post": bounds,
     **not_random,
+    "priors": {**others, "Weight": fixed},  # a fixed ρ has no spread between regions
 }
 gender = next(term for term in comparison.index if str(term).startswith("Gender"))
 of_gender = bi.sensitivity(df, "Weight", formula, gender, **grid)

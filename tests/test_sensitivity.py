@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 
 import bayesimpute as bi
@@ -95,7 +96,9 @@ def test_rho_and_delta_together_and_rho_estimated(trial):
     assert (wide[1.0] > wide[0.0]).all()
     # the higher ρ, the lower what is not seen
     assert wide[0.0].is_monotonic_decreasing
-    mixed = bi.sensitivity(*call, rho=[0.0, 0.5, None], **arguments)
+    # priors of ρ are for the point at which it is estimated
+    priors = {"y": {"atanh_rho": pm.Normal.dist(0.3, 0.5)}}
+    mixed = bi.sensitivity(*call, rho=[0.0, 0.5, None], priors=priors, **arguments)
     assert mixed.table["rho"].isna().sum() == 1
     for result in (found, mixed):
         figure = result.plot()

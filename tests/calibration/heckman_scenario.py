@@ -78,6 +78,8 @@ class Prior:
             sd = abs(rng.normal(size=self.size)) * np.where(np.arange(self.size) < 4, 1.0, 0.5)
             truth |= dict(zip(names, sd, strict=True))
             effect = rng.normal(size=(CLUSTERS, self.size)) @ (sd[:, None] * self.lkj[number]).T
+            own = np.tanh(t[0] + effect[:, -1])
+            truth |= {f"cluster_rho[{j}]": own[j] for j in range(CLUSTERS)}
             effect = effect[design.cluster]
             outcome = outcome + (effect[:, :2] * design.z).sum(axis=1)
             selection = selection + (effect[:, 2:4] * design.z).sum(axis=1)

@@ -118,6 +118,15 @@ def test_zero_is_drawn_where_it_is_near(analyses):
         assert len(zeros) == drawn
 
 
+@pytest.mark.parametrize(("low", "drawn"), [(0.9, True), (1.1, False), (-1.9, True), (-2.1, False)])
+def test_zero_is_near_if_not_further_than_the_intervals_are_wide(low, drawn):
+    table = pd.DataFrame({"estimate": low, "conf_low": low, "conf_high": low + 1}, ["x"])
+    (ax,) = plot_estimates({"a": table}).axes
+    assert any(list(line.get_xdata()) == [0, 0] for line in ax.get_lines()) == drawn
+    ax.figure.canvas.draw()
+    assert (ax.get_xlim()[0] < 0 < ax.get_xlim()[1]) == drawn
+
+
 def test_truth_is_a_dashed_line_within_the_axis(analyses):
     figure = plot_estimates(analyses, ["x", "z"], truth=pd.Series({"x": 3.0, "ICC|g": 0.2}))
     x, z = figure.axes
