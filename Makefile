@@ -19,7 +19,7 @@ demo: setup ## impute the simulated popularity study and compare with its truth;
 test: lint ## ruff, mypy and the quick tests; ARGS goes to pytest
 # numba's cache looks at a function's own file only, and kernels call each other across files
 	@find bayesimpute/sampling -name '*.nb[ic]' -delete
-	$(VENV)/pytest -n 2 $(ARGS)
+	$(VENV)/pytest -n 2 --dist worksteal $(ARGS)
 
 # The link gives mypy the package bayesimpute.models, which lives in models/ (ARCHITECTURE.md).
 lint: setup
