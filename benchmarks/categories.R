@@ -13,6 +13,11 @@ m <- as.integer(arguments[2])
 iterations <- as.integer(arguments[3])
 seed <- as.integer(arguments[4])
 
+# without lme4 mice's 2l.bin draws at random, warns, and looks fast
+if (!requireNamespace("lme4", quietly = TRUE)) {
+  cat("# r-cran-lme4 is missing\n")
+  quit(status = 0)
+}
 suppressPackageStartupMessages(library(mice))
 cat("# R ", as.character(getRversion()), ", mice ", as.character(packageVersion("mice")), "\n", sep = "")
 predictors <- make.predictorMatrix(data)
