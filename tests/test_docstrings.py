@@ -40,5 +40,5 @@ def test_the_examples_of_a_public_name_run(name: str) -> None:
 @pytest.mark.slow
 def test_the_example_of_the_readme_runs() -> None:
     text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})

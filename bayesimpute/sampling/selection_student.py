@@ -128,8 +128,8 @@ class StudentSelectionLikelihood:
         a = (eta[seen, 1] + rho * e) / np.sqrt(1 - rho**2)
         constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
         value = len(e) * constant - (nu + 1) / 2 * np.log1p(e * e / nu).sum()
-        value += np.log(stdtr(nu + 1, a * np.sqrt((nu + 1) / (nu + e * e)))).sum()
-        value += np.log(stdtr(nu, -eta[~seen, 1])).sum()
+        value += _log_chance(nu + 1, a * np.sqrt((nu + 1) / (nu + e * e))).sum()
+        value += _log_chance(np.full(int((~seen).sum()), nu), -eta[~seen, 1]).sum()
         return float(value)
 
     def weights(self, y: Array, eta: Array, nu: float, rng: np.random.Generator) -> Array:
@@ -173,6 +173,14 @@ def between(
     top = np.where(np.isnan(above), np.inf, sign * (end - location) / scale)
     chance = stdtr(df, top) * (1.0 - rng.random(len(df)))
     return np.asarray(location + sign * scale * stdtrit(df, np.maximum(chance, 1e-300)))
+
+
+def _log_chance(df: Array | float, x: Array) -> Array:
+    """Logarithm of the t distribution function, finite where the function underflows.
+
+    With many degrees of freedom and a row far out it does, and a slice through −∞ has no end.
+    """
+    return np.log(np.maximum(stdtr(df, x), 1e-300))
 
 
 def _times_root(y: Array) -> Array:

@@ -115,3 +115,16 @@ def test_truncated_draws_stay_where_they_belong_far_out_too(end):
         tail = stats.t.sf if above else stats.t.cdf
         middle = np.median(drawn)
         assert tail(middle, NU) == pytest.approx(0.5 * tail(end, NU), rel=0.03)
+
+
+def test_rows_far_out_and_many_degrees_of_freedom_end_a_move():
+    """There the distribution function underflows, whatever ν."""
+    likelihood, rng = StudentSelectionLikelihood(), np.random.default_rng(6)
+    y, eta = row(0.0, False), np.array([[0.0, 60.0, 0.0, 0.0]])
+
+    def log_prior(extra):
+        return (0.0 if np.log(1e5) < extra[0] < np.log(1e7) else -np.inf), np.exp(extra)
+
+    assert np.isfinite(likelihood.marginal(y, eta, 1e6))
+    moved, _ = likelihood.refresh(y, eta, np.array([np.log(1e6)]), log_prior, rng)
+    assert np.log(1e5) < moved[0] < np.log(1e7)
