@@ -129,6 +129,7 @@ def sensitivity(
     *,
     rho: Sequence[float | None] | None = None,
     delta: Sequence[float] | None = None,
+    delta_where: str | None = None,
     method: Mapping[str, Any],
     m: int = 20,
     iterations: int = 10,
@@ -158,6 +159,9 @@ def sensitivity(
         ``"heckman"`` then. None in the list: ρ is estimated, with its prior.
     delta
         Shifts of the missing values, on the scale of :func:`bayesimpute.delta`.
+    delta_where
+        Condition of the rows that are shifted, such as ``"arm == 'treated'"``; None (default)
+        shifts all.
     method
         As for :func:`bayesimpute.impute`; `variable` must be named.
     m, iterations
@@ -198,6 +202,10 @@ def sensitivity(
     [0.0, -0.5]
     """
     points = _grid(rho, delta)
+    if delta_where is not None and delta is None:
+        raise SpecificationError(
+            "sensitivity: delta_where= says which rows delta= shifts; give both."
+        )
     if variable not in method:
         raise SpecificationError(
             f"sensitivity: method= must name the method of {variable!r}, such as "
@@ -216,7 +224,8 @@ def sensitivity(
     }
     seed = fresh_seed() if seed is None else int(seed)
     specifications = [
-        _specification(df, variable, point, method, model_options, arguments) for point in points
+        _specification(df, variable, point, delta_where, method, model_options, arguments)
+        for point in points
     ]
     options = {} if family is None else {"family": family}
     rows = []
@@ -275,13 +284,14 @@ def _specification(
     df: pd.DataFrame,
     variable: str,
     point: Mapping[str, float | None],
+    delta_where: str | None,
     method: Mapping[str, Any],
     model_options: Mapping[Any, Mapping[str, Any]] | None,
     arguments: Mapping[str, Any],
 ) -> Specification:
     methods, options = dict(method), {k: dict(v) for k, v in (model_options or {}).items()}
     if "delta" in point:
-        methods[variable] = shifted(method[variable], point["delta"])
+        methods[variable] = shifted(method[variable], point["delta"], where=delta_where)
     if "rho" in point:
         options[variable] = {**options.get(variable, {}), "rho": point["rho"]}
     if point.get("rho") is not None:

@@ -84,6 +84,16 @@ def test_the_same_call_gives_the_same_bits_and_goes_on_after_a_break(trial, tmp_
         )
 
 
+def test_only_some_rows_are_shifted(trial):
+    call = (trial, "y", "y ~ treated", "treated")
+    arguments = {"method": {"y": "normal"}, "delta": [0, 2], **RUN}
+    both = bi.sensitivity(*call, **arguments).table["estimate"].diff().iloc[1]
+    one = bi.sensitivity(*call, delta_where="treated == 1", **arguments)
+    assert one.table["estimate"].diff().iloc[1] > both + 0.2
+    with pytest.raises(SpecificationError, match="give both"):
+        bi.sensitivity(*call, rho=[0.0], delta_where="treated == 1", method={"y": "heckman"}, **RUN)
+
+
 def test_rho_and_delta_together_and_rho_estimated(trial):
     arguments = {
         "formulas": {"y": "y ~ treated + z"}, "method": {"y": "heckman"},

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.errors import SpecificationError
+from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.registry import resolve
@@ -23,6 +23,7 @@ from bayesimpute.wrappers.base import (
     method_text,
     wrappable,
 )
+from bayesimpute.wrappers.conditions import check_condition, condition_columns, truth
 
 
 def delta(
@@ -31,6 +32,7 @@ def delta(
     *,
     by_cluster: Mapping[Any, Any] | None = None,
     by_category: Mapping[Any, Any] | None = None,
+    where: str | None = None,
 ) -> "Delta":
     """Shift what is imputed by δ, to see what would change if values were not missing at random.
 
@@ -55,6 +57,11 @@ def delta(
     by_category
         For unordered categories: label -> number or distribution, added to the linear predictor
         of that category; others are not shifted.
+    where
+        Shift only rows where a condition holds, such as ``"arm == 'treated'"``, written as for
+        :func:`~bayesimpute.only_where`; other rows are imputed as they were. Deltas with different
+        conditions around each other make δ a function of other variables (NARFCS, Tompsett et al.
+        2018). None (default) shifts all.
 
     Returns
     -------
@@ -64,7 +71,8 @@ def delta(
     Raises
     ------
     SpecificationError
-        If not exactly one of them is given, or one is neither number nor distribution.
+        If not exactly one of them is given, one is neither number nor distribution, or `where`
+        cannot be read.
 
     Examples
     --------
@@ -73,6 +81,13 @@ def delta(
     delta(normal, -1)
     >>> print(bi.delta("pmm", by_cluster={"north": -0.5, "south": 0.5}))
     delta(pmm, by_cluster={north: -0.5, south: 0.5})
+    >>> print(bi.delta("normal", 2, where="arm == 'treated'"))
+    delta(normal, 2, where arm == 'treated')
+
+    References
+    ----------
+    Tompsett, Leacy, Moreno-Betancur, Heron & White (2018), On the use of the not-at-random fully
+    conditional specification (NARFCS) procedure in practice, Statistics in Medicine 37, 2338-2353.
     """
     given = {"delta": delta, "by_cluster": by_cluster, "by_category": by_category}
     named = [name for name, value in given.items() if value is not None]
@@ -98,7 +113,13 @@ def delta(
         amounts = tuple(
             (key, checked_amount(value, f"delta: {how}[{key!r}]")) for key, value in mapping.items()
         )
-    return Delta(wrappable("delta", method), how, amounts)
+    if where is not None:
+        if not isinstance(where, str):
+            raise SpecificationError(
+                f"delta: where={where!r} must be text such as \"arm == 'treated'\"."
+            )
+        condition_columns(where)
+    return Delta(wrappable("delta", method), how, amounts, where)
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,20 +132,27 @@ class Delta(Wrapper):
         ``"delta"``, ``"by_cluster"`` or ``"by_category"``.
     amounts
         Label and number or distribution; the one label of ``"delta"`` is None.
+    where
+        Condition of the rows that are shifted; None for all.
     cluster
         Cluster column of the model, decided by the specification.
     """
 
     how: str
     amounts: tuple[tuple[Any, Any], ...]
+    where: str | None = None
     cluster: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        inside = method_text(self.method)
+        return f"delta({method_text(self.method)}, {self._amount_text})"
+
+    @property
+    def _amount_text(self) -> str:
+        rows = "" if self.where is None else f", where {self.where}"
         if self.how == "delta":
-            return f"delta({inside}, {amount_text(self.amounts[0][1])})"
+            return f"{amount_text(self.amounts[0][1])}{rows}"
         pairs = ", ".join(f"{label}: {amount_text(amount)}" for label, amount in self.amounts)
-        return f"delta({inside}, {self.how}={{{pairs}}})"
+        return f"{self.how}={{{pairs}}}{rows}"
 
     def decided(self, scope: Scope) -> tuple[Self, tuple[Event, ...]]:
         """Check that the method inside can be shifted, and that the labels exist."""
@@ -166,22 +194,44 @@ class Delta(Wrapper):
                 raise SpecificationError(
                     f"{place}{unknown[0]!r} is no {what}; there are {listed(known[self.how])}."
                 )
+        if self.where is not None:
+            self._check_where(self.where, scope, place)
         mine = self.how == "by_cluster"
         decided, events = super().decided(scope)
         return replace(decided, cluster=scope.cluster if mine else None), events
 
-    @property
-    def _key(self) -> str:
-        return f"cluster of {self}"
+    def _check_where(self, where: str, scope: Scope, place: str) -> None:
+        try:
+            check_condition(where, scope.table)
+        except SpecificationError as error:
+            raise SpecificationError(f"{place}{error}") from None
+        if scope.target in condition_columns(where):
+            raise SpecificationError(
+                f"{place}where= reads {scope.target!r} itself, whose values are not known there."
+            )
+        if scope.level == 2 and scope.clusters is not None:
+            holds = truth(where, scope.table, scope.table.values)
+            if not scope.clusters.is_level2(holds):
+                raise DataError(
+                    f"{place}it has one value a cluster, but {where} varies within clusters of "
+                    f"{scope.cluster!r}; use a condition on variables of the clusters."
+                )
+
+    def reads(self) -> tuple[str, ...] | None:
+        """Columns of the condition."""
+        return () if self.where is None else condition_columns(self.where)
 
     def columns(self, table: Table, values: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Give the position of each row's cluster among the amounts, −1 for other clusters."""
-        if self.cluster is None:
-            return {}
-        clusters = cluster_index(table, self.cluster)
-        position = {label: k for k, (label, _) in enumerate(self.amounts)}
-        by_cluster = np.array([position.get(label, -1) for label in clusters.labels], dtype=float)
-        return {self._key: by_cluster[clusters.codes]}
+        """Give position of each row's cluster among the amounts (−1: none), and the condition."""
+        found: dict[str, Array] = {}
+        if self.where is not None:
+            found[f"where of {self}"] = truth(self.where, table, values)
+        if self.cluster is not None:
+            clusters = cluster_index(table, self.cluster)
+            position = {label: k for k, (label, _) in enumerate(self.amounts)}
+            by_cluster = np.array([position.get(label, -1) for label in clusters.labels], float)
+            found[f"cluster of {self}"] = by_cluster[clusters.codes]
+        return found
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model of the method inside: δ is not in what is fitted."""
@@ -191,16 +241,16 @@ class Delta(Wrapper):
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Kernel:
         """Build the kernel of the method inside."""
-        return DeltaKernel(inner_kernel(self.method, design, priors, options), self, self._key)
+        return DeltaKernel(inner_kernel(self.method, design, priors, options), self)
 
     def around_member(self, block: Kernel, position: int, name: str) -> Kernel:
         """Give the kernel of a block, one member of which is shifted."""
-        return DeltaKernel(block, self, self._key, position, name)
+        return DeltaKernel(block, self, position, name)
 
     def equation(self, inner: str) -> str:
         """Say what is added where values are missing."""
-        amount = str(self).removeprefix(f"delta({method_text(self.method)}, ").removesuffix(")")
-        return f"{inner};  imputed with {'δ = ' if self.how == 'delta' else 'δ '}{amount}"
+        equals = "δ = " if self.how == "delta" else "δ "
+        return f"{inner};  imputed with {equals}{self._amount_text}"
 
 
 def _object(method: Any) -> bool:
@@ -214,7 +264,6 @@ class DeltaKernel:
         self,
         inside: Kernel,
         wrapper: Delta,
-        key: str,
         position: int | None = None,
         member: str = "",
     ) -> None:
@@ -222,7 +271,8 @@ class DeltaKernel:
         self.parts = (inside,)
         self._inside = inside
         self._how = wrapper.how
-        self._key = key
+        self._key = f"cluster of {wrapper}"
+        self._condition = None if wrapper.where is None else f"where of {wrapper}"
         self._names = tuple(label for label, _ in wrapper.amounts)
         self._amounts = Amounts([amount for _, amount in wrapper.amounts])
         self._name = f"delta[{member}]" if member else "delta"
@@ -267,6 +317,9 @@ class DeltaKernel:
 
     def _shifted(self, design: Design, amounts: Array) -> Design:
         shift = self._shift(design, amounts)
+        if self._condition is not None:
+            holds = design.columns[self._condition] == 1
+            shift = shift * (holds if shift.ndim == 1 else holds[:, None])
         return replace(design, shift=shift if design.shift is None else shift + design.shift)
 
     def _shift(self, design: Design, amounts: Array) -> Array:

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 
@@ -82,6 +83,42 @@ def test_clusters_move_inside_other_wrappers_too(trial):
         np.testing.assert_array_equal(imputed(moved, trial, ~rows), imputed(plain, trial, ~rows))
 
 
+def test_only_rows_where_the_condition_holds_move(trial):
+    plain = run(trial, "normal")
+    moved = run(trial, bi.delta("normal", 3, where="arm == 'a' and x > 0"))
+    rows = (trial["arm"] == "a") & (trial["x"] > 0)
+    np.testing.assert_allclose(imputed(moved, trial, rows), imputed(plain, trial, rows) + 3)
+    np.testing.assert_array_equal(imputed(moved, trial, ~rows), imputed(plain, trial, ~rows))
+    assert moved.equations()["y"].endswith("imputed with δ = 3, where arm == 'a' and x > 0")
+
+
+def test_conditions_around_each_other_make_delta_depend_on_a_variable(trial):
+    by_arm = bi.delta(bi.delta("normal", 1, where="arm == 'a'"), -2, where="arm == 'b'")
+    plain, moved = run(trial, "normal"), run(trial, by_arm)
+    for arm, by in {"a": 1, "b": -2}.items():
+        rows = trial["arm"] == arm
+        np.testing.assert_allclose(imputed(moved, trial, rows), imputed(plain, trial, rows) + by)
+
+
+def test_a_condition_on_an_incomplete_column_follows_what_is_imputed_there(trial):
+    df = trial.assign(sex=trial["sex"].mask(np.arange(len(trial)) % 7 == 0))
+    moved = run(df, bi.delta("normal", 1000, where="sex == 'female'"))
+    gone = df["y"].isna()
+    for completed in moved.complete("all"):
+        np.testing.assert_array_equal(
+            completed.loc[gone, "y"] > 500, completed.loc[gone, "sex"] == "female"
+        )
+
+
+def test_one_category_is_shifted_where_a_condition_holds(trial):
+    df = trial.assign(y=pd.cut(trial["y"], 3, labels=["low", "mid", "high"], ordered=False))
+    moved = run(df, bi.delta("categorical", by_category={"mid": 50}, where="arm == 'a'"))
+    gone = df["y"].isna()
+    for completed in moved.complete("all"):
+        mid = completed.loc[gone, "y"] == "mid"
+        assert mid[df["arm"] == "a"].all() and not mid[df["arm"] == "b"].all()
+
+
 def test_clusters_of_a_level_2_target_move(trial):
     number = trial["school"].str[1:].astype(float)
     df = trial.drop(columns="y").assign(y=number.mask(number.isin([2, 5])))
@@ -132,7 +169,7 @@ def test_categories_move_on_their_own_predictor():
     wrapper = bi.delta("categorical", by_category={"c": -1, "a": 0.5})
     nothing = Adaptation(1.0, np.empty(0), np.empty(0), np.empty(0))
     rng = np.random.default_rng(1)
-    DeltaKernel(inside, wrapper, "").visit(design, nothing, np.empty(0), rng, True)
+    DeltaKernel(inside, wrapper).visit(design, nothing, np.empty(0), rng, True)
     np.testing.assert_array_equal(inside.shift, [[0.5, 0, -1]] * 3)
 
 
@@ -147,6 +184,8 @@ def test_categories_move_on_their_own_predictor():
         (lambda: bi.delta("normal", "1"), "finite number"),
         (lambda: bi.delta("normal", pm.Normal.dist(0, 1, shape=2)), "1 dimension"),
         (lambda: bi.delta("normal", by_cluster={}), "must be a mapping"),
+        (lambda: bi.delta("normal", 1, where=True), "where=True must be text"),
+        (lambda: bi.delta("normal", 1, where="arm = 'a'"), "cannot be read as a condition"),
         (lambda: bi.delta("normal", by_cluster={"a": "x"}), r"by_cluster\['a'\]='x'"),
         (lambda: bi.delta("", 1), "'' is no model"),
         (lambda: bi.delta("~ I(x)", 1), "no model; give a method that draws"),
@@ -168,6 +207,8 @@ def test_arguments_that_cannot_be_used_are_refused_at_once(make, says):
     [
         ("y", lambda b: bi.delta("nromal", 1), r"'nromal'.*Did you mean 'normal'"),
         ("y", lambda b: bi.delta("normal", by_cluster={"s9": 1}), "'s9' is no cluster of 'school'"),
+        ("y", lambda b: bi.delta("normal", 1, where="amr == 'a'"), "Did you mean 'arm'"),
+        ("y", lambda b: bi.delta("normal", 1, where="y > 3"), "reads 'y' itself"),
         ("y", lambda b: bi.delta("normal", by_category={"a": 1}), "for unordered categories"),
         ("two", lambda b: bi.delta("sample", 1), "'sample' has no linear predictor"),
         ("two", lambda b: bi.delta(b, 1), "'own_model' has no linear predictor"),
