@@ -167,7 +167,7 @@ calibration.plot()
 # %% [markdown]
 # ## Answer
 # The regression of the logit of the share on age, with the schools as a random intercept, pooled
-# over the imputations by Rubin's rules. A result of 1 has no logit, so shares are kept off the ends.
+# over the imputations by Rubin's rules. A share of 1 has no logit: shares are kept off the ends.
 
 
 # %%

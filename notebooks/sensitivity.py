@@ -18,7 +18,7 @@ import bayesimpute as bi
 
 # %% [markdown]
 # ## A trial with known truth
-# The treatment lowers the score by 1.5 points. Patients who do badly leave (the correlation of
+# The treatment lowers the score by 1 point. Patients who do badly leave (the correlation of
 # leaving and score is 0.6 given all that is known of them), in both arms, and the distance from the
 # clinic makes it harder to stay.
 
@@ -31,7 +31,7 @@ baseline = rng.normal(20, 4, n)
 treated = rng.integers(0, 2, n)
 distance = rng.exponential(10, n)
 error, leaving = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], n).T
-score = 4 + 0.7 * baseline - 1.5 * treated + rng.normal(0, 1, clinics)[clinic] + 3 * error
+score = 4 + 0.7 * baseline - treated + rng.normal(0, 1, clinics)[clinic] + 3 * error
 latent = -1.1 + 0.05 * (baseline - 20) - 0.4 * treated + 0.05 * (distance - 5) + leaving
 complete = pd.DataFrame(
     {
@@ -70,7 +70,7 @@ print(bi.compare_estimates(analyses, terms=["armtreated"]))
 
 # %%
 everyone = bi.sensitivity(
-    df, "score", formula, "armtreated", delta=[0, 2, 4, 6, 8], method={"score": "normal"},
+    df, "score", formula, "armtreated", delta=[0, 3, 6], method={"score": "normal"},
     folder=tempfile.mkdtemp(), **run,
 )  # fmt: skip
 print(everyone)
@@ -88,7 +88,7 @@ everyone.plot()
 
 # %%
 one_arm = bi.sensitivity(
-    df, "score", formula, "armtreated", delta=[0, 1, 2, 3, 4, 5], delta_where="arm == 'treated'",
+    df, "score", formula, "armtreated", delta=[0, 2, 4, 6, 8], delta_where="arm == 'treated'",
     method={"score": "normal"}, folder=tempfile.mkdtemp(), **run,
 )  # fmt: skip
 print(one_arm)
@@ -115,16 +115,18 @@ print(belief.equations()["score"])
 
 # %% [markdown]
 # ## A selection model
-# δ is assumed; a selection model estimates how leaving and score hang together, from the distance to
-# the clinic: it makes patients leave and is assumed to have nothing else to do with the score. ρ is
-# the correlation of the two errors. What is imputed rests on this assumption and on the normal
+# δ is assumed; a selection model estimates how leaving and score hang together, from the distance
+# to the clinic: it makes patients leave and is assumed to have nothing else to do with the score. ρ
+# is the correlation of the two errors. What is imputed rests on this assumption and on the normal
 # shape of the errors, so the first question is how much the data say about ρ.
 
 # %%
-heckman = bi.impute(
-    df, method={"score": "heckman"}, formulas={"score": "score ~ arm + baseline + distance + (1 | clinic)"},
-    model_options={"score": {"selection_only": ("distance",)}}, **{**run, "iterations": 10},
-)  # fmt: skip
+selection = {
+    "method": {"score": "heckman"},
+    "formulas": {"score": "score ~ arm + baseline + distance + (1 | clinic)"},
+    "model_options": {"score": {"selection_only": ("distance",)}},
+}
+heckman = bi.impute(df, **selection, **{**run, "iterations": 10})
 print(heckman.identification().iloc[0].to_string())
 
 # %%
@@ -132,20 +134,18 @@ analyses |= {"δ as a prior": belief.fit(formula).pool(), "selection": heckman.f
 print(bi.compare_estimates(analyses, terms=["armtreated"]))
 
 # %%
-bi.plot_estimates(analyses, terms=["armtreated"], truth={"armtreated": -1.5})
+bi.plot_estimates(analyses, terms=["armtreated"], truth={"armtreated": -1.0})
 
 # %% [markdown]
 # ## Both at once
-# ρ fixed over a grid, and on top of it a δ in the treatment arm: the picture a sceptical reader asks
-# for. Contours are those of the effect; the tipping line is where the interval reaches 0.
+# ρ fixed over a grid, and on top of it a δ in the treatment arm: the picture a sceptical reader
+# asks for. ρ belongs to *staying*: where it is negative, those who left have the higher scores.
+# Contours are those of the effect; the tipping line is where the interval reaches 0.
 
 # %%
 plane = bi.sensitivity(
-    df, "score", formula, "armtreated", rho=[0.0, 0.3, 0.6], delta=[0, 2, 4],
-    delta_where="arm == 'treated'", method={"score": "heckman"},
-    formulas={"score": "score ~ arm + baseline + distance + (1 | clinic)"},
-    model_options={"score": {"selection_only": ("distance",)}},
-    folder=tempfile.mkdtemp(), **{**run, "m": 10},
+    df, "score", formula, "armtreated", rho=[0.0, -0.3, -0.6], delta=[0, 2, 4],
+    delta_where="arm == 'treated'", folder=tempfile.mkdtemp(), **selection, **{**run, "m": 10},
 )  # fmt: skip
 print(plane)
 
@@ -154,5 +154,5 @@ plane.plot()
 
 # %% [markdown]
 # ## What to report
-# The answer at random, the δ at which it changes and for whom, the answer by the selection model with
-# what it assumes, and the sentence that the data cannot choose between them.
+# The answer at random, the δ at which it changes and for whom, the answer by the selection model
+# with what it assumes, and the sentence that the data cannot choose between them.
