@@ -1,23 +1,32 @@
 """The analysis of every completed data set, and the pooled answer."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from threading import current_thread, main_thread
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.errors import AnalysisError, ImputationWarning
+from bayesimpute.pooling.aligned import aligned, complete_data_df
+from bayesimpute.pooling.anova import pool_anova
+from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
+from bayesimpute.pooling.model_tests import compare
 from bayesimpute.pooling.pooled import Pooled, pool
+from bayesimpute.pooling.pooled_test import PooledTest
+from bayesimpute.pooling.predictions import predict_rows
 
 Analysis = Callable[[pd.DataFrame], Any]
+
+#: Imputations whose estimates a notebook shows.
+MOST_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +40,13 @@ class Fits:
         df, log-likelihood, and the fitting package's own result in ``.model``.
     analysis
         The formula, or the name of the callable.
+    formula
+        The formula as it was given; None for a callable.
     """
 
     estimates: tuple[Estimates, ...]
     analysis: str
+    formula: str | None = None
 
     def pool(
         self, dfcom: float | None = None, *, conf_level: float = 0.95, rule: str = "rubin1987"
@@ -68,22 +80,163 @@ class Fits:
         >>> float(round(fit(frames, "y ~ x").pool().table.loc["x", "estimate"], 2))
         1.0
         """
-        terms = self.estimates[0].terms
-        order = [_positions(terms, each, i) for i, each in enumerate(self.estimates, start=1)]
-        residual = [each.df_residual for each in self.estimates]
-        if dfcom is None:
-            dfcom = min((df for df in residual if df is not None), default=np.inf)
-            dfcom = np.inf if None in residual or not dfcom > 0 else dfcom
-        pairs = list(zip(self.estimates, order, strict=True))
+        terms, estimates, covariances = aligned(self.estimates)
         return pool(
-            np.array([each.estimate[at] for each, at in pairs]),
-            np.array([each.covariance[np.ix_(at, at)] for each, at in pairs]),
-            dfcom,
+            estimates,
+            covariances,
+            complete_data_df(self.estimates, dfcom),
             terms=terms,
             conf_level=conf_level,
             rule=rule,
             variance_components=[each.variance_components for each in self.estimates],
         )
+
+    def test(
+        self,
+        constraints: Constraint | Sequence[Constraint],
+        method: str = "D1",
+        dfcom: float | None = None,
+    ) -> PooledTest:
+        """Test whether functions of the parameters are all zero.
+
+        Parameters
+        ----------
+        constraints
+            ``["b1 - b2", "b3 = 1"]``: arithmetic on terms, or functions of a Series of estimates;
+            see `bayesimpute.test_constraints`.
+        method
+            ``"D1"`` (default) or ``"D2"``.
+        dfcom
+            As in `pool`; ``float("inf")`` is mitml's default.
+
+        Returns
+        -------
+        PooledTest
+
+        Examples
+        --------
+        >>> frames = [pd.DataFrame({"x": [0, 1, 2, 3], "y": [0, 2, 1, 3 + i]}) for i in (0, 1, 2)]
+        >>> float(round(fit(frames, "y ~ x").test("x = 0.5").statistic, 2))
+        0.88
+        """
+        return test_constraints(self, constraints, method, dfcom)
+
+    def constraint_estimates(
+        self,
+        constraints: Constraint | Sequence[Constraint],
+        dfcom: float | None = None,
+        *,
+        conf_level: float = 0.95,
+        rule: str = "rubin1987",
+    ) -> Pooled:
+        """Pool functions of the parameters by the delta method: estimate, error and interval.
+
+        Parameters
+        ----------
+        constraints
+            As in `test`; here values of interest, not zeros: ``"exp(x)"``, ``"b1 / b2"``.
+        dfcom, conf_level, rule
+            As in `pool`.
+
+        Returns
+        -------
+        Pooled
+            One term a function.
+        """
+        return constraint_estimates(self, constraints, dfcom, conf_level, rule)
+
+    def compare(self, smaller: "Fits", method: str = "D1", **options: Any) -> PooledTest:
+        """Compare with a smaller model that is nested in this one.
+
+        Parameters
+        ----------
+        smaller
+            The smaller model, fitted to the same completed data.
+        method
+            ``"D1"`` (default, Wald), ``"D2"``, ``"D3"`` or ``"D4"`` (likelihood ratios); see
+            `bayesimpute.D1` and so on.
+        options
+            Of that test: `dfcom` (D1), `use` (D2), `like` (D3), `ariv` (D4).
+
+        Returns
+        -------
+        PooledTest
+
+        Examples
+        --------
+        >>> frames = [pd.DataFrame({"x": [0, 1, 2, 3], "y": [0, 1, 2, 2 + i]}) for i in (0, 1, 2)]
+        >>> fit(frames, "y ~ x").compare(fit(frames, "y ~ 1")).hypothesis
+        ('x = 0',)
+        """
+        return compare(self, smaller, method, **options)
+
+    def anova(self, sums_of_squares: int = 2) -> pd.DataFrame:
+        """F tests and shares of variance of the terms of a linear model.
+
+        Parameters
+        ----------
+        sums_of_squares
+            1, 2 (default) or 3; see `bayesimpute.pool_anova`.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return pool_anova(self, sums_of_squares)
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | Sequence[pd.DataFrame],
+        interval: float = 0.95,
+        level: str = "mean",
+        *,
+        scale: str = "response",
+        dfcom: float | None = None,
+        rule: str = "rubin1987",
+    ) -> pd.DataFrame:
+        """Predict new rows by every fit, and pool row by row.
+
+        The linear predictor of a row is one more estimate of each imputation, its variance x'Ux;
+        Rubin's rules with Barnard and Rubin's df combine them. As mice's ``predict_mi``, which
+        takes infinite complete-data df.
+
+        Parameters
+        ----------
+        newdata
+            Rows with the columns of the formula's right side (clusters are not needed), or one
+            such frame an imputation, where the new rows were imputed too.
+        interval
+            Coverage (0.95).
+        level
+            ``"mean"`` (default): the expected outcome. ``"observation"``: one outcome, with the
+            residual variance; in a mixed model one of a new cluster, with the variance of its
+            effects. Normal models only.
+        scale
+            ``"response"`` (default) or ``"link"``; they differ in generalized models. Pooling is
+            done on the scale of the link. In mixed models the response is that of a cluster whose
+            effects are 0, not an average over clusters.
+        dfcom, rule
+            As in `pool`.
+
+        Returns
+        -------
+        DataFrame
+            Index of `newdata`; estimate, std_error (of the mean or of the observation), df,
+            conf_low, conf_high, fmi. On the scale of a transformed outcome if the formula has one.
+
+        Raises
+        ------
+        AnalysisError
+            A column is not there, has missing values or a category the data had not; a model
+            without predictions.
+
+        Examples
+        --------
+        >>> frames = [pd.DataFrame({"x": [0, 1, 2, 3], "y": [0, 1, 2, 2 + i]}) for i in (0, 1, 2)]
+        >>> fit(frames, "y ~ x").predict(pd.DataFrame({"x": [4]}))["estimate"].round(2).tolist()
+        [4.0]
+        """
+        return predict_rows(self, self.formula, newdata, interval, level, scale, dfcom, rule)
 
     def __len__(self) -> int:
         return len(self.estimates)
@@ -97,6 +250,18 @@ class Fits:
     def __repr__(self) -> str:
         terms = ", ".join(self.estimates[0].terms)
         return f"<Fits of {self.analysis} to {len(self)} data sets: {terms}; pool() combines them>"
+
+    def _repr_html_(self) -> str:
+        shown = {f"{k}": each for k, each in enumerate(self.estimates[:MOST_SHOWN], start=1)}
+        by_term = pd.DataFrame(
+            {k: pd.Series(each.estimate, each.terms) for k, each in shown.items()}
+        ).reindex(self.estimates[0].terms)
+        left = len(self) - len(shown)
+        heading = (
+            f"Fits of {self.analysis} to {len(self)} data sets; pool() combines them. Estimates by "
+            f"imputation{f', the first {len(shown)}' if left else ''}:"
+        )
+        return html.plain(heading, html.frame(by_term.rename_axis("term")))
 
 
 def fit(
@@ -167,7 +332,8 @@ def fit(
         work = partial(_fit_pickled, cloudpickle.dumps(analysis))
         outcomes = list(executor.map(work, numbered))
     _report([messages for _, messages in outcomes])
-    return Fits(tuple(estimates for estimates, _ in outcomes), name)
+    written = formula if isinstance(formula, str) else None
+    return Fits(tuple(estimates for estimates, _ in outcomes), name, written)
 
 
 def _analysis(
@@ -201,7 +367,9 @@ def _fit_one(analysis: Analysis, number: int, frame: pd.DataFrame) -> tuple[Esti
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             estimates = estimates_from(analysis(frame.copy()))
-        return estimates, sorted({str(each.message) for each in caught})
+        # deprecations are for the authors of the fitting package, not for its users
+        told = [each for each in caught if not issubclass(each.category, DeprecationWarning)]
+        return estimates, sorted({str(each.message) for each in told})
     except Exception as error:
         kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
         raise AnalysisError(f"The analysis of imputation {number} failed: {kind}{error}") from error
@@ -213,13 +381,3 @@ def _report(messages: list[list[str]]) -> None:
         some = len(concerned) < len(messages)
         which = f"imputation {', '.join(concerned)}" if some else "all imputations"
         warnings.warn(f"Analysis of {which}: {text}", ImputationWarning, stacklevel=3)
-
-
-def _positions(terms: tuple[str, ...], each: Estimates, number: int) -> list[int]:
-    if set(each.terms) != set(terms):
-        only = sorted(set(terms) ^ set(each.terms))
-        raise AnalysisError(
-            f"Imputations 1 and {number} do not have the same terms: {', '.join(only)} is in one "
-            "only. A category may be absent from one completed data set; merge rare categories."
-        )
-    return [each.terms.index(term) for term in terms]

@@ -447,3 +447,17 @@ def test_estimates_pass_through_as_they_are():
 )
 def test_columns_of_categories_are_named_by_their_labels(names, expected):
     assert level_names(names, {"a": [1, 2, 3], "b": ["no", "yes"]}) == expected
+
+
+def test_deprecations_inside_a_fitting_package_are_not_told_to_its_users():
+    import warnings
+
+    def analysis(data):
+        warnings.warn("soon gone", DeprecationWarning, stacklevel=1)
+        return data["y"].mean(), 1.0
+
+    frames = [pd.DataFrame({"y": [0.0, k]}) for k in (1, 2)]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fit(frames, analysis)
+    assert not told

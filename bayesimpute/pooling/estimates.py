@@ -2,13 +2,15 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.errors import AnalysisError
+from bayesimpute.pooling.adapters import adapted
 from bayesimpute.pooling.variance_components import (
     level_names,
     mixedlm_components,
@@ -17,9 +19,9 @@ from bayesimpute.pooling.variance_components import (
 
 #: What an analysis may return, for error texts.
 UNDERSTOOD = (
-    "a fit of statsmodels or mixedlm, an object with params and cov_params() or bse, a tuple "
-    "(estimates, covariance matrix) or (estimates, standard errors), or a dict with 'estimates' "
-    "and 'covariance' or 'std_errors'"
+    "a fit of statsmodels, mixedlm or lifelines, a posterior, an object with params and "
+    "cov_params() or bse, a tuple (estimates, covariance matrix) or (estimates, standard errors), "
+    "or a dict with 'estimates' and 'covariance' or 'std_errors'"
 )
 
 
@@ -86,6 +88,14 @@ class Estimates:
         """Squared standard errors, (k,)."""
         return np.diagonal(self.covariance)
 
+    def _repr_html_(self) -> str:
+        rows = zip(self.terms, self.estimate, np.sqrt(self.variances), strict=True)
+        table = html.table(["term", "estimate", "std_error"], rows, (1, 2))
+        components = html.table(["variance component", ""], self.variance_components.items(), (1,))
+        return html.plain(
+            "Estimates of one data set", table, components if self.variance_components else ""
+        )
+
 
 def estimates_from(result: Any) -> Estimates:
     """Estimates of whatever an analysis returned.
@@ -93,7 +103,8 @@ def estimates_from(result: Any) -> Estimates:
     Parameters
     ----------
     result
-        A fit of statsmodels or mixedlm, any object with ``params`` and ``cov_params()`` or
+        A fit of statsmodels, mixedlm or lifelines, a posterior of PyMC or Bambi (see
+        `bayesimpute.pooling.adapters.adapted`), any object with ``params`` and ``cov_params()`` or
         ``bse``, a tuple (estimates, covariance matrix or standard errors), or a dict with
         ``estimates`` and ``covariance`` or ``std_errors``, and if known ``df_residual``,
         ``variance_components``, ``log_likelihood``.
@@ -116,6 +127,8 @@ def estimates_from(result: Any) -> Estimates:
         return result
     if all(hasattr(result, name) for name in ("fixef", "vcov", "VarCorr")):
         return _from_mixedlm(result)
+    if (known := adapted(result)) is not None:
+        return replace(_from_mapping(known), model=result)
     if isinstance(result, Mapping):
         return _from_mapping(result)
     if isinstance(result, tuple) and len(result) == 2:

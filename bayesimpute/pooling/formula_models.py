@@ -117,9 +117,9 @@ def _single_level(frame: pd.DataFrame, formula: str, family: Any, reml: bool) ->
         return smf.glm(formula, frame, family=chosen)
 
     model = _explained(build, formula)
-    _refuse_collinear(model.exog, [_r_name(name) for name in model.exog_names])
+    _refuse_collinear(model.exog, [r_name(name) for name in model.exog_names])
     found = estimates_from(_explained(model.fit, formula))
-    return replace(found, terms=tuple(_r_name(term) for term in found.terms))
+    return replace(found, terms=tuple(r_name(term) for term in found.terms))
 
 
 def _explained(run: Callable[[], Any], formula: str) -> Any:
@@ -145,7 +145,7 @@ def _refuse_collinear(x: np.ndarray, names: list[str]) -> None:
         )
 
 
-def _r_name(term: str) -> str:
+def r_name(term: str) -> str:
     """``"Intercept"``, ``"sex[T.male]"`` of patsy as R names them, and as lmer fits do."""
     if term == "Intercept":
         return "(Intercept)"

@@ -1,0 +1,89 @@
+"""The result of a pooled test."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.pooling.combined_tests import Statistic
+
+
+@dataclass(frozen=True, eq=False)
+class PooledTest:
+    """A test pooled over m completed data sets.
+
+    Attributes
+    ----------
+    statistic
+        Value of an F statistic. D2 may be negative, where imputations differ more than the tests
+        are large; its p value is 1 then.
+    df1, df2
+        Degrees of freedom of the F distribution.
+    p_value
+        Upper tail of F(df1, df2).
+    riv
+        Average relative increase in variance due to missing data, r.
+    method
+        ``"D1"``, ``"D2"``, ``"D3"``, ``"D4"``, with its variant.
+    m
+        Number of imputations.
+    hypothesis
+        What is tested to be true, one statement each, as ``"sex = 0"``.
+    dfcom
+        Complete-data degrees of freedom that entered df2; infinity if none did.
+    notes
+        What a reader should know, such as that REML fits were refitted.
+    """
+
+    statistic: float
+    df1: float
+    df2: float
+    p_value: float
+    riv: float
+    method: str
+    m: int
+    hypothesis: tuple[str, ...] = ()
+    dfcom: float = float("inf")
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row: statistic, df1, df2, p_value, riv, m; the index is the method."""
+        columns = {
+            name: getattr(self, name) for name in ("statistic", "df1", "df2", "p_value", "riv", "m")
+        }
+        return pd.DataFrame(columns, index=pd.Index([self.method], name="method"))
+
+    def __repr__(self) -> str:
+        return "\n".join([self._heading(), self._values(), *self.notes])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<p>{note}</p>" for note in self.notes)
+        heading = self._heading().replace("&", "&amp;").replace("<", "&lt;")
+        return f"<p>{heading}</p>{self.table.round(4).to_html()}{notes}"
+
+    def _heading(self) -> str:
+        tested = f": {', '.join(self.hypothesis)}" if self.hypothesis else ""
+        return f"Pooled test ({self.method}, m = {self.m}){tested}"
+
+    def _values(self) -> str:
+        small = self.p_value < 1e-4
+        p = "< 0.0001" if small else f"= {self.p_value:.4f}"
+        df2 = "∞" if np.isinf(self.df2) else f"{self.df2:.1f}"
+        return f"F({self.df1:g}, {df2}) = {self.statistic:.3f}, p {p}, riv = {self.riv:.3f}"
+
+
+def pooled_test(
+    statistic: Statistic,
+    method: str,
+    m: int,
+    hypothesis: tuple[str, ...] = (),
+    dfcom: float = float("inf"),
+    notes: tuple[str, ...] = (),
+) -> PooledTest:
+    """Add the p value and the labels."""
+    from scipy import stats
+
+    f, df1, df2, riv = statistic
+    p_value = float(stats.f.sf(f, df1, df2) if np.isfinite(df2) else stats.chi2.sf(df1 * f, df1))
+    return PooledTest(f, df1, df2, p_value, riv, method, m, hypothesis, dfcom, notes)
