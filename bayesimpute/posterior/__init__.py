@@ -1,0 +1,1 @@
+"""Posteriors of m completed data sets, mixed into one."""

@@ -1,0 +1,269 @@
+"""The same Bayesian analysis of every completed data set."""
+
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.errors import AnalysisError, ImputationWarning
+from bayesimpute.pooling.adapters import is_bambi_model
+from bayesimpute.pooling.adapters_draws import is_posterior
+from bayesimpute.posterior.pooled import PooledPosterior, pool_posteriors
+
+Analysis = Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorFits:
+    """The posterior of each completed data set: ``fits[0]`` belongs to imputation 1.
+
+    Attributes
+    ----------
+    posteriors
+        What each analysis gave, a DataTree for a model that was sampled here.
+    analysis
+        Name of the callable.
+    """
+
+    posteriors: tuple[Any, ...]
+    analysis: str
+
+    def pool(
+        self,
+        draws: int | None = None,
+        names: Sequence[str] | None = None,
+        *,
+        ci_prob: float = 0.95,
+        ci_kind: str = "eti",
+        seed: int | None = None,
+    ) -> PooledPosterior:
+        """Mix the posteriors; arguments as in `bayesimpute.pool_posteriors`."""
+        return pool_posteriors(
+            self.posteriors, draws, names, ci_prob=ci_prob, ci_kind=ci_kind, seed=seed
+        )
+
+    def __len__(self) -> int:
+        return len(self.posteriors)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.posteriors[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.posteriors)
+
+    def __repr__(self) -> str:
+        return f"<Posteriors by {self.analysis} of {len(self)} data sets; pool() mixes them>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>"
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    draws: int
+    tune: int
+    chains: int
+    entropy: int | Sequence[int] | None
+
+
+def fit_posterior(
+    completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
+    analysis: Analysis,
+    *,
+    draws: int = 500,
+    tune: int = 500,
+    chains: int = 2,
+    executor: Executor | None = None,
+    seed: int | None = None,
+) -> PosteriorFits:
+    """Get the posterior of one Bayesian model for every completed data set.
+
+    Parameters
+    ----------
+    completed
+        The result of ``bi.impute``, or the m completed frames.
+    analysis
+        ``analysis(frame)`` or ``analysis(frame, seed)``, the seed a whole number of each
+        imputation's own. It returns one of
+
+        - a ``pm.Model``: sampled here by PyMC's NUTS. Write ``pm.Data`` for every column and
+          number that differs between imputations: then the model is compiled once for all of
+          them, instead of once for each;
+        - an unfitted Bambi model: its ``fit`` is called, which compiles for every imputation;
+        - a posterior: what ``pm.sample``, Bambi's ``fit`` or anything else gives that
+          `bayesimpute.pool_posteriors` reads.
+    draws, tune, chains
+        Of each imputation, for a model that is sampled here. 500 draws in each of two chains
+        suffice by default because m of them come together; two chains are needed for R-hat.
+    executor
+        Any `concurrent.futures.Executor`; None (default) works here, one imputation after the
+        other. Each worker takes consecutive imputations and compiles once.
+    seed
+        The same seed gives the same draws, for any executor.
+
+    Returns
+    -------
+    PosteriorFits
+        Its ``pool()`` gives the `PooledPosterior`.
+
+    Raises
+    ------
+    AnalysisError
+        An analysis failed (of which imputation, and why), or returned none of these.
+
+    Warns
+    -----
+    ImputationWarning
+        Models had to be compiled anew because something other than ``pm.Data`` differs.
+
+    Examples
+    --------
+    >>> frames = [pd.DataFrame({"y": [0.0, 1.0, 2.0, 3.0 + i]}) for i in range(2)]
+    >>> def mean_of_y(frame, seed):
+    ...     spread = frame["y"].std() / np.sqrt(len(frame))
+    ...     draws = np.random.default_rng(seed).normal(frame["y"].mean(), spread, (2, 100))
+    ...     return {"mean": draws}
+    >>> fit_posterior(frames, mean_of_y, seed=1)
+    <Posteriors by mean_of_y of 2 data sets; pool() mixes them>
+    """
+    frames = list(completed.values() if isinstance(completed, Mapping) else completed)
+    if not frames or not all(isinstance(frame, pd.DataFrame) for frame in frames):
+        raise AnalysisError(
+            "fit_posterior needs the completed data sets, at least one DataFrame: "
+            "fit_posterior(imp, analysis)."
+        )
+    if not callable(analysis):
+        raise AnalysisError(
+            f"fit_posterior takes a callable of a completed frame, not {type(analysis).__name__}; "
+            "for formulas there is imp.fit, or lambda data: bmb.Model('y ~ x', data)."
+        )
+    for name, value, least in (("draws", draws, 4), ("tune", tune, 1), ("chains", chains, 1)):
+        if value < least:
+            raise AnalysisError(f"{name}={value}: it must be at least {least}.")
+    entropy = np.random.SeedSequence(seed).entropy
+    sampling = _Sampling(draws, tune, chains, entropy)
+    if executor is None:
+        outcomes = [_stretch(analysis, frames[0], list(enumerate(frames)), sampling)]
+    else:
+        outcomes = _in_workers(executor, analysis, frames, sampling)
+    posteriors = [posterior for found, _ in outcomes for posterior in found]
+    anew = sum(again for _, again in outcomes)
+    if anew:
+        warnings.warn(
+            f"The models of {anew} imputations were compiled anew, because more than the values "
+            "of pm.Data differs from the first; put columns and numbers of the frame into pm.Data "
+            "and one compilation serves all.",
+            ImputationWarning,
+            stacklevel=2,
+        )
+    return PosteriorFits(tuple(posteriors), getattr(analysis, "__name__", type(analysis).__name__))
+
+
+def _in_workers(
+    executor: Executor, analysis: Analysis, frames: Sequence[pd.DataFrame], sampling: _Sampling
+) -> list[tuple[list[Any], int]]:
+    import cloudpickle
+
+    shared = cloudpickle.dumps((analysis, frames[0], sampling))
+    workers = min(len(frames), os.cpu_count() or 1)
+    blocks = [
+        [(i, frames[i]) for i in chosen.tolist()]
+        for chosen in np.array_split(np.arange(len(frames)), workers)
+    ]
+    futures = [executor.submit(_remote_stretch, shared, block) for block in blocks]
+    return [future.result() for future in futures]
+
+
+def _remote_stretch(
+    shared: bytes, block: Sequence[tuple[int, pd.DataFrame]]
+) -> tuple[list[Any], int]:
+    import cloudpickle
+
+    analysis, first, sampling = cloudpickle.loads(shared)
+    return _stretch(analysis, first, block, sampling)
+
+
+def _stretch(
+    analysis: Analysis,
+    first: pd.DataFrame,
+    block: Sequence[tuple[int, pd.DataFrame]],
+    sampling: _Sampling,
+) -> tuple[list[Any], int]:
+    """Posteriors of consecutive imputations, and how many models did not fit the compiled one.
+
+    The compiled model is always that of imputation 1, so that draws do not depend on how the
+    imputations are shared out.
+    """
+    work = _Stretch(analysis, first, sampling)
+    posteriors = []
+    for position, frame in block:
+        try:
+            posteriors.append(work.posterior(position, frame))
+        except Exception as error:
+            kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
+            raise AnalysisError(
+                f"The analysis of imputation {position + 1} failed: {kind}{error}"
+            ) from error
+    return posteriors, work.compiled_anew
+
+
+class _Stretch:
+    """One worker's compiled model."""
+
+    def __init__(self, analysis: Analysis, first: pd.DataFrame, sampling: _Sampling) -> None:
+        self._analysis = analysis
+        self._first = first
+        self._sampling = sampling
+        self._takes_seed = "seed" in inspect.signature(analysis).parameters
+        self._compiled: Any = None
+        self.compiled_anew = 0
+
+    def posterior(self, position: int, frame: pd.DataFrame) -> Any:
+        """Call the analysis, and sample what it returns if that is a model."""
+        import pymc as pm
+
+        seed = np.random.SeedSequence(self._sampling.entropy, spawn_key=(position,))
+        result = self._call(frame, seed)
+        if isinstance(result, pm.Model):
+            return self._sampled(result, seed)
+        if is_bambi_model(result):
+            s = self._sampling
+            return result.fit(
+                draws=s.draws, tune=s.tune, chains=s.chains, cores=1, progressbar=False,
+                random_seed=_number(seed),
+            )  # fmt: skip
+        if is_posterior(result) or isinstance(result, Mapping):
+            return result
+        raise AnalysisError(
+            f"it returned {type(result).__name__}; return a pm.Model, a Bambi model, or a "
+            "posterior (DataTree, Dataset or dict of arrays (chain, draw, …))."
+        )
+
+    def _call(self, frame: pd.DataFrame, seed: np.random.SeedSequence) -> Any:
+        if self._takes_seed:
+            return self._analysis(frame.copy(), seed=_number(seed))
+        return self._analysis(frame.copy())
+
+    def _sampled(self, model: Any, seed: np.random.SeedSequence) -> Any:
+        from bayesimpute.posterior.compiled import CompiledModel
+
+        s = self._sampling
+        if self._compiled is None:
+            first = np.random.SeedSequence(s.entropy, spawn_key=(0,))
+            self._compiled = CompiledModel(self._call(self._first, first))
+        found = self._compiled.sample(model, s.draws, s.tune, s.chains, seed)
+        if found is None:
+            self.compiled_anew += 1
+            found = CompiledModel(model).sample(model, s.draws, s.tune, s.chains, seed)
+        return found
+
+
+def _number(seed: np.random.SeedSequence) -> int:
+    return int(seed.generate_state(1)[0])

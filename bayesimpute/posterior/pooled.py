@@ -1,0 +1,362 @@
+"""`PooledPosterior`: m posteriors as one, and how much of its width is missing information."""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.errors import AnalysisError, ImputationWarning
+from bayesimpute.pooling.adapters_draws import scalar_draws
+from bayesimpute.posterior.draws import Draws, aligned
+from bayesimpute.posterior.mixing import mixed
+from bayesimpute.posterior.moments import moments, quantile_error
+from bayesimpute.posterior.within import array_statistics, by_imputation, divergences, summaries
+from bayesimpute.wording import listed
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Columns of ``PooledPosterior.table``.
+COLUMNS = (
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "p_positive",
+    "mcse_mean",
+    "mcse_within",
+    "mcse_between",
+    "mcse_low",
+    "mcse_high",
+    "within",
+    "between",
+    "t",
+    "df",
+    "fmi",
+    "fmi_low",
+    "fmi_high",
+)
+INTERVALS = ("eti", "hdi")
+#: Mixed draws whose SD falls this far short of Rubin's T are worth a warning.
+MOST_SHORTFALL = 0.05
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PooledPosterior:
+    """The posterior given the observed data: draws of m posteriors mixed in equal numbers.
+
+    Attributes
+    ----------
+    datatree
+        The mixed draws, for every function of ArviZ. Chain c mixes chain c of all imputations in
+        random order; ``imputation``, ``source_chain`` and ``source_draw`` are coordinates of each
+        draw. R-hat and MCSE that ArviZ computes from it are those of the mixture, as if its draws
+        were independent: `diagnostics` and `table` have the ones that know of m and of each
+        sampler.
+    table
+        Index ``term``; columns
+
+        - ``mean``; ``sd``, ``low``, ``high`` and ``p_positive`` (the chance of θ > 0) of the mixed
+          draws;
+        - ``mcse_mean``: Monte-Carlo standard error of the mean, of which ``mcse_within`` shrinks
+          with longer chains and ``mcse_between`` with more imputations; ``mcse_low``,
+          ``mcse_high`` those of the interval's ends;
+        - ``within``, ``between``, ``t``: mean posterior variance, variance of the posterior means
+          without its Monte-Carlo part, and total W + (1 + 1/m) B; ``df`` of a t interval from
+          them;
+        - ``fmi``, ``fmi_low``, ``fmi_high``: median and 95 % interval of the fraction of missing
+          information, B∞ / (W + B∞).
+
+        `bayesimpute.posterior.moments` has the formulas.
+    m
+        Number of imputations.
+    ci_prob, ci_kind
+        Of the interval ``low`` to ``high``.
+    divergences
+        Divergent transitions by imputation; missing where a posterior has no sampler statistics.
+    """
+
+    datatree: "xr.DataTree"
+    table: pd.DataFrame
+    m: int
+    ci_prob: float
+    ci_kind: str
+    divergences: pd.Series
+    _draws: Draws = field(repr=False)
+
+    @cached_property
+    def by_imputation(self) -> pd.DataFrame:
+        """Posterior and sampler of each imputation by itself.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index (term, imputation); mean, sd, r_hat, ess_bulk, ess_tail, mcse_mean. R-hat is
+            NaN with a single chain.
+        """
+        return by_imputation(self._draws)
+
+    @property
+    def moments_by_imputation(self) -> pd.DataFrame:
+        """Posterior mean and SD of each imputation, without what takes ArviZ longer.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index (imputation, term); mean and sd.
+        """
+        means, variances, _ = summaries(self._draws)
+        index = pd.MultiIndex.from_product(
+            [range(1, self.m + 1), self._draws.terms], names=["imputation", "term"]
+        )
+        columns = {"mean": means.ravel(), "sd": np.sqrt(variances).ravel()}
+        return pd.DataFrame(columns, index=index)
+
+    def diagnostics(self) -> pd.DataFrame:
+        """Whether each sampler converged, and apart from it how far the imputations differ.
+
+        An R-hat over the chains of all imputations would call their differences, which are the
+        missing information, a failure of the sampler (brms issue 582). So R-hat and effective
+        sample sizes are those within the worst imputation, and what lies between imputations is a
+        variance ratio.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``term``. Within: ``r_hat`` (largest), ``r_hat_imputation`` (which),
+            ``r_hat_above`` (number of imputations above 1.01), ``ess_bulk`` and ``ess_tail``
+            (smallest), ``divergences`` (sum). Between: ``variance_ratio`` B / W, ``fmi``,
+            ``mcse_ratio`` (Monte-Carlo error of the mean by total SD) and ``sd_shortfall``, by how
+            much the mixed draws are narrower than √T because m is finite.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(1)
+        >>> each = [{"slope": rng.normal(i % 2, 1, (2, 200))} for i in range(10)]
+        >>> found = pool_posteriors(each).diagnostics()
+        >>> bool(found["r_hat"].max() < 1.05)  # all imputations in one R-hat: 1.12
+        True
+        """
+        within = self.by_imputation
+        grouped = within.groupby(level="term", sort=False)
+        r_hat = within["r_hat"].unstack("term").reindex(columns=self.table.index)
+        worst = r_hat.fillna(-np.inf).idxmax().astype("Int64")
+        table = pd.DataFrame(index=self.table.index)
+        table["r_hat"] = r_hat.max()
+        table["r_hat_imputation"] = worst.where(table["r_hat"].notna())
+        table["r_hat_above"] = (r_hat > 1.01).sum()
+        table["ess_bulk"] = grouped["ess_bulk"].min()
+        table["ess_tail"] = grouped["ess_tail"].min()
+        table["divergences"] = self.divergences.sum(min_count=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            table["variance_ratio"] = self.table["between"] / self.table["within"]
+            table["fmi"] = self.table["fmi"]
+            table["mcse_ratio"] = self.table["mcse_mean"] / np.sqrt(self.table["t"])
+            table["sd_shortfall"] = self._shortfall()
+        return table
+
+    @property
+    def estimates(self) -> pd.DataFrame:
+        """`table` under the names that ``bi.plot_estimates`` and ``bi.compare_estimates`` read.
+
+        Returns
+        -------
+        pandas.DataFrame
+            estimate, std_error, conf_low, conf_high, df, fmi by term.
+        """
+        names = {"mean": "estimate", "sd": "std_error", "low": "conf_low", "high": "conf_high"}
+        return self.table[[*names, "df", "fmi"]].rename(columns=names)
+
+    def to_datatree(self, by_imputation: bool = False) -> "xr.DataTree":
+        """Give the draws as a DataTree of their own, free to be changed.
+
+        Parameters
+        ----------
+        by_imputation
+            False (default): mixed, as `datatree` is. True: unmixed, chain = imputation, for trace
+            and forest plots that show one next to the other; chains of an imputation follow one
+            another along ``draw``. Its R-hat is the false alarm that `diagnostics` avoids.
+
+        Returns
+        -------
+        xarray.DataTree
+        """
+        import xarray as xr
+
+        if not by_imputation:
+            return self.datatree.copy(deep=True)
+        groups = {}
+        for name, group in self.datatree.children.items():
+            stacked = group.to_dataset().stack(sample=("chain", "draw"))
+            origin = stacked["imputation"].values
+            order = np.lexsort(
+                (stacked["source_draw"].values, stacked["source_chain"].values, origin)
+            )
+            sets = stacked.isel(sample=order).drop_vars(["sample", "chain", "draw"])
+            each = {"chain": np.arange(1, self.m + 1), "draw": np.arange(len(order) // self.m)}
+            index = pd.MultiIndex.from_product(list(each.values()), names=list(each))
+            coords = xr.Coordinates.from_pandas_multiindex(index, "sample")
+            groups[name] = sets.drop_vars(["imputation"]).assign_coords(coords).unstack("sample")
+        return xr.DataTree.from_dict(
+            {name: group.transpose("chain", "draw", ...) for name, group in groups.items()}
+        )
+
+    def _shortfall(self) -> pd.Series:
+        """1 − SD of the mixture / √T, by term."""
+        short = 2 / self.m * self.table["between"] / self.table["t"]
+        return 1 - np.sqrt(np.clip(1 - short, 0, 1))
+
+    def __repr__(self) -> str:
+        return f"{self._heading()}\n{self._shown().to_string()}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self._heading()}</p>{self._shown().to_html()}"
+
+    def _shown(self) -> pd.DataFrame:
+        shown = ["mean", "sd", "low", "high", "p_positive", "mcse_mean", "fmi", "fmi_low"]
+        return self.table[[*shown, "fmi_high"]].round(4)
+
+    def _heading(self) -> str:
+        total = self.divergences.sum(min_count=1)
+        diverged = "" if pd.isna(total) or not total else f"; {total:,} divergences"
+        draws = self.datatree.attrs.get("draws_per_imputation")
+        per = self.datatree["posterior"].attrs.get("draws_per_imputation", draws)
+        return (
+            f"Posteriors of {self.m} imputations mixed, {per:,} draws each; "
+            f"{self.ci_prob:.0%} {self.ci_kind.upper()}{diverged}"
+        )
+
+
+def pool_posteriors(
+    posteriors: Iterable[Any] | Mapping[Any, Any],
+    draws: int | None = None,
+    names: Sequence[str] | None = None,
+    *,
+    ci_prob: float = 0.95,
+    ci_kind: str = "eti",
+    seed: int | None = None,
+) -> PooledPosterior:
+    """Mix the posteriors of m completed data sets into the posterior given the observed data.
+
+    p(θ | observed) is the mean of p(θ | completed) over the distribution of the missing values,
+    so draws of every imputation's posterior in equal numbers are draws of it [1]_, [2]_. No
+    normality is assumed, unlike by Rubin's rules; but m should be 100 or so, because the mixture
+    of few is too narrow.
+
+    Parameters
+    ----------
+    posteriors
+        One an imputation: what ``pm.sample`` or Bambi's ``fit`` returns, any DataTree with a
+        group ``posterior``, a Dataset with the dimensions chain and draw, or a dict of arrays
+        (chain, draw, …).
+    draws
+        Draws taken of each imputation, evenly spaced. None (default) takes as many as the
+        shortest posterior has. Means, variances and Monte-Carlo errors always come from all.
+    names
+        Variables to pool; all by default. Leave out effects of hundreds of clusters that are not
+        reported: every scalar of them gets its diagnostics.
+    ci_prob
+        Probability of the interval; 0.95, as the confidence intervals of ``pool``.
+    ci_kind
+        ``"eti"`` (default, equal tails) or ``"hdi"`` (shortest).
+    seed
+        Of the order of the mixed draws.
+
+    Returns
+    -------
+    PooledPosterior
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than two posteriors, or they differ in variables or labels; draws that are not
+        finite or too few; an unknown name.
+
+    Warns
+    -----
+    ImputationWarning
+        Divergences in some imputation, or m so small that the mixture is more than 5 % narrower
+        than Rubin's total variance says.
+
+    References
+    ----------
+    .. [1] Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., chapter 18.
+    .. [2] Zhou & Reiter (2010), A note on Bayesian inference after multiple imputation,
+       The American Statistician 64, 159-163.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> each = [{"slope": rng.normal(rng.normal(1, 0.1), 0.2, (2, 500))} for _ in range(40)]
+    >>> pooled = pool_posteriors(each, seed=1)
+    >>> float(pooled.table.loc["slope", "mean"].round(1))
+    1.0
+    >>> pooled.datatree["posterior"]["imputation"].sizes["draw"]
+    20000
+    """
+    if not 0 < ci_prob < 1:
+        raise AnalysisError(f"ci_prob is {ci_prob}; it must lie between 0 and 1, e.g. 0.95.")
+    if ci_kind not in INTERVALS:
+        raise AnalysisError(f"ci_kind is {ci_kind!r}; it is one of {listed(INTERVALS)}.")
+    found = aligned(posteriors, names)
+    tree = mixed(found, draws, np.random.default_rng(seed))
+    table = _table(found, tree, ci_prob, ci_kind)
+    pooled = PooledPosterior(tree, table, found.m, ci_prob, ci_kind, divergences(found), found)
+    _warn(pooled)
+    return pooled
+
+
+def _table(draws: Draws, tree: "xr.DataTree", ci_prob: float, ci_kind: str) -> pd.DataFrame:
+    found = moments(*summaries(draws))
+    values = scalar_draws(tree["posterior"].to_dataset())[1]
+    flat = values.reshape(-1, values.shape[2])
+    interval = getattr(array_statistics(), ci_kind)
+    ends = np.array([interval(flat[:, j], prob=ci_prob) for j in range(flat.shape[1])])
+    within_error = found.monte_carlo / draws.m
+    between_error = found.between / draws.m
+    columns = {
+        "mean": found.mean,
+        "sd": flat.std(axis=0, ddof=1),
+        "low": ends[:, 0],
+        "high": ends[:, 1],
+        "p_positive": (flat > 0).mean(axis=0),
+        "mcse_mean": np.sqrt(within_error + between_error),
+        "mcse_within": np.sqrt(within_error),
+        "mcse_between": np.sqrt(between_error),
+        "mcse_low": quantile_error(ends[:, 0], draws.values),
+        "mcse_high": quantile_error(ends[:, 1], draws.values),
+        "within": found.within,
+        "between": found.between,
+        "t": found.total,
+        "df": found.df,
+        "fmi": found.fmi,
+        "fmi_low": found.fmi_low,
+        "fmi_high": found.fmi_high,
+    }
+    return pd.DataFrame(columns, index=pd.Index(draws.terms, name="term"))
+
+
+def _warn(pooled: PooledPosterior) -> None:
+    diverged = pooled.divergences[pooled.divergences.fillna(0) > 0]
+    if len(diverged):
+        warnings.warn(
+            f"{diverged.sum()} divergent transitions in imputation {listed(diverged.index)}: "
+            "those posteriors may be biased; look at pooled.divergences, and reparametrise or "
+            "raise target_accept.",
+            ImputationWarning,
+            stacklevel=3,
+        )
+    short = pooled._shortfall()
+    if short.max() > MOST_SHORTFALL:
+        term = short.idxmax()
+        warnings.warn(
+            f"The mixed draws of {term!r} are {short.max():.0%} narrower than they would be with "
+            f"many imputations: m = {pooled.m} is few for them. Impute more (bi.recommend_m says "
+            "how many; 100 is usual), or use Rubin's rules: mean, t and df of the table.",
+            ImputationWarning,
+            stacklevel=3,
+        )

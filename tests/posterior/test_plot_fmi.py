@@ -1,0 +1,113 @@
+"""The picture of a quantity against the number of imputations shows what pooling computes."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.errors import SpecificationError
+
+mpl.use("agg")
+M = 12
+
+
+@pytest.fixture(scope="module")
+def fits():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=30)
+    base = x + rng.normal(size=30)
+    gone = np.arange(30) < 10
+    frames = [
+        pd.DataFrame({"x": x, "y": np.where(gone, x + rng.normal(size=30), base)}) for _ in range(M)
+    ]
+    return bi.fit(frames, "y ~ x")
+
+
+def lines_of(panel):
+    return [line for line in panel.lines if len(line.get_xdata()) > 2]
+
+
+@pytest.mark.parametrize("quantity", ["width", "std_error", "fmi"])
+def test_the_line_is_what_pooling_the_first_imputations_gives(fits, quantity):
+    figure = bi.plot_fmi(fits, terms=["x"], quantity=quantity)
+    (line,) = lines_of(figure.axes[0])
+    assert line.get_xdata().tolist() == list(range(2, M + 1))
+    for m in (2, 5, M):
+        row = type(fits)(fits.estimates[:m], "").pool().table.loc["x"]
+        expected = row["conf_high"] - row["conf_low"] if quantity == "width" else row[quantity]
+        assert line.get_ydata()[m - 2] == pytest.approx(expected)
+
+
+def test_the_band_is_the_spread_of_repetitions(fits):
+    figure = bi.plot_fmi(fits, terms=["x"], quantity="std_error")
+    (band,) = figure.axes[0].collections
+    outline = band.get_paths()[0].vertices
+    at_four = np.sort(outline[outline[:, 0] == 4, 1])[[0, -1]]
+    row = fits.pool().table.loc["x"]
+    rng = np.random.default_rng(1)
+    drawn = row["b"] * rng.chisquare(3, 100_000) / 3
+    spread = np.quantile(np.sqrt(row["ubar"] + 1.25 * drawn), [0.025, 0.975])
+    assert at_four == pytest.approx(spread, rel=0.005)
+
+
+def test_the_recommended_number_is_marked_or_pointed_to(fits):
+    needed = bi.recommend_m(fits, cv=0.2)["m_std_error"]
+    near = bi.plot_fmi(fits, terms=["x"], cv=0.2).axes[0]
+    assert [line.get_xdata()[0] for line in near.lines if len(line.get_xdata()) == 2] == [
+        needed["x"]
+    ]
+    far = bi.plot_fmi(fits, terms=["x"]).axes[0]
+    assert far.get_xlabel().endswith(" →)")
+    assert not [line for line in far.lines if len(line.get_xdata()) == 2]
+
+
+def test_posteriors_and_lists_of_pooled_results_are_shown_too(fits):
+    rng = np.random.default_rng(1)
+    posterior = [{"x": rng.normal(rng.normal(), 1, (2, 50))} for _ in range(40)]
+    (line,) = lines_of(bi.plot_fmi(bi.pool_posteriors(posterior)).axes[0])
+    assert len(line.get_xdata()) == 39
+    stages = [type(fits)(fits.estimates[:m], "").pool() for m in (9, 4, 6)]
+    figure = bi.plot_fmi(stages, quantity="fmi")
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["(Intercept)", "x"]
+    (line,) = lines_of(figure.axes[1])
+    assert line.get_xdata().tolist() == [4, 6, 9]
+    # Rubin's df without complete-data df, from variances alone
+    assert line.get_ydata()[-1] == pytest.approx(stages[0].table.loc["x", "fmi"])
+
+
+def test_axes_are_taken_and_refused_by_number(fits):
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2)
+    assert bi.plot_fmi(fits, ax=axes) is figure
+    with pytest.raises(SpecificationError, match=r"2 terms .* need an axes each, not 1"):
+        bi.plot_fmi(fits, ax=axes[0])
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"terms": ["z"]}, "no term 'z'"),
+        ({"quantity": "riv"}, "'width', 'std_error', 'fmi'"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(fits, arguments, message):
+    with pytest.raises(SpecificationError, match=message):
+        bi.plot_fmi(fits, **arguments)
+
+
+def test_too_few_imputations_are_refused(fits):
+    with pytest.raises(SpecificationError, match="three or more"):
+        bi.plot_fmi(type(fits)(fits.estimates[:2], ""))
+    with pytest.raises(SpecificationError, match="list of two or more"):
+        bi.plot_fmi([fits.pool()])
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    import matplotlib.pyplot as plt
+
+    yield
+    plt.close("all")
