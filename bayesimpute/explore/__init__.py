@@ -1,0 +1,1 @@
+"""What to look at before imputing: patterns, flux, clusters, missingness, values that follow."""

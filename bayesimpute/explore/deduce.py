@@ -1,0 +1,226 @@
+"""``bi.deduce``: missing values that follow from others, filled before anything is imputed."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import DataError, ImputationWarning, SpecificationError
+from bayesimpute.explore.columns import check_columns, clusters_of
+from bayesimpute.explore.filling import Filling
+from bayesimpute.explore.identity import Identity, parse
+from bayesimpute.explore.summary import distinct_codes, labels_of
+from bayesimpute.specification.expressions import with_category_codes
+from bayesimpute.specification.suggest_rule import is_level_2
+from bayesimpute.wording import listed
+
+LOG_COLUMNS = ("row", "variable", "value", "rule")
+CONTRADICTION_COLUMNS = ("row", "rule", "left", "right")
+UNSOLVED_COLUMNS = ("row", "variable", "rule", "reason")
+
+
+@dataclass(frozen=True, eq=False)
+class Deduction:
+    """A frame with the values that follow, and how each came about.
+
+    Attributes
+    ----------
+    data
+        The user's frame with more cells filled; observed ones as they were.
+    log
+        A row a filled cell, in the order they were filled: ``row`` (index label), ``variable``,
+        ``value``, ``rule`` (the equation solved for the variable, or ``"same school"``).
+    contradictions
+        A row a row of the data in which all is known and an identity does not hold: ``row``,
+        ``rule``, and the values of both sides, ``left`` and ``right``. Nothing is changed there.
+    unsolved
+        Cells an identity would give, and why it does not: no solution (the root of a negative
+        number, a division by zero), or two of them.
+    """
+
+    data: pd.DataFrame
+    log: pd.DataFrame
+    contradictions: pd.DataFrame
+    unsolved: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        lines = "<br>".join(self._lines())
+        return f"<p>{lines}</p>{self.log.head(10).to_html(index=False)}"
+
+    def _lines(self) -> list[str]:
+        counts = self.log["variable"].value_counts(sort=False)
+        each = ", ".join(f"{count} of {name!r}" for name, count in counts.items())
+        lines = [f"{len(self.log)} values deduced{': ' if each else ''}{each}"]
+        if len(self.contradictions):
+            lines.append(f"{len(self.contradictions)} rows contradict a rule: .contradictions")
+        if len(self.unsolved):
+            lines.append(f"{len(self.unsolved)} cells have no single solution: .unsolved")
+        return lines
+
+
+def deduce(
+    df: pd.DataFrame,
+    rules: str | Sequence[str] = (),
+    cluster: str | None = None,
+    level2: Sequence[str] | None = None,
+    *,
+    tolerance: float = 0.01,
+) -> Deduction:
+    """Fill missing values that others imply: by identities, and from the rows of a cluster.
+
+    What follows from an identity need not, and should not, be imputed. Rules are applied in turn
+    until nothing more follows, so that a value filled by one can serve another.
+
+    Parameters
+    ----------
+    df
+        The data; left as they are.
+    rules
+        Identities that hold in every row, ``"BMI = Weight / Height**2"``: where one variable of it
+        is missing, and one alone, it is solved for that one. Arithmetic, and exp, log, sqrt and
+        their relatives, are undone, as long as the variable occurs once. Of two roots the one not
+        negative is taken, if what is under the square is never negative in the data. With ``:=``
+        in place of ``=`` the left side follows from the right and nothing else is solved for:
+        ``"adult := age >= 18"`` for a boolean column. Other names than identifiers go in backticks.
+    cluster
+        Column of cluster ids: properties of clusters are filled from other rows of the cluster.
+    level2
+        Columns that are such properties. None (default) takes those that never vary within a
+        cluster, as :func:`bayesimpute.impute` decides it; named ones that do vary are an error.
+    tolerance
+        Largest relative difference between the sides of an identity that is no contradiction
+        (0.01: measurements are recorded in rounded numbers).
+
+    Returns
+    -------
+    Deduction
+        With ``data``, ``log``, ``contradictions`` and ``unsolved``.
+
+    Raises
+    ------
+    SpecificationError
+        A rule that cannot be read, names no column, has a category where a number is needed, or
+        would have to be solved for a variable but cannot be inverted.
+    DataError
+        A property of clusters that differs between rows of one, which are named; a cluster id that
+        is missing.
+
+    Warns
+    -----
+    ImputationWarning
+        Rows contradict a rule.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi, pandas as pd
+    >>> df = pd.DataFrame(
+    ...     {
+    ...         "clinic": ["a", "a", "b", "b"],
+    ...         "country": ["NL", None, "BE", "BE"],
+    ...         "Height": [1.6, None, 1.8, 2.0],
+    ...         "Weight": [64.0, 81.0, None, 80.0],
+    ...         "BMI": [None, 25.0, 25.0, 20.0],
+    ...     }
+    ... )
+    >>> found = bi.deduce(df, "BMI = Weight / Height**2", cluster="clinic", level2=["country"])
+    >>> found.log
+       row variable value                                rule
+    0    1  country    NL                         same clinic
+    1    0      BMI  25.0          BMI = Weight / Height ** 2
+    2    2   Weight  81.0          Weight = BMI * Height ** 2
+    3    1   Height   1.8  Height = (Weight / BMI) ** (1 / 2)
+    """
+    table = Table.from_frame(df)
+    index = clusters_of(table, cluster)
+    identities = [_checked(parse(rule), table) for rule in _listed_rules(rules)]
+    shared = _cluster_properties(table, index, cluster, level2)
+    if not tolerance >= 0:
+        raise SpecificationError(f"tolerance={tolerance!r} must be a number from 0.")
+    filling = Filling(table, index, cluster)
+    while any([*map(filling.spread, shared), *map(filling.apply, identities)]):
+        pass
+    against = [row for each in identities for row in filling.contradictions(each, tolerance)]
+    found = Deduction(
+        filling.frame(),
+        pd.DataFrame(filling.log(), columns=list(LOG_COLUMNS)),
+        pd.DataFrame(against, columns=list(CONTRADICTION_COLUMNS)),
+        pd.DataFrame(filling.unsolved(), columns=list(UNSOLVED_COLUMNS)),
+    )
+    _warn(found)
+    return found
+
+
+def _warn(found: Deduction) -> None:
+    for rule, rows in found.contradictions.groupby("rule", sort=False)["row"]:
+        warnings.warn(
+            f"{len(rows)} row(s) contradict the rule {str(rule)!r}: index {listed(rows)}. Nothing "
+            "is changed in them; look at .contradictions.",
+            ImputationWarning,
+            stacklevel=3,
+        )
+
+
+def _listed_rules(rules: Any) -> list[Any]:
+    if isinstance(rules, str):
+        return [rules]
+    if not isinstance(rules, Sequence):
+        raise SpecificationError(
+            "rules= takes texts such as 'BMI = Weight / Height**2', in a list if there are several."
+        )
+    return list(rules)
+
+
+def _checked(identity: Identity, table: Table) -> Identity:
+    """Raise unless an identity is of numbers; labels of categories become codes."""
+    check_columns(identity.variables, table.frame, f"rule {identity.text!r}")
+    for side in (identity.left, identity.right):
+        name = side.strip("`")
+        variable = table.variables.get(name)
+        if variable is not None and not _is_number(table, name):
+            raise SpecificationError(
+                f"rule {identity.text!r}: {name!r} is {variable.kind.value}, a number is needed. "
+                "Make it boolean if it says yes or no, or fill it in pandas."
+            )
+    left, right = (with_category_codes(side, table) for side in (identity.left, identity.right))
+    return Identity(identity.text, left, right, identity.one_way)
+
+
+def _is_number(table: Table, name: str) -> bool:
+    variable = table.variables[name]
+    return variable.kind is Kind.NUMERIC or variable.categories == (False, True)
+
+
+def _cluster_properties(
+    table: Table, index: ClusterIndex | None, cluster: str | None, asked: Sequence[str] | None
+) -> list[str]:
+    if index is None:
+        if asked is not None:
+            raise SpecificationError("level2= names properties of clusters; give cluster=, too.")
+        return []
+    if asked is None:
+        return [
+            name
+            for name in table.variables
+            if name != cluster
+            and table.missing(name).any()
+            and is_level_2(distinct_codes(table, name), index)
+        ]
+    names = [asked] if isinstance(asked, str) else list(asked)
+    check_columns(names, table.frame, "level2=")
+    for name in names:
+        varying = index.varying(distinct_codes(table, name))
+        if varying.any():
+            raise DataError(
+                f"Variable {name!r} is to be a property of clusters, but it differs between rows "
+                f"of {int(varying.sum())} cluster(s) of {cluster!r}: "
+                f"{listed(labels_of(index, varying))}. Correct these rows, or leave it out of "
+                "level2=."
+            )
+    return [name for name in names if name != cluster]

@@ -1,0 +1,156 @@
+"""``bi.missing_summary``: one row a variable, what is missing of it and in which clusters."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.explore.columns import clusters_of, indicators
+from bayesimpute.explore.variance_shares import observed_share, reml_components
+from bayesimpute.specification.suggest_rule import is_level_2
+
+#: A variable looks like a property of clusters that was recorded inconsistently if it varies
+#: within at most this share of them …
+MOST_INCONSISTENT = 0.1
+#: … and clusters hold at least this share of its variance: a rare category is constant in many
+#: clusters, too, but by chance.
+LEAST_BETWEEN = 0.5
+
+
+def missing_summary(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
+    """Kind, level, missing values and their clusters, variable by variable.
+
+    Parameters
+    ----------
+    df
+        The data.
+    cluster
+        Column of cluster ids of any type.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``variable``, in the order of `df`:
+
+        ``kind``
+            numeric, binary, nominal, ordinal, or other (dates and the like, never imputed).
+        ``n_observed``, ``n_missing``, ``share_missing``
+            Rows.
+
+        and with a cluster:
+
+        ``level``
+            2 for a property of clusters, which never varies within one, else 1; as
+            :func:`bayesimpute.impute` decides it.
+        ``systematic``, ``systematic_clusters``
+            Number and ids of the clusters in which every value is missing.
+        ``sporadic``, ``sporadic_clusters``
+            Number and ids of those in which some are missing and some are not.
+        ``inconsistent``, ``inconsistent_clusters``
+            Clusters in which a variable differs between rows that looks like a property of
+            clusters: it does so in at most 10 % of them, and they hold half of its variance.
+        ``icc``
+            Share of the variance of the observed values that lies between clusters, by REML;
+            of categories, of their indicators. 1 for a property of clusters, NaN for the cluster
+            ids and where it is undefined. :func:`bayesimpute.icc` gives its uncertainty.
+
+    Raises
+    ------
+    DataError
+        If this is no frame with rows and distinct column names, a number is infinite, or the
+        cluster id of a row is missing.
+    SpecificationError
+        If there is no such cluster column.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi, pandas as pd
+    >>> df = pd.DataFrame({"school": ["a", "a", "b", "b"], "grade": [7, None, None, None]})
+    >>> summary = bi.missing_summary(df, cluster="school")
+    >>> summary[["kind", "n_missing", "systematic_clusters", "sporadic_clusters"]]
+                 kind  n_missing systematic_clusters sporadic_clusters
+    variable
+    school     binary          0                  ()                ()
+    grade     numeric          3                (b,)              (a,)
+    """
+    table = Table.from_frame(df)
+    index = clusters_of(table, cluster)
+    rows = []
+    for name, variable in table.variables.items():
+        missing = int(table.missing(name).sum())
+        row = {
+            "variable": name,
+            "kind": variable.kind.value,
+            "n_observed": table.n_rows - missing,
+            "n_missing": missing,
+            "share_missing": missing / table.n_rows,
+        }
+        if index is not None:
+            row |= _by_cluster(table, name, index, name == cluster)
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("variable")
+
+
+def _by_cluster(table: Table, name: str, index: ClusterIndex, ids: bool) -> dict[str, Any]:
+    values = table.values[name]
+    level2 = ids or is_level_2(distinct_codes(table, name), index)
+    share = float("nan") if ids else _share(table, name, index)
+    varying = np.zeros(index.n, dtype=bool)
+    if not level2 and share >= LEAST_BETWEEN:
+        differing = index.varying(values)
+        repeated = index.n_observed(values) >= 2
+        if differing.sum() <= MOST_INCONSISTENT * repeated.sum():
+            varying = differing
+    found = {
+        "systematic": index.systematic(values),
+        "sporadic": index.sporadic(values),
+        "inconsistent": varying,
+    }
+    row: dict[str, Any] = {"level": 2 if level2 else 1}
+    for key, clusters in found.items():
+        row[key] = int(clusters.sum())
+        row[f"{key}_clusters"] = tuple(labels_of(index, clusters))
+    return {**row, "icc": share}
+
+
+def _share(table: Table, name: str, index: ClusterIndex) -> float:
+    if table.variables[name].kind is Kind.OTHER:
+        return float("nan")
+    observed = ~table.missing(name)
+    if not observed.any():
+        return float("nan")
+    columns = indicators(table, name)[1][observed]
+    return observed_share(columns, index.codes[observed], reml_components)
+
+
+def distinct_codes(table: Table, name: str) -> np.ndarray:
+    """Values of any column as numbers, equal where the cells are: of dates, too.
+
+    Parameters
+    ----------
+    table
+        The data.
+    name
+        Column.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (row,) in canonical order, NaN where missing.
+    """
+    if table.variables[name].kind is not Kind.OTHER:
+        return table.values[name]
+    cells = table.frame[name].iloc[table.rows]
+    try:
+        codes, _ = pd.factorize(cells)
+    except TypeError:  # lists and other cells without a hash
+        codes, _ = pd.factorize(cells.map(repr, na_action="ignore"))
+    return np.where(table.missing(name), np.nan, codes.astype(np.float64))
+
+
+def labels_of(index: ClusterIndex, chosen: np.ndarray) -> Iterable[Any]:
+    """Ids of the clusters chosen, bool (cluster,)."""
+    return (index.labels[j] for j in np.flatnonzero(chosen))
