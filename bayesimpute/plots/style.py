@@ -17,6 +17,14 @@ OBSERVED = "#0072B2"
 IMPUTED = "#D55E00"
 PRIOR = "#009E73"
 GREY = "#555555"
+#: What is missing is what will be imputed.
+MISSING = IMPUTED
+#: Where observed cells are areas beside missing ones: the same blue, lighter, so that the gaps are
+#: what is seen first, in grey print too.
+OBSERVED_AREA = "#9CC6E0"
+#: For values on both sides of zero: Color Brewer, safe for colour-blind readers, and neither of
+#: the two colours that mean observed and imputed.
+DIVERGING = "PRGn"
 
 
 def subplots(
@@ -39,6 +47,14 @@ def tidy(ax: "Axes") -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(colors=GREY, labelsize=8)
+
+
+def luminance(colour: Any) -> float:
+    """Lightness of a colour from 0 to 1, as print in grey shows it (ITU-R BT.601)."""
+    from matplotlib.colors import to_rgb
+
+    red, green, blue = to_rgb(tuple(colour) if not isinstance(colour, str) else colour)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def shades(n: int) -> list[tuple[float, float, float]]:

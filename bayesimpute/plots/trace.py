@@ -7,6 +7,7 @@ import numpy as np
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
+from bayesimpute.plots.panels import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from bayesimpute.result.imputations import Imputations
 
+WIDE = 5.0  # inches; a narrower figure has no room for two variables beside each other
+LOWEST = 0.6  # inches of a row
 BESIDE = 3  # up to so many variables have a row each; more share rows, two and two
 
 
@@ -25,6 +28,10 @@ def plot_trace(
     figsize: tuple[float, float] | None = None,
 ) -> "Figure":
     """Mean and SD of the imputed cells by iteration, a line for each chain.
+
+    Of two categories the first panel shows the share of the second one, of three categories both
+    panels show shares, of the first and of the last. More have no shares in the history: their
+    panels are mean and SD of the codes 1, 2, …, as mice counts them.
 
     Free, intermingled lines without trend, and an R-hat near 1 (at most 1.05), speak for
     convergence.
@@ -47,7 +54,7 @@ def plot_trace(
     Raises
     ------
     SpecificationError
-        If a variable was not imputed, or the number of `axes` does not fit.
+        If a variable was not imputed, the number of `axes` does not fit, or `figsize` is too low.
 
     References
     ----------
@@ -60,9 +67,15 @@ def plot_trace(
         style.check_imputed(name, history.chain_mean, imputations.specification.table.variables)
     if not chosen:
         raise SpecificationError("Nothing was imputed, so there is no trace to plot.")
+    narrow = figsize is not None and figsize[0] < WIDE
+    across = 1 if len(chosen) <= BESIDE or narrow else 2
     if axes is None:
-        across = 1 if len(chosen) <= BESIDE else 2
         down = -(-len(chosen) // across)
+        if figsize is not None and figsize[1] < 0.3 + LOWEST * down:
+            raise SpecificationError(
+                f"plot_trace(figsize={figsize}): {len(chosen)} variables need at least "
+                f"{0.3 + LOWEST * down:.1f} inches of height; choose fewer with variables=."
+            )
         size = figsize or (4.2 * 2 if across == 1 else 3.2 * 4, 0.5 + 2.1 * down)
         figure, grid = style.subplots(down, 2 * across, size)
         panels = list(grid.ravel())
@@ -75,20 +88,48 @@ def plot_trace(
             )
         figure = panels[0].figure
     for k, name in enumerate(chosen):
-        _panel(panels[2 * k], f"{name}: mean", history.chain_mean[name])
-        _panel(panels[2 * k + 1], f"{name}: SD", history.chain_sd[name])
+        for beside, (title, chains) in enumerate(_chains(imputations, name)):
+            _panel(panels[2 * k + beside], f"{name}: {title}", chains)
     for unused in panels[2 * len(chosen) :]:
         unused.set_axis_off()
-    lowest = 2 if len(chosen) <= BESIDE else 4
+    lowest = 2 * across
     for panel in panels[: 2 * len(chosen)][-lowest:]:
         panel.set_xlabel("iteration", fontsize=9)
     if axes is None:
         figure.suptitle(
             f"Imputed values by iteration, one line a chain (m = {history.m})",
-            fontsize=10,
+            fontsize=10 if figure.get_figwidth() >= WIDE else 7.5,
             color=style.GREY,
         )
     return figure
+
+
+def _chains(imputations: "Imputations", name: str) -> list[tuple[str, np.ndarray]]:
+    """Titles and chains of the two panels of a variable."""
+    mean, sd = imputations.history.chain_mean[name], imputations.history.chain_sd[name]
+    categories = imputations.specification.table.variables[name].categories
+    if len(categories) == 2:
+        return [(f"share of {shortened(str(categories[1]))}", mean - 1), ("SD", sd)]
+    cells = imputations.history.imputed[name].shape[1]
+    if len(categories) == 3 and cells > 1:
+        first, last = _three_shares(mean, sd, cells)
+        return [
+            (f"share of {shortened(str(categories[0]))}", first),
+            (f"share of {shortened(str(categories[2]))}", last),
+        ]
+    codes = " of codes" if categories else ""
+    return [(f"mean{codes}", mean), (f"SD{codes}", sd)]
+
+
+def _three_shares(mean: np.ndarray, sd: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of codes 1 and 3 among 1, 2, 3: two moments determine them.
+
+    With p the shares, p₃ − p₁ = mean − 2, and p₁ + p₃ is the mean of (code − 2)², which is
+    sd² (n − 1) / n + (mean − 2)².
+    """
+    difference = mean - 2
+    outer = sd**2 * (cells - 1) / cells + difference**2
+    return (outer - difference) / 2, (outer + difference) / 2
 
 
 def _panel(ax: "Axes", title: str, chains: np.ndarray) -> None:
@@ -96,7 +137,9 @@ def _panel(ax: "Axes", title: str, chains: np.ndarray) -> None:
 
     m, iterations = chains.shape
     style.tidy(ax)
-    ax.set_title(f"{title}{_rhat_text(chains)}", fontsize=10, loc="left")
+    figure = ax.get_figure(root=True)
+    size = 10 if figure is None or figure.get_figwidth() >= WIDE else 7
+    ax.set_title(f"{title}{_rhat_text(chains)}", fontsize=size, loc="left")
     if not np.isfinite(chains).any():
         ax.text(
             0.5, 0.5, "one imputed cell: no SD", transform=ax.transAxes,

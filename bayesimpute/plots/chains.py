@@ -1,0 +1,301 @@
+"""Chains of any recorded quantity, drawn by arviz-plots with the backend of the user's choice."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesimpute.diagnostics import FEWEST_DRAWS
+from bayesimpute.errors import SpecificationError
+from bayesimpute.plots import style
+from bayesimpute.wording import did_you_mean, listed
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from arviz_plots.plot_collection import PlotCollection
+
+    from bayesimpute.result.imputations import Imputations
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of plot.
+
+    Attributes
+    ----------
+    function
+        Name of arviz-plots' function.
+    by_chain
+        Whether it draws a line for each chain.
+    coloured
+        Colours of what it draws for all chains together: blue would mean observed.
+    density
+        Whether it draws a density, whose form is an argument named `kind` there.
+    """
+
+    function: str
+    by_chain: bool = False
+    coloured: Mapping[str, str] = field(default_factory=dict)
+    density: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "trace": Kind("plot_trace", by_chain=True),
+    "trace_dist": Kind("plot_trace_dist", by_chain=True, density=True),
+    "rank": Kind("plot_rank", by_chain=True),
+    "rank_dist": Kind("plot_rank_dist", by_chain=True, density=True),
+    "autocorr": Kind("plot_autocorr", by_chain=True),
+    "dist": Kind("plot_dist", coloured={"dist": style.IMPUTED}, density=True),
+    "ess": Kind("plot_ess", coloured={"ess": style.IMPUTED}),
+    "ess_evolution": Kind(
+        "plot_ess_evolution",
+        coloured={
+            "ess_bulk": style.IMPUTED,
+            "ess_bulk_line": style.IMPUTED,
+            "ess_tail": style.GREY,
+            "ess_tail_line": style.GREY,
+        },
+    ),
+    "mcse": Kind("plot_mcse", coloured={"mcse": style.IMPUTED}),
+}
+BACKENDS = ("matplotlib", "plotly", "bokeh", "none")
+MOST_PANELS = 100
+NARROWEST = 1.7  # inches of one of several panels
+
+
+def plot_chains(
+    imputations: "Imputations",
+    kind: str = "trace",
+    variable: str | Sequence[str] | None = None,
+    parameters: str | Sequence[str] | None = None,
+    *,
+    discard: int = 0,
+    backend: str | None = None,
+    figsize: tuple[float, float] | None = None,
+    **options: Any,
+) -> "PlotCollection":
+    """Mean and SD of the imputed values, or parameters of the conditional models, by chain.
+
+    A chain is an imputation and a draw an iteration. In a rank plot lines near zero mean that no
+    chain lies higher, lower or wider than the others; what leaves the expected range is marked.
+    Quantities that are constant, or not always known, have no chains to compare and are left out.
+
+    Parameters
+    ----------
+    imputations
+        The result.
+    kind
+        ``"trace"``, ``"trace_dist"`` (densities beside), ``"rank"`` (Δ-ECDF of fractional ranks),
+        ``"rank_dist"``, ``"autocorr"``, ``"dist"`` (all chains together), ``"ess"`` (local),
+        ``"ess_evolution"`` (bulk in vermillion, tail in grey) or ``"mcse"``. The line of a
+        sufficient ESS is at 400, or at the number of draws if that is smaller.
+    variable
+        One or several targets; by default all.
+    parameters
+        Names as in ``imp.diagnostics()``: ``"mean"``, ``"sd"``, ``"beta"`` with all its entries or
+        ``"beta[sex]"``; ``"all"`` for all parameters of the models. By default mean and SD of the
+        imputed values.
+    discard
+        First iterations to leave out; none by default, as in ``imp.diagnostics()``.
+    backend
+        ``"matplotlib"``, ``"plotly"`` or ``"bokeh"``, where installed, or ``"none"``; by default
+        ArviZ's ``rcParams["plot.backend"]``.
+    figsize
+        Inches (of 100 dots where the backend counts in those); by default arviz-plots' own.
+    **options
+        Of the function of arviz-plots.
+
+    Returns
+    -------
+    arviz_plots.PlotCollection
+        As arviz-plots makes it: ``.show()``, ``.savefig(path)``; the figure is
+        ``.viz["figure"].item()``.
+
+    Raises
+    ------
+    SpecificationError
+        An unknown kind, backend, target or parameter; too few iterations or chains; more than 100
+        panels; or nothing left to draw.
+
+    References
+    ----------
+    Vehtari et al. (2021), Bayesian Analysis 16(2) (rank plots, local ESS); Säilynoja, Bürkner &
+    Vehtari (2022), Statistics and Computing 32 (Δ-ECDF).
+    """
+    if kind not in KINDS:
+        raise SpecificationError(
+            f"kind={kind!r}: there are {listed(KINDS, 12)}.{did_you_mean(kind, KINDS)}"
+        )
+    posterior = imputations.datatree["posterior"].to_dataset()
+    draws = posterior.sizes["draw"]
+    if not 0 <= discard < max(draws, 1):
+        raise SpecificationError(
+            f"discard={discard} leaves none of the {draws} iterations; give 0 to {draws - 1}."
+        )
+    kept = draws - discard
+    if kind != "trace" and kept < FEWEST_DRAWS:
+        raise SpecificationError(
+            f"kind={kind!r} needs {FEWEST_DRAWS} iterations, not {kept}; imp.extend adds some, and "
+            "kind='trace' needs none."
+        )
+    if kind.startswith("rank") and imputations.m < 2:
+        raise SpecificationError("A rank plot compares chains; with m = 1 there is only one.")
+    chosen = _chosen(posterior, variable, parameters).isel(draw=slice(discard, None))
+    drawn = _comparable(chosen, kind)
+    if len(drawn) > MOST_PANELS:
+        raise SpecificationError(
+            f"These are {len(drawn)} panels; choose fewer with variable= and parameters=."
+        )
+    return _draw(imputations, kind, drawn, discard, backend, figsize, options)
+
+
+def _chosen(
+    posterior: "xr.Dataset",
+    variable: str | Sequence[str] | None,
+    parameters: str | Sequence[str] | None,
+) -> "xr.Dataset":
+    """Give every chosen scalar as a variable named target: quantity."""
+    import xarray as xr
+
+    scalars: dict[tuple[str, str], xr.DataArray] = {}
+    roles: dict[tuple[str, str], str] = {}
+    for name, array in posterior.data_vars.items():
+        target = str(array.attrs.get("target", str(name).rpartition(".")[0]))
+        quantity = str(array.attrs.get("quantity", str(name).rpartition(".")[2]))
+        inner = [dim for dim in array.dims if dim not in ("chain", "draw")]
+        for at in np.ndindex(*(array.sizes[dim] for dim in inner)):
+            one = array[dict(zip(inner, at, strict=True))]
+            label = ", ".join(str(one.coords[dim].item()) for dim in inner)
+            key = (target, f"{quantity}[{label}]" if inner else quantity)
+            scalars[key] = one.drop_vars(inner)
+            roles[key] = str(array.attrs.get("role", ""))
+    targets = list(dict.fromkeys(target for target, _ in scalars))
+    wanted = targets if variable is None else _list(variable)
+    for name in wanted:
+        if name not in targets:
+            raise SpecificationError(
+                f"variable={name!r} is no target of the run; there are {listed(targets, 12)}."
+                f"{did_you_mean(name, targets)}"
+            )
+    of = {key: scalar for key, scalar in scalars.items() if key[0] in wanted}
+    named = _named(list(of), roles, parameters)
+    # A slash would separate groups of the tree; the datatree of the result has the same sign.
+    return xr.Dataset({": ".join(key).replace("/", "∕"): of[key] for key in named})
+
+
+def _named(
+    keys: Sequence[tuple[str, str]],
+    roles: Mapping[tuple[str, str], str],
+    parameters: str | Sequence[str] | None,
+) -> list[tuple[str, str]]:
+    if parameters is None:
+        return [key for key in keys if roles[key] == "imputed values"]
+    if parameters == "all":
+        return [key for key in keys if roles[key] == "parameter"]
+    names = _list(parameters)
+    known = dict.fromkeys(name for _, q in keys for name in (q, q.partition("[")[0]))
+    for name in names:
+        if name not in known:
+            raise SpecificationError(
+                f"parameters= names {name!r}, which none of the models has; there are "
+                f"{listed(known, 12)}.{did_you_mean(name, known)}"
+            )
+    return [key for key in keys if key[1] in names or key[1].partition("[")[0] in names]
+
+
+def _list(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _comparable(chosen: "xr.Dataset", kind: str) -> "xr.Dataset":
+    """Leave out what is not finite, and, except in a trace, what does not vary in every chain."""
+    kept = []
+    for name, array in chosen.data_vars.items():
+        draws = array.transpose("chain", "draw").values
+        if not np.isfinite(draws).all():
+            continue
+        if kind == "trace" or (np.ptp(draws, axis=1) > 1e-12 * np.abs(draws).max()).all():
+            kept.append(name)
+    if not kept:
+        raise SpecificationError(
+            f"kind={kind!r}: of what was chosen nothing is left to draw, because it is constant "
+            "within a chain, not known (as the SD of one imputed cell), or no model has parameters."
+        )
+    return chosen[kept]
+
+
+def _draw(
+    imputations: "Imputations",
+    kind: str,
+    drawn: "xr.Dataset",
+    discard: int,
+    backend: str | None,
+    figsize: tuple[float, float] | None,
+    options: dict[str, Any],
+) -> "PlotCollection":
+    import arviz_plots
+    import xarray as xr
+    from arviz_base import rc_context, rcParams
+
+    if backend is not None:
+        _check_backend(backend)
+    tree = {"posterior": drawn}
+    if "sample_stats" in imputations.datatree.children:
+        statistics = imputations.datatree["sample_stats"].to_dataset()
+        if "diverging" in statistics:
+            tree["sample_stats"] = statistics[["diverging"]].isel(draw=slice(discard, None))
+    function: Callable[..., PlotCollection] = getattr(arviz_plots, KINDS[kind].function)
+    draws = drawn.sizes["draw"]
+    backend = backend or str(rcParams["plot.backend"])
+    with rc_context({"plot.max_subplots": 2 * MOST_PANELS + 2}):
+        arguments = _defaults(kind, imputations.m, draws, backend, figsize) | options
+        collection = function(xr.DataTree.from_dict(tree), backend=backend, **arguments)
+    if backend == "matplotlib":
+        for ax in collection.viz["figure"].item().axes:
+            ax.spines[["top", "right"]].set_visible(False)
+    return collection
+
+
+def _defaults(
+    kind: str, m: int, draws: int, backend: str, figsize: tuple[float, float] | None
+) -> dict[str, Any]:
+    """Arguments of arviz-plots that differ from its own defaults, for chains that are short."""
+    from matplotlib.colors import to_hex
+
+    of = KINDS[kind]
+    chosen: dict[str, Any] = {"figure_kwargs": {}}
+    if of.by_chain:
+        chosen["color"] = [to_hex(tone) for tone in style.shades(m)]
+    if of.coloured:
+        chosen["visuals"] = {name: {"color": tone} for name, tone in of.coloured.items()}
+    if of.density:
+        chosen["kind"] = "kde"
+    if kind in ("trace_dist", "rank_dist"):
+        chosen["compact"] = False
+    elif figsize is not None:
+        chosen["col_wrap"] = max(1, min(4, round(figsize[0] / NARROWEST)))
+    if kind == "autocorr":
+        chosen["max_lag"] = min(100, draws)
+    if kind in ("ess", "ess_evolution"):
+        chosen["min_ess"] = min(400, m * draws)
+    if figsize is not None and backend == "matplotlib":
+        chosen["figure_kwargs"] |= {"figsize": figsize, "figsize_units": "inches"}
+    elif figsize is not None:  # the others count in dots, and warn where they have to convert
+        dots = (100 * figsize[0], 100 * figsize[1])
+        chosen["figure_kwargs"] |= {"figsize": dots, "figsize_units": "dots"}
+    if backend == "matplotlib":
+        chosen["figure_kwargs"]["layout"] = "constrained"
+    return chosen
+
+
+def _check_backend(backend: str) -> None:
+    from importlib.util import find_spec
+
+    if backend not in BACKENDS:
+        raise SpecificationError(f"backend={backend!r}: arviz-plots has {listed(BACKENDS)}.")
+    needed = {"plotly": ("plotly", "webcolors"), "bokeh": ("bokeh",)}.get(backend, ())
+    if any(find_spec(package) is None for package in needed):
+        raise SpecificationError(
+            f"backend={backend!r} is not installed; pip install 'arviz-plots[{backend}]'."
+        )

@@ -1,0 +1,273 @@
+"""What a reported number becomes as imputations are added, and how many are enough."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from bayesimpute.analysis import Fits
+from bayesimpute.errors import SpecificationError
+from bayesimpute.plots import style
+from bayesimpute.pooling.estimates import nearest
+from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.pooling.rubin import rubin1987
+from bayesimpute.posterior.pooled import PooledPosterior
+from bayesimpute.posterior.recommend import FEWEST, recommend_m
+from bayesimpute.wording import listed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Quantity -> label of the axis.
+QUANTITIES = {
+    "width": "width of the {:.0%} interval",
+    "std_error": "standard error",
+    "fmi": "missing information",
+}
+#: Panels side by side.
+COLUMNS = 3
+
+
+def plot_fmi(
+    analysis: Any,
+    terms: Sequence[str] | None = None,
+    quantity: str = "width",
+    *,
+    cv: float = 0.05,
+    ax: Any = None,
+    figsize: tuple[float, float] | None = None,
+) -> "Figure":
+    """Show how a pooled quantity settles with the number of imputations, a panel a term.
+
+    The line pools imputations 1 to m', for every m' from 2 to m. The band is where that number
+    lies in 95 % of repetitions of the imputation, if the last one is right: B with m' imputations
+    is B∞ χ²/(m' − 1) with m' − 1 degrees of freedom, and goes through Rubin's rules. The dotted
+    line is the number of imputations that von Hippel's rule recommends
+    (`bayesimpute.recommend_m`); it is named below the axis, with an arrow if it lies outside.
+
+    Parameters
+    ----------
+    analysis
+        The fits of ``imp.fit``; what ``pool_posteriors`` gave; or a list of pooled results
+        (`Pooled`) of growing m, each a point.
+    terms
+        Which; all by default.
+    quantity
+        ``"width"`` of the interval (default, as micemd's ``plot.mira``), ``"std_error"``, or
+        ``"fmi"``, the fraction of missing information.
+    cv
+        Of the recommendation: wanted coefficient of variation of standard errors.
+    ax
+        An axes for each term, in any array shape; by default a new figure.
+    figsize
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    SpecificationError
+        Fewer than three imputations or two pooled results, something else, an unknown term or
+        quantity, or a number of axes that does not fit.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import bayesimpute as bi
+    >>> rng = np.random.default_rng(1)
+    >>> x = np.arange(20.0)
+    >>> frames = [pd.DataFrame({"x": x, "y": x + rng.normal(size=20)}) for _ in range(10)]
+    >>> figure = bi.plot_fmi(bi.fit(frames, "y ~ x"), terms=["x"])
+    >>> figure.axes[0].get_title(loc="left")
+    'x'
+    """
+    if quantity not in QUANTITIES:
+        raise SpecificationError(f"quantity is {quantity!r}; it is one of {listed(QUANTITIES)}.")
+    course = _course(analysis)
+    chosen = list(course.terms if terms is None else terms)
+    for term in chosen:
+        if term not in course.terms:
+            raise SpecificationError(f"There is no term {term!r}{nearest(term, course.terms)}")
+    recommended = recommend_m(course.last, cv=cv, terms=chosen)["m_std_error"]
+    panels = _panels(chosen, ax, figsize)
+    label = QUANTITIES[quantity].format(course.level)
+    for panel, term in zip(panels, chosen, strict=True):
+        at = course.terms.index(term)
+        _panel(panel, term, course, at, quantity, int(recommended[term]))
+        if ax is not None or panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+            panel.set_ylabel(label, fontsize=8, color=style.GREY)
+    return cast("Figure", panels[0].get_figure(root=True))
+
+
+class _Course:
+    """Rubin's numbers after 2, 3, … imputations."""
+
+    def __init__(
+        self,
+        terms: Sequence[str],
+        numbers: np.ndarray,
+        within: Sequence[np.ndarray],
+        between: Sequence[np.ndarray],
+        dfcom: float,
+        last: Any,
+        level: float,
+    ) -> None:
+        self.terms = list(terms)
+        self.numbers = numbers
+        self._within = np.array(within)
+        self._between = np.array(between)
+        self._dfcom = dfcom
+        self.last = last
+        self.level = level
+
+    def line(self, at: int, quantity: str) -> np.ndarray:
+        """Quantity by number of imputations of one term."""
+        return np.array(
+            [
+                self._quantity(self._within[i, at], self._between[i, at], int(m), quantity)
+                for i, m in enumerate(self.numbers)
+            ]
+        )
+
+    def band(self, at: int, quantity: str, m: np.ndarray, p: float) -> np.ndarray:
+        """Its p-quantile over repetitions, given the variances of all imputations."""
+        from scipy import stats
+
+        within, between = self._within[-1, at], self._between[-1, at]
+        drawn = between * stats.chi2.ppf(p, m - 1) / (m - 1)
+        return np.array(
+            [
+                self._quantity(within, b, int(each), quantity)
+                for b, each in zip(drawn, m, strict=True)
+            ]
+        )
+
+    def _quantity(self, within: float, between: float, m: int, quantity: str) -> float:
+        from scipy import stats
+
+        # Rubin's rules see m estimates through their variance alone, so two far apart stand for m
+        estimates = np.zeros((m, 1))
+        estimates[:2, 0] = np.array([1, -1]) * np.sqrt(between * (m - 1) / 2)
+        found = rubin1987(estimates, np.full((m, 1), within), self._dfcom)
+        error = float(np.sqrt(found.t[0]))
+        if quantity == "fmi":
+            return float(found.fmi[0])
+        if quantity == "std_error":
+            return error
+        return float(2 * stats.t.ppf((1 + self.level) / 2, found.df[0]) * error)
+
+
+def _course(analysis: Any) -> _Course:
+    if isinstance(analysis, Fits | PooledPosterior):
+        m = len(analysis) if isinstance(analysis, Fits) else analysis.m
+        if m <= FEWEST:
+            raise SpecificationError(f"plot_fmi needs three or more imputations, not {m}.")
+        return _of_fits(analysis) if isinstance(analysis, Fits) else _of_posterior(analysis)
+    given = list(analysis) if isinstance(analysis, list | tuple) else []
+    if len(given) < 2 or not all(isinstance(each, Pooled) and each.m > 1 for each in given):
+        raise SpecificationError(
+            "plot_fmi takes the fits of imp.fit, a pooled posterior, or a list of two or more "
+            "pooled results of different m."
+        )
+    given = sorted(given, key=lambda each: each.m)
+    terms = [term for term in given[0].table.index if all(term in p.table.index for p in given)]
+    tables = [pooled.table.loc[terms] for pooled in given]
+    return _Course(
+        terms,
+        np.array([pooled.m for pooled in given]),
+        [table["ubar"].to_numpy() for table in tables],
+        [table["b"].to_numpy() for table in tables],
+        given[-1].dfcom,
+        given[-1],
+        given[-1].conf_level,
+    )
+
+
+def _of_fits(fits: Fits) -> _Course:
+    pooled = fits.pool()
+    terms = list(pooled.table.index)
+    order = [[each.terms.index(term) for term in terms] for each in fits]
+    estimates = np.array([each.estimate[at] for each, at in zip(fits, order, strict=True)])
+    variances = np.array([each.variances[at] for each, at in zip(fits, order, strict=True)])
+    return _running(terms, estimates, variances, pooled.dfcom, pooled, pooled.conf_level)
+
+
+def _of_posterior(pooled: PooledPosterior) -> _Course:
+    means, sds = (
+        pooled.moments_by_imputation[name].unstack("term")[pooled.table.index].to_numpy()
+        for name in ("mean", "sd")
+    )
+    terms = list(pooled.table.index)
+    return _running(terms, means, sds**2, np.inf, pooled, pooled.ci_prob)
+
+
+def _running(
+    terms: Sequence[str],
+    estimates: np.ndarray,
+    variances: np.ndarray,
+    dfcom: float,
+    last: Any,
+    level: float,
+) -> _Course:
+    numbers = np.arange(FEWEST, len(estimates) + 1)
+    return _Course(
+        terms,
+        numbers,
+        [variances[:m].mean(axis=0) for m in numbers],
+        [estimates[:m].var(axis=0, ddof=1) for m in numbers],
+        dfcom,
+        last,
+        level,
+    )
+
+
+def _panels(terms: Sequence[str], ax: Any, figsize: tuple[float, float] | None) -> "list[Axes]":
+    if ax is not None:
+        panels = list(np.ravel(np.asarray(ax, dtype=object)))
+        if len(panels) != len(terms):
+            raise SpecificationError(
+                f"plot_fmi(ax=…): {len(terms)} terms ({listed(terms)}) need an axes each, not "
+                f"{len(panels)}; choose with terms=, or leave ax= out."
+            )
+        return panels
+    columns = 2 if len(terms) == 4 else min(COLUMNS, len(terms))
+    rows = -(-len(terms) // columns)
+    size = figsize or (2.6 * columns + 0.6, 2.2 * rows)
+    _, grid = style.subplots(rows, columns, size)
+    panels = list(np.ravel(grid))
+    for unused in panels[len(terms) :]:
+        unused.set_axis_off()
+    return panels[: len(terms)]
+
+
+def _panel(
+    ax: "Axes", term: str, course: _Course, at: int, quantity: str, recommended: int
+) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    style.tidy(ax)
+    numbers, line = course.numbers, course.line(at, quantity)
+    grid = np.unique(np.geomspace(numbers[0], numbers[-1], 60).round().astype(int))
+    low, high = (course.band(at, quantity, grid, p) for p in (0.025, 0.975))
+    ax.fill_between(grid, low, high, color=style.GREY, alpha=0.18, linewidth=0)
+    ax.plot(
+        numbers, line, color=style.IMPUTED, linewidth=1.5,
+        marker="o" if len(numbers) < 10 else None, markersize=3.5,
+    )  # fmt: skip
+    # With two or three imputations the band is many times wider than all that follows.
+    settled = grid >= min(5, grid[-1])
+    ends = np.concatenate([low[settled], high[settled], line[numbers >= min(5, numbers[-1])]])
+    reach = 0.06 * (ends.max() - ends.min() or abs(ends.max()) or 1)
+    bottom = max(0.0, ends.min() - reach)
+    ax.set_ylim(bottom, ends.max() + reach)
+    if recommended <= numbers[-1]:
+        ax.axvline(recommended, color="black", linewidth=1.0, linestyle=(0, (1, 1.5)))
+    inside = "" if recommended <= numbers[-1] else " →"
+    ax.set_title(term, fontsize=9, loc="left", pad=3)
+    ax.set_xlabel(f"imputations\n(needed: {recommended}{inside})", fontsize=8, color=style.GREY)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    ax.margins(x=0.02)

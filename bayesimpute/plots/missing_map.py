@@ -1,0 +1,219 @@
+"""Row by row, what is missing: blocks of clusters without a variable are seen at once."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.errors import SpecificationError
+from bayesimpute.plots import style, tiles
+from bayesimpute.plots.frames import chosen_columns, clusters_of, named_frame
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ORDERS = ("pattern", "rows", "cluster")
+#: Lines of the image: of more rows several share a line. As many as print in high resolution has.
+LINES = 4000
+
+
+def plot_miss(
+    df: pd.DataFrame,
+    cluster: Any = None,
+    order: Literal["pattern", "rows", "cluster"] | None = None,
+    *,
+    variables: Sequence[Any] | Any | None = None,
+    ax: "Axes | None" = None,
+    figsize: tuple[float, float] | None = None,
+) -> "Figure":
+    """Map of all cells, rows from top to bottom: observed or missing.
+
+    It is drawn as an image. Where there are more rows than lines, the shade of a line is the share
+    of its rows in which the value is missing.
+
+    Parameters
+    ----------
+    df
+        Any frame; it is not changed.
+    cluster
+        Column of cluster ids. Clusters are then blocks under one another, and where a variable is
+        missing in a whole cluster its block has a black frame.
+    order
+        ``"pattern"`` (default): rows with the same gaps together, the more complete first; with
+        clusters, inside each of them. ``"rows"``: as they are in `df`, inside the clusters too.
+        ``"cluster"``: as ``"pattern"``, and clusters with fewer gaps first, where the other two
+        have them in the order of their ids.
+    variables
+        Which columns; by default all but the cluster variable. Those with fewer missing values
+        come first, except for ``order="rows"``, which keeps their order too.
+    ax
+        Where to draw; by default a new figure.
+    figsize
+        Inches; by default what number and names of the variables need, about 5 high.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Above the names, below the share missing of each variable.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to draw, or the cluster id of a row is missing.
+    SpecificationError
+        If a column or order does not exist, or clusters are to be ordered and there are none.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1)
+    >>> figure = bi.plot_miss(study.incomplete, cluster="school", order="cluster")
+    """
+    if order is not None and order not in ORDERS:
+        raise SpecificationError(
+            f"plot_miss: order={order!r} must be 'pattern', 'rows' or 'cluster'."
+        )
+    if order == "cluster" and cluster is None:
+        raise SpecificationError("plot_miss: order='cluster' needs cluster=, a column of ids.")
+    frame = named_frame(df, "plot_miss")
+    codes, clusters = np.zeros(len(frame), dtype=int), [""]
+    if cluster is not None:
+        codes, clusters = clusters_of(frame, cluster, "plot_miss")
+    shown = frame[chosen_columns(frame, variables, cluster, "plot_miss")]
+    if order != "rows":
+        shown = shown[shown.isna().sum().sort_values(kind="stable").index]
+    gaps = shown.isna().to_numpy()
+    if order == "cluster":
+        codes, clusters = _by_gaps(gaps, codes, clusters)
+    sorting = _sorting(gaps, codes, order == "rows")
+    columns = gaps.shape[1]
+    if ax is None:
+        wide = float(np.clip(1.6 + 0.4 * columns, 3.5, 13))
+        default = wide, 4.3 + tiles.names_room(shown.columns)
+        figure, grid = style.subplots(1, 1, figsize or default)
+        ax = grid[0, 0]
+    else:
+        figure = cast("Figure", ax.get_figure(root=True))
+    assert ax is not None
+    tiles.bare(ax)
+    _image(ax, gaps[sorting])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(clusters)))])
+    for column in range(1, columns):
+        ax.axvline(column, color="white", linewidth=1.2 if columns < 20 else 0.6)
+    whole = _frames(ax, gaps[sorting], starts) if cluster is not None else 0
+    room = tiles.inches(ax)[0] / columns
+    tiles.names_above(ax, np.arange(columns) + 0.5, list(shown.columns), room)
+    _shares_below(ax, gaps.mean(axis=0), room)
+    entries: list[tuple[str, Any]] = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
+    if whole:
+        entries.append(("missing in the whole cluster", None))
+    if cluster is None:
+        ax.set_ylabel("rows" if order == "rows" else "rows, sorted", fontsize=9)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    else:
+        _name_blocks(ax, starts, clusters)
+    shares_a_line = len(gaps) > figure.dpi * tiles.inches(ax)[1]
+    tiles.finish(ax, _caption(gaps, cluster, len(clusters), shares_a_line), entries)
+    return figure
+
+
+def _by_gaps(
+    gaps: np.ndarray, codes: np.ndarray, clusters: list[str]
+) -> tuple[np.ndarray, list[str]]:
+    """Clusters renumbered, those with a smaller share of missing values first."""
+    share = np.bincount(codes, gaps.mean(axis=1)) / np.bincount(codes)
+    order = np.argsort(share, kind="stable")
+    return np.argsort(order)[codes], [clusters[k] for k in order]
+
+
+def _sorting(gaps: np.ndarray, codes: np.ndarray, as_they_are: bool) -> np.ndarray:
+    """Positions that bring clusters together, and inside each the rows with the same gaps."""
+    if as_they_are:
+        return np.argsort(codes, kind="stable")
+    return np.lexsort((*gaps.T[::-1], codes))
+
+
+def _image(ax: "Axes", gaps: np.ndarray) -> None:
+    """Blend the two colours by the share missing, a line a row or several rows."""
+    from matplotlib.colors import to_rgb
+
+    n = len(gaps)
+    edges = np.linspace(0, n, min(n, LINES) + 1).astype(int)
+    share = np.add.reduceat(gaps.astype(float), edges[:-1], axis=0) / np.diff(edges)[:, None]
+    here, gone = np.array(to_rgb(style.OBSERVED_AREA)), np.array(to_rgb(style.MISSING))
+    for k, column in enumerate(share.T):  # an image each: rows are blended where small, columns not
+        ax.imshow(
+            here + column[:, None, None] * (gone - here), extent=(k, k + 1, n, 0), aspect="auto",
+            interpolation="auto", interpolation_stage="rgba", zorder=0,
+        )  # fmt: skip
+    ax.set_xlim(0, gaps.shape[1])
+    ax.set_ylim(n, 0)
+
+
+def _frames(ax: "Axes", gaps: np.ndarray, starts: np.ndarray) -> int:
+    """Part the clusters, and frame the blocks in which all is missing; gives their number.
+
+    Blocks that are lower than a point would be covered by their lines, and have none.
+    """
+    from matplotlib.collections import LineCollection, PatchCollection
+    from matplotlib.patches import Rectangle
+
+    each = 72 * tiles.inches(ax)[1] / (len(starts) - 1)
+    if each < 1:
+        return 0
+    between = [[(0, start), (gaps.shape[1], start)] for start in starts[1:-1]]
+    thick = float(np.clip(0.08 * each, 0.2, 1.5))
+    ax.add_collection(LineCollection(between, colors="white", linewidths=thick), autolim=False)
+    whole = np.logical_and.reduceat(gaps, starts[:-1], axis=0)
+    boxes = [
+        Rectangle((float(column), float(starts[k])), 1, float(starts[k + 1] - starts[k]))
+        for k, column in np.argwhere(whole)
+    ]
+    ax.add_collection(
+        PatchCollection(
+            boxes, facecolor="none", edgecolor="black", linewidth=min(1.0, each / 4), zorder=4
+        ),
+        autolim=False,
+    )
+    return len(boxes)
+
+
+def _shares_below(ax: "Axes", shares: np.ndarray, room: float) -> None:
+    texts = ["0" if s == 0 else "<1%" if s < 0.005 else f"{s:.0%}" for s in shares]
+    tight = max(map(len, texts)) * tiles.CHARACTER * 0.95 > room
+    ax.set_xticks(
+        np.arange(len(shares)) + 0.5, texts, rotation=90 if tight else 0,
+        fontsize=min(8.0, max(5.0, 72 * room * 0.85)) if tight else 8,
+    )  # fmt: skip
+
+
+def _name_blocks(ax: "Axes", starts: np.ndarray, clusters: list[str]) -> None:
+    """Name each cluster beside its block; where blocks are too narrow, those that have room."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    texts = [tiles.shortened(name, 18) for name in clusters]
+    middle = (starts[:-1] + starts[1:]) / 2
+    for _ in range(2):  # names need room, which leaves less to the blocks
+        points = 72 * tiles.inches(ax)[1] * middle / starts[-1]
+        kept, last = [], -np.inf
+        for k, place in enumerate(points):
+            if place - last >= 8.5:
+                kept.append(k)
+                last = place
+        ax.set_yticks(middle[kept], [texts[k] for k in kept], fontsize=8)
+        figure.draw_without_rendering()
+
+
+def _caption(gaps: np.ndarray, cluster: Any, n_clusters: int, shares_a_line: bool) -> str:
+    rows, missing = len(gaps), int(gaps.sum())
+    blocks = f" in {n_clusters:,} clusters ({cluster})" if cluster is not None else ""
+    if missing == 0:
+        return f"{rows:,} rows{blocks}: nothing is missing."
+    share = missing / gaps.size
+    percent = f"{share:.0%}" if 0.005 <= share <= 0.995 else f"{share:.2%}"
+    text = f"{rows:,} rows{blocks}; {missing:,} of {gaps.size:,} values missing ({percent})."
+    if shares_a_line:
+        text += " Where rows share a line, its shade is the share missing."
+    return text

@@ -1,0 +1,429 @@
+"""Pictures of a result: what is drawn is what was observed and imputed, group by group."""
+
+import matplotlib as mpl
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+import bayesimpute as bi
+from bayesimpute.errors import SpecificationError
+from bayesimpute.plots import box, cells, density, facets, strip, style, ticks, trace
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def pupils_in_schools(make_imputations):
+    """Four schools: "a" complete, "d" without any observed x; two imputed columns."""
+    rng = np.random.default_rng(3)
+    school = np.repeat(["a", "b", "c", "d"], 30)
+    x = rng.normal(size=120)
+    x[school == "d"] = np.nan
+    x[(school == "b") & (rng.random(120) < 0.3)] = np.nan
+    x[(school == "c") & (rng.random(120) < 0.3)] = np.nan
+    mood = pd.Categorical(
+        rng.choice(["low", "mid", "high"], 120), ["low", "mid", "high"], ordered=True
+    )
+    mood[rng.random(120) < 0.2] = None
+    frame = pd.DataFrame({"school": school, "x": x, "mood": mood, "z": rng.gamma(2, size=120)})
+    return make_imputations(frame, {"x": "pmm", "mood": "pmm"})
+
+
+def drawn(ax, colour):
+    """All dots of a colour, (n, 2)."""
+    lines = [ln for ln in ax.get_lines() if ln.get_color() == colour and ln.get_marker() == "o"]
+    return np.concatenate([ln.get_xydata() for ln in lines] or [np.empty((0, 2))])
+
+
+def titles(figure):
+    return [ax.get_title(loc="left") for ax in figure.axes if ax.axison]
+
+
+def sizes(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("picture", ["plot_density", "plot_strip", "plot_box"])
+def test_facets_are_the_groups_with_imputed_cells(pupils_in_schools, picture):
+    figure = getattr(pupils_in_schools, picture)("x", by="school")
+    assert titles(figure) == ["b", "c", "d"]
+    imputed = int(np.isnan(pupils_in_schools.data["x"]).sum())
+    assert sizes(figure) == [
+        f"observed ({120 - imputed} cells)",
+        f"imputed ({imputed} cells, m = 4)",
+    ]
+
+
+def test_a_group_without_observed_values_is_marked(pupils_in_schools):
+    figure = pupils_in_schools.plot_density("x", by="school", groups=["b", "d"])
+    marked = [[text.get_text() for text in ax.texts] for ax in figure.axes if ax.axison]
+    assert marked == [[], ["no observed values"]]
+    (d,) = [ax for ax in figure.axes if ax.get_title(loc="left") == "d"]
+    colours = {to_hex(line.get_color()).upper() for line in d.get_lines()}
+    assert colours == {style.IMPUTED}
+
+
+def test_groups_keep_the_order_asked_for_and_numbers_carry_the_name_of_the_column(
+    make_imputations,
+):
+    x = np.tile([1.0, np.nan, 2.0, 3.5], 6)
+    imp = make_imputations(pd.DataFrame({"x": x, "clinic": np.repeat([10, 2, 7], 8)}), {"x": "pmm"})
+    assert titles(imp.plot_density("x", by="clinic")) == ["clinic 2", "clinic 7", "clinic 10"]
+    assert titles(imp.plot_strip("x", by="clinic", groups=[10, 2])) == ["clinic 10", "clinic 2"]
+
+
+def test_of_many_clusters_the_thirty_with_most_imputed_cells_are_shown(make_imputations):
+    clinic = np.repeat(np.arange(40), 4)
+    x = np.arange(160.0)
+    x[::4] = np.nan
+    x[np.isin(clinic, np.arange(5, 35)) & (np.arange(160) % 4 == 1)] = np.nan
+    imp = make_imputations(pd.DataFrame({"x": x, "clinic": clinic}), {"x": "pmm"})
+    parts = facets.faceted(imp, cells.cells_of(imp, "x"), "clinic", None)
+    assert parts.names == [f"clinic {k}" for k in range(5, 35)]
+    assert parts.remark == "30 of 40 values of clinic: those with most imputed cells"
+
+
+def test_rows_whose_group_is_missing_have_a_panel_of_their_own(pupils_in_schools):
+    figure = pupils_in_schools.plot_box("x", by="mood")
+    assert titles(figure) == ["low", "mid", "high", "mood missing"]
+
+
+def test_an_imputation_is_a_strip_of_its_values(pupils_in_schools):
+    (ax,) = pupils_in_schools.plot_strip("x").axes
+    dots = drawn(ax, style.IMPUTED)
+    for k, values in enumerate(pupils_in_schools.history.imputed["x"], start=1):
+        strip_k = dots[np.abs(dots[:, 0] - k) < 0.5, 1]
+        np.testing.assert_array_equal(np.sort(strip_k), np.sort(values))
+    observed = pupils_in_schools.data["x"].dropna()
+    np.testing.assert_array_equal(np.sort(drawn(ax, style.OBSERVED)[:, 1]), np.sort(observed))
+    labels = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert labels == ["obs.", "1", "2", "3", "4"]
+
+
+def test_a_strip_is_the_same_at_every_call(pupils_in_schools):
+    first, second = (pupils_in_schools.plot_strip("x").axes[0] for _ in range(2))
+    np.testing.assert_array_equal(drawn(first, style.IMPUTED), drawn(second, style.IMPUTED))
+
+
+def test_bars_across_a_strip_are_as_wide_as_their_share(pupils_in_schools):
+    (ax,) = pupils_in_schools.plot_strip("mood").axes
+    widths = np.array([bar.get_width() for bar in ax.patches]).reshape(5, 3)
+    columns = cells.cells_of(pupils_in_schools, "mood").columns
+    share = np.array([[np.mean(values == code) for code in range(3)] for values in columns])
+    np.testing.assert_allclose(widths / widths.max(), share / share.max())
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["low", "mid", "high"]
+
+
+def test_many_values_are_thinned_to_their_order_statistics():
+    values = np.random.default_rng(1).permutation(10_001).astype(float)
+    few = cells.thinned(values, 101)
+    np.testing.assert_array_equal(few, np.arange(0, 10_001, 100))
+
+
+def test_many_values_have_the_density_of_all_of_them():
+    from scipy.stats import gaussian_kde
+
+    values = np.random.default_rng(1).normal(size=3000)
+    grid = np.linspace(-3, 3, 50)
+    exact = gaussian_kde(values)(grid)
+    np.testing.assert_allclose(density.kernel_density(values, grid), exact, rtol=0, atol=5e-4)
+
+
+def test_a_box_has_the_quartiles_of_its_imputation(pupils_in_schools):
+    (ax,) = pupils_in_schools.plot_box("x").axes
+    medians = [
+        float(line.get_ydata()[0])
+        for line in ax.get_lines()
+        if line.get_color() == "black" and len(line.get_ydata()) == 2
+    ]
+    columns = cells.cells_of(pupils_in_schools, "x").columns
+    np.testing.assert_allclose(medians, [np.median(values) for values in columns])
+    colours = [to_hex(patch.get_facecolor()).upper() for patch in ax.patches]
+    assert colours == [style.OBSERVED] + [style.IMPUTED] * 4
+
+
+def test_categories_are_stacked_to_one_and_named_at_the_side(pupils_in_schools):
+    (ax,) = pupils_in_schools.plot_box("mood").axes
+    heights = np.array([bar.get_height() for bar in ax.patches]).reshape(5, 3)
+    columns = cells.cells_of(pupils_in_schools, "mood").columns
+    share = [[np.mean(values == code) for code in range(3)] for values in columns]
+    np.testing.assert_allclose(heights, share)
+    assert [text.get_text() for text in ax.texts] == ["low", "mid", "high"]
+
+
+def test_more_categories_than_tones_become_bars_across(make_imputations):
+    letters = pd.Series([*"abcdefgh" * 4, None, None], dtype="str")
+    (ax,) = make_imputations(pd.DataFrame({"letter": letters})).plot_box("letter").axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list("abcdefgh")
+
+
+@pytest.mark.parametrize("picture", ["plot_density", "plot_strip", "plot_box"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([1.0, np.nan, 2.5]),
+        pd.Series([3.0, 3.0, np.nan, np.nan]),
+        pd.Series([True, None, False] * 2, dtype="boolean"),
+        pd.Series([*np.linspace(0, 1, 30), np.nan]),
+    ],
+    ids=["one cell", "constant", "boolean", "one cell of many"],
+)
+def test_small_and_awkward_columns_are_drawn(make_imputations, picture, column):
+    imp = make_imputations(pd.DataFrame({"x": column}), m=1)
+    getattr(imp, picture)("x").canvas.draw()
+
+
+def test_a_variable_of_level_2_counts_every_cluster_once(make_imputations):
+    school = np.repeat(["a", "b", "c", "d"], 5)
+    size = np.repeat([10.0, 20.0, np.nan, 40.0], 5)
+    imp = make_imputations(pd.DataFrame({"school": school, "size": size}), {"size": "normal"})
+    target = imp.specification.targets["size"]
+    object.__setattr__(target, "level", 2)
+    part = cells.cells_of(imp, "size")
+    assert part.observed.tolist() == [10, 20, 40] and part.imputed.shape == (4, 1)
+    assert part.labels == ("observed (3 clusters)", "imputed (1 cluster, m = 4)")
+
+
+def test_xy_draws_rows_with_an_imputed_value_in_vermillion(pupils_in_schools):
+    figure = pupils_in_schools.plot_xy("z", "x", imputation=2)
+    (ax,) = figure.axes
+    done = pupils_in_schools.complete(2)
+    gone = pupils_in_schools.data["x"].isna().to_numpy()
+    for colour, rows in ((style.IMPUTED, gone), (style.OBSERVED, ~gone)):
+        expected = done.loc[rows, ["z", "x"]].to_numpy()
+        found = drawn(ax, colour)
+        np.testing.assert_array_equal(
+            found[np.argsort(found[:, 0])], expected[np.argsort(expected[:, 0])]
+        )
+
+
+def test_xy_draws_all_imputations_but_observed_rows_once(pupils_in_schools):
+    (ax,) = pupils_in_schools.plot_xy("z", "x", imputation="all").axes
+    gone = int(pupils_in_schools.data["x"].isna().sum())
+    assert len(drawn(ax, style.IMPUTED)) == 4 * gone
+    assert len(drawn(ax, style.OBSERVED)) == 120 - gone
+
+
+def test_xy_puts_the_colours_of_a_category_side_by_side(pupils_in_schools):
+    (ax,) = pupils_in_schools.plot_xy("mood", "z").axes
+    observed, imputed = (drawn(ax, colour)[:, 0] for colour in (style.OBSERVED, style.IMPUTED))
+    assert (observed < np.round(observed)).all() and (imputed > np.round(imputed)).all()
+
+
+def test_xy_of_two_categories_draws_shares_of_each_colour(make_imputations):
+    sex = pd.Series(["f", "m"] * 10, dtype="str")
+    mood = pd.Series([True, False, False, None] * 5, dtype="boolean")
+    imp = make_imputations(pd.DataFrame({"sex": sex, "mood": mood}), {"mood": "pmm"})
+    (ax,) = imp.plot_xy("sex", "mood").axes
+    blue = [bar.get_height() for bar in ax.patches[:4]]
+    # Rows f: True and False five times each; rows m: False five times.
+    np.testing.assert_allclose(np.array(blue) / max(blue), [1, 1, 1, 0])
+
+
+def test_xy_takes_logarithms_and_refuses_what_has_none(pupils_in_schools):
+    (ax,) = pupils_in_schools.plot_xy("z", "mood", log="x").axes
+    assert ax.get_xscale() == "log"
+    with pytest.raises(SpecificationError, match="'x' has values down to -"):
+        pupils_in_schools.plot_xy("x", "z", log="x")
+    with pytest.raises(SpecificationError, match="'mood' has categories"):
+        pupils_in_schools.plot_xy("z", "mood", log="xy")
+
+
+def test_an_incomplete_table_has_its_gaps_on_the_margins():
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"x": rng.normal(size=60), "y": rng.normal(50, 5, size=60)})
+    frame.loc[:9, "x"] = np.nan
+    frame.loc[5:19, "y"] = np.nan
+    before = frame.copy()
+    figure = bi.plot_xy(frame, "x", "y")
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    pixels = np.concatenate(
+        [
+            line.get_transform().transform(line.get_xydata())
+            for line in ax.get_lines()
+            if line.get_color() == style.IMPUTED
+        ]
+    )
+    left, below = pixels[:, 0] < ax.bbox.x0, pixels[:, 1] < ax.bbox.y0
+    assert [(left & ~below).sum(), (~left & below).sum(), (left & below).sum()] == [5, 10, 5]
+    heights = ax.transData.inverted().transform(pixels[left & ~below])[:, 1]
+    np.testing.assert_allclose(np.sort(heights), np.sort(frame.loc[:4, "y"]))
+    assert len(drawn(ax, style.OBSERVED)) == 40
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_missing_is_one_more_category():
+    frame = pd.DataFrame({"sex": ["f", None, "m", "m"], "age": [1.0, 2.0, 3.0, None]})
+    (ax,) = bi.plot_xy(frame, "sex", "age").axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["missing", "f", "m"]
+    on_the_missing = [
+        line.get_xydata()
+        for line in ax.get_lines()
+        if line.get_color() == style.IMPUTED and line.get_xydata()[0, 0] < -0.5
+    ]
+    assert [row[0, 1] for row in on_the_missing] == [2.0]
+
+
+def test_two_categories_of_an_incomplete_table_are_counted():
+    frame = pd.DataFrame({"sex": ["f", None, "m", "m"], "town": ["A", "A", "A", None]})
+    (ax,) = bi.plot_xy(frame, "sex", "town").axes
+    assert sorted(text.get_text() for text in ax.texts) == ["1", "1", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"x": "zz", "y": "z"}, "x='zz' is no column"),
+        ({"x": "z", "y": "z"}, "both 'z'"),
+        ({"x": "z", "y": "school"}, "Neither 'z' nor 'school' has imputed cells"),
+        ({"x": "z", "y": "x", "imputation": 5}, "no imputation 5"),
+        ({"x": "z", "y": "x", "imputation": "some"}, "give 'all' or numbers from 1 to 4"),
+        ({"x": "z", "y": "x", "log": "z"}, "log='z'"),
+        ({"x": "z", "y": "x", "by": "x"}, "is one of the two"),
+        ({"x": "z", "y": "x", "by": "mod"}, "by='mod' is no column. Did you mean 'mood'"),
+        ({"x": "z", "y": "x", "groups": ["a"]}, "by=, which is not given"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_before(pupils_in_schools, arguments, sentence):
+    with pytest.raises(SpecificationError, match=sentence):
+        pupils_in_schools.plot_xy(**arguments)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"by": "x"}, "variable itself"),
+        ({"by": "z"}, "120 distinct numbers"),
+        ({"by": "school", "groups": ["e"]}, "has no value 'e'"),
+        ({"by": "school", "groups": "a"}, "nothing was missing"),
+        ({"by": "school", "figsize": (3, 1)}, "too low to read"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(pupils_in_schools, arguments, sentence):
+    with pytest.raises(SpecificationError, match=sentence):
+        pupils_in_schools.plot_density("x", **arguments)
+
+
+def test_pictures_are_drawn_on_the_users_axes(pupils_in_schools):
+    figure, axes = plt.subplots(1, 3)
+    assert pupils_in_schools.plot_strip("x", by="school", ax=axes) is figure
+    assert pupils_in_schools.plot_box("mood", ax=axes[0]) is figure
+    with pytest.raises(SpecificationError, match=r"3 panel\(s\) need an axes each, not 2"):
+        pupils_in_schools.plot_density("x", by="school", ax=axes[:2])
+
+
+def test_names_of_thin_levels_are_moved_apart():
+    moved = ticks.apart(np.array([0.5, 0.5, 0.9]), 0.1)
+    np.testing.assert_allclose(moved, [0.45, 0.55, 0.9])
+
+
+def test_shares_of_three_categories_follow_from_mean_and_sd():
+    rng = np.random.default_rng(4)
+    codes = rng.integers(1, 4, size=(2, 3, 11))
+    first, last = trace._three_shares(codes.mean(axis=2), codes.std(axis=2, ddof=1), 11)
+    np.testing.assert_allclose(first, (codes == 1).mean(axis=2))
+    np.testing.assert_allclose(last, (codes == 3).mean(axis=2))
+
+
+def test_a_trace_of_two_categories_shows_the_share_of_the_second(make_imputations):
+    frame = pd.DataFrame({"girl": pd.array([True, None, False] * 4, dtype="boolean")})
+    imp = make_imputations(frame)
+    share, sd = imp.plot_trace("girl").axes
+    assert share.get_title(loc="left").startswith("girl: share of True")
+    assert sd.get_title(loc="left").startswith("girl: SD")
+    np.testing.assert_allclose(
+        [line.get_ydata() for line in share.get_lines()], imp.history.chain_mean["girl"] - 1
+    )
+
+
+def test_rank_plots_come_from_arviz_plots(imputations):
+    collection = imputations.plot_chains("rank", ["popular", "grade"], figsize=(6, 3))
+    assert sorted(collection.viz["plot"].data_vars) == [
+        "grade: mean", "grade: sd", "popular: mean", "popular: sd",
+    ]  # fmt: skip
+    colours = {line.get_color() for line in collection.viz["figure"].item().axes[0].get_lines()}
+    assert {to_hex(tone) for tone in style.shades(4)} <= colours
+
+
+def test_entries_of_parameters_can_be_chosen(imputations):
+    collection = imputations.plot_chains("trace", "popular", ["intercept", "beta[log(a/b)]"])
+    names = sorted(collection.viz["plot"].data_vars)
+    assert names == ["popular: beta[log(a∕b)]", "popular: intercept"]
+    drawn_chains = np.array(
+        [line.get_ydata() for line in collection.viz["figure"].item().axes[0].get_lines()[:4]]
+    )
+    np.testing.assert_array_equal(
+        drawn_chains, imputations.history.parameters["popular"]["intercept"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["trace_dist", "autocorr", "ess", "ess_evolution", "mcse", "dist"])
+def test_every_kind_of_chain_plot_is_made(imputations, kind):
+    assert imputations.plot_chains(kind, "popular", "intercept", backend="none") is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"kind": "rnk"}, "Did you mean 'rank'"),
+        ({"variable": "weight"}, "no target of the run"),
+        ({"parameters": "betta"}, "Did you mean 'beta'"),
+        ({"kind": "rank", "discard": 3}, "needs 4 iterations, not 3"),
+        ({"discard": 6}, "leaves none"),
+        ({"backend": "ggplot"}, "arviz-plots has 'matplotlib'"),
+    ],
+)
+def test_chains_that_cannot_be_drawn_are_refused(imputations, arguments, sentence):
+    with pytest.raises(SpecificationError, match=sentence):
+        imputations.plot_chains(**arguments)
+
+
+def test_constant_and_unknown_chains_are_left_out(imputations):
+    imputations.history.chain_sd["popular"][:] = np.nan
+    collection = imputations.plot_chains("autocorr", "popular", backend="none")
+    assert list(collection.viz["plot"].data_vars) == ["popular: mean"]
+    with pytest.raises(SpecificationError, match="nothing is left to draw"):
+        imputations.plot_chains("autocorr", "popular", "sd")
+
+
+def test_one_imputation_has_no_ranks(make_imputations):
+    imp = make_imputations(pd.DataFrame({"x": [1.0, np.nan, 2.0, np.nan]}), m=1)
+    with pytest.raises(SpecificationError, match="m = 1"):
+        imp.plot_chains("rank")
+
+
+def test_a_large_result_is_thinned_before_it_is_drawn(make_imputations):
+    x = np.random.default_rng(1).normal(size=100_000)
+    x[::2] = np.nan
+    imp = make_imputations(pd.DataFrame({"x": x}), m=20)
+    (ax,) = imp.plot_strip("x").axes
+    assert len(drawn(ax, style.IMPUTED)) == 20 * strip.MOST_IN_A_STRIP
+    (ax,) = imp.plot_box("x").axes
+    outside = sum(len(line.get_xdata()) for line in ax.get_lines() if line.get_marker() == "o")
+    assert 0 < outside <= 21 * box.MOST_OUTSIDE
+
+
+def test_a_facet_holds_the_values_of_its_own_rows(pupils_in_schools):
+    figure = pupils_in_schools.plot_strip("x", by="school", groups=["c"])
+    done = pupils_in_schools.complete(3)
+    mine = (done["school"] == "c") & pupils_in_schools.data["x"].isna()
+    dots = drawn(figure.axes[0], style.IMPUTED)
+    third = dots[np.abs(dots[:, 0] - 3) < 0.5, 1]
+    np.testing.assert_array_equal(np.sort(third), np.sort(done.loc[mine, "x"]))
+
+
+def test_discarded_iterations_are_not_drawn(imputations):
+    collection = imputations.plot_chains("trace", "popular", "mean", discard=2)
+    lines = collection.viz["figure"].item().axes[0].get_lines()[:4]
+    assert [line.get_xdata().tolist() for line in lines] == [[2, 3, 4, 5]] * 4
