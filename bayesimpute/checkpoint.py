@@ -55,6 +55,7 @@ def resume_point(
             "visit_sequence": old.visit_sequence == specification.visit_sequence,
             "model options": _options(old) == _options(specification),
             "priors": _priors(old) == _priors(specification),
+            "monitor": list(old.monitors) == list(specification.monitors),
             "m": stored.history.m == m,
             "seed": seed is None or stored.history.seed == seed,
         }.items()

@@ -119,6 +119,7 @@ def convergence(
     chain_mean: Mapping[str, np.ndarray],
     chain_sd: Mapping[str, np.ndarray],
     parameter: str = "mean",
+    monitored: Mapping[str, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Show what mice's ``convergence`` shows: ac and psrf of each variable, up to each iteration.
 
@@ -127,8 +128,10 @@ def convergence(
     chain_mean, chain_sd
         Variable -> (m, iterations): mean and SD of the imputed cells.
     parameter
-        ``"mean"`` (default, as in mice) or ``"sd"``; ``"all"`` for both, with a first column
-        ``parameter`` telling which.
+        ``"mean"`` (default, as in mice), ``"sd"``, or ``"monitor"`` for what ``monitor=``
+        follows; ``"all"`` for all that there are, with a first column ``parameter`` telling which.
+    monitored
+        Monitor -> (m, iterations) or, one after the other, its elements by ``"name[element]"``.
 
     Returns
     -------
@@ -148,14 +151,15 @@ def convergence(
     >>> convergence(chains, chains)["ac"].round(2).tolist()
     [nan, -1.0]
     """
-    chosen = {"mean": chain_mean, "sd": chain_sd}
+    chosen = {"mean": chain_mean, "sd": chain_sd, "monitor": monitored or {}}
     if parameter == "all":
-        both = {name: convergence(chain_mean, chain_sd, name) for name in PARAMETERS}
-        stacked = pd.concat(both, names=["parameter"])
+        wanted = (*PARAMETERS, "monitor") if monitored else PARAMETERS
+        tables = {name: convergence(chain_mean, chain_sd, name, monitored) for name in wanted}
+        stacked = pd.concat(tables, names=["parameter"])
         return stacked.reset_index("parameter").reset_index(drop=True)
     if parameter not in chosen:
         raise SpecificationError(
-            f"parameter is {parameter!r}; convergence knows 'mean', 'sd' and 'all'."
+            f"parameter is {parameter!r}; convergence knows 'monitor', 'mean', 'sd' and 'all'."
         )
     columns: dict[str, list[np.ndarray]] = {".it": [], "vrb": [], "ac": [], "psrf": []}
     for variable, by_chain in chosen[parameter].items():
@@ -170,6 +174,23 @@ def convergence(
     return table.astype({"vrb": "str"})
 
 
+def by_element(
+    monitored: Mapping[str, np.ndarray], labels: Mapping[str, tuple[str, ...]]
+) -> dict[str, np.ndarray]:
+    """Give every number that is monitored a name and an array (m, iterations) of its own.
+
+    Examples
+    --------
+    >>> list(by_element({"fit": np.zeros((2, 3, 2))}, {"fit": ("x", "z")}))
+    ['fit[x]', 'fit[z]']
+    """
+    return {
+        f"{name}[{labels[name][k]}]" if draws.ndim == 3 else name: each
+        for name, draws in monitored.items()
+        for k, each in enumerate(np.moveaxis(draws, -1, 0) if draws.ndim == 3 else [draws])
+    }
+
+
 def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
     """Convergence and precision of every quantity the chains recorded, one row each.
 
@@ -177,8 +198,8 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
     ----------
     datatree
         With the group ``posterior``, names ``"<target>.<parameter>"``, dimensions (chain, draw) and
-        at most one more, whose labels name its entries; and if there, ``sample_stats`` with
-        ``"<target>.diverging"``.
+        at most one more, whose labels name its entries; and if there, ``monitor`` of the same
+        form, and ``sample_stats`` with ``"<target>.diverging"``.
     discard
         First iterations to leave out, none by default: the chains start spread out on purpose,
         and an R-hat over all iterations is what mice shows and tells whether they have met.
@@ -187,7 +208,8 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``variable`` (target), ``quantity`` (``"mean"``, ``"beta[sex]"``), ``mean``, ``sd``,
+        ``variable`` (target, or name of a monitor), ``quantity`` (``"mean"``, ``"beta[sex]"``;
+        of a monitor ``"monitor"`` or ``"monitor[element]"``), ``mean``, ``sd``,
         ``r_hat`` (rank-normalised), ``ess_bulk``, ``ess_tail`` (of the 5 % and 95 % quantiles, the
         smaller), ``mcse_mean``, ``mcse_sd`` as ArviZ computes them, ``divergences`` of the target's
         sampler. NaN for a constant quantity and with fewer than 4 draws a chain; R-hat also with
@@ -204,7 +226,9 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
         raise SpecificationError(
             f"discard={discard} leaves none of the {draws} iterations; give 0 to {draws - 1}."
         )
-    posterior = posterior.isel(draw=slice(discard, None))
+    groups = [posterior]
+    if "monitor" in datatree.children:
+        groups.append(datatree["monitor"].to_dataset())
     diverging = _divergences(datatree, discard)
     rows = [
         {
@@ -213,7 +237,8 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
             **_summary(values),
             "divergences": diverging.get(target, 0),
         }
-        for target, quantity, values in _quantities(posterior)
+        for group in groups
+        for target, quantity, values in _quantities(group.isel(draw=slice(discard, None)))
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -1,6 +1,6 @@
 """``bi.impute``: from a frame to imputations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def impute(
     checkpoint: str | Path | None = None,
     progress: bool | None = None,
     on_error: str = "raise",
+    monitor: Mapping[str, Callable[[pd.DataFrame], Any]] | None = None,
 ) -> Imputations:
     """Impute a table by chained equations, every draw from the posterior of a PyMC model.
 
@@ -84,8 +85,14 @@ def impute(
     progress
         Progress bar; default only where someone is watching.
     on_error
-        ``"raise"``, or ``"keep"`` to keep a target's last values when its model fails, with an
-        event.
+        ``"raise"``, or ``"keep"`` to keep a target's last values when its model fails, or to
+        record NaN when a monitor does, with an event.
+    monitor
+        By a name of your choice, a function of a completed frame that gives a number, or a dict
+        or Series of numbers: ``{"slope": lambda data: np.polyfit(data["x"], data["y"], 1)[0]}``.
+        Evaluated for every chain at every iteration, so that the convergence of what is to be
+        estimated can be seen in ``imp.diagnostics()``; it gets a copy and cannot change the
+        chains.
 
     Returns
     -------
@@ -101,7 +108,7 @@ def impute(
     DataError, SpecificationError
         Before any work, when data or arguments cannot be used; the text says what to do.
     SamplingError
-        When a model fails, with target, imputation and iteration.
+        When a model or a monitor fails, with target or monitor, imputation and iteration.
 
     Examples
     --------
@@ -124,6 +131,7 @@ def impute(
         ignore=ignore,
         visit_sequence=visit_sequence,
         model_options=model_options,
+        monitor=monitor,
     )
     path = Path(checkpoint) if checkpoint is not None else None
     history = resume_point(path, specification, m, seed) if path is not None else None

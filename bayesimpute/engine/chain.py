@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.completed import completed_frame
+from bayesimpute.engine.monitor import Labels, reading
 from bayesimpute.engine.packing import pack, unpack
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import BayesimputeError, SamplingError
@@ -72,6 +74,8 @@ class Stretch:
         Target -> name -> (iteration,) or (iteration, k).
     events
         What happened.
+    monitored
+        Monitor -> (iteration,) or (iteration, k).
     """
 
     state: bytes
@@ -81,6 +85,7 @@ class Stretch:
     parameters: Mapping[str, Mapping[str, Array]]
     statistics: Mapping[str, Mapping[str, Array]]
     events: tuple[Event, ...]
+    monitored: Mapping[str, Array] = field(default_factory=dict)
 
 
 def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Array]:
@@ -154,6 +159,7 @@ def run_chain(
     imputation: int,
     iterations: range,
     on_error: str,
+    monitor_labels: Labels,
 ) -> Stretch:
     """Run some iterations of one chain, on from `state`."""
     specification = bench.specification
@@ -162,6 +168,10 @@ def run_chain(
     sd = {name: np.full(len(iterations), np.nan) for name in names}
     parameters = {name: bench.empty_parameters(name, len(iterations)) for name in names}
     statistics: dict[str, dict[str, Array]] = {name: {} for name in names}
+    monitored = {
+        name: np.full((len(iterations), len(labels)) if labels else len(iterations), np.nan)
+        for name, labels in monitor_labels.items()
+    }
     events: list[Event] = []
     for t, iteration in enumerate(iterations):
         for position, name in enumerate(specification.visit_sequence):
@@ -213,8 +223,45 @@ def run_chain(
                 mean[name][t] = cells.mean()
             if cells.size > 1:
                 sd[name][t] = cells.std(ddof=1)
+        events += _follow(
+            specification, state, monitor_labels, monitored, t, imputation, iteration, on_error
+        )
     imputed = {name: values.copy() for name, values in state.imputed.items()}
-    return Stretch(state.to_bytes(), imputed, mean, sd, parameters, statistics, tuple(events))
+    return Stretch(
+        state.to_bytes(), imputed, mean, sd, parameters, statistics, tuple(events), monitored
+    )
+
+
+def _follow(
+    specification: Specification,
+    state: ChainState,
+    labels: Labels,
+    monitored: Mapping[str, Array],
+    t: int,
+    imputation: int,
+    iteration: int,
+    on_error: str,
+) -> list[Event]:
+    """Record the user's quantities of the data as they stand; the chain itself is not touched."""
+    if not labels:
+        return []
+    events = []
+    frame = completed_frame(specification, state.imputed)
+    for name in labels:
+        try:
+            monitored[name][t] = reading(specification.monitors[name], labels[name], frame)
+        except SamplingError as error:
+            message = (
+                f"monitor {name!r}, imputation {imputation + 1}, iteration {iteration + 1}: {error}"
+            )
+            if on_error == "raise":
+                raise SamplingError(
+                    f"{message}. Make the function give a number for any completed data, or go "
+                    "on without this value by on_error='keep'."
+                ) from error
+            place = (imputation + 1, iteration + 1)
+            events.append(Event("error", "imputation", name, "monitor failed", message, *place))
+    return events
 
 
 def _visit(

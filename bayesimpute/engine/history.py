@@ -1,7 +1,7 @@
 """What the engine hands to everyone else: the chains, finished or to be continued."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,6 +42,11 @@ class History:
         Entropy of the run's ``numpy.random.SeedSequence``; may have 128 bits.
     events
         Automatic actions, those of the specification first.
+    monitored
+        Monitor -> (m, iterations) or (m, iterations, k): what the user's function gave of the
+        completed data; NaN where it failed and the run was told to go on.
+    monitor_labels
+        Monitor -> labels of the last axis, ``()`` for a number.
     """
 
     m: int
@@ -56,3 +61,5 @@ class History:
     adaptation: bytes
     seed: int
     events: tuple[Event, ...]
+    monitored: Mapping[str, np.ndarray] = field(default_factory=dict)
+    monitor_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Growing the history of a run by stretches of its chains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ def begin(
     adaptation: bytes,
     seed: int,
     events: tuple[Event, ...],
+    monitor_labels: Mapping[str, tuple[str, ...]],
 ) -> History:
     """History of m chains that have not started: states are empty."""
     names = list(specification.targets)
@@ -43,6 +44,11 @@ def begin(
         adaptation=adaptation,
         seed=seed,
         events=events,
+        monitored={
+            name: np.empty((m, 0, len(labels)) if labels else (m, 0))
+            for name, labels in monitor_labels.items()
+        },
+        monitor_labels=monitor_labels,
     )
 
 
@@ -92,4 +98,8 @@ def lengthen(history: History, step: int, stretches: Sequence[Stretch]) -> Histo
         adaptation=history.adaptation,
         seed=history.seed,
         events=(*history.events, *events),
+        monitored={
+            name: joined(name, "monitored", before) for name, before in history.monitored.items()
+        },
+        monitor_labels=history.monitor_labels,
     )

@@ -12,6 +12,7 @@ from bayesimpute.engine.adapt import adapt, reference_values
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.chain import ChainState, Stretch, new_chain, run_chain
 from bayesimpute.engine.history import History
+from bayesimpute.engine.monitor import Labels, try_monitors
 from bayesimpute.engine.packing import pack_adaptations, unpack_adaptations
 from bayesimpute.engine.record import begin, lengthen
 from bayesimpute.errors import SpecificationError
@@ -37,11 +38,21 @@ def start(specification: Specification, m: int, seed: int) -> tuple[History, Ben
         Of no iterations.
     bench
         The compiled models, to go on with in this process.
+
+    Raises
+    ------
+    SpecificationError
+        If a monitor fails on the start data.
+    SamplingError
+        If a model cannot be tuned.
     """
-    bench = Bench.of(specification, reference_values(specification, seed))
+    reference = reference_values(specification, seed)
+    labels = try_monitors(specification, reference)
+    bench = Bench.of(specification, reference)
     adaptations, events = adapt(bench, seed)
     events = (*specification.events, *events)
-    return begin(specification, bench, m, pack_adaptations(adaptations), seed, events), bench
+    adaptation = pack_adaptations(adaptations)
+    return begin(specification, bench, m, adaptation, seed, events, labels), bench
 
 
 def go_on(
@@ -78,10 +89,12 @@ def go_on(
     Raises
     ------
     SamplingError
-        If a model fails and `on_error` is ``"raise"``.
+        If a model or a monitor fails and `on_error` is ``"raise"``.
     """
     # with someone saving, one iteration at a time, so that no more than one is ever lost
     steps = [1] * iterations if save is not None else [iterations] * (iterations > 0)
+    if history.iterations and steps:
+        try_monitors(specification, reference_values(specification, history.seed))
     if executor is None and bench is None and steps:
         bench = Bench.of(specification, reference_values(specification, history.seed))
     with progress_bar(total=history.m * max(iterations, 0), enabled=progress) as advance:
@@ -140,7 +153,9 @@ def _stretches(
     import cloudpickle
 
     # one chain's state travels with its task, everything else once a task as shared bytes
-    shared = cloudpickle.dumps((specification, history.adaptation, history.seed))
+    shared = cloudpickle.dumps(
+        (specification, history.adaptation, history.seed, history.monitor_labels)
+    )
     futures = {
         executor.submit(
             _remote_stretch, shared, state, imputation, iterations, on_error
@@ -162,6 +177,7 @@ def _stretch(
         imputation,
         iterations,
         on_error,
+        history.monitor_labels,
     )
 
 
@@ -173,23 +189,23 @@ def _run(
     imputation: int,
     iterations: range,
     on_error: str,
+    labels: Labels,
 ) -> Stretch:
     chain = (
         ChainState.from_bytes(bench.specification, state)
         if state
         else new_chain(bench, seed, imputation)
     )
-    return run_chain(
-        bench, unpack_adaptations(adaptation), chain, seed, imputation, iterations, on_error
-    )
+    adaptations = unpack_adaptations(adaptation)
+    return run_chain(bench, adaptations, chain, seed, imputation, iterations, on_error, labels)
 
 
 def _remote_stretch(
     shared: bytes, state: bytes, imputation: int, iterations: range, on_error: str
 ) -> Stretch:
     digest = hashlib.sha256(shared).hexdigest()
-    bench, adaptation, seed = _bench_of(_Shared(shared, digest), threading.get_ident())
-    return _run(bench, adaptation, state, seed, imputation, iterations, on_error)
+    bench, adaptation, seed, labels = _bench_of(_Shared(shared, digest), threading.get_ident())
+    return _run(bench, adaptation, state, seed, imputation, iterations, on_error, labels)
 
 
 class _Shared:
@@ -210,11 +226,11 @@ _COMPILING = threading.Lock()  # PyTensor does not compile in two threads at onc
 
 
 @lru_cache(maxsize=8)
-def _bench_of(shared: _Shared, thread: int) -> tuple[Bench, bytes, int]:
+def _bench_of(shared: _Shared, thread: int) -> tuple[Bench, bytes, int, Labels]:
     """Build the models once a worker and thread: compiled functions own their memory."""
     import cloudpickle
 
-    specification, adaptation, seed = cloudpickle.loads(shared.data)
+    specification, adaptation, seed, labels = cloudpickle.loads(shared.data)
     with _COMPILING:
         bench = Bench.of(specification, reference_values(specification, seed))
-    return bench, adaptation, seed
+    return bench, adaptation, seed, labels

@@ -17,6 +17,9 @@ class Purpose(IntEnum):
     VISIT = 5
     PRIOR_TABLE = 6
     PRIOR_PREDICTIVE = 7
+    PREDICTIVE = 8
+    RANDOMISED_RANK = 9
+    COMPARED_MODEL = 10
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

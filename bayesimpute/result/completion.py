@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.engine.completed import completed_frame
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.specification import Specification
@@ -32,15 +33,10 @@ def completed(specification: Specification, history: History, imputation: int) -
         Rows, index, columns, dtypes and categories as in the user's frame; only cells of
         ``specification.where`` differ. A new frame, free to be changed.
     """
-    table = specification.table
-    frame = table.frame.copy()
     if imputation == 0:
-        return frame
-    for name, draws in history.imputed.items():
-        values = np.array(table.values[name], dtype=np.float64)
-        values[specification.where[name]] = draws[imputation - 1]
-        frame[name] = table.decode(name, values)
-    return frame
+        return specification.table.frame.copy()
+    cells = {name: draws[imputation - 1] for name, draws in history.imputed.items()}
+    return completed_frame(specification, cells)
 
 
 def iterate(specification: Specification, history: History) -> Iterator[pd.DataFrame]:

@@ -24,6 +24,7 @@ def encode_history(history: History) -> tuple[dict[str, Any], Arrays]:
         "imputed": history.imputed,
         "chain_mean": history.chain_mean,
         "chain_sd": history.chain_sd,
+        "monitored": history.monitored,
     }
     nested = {"parameters": history.parameters, "statistics": history.statistics}
     description: dict[str, Any] = {
@@ -35,6 +36,9 @@ def encode_history(history: History) -> tuple[dict[str, Any], Arrays]:
             target: {name: list(labels) for name, labels in of_target.items()}
             for target, of_target in history.labels.items()
         },
+    }
+    description["monitor_labels"] = {
+        name: list(labels) for name, labels in history.monitor_labels.items()
     }
     for what, values in by_target.items():
         description[what] = {target: kept(np.asarray(each)) for target, each in values.items()}
@@ -50,6 +54,8 @@ def encode_history(history: History) -> tuple[dict[str, Any], Arrays]:
 
 def decode_history(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> History:
     """Rebuild the history from `encode_history`'s description and arrays, bit for bit."""
+    # a file of a run before monitors were known has none
+    description = {"monitored": {}, "monitor_labels": {}, **description}
 
     def found(stored: Mapping[str, Any]) -> np.ndarray:
         return arrays[stored["array"]].astype(stored["dtype"]).reshape(stored["shape"])
@@ -79,4 +85,8 @@ def decode_history(description: Mapping[str, Any], arrays: Mapping[str, np.ndarr
         adaptation=found(description["adaptation"]).tobytes(),
         seed=int(description["seed"]),
         events=decode_events(description["events"]),
+        monitored=by_target("monitored"),
+        monitor_labels={
+            name: tuple(labels) for name, labels in description["monitor_labels"].items()
+        },
     )

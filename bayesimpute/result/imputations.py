@@ -17,12 +17,19 @@ from bayesimpute.result.identification import identification, warn_of_prior
 from bayesimpute.specification.specification import Specification
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pymc as pm
     import xarray as xr
+    from arviz_plots.plot_collection import PlotCollection
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from bayesimpute.analysis import Fits
+    from bayesimpute.checking.compare import ModelComparison
+    from bayesimpute.checking.overimputation import Overimputation
+    from bayesimpute.findings import Findings
+    from bayesimpute.posterior.fitting import PosteriorFits
 
 
 def _now() -> str:
@@ -296,8 +303,8 @@ class Imputations:
         Raises
         ------
         SpecificationError
-            If the result was opened from a file and used callables (own methods, priors, post)
-            that were not given again to ``bi.open``.
+            If the result was opened from a file and used callables (own methods, priors, post,
+            monitor) that were not given again to ``bi.open``.
 
         Warns
         -----
@@ -305,11 +312,11 @@ class Imputations:
             The data say little of a selection model's ρ.
         """
         from bayesimpute.engine.run import go_on
-        from bayesimpute.result.restored import require_callables
+        from bayesimpute.result.restored import require_to_extend
         from bayesimpute.specification.arguments import check_run_arguments
 
         check_run_arguments(self.m, iterations, self.seed, executor, "raise", progress)
-        require_callables(self.specification)
+        require_to_extend(self.specification)
         history = go_on(
             self.specification, self.history, iterations, executor=executor, progress=progress
         )
@@ -331,17 +338,35 @@ class Imputations:
 
         return fit(self.complete("all"), formula, **options)
 
+    def fit_posterior(self, analysis: Callable[..., Any], **options: Any) -> "PosteriorFits":
+        """Get a Bayesian analysis' posterior for every completed data set; ``.pool()`` mixes them.
+
+        Parameters
+        ----------
+        analysis
+            Takes a completed frame, and a ``seed`` if it wants one; returns a ``pm.Model``, a
+            Bambi model, or a posterior.
+        **options
+            Of `bayesimpute.fit_posterior`, such as ``draws=1000``.
+        """
+        from bayesimpute.posterior.fitting import fit_posterior
+
+        return fit_posterior(self.complete("all"), analysis, **options)
+
     def convergence(self, parameter: str = "mean") -> pd.DataFrame:
         """Autocorrelation and potential scale reduction by variable and iteration, as mice has.
 
         Parameters
         ----------
         parameter
-            ``"mean"`` (default, as in mice) or ``"sd"`` of the imputed cells; ``"all"``: both.
+            ``"mean"`` (default, as in mice) or ``"sd"`` of the imputed cells; ``"monitor"``: what
+            ``monitor=`` of ``bi.impute`` follows; ``"all"``: all of these.
         """
-        from bayesimpute.diagnostics import convergence
+        from bayesimpute.diagnostics import by_element, convergence
 
-        return convergence(self.history.chain_mean, self.history.chain_sd, parameter=parameter)
+        history = self.history
+        monitored = by_element(history.monitored, history.monitor_labels)
+        return convergence(history.chain_mean, history.chain_sd, parameter, monitored)
 
     def diagnostics(self, discard: int = 0) -> pd.DataFrame:
         """R-hat, effective sample sizes, Monte Carlo errors and divergences of every quantity.
@@ -354,6 +379,265 @@ class Imputations:
         from bayesimpute.diagnostics import diagnostics
 
         return diagnostics(self.datatree, discard)
+
+    def diagnose(
+        self, fits: Any = None, r_hat: float = 1.05, ess: float | None = None
+    ) -> "Findings":
+        """Find what is wrong with this run, why, and what to change, in plain words.
+
+        Parameters
+        ----------
+        fits
+            An analysis, of `fit` (or pooled): is m enough for its fraction of missing information?
+            Without it the share of missing values stands in.
+        r_hat
+            R-hat to be reached; default 1.05. What chance and the autocorrelation of chains that
+            have met explain in a run as short is no finding.
+        ess
+            Effective sample size of every quantity to be reached, over all chains. Default none:
+            imputations are the last states of independent chains and need no more than that their
+            start is forgotten. Give 400 to use the draws of the parameters themselves.
+
+        Returns
+        -------
+        Findings
+            A DataFrame, a row a finding, the worst first: ``severity`` (``"error"``,
+            ``"warning"``, ``"info"``), ``variable``, ``finding``, ``evidence`` (numbers),
+            ``cause``, ``advice`` (code where possible, with how many more iterations where these
+            help). Empty, and saying what was checked, if nothing is wrong. Its text is
+            ``as_text()``.
+
+        Raises
+        ------
+        SpecificationError
+            `r_hat` or `ess` is no such number.
+
+        Examples
+        --------
+        >>> import bayesimpute as bi
+        >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+        >>> imp = bi.impute(study.incomplete, method="sample", m=2, iterations=2, seed=1)
+        >>> imp.diagnose().query("severity == 'warning'")["finding"].tolist()
+        ['too few iterations to tell']
+        """
+        from bayesimpute.diagnose.diagnosis import diagnose
+
+        return diagnose(self, fits, r_hat, ess)
+
+    def congenial(self, formula: str) -> "Findings":
+        """List what an analysis asks for and the imputation models do not hold.
+
+        Parameters
+        ----------
+        formula
+            The analysis, as for `fit`; ``cluster_mean(x)`` is the cluster mean of x.
+
+        Returns
+        -------
+        Findings
+            As `bayesimpute.congenial` gives it; empty if the models hold all.
+        """
+        from bayesimpute.congeniality.check import check
+
+        return check(formula, self.specification)
+
+    def predictive(self, variable: str, draws: int = 100, seed: int | None = None) -> "xr.DataTree":
+        """Draw a target's observed values anew from the posterior of its imputation model.
+
+        The model is not fitted again: each chain goes on from where it stands, on its own completed
+        data, by `draws` visits that leave the chain itself as it is.
+
+        Parameters
+        ----------
+        variable
+            Target with a model; not a computed (passive) one.
+        draws
+            Draws along each chain.
+        seed
+            Of the draws; by default that of the run. The same seed gives the same bits.
+
+        Returns
+        -------
+        xarray.DataTree
+            In ArviZ's schema, chain = imputation: ``posterior_predictive`` [chain, draw, row],
+            ``observed_data`` [row], ``log_likelihood`` [chain, draw, row] (of each observed value
+            given parameters and cluster effects; missing for methods that copy observed values)
+            and ``posterior`` [chain, draw, …]. Rows are those the model is fitted to: positions in
+            the user's frame, or clusters for a level-2 target; ``cluster`` is a coordinate of
+            them. Categories are codes, their labels in the attribute ``categories``. With matching,
+            no row is its own donor. δ-adjustment is of missing values and is left out. Of a
+            selection model, everything is given that the value is seen; of a joint block, given
+            the other variables of the block.
+
+        Raises
+        ------
+        SpecificationError
+            If the variable has no model, or the chains have not moved yet.
+
+        Examples
+        --------
+        >>> import bayesimpute as bi
+        >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+        >>> imp = bi.impute(
+        ...     study.incomplete, cluster="school", method="normal", m=2, iterations=1, seed=1,
+        ...     progress=False,
+        ... )
+        >>> tree = imp.predictive("popular", draws=50)
+        >>> sorted(tree.children)
+        ['log_likelihood', 'observed_data', 'posterior', 'posterior_predictive']
+        """
+        from bayesimpute.checking.predictive import predictive_tree
+        from bayesimpute.result.restored import require_callables
+
+        require_callables(self.specification)
+        seed = self.seed if seed is None else seed
+        return predictive_tree(self.specification, self.history, variable, draws, seed)
+
+    def overimpute(
+        self,
+        variables: str | Sequence[str] | None = None,
+        draws: int | None = None,
+        level: float = 0.90,
+        seed: int | None = None,
+    ) -> "Overimputation":
+        """Predict every observed cell as if it were missing, and see how often that is right.
+
+        Nothing is fitted again: a cell is taken out of the posterior by importance weights
+        (PSIS-LOO), with Pareto k to say whether that works.
+
+        Parameters
+        ----------
+        variables
+            Targets with a model; by default all.
+        draws
+            Draws along each chain; by default 500 in all.
+        level
+            Of the intervals.
+        seed
+            Of the draws; by default that of the run.
+
+        Returns
+        -------
+        Overimputation
+            With ``table``, ``cells``, ``by_cluster()``, ``calibration(variable)`` and ``plot()``.
+
+        Raises
+        ------
+        SpecificationError
+            If a variable has no model, or `draws` are too few.
+        """
+        from bayesimpute.checking.overimputation import overimpute
+        from bayesimpute.result.restored import require_callables
+
+        require_callables(self.specification)
+        seed = self.seed if seed is None else seed
+        return overimpute(self.specification, self.history, variables, draws, level, seed)
+
+    def compare_models(
+        self,
+        variable: str,
+        models: Mapping[str, Any],
+        draws: int = 200,
+        unit: str = "row",
+        imputations: int | None = None,
+        seed: int | None = None,
+    ) -> "ModelComparison":
+        """Compare imputation models of one variable by what they predict without having seen it.
+
+        Parameters
+        ----------
+        variable
+            Target, whose observed values are predicted.
+        models
+            Label -> model: a formula (``"y ~ x + (1 | school)"``), a method, or a dict with some
+            of ``method``, ``formula``, ``options`` and ``priors``; what is not given is as in this
+            run, so ``{}`` is the model that imputes the variable.
+        draws
+            Draws for each completed data set; at least 100.
+        unit
+            What is left out: ``"row"``, or ``"cluster"``, the question for variables that are
+            missing in whole clusters.
+        imputations
+            Number of chains on whose completed data the models are fitted; by default 5, or m if
+            that is less.
+        seed
+            Of the draws; by default that of the run.
+
+        Returns
+        -------
+        ModelComparison
+            With ``table`` (elpd, difference, standard errors by Rubin's rules, p_loo, stacking
+            weight, Pareto k), ``pointwise`` and ``plot()``.
+
+        Raises
+        ------
+        SpecificationError
+            If a model cannot be built, has no density, or gives a density of another kind.
+
+        Examples
+        --------
+        >>> import bayesimpute as bi
+        >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=160)
+        >>> imp = bi.impute(
+        ...     study.incomplete, cluster="school", m=2, iterations=1, seed=1, progress=False
+        ... )
+        >>> found = imp.compare_models(
+        ...     "popular",
+        ...     {"nothing": {"method": "normal", "formula": "popular ~ 1"},
+        ...      "teacher": {"method": "normal", "formula": "popular ~ teachpop + (1 | school)"}},
+        ...     draws=100,
+        ... )
+        >>> found.table.index[0]
+        'teacher'
+        """
+        from bayesimpute.checking.compare import compare_models
+        from bayesimpute.result.restored import require_callables
+
+        require_callables(self.specification)
+        seed = self.seed if seed is None else seed
+        return compare_models(
+            self.specification, self.history, variable, models, draws, unit, imputations, seed
+        )
+
+    def plot_ppc(
+        self,
+        variable: str,
+        *,
+        draws: int | None = None,
+        seed: int | None = None,
+        ax: "Axes | None" = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> "Figure":
+        """Observed values over data sets that the imputation model would have them be.
+
+        See `bayesimpute.plots.predictive.plot_ppc`; `draws` along each chain, by default 50 in all.
+        """
+        from bayesimpute.plots.predictive import plot_ppc
+
+        draws = -(-50 // self.m) if draws is None else draws
+        return plot_ppc(self.predictive(variable, draws, seed), ax=ax, figsize=figsize)
+
+    def plot_loo_pit(
+        self,
+        variable: str,
+        *,
+        draws: int | None = None,
+        seed: int | None = None,
+        ax: "Axes | None" = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> "Figure":
+        """Where observed values lie in predictions that have not seen them, against uniform.
+
+        See `bayesimpute.plots.pit.plot_loo_pit`; `draws` along each chain, by default 500 in all.
+        """
+        from bayesimpute.checking.loo import loo_pit
+        from bayesimpute.plots.pit import plot_loo_pit
+        from bayesimpute.result.restored import require_callables
+
+        require_callables(self.specification)
+        seed = self.seed if seed is None else seed
+        found = loo_pit(self.specification, self.history, variable, draws, seed)
+        return plot_loo_pit(found, ax=ax, figsize=figsize)
 
     def plot_trace(
         self,
@@ -374,7 +658,9 @@ class Imputations:
         self,
         variable: str,
         *,
-        ax: "Axes | None" = None,
+        by: str | None = None,
+        groups: Any = None,
+        ax: Any = None,
         figsize: tuple[float, float] | None = None,
     ) -> "Figure":
         """Distribution of the observed and of the imputed values of one variable.
@@ -383,7 +669,100 @@ class Imputations:
         """
         from bayesimpute.plots.density import plot_density
 
-        return plot_density(self, variable, ax=ax, figsize=figsize)
+        return plot_density(self, variable, by=by, groups=groups, ax=ax, figsize=figsize)
+
+    def plot_strip(
+        self,
+        variable: str,
+        *,
+        by: str | None = None,
+        groups: Any = None,
+        ax: Any = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> "Figure":
+        """Values of one variable, observed and of every imputation beside each other.
+
+        See `bayesimpute.plots.strip.plot_strip`.
+        """
+        from bayesimpute.plots.strip import plot_strip
+
+        return plot_strip(self, variable, by=by, groups=groups, ax=ax, figsize=figsize)
+
+    def plot_box(
+        self,
+        variable: str,
+        *,
+        by: str | None = None,
+        groups: Any = None,
+        ax: Any = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> "Figure":
+        """Box plots of one variable, observed and of every imputation; shares of categories.
+
+        See `bayesimpute.plots.box.plot_box`.
+        """
+        from bayesimpute.plots.box import plot_box
+
+        return plot_box(self, variable, by=by, groups=groups, ax=ax, figsize=figsize)
+
+    def plot_xy(
+        self,
+        x: str,
+        y: str,
+        *,
+        imputation: int | Sequence[int] | Literal["all"] = 1,
+        by: str | None = None,
+        groups: Any = None,
+        log: str = "",
+        ax: Any = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> "Figure":
+        """Two variables of the completed data, rows with an imputed value in their own colour.
+
+        See `bayesimpute.plots.xy.plot_xy`.
+        """
+        from bayesimpute.plots.xy import plot_xy
+
+        return plot_xy(
+            self, x, y,
+            imputation=imputation, by=by, groups=groups, log=log, ax=ax, figsize=figsize,
+        )  # fmt: skip
+
+    def plot_chains(
+        self,
+        kind: str = "trace",
+        variable: str | Sequence[str] | None = None,
+        parameters: str | Sequence[str] | None = None,
+        *,
+        discard: int = 0,
+        backend: str | None = None,
+        figsize: tuple[float, float] | None = None,
+        **options: Any,
+    ) -> "PlotCollection":
+        """Trace, rank, autocorrelation, ESS … of chains and of model parameters, by arviz-plots.
+
+        See `bayesimpute.plots.chains.plot_chains`.
+        """
+        from bayesimpute.plots.chains import plot_chains
+
+        return plot_chains(
+            self, kind, variable, parameters,
+            discard=discard, backend=backend, figsize=figsize, **options,
+        )  # fmt: skip
+
+    def plot_predictors(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> "Figure":
+        """Predictor matrix as it was used, with the methods beside it.
+
+        See `bayesimpute.plots.predictors.plot_predictors`.
+        """
+        from bayesimpute.plots.predictors import plot_predictors
+
+        return plot_predictors(self.predictors, self.method, ax=ax, figsize=figsize)
 
     def plot_prior_predictive(
         self,
@@ -402,6 +781,23 @@ class Imputations:
 
         tree = self.prior_predictive(variable, draws, seed)
         return plot_prior_predictive(tree, ax=ax, figsize=figsize)
+
+    def report(
+        self,
+        path: str | PathLike[str],
+        analyses: Mapping[str, Any] | None = None,
+        title: str | None = None,
+        *,
+        checks: bool = False,
+        written_at: str | None = None,
+    ) -> "Path":
+        """Write one self-contained HTML page: data, gaps, models, diagnostics, analyses.
+
+        See `bayesimpute.report.page.report`.
+        """
+        from bayesimpute.report.page import report
+
+        return report(self, path, analyses, title, checks=checks, written_at=written_at)
 
     def to_netcdf(self, path: str | PathLike[str]) -> None:
         """Write everything to one netCDF file, for ``bi.open`` and ``arviz.from_netcdf``.

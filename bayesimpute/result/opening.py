@@ -27,6 +27,7 @@ def open_file(
     priors: Mapping[str, Mapping[str, Any]] | None = None,
     post: Mapping[str, Any] | None = None,
     model_options: Mapping[str, Mapping[str, Any]] | None = None,
+    monitor: Mapping[str, Any] | None = None,
 ) -> Imputations:
     """Open a result written by ``imp.to_netcdf``; public as ``bi.open``.
 
@@ -38,6 +39,8 @@ def open_file(
         Target -> the user's own object, or (`priors`, `model_options`) target -> name -> object:
         code the file could not hold. Needed for ``extend`` and ``model`` only; completing,
         fitting, diagnosing and plotting work without.
+    monitor
+        Name -> function, those of the run. Needed for ``extend`` only.
 
     Returns
     -------
@@ -75,7 +78,12 @@ def open_file(
             "Write it again with imp.to_netcdf()."
         ) from problem
     specification = restored.give_again(
-        imputations.specification, methods or {}, priors or {}, post or {}, model_options or {}
+        imputations.specification,
+        methods or {},
+        priors or {},
+        post or {},
+        model_options or {},
+        monitor or {},
     )
     return replace(imputations, specification=specification)
 

@@ -1,11 +1,12 @@
 """Callables a file cannot hold: what stands in their place, and how they are given again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.aliases import look_up
+from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper, method_text
 
@@ -30,7 +31,7 @@ class Gap:
     text: str
 
     def __str__(self) -> str:
-        inner = f"{{{self.key!r}: …}}" if self.key else "…"
+        inner = f"{{{self.key!r}: …}}" if self.key else "…"  # a monitor stands for a target
         return f"{self.argument}={{{self.target!r}: {inner}}} (was {self.text})"
 
 
@@ -50,15 +51,37 @@ def gaps(specification: Specification) -> Iterator[Gap]:
                     yield Gap(argument, name, key, held.text)
 
 
+def monitor_gaps(specification: Specification) -> Iterator[Gap]:
+    """Every monitor that could not be stored; models do without, chains do not."""
+    for name, held in specification.monitors.items():
+        if isinstance(held, NotStored):
+            yield Gap("monitor", name, "", held.text)
+
+
 def require_callables(specification: Specification) -> None:
-    """Raise if chains cannot go on because callables were not given again.
+    """Raise if models cannot be built because callables were not given again.
 
     Raises
     ------
     SpecificationError
         Naming each argument of ``bi.open`` that is needed.
     """
-    needed = list(gaps(specification))
+    _require(gaps(specification))
+
+
+def require_to_extend(specification: Specification) -> None:
+    """Raise if chains cannot go on because callables, monitors too, were not given again.
+
+    Raises
+    ------
+    SpecificationError
+        Naming each argument of ``bi.open`` that is needed.
+    """
+    _require([*gaps(specification), *monitor_gaps(specification)])
+
+
+def _require(missing: Iterable[Gap]) -> None:
+    needed = list(missing)
     if needed:
         raise SpecificationError(
             "This result was opened from a file, which holds no code; to extend it, give again: "
@@ -72,6 +95,7 @@ def give_again(
     priors: Mapping[str, Mapping[str, Any]],
     post: Mapping[str, Any],
     model_options: Mapping[str, Mapping[str, Any]],
+    monitor: Mapping[str, Callable[..., Any]],
 ) -> Specification:
     """Put the user's objects back in their places.
 
@@ -81,9 +105,11 @@ def give_again(
         If an argument names something that was stored, or was never there: only what a file could
         not hold may be given, since anything else would change the model in the middle of a run.
     """
-    needed = {(gap.argument, gap.target, gap.key) for gap in gaps(specification)}
+    missing = [*gaps(specification), *monitor_gaps(specification)]
+    needed = {(gap.argument, gap.target, gap.key) for gap in missing}
     _refuse_others("methods", needed, ((name, "") for name in methods))
     _refuse_others("post", needed, ((name, "") for name in post))
+    _refuse_others("monitor", needed, ((name, "") for name in monitor))
     _refuse_others("priors", needed, ((n, key) for n, given in priors.items() for key in given))
     _refuse_others(
         "model_options", needed, ((n, key) for n, given in model_options.items() for key in given)
@@ -103,7 +129,8 @@ def give_again(
         )
 
     targets = {name: with_objects(target) for name, target in specification.targets.items()}
-    return replace(specification, targets=targets)
+    monitors = {**specification.monitors, **checked_monitors(monitor, specification.table)}
+    return replace(specification, targets=targets, monitors=monitors)
 
 
 def _has_gap(held: Any) -> bool:

@@ -47,6 +47,7 @@ def encode_specification(specification: Specification) -> tuple[dict[str, Any], 
             "dtypes": [str(dtype) for dtype in predictors.dtypes],
         },
         "events": encode_events(specification.events),
+        "monitors": {name: _text(held) for name, held in specification.monitors.items()},
     }
     return description, arrays
 
@@ -72,6 +73,10 @@ def decode_specification(
         methods=dict(description["methods"]),
         predictors=predictors.astype(dict(zip(predictors.columns, stored["dtypes"], strict=True))),
         events=decode_events(description["events"]),
+        monitors={
+            name: NotStored(text)  # type: ignore[misc]  # to be given again before it is called
+            for name, text in description.get("monitors", {}).items()
+        },
     )
 
 
@@ -95,6 +100,13 @@ def prior_text(prior: Any) -> str:
 
     graph = pytensor.dprint(prior, file="str")
     return f"{amount_text(prior)} #{hashlib.sha256(graph.encode()).hexdigest()[:8]}"
+
+
+def _text(function: Any) -> str:
+    """Text of a monitor: whose it is, without the place in memory that ``repr`` adds."""
+    if isinstance(function, NotStored):
+        return function.text
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _encode_target(target: Target | Passive) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def datatree(
         cells, and ``"<target>.<parameter>"`` of each conditional model, vectors with the dimension
         ``"<target>.<parameter>_term"``; ``sample_stats`` [chain, draw]: ``"<target>.<statistic>"``
         and, over all targets, ``diverging`` (any), ``acceptance_rate`` (mean), ``n_steps`` (sum),
-        ``tree_depth`` (largest); ``imputed_values`` [chain, ``"<target>.row"``]; ``observed_data``
+        ``tree_depth`` (largest); ``monitor`` [chain, draw, …]: what ``monitor=`` follows, by the
+        user's name; ``imputed_values`` [chain, ``"<target>.row"``]; ``observed_data``
         [row]: incomplete variables as given; ``constant_data`` [row]: the others. Categories are
         codes, their labels (up to 100) in the attribute ``categories``; rows are positions in the
         user's frame.
@@ -84,6 +85,7 @@ def datatree(
     groups = {
         "posterior": _posterior(history, names),
         "sample_stats": _sample_stats(history, names),
+        "monitor": _monitor(history),
         "imputed_values": _imputed_values(specification, history, names),
         "observed_data": _data(specification.table, names, set(history.imputed)),
         "constant_data": _data(
@@ -121,6 +123,22 @@ def _posterior(history: History, names: Mapping[str, str]) -> "xr.Dataset":
         add(target, "sd", "imputed values", history.chain_sd[target])
         for parameter, draws in history.parameters.get(target, {}).items():
             add(target, parameter, "parameter", draws)
+    return xr.Dataset(variables, coords=coords)
+
+
+def _monitor(history: History) -> "xr.Dataset":
+    import xarray as xr
+
+    coords = dict(_chains(history)) if history.monitored else {}
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
+    safe = file_safe(history.monitored)
+    for name, draws in history.monitored.items():
+        dims: tuple[str, ...] = ("chain", "draw")
+        if draws.ndim == 3:
+            dims = (*dims, f"{safe[name]}_term")
+            coords[dims[-1]] = np.array(history.monitor_labels[name], dtype=str)
+        attrs = {"target": name, "quantity": "monitor", "role": "monitor"}
+        variables[safe[name]] = (dims, draws, attrs)
     return xr.Dataset(variables, coords=coords)
 
 

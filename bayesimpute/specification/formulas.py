@@ -146,12 +146,12 @@ def _term(part: Any, columns: Collection[str], fail: Fail) -> Term:
             continue
         if len(part.components) > 1 or len(call.args) != 1:
             raise fail(f"{call.callee}() takes one column and has no interactions.")
-        inner = _text(call.args[0], fail)
+        inner = call_text(call.args[0], fail)
         bare = inner.strip("`")
         factor = bare if bare in columns else _readable(inner, columns, fail)
         return Term(factor, (factor,), fixed=False, cluster_mean=True)
     factors = [
-        _readable(_text(component.call, fail), columns, fail)
+        _readable(call_text(component.call, fail), columns, fail)
         if hasattr(component, "call")
         else component.name
         for component in part.components
@@ -168,8 +168,8 @@ def _readable(factor: str, columns: Collection[str], fail: Fail) -> str:
     return factor
 
 
-def _text(node: Any, fail: Fail) -> str:
-    """Expression of a call; formulae's own name of it leaves out parentheses."""
+def call_text(node: Any, fail: Fail) -> str:
+    """Give the expression of a call; formulae's own name of it leaves out parentheses."""
     tree = _tree(node, fail)
     text = ast.unparse(tree)
     for name in {inner.id for inner in ast.walk(tree) if isinstance(inner, ast.Name)}:

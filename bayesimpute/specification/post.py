@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayesimpute import html
 from bayesimpute.errors import SpecificationError
 
 
@@ -23,6 +24,9 @@ class Squeeze:
 
     def __str__(self) -> str:
         return f"squeeze({self.low:g}, {self.high:g})"
+
+    def _repr_html_(self) -> str:
+        return str(html.tag("code", str(self)))
 
 
 def squeeze(low: float = -np.inf, high: float = np.inf) -> Squeeze:

@@ -113,6 +113,8 @@ class Specification:
         What the user would see: method name by column; the effective predictor matrix.
     events
         Automatic decisions taken while specifying.
+    monitors
+        Name -> function of a completed frame, evaluated at every iteration.
     """
 
     table: Table
@@ -124,3 +126,4 @@ class Specification:
     methods: Mapping[str, str]
     predictors: pd.DataFrame
     events: tuple[Event, ...] = ()
+    monitors: Mapping[str, Callable[..., Any]] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
 from bayesimpute.specification.defaults import make_predictors
+from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.order import passive_order, visit_order
 from bayesimpute.specification.predictors import (
     check_predictors,
@@ -44,6 +45,7 @@ def specify(
     ignore: Any = None,
     visit_sequence: str | Sequence[str] | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
+    monitor: Mapping[str, Any] | None = None,
 ) -> Specification:
     """Check everything and decide everything that is decided before the first draw.
 
@@ -86,6 +88,7 @@ def specify(
                 f"priors of {name!r} must be a dict from parameter to distribution, such as "
                 "{'sigma': pm.HalfNormal.dist(1)}."
             )
+    monitors = checked_monitors(monitor, table)
     cells = cells_wanted(where, table)
     ignored = rows_ignored(ignore, table)
     chosen = choose_methods(method, table, cells, cluster, request)
@@ -151,4 +154,5 @@ def specify(
         methods={name: method_name(chosen.get(name, "")) for name in table.variables},
         predictors=matrix,
         events=(*events, *more),
+        monitors=monitors,
     )
