@@ -1,0 +1,1 @@
+"""Whether an imputation model holds what an analysis asks for."""

@@ -1,0 +1,156 @@
+"""``bi.congenial``: an analysis formula held against the imputation models."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from bayesimpute.congeniality.advice import advice
+from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
+from bayesimpute.congeniality.changes import Addition, change
+from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
+from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
+from bayesimpute.congeniality.imputation_model import ImputationModel
+from bayesimpute.congeniality.reasons import REASONS
+from bayesimpute.congeniality.wants import lacks
+from bayesimpute.errors import SpecificationError
+from bayesimpute.findings import Finding, Findings
+from bayesimpute.specification.sources import sources
+from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.specification.specify import specify
+from bayesimpute.wording import listed
+
+
+def congenial(
+    formula: str,
+    data: pd.DataFrame | Specification,
+    cluster: str | None = None,
+    method: Mapping[str, Any] | str | None = None,
+    predictors: pd.DataFrame | None = None,
+    formulas: Mapping[str, str] | None = None,
+    model_options: Mapping[Any, Mapping[str, Any]] | None = None,
+) -> Findings:
+    """List what an analysis asks for and the imputation models do not hold, before imputing.
+
+    Variables that predict and are not in the analysis (auxiliary ones) are welcome and never a
+    finding.
+
+    Parameters
+    ----------
+    formula
+        The analysis, ``"y ~ x * z + I(x**2) + (1 + x | g)"``, as for ``imp.fit``; the cluster mean
+        of x as a predictor is written ``cluster_mean(x)``.
+    data
+        The incomplete data; or a specification, without further arguments.
+    cluster, method, predictors, formulas, model_options
+        As for :func:`bayesimpute.impute`.
+
+    Returns
+    -------
+    Findings
+        A DataFrame, a row a finding, the worst first: ``severity``, ``variable`` (whose model it
+        is), ``finding``, ``evidence`` (term of the analysis), ``cause`` (why it matters, with the
+        source), ``advice`` (the change of ``predictors=`` or ``formulas=`` that mends it; the
+        formula has all that the model lacks). Empty if the models hold all.
+
+    Raises
+    ------
+    AnalysisError
+        The formula does not parse.
+    DataError, SpecificationError
+        As from :func:`bayesimpute.impute`.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=10, pupils=100)
+    >>> analysis = "popular ~ sex * texp + (1 | school)"
+    >>> found = bi.congenial(analysis, study.incomplete, cluster="school")
+    >>> found[["severity", "variable", "evidence"]].values.tolist()
+    [['warning', 'popular', "'sex:texp' of the analysis"]]
+    >>> print(found["advice"].iloc[0])
+    formulas['popular'] = 'popular ~ sex + texp + teachpop + sex:texp + (1 | school)'
+    >>> formulas = {"popular": "popular ~ sex * texp + teachpop + (1 | school)"}
+    >>> len(bi.congenial(analysis, study.incomplete, "school", formulas=formulas))
+    0
+    """
+    if isinstance(data, Specification):
+        given = (cluster, method, predictors, formulas, model_options)
+        if any(argument is not None for argument in given):
+            raise SpecificationError(
+                "congenial: a specification says already how to impute; give a data frame to try "
+                "other cluster=, method=, predictors=, formulas= or model_options=."
+            )
+        specification = data
+    else:
+        specification = specify(
+            data,
+            cluster=cluster,
+            method=method,
+            predictors=predictors,
+            formulas=formulas,
+            model_options=model_options,
+        )
+    return check(formula, specification)
+
+
+def check(formula: str, specification: Specification) -> Findings:
+    """Give the findings of :func:`congenial` for a specification."""
+    columns = specification.table.variables
+    analysis = parse_analysis(formula, columns)
+    models = [
+        ImputationModel(specification, target)
+        for target in specification.targets.values()
+        if isinstance(target, Target) and _concerned(specification, target, analysis)
+    ]
+    found = [
+        *unknown_names(analysis, specification),
+        *left_missing(analysis, specification),
+        *stale_means(analysis, specification),
+        *(finding for model in models for finding in _of_model(model, analysis)),
+    ]
+    names = listed((model.name for model in models), 8) if models else "none"
+    checked = (
+        f"Checked for {formula!r}: the imputation models of the variables it uses ({names}): "
+        "outcome, predictors, interactions, functions, slopes, cluster means and clusters."
+    )
+    return Findings.of(found, checked, ("Why", "Seen", "Change"))
+
+
+def _concerned(specification: Specification, target: Target, analysis: Analysis) -> bool:
+    """Whether a target, or something computed from it, is in the analysis."""
+    return any(
+        target.name == name or target.name in sources(specification, name)
+        for name in analysis.names
+    )
+
+
+def _of_model(model: ImputationModel, analysis: Analysis) -> Iterator[Finding]:
+    name = model.name
+    if model.ignores_predictors:
+        yield Finding(
+            "error",
+            name,
+            "imputed without a look at other variables",
+            f"The method of {name!r} is 'sample'.",
+            "Imputed values have no relation with anything, and every coefficient that involves "
+            "them is drawn towards 0.",
+            f"method[{name!r}] = 'pmm'",
+        )
+        return
+    mismatch = row_by_row(model, analysis)
+    clusters = [] if mismatch else list(without_clusters(model, analysis))
+    lacking = list(dict.fromkeys(lacks(model, analysis)))
+    every = [*(Addition(cluster=c) for c, _ in clusters if c), *(x.addition for x in lacking)]
+    if mismatch:
+        yield mismatch
+    for cluster, finding in clusters:
+        code = change(model, [Addition(cluster=cluster)], every) if cluster else ""
+        yield replace(finding, advice=finding.advice + code)
+    for kind, (severity, what, cause) in REASONS.items():
+        mine = [lack for lack in lacking if lack.kind == kind]
+        if mine:
+            terms = listed(dict.fromkeys(lack.what for lack in mine))
+            code = advice(model, mine, every, analysis)
+            yield Finding(severity, name, what, f"{terms} of the analysis", cause, code)

@@ -1,0 +1,88 @@
+"""Columns an analysis uses that no imputation model can make right."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.congeniality.analysis_formula import Analysis
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.data.table import Kind
+from bayesimpute.findings import Finding
+from bayesimpute.specification.specification import Specification, Target
+
+
+def unknown_names(analysis: Analysis, specification: Specification) -> Iterator[Finding]:
+    """Names of the formula that are no column."""
+    for name in analysis.names:
+        if name not in specification.table.variables:
+            yield Finding(
+                "error",
+                name,
+                "not in the imputed data",
+                f"{name!r} is in the formula and no column of the data.",
+                "What the imputation models have not seen is unrelated to what they impute.",
+                f"df[{name!r}] = ...  # before bi.impute; if it is computed from incomplete "
+                f"columns, method[{name!r}] = '~ I(...)'",
+            )
+
+
+def left_missing(analysis: Analysis, specification: Specification) -> Iterator[Finding]:
+    """Incomplete columns of the analysis without a method."""
+    table = specification.table
+    for name in analysis.names:
+        if name in table.variables and name not in specification.targets:
+            missing = int(table.missing(name).sum())
+            if missing:
+                yield Finding(
+                    "error",
+                    name,
+                    "incomplete and not imputed",
+                    f"{missing:,} of {table.n_rows:,} values of {name!r} stay missing.",
+                    "The analysis would lose these rows, imputed values of the others included.",
+                    f"method[{name!r}] = 'pmm'",
+                )
+
+
+def stale_means(analysis: Analysis, specification: Specification) -> Iterator[Finding]:
+    """Columns that hold the cluster means of what was observed of an incomplete variable."""
+    table = specification.table
+    groups = dict.fromkeys(name for group in analysis.groups for name in group)
+    for cluster in groups:
+        if cluster not in table.variables or table.missing(cluster).any():
+            continue
+        clusters = cluster_index(table, cluster)
+        for name in analysis.names:
+            if name not in table.variables or table.variables[name].kind is not Kind.NUMERIC:
+                continue
+            values = table.values[name]
+            if name in groups or not clusters.is_level2(values):
+                continue
+            for other, target in specification.targets.items():
+                column = table.values[other]
+                if (
+                    other == name
+                    or not isinstance(target, Target)
+                    or table.variables[other].kind is not Kind.NUMERIC
+                    or clusters.is_level2(column)
+                ):
+                    continue
+                means = pd.Series(column).groupby(clusters.codes).transform("mean").to_numpy()
+                both = np.isfinite(means) & np.isfinite(values)
+                if both.sum() >= 3 and np.allclose(means[both], values[both], rtol=1e-9):
+                    yield Finding(
+                        "error",
+                        name,
+                        "cluster mean of the observed values only",
+                        f"{name!r} is the mean of the observed {other!r} by {cluster!r}.",
+                        "It ignores the imputed values, so that its coefficient is that of another "
+                        "variable (Grund, Lüdtke & Robitzsch 2018, Organ Res Methods 21: 111).",
+                        f"Leave {name!r} out of the data, write cluster_mean({other}) in formulas= "
+                        f"(code 3 or 4), and compute it in each completed data set: "
+                        f"imp.fit(lambda d: model(d.assign({_keyword(name)}="
+                        f"d.groupby({cluster!r})[{other!r}].transform('mean'))))",
+                    )
+
+
+def _keyword(name: str) -> str:
+    return name if name.isidentifier() else "cluster_mean"

@@ -1,0 +1,181 @@
+"""What the model of one imputed variable holds, asked term by term."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayesimpute.congeniality.analysis_formula import Factors
+from bayesimpute.congeniality.factors import columns_in, product
+from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.table import Kind
+from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.sources import sources
+from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.by_group import ByGroup
+from bayesimpute.wrappers.fixed_clusters import FixedClusters
+
+
+@dataclass(frozen=True, eq=False)
+class ImputationModel:
+    """One target's model, with questions an analysis has."""
+
+    specification: Specification
+    target: Target
+
+    @property
+    def name(self) -> str:
+        """The variable it imputes."""
+        return self.target.name
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Columns of the data."""
+        return frozenset(self.specification.table.variables)
+
+    @cached_property
+    def predictors(self) -> frozenset[str]:
+        """Columns of its terms, mates of its block, and what a wrapper splits it by."""
+        own = {n for t in self.target.terms for f in t.factors for n in columns_in(f, self.columns)}
+        return frozenset(own | (set(self.target.block) - {self.name}) | self.groups)
+
+    @cached_property
+    def groups(self) -> frozenset[str]:
+        """Columns each of whose values has a model of its own."""
+        return frozenset(w.by for w in layers(self.target.method) if isinstance(w, ByGroup))
+
+    @cached_property
+    def terms(self) -> tuple[tuple[Factors, Term], ...]:
+        """Every term as sets of factors, computed columns also as what they are computed as."""
+        found = []
+        for term in self.target.terms:
+            sets = [frozenset().union(*(product(f, self.columns)[0] for f in term.factors))]
+            if len(term.factors) == 1:
+                passive = self.specification.targets.get(term.factors[0])
+                if isinstance(passive, Passive):
+                    sets += product(passive.expression, self.columns)
+            found += [(each, term) for each in sets]
+        return tuple(found)
+
+    @cached_property
+    def dropped(self) -> frozenset[str]:
+        """Labels of the terms the specification took out because they have nothing to add."""
+        return frozenset(
+            event.message.split(" does not predict ")[0].strip("'\"")
+            for event in self.specification.events
+            if event.variable == self.name and event.action == "predictor dropped"
+        )
+
+    @property
+    def fixed_clusters(self) -> bool:
+        """Whether each cluster has an effect of its own, nothing borrowed."""
+        return any(isinstance(w, FixedClusters) for w in layers(self.target.method))
+
+    @property
+    def ignores_predictors(self) -> bool:
+        """Whether values are drawn without a look at any other column."""
+        return innermost(self.target.method) == "sample"
+
+    def relates_to(self, column: str) -> bool:
+        """Whether a column has a say in what is imputed."""
+        if column in self.predictors or column in self.dropped or column == self.name:
+            return True
+        if self.fixed_clusters and self.is_of_clusters(column, self.target.cluster or ""):
+            return True  # the clusters' own effects hold it
+        passive = self.specification.targets.get(column)
+        if isinstance(passive, Passive):
+            if self.name in sources(self.specification, column):
+                others = sources(self.specification, column) - {self.name}
+                return all(self.relates_to(other) for other in others)
+            return self.has(product(passive.expression, self.columns)[0])
+        # through another column that is computed from it
+        return any(
+            column in sources(self.specification, each)
+            and len(product(each_passive.expression, self.columns)[0]) == 1
+            for each in self.predictors
+            if isinstance(each_passive := self.specification.targets.get(each), Passive)
+        )
+
+    def has(self, factors: Factors) -> bool:
+        """Whether a product of columns and functions is among its terms, by whatever name."""
+        rest = factors - self.groups
+        if not rest:
+            return True
+        if len(rest) == 1 and next(iter(rest)) in self.columns:
+            return self.relates_to(next(iter(rest)))
+        if any(each == rest for each, _ in self.terms):
+            return True
+        if any(each == rest for each in self._dropped_terms):
+            return True
+        return self._column_equal_to(rest) is not None
+
+    @cached_property
+    def _dropped_terms(self) -> tuple[Factors, ...]:
+        return tuple(
+            frozenset().union(*(product(part, self.columns)[0] for part in label.split(":")))
+            for label in self.dropped
+        )
+
+    def bends_with(self, column: str) -> bool:
+        """Whether it depends on a column in any way but linearly."""
+        return column in self.groups or any(
+            column in columns_in(factor, self.columns)
+            for factors, _ in self.terms
+            for factor in factors
+            if factor not in self.columns
+        )
+
+    def slope(self, factors: Factors, cluster: str) -> bool:
+        """Whether a term's coefficient varies by cluster."""
+        return self.target.cluster == cluster and any(
+            each == factors and term.random for each, term in self.terms
+        )
+
+    def cluster_mean(self, column: str) -> bool:
+        """Whether the cluster mean of a column is among its predictors."""
+        if self.target.level == 2:
+            return self.relates_to(column)
+        return any(each == {column} and term.cluster_mean for each, term in self.terms)
+
+    def clustered(self, cluster: str) -> bool:
+        """Whether its rows of one cluster share something."""
+        if self.target.cluster == cluster:
+            return self.target.random_intercept or self.target.level == 2 or self.fixed_clusters
+        # as a category it has an effect a cluster, as a number one slope
+        numeric = self.specification.table.variables[cluster].kind is Kind.NUMERIC
+        return cluster in self.predictors and not numeric
+
+    def clusters(self, cluster: str) -> ClusterIndex | None:
+        """Rows by a grouping column; None where it is none or ids are missing."""
+        if cluster not in self.columns:
+            return None
+        if self.specification.table.missing(cluster).any():
+            return None
+        return cluster_index(self.specification.table, cluster)
+
+    def is_of_clusters(self, column: str, cluster: str) -> bool:
+        """Whether a column has one value a cluster, as far as is seen."""
+        clusters = self.clusters(cluster)
+        values = self.specification.table.values[column]
+        if clusters is None or not clusters.is_level2(values):
+            return False
+        repeated = clusters.n_observed(values) >= 2
+        return bool(repeated.sum() >= max(2, clusters.n / 2))
+
+    def _column_equal_to(self, factors: Factors) -> str | None:
+        """Predictor that holds a product in numbers, such as one computed before imputing."""
+        table = self.specification.table
+        numeric = {n: v for n, v in table.values.items() if table.variables[n].kind is Kind.NUMERIC}
+        try:
+            parts = [evaluate(factor, numeric) for factor in factors]
+        except Exception:  # a category, or a function formulas do not know
+            return None
+        wanted = np.prod(parts, axis=0)
+        for name in self.predictors & numeric.keys():
+            both = np.isfinite(wanted) & np.isfinite(numeric[name])
+            if both.sum() >= 5 and np.ptp(wanted[both]) > 0 and np.allclose(
+                wanted[both], numeric[name][both], rtol=1e-9, atol=0
+            ):  # fmt: skip
+                return name
+        return None

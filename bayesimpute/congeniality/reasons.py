@@ -1,0 +1,51 @@
+"""Why each thing that a model may lack matters."""
+
+from collections.abc import Mapping
+
+#: Kind of lack -> severity, what is found, why it matters.
+REASONS: Mapping[str, tuple[str, str, str]] = {
+    "outcome": (
+        "error",
+        "the outcome does not predict it",
+        "Imputed values then have no relation with the outcome, and its coefficient is drawn "
+        "towards 0 (Moons et al. 2006, J Clin Epidemiol 59: 1092; Meng 1994, Stat Sci 9: 538).",
+    ),
+    "covariate": (
+        "error",
+        "a predictor of the analysis is not in the model of the outcome",
+        "Imputed outcomes then have no relation with it, and its coefficient is drawn towards 0 "
+        "(Meng 1994, Stat Sci 9: 538).",
+    ),
+    "other covariate": (
+        "warning",
+        "another predictor of the analysis is not in its model",
+        "The two are taken as unrelated in imputed rows given the rest, which biases the "
+        "coefficients of both (Meng 1994, Stat Sci 9: 538).",
+    ),
+    "interaction": (
+        "warning",
+        "an interaction of the analysis is not in its model",
+        "Imputed rows then have no interaction, and its coefficient is drawn towards 0 (Tilling et "
+        "al. 2016, J Clin Epidemiol 80: 107; Seaman, Bartlett & White 2012, BMC Med Res Methodol "
+        "12: 46).",
+    ),
+    "transformation": (
+        "warning",
+        "a function of a variable in the analysis is not in its model",
+        "Imputed rows then follow a straight line where the analysis asks for a curve; to impute "
+        "and then transform draws the curve towards 0 (von Hippel 2009, Sociol Methodol 39: 265).",
+    ),
+    "slope": (
+        "warning",
+        "a random slope of the analysis is not in its model",
+        "Imputed rows then have the same slope in all clusters, and the variance of slopes comes "
+        "out too small (Grund, Lüdtke & Robitzsch 2016, Behav Res Methods 48: 640).",
+    ),
+    "mean": (
+        "warning",
+        "a cluster mean of the analysis is not in its model",
+        "Relations within and between clusters are taken as equal in imputed rows, and the "
+        "contextual effect is drawn towards 0 (Grund, Lüdtke & Robitzsch 2018, Organ Res Methods "
+        "21: 111).",
+    ),
+}

@@ -1,0 +1,67 @@
+"""``imp.diagnose()``: every check in turn, and a sentence on what was checked."""
+
+from typing import TYPE_CHECKING, Any
+
+from bayesimpute.diagnose import chains, loops, models, precision, values
+from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnostics import FEWEST_DRAWS
+from bayesimpute.errors import SpecificationError
+from bayesimpute.findings import Findings
+
+if TYPE_CHECKING:
+    from bayesimpute.result.imputations import Imputations
+
+
+def diagnose(
+    imputations: "Imputations", fits: Any = None, r_hat: float = 1.05, ess: float | None = None
+) -> Findings:
+    """Find what is wrong with a run; see :meth:`bayesimpute.Imputations.diagnose`."""
+    if not r_hat > 1:
+        raise SpecificationError(f"r_hat={r_hat!r} must be a number above 1, such as 1.05.")
+    if ess is not None and not ess > 0:
+        raise SpecificationError(f"ess={ess!r} must be a number above 0, or None.")
+    run = Run(imputations.specification, imputations.history, imputations.datatree)
+    found = [
+        *chains.too_short(run),
+        *chains.mixing(run, r_hat, ess),
+        *chains.drift(run),
+        *chains.frozen(run),
+        *loops.circles(run),
+        *loops.twins(run),
+        *models.divergences(run),
+        *models.events(run),
+        *models.collinearity(run),
+        *models.separation(run),
+        *models.few_clusters(run),
+        *models.prior_driven_selection(run),
+        *models.nearly_empty(run),
+        *values.constant(run),
+        *values.out_of_range(run),
+        *values.piled_up(run),
+        *values.donors(run),
+        *precision.enough_imputations(run, fits),
+    ]
+    return Findings.of(found, _checked(run, fits))
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
+def _checked(run: Run, fits: Any) -> str:
+    kept = run.iterations - run.discard
+    chain = (
+        f"R-hat, ESS, memory of the start and drift of {len(run.quantities)} quantities over "
+        f"iterations {run.discard + 1}–{run.iterations} of {run.m} chains"
+        if kept >= FEWEST_DRAWS and run.m > 1
+        else f"nothing of how the chains mix ({_counted(run.m, 'chain')} of "
+        f"{_counted(run.iterations, 'iteration')})"
+    )
+    variables = len(run.specification.targets)
+    amount = "the analysis given" if fits is not None else "the share of missing values"
+    return (
+        f"Checked: {chain}; divergences and {_counted(len(run.history.events), 'event')}; "
+        "predictors (collinearity, loops, separation), clusters, donors and identification of "
+        f"{_counted(len(run.targets), 'model')}; range and spread of the imputed values of "
+        f"{_counted(variables, 'variable')}; m = {run.m} against {amount}."
+    )

@@ -1,0 +1,332 @@
+"""Conditional models that cannot be fitted well, or whose answer is their prior's."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.data.table import Kind
+from bayesimpute.diagnose.run import Run
+from bayesimpute.findings import Finding
+from bayesimpute.method import Array
+from bayesimpute.wording import listed
+
+Rows = npt.NDArray[np.bool_]
+
+#: Share of visits with a divergence: worth a word; not to be trusted.
+DIVERGING, OFTEN_DIVERGING = 0.01, 0.1
+#: Share of a predictor's variance that is its own: below, models rest on tiny differences.
+OWN_VARIANCE = 0.01
+#: Clusters that inform of the spread between clusters: as few, and its prior matters.
+FEW_CLUSTERS = 5
+
+#: What events of the specification that call for attention mean: cause and advice.
+EVENTS: Mapping[str, tuple[str, str]] = {
+    "predictor dropped": (
+        "It is constant or an exact combination of other predictors where the target is seen.",
+        "If that is not meant, correct the column or choose which to keep: "
+        "predictors.loc[{name!r}, 'column'] = 0",
+    ),
+    "slope made fixed": (
+        "A predictor without spread inside clusters has no slope by cluster.",
+        "predictors.loc[{name!r}, 'column'] = 1",
+    ),
+    "cluster mean dropped": (
+        "A predictor without spread inside clusters is its own cluster mean.",
+        "predictors.loc[{name!r}, 'column'] = 1",
+    ),
+    "empty category": (
+        "No row to learn from has the category.",
+        "df[{name!r}] = df[{name!r}].cat.remove_unused_categories()",
+    ),
+    "no exclusion restriction": (
+        "Without a predictor of the selection alone, ρ is known only through the shape of the "
+        "errors.",
+        "predictors.loc[{name!r}, 'column'] = -3  # a column that is about being seen only",
+    ),
+    "no selection to learn from": (
+        "No row that could have been seen is missing.",
+        "method[{name!r}] = 'normal'",
+    ),
+    "plain model sampled": (
+        "A prior that does not integrate out makes NUTS sample everything.",
+        "model_options={{{name!r}: {{'transitions': 20}}}}",
+    ),
+    "values kept": (
+        "The model failed at these visits and on_error='keep' left the values as they were: they "
+        "are of an earlier iteration.",
+        "imp.events[imp.events['action'] == 'values kept']['message'].iloc[0]",
+    ),
+    "monitor failed": (
+        "The function of monitor= failed on some completed data; NaN stands there.",
+        "imp.events[imp.events['action'] == 'monitor failed']['message'].iloc[0]",
+    ),
+}
+#: Events that other checks say more of.
+SAID_ELSEWHERE = ("divergence", "few clusters")
+
+
+def divergences(run: Run) -> Iterator[Finding]:
+    """Targets whose sampler diverges in a share of its visits."""
+    for name, statistics in run.history.statistics.items():
+        diverging = statistics.get("diverging")
+        if diverging is None or not diverging.size:
+            continue
+        visits = np.isfinite(diverging)
+        share = float((diverging[visits] > 0).mean()) if visits.any() else 0.0
+        if share > DIVERGING:
+            yield Finding(
+                "error" if share > OFTEN_DIVERGING else "warning", name, "divergences",
+                f"{100 * share:.0f} % of {int(visits.sum()):,} visits had a diverging transition.",
+                "The posterior has a corner NUTS cannot enter: often the SD of a cluster effect "
+                "near 0, separated categories, or predictors that say the same.",
+                f"priors={{{name!r}: {{...}}}}  # tighter than imp.priors({name!r}) shows, or\n"
+                f"model_options={{{name!r}: {{'tune': 1000}}}}",
+            )  # fmt: skip
+
+
+def events(run: Run) -> Iterator[Finding]:
+    """Warnings and errors among the events, one finding a variable and action."""
+    grouped: dict[tuple[str, str, str], list[str]] = {}
+    for event in run.history.events:
+        if event.severity != "info" and event.action not in SAID_ELSEWHERE:
+            key = (event.severity, event.variable, event.action)
+            grouped.setdefault(key, []).append(event.message)
+    for (severity, name, action), messages in grouped.items():
+        cause, advice = EVENTS.get(action, ("", "imp.events['message']"))
+        times = f" ({len(messages)} events in all)" if len(messages) > 1 else ""
+        first = messages[0] if messages[0].endswith(".") else f"{messages[0]}."
+        yield Finding(severity, name, action, first + times, cause, advice.format(name=name))
+
+
+def collinearity(run: Run) -> Iterator[Finding]:
+    """Predictors that are nearly a combination of the others of their model.
+
+    Products and powers are left out: those of columns that are not centred are collinear with
+    them by construction, and harmlessly so.
+    """
+    for name, design in run.designs():
+        target = run.targets[name]
+        plain = {t.label for t in target.terms if len(t.factors) == 1 and t.label in run.completed}
+        at = [k for k, label in enumerate(design.predictors) if label.partition("[")[0] in plain]
+        own = own_variance(design.x[design.fit][:, at])
+        close = [(share, design.predictors[at[k]]) for k, share in enumerate(own)
+                 if share < OWN_VARIANCE]  # fmt: skip
+        if close:
+            least, which = min(close)
+            yield Finding(
+                "warning", name, "collinear predictors",
+                f"Of {which!r} only {100 * least:.2g} % of the variance is its own, given the "
+                f"other predictors of {name!r}"
+                + (f"; so close together are {listed(label for _, label in close)}." if
+                   len(close) > 1 else "."),
+                "Coefficients of columns that say the same are known only through their prior, and "
+                "if both are incomplete they drive each other: chains move slowly.",
+                f"predictors.loc[{name!r}, {which.partition('[')[0]!r}] = 0  # or a passive method",
+            )  # fmt: skip
+
+
+def own_variance(x: Array) -> Array:
+    """Share of each column's variance that the other columns do not explain, 1/VIF.
+
+    Parameters
+    ----------
+    x
+        (row, column); constant columns give 1.
+    """
+    centred = x - x.mean(axis=0)
+    size = np.sqrt((centred**2).sum(axis=0))
+    moving = size > 0
+    share = np.ones(x.shape[1])
+    if moving.sum() > 1 and len(x) > moving.sum():
+        correlation = np.corrcoef(centred[:, moving], rowvar=False)
+        share[moving] = 1 / np.diagonal(np.linalg.pinv(correlation, hermitian=True))
+    return share
+
+
+def separation(run: Run) -> Iterator[Finding]:
+    """Categories that a combination of predictors tells apart without error.
+
+    Solved as a linear program [1]_: the data are separated if some β ≠ 0 has (2y − 1)·xβ ≥ 0 in
+    every row.
+
+    References
+    ----------
+    .. [1] Konis (2007), Linear programming algorithms for detecting separated data in binary
+       logistic regression models, DPhil thesis, University of Oxford.
+    """
+    for name, design in run.designs():
+        if run.kind(name) is Kind.NUMERIC or run.method(name) not in MODELS_OF_CATEGORIES:
+            continue
+        x, y = design.x[design.fit], design.y[design.fit]
+        for label, positive, rows in _splits(run, name, y):
+            culprits = separating(x[rows], positive[rows])
+            if culprits.any():
+                which = [p for p, bad in zip(design.predictors, culprits, strict=True) if bad]
+                yield Finding(
+                    "warning", name, "separation",
+                    f"{listed(which)} tell{'s' * (len(which) == 1)} {label} apart without a single "
+                    f"exception in {int(rows.sum()):,} rows.",
+                    "The likelihood has no maximum; how sure the imputed categories are rests on "
+                    "the prior of the coefficients.",
+                    f"predictors.loc[{name!r}, {which[0].partition('[')[0]!r}] = 0  # or\n"
+                    f"priors={{{name!r}: {{'beta': pm.Normal.dist(0, 1)}}}}",
+                )  # fmt: skip
+                break
+
+
+MODELS_OF_CATEGORIES = ("logistic", "ordinal", "categorical", "heckman.binary")
+
+
+def _splits(run: Run, name: str, y: Array) -> Iterator[tuple[str, Rows, Rows]]:
+    """Pairs of sets of categories: (words, which is the upper, rows), of ordered ones the cuts."""
+    codes = np.unique(y)
+    categories = run.specification.table.variables[name].categories
+    words = [repr(categories[int(c)]) if categories else f"{c:g}" for c in codes]
+    if run.kind(name) is Kind.NOMINAL:
+        reference = max(codes, key=lambda c: (y == c).sum())
+        for code, word in zip(codes, words, strict=True):
+            if code != reference:
+                yield f"category {word}", y == code, (y == code) | (y == reference)
+    else:
+        for code, word in zip(codes[1:], words[1:], strict=True):
+            text = f"{name} = {word}" if len(codes) == 2 else f"{name} ≥ {word}"
+            yield text, y >= code, np.ones(len(y), dtype=bool)
+
+
+def separating(x: Array, positive: Rows) -> Rows:
+    """Find columns that separate two groups of rows, bool (column,).
+
+    Those that do so alone; if none does, all that take part in a combination.
+
+    Parameters
+    ----------
+    x
+        (row, column), without an intercept.
+    positive
+        Bool (row,).
+    """
+    from scipy.optimize import linprog
+
+    moving = np.ptp(x, axis=0) > 0 if len(x) else np.zeros(x.shape[1], dtype=bool)
+    found = np.zeros(x.shape[1], dtype=bool)
+    if not moving.any() or not 0 < positive.sum() < len(positive):
+        return found
+    upper, lower = x[positive], x[~positive]
+    alone = (upper.min(axis=0) >= lower.max(axis=0)) | (upper.max(axis=0) <= lower.min(axis=0))
+    if (alone & moving).any():
+        return alone & moving
+    scaled = x[:, moving] / np.ptp(x[:, moving], axis=0)
+    signed = np.column_stack([np.ones(len(x)), scaled - scaled.mean(axis=0)])
+    signed *= np.where(positive, 1.0, -1.0)[:, None]
+    solved = linprog(-signed.sum(axis=0), -signed, np.zeros(len(x)), bounds=(-1, 1))
+    if solved.status == 0 and -solved.fun > 1e-6:
+        found[moving] = np.abs(solved.x[1:]) > 1e-6
+    return found
+
+
+def few_clusters(run: Run) -> Iterator[Finding]:
+    """SDs of cluster effects that few clusters inform of, with how far the prior speaks."""
+    for name, target in run.targets.items():
+        clusters = run.clusters(name)
+        if clusters is None or target.level == 2 or not _has_effects(run, name):
+            continue
+        informative = int((clusters.n_observed(run.specification.table.values[name]) > 0).sum())
+        if informative > FEW_CLUSTERS:
+            continue
+        width = _width_against_prior(run, name)
+        seen = (
+            f"; its posterior 90 % interval is {100 * width:.0f} % as wide as its prior's"
+            if np.isfinite(width) else ""
+        )  # fmt: skip
+        yield Finding(
+            "warning", name, "few clusters",
+            f"{informative} clusters of {target.cluster!r} have {name!r} observed, to learn the SD "
+            f"between clusters from{seen}.",
+            "With so few clusters the prior of the SD decides how far values of a cluster without "
+            "any are spread.",
+            f"method[{name!r}] = bi.fixed_clusters({run.method(name)!r})  # if each has values\n"
+            f"priors={{{name!r}: {{'sd_intercept': pm.HalfNormal.dist(...)}}}}  # or what is "
+            "known; compare two",
+        )  # fmt: skip
+
+
+def _has_effects(run: Run, name: str) -> bool:
+    return any(key.startswith("sd_") for key in run.history.parameters.get(name, {}))
+
+
+def _width_against_prior(run: Run, name: str) -> float:
+    """Width of the 90 % interval of sd_intercept over that of its prior; NaN where unknown."""
+    from bayesimpute.errors import BayesimputeError
+    from bayesimpute.prior.parameters import prior_table
+    from bayesimpute.result.restored import require_callables
+
+    draws = run.history.parameters.get(name, {}).get("sd_intercept")
+    if draws is None or draws.ndim != 2:
+        return float("nan")
+    try:
+        require_callables(run.specification)
+    except BayesimputeError:
+        return float("nan")
+    table = prior_table(run.specification, name, run.history.seed)
+    rows = table[table["parameter"] == "sd_intercept"]
+    if rows.empty:
+        return float("nan")
+    low, high = np.quantile(draws[:, run.discard :], [0.05, 0.95])
+    return float((high - low) / (rows["95%"].iloc[0] - rows["5%"].iloc[0]))
+
+
+def prior_driven_selection(run: Run) -> Iterator[Finding]:
+    """Find selection models whose ρ is that of its prior."""
+    from bayesimpute.result.identification import ENOUGH_DRAWS, PRIOR_DECIDES, identification
+
+    if run.m * (run.iterations - run.iterations // 2) < ENOUGH_DRAWS:
+        return
+    table = identification(run.specification, run.history)
+    for row in table[table["cluster"].isna()].itertuples(index=False):
+        if row.verdict == PRIOR_DECIDES:
+            name = str(row.variable)
+            yield Finding(
+                "warning", name, "ρ is that of its prior",
+                f"Contraction of ρ {row.contraction:.2f}, overlap with its prior "
+                f"{row.overlap:.2f}; exclusion restriction: {str(row.exclusion) or 'none'}.",
+                "The data say little of how being missing depends on the value itself; what is "
+                "imputed rests on an assumption.",
+                f"bi.sensitivity(...)  # over fixed values, model_options={{{name!r}: "
+                "{'rho': 0.5}}",
+            )  # fmt: skip
+
+
+def nearly_empty(run: Run) -> Iterator[Finding]:
+    """Variables with too few observed values for their model, or hardly any at all."""
+    coefficients = {name: design.x.shape[1] + 1 for name, design in run.designs()}
+    for name, target in run.targets.items():
+        seen = len(run.observed(name))
+        rows = run.specification.table.n_rows
+        if target.level == 2:
+            clusters = run.clusters(name)
+            assert clusters is not None
+            values = run.specification.table.values[name]
+            seen, rows = int((clusters.n_observed(values) > 0).sum()), clusters.n
+        unit = "clusters" if target.level == 2 else "rows"
+        needed, share = 5 * coefficients.get(name, 1), 1 - seen / rows
+        if seen < needed:
+            yield Finding(
+                "warning", name, "nearly empty",
+                f"{seen} {unit} have a value, and its model {coefficients.get(name, 1)} "
+                "coefficients.",
+                "With fewer than 5 observed values a coefficient, what is imputed is largely the "
+                "prior's.",
+                f"predictors.loc[{name!r}, [...]] = 0  # keep the few that matter (bi.quickpred)",
+            )  # fmt: skip
+        elif share > MOSTLY_MISSING:
+            yield Finding(
+                "info", name, "mostly missing",
+                f"{100 * share:.0f} % of its {unit} are imputed.",
+                "Conclusions about it rest on the imputation model far more than on data.",
+                f"method[{name!r}] = ''  # leave it out, or show how the answer depends on the "
+                "model: bi.sensitivity(...)",
+            )  # fmt: skip
+
+
+MOSTLY_MISSING = 0.8

@@ -1,0 +1,78 @@
+"""Whether there are enough imputations for what is to be estimated."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bayesimpute.diagnose.run import Run
+from bayesimpute.findings import Finding
+
+#: Monte-Carlo error of a standard error, as a share of it, that is taken to be enough.
+WANTED = 0.1
+
+
+def imputations_needed(fmi: float, cv: float = WANTED) -> int:
+    """How many imputations make standard errors repeatable.
+
+    m = 1 + ½ (fmi / cv)², von Hippel (2020), How many imputations do you need?, Sociological
+    Methods & Research 49, 699-718, equation 3.
+
+    Parameters
+    ----------
+    fmi
+        Fraction of missing information.
+    cv
+        Coefficient of variation of the standard error over repeated imputations.
+
+    Examples
+    --------
+    >>> imputations_needed(0.4), imputations_needed(0.4, cv=0.05)
+    (9, 33)
+    """
+    return int(np.ceil(1 + (fmi / cv) ** 2 / 2 - 1e-9))
+
+
+def enough_imputations(run: Run, fits: Any) -> Iterator[Finding]:
+    """Compare m with what the fraction of missing information needs."""
+    if run.m < 2:
+        return
+    if fits is None:
+        table = run.specification.table
+        missing = {name: float(table.missing(name).mean()) for name in run.targets}
+        if not missing:
+            return
+        name = max(missing, key=lambda each: missing[each])
+        needed = imputations_needed(missing[name])
+        if run.m < needed:
+            yield Finding(
+                "info", name, "few imputations",
+                f"m = {run.m}; {100 * missing[name]:.0f} % of {name!r} is missing. If that is the "
+                f"missing information of the analysis, {needed} keep the Monte-Carlo error of a "
+                f"standard error below {100 * WANTED:.0f} %.",
+                "Standard errors and p values change from one seed to the next.",
+                f"bi.impute(..., m={needed})  # imp.diagnose(imp.fit(...)) for the analysis itself",
+            )  # fmt: skip
+        return
+    pooled = fits if hasattr(fits, "table") else fits.pool()
+    fmi = pooled.table["fmi"].dropna()
+    if fmi.empty:
+        return
+    term, most = str(fmi.idxmax()), float(fmi.max())
+    needed, strict = imputations_needed(most), imputations_needed(most, WANTED / 2)
+    if run.m < needed:
+        yield Finding(
+            "warning", term, "few imputations",
+            f"m = {run.m}; the fraction of missing information of {term!r} is {most:.2f}. "
+            f"{needed} imputations keep the Monte-Carlo error of its standard error at "
+            f"{100 * WANTED:.0f} %, {strict} at {50 * WANTED:.0f} %.",
+            "Standard errors and p values change from one seed to the next.",
+            f"bi.impute(..., m={needed})",
+        )  # fmt: skip
+    if most > 0.8:
+        yield Finding(
+            "warning", term, "hardly any information",
+            f"The fraction of missing information of {term!r} is {most:.2f}.",
+            "The estimate rests on the imputation model far more than on data.",
+            "bi.sensitivity(...)  # how it depends on what is assumed of the missing values",
+        )  # fmt: skip

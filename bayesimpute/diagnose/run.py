@@ -1,0 +1,121 @@
+"""A finished run as its checks see it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.table import Kind
+from bayesimpute.design import DesignBuilder
+from bayesimpute.diagnostics import FEWEST_DRAWS, by_element
+from bayesimpute.engine.chain import ChainState
+from bayesimpute.method import Array, Design
+from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.wrappers.base import innermost
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayesimpute.engine.history import History
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Specification, history and tree of a run, and what several checks work out from them."""
+
+    specification: Specification
+    history: "History"
+    datatree: "xr.DataTree"
+
+    @property
+    def m(self) -> int:
+        """Number of chains."""
+        return self.history.m
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of each chain."""
+        return self.history.iterations
+
+    @property
+    def discard(self) -> int:
+        """First iterations that are left out: half of a long run, a quarter of a short one.
+
+        Chains start spread out on purpose; what is asked is whether they have met since.
+        """
+        share = self.iterations // 2 if self.iterations >= 20 else self.iterations // 4
+        return max(0, min(share, self.iterations - FEWEST_DRAWS))
+
+    @cached_property
+    def quantities(self) -> dict[tuple[str, str], Array]:
+        """(variable, quantity) -> (m, iterations), all that the chains recorded.
+
+        Labels are those of ``imp.diagnostics()``.
+        """
+        found = {}
+        history = self.history
+        for name, means in history.chain_mean.items():
+            found[name, "mean"] = means
+            found[name, "sd"] = history.chain_sd[name]
+            labels = history.labels.get(name, {})
+            draws = by_element(history.parameters.get(name, {}), labels)
+            found.update({(name, key): each for key, each in draws.items()})
+        for name, draws_of in history.monitored.items():
+            marked = by_element({"monitor": draws_of}, {"monitor": history.monitor_labels[name]})
+            found.update({(name, key): each for key, each in marked.items()})
+        return found
+
+    @cached_property
+    def diagnostics(self) -> pd.DataFrame:
+        """R-hat, ESS and so on of the iterations that are kept."""
+        from bayesimpute.diagnostics import diagnostics
+
+        return diagnostics(self.datatree, self.discard)
+
+    @cached_property
+    def targets(self) -> Mapping[str, Target]:
+        """Variables imputed by a model."""
+        return {n: t for n, t in self.specification.targets.items() if isinstance(t, Target)}
+
+    def method(self, name: str) -> str:
+        """Name of the method inside all wrappers; the class or function name of the user's own."""
+        method = innermost(self.targets[name].method)
+        return method if isinstance(method, str) else getattr(method, "__name__", str(method))
+
+    def observed(self, name: str) -> Array:
+        """Observed values, codes of categories."""
+        values = self.specification.table.values[name]
+        return values[~np.isnan(values)]
+
+    def drawn(self, name: str) -> Array:
+        """Imputed values of the cells that were missing, (m, cell)."""
+        cells = np.isnan(self.specification.table.values[name])
+        where = self.specification.where[name]
+        return self.history.imputed[name][:, cells[where]]
+
+    def kind(self, name: str) -> Kind:
+        """Kind of a variable as its model sees it."""
+        target = self.targets.get(name)
+        own = self.specification.table.variables[name].kind
+        return own if target is None or target.kind is None else target.kind
+
+    def clusters(self, name: str) -> ClusterIndex | None:
+        """Clusters of a target's model."""
+        cluster = self.targets[name].cluster
+        return None if cluster is None else cluster_index(self.specification.table, cluster)
+
+    @cached_property
+    def completed(self) -> Mapping[str, Array]:
+        """Data as the models of the first chain see them, variable -> (row,)."""
+        return ChainState.from_bytes(self.specification, self.history.states[0]).values
+
+    def designs(self) -> Iterator[tuple[str, Design]]:
+        """Design of each model with predictors, on the first chain's completed data."""
+        for name, target in self.targets.items():
+            if self.method(name) != "sample" and target.terms:
+                builder = DesignBuilder.of(self.specification, target)
+                yield name, builder.build(self.completed)

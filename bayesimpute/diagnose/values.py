@@ -1,0 +1,184 @@
+"""Imputed values that cannot be right, or that hardly vary."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bayesimpute.data.table import Kind
+from bayesimpute.diagnose.run import Run
+from bayesimpute.findings import Finding
+from bayesimpute.method import Array
+from bayesimpute.specification.post import Squeeze
+from bayesimpute.specification.specification import Passive
+
+#: Share of imputed values beyond the observed range, and below 0 where nothing observed is.
+OUTSIDE, NEGATIVE = 0.1, 0.01
+#: Imputed values further out than this many observed ranges are blow-ups.
+FAR = 1.0
+#: Share of squeezed values at a bound beyond the observed share.
+PILED = 0.05
+#: Chance under the observed shares below which "always the same category" is no chance.
+CHANCE = 1e-4
+FEWEST_CELLS = 20
+#: Distinct imputed values as a share of what drawing at random would give.
+FEW_DONORS = 0.3
+#: Share of the imputed values that come from one observed value.
+ONE_DONOR = 0.2
+#: Observed values for each donor of a set.
+PER_DONOR = 5
+
+
+def constant(run: Run) -> Iterator[Finding]:
+    """Variables whose imputations do not differ, or of which one value only is ever imputed."""
+    for name, target in run.targets.items():
+        drawn, seen = run.drawn(name), run.observed(name)
+        known = target.level == 2 and not _drawn_clusters(run, name)
+        if drawn.shape[1] == 0 or known or run.m < 2:
+            continue
+        spread = len(np.unique(seen)) > 1
+        several = run.kind(name) is Kind.NUMERIC or drawn.shape[1] >= FEWEST_CELLS
+        values, counts = np.unique(seen, return_counts=True)
+        share = float(counts[values == drawn.flat[0]].sum() / len(seen))
+        if spread and (drawn == drawn.flat[0]).all() and share**drawn.size < CHANCE:
+            yield Finding(
+                "error", name, "constant imputed values",
+                f"All {drawn.size:,} imputed values are {_label(run, name, drawn.flat[0])}, which "
+                f"{100 * share:.0f} % of the observed ones are.",
+                "Separation, a donor set of one, or a post function that sets them.",
+                f"method[{name!r}] = ...; look at imp.equations()[{name!r}] and post=",
+            )  # fmt: skip
+        elif spread and several and (drawn == drawn[0]).all() and _unsure(drawn[0], seen):
+            yield Finding(
+                "error", name, "imputations do not differ",
+                f"All {run.m} imputations of {drawn.shape[1]} cells are the same.",
+                "The values are computed, not drawn: the uncertainty of the imputation is left "
+                "out, and standard errors will be too small.",
+                f"method[{name!r}] = 'pmm'",
+            )  # fmt: skip
+
+
+def _unsure(values: Array, seen: Array) -> bool:
+    """Whether as many draws of one value would hardly agree by chance."""
+    _, counts = np.unique(seen, return_counts=True)
+    return float((counts / len(seen)).max()) ** len(values) < CHANCE
+
+
+def _drawn_clusters(run: Run, name: str) -> bool:
+    """Whether any cluster of a level-2 variable has no observed value to be copied from."""
+    clusters = run.clusters(name)
+    return clusters is not None and bool(
+        clusters.systematic(run.specification.table.values[name]).any()
+    )
+
+
+def _label(run: Run, name: str, value: float) -> str:
+    categories = run.specification.table.variables[name].categories
+    return repr(categories[int(value)]) if categories else f"{value:g}"
+
+
+def out_of_range(run: Run) -> Iterator[Finding]:
+    """Numbers far from, or on the wrong side of, all that was observed; passive ones too."""
+    for name, target in run.specification.targets.items():
+        if run.kind(name) is not Kind.NUMERIC:
+            continue
+        seen, drawn = run.observed(name), run.drawn(name)
+        if not drawn.size or not seen.size:
+            continue
+        low, high = seen.min(), seen.max()
+        width = high - low
+        outside = float(((drawn < low) | (drawn > high)).mean())
+        far = float(((drawn < low - FAR * width) | (drawn > high + FAR * width)).mean())
+        negative = float((drawn < 0).mean()) if low >= 0 else 0.0
+        where = (
+            f"observed {low:g} to {high:g}, imputed {drawn.min():.4g} to {drawn.max():.4g}"
+        )  # fmt: skip
+        bounds = f"model_options={{{name!r}: {{'lower': {0 if low >= 0 else f'{low:g}'}}}}}"
+        mend = f"method[{name!r}] = 'pmm'  # values that were observed, or\n"
+        mend += f"method[{name!r}] = 'normal.truncated'; {bounds}"
+        passive = isinstance(target, Passive)
+        if isinstance(target, Passive):
+            mend = "Keep its inputs in range: " + ", ".join(
+                f"method[{column!r}] = 'pmm'" for column in target.inputs
+                if column in run.targets
+            )  # fmt: skip
+        if far > 0:
+            yield Finding(
+                "error", name, "imputed values far out",
+                f"{100 * far:.2g} % of the imputed values are more than a whole observed range "
+                f"beyond it ({where}).",
+                "Computed from inputs that got out of range." if passive else
+                "Extrapolation, collinear predictors, or a feedback loop that blows up.",
+                mend,
+            )  # fmt: skip
+        elif negative > NEGATIVE:
+            yield Finding(
+                "warning", name, "impossible values",
+                f"{100 * negative:.1f} % of the imputed values are negative, of the observed none "
+                f"({where}).",
+                "A model without bounds for a variable that has them.",
+                mend,
+            )  # fmt: skip
+        elif outside > OUTSIDE:
+            yield Finding(
+                "warning", name, "imputed values outside the observed range",
+                f"{100 * outside:.0f} % of the imputed values lie outside ({where}).",
+                "The missing rows differ much from the observed ones in their predictors, a shift "
+                "was asked for (bi.delta), or the model is not of the right form.",
+                f"imp.plot_density({name!r}); {mend}",
+            )  # fmt: skip
+
+
+def piled_up(run: Run) -> Iterator[Finding]:
+    """Values that ``bi.squeeze`` has moved to a bound."""
+    for name, target in run.targets.items():
+        if not isinstance(target.post, Squeeze):
+            continue
+        seen, drawn = run.observed(name), run.drawn(name)
+        for bound in (target.post.low, target.post.high):
+            share = float((drawn == bound).mean()) - float((seen == bound).mean())
+            if share > PILED:
+                yield Finding(
+                    "warning", name, "values piled up at a bound",
+                    f"{100 * float((drawn == bound).mean()):.0f} % of the imputed values are at "
+                    f"{bound:g}, of the observed {100 * float((seen == bound).mean()):.0f} %.",
+                    "bi.squeeze moves every draw beyond the bound onto it, which distorts the "
+                    "distribution.",
+                    f"method[{name!r}] = 'normal.truncated'  # with lower=, upper=; or 'pmm'",
+                )  # fmt: skip
+
+
+def donors(run: Run) -> Iterator[Finding]:
+    """Predictive mean matching with few donors, or of which few are used."""
+    for name, target in run.targets.items():
+        if run.method(name) != "pmm" or target.level == 2 or run.kind(name) is not Kind.NUMERIC:
+            continue
+        seen, drawn = run.observed(name), run.drawn(name)
+        k = int(target.options.get("donors", 5))
+        if len(seen) < PER_DONOR * k:
+            yield Finding(
+                "warning", name, "few donors",
+                f"{len(seen)} observed values for sets of {k} donors.",
+                "A donor set is then a large part of all donors, and near is no longer near.",
+                f"method[{name!r}] = 'normal'",
+            )  # fmt: skip
+            continue
+        if drawn.shape[1] < FEWEST_CELLS or len(np.unique(seen)) < FEWEST_CELLS:
+            continue
+        values, counts = np.unique(seen, return_counts=True)
+        expected = (1 - (1 - counts / len(seen)) ** drawn.shape[1]).sum()
+        distinct = np.mean([len(np.unique(each)) for each in drawn])
+        used, times = np.unique(drawn, return_counts=True)
+        top = int(times.argmax())
+        share = times[top] / drawn.size
+        own = float(counts[values == used[top]].sum() / len(seen))
+        if distinct < FEW_DONORS * expected or (share > ONE_DONOR and share > 4 * own):
+            yield Finding(
+                "warning", name, "donors used over and over",
+                f"An imputation of {drawn.shape[1]} cells has {distinct:.0f} different values, "
+                f"{expected:.0f} would be usual; {used[top]:g} alone is "
+                f"{100 * share:.0f} % of them.",
+                "The missing rows lie where few rows are observed: their spread is that of a few "
+                "donors.",
+                f"method[{name!r}] = 'normal'  # or model_options={{{name!r}: "
+                f"{{'donors': {2 * k}}}}}",
+            )  # fmt: skip
