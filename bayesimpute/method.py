@@ -164,6 +164,48 @@ class Visit:
     statistics: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of the rows it is fitted to, at one draw of its parameters.
+
+    Attributes
+    ----------
+    state
+        Where the kernel stands now, (state,).
+    values
+        The target drawn anew in each `fit` row, (row,), in row order; categories as codes. Of a
+        block: of each member's `fit` rows, one member after the other; so are the two below. NaN
+        in rows that no model is for. A row's own value may be used through the parameters only:
+        no donor of a row is the row itself.
+    parameters
+        The drawn population parameters, by name; those that concern missing rows only may lack.
+    log_likelihood
+        Log density (or probability) of each observed value on the data's scale, given parameters
+        and cluster effects, (row,); None where `values` have no density, as with matching.
+    learnt
+        Log density of what the parameters have learnt from each row, (row,): a weight
+        ``exp(−learnt)`` takes that row out of the posterior. `log_likelihood`, if None; NaN
+        throughout where `values` do not depend on the row's own value in any way.
+    measure
+        What `log_likelihood` is: ``"density"``, ``"probability"``, or ``"mixed"``.
+    by_cluster
+        Log density of all observed values of each cluster given the population parameters, the
+        effects of the cluster integrated out, (cluster,), 0 without values; None if not asked for
+        or not known.
+    by_cluster_error
+        Its Monte Carlo standard error, (cluster,); None where it is exact.
+    """
+
+    state: Array
+    values: Array
+    parameters: Parameters
+    log_likelihood: Array | None = None
+    learnt: Array | None = None
+    measure: str = "density"
+    by_cluster: Array | None = None
+    by_cluster_error: Array | None = None
+
+
 @runtime_checkable
 class Kernel(Protocol):
     """A compiled conditional model; holds no state of any chain."""
@@ -188,6 +230,30 @@ class Kernel(Protocol):
         first: bool,
     ) -> Visit:
         """Move on by some transitions, then draw parameters and values."""
+        ...
+
+
+@runtime_checkable
+class PredictiveKernel(Kernel, Protocol):
+    """A kernel that can be held against the data; optional.
+
+    Without it ``imp.predictive`` and ``imp.overimpute`` make ordinary visits to the observed rows,
+    and nothing that needs a likelihood can be had.
+    """
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Move on as a visit does, then predict the `fit` rows; `draw` and `shift` do not count.
+
+        `by_cluster` asks for the densities of whole clusters, which may cost much.
+        """
         ...
 
 

@@ -247,6 +247,14 @@ class TruncatedLikelihood:
     upper: float
     equations = 1
     free = 0
+    measure = "density"
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log density of each row, (row,)."""
+        sigma = positive[0]
+        log_mass = self._normaliser(eta[:, 0], sigma)[0]
+        r = (y - eta[:, 0]) / sigma
+        return np.asarray(_log_density(r) - log_mass - np.log(sigma * unit))
 
     def __call__(
         self, y: Array, eta: Array, positive: Array, free: Array
@@ -307,6 +315,16 @@ class CensoredLikelihood:
     upper: float
     equations = 1
     free = 0
+    #: A probability at the bounds, a density between them.
+    measure = "mixed"
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log density of each row, or log probability of a row at a bound, (row,)."""
+        sigma = positive[0]
+        r = (y - eta[:, 0]) / sigma
+        sign = np.where(y <= self.lower, 1.0, np.where(y >= self.upper, -1.0, 0.0))
+        between = _log_density(r) - np.log(sigma * unit)
+        return np.asarray(np.where(sign == 0, between, log_ndtr(sign * r)))
 
     def __call__(
         self, y: Array, eta: Array, positive: Array, free: Array

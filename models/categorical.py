@@ -36,7 +36,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Array, Design, Kernel
@@ -108,6 +108,7 @@ class SoftmaxLikelihood:
     """Unordered categories, one linear predictor for each but the reference."""
 
     free = 0
+    measure = "probability"
 
     def __init__(self, order: np.ndarray) -> None:
         self.order = order
@@ -132,6 +133,11 @@ class SoftmaxLikelihood:
         value += float(eta[rows, at[rows]].sum())
         by_eta[rows, at[rows]] += 1.0
         return value, by_eta, positive, free
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log probability of each row's category, (row,)."""
+        chances = log_softmax(np.hstack([np.zeros((len(eta), 1)), eta]), axis=1)
+        return np.asarray(chances[np.arange(len(eta)), self._position[y.astype(np.int64)]])
 
     def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
         """Give diag(p) − pp'."""

@@ -39,6 +39,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from scipy.special import gammaln
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SamplingError, SpecificationError
@@ -184,6 +185,12 @@ class PoissonLikelihood:
 
     equations = 1
     free = 0
+    measure = "probability"
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log probability of each row's count, (row,)."""
+        mean = np.exp(np.minimum(eta[:, 0], 700.0))
+        return np.asarray(y * eta[:, 0] - mean - gammaln(y + 1))
 
     def __call__(
         self, y: Array, eta: Array, positive: Array, free: Array
@@ -207,6 +214,16 @@ class NegativeBinomialLikelihood:
 
     equations = 1
     free = 0
+    measure = "probability"
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log probability of each row's count, (row,)."""
+        size = positive[0] ** -2
+        ratio = np.log1p(np.exp(np.minimum(eta[:, 0], 700.0)) / size)
+        # Γ(y + size) / Γ(size) / size^y as a sum over 0 … y − 1, exact for large sizes
+        steps = np.log1p(np.arange(int(y.max(initial=0))) / size)
+        rising = np.append(0.0, np.cumsum(steps))[y.astype(np.int64)]
+        return np.asarray(y * eta[:, 0] - (y + size) * ratio + rising - gammaln(y + 1))
 
     def __call__(
         self, y: Array, eta: Array, positive: Array, free: Array

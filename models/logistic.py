@@ -93,6 +93,12 @@ class BernoulliLikelihood:
 
     equations = 1
     free = 0
+    measure = "probability"
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log probability of each row's category, (row,)."""
+        t = np.where(y > 0.5, eta[:, 0], -eta[:, 0])
+        return np.asarray(np.minimum(t, 0.0) - np.log1p(np.exp(-np.abs(t))))
 
     def __call__(
         self, y: Array, eta: Array, positive: Array, free: Array

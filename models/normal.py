@@ -51,7 +51,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.sampling.gaussian import GaussianPosterior, Units
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
@@ -245,3 +245,33 @@ class NormalKernel:
         noise = rng.normal(size=mean.size)
         values = mean + posterior.residual_sd(wanted, fitted) * noise
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Draw parameters, then hold the rows fitted to against their normal distributions."""
+        posterior = self._posterior
+        posterior.observe(design)
+        if first:
+            state = posterior.settle(state, adaptation, FIRST_TRANSITIONS, rng)
+        fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
+        rows = design.rows(design.fit)
+        mean, sd = posterior.linear_predictor(rows, fitted), posterior.residual_sd(rows, fitted)
+        return Prediction(
+            fitted.state,
+            mean + sd * rng.normal(size=mean.size),
+            fitted.parameters,
+            log_normal_density(rows.y, mean, sd),
+            by_cluster=posterior.by_cluster(rows, fitted) if by_cluster else None,
+        )
+
+
+def log_normal_density(y: Array, mean: Array, sd: Array) -> Array:
+    """Log density of each row, (row,)."""
+    return np.asarray(-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi))

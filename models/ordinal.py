@@ -38,6 +38,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from scipy.special import log_expit
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
@@ -149,6 +150,7 @@ class CumulativeLikelihood:
     """
 
     equations = 1
+    measure = "probability"
 
     def __init__(self, categories: int, concentration: Array) -> None:
         self.categories = categories
@@ -161,6 +163,14 @@ class CumulativeLikelihood:
         """Log likelihood and its gradient."""
         value, by_eta, by_free = _log_likelihood(y, eta, free, np.ones(len(y)))
         return value, by_eta, positive, by_free
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log probability of each row's category, (row,)."""
+        code, cutpoints = y.astype(np.int64), _cutpoints(free)
+        upper = np.append(cutpoints, np.inf)[code] - eta[:, 0]
+        lower = np.append(-np.inf, cutpoints)[code] - eta[:, 0]
+        # log F(upper) + log F(−lower) + log(1 − e^{lower − upper}), as in the sum
+        return np.asarray(log_expit(upper) + log_expit(-lower) + np.log(-np.expm1(lower - upper)))
 
     def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
         """Give the expected information of η, Σ (dp_k/dη)² / p_k."""

@@ -27,11 +27,12 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.models.normal import (
     FIRST_TRANSITIONS,
     Normal,
     gaussian_posterior,
+    log_normal_density,
     parameter_labels,
 )
 from bayesimpute.sampling.gaussian import GaussianPosterior
@@ -54,6 +55,8 @@ class PMM:
     """
 
     kinds = frozenset(Kind)
+    #: Values are copied: they have no density.
+    has_likelihood = False
     options: Mapping[str, Any] = MappingProxyType({"donors": 5, "transitions": 4, "tune": 300})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -132,6 +135,75 @@ class PMMKernel:
             nearest_donors(predicted[design.fit], wanted, self._options["donors"], rng)
         ]
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Draw parameters, then for each row fitted to a donor that is another row.
+
+        What the parameters learn from a row is its normal density; a donated value has none.
+        """
+        posterior = self._posterior
+        scored = _scored(design, self._scores)
+        posterior.observe(scored)
+        if first:
+            state = posterior.settle(state, adaptation, FIRST_TRANSITIONS, rng)
+        fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
+        rows = scored.rows(design.fit)
+        mean, sd = posterior.linear_predictor(rows, fitted), posterior.residual_sd(rows, fitted)
+        donors = nearest_others(mean, self._options["donors"], rng)
+        return Prediction(
+            fitted.state,
+            design.y[design.fit][donors],
+            fitted.parameters,
+            learnt=log_normal_density(rows.y, mean, sd),
+        )
+
+
+def nearest_others(predicted: Array, k: int, rng: np.random.Generator) -> np.ndarray:
+    """For each of the rows, one of the k others predicted nearest, drawn uniformly, ties at random.
+
+    Parameters
+    ----------
+    predicted
+        Linear predictors of the rows, which are each other's donors, (row,).
+    k
+        Size of the donor pool; with fewer others than k, all are in it.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    numpy.ndarray
+        Position of the chosen donor, (row,); never the row itself.
+    """
+    n = len(predicted)
+    k = min(k, n - 1)
+    tolerance = 1e-10 * max(float(np.ptp(predicted)), float(np.abs(predicted).max()), 1e-300)
+    order = np.argsort(predicted, kind="stable")
+    group = np.empty(n, dtype=np.int64)
+    group[order] = np.cumsum(np.append(0, np.diff(predicted[order]) > tolerance))
+    # rows predicted alike stand in random order, so those nearest to the edge are any of them
+    order = np.lexsort((rng.random(n), group))
+    level = predicted[order]
+    first = np.flatnonzero(np.append(True, np.diff(group[order]) > 0))
+    level = np.repeat(level[first], np.diff(np.append(first, n)))
+    reach = np.concatenate([np.arange(-k, 0), np.arange(1, k + 1)])
+    at = np.arange(n)[:, None] + reach
+    inside = (at >= 0) & (at < n)
+    at = np.clip(at, 0, n - 1)
+    distance = np.where(inside, np.round(np.abs(level[at] - level[:, None]) / tolerance), np.inf)
+    ranked = np.lexsort((rng.random(distance.shape), distance), axis=1)
+    place = ranked[np.arange(n), rng.integers(0, k, size=n)]
+    chosen = np.empty(n, dtype=np.int64)
+    chosen[order] = order[at[np.arange(n), place]]
+    return chosen
 
 
 def nearest_donors(donors: Array, wanted: Array, k: int, rng: np.random.Generator) -> np.ndarray:

@@ -104,6 +104,14 @@ class StudentLikelihood:
 
     equations = 1
     free = 0
+    measure = "density"
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log density of each row, (row,)."""
+        sigma, nu = positive
+        r = (y - eta[:, 0]) / sigma
+        constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
+        return np.asarray(constant - (nu + 1) / 2 * np.log1p(r * r / nu) - np.log(sigma * unit))
 
     def __call__(
         self, y: Array, eta: Array, positive: Array, free: Array

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 
 
 class Sample:
@@ -35,6 +35,8 @@ class Sample:
     """
 
     kinds = frozenset(Kind)
+    #: Values are copied: they have no density.
+    has_likelihood = False
     options: Mapping[str, Any] = MappingProxyType({})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -84,3 +86,30 @@ class SampleKernel:
         if design.shift is not None:
             drawn = drawn + design.shift[design.draw]
         return Visit(state, drawn, {})
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Draw shares, those of a row's own value without the row, then values.
+
+        Shares are Gamma variables over their sum, so a row is taken out by drawing one of them.
+        """
+        distinct, code, count = np.unique(
+            design.y[design.fit], return_inverse=True, return_counts=True
+        )
+        weight = rng.gamma(count + 1 / len(distinct))
+        less = rng.gamma(count - 1 + 1 / len(distinct))
+        below = np.cumsum(weight)
+        own, others = weight[code], below[-1] - weight[code]
+        at = rng.random(len(code)) * (others + less[code])
+        # the row's own value lies last in its line of values, the others as they are
+        start = below[code] - own
+        place = np.searchsorted(below, np.where(at < start, at, at + own), side="right")
+        drawn = np.where(at < others, np.minimum(place, len(distinct) - 1), code)
+        return Prediction(state, distinct[drawn], {}, learnt=np.full(len(code), np.nan))

@@ -20,6 +20,7 @@ from bayesimpute.sampling.collapsed import (
     log_marginal,
 )
 from bayesimpute.sampling.correlation import beta_shapes, correlation_factor, pull_back
+from bayesimpute.sampling.integrated import normal_density
 from bayesimpute.sampling.nuts import Nuts
 from bayesimpute.sampling.scales import ScalePriors
 
@@ -311,6 +312,23 @@ class GaussianPosterior:
         if self.layout.effects:
             eta += (self.units.z(design) * fitted.effects[design.cluster]).sum(axis=1)
         return np.asarray(self.units.centre_y + self.units.scale_y * eta)
+
+    def by_cluster(self, rows: Design, fitted: Fitted) -> Array:
+        """Log density of each cluster's values, its effects integrated out, (cluster,)."""
+        q, scales, correlations, _ = self.layout
+        _, _, sd, sigma, spread, _ = self._scales(fitted.state)
+        correlation = correlation_factor(fitted.state[scales : scales + correlations], q)
+        density = normal_density(
+            self.units.y(rows) - self.units.x(rows) @ fitted.beta,
+            self.units.z(rows),
+            rows.cluster,
+            rows.n_clusters,
+            sd[:, None] * correlation,
+            sigma,
+            spread if self._heteroscedastic else None,
+        )
+        size = np.bincount(rows.cluster, minlength=rows.n_clusters)
+        return np.where(size > 0, density - size * np.log(self.units.scale_y), 0.0)
 
     def residual_sd(self, design: Design, fitted: Fitted) -> Array:
         """Residual SD in original units, (row,)."""

@@ -10,6 +10,7 @@ come from the population.
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.nuts import Nuts
 
@@ -151,6 +152,62 @@ class ModelKernel:
         first: bool,
     ) -> Visit:
         """Move all parameters by NUTS, then draw the likelihood on the wanted rows."""
+        state, _, drawn, statistics = self._move(design, adaptation, state, rng, first)
+        self._see(design.rows(design.draw))
+        reseed(self._forward, rng)
+        values = np.asarray(self._forward(*drawn), dtype=float)
+        if design.shift is not None:
+            # the linear predictor of a model of any form is not known; its values are
+            values = values + design.shift[design.draw]
+        return Visit(state, values, self._parameters(drawn), statistics)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Move all parameters by NUTS, then hold the rows fitted to against the likelihood.
+
+        A likelihood that is not one density a row (rows drawn jointly) gives none.
+        """
+        state, point, drawn, _ = self._move(design, adaptation, state, rng, first)
+        rows = design.rows(design.fit)
+        self._see(rows)
+        reseed(self._forward, rng)
+        values = np.asarray(self._forward(*drawn), dtype=float)
+        density = np.asarray(self._log_density(point), dtype=float)
+        discrete = not self._observed.dtype.startswith("float")
+        return Prediction(
+            state,
+            values,
+            self._parameters(drawn),
+            density if density.shape == (len(rows.y),) else None,
+            measure="probability" if discrete else "density",
+        )
+
+    @cached_property
+    def _log_density(self) -> Any:
+        """Log density of each observed value at a point of the value variables, compiled once."""
+        import pymc as pm
+
+        (each,) = self._model.logp(vars=[self._observed], sum=False, jacobian=False)
+        with exact_arithmetic():
+            function = pm.compile(self._model.value_vars, each, on_unused_input="ignore")
+        return lambda point: function(*(point[v.name] for v in self._model.value_vars))
+
+    def _move(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> tuple[Array, dict[str, Any], Any, Mapping[str, float]]:
+        """State, its point of value variables, the free variables' values, and statistics."""
         from pymc.blocking import DictToArrayBijection, RaveledVars
 
         transitions = self._options["transitions"]
@@ -160,20 +217,16 @@ class ModelKernel:
         state, statistics = self._nuts.move(state, adaptation, transitions, rng)
         point: dict[str, Any] = DictToArrayBijection.rmap(RaveledVars(state, self._point_map))
         drawn = self._constrain(*(point[v.name] for v in self._model.value_vars))
-        self._see(design.rows(design.draw))
-        reseed(self._forward, rng)
-        values = np.asarray(self._forward(*drawn), dtype=float)
-        if design.shift is not None:
-            # the linear predictor of a model of any form is not known; its values are
-            values = values + design.shift[design.draw]
+        return state, point, drawn, statistics
+
+    def _parameters(self, drawn: Any) -> dict[str, float | Array]:
         by_name = dict(zip([v.name for v in self._free], drawn, strict=True))
-        parameters = {
+        return {
             v.name: np.asarray(by_name[v.name], dtype=float)
             if v.type.ndim
             else float(by_name[v.name])
             for v in self._reported
         }
-        return Visit(state, values, parameters, statistics)
 
     def _see(self, rows: Design) -> None:
         data = {"x": rows.x, "z": rows.z, "cluster_index": rows.cluster, "y": rows.y}

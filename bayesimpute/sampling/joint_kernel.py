@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Adaptation, Array, Design, Parameters, Visit
+from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.joint import (
     NOBODY,
@@ -336,6 +336,66 @@ class JointKernel:
         first: bool,
     ) -> Visit:
         """Draw parameters and latent values, then what is missing of each row jointly."""
+        linear, gaps, latent, point, statistics = self._move(design, adaptation, state, rng, first)
+        values = self._imputed(design, point, latent, rng)
+        return Visit(
+            self._join(design, linear, gaps, latent), values, self._parameters(point), statistics
+        )
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Move on, then predict each member's seen rows from what else is seen of the row.
+
+        Categories of other members count by their latent values as they have just been drawn:
+        these belong to what the posterior is of.
+        """
+        linear, gaps, latent, point, _ = self._move(design, adaptation, state, rng, first)
+        covariance = self._likelihood.covariance(point.positive, point.free)
+        eta = self._posterior.linear_predictor(design, point)
+        known = self._values(design, latent)
+        nobody, none = np.full(len(known), NOBODY), np.zeros(len(known))
+        values, densities = [], []
+        for k, member in enumerate(design.members):
+            others = known.copy()
+            others[:, k] = np.nan
+            seen = Rows.of(others, nobody, none, none)
+            means, sds = (part[member.fit] for part in conditional(seen, k, eta, covariance))
+            drawn = means + sds * rng.normal(size=len(means))
+            if self._labels(k):
+                lower, upper = self._interval(k, member.y[member.fit])
+                density = log_interval((lower - means) / sds, (upper - means) / sds)
+                drawn = np.searchsorted(self._likelihood.cutpoints[k], drawn).astype(np.float64)
+            else:
+                e = (known[member.fit, k] - means) / sds
+                density = -0.5 * e * e - np.log(sds) - 0.5 * np.log(2 * np.pi)
+                density = density - np.log(self.members.scale[k])
+                drawn = self.members.centre[k] + self.members.scale[k] * drawn
+            values.append(drawn)
+            densities.append(density)
+        return Prediction(
+            self._join(design, linear, gaps, latent),
+            np.concatenate(values),
+            self._parameters(point),
+            np.concatenate(densities),
+            measure="mixed",
+        )
+
+    def _move(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> tuple[Array, dict[int, Array], Array, Point, Mapping[str, float]]:
+        """State of the linear predictors, gaps, latent values; the point drawn; statistics."""
         posterior, tuned = self._posterior, self._tuned(adaptation)
         turn = self._turn()
         if first:
@@ -365,17 +425,12 @@ class JointKernel:
             records.append(statistics)
             if judged != NOBODY:
                 self._update_categories(seen, judged, point, gaps, latent, rng)
-        values = self._imputed(design, point, latent, rng)
-        return Visit(
-            self._join(design, linear, gaps, latent),
-            values,
-            self._parameters(point),
-            {
-                **records[-1],
-                "diverging": sum(record["diverging"] for record in records),
-                "n_steps": sum(record["n_steps"] for record in records),
-            },
-        )
+        statistics = {
+            **records[-1],
+            "diverging": sum(record["diverging"] for record in records),
+            "n_steps": sum(record["n_steps"] for record in records),
+        }
+        return linear, gaps, latent, point, statistics
 
     # -- values ---------------------------------------------------------------------------------
 

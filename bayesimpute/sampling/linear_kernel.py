@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.method import Adaptation, Array, Design, Parameters, Visit
+from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
 from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearPosterior
-from bayesimpute.sampling.linear_parts import Likelihood, Point
+from bayesimpute.sampling.linear_parts import Point, RowLikelihood
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import Defaults
@@ -50,7 +51,7 @@ class Family:
         Names of priors that the likelihood itself takes.
     """
 
-    likelihood: Likelihood
+    likelihood: RowLikelihood
     values: Callable[[Array, Array, Array, np.random.Generator], Array]
     units: Units
     defaults: Defaults
@@ -196,6 +197,45 @@ class LinearKernel:
             eta = eta + self._shift(wanted.shift)
         values = self.family.values(eta, point.positive, point.free, rng)
         return Visit(state, values, self._parameters(point), statistics)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Draw parameters, then hold the rows fitted to against their likelihood."""
+        posterior, sweeps = self._posterior, self._options["transitions"]
+        if first:
+            state = posterior.settle(design, adaptation, state, FIRST_SWEEPS, rng)
+        state, point, _ = posterior.draw(design, adaptation, state, sweeps, rng)
+        rows = design.rows(design.fit)
+        eta = posterior.linear_predictor(rows, point)
+        values = self.family.values(eta, point.positive, point.free, rng)
+        likelihood, units = self.family.likelihood, self.family.units
+        y, extra = units.y(rows), (point.positive, point.free)
+
+        def log_density(eta: Array) -> Array:
+            return likelihood.log_density(y, eta, *extra, units.scale_y)
+
+        def information(eta: Array) -> Array:
+            return likelihood.information(y, eta, *extra)
+
+        whole: tuple[Array | None, Array | None] = (None, None)
+        if by_cluster and self._effects:
+            whole = integrated_density(posterior, rows, point, log_density, information, rng)
+        return Prediction(
+            state,
+            values,
+            self._parameters(point),
+            log_density(eta),
+            measure=likelihood.measure,
+            by_cluster=whole[0],
+            by_cluster_error=whole[1],
+        )
 
     def _shift(self, shift: Array) -> Array:
         """Shift of the linear predictors, (row, R); one by category counts from the reference."""

@@ -38,6 +38,21 @@ class Likelihood(Protocol):
         ...
 
 
+class RowLikelihood(Likelihood, Protocol):
+    """A likelihood that also gives each row's share."""
+
+    measure: str
+    """``"density"``, ``"probability"`` or ``"mixed"``, as of a Prediction."""
+
+    def log_density(self, y: Any, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log density of each row with all constants, (row,), on the scale of the data.
+
+        `unit` is the original units of one computing unit of the target. Nothing unseen is given:
+        a :class:`LatentLikelihood` integrates it out.
+        """
+        ...
+
+
 @runtime_checkable
 class LatentLikelihood(Likelihood, Protocol):
     """A likelihood given something unseen of each row, which `y` holds, drawn anew every sweep."""

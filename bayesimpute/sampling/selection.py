@@ -141,6 +141,7 @@ class SelectionLikelihood:
     free = 0
     #: Linear predictors after outcome and selection.
     further = ("log_sigma", "atanh_rho")
+    measure = "density"
 
     def __init__(self, fixed_rho: float | None = None) -> None:
         self.shift = 0.0 if fixed_rho is None else math.atanh(fixed_rho)
@@ -159,6 +160,18 @@ class SelectionLikelihood:
     def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
         """Nothing: all parameters have normal or scale priors."""
         return 0.0, np.zeros(self.equations), free
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log density of each seen value and its being seen, or of not being seen, (row,)."""
+        t = eta[:, 3] + self.shift
+        e = (y[:, 0] - eta[:, 0]) * np.exp(-eta[:, 2])
+        share = log_ndtr(eta[:, 1] * np.cosh(t) + e * np.sinh(t))
+        value = share - 0.5 * e * e - _LOG_ROOT_2_PI - eta[:, 2] - np.log(unit)
+        return np.where(y[:, 1] > 0, value, self.log_selection(y, eta, positive))
+
+    def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
+        """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
+        return np.asarray(log_ndtr(np.where(y[:, 1] > 0, eta[:, 1], -eta[:, 1])))
 
     def draw(self, eta: Array, positive: Array, seen: Array, rng: np.random.Generator) -> Array:
         """Draw outcomes given whether each is seen (1), unseen (0), or neither known (NaN).
@@ -218,6 +231,15 @@ def _log_both(h: float, k: float, t: float, nodes: Array, weights: Array) -> tup
 
 
 @numba.njit(cache=True, error_model="numpy")
+def _log_both_each(h: Array, k: Array, t: Array, nodes: Array, weights: Array) -> Array:
+    """Logarithm of P(U < h, V < k) at correlation tanh t for each row, (row,)."""
+    out = np.empty(len(h))
+    for i in range(len(h)):
+        out[i] = _log_both(h[i], k[i], t[i], nodes, weights)[0]
+    return out
+
+
+@numba.njit(cache=True, error_model="numpy")
 def _binary(
     y: Array, eta: Array, shift: float, nodes: Array, weights: Array
 ) -> tuple[float, Array]:
@@ -267,6 +289,7 @@ class BinarySelectionLikelihood:
     equations = 3
     free = 0
     further = ("atanh_rho",)
+    measure = "probability"
 
     def __init__(self, fixed_rho: float | None = None) -> None:
         self.shift = 0.0 if fixed_rho is None else math.atanh(fixed_rho)
@@ -288,6 +311,20 @@ class BinarySelectionLikelihood:
     def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
         """Nothing: all parameters have normal or scale priors."""
         return 0.0, np.zeros(self.equations), free
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log probability of each seen code and its being seen, or of not being seen, (row,)."""
+        seen = y[:, 1] > 0
+        value = self.log_selection(y, eta, positive)
+        sign = np.where(y[seen, 0] > 0.5, 1.0, -1.0)
+        outcome, selection = sign * eta[seen, 0], np.ascontiguousarray(eta[seen, 1])
+        t = sign * (eta[seen, 2] + self.shift)
+        value[seen] = _log_both_each(outcome, selection, t, self._nodes, self._weights)
+        return value
+
+    def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
+        """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
+        return np.asarray(log_ndtr(np.where(y[:, 1] > 0, eta[:, 1], -eta[:, 1])))
 
     def draw(self, eta: Array, positive: Array, seen: Array, rng: np.random.Generator) -> Array:
         """Draw codes given whether each is seen (1), unseen (0), or neither known (NaN)."""

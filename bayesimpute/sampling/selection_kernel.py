@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Adaptation, Array, Design, Parameters, Visit
+from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
 from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_parts import Equations, Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
@@ -336,6 +337,99 @@ class SelectionKernel:
             if self._options["pmm"]:
                 drawn = self._nearest(design.y[design.fit], drawn, rng)
         return Visit(state, drawn, self._parameters(point), statistics)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Draw parameters, then hold each seen value against its density given that it is seen.
+
+        That a value is seen stays known when the value is left out: only so can the model be
+        compared with one that has no selection.
+        """
+        posterior, counted = self._posterior, self._counted(design)
+        if first:
+            state = posterior.settle(counted, adaptation, state, FIRST_SWEEPS, rng)
+        sweeps = self._options["transitions"]
+        state, point, _ = posterior.draw(counted, adaptation, state, sweeps, rng)
+        unit = 1.0 if self._binary else self._units.scale_y
+        rows = counted.rows(design.fit)
+        y, eta = self._units.y(rows), posterior.linear_predictor(rows, point)
+        values = self._likelihood.draw(eta, point.positive, np.ones(len(eta)), rng)
+        if not self._binary:
+            values = self._units.centre_y + self._units.scale_y * values
+            if self._options.get("pmm", False):
+                values = self._nearest_others(rows.y, values, rng)
+        log_density = self._likelihood.log_density(y, eta, point.positive, point.free, unit)
+        learnt = log_density - self._likelihood.log_selection(y, eta, point.positive)
+        whole: tuple[Array | None, Array | None] = (None, None)
+        if by_cluster and self._posterior.sizes.effects:
+            whole = self._by_cluster(counted.rows(counted.fit), point, unit, rng)
+        matched = self._options.get("pmm", False)
+        return Prediction(
+            state,
+            values,
+            self._parameters(point),
+            None if matched else learnt,
+            learnt,
+            self._likelihood.measure,
+            None if matched else whole[0],
+            None if matched else whole[1],
+        )
+
+    def _by_cluster(
+        self, rows: Design, point: Point, unit: float, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Log density of each cluster's values given which are seen: two integrals' ratio."""
+        likelihood, y = self._likelihood, self._units.y(rows)
+        extra = (point.positive, point.free)
+
+        def information(eta: Array) -> Array:
+            return likelihood.information(y, eta, *extra)
+
+        def of_selection(eta: Array) -> Array:
+            out = np.zeros((len(eta), eta.shape[1], eta.shape[1]))
+            out[:, 1, 1] = 0.6  # a probit's, near enough: it only places the proposal
+            return out
+
+        both, error = integrated_density(
+            self._posterior,
+            rows,
+            point,
+            lambda eta: likelihood.log_density(y, eta, *extra, unit),
+            information,
+            rng,
+        )
+        seen, other = integrated_density(
+            self._posterior,
+            rows,
+            point,
+            lambda eta: likelihood.log_selection(y, eta, point.positive),
+            of_selection,
+            rng,
+        )
+        return both - seen, np.hypot(error, other)
+
+    def _nearest_others(self, observed: Array, drawn: Array, rng: np.random.Generator) -> Array:
+        """Take the place of each row's drawn value by one of the nearest values of other rows."""
+        n = len(observed)
+        donors = min(self._options["donors"], n - 1)
+        order = np.argsort(observed, kind="stable")
+        ordered = observed[order]
+        first = np.searchsorted(ordered, drawn) - donors - 1
+        near = first[:, None] + np.arange(2 * donors + 2)
+        inside = (near >= 0) & (near < n)
+        near = np.clip(near, 0, n - 1)
+        other = inside & (order[near] != np.arange(n)[:, None])
+        distance = np.where(other, np.abs(ordered[near] - drawn[:, None]), np.inf)
+        ranked = np.argsort(distance, axis=1, kind="stable")
+        pick = ranked[np.arange(n), rng.integers(0, donors, n)]
+        return np.asarray(ordered[near[np.arange(n), pick]])
 
     def _nearest(self, observed: Array, drawn: Array, rng: np.random.Generator) -> Array:
         """Take the place of each drawn value by one of the nearest observed ones."""

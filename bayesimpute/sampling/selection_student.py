@@ -42,6 +42,7 @@ class StudentSelectionLikelihood:
     equations = 4
     free = 0
     further = SelectionLikelihood.further
+    measure = "density"
 
     def __init__(self, fixed_rho: float | None = None) -> None:
         self._normal = SelectionLikelihood(fixed_rho)
@@ -131,6 +132,23 @@ class StudentSelectionLikelihood:
         value += _log_chance(nu + 1, a * np.sqrt((nu + 1) / (nu + e * e))).sum()
         value += _log_chance(np.full(int((~seen).sum()), nu), -eta[~seen, 1]).sum()
         return float(value)
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log density of each seen value and its being seen, or of not being seen, (row,).
+
+        Without the weights, so that of each row only its own value has been used.
+        """
+        (nu,) = positive
+        seen, e, rho = self._standard(y, eta)
+        a = (eta[:, 1] + rho * e) / np.sqrt(1 - rho**2)
+        value = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
+        value = value - (nu + 1) / 2 * np.log1p(e * e / nu) - eta[:, 2] - np.log(unit)
+        value = value + _log_chance(nu + 1, a * np.sqrt((nu + 1) / (nu + e * e)))
+        return np.where(seen, value, self.log_selection(y, eta, positive))
+
+    def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
+        """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
+        return _log_chance(positive[0], np.where(y[:, 1] > 0, eta[:, 1], -eta[:, 1]))
 
     def weights(self, y: Array, eta: Array, nu: float, rng: np.random.Generator) -> Array:
         """Draw the weight of each row given everything else, (row,).

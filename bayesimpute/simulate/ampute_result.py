@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from bayesimpute import html
+
 
 @dataclass(frozen=True, eq=False)
 class Amputed:
@@ -53,10 +55,20 @@ class Amputed:
 
     def __repr__(self) -> str:
         """Count what is missing: in all, by variable, by pattern."""
+        return "\n\n".join([self._heading(), *(each.to_string() for each in self._counts())])
+
+    def _repr_html_(self) -> str:
+        return html.plain(self._heading(), *(html.frame(each) for each in self._counts()))
+
+    def _heading(self) -> str:
+        n = len(self.incomplete)
+        rows = int(self.incomplete.isna().any(axis=1).sum())
+        return f"Amputed: {rows} of {n} rows incomplete ({rows / n:.1%}), seed {self.seed}"
+
+    def _counts(self) -> list[pd.DataFrame]:
+        """Missing values by variable, then rows by pattern."""
         gone = self.incomplete.isna()
-        n = len(gone)
-        rows = int(gone.any(axis=1).sum())
-        parts = [f"Amputed: {rows} of {n} rows incomplete ({rows / n:.1%}), seed {self.seed}"]
+        parts = []
         with_gaps = [name for name in gone.columns if gone[name].any()]
         if with_gaps:
             table = pd.DataFrame(
@@ -70,7 +82,7 @@ class Amputed:
                 table["clusters without"] = [
                     len(self.systematic.get(name, ())) for name in with_gaps
                 ]
-            parts.append(table.to_string())
+            parts.append(table)
         if len(self.patterns):
             by_pattern = pd.DataFrame(
                 {
@@ -85,5 +97,5 @@ class Amputed:
             shown["without"] = [
                 ", ".join(row.index[row == 0]) for _, row in self.patterns.iterrows()
             ]
-            parts.append(shown.to_string())
-        return "\n\n".join(parts)
+            parts.append(shown)
+        return parts

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
@@ -76,6 +77,9 @@ class Selection:
     prop: float | None = None
     intercept_sd: float = 0.0
     slope_sd: Mapping[str, float] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        return html.fields(self)
 
     def __post_init__(self) -> None:
         if not _finite(self.rho) or not -1 < self.rho < 1:

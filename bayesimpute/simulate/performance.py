@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, subplots, tidy
 from bayesimpute.wording import did_you_mean, listed
@@ -166,15 +167,20 @@ class Replicates:
             )
         return _panels(table, shown, self.methods, self.conf_level, control, figsize)
 
-    def __repr__(self) -> str:
-        """Say what was run in a line, then the performance."""
+    def _heading(self) -> str:
         n = len(self.failures)
         failed = f"; {n} failed, see .failures" if n else ""
-        heading = (
+        return (
             f"Simulation study of {listed(self.methods)}: {self.replicates} replicates, seed "
             f"{self.seed}{failed}"
         )
-        return f"{heading}\n{self.performance().round(4).to_string(index=False)}"
+
+    def __repr__(self) -> str:
+        """Say what was run in a line, then the performance."""
+        return f"{self._heading()}\n{self.performance().round(4).to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return html.plain(self._heading(), html.frame(self.performance(), index=False))
 
 
 def performance(

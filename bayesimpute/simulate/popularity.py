@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.errors import DataError
 
 # Near what the complete popularity data of Hox give, so that simulated and real study compare.
@@ -39,6 +40,13 @@ class SimulatedStudy:
     incomplete: pd.DataFrame
     complete: pd.DataFrame
     truth: Mapping[str, float]
+
+    def _repr_html_(self) -> str:
+        rows, columns = self.incomplete.shape
+        gone = int(self.incomplete.isna().to_numpy().sum())
+        heading = f"Simulated study: {rows:,} rows × {columns} columns, {gone:,} cells missing"
+        truth = html.table(["parameter", "truth"], self.truth.items(), (1,))
+        return html.plain(heading, truth, html.frame(self.incomplete.head()))
 
 
 def simulate_popularity(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.simulate.scenario import Scenario
 from bayesimpute.simulate.uniformity import chi2_p, ecdf_p
 
@@ -104,6 +105,9 @@ class Calibration:
 
     def __repr__(self) -> str:
         return f"<{self}>"
+
+    def _repr_html_(self) -> str:
+        return html.plain(str(self), html.frame(self.table))
 
     @property
     def imputed(self) -> "np.ndarray":

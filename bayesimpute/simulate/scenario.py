@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design
@@ -45,6 +46,9 @@ class Scenario:
     typical: tuple[float, ...] = ()
     priors: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        return html.fields(self)
 
     def __post_init__(self) -> None:
         for name, known in {"pattern": PATTERNS, "effects": EFFECTS}.items():

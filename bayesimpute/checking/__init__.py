@@ -1,0 +1,1 @@
+"""Imputation models held against the observed values."""

@@ -1,0 +1,371 @@
+r"""Which model of a variable predicts its observed values best, each value left out in turn.
+
+Every model is fitted to the completed data of some chains, where they stand. In imputation k the
+expected log predictive density is that of leave-one-out cross-validation by importance sampling
+(Vehtari, Gelman & Gabry 2017; :mod:`bayesimpute.checking.psis`),
+
+.. math::
+    \text{elpd}^{(k)} = \sum_i \log p(y_i \mid y_{-i}, x^{(k)}),\qquad
+    U^{(k)} = n \operatorname{var}_i \text{elpd}_i^{(k)},
+
+and Rubin's rules make one number with its standard error of them: the mean of the elpd, the
+variance :math:`\bar U + (1 + 1/m) B`. Differences between models are taken by value first.
+
+A unit left out is a row, whose cluster then is known by its other rows; or a whole cluster, which
+says how well values are predicted where a cluster has none: for systematically missing variables.
+Then :math:`p(y_j \mid θ)` has the cluster's effects integrated out
+(:mod:`bayesimpute.sampling.integrated`).
+
+Weights are those of stacking (Yao, Vehtari, Simpson & Gelman 2018), all imputations together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import logsumexp
+
+from bayesimpute.checking.alternatives import alternative
+from bayesimpute.checking.psis import FEWEST, LARGE_K, leave_one_out
+from bayesimpute.checking.replay import check_draws, modelled, predictions, rows_of, states
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.design import DesignBuilder
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.engine.bench import kernel_of
+from bayesimpute.engine.chain import ChainState, check_design
+from bayesimpute.engine.history import History
+from bayesimpute.engine.streams import Purpose, stream
+from bayesimpute.errors import SamplingError, SpecificationError
+from bayesimpute.method import Adaptation, Array, Design, Prediction
+from bayesimpute.sampling.prediction import predict
+from bayesimpute.specification.specification import Specification, Target
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Visits before the draws that count; the first of them brings a chain from its start.
+WARM_UP = 6
+#: Steps of the stacking weights.
+STEPS = 2000
+
+COLUMNS = (
+    "elpd", "se", "difference", "difference_se", "p_loo", "weight", "large_k",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelComparison:
+    """Models of one variable by how well they predict what they have not seen.
+
+    Attributes
+    ----------
+    variable
+        Whose observed values are predicted.
+    unit
+        ``"row"`` or ``"cluster"``: what is left out.
+    table
+        A row for each model, the best first: ``elpd``, the sum of log predictive densities, with
+        its standard error ``se``; ``difference`` to the best with ``difference_se``; ``p_loo``, the
+        effective number of parameters; ``weight`` of stacking; ``large_k``, units with Pareto k
+        above 0.7, mean over imputations; by cluster also ``integration_se``, the Monte Carlo error
+        of the elpd that comes from integrating effects out.
+    pointwise
+        Log predictive density of each unit, a column for each model, mean over imputations.
+    imputations
+        Number of completed data sets the models were fitted to.
+    """
+
+    variable: str
+    unit: str
+    table: pd.DataFrame
+    pointwise: pd.DataFrame
+    imputations: int
+
+    def plot(
+        self, *, ax: "Axes | None" = None, figsize: tuple[float, float] | None = None
+    ) -> "Figure":
+        """Differences to the best model with their standard errors.
+
+        See :func:`bayesimpute.plots.comparison.plot_comparison`.
+        """
+        from bayesimpute.plots.comparison import plot_comparison
+
+        return plot_comparison(self, ax=ax, figsize=figsize)
+
+    def __repr__(self) -> str:
+        return f"{self._heading}\n{self.table.round(2).to_string()}{self._doubt}"
+
+    def _repr_html_(self) -> str:
+        table = self.table.round(2).to_html()
+        return f"<p>{escape(self._heading)}</p>{table}<p>{escape(self._doubt.strip())}</p>"
+
+    @property
+    def _heading(self) -> str:
+        return (
+            f"Models of {self.variable!r}, {len(self.pointwise):,} {self.unit}s left out in turn, "
+            f"mean over {self.imputations} imputation(s); the highest elpd predicts best."
+        )
+
+    @property
+    def _doubt(self) -> str:
+        large = self.table["large_k"]
+        if not (large > 0).any():
+            return ""
+        worst = str(large.idxmax())
+        return (
+            f"\nPareto k above {LARGE_K} in up to {large.max():.0f} {self.unit}(s) ({worst!r}): "
+            "without them the posterior is too different for weights to reach it; differences "
+            "of this size in elpd are not to be relied on."
+        )
+
+
+def compare_models(
+    specification: Specification,
+    history: History,
+    variable: str,
+    models: Mapping[str, Any],
+    draws: int,
+    unit: str,
+    imputations: int | None,
+    seed: int,
+) -> ModelComparison:
+    """Compare models of a target; see :meth:`bayesimpute.Imputations.compare_models`.
+
+    Raises
+    ------
+    SpecificationError
+        If a model cannot be built or has no density, or densities cannot be compared.
+    SamplingError
+        If a model fails.
+    """
+    target = modelled(specification, variable, "compare_models")
+    if not isinstance(models, Mapping) or not models:
+        raise SpecificationError(
+            "compare_models: models must be a dict from label to model, such as "
+            f"{{'pooled': '{variable} ~ x', 'two levels': '{variable} ~ x + (1 | school)'}}."
+        )
+    if unit not in ("row", "cluster"):
+        raise SpecificationError(f"compare_models: unit={unit!r} must be 'row' or 'cluster'.")
+    count = min(history.m, 5) if imputations is None else imputations
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= history.m:
+        raise SpecificationError(
+            f"compare_models: imputations={imputations!r} must be a whole number from 1 to "
+            f"{history.m}."
+        )
+    draws = check_draws(draws, 1, 4 * FEWEST)
+    chains = states(specification, history)[:count]
+    built = {label: alternative(specification, target, label, m) for label, m in models.items()}
+    cluster = _cluster(target, built) if unit == "cluster" else None
+    fits = [
+        _fit(specification, history, each, label, chains, draws, cluster, (seed, k))
+        for k, (label, each) in enumerate(built.items())
+    ]
+    kinds = {label: fit.measure for label, fit in zip(built, fits, strict=True)}
+    if len(set(kinds.values())) > 1:
+        raise SpecificationError(
+            f"compare_models: {', '.join(f'{k!r} gives {v}' for k, v in kinds.items())}; a "
+            "probability of a value and a density at it are different things and cannot be "
+            "compared. Compare counts with counts, and numbers with numbers."
+        )
+    return _comparison(variable, unit, list(built), fits, count)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Log densities of the units, (imputation, draw, unit), and what they are of."""
+
+    log_density: Array
+    error: Array | None
+    units: npt.NDArray[Any]
+    measure: str
+
+
+def _cluster(target: Target, built: Mapping[str, Target]) -> str:
+    """Cluster variable whose clusters are left out."""
+    if target.level == 2:
+        raise SpecificationError(
+            f"compare_models: {target.name!r} has one value a cluster, so its rows are the "
+            "clusters; use unit='row'."
+        )
+    named = {each.cluster for each in (*built.values(), target) if each.cluster is not None}
+    if len(named) != 1:
+        raise SpecificationError(
+            "compare_models: unit='cluster' needs one cluster variable in the models, there are "
+            f"{', '.join(map(repr, sorted(named))) or 'none'}; write '(1 | school)' in a formula."
+        )
+    return named.pop()
+
+
+def _fit(
+    specification: Specification,
+    history: History,
+    target: Target,
+    label: str,
+    chains: list[ChainState],
+    draws: int,
+    cluster: str | None,
+    key: tuple[int, int],
+) -> _Fit:
+    """Fit one model to the completed data of each chain."""
+    seed, number = key
+    builder = DesignBuilder.of(specification, target)
+    reference = builder.build(reference_values(specification, history.seed))
+    kernel = kernel_of(specification, target, reference)
+    place = f"{target.name!r} in model {label!r}"
+    adaptation: Adaptation | None = None
+    values: list[Array] = []
+    errors: list[Array] = []
+    units: npt.NDArray[Any] = np.empty(0)
+    measure = "density"
+    for imputation, chain in enumerate(chains):
+        design = builder.build(chain.values)
+        rng = stream(seed, Purpose.COMPARED_MODEL, number, imputation)
+        try:
+            if adaptation is None:
+                check_design(design)
+                adaptation = kernel.adapt(design, rng)
+            state = kernel.start(adaptation, rng)
+            for k in range(WARM_UP):
+                state = predict(kernel, design, adaptation, state, rng, k == 0).state
+        except (ArithmeticError, ValueError, RuntimeError) as failure:
+            raise SamplingError(f"target {place}: it cannot be sampled: {failure}") from failure
+        effects = cluster is not None and bool(design.random_effects)
+        drawn = predictions(place, kernel, design, adaptation, state, draws, rng, effects)
+        each = np.array([_known(one.log_likelihood, place) for one in drawn])
+        if np.isnan(each).any():
+            raise SpecificationError(
+                f"compare_models: model {label!r} is for some rows only (a condition); models "
+                "of different values cannot be compared."
+            )
+        rows = rows_of(specification, target, builder, design)
+        if cluster is None:
+            values.append(each[:, rows.order])
+            units = rows.label
+        else:
+            by_cluster, error, units = _whole(specification, design, drawn, each, cluster, place)
+            values.append(by_cluster)
+            errors.append(error)
+        measure = drawn[0].measure
+    return _Fit(np.stack(values), np.stack(errors) if errors else None, units, measure)
+
+
+def _known(density: Array | None, place: str) -> Array:
+    if density is None:
+        raise SpecificationError(
+            f"compare_models: {place} has no density for each value: write the likelihood as one "
+            "observed variable with a row for each value, or give the kernel a predict()."
+        )
+    return density
+
+
+def _whole(
+    specification: Specification,
+    design: Design,
+    drawn: list[Prediction],
+    by_row: Array,
+    cluster: str,
+    place: str,
+) -> tuple[Array, Array, npt.NDArray[Any]]:
+    """Log densities of clusters with values (draw, cluster), their errors, and the clusters."""
+    index = cluster_index(specification.table, cluster)
+    codes = index.codes[design.fit]
+    present = np.flatnonzero(np.bincount(codes, minlength=index.n))
+    if design.random_effects:
+        wholes = [one.by_cluster for one in drawn]
+        if any(whole is None for whole in wholes):
+            raise SpecificationError(
+                f"compare_models: {place} cannot be asked for a whole cluster left out: its "
+                "effects are fixed, or its method does not integrate them out. Use unit='row'."
+            )
+        density = np.array(wholes)
+        errors = [one.by_cluster_error for one in drawn]
+        error = np.array([np.zeros(index.n) if e is None else e for e in errors])
+    else:
+        density = np.array([np.bincount(codes, each, index.n) for each in by_row])
+        error = np.zeros_like(density)
+    labels = np.array(index.labels, dtype=object)[present]
+    return density[:, present], error[:, present], labels
+
+
+def _comparison(
+    variable: str, unit: str, labels: list[str], fits: list[_Fit], count: int
+) -> ModelComparison:
+    scores, effective, large, integration = [], [], [], []
+    for fit in fits:
+        each, k, size = [], [], []
+        for draws in fit.log_density:
+            out = leave_one_out(draws)
+            each.append(out.log_score(draws))
+            k.append((out.pareto_k > LARGE_K).sum())
+            size.append((logsumexp(draws, axis=0) - np.log(len(draws)) - each[-1]).sum())
+        scores.append(np.array(each))
+        effective.append(float(np.mean(size)))
+        large.append(float(np.mean(k)))
+        error = np.zeros_like(fit.log_density) if fit.error is None else fit.error
+        # of a mean over draws and imputations, summed over units
+        integration.append(float(np.sqrt((error**2).mean(axis=(0, 1)).sum() / error[..., 0].size)))
+    elpd = np.stack(scores)  # (model, imputation, unit)
+    total = elpd.sum(axis=2).mean(axis=1)
+    best = int(total.argmax())
+    differences = elpd - elpd[best]
+    numbers = {
+        "elpd": total,
+        "se": _rubin_se(elpd),
+        "difference": differences.sum(axis=2).mean(axis=1),
+        "difference_se": _rubin_se(differences),
+        "p_loo": effective,
+        "weight": stacking_weights(elpd),
+        "large_k": large,
+    }
+    columns = list(COLUMNS)
+    if unit == "cluster":
+        numbers["integration_se"] = integration
+        columns.append("integration_se")
+    table = pd.DataFrame(numbers, index=pd.Index(labels, name="model"), columns=columns)
+    pointwise = pd.DataFrame(
+        elpd.mean(axis=1).T, index=pd.Index(fits[0].units, name=unit), columns=labels
+    )
+    return ModelComparison(
+        variable, unit, table.sort_values("elpd", ascending=False, kind="stable"), pointwise, count
+    )
+
+
+def _rubin_se(elpd: Array) -> Array:
+    """Give the standard error, over units and imputations, of a sum over units, (model,)."""
+    _, m, n = elpd.shape
+    within = n * elpd.var(axis=2, ddof=1).mean(axis=1) if n > 1 else np.full(len(elpd), np.nan)
+    between = elpd.sum(axis=2).var(axis=1, ddof=1) if m > 1 else np.zeros(len(elpd))
+    return np.asarray(np.sqrt(within + (1 + 1 / m) * between))
+
+
+def stacking_weights(elpd: Array) -> Array:
+    """Weights of the mixture of models that predicts best, (model,).
+
+    Parameters
+    ----------
+    elpd
+        Log predictive densities, (model, imputation, unit).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stacking_weights(np.array([[[0.0, 0.0]], [[-9.0, -9.0]]])).round(2)
+    array([1., 0.])
+    """
+    models = len(elpd)
+    flat = elpd.reshape(models, -1)
+    relative = np.exp(flat - flat.max(axis=0))
+    weights = np.full(models, 1 / models)
+    for _ in range(STEPS):  # EM for the shares of a mixture: never a step down
+        share = weights[:, None] * relative
+        moved = (share / share.sum(axis=0)).mean(axis=1)
+        done = np.abs(moved - weights).max() < 1e-7
+        weights = moved
+        if done:
+            break
+    return np.asarray(weights)

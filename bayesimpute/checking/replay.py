@@ -1,0 +1,339 @@
+"""One target's model predicts the observed values again and again, along every chain.
+
+The chains themselves are not moved: each prediction starts from where a chain stands, on the
+completed data it stands at, and goes on by visits of its own.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.data.table import Kind
+from bayesimpute.design import DesignBuilder
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.engine.bench import kernel_of
+from bayesimpute.engine.chain import ChainState, check_design
+from bayesimpute.engine.history import History
+from bayesimpute.engine.packing import unpack_adaptations
+from bayesimpute.engine.streams import Purpose, stream
+from bayesimpute.errors import SamplingError, SpecificationError
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction
+from bayesimpute.sampling.prediction import predict
+from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.wording import did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The observed values of a target that its model is fitted to, and where they come from.
+
+    Attributes
+    ----------
+    observed
+        The values as the model sees them, (row,); categories as codes.
+    kind
+        Kind of the target as the model sees it.
+    categories
+        Labels of the codes; of a number that a method for categories imputes, the numbers.
+    numeric
+        Whether the column of the data holds numbers.
+    labels
+        What each row is: position in the user's frame, or the cluster of a level-2 target.
+    label
+        Index label in the user's frame, or the cluster, (row,).
+    missing
+        Share of the row's variables that are missing, (row,); of a level-2 target the mean over the
+        rows of the cluster.
+    cluster
+        Label of the cluster of each row, (row,); None without clusters.
+    order
+        Rows of the design's fitted rows, in the order of `labels`.
+    """
+
+    observed: Array
+    kind: Kind
+    categories: tuple[Any, ...]
+    numeric: bool
+    labels: npt.NDArray[Any]
+    label: npt.NDArray[Any]
+    missing: Array
+    cluster: npt.NDArray[Any] | None
+    order: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """Predictions of the observed values of one target.
+
+    Attributes
+    ----------
+    target
+        Its name.
+    rows
+        What was predicted.
+    values
+        Drawn anew, (chain, draw, row); NaN where a chain had no model for the row.
+    log_likelihood, learnt
+        As in :class:`~bayesimpute.method.Prediction`, (chain, draw, row); None if unknown.
+    measure
+        What `log_likelihood` is.
+    by_cluster, by_cluster_error
+        The same by cluster of the model, (chain, draw, cluster).
+    parameters
+        Name -> (chain, draw) or (chain, draw, element).
+    parameter_labels
+        Name -> labels of the elements.
+    """
+
+    target: str
+    rows: Rows
+    values: Array
+    log_likelihood: Array | None
+    learnt: Array | None
+    measure: str
+    by_cluster: Array | None
+    by_cluster_error: Array | None
+    parameters: Mapping[str, Array]
+    parameter_labels: Mapping[str, tuple[str, ...]]
+
+
+def modelled(specification: Specification, name: str, wanted: str) -> Target:
+    """Give a target that has a model.
+
+    Raises
+    ------
+    SpecificationError
+        If the variable is passive, is not imputed, or does not exist.
+    """
+    target = specification.targets.get(name)
+    if isinstance(target, Target):
+        return target
+    with_model = [k for k, v in specification.targets.items() if isinstance(v, Target)]
+    there = f"{wanted} is for {', '.join(with_model) or 'nothing here'}."
+    if isinstance(target, Passive):
+        raise SpecificationError(
+            f"Variable {name!r} is computed ({target.expression}) and has no model of its own to "
+            f"hold against data; look at {', '.join(target.inputs)}. {there}"
+        )
+    if name not in specification.table.variables:
+        raise SpecificationError(
+            f"There is no variable {name!r} in the data."
+            f"{did_you_mean(name, specification.table.variables)}"
+        )
+    raise SpecificationError(
+        f"Variable {name!r} was not imputed, so it has no model here; {there} To check a model of "
+        "an observed variable, ask bi.impute for one of its cells with where=."
+    )
+
+
+def check_draws(draws: Any, chains: int, at_least: int = 1) -> int:
+    """Give a number of draws for each chain.
+
+    Raises
+    ------
+    SpecificationError
+        If it is no whole number, or too small.
+    """
+    if not isinstance(draws, int | np.integer) or isinstance(draws, bool) or draws < 1:
+        raise SpecificationError(f"draws={draws!r} must be a whole number from 1.")
+    if draws * chains < at_least:
+        raise SpecificationError(
+            f"draws={draws} for each of {chains} imputation(s) are {draws * chains} in all; to "
+            f"weigh a value out of its own posterior takes {at_least} or more: use draws="
+            f"{-(-at_least // chains)}."
+        )
+    return int(draws)
+
+
+def states(specification: Specification, history: History) -> list[ChainState]:
+    """Give the chains where they stand.
+
+    Raises
+    ------
+    SpecificationError
+        If they have not moved yet.
+    """
+    if history.iterations < 1:
+        raise SpecificationError(
+            "The chains have done no iteration yet, so no model has been fitted: imp.extend(10)."
+        )
+    return [ChainState.from_bytes(specification, state) for state in history.states]
+
+
+def replay(
+    specification: Specification, history: History, name: str, draws: int, seed: int
+) -> Replay:
+    """Predict the observed values of a target `draws` times along every chain.
+
+    Parameters
+    ----------
+    specification, history
+        Of the run.
+    name
+        Target.
+    draws
+        Visits along each chain.
+    seed
+        Of the draws.
+
+    Raises
+    ------
+    SpecificationError
+        If `name` has no model, or the chains have not moved.
+    SamplingError
+        If a model fails.
+    """
+    target = modelled(specification, name, "This")
+    head = target.block[0] if target.block else name
+    head_target = specification.targets[head]
+    assert isinstance(head_target, Target)
+    chains = states(specification, history)
+    builder = DesignBuilder.of(specification, head_target)
+    reference = builder.build(reference_values(specification, history.seed))
+    kernel = kernel_of(specification, head_target, reference)
+    adaptation = unpack_adaptations(history.adaptation)[head]
+    position = list(specification.targets).index(name)
+
+    def along() -> Iterator[tuple[Design, list[Prediction]]]:
+        for imputation, chain in enumerate(chains):
+            design = builder.build(chain.values)
+            rng = stream(seed, Purpose.PREDICTIVE, position, imputation)
+            state = chain.kernel[head]
+            yield design, predictions(name, kernel, design, adaptation, state, draws, rng)
+
+    return gathered(specification, target, builder, along(), kernel.labels)
+
+
+def predictions(
+    name: str,
+    kernel: Kernel,
+    design: Design,
+    adaptation: Adaptation,
+    state: Array,
+    draws: int,
+    rng: np.random.Generator,
+    by_cluster: bool = False,
+) -> list[Prediction]:
+    """Predict again and again from one state on.
+
+    Raises
+    ------
+    SamplingError
+        Naming the target.
+    """
+    found = []
+    try:
+        check_design(design)
+        for _ in range(draws):
+            found.append(predict(kernel, design, adaptation, state, rng, False, by_cluster))
+            state = found[-1].state
+    except (ArithmeticError, ValueError, RuntimeError) as error:
+        raise SamplingError(f"target {name!r}: its model cannot predict: {error}") from error
+    return found
+
+
+def gathered(
+    specification: Specification,
+    target: Target,
+    builder: DesignBuilder,
+    along: Iterator[tuple[Design, list[Prediction]]],
+    labels: Mapping[str, tuple[str, ...]],
+) -> Replay:
+    """Put the predictions of all chains together, rows in the order of the user's frame."""
+    parts: dict[str, list[Any]] = {}
+    parameters: dict[str, list[Array]] = {}
+    rows, measure = None, "density"
+    for design, drawn in along:
+        fit = slice(None)
+        if target.block:  # the member's share of what is predicted for the block
+            ends = np.cumsum([0, *(int(member.fit.sum()) for member in design.members)])
+            k = target.block.index(target.name)
+            design, fit = design.members[k], slice(ends[k], ends[k + 1])
+        rows = rows or rows_of(specification, target, builder, design)
+        order = rows.order
+        for field in ("values", "log_likelihood", "learnt"):
+            each = [getattr(one, field) for one in drawn]
+            known = all(one is not None for one in each)
+            parts.setdefault(field, []).append(
+                np.array([one[fit][order] for one in each]) if known else None
+            )
+        for field in ("by_cluster", "by_cluster_error"):
+            each = [getattr(one, field) for one in drawn]
+            known = all(one is not None for one in each)
+            parts.setdefault(field, []).append(np.array(each) if known else None)
+        for name in drawn[0].parameters:
+            parameters.setdefault(name, []).append(
+                np.array([np.asarray(one.parameters[name], dtype=float) for one in drawn])
+            )
+        measure = drawn[0].measure
+    assert rows is not None  # there is a chain
+    if target.block:
+        measure = "density" if rows.kind is Kind.NUMERIC else "probability"
+
+    def stacked(field: str) -> Array | None:
+        return None if any(each is None for each in parts[field]) else np.stack(parts[field])
+
+    values, log_likelihood = stacked("values"), stacked("log_likelihood")
+    assert values is not None
+    learnt = stacked("learnt")
+    return Replay(
+        target.name,
+        rows,
+        values,
+        log_likelihood,
+        log_likelihood if learnt is None else learnt,
+        measure,
+        stacked("by_cluster"),
+        stacked("by_cluster_error"),
+        {name: np.stack(each) for name, each in parameters.items()},
+        {name: labels.get(name, ()) for name in parameters},
+    )
+
+
+def rows_of(
+    specification: Specification, target: Target, builder: DesignBuilder, design: Design
+) -> Rows:
+    """Describe the rows that the design of one target is fitted to."""
+    table = specification.table
+    variables = [n for n, v in table.variables.items() if v.kind is not Kind.OTHER]
+    missing = np.mean([table.missing(n) for n in variables], axis=0)
+    clusters = cluster_index(table, target.cluster) if target.cluster else None
+    positions = table.rows
+    label = table.frame.index.to_numpy()[positions]
+    cluster: npt.NDArray[Any] | None = None
+    if clusters is not None:
+        cluster = _labels(clusters.labels)[clusters.codes]
+    if target.level == 2 and clusters is not None:
+        positions = label = cluster = _labels(clusters.labels)
+        missing = np.bincount(clusters.codes, missing, clusters.n) / clusters.sizes
+    fitted = np.flatnonzero(design.fit)
+    order = np.argsort(positions[fitted], kind="stable") if target.level == 1 else None
+    order = np.arange(len(fitted)) if order is None else order
+    chosen = fitted[order]
+    coded = next(
+        (b.coded for b in (builder, *builder.members) if b.target.name == target.name),
+        np.empty(0),
+    )
+    return Rows(
+        design.y[chosen],
+        design.kind,
+        tuple(coded.tolist()) if coded.size else design.categories,
+        table.variables[target.name].kind is Kind.NUMERIC,
+        positions[chosen],
+        label[chosen],
+        missing[chosen],
+        None if cluster is None else cluster[chosen],
+        order,
+    )
+
+
+def _labels(labels: Any) -> npt.NDArray[Any]:
+    """Labels of clusters: numbers stay numbers, everything else becomes text."""
+    array = np.asarray(labels)
+    if array.ndim == 1 and array.dtype.kind in "iuf":
+        return array
+    return np.array([str(label) for label in labels], dtype=str)
