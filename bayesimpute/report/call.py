@@ -1,0 +1,176 @@
+"""The call that makes an imputation again, from its specification."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bayesimpute.report.content import counted
+from bayesimpute.specification.specification import Passive, Specification, Target, Term
+
+if TYPE_CHECKING:
+    from bayesimpute.result.imputations import Imputations
+
+
+def call_text(imputations: "Imputations") -> tuple[str, list[str]]:
+    """Write a call equivalent to the one that was made, and what has to be put in by hand.
+
+    The specification is what the call led to: default methods and predictors are written out.
+
+    Parameters
+    ----------
+    imputations
+        The result.
+
+    Returns
+    -------
+    str
+        Python; the user's frame is ``df``, and ``predictors`` the matrix.
+    list of str
+        Objects that are known by their text only.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+    >>> imp = bi.impute(
+    ...     study.incomplete, cluster="school", m=2, iterations=1, seed=1, progress=False
+    ... )
+    >>> print(call_text(imp)[0])
+    imp = bi.impute(
+        df,
+        m=2,
+        iterations=1,
+        seed=1,
+        method={'popular': 'pmm'},
+        predictors=predictors,
+    )
+    """
+    specification = imputations.specification
+    by_hand: list[str] = []
+    arguments: dict[str, str] = {
+        "m": str(imputations.m),
+        "iterations": str(imputations.iterations),
+        "seed": str(imputations.seed),
+        "method": _pairs(_methods(specification, by_hand)),
+        "predictors": "predictors",
+    }
+    formulas = {
+        name: repr(_formula(target))
+        for name, target in specification.targets.items()
+        if isinstance(target, Target) and _needs_formula(specification, target)
+    }
+    if formulas:
+        arguments["formulas"] = _pairs(formulas)
+    options = {
+        name: repr(dict(target.options))
+        for name, target in specification.targets.items()
+        if isinstance(target, Target) and target.options
+    }
+    if options:
+        arguments["model_options"] = _pairs(options)
+    for argument, given in _objects(specification).items():
+        arguments[argument] = "…"
+        by_hand += [f"{argument} of {name}: {text}" for name, text in given.items()]
+    if specification.visit_sequence != _by_default(specification):
+        arguments["visit_sequence"] = repr(list(specification.visit_sequence))
+    by_hand += _cells(specification)
+    lines = [f"    {name}={value}," for name, value in arguments.items()]
+    return "\n".join(["imp = bi.impute(", "    df,", *lines, ")"]), by_hand
+
+
+def _pairs(texts: Mapping[str, str]) -> str:
+    """Write a dictionary, one entry a line if there are several; values as they are."""
+    if len(texts) == 1:
+        ((name, text),) = texts.items()
+        return f"{{{name!r}: {text}}}"
+    inside = "".join(f"\n        {name!r}: {text}," for name, text in texts.items())
+    return f"{{{inside}\n    }}"
+
+
+def _methods(specification: Specification, by_hand: list[str]) -> dict[str, str]:
+    """Write the method by column as Python; objects are dots, and named in `by_hand`."""
+    written = {}
+    for name, asked in specification.methods.items():
+        target = specification.targets.get(name)
+        if target is None:
+            if specification.table.missing(name).any():
+                written[name] = "''"
+        elif isinstance(target, Passive) or isinstance(target.method, str):
+            written[name] = repr(asked)
+        else:
+            written[name] = "…"
+            by_hand.append(f"method of {name}: {asked}")
+    return written
+
+
+def _objects(specification: Specification) -> dict[str, dict[str, str]]:
+    """Priors and post functions by argument and target."""
+    found: dict[str, dict[str, str]] = {}
+    for name, target in specification.targets.items():
+        if not isinstance(target, Target):
+            continue
+        if target.priors:
+            found.setdefault("priors", {})[name] = ", ".join(target.priors)
+        if target.post is not None:
+            text = getattr(target.post, "__name__", str(target.post))
+            found.setdefault("post", {})[name] = text
+    return found
+
+
+def _cells(specification: Specification) -> list[str]:
+    """Say where cells or rows were chosen by the user."""
+    table = specification.table
+    found = []
+    for name, cells in specification.where.items():
+        target = specification.targets[name]
+        observed = int((cells & ~table.missing(name)).sum())
+        if observed and not isinstance(target, Passive):
+            found.append(f"where: {counted(observed, 'observed cell')} of {name}, imputed anew")
+    if specification.ignore.any():
+        rows = counted(int(specification.ignore.sum()), "row")
+        found.append(f"ignore: {rows} no model is fitted to")
+    if specification.monitors:
+        found.append(f"monitor: {', '.join(map(str, specification.monitors))}")
+    return found
+
+
+def _by_default(specification: Specification) -> tuple[str, ...]:
+    """Order of visits without an argument: that of the columns, a block at its first member."""
+    order = []
+    for name in specification.table.variables:
+        target = specification.targets.get(name)
+        if isinstance(target, Target) and (not target.block or target.block[0] == name):
+            order.append(name)
+    return tuple(order)
+
+
+def _needs_formula(specification: Specification, target: Target) -> bool:
+    """Whether a row of the matrix cannot say what the terms are."""
+    columns = specification.table.variables
+    plain = all(term.factors == (term.label,) and term.label in columns for term in target.terms)
+    effects = all(term.fixed for term in target.terms)
+    return not plain or not effects or not target.random_intercept
+
+
+def _formula(target: Target) -> str:
+    fixed = [_quoted(term) for term in target.terms if term.fixed]
+    fixed += [f"cluster_mean({_quoted(term)})" for term in target.terms if term.cluster_mean]
+    text = f"{_column(target.name)} ~ {' + '.join(fixed) or '1'}"
+    if target.cluster is None or target.level == 2:
+        return text
+    inside = ["1" if target.random_intercept else "0"]
+    inside += [_quoted(term) for term in target.terms if term.random]
+    return f"{text} + ({' + '.join(inside)} | {_column(target.cluster)})"
+
+
+def _quoted(term: Term) -> str:
+    return ":".join(
+        factor if _is_call(factor) else _column(factor) for factor in term.label.split(":")
+    )
+
+
+def _is_call(text: str) -> bool:
+    return "(" in text and text.endswith(")")
+
+
+def _column(name: str) -> str:
+    return name if name.isidentifier() else f"`{name}`"

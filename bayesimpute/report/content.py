@@ -1,0 +1,112 @@
+"""What the sections are made from, and small parts that several of them use."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from bayesimpute.analysis import Fits
+from bayesimpute.html import Html, tag
+from bayesimpute.pooling.pooled import Pooled
+
+if TYPE_CHECKING:
+    from bayesimpute.findings import Findings
+    from bayesimpute.result.imputations import Imputations
+
+#: Pictures of variables in one section; with more variables the rest is named.
+MOST_PICTURES = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a report is about.
+
+    Attributes
+    ----------
+    imputations
+        The result.
+    analyses
+        Label -> analysis, in the order they are shown.
+    checks
+        Whether the checks that draw anew are made.
+    written_at
+        Time of the report, or empty.
+    """
+
+    imputations: "Imputations"
+    analyses: Mapping[str, Any]
+    checks: bool
+    written_at: str
+
+    @cached_property
+    def findings(self) -> "Findings":
+        """What ``imp.diagnose`` finds, with the first analysis of these imputations."""
+        return self.imputations.diagnose(
+            next(filter(self._is_pooled, self.analyses.values()), None)
+        )
+
+    def _is_pooled(self, analysis: Any) -> bool:
+        m = len(analysis) if isinstance(analysis, Fits) else getattr(analysis, "m", None)
+        return isinstance(analysis, Fits | Pooled) and m == self.imputations.m > 1
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page.
+
+    Attributes
+    ----------
+    anchor
+        Its id.
+    title
+        Its heading.
+    build
+        Gives its content; empty if there is nothing to say.
+    """
+
+    anchor: str
+    title: str
+    build: Callable[[Content], Html]
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural unless it is one.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def paragraph(*content: Any) -> Html:
+    """Paragraph of text."""
+    return tag("p", *content)
+
+
+def note(*content: Any) -> Html:
+    """Small print."""
+    return tag("p", *content, class_="note")
+
+
+def subheading(*content: Any) -> Html:
+    """Heading within a section."""
+    return tag("h3", *content)
+
+
+def scroll(*content: Any) -> Html:
+    """Content that may be wider than the page."""
+    return tag("div", *content, class_="scroll")
+
+
+def folded(summary: str, *content: Any) -> Html:
+    """Content that opens on demand; printed all the same."""
+    return tag("details", tag("summary", summary), *content)
+
+
+def left_out(names: Sequence[str], what: str) -> Html:
+    """Say which variables have no picture here, empty if all have."""
+    if not names:
+        return Html("")
+    return note(f"Left out, to keep the page small: {what} of {', '.join(names)}.")

@@ -1,0 +1,196 @@
+"""``imp.report``: all sections in order, one page, one file."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayesimpute.errors import SpecificationError
+from bayesimpute.html import Html, join, tag
+from bayesimpute.report.content import Content, Section, counted
+from bayesimpute.report.sections.analyses import analyses as analyses_section
+from bayesimpute.report.sections.chains import chains
+from bayesimpute.report.sections.checks import checks as checks_section
+from bayesimpute.report.sections.data import data
+from bayesimpute.report.sections.diagnosis import diagnosis
+from bayesimpute.report.sections.events import events
+from bayesimpute.report.sections.gaps import gaps
+from bayesimpute.report.sections.models import models
+from bayesimpute.report.sections.origin import origin
+from bayesimpute.report.sections.predictors import predictors
+from bayesimpute.report.sections.priors import priors
+from bayesimpute.report.sections.selection import selection
+from bayesimpute.report.sections.values import values
+from bayesimpute.report.stylesheet import STYLESHEET
+
+if TYPE_CHECKING:
+    from bayesimpute.result.imputations import Imputations
+
+#: In the order of the page.
+SECTIONS = (
+    Section("data", "Data", data),
+    Section("gaps", "What is missing", gaps),
+    Section("models", "Models", models),
+    Section("priors", "Priors", priors),
+    Section("predictors", "Predictors", predictors),
+    Section("diagnosis", "Diagnosis", diagnosis),
+    Section("convergence", "Convergence", chains),
+    Section("values", "Observed and imputed values", values),
+    Section("checks", "Checks of the models", checks_section),
+    Section("selection", "Not missing at random", selection),
+    Section("analyses", "Analyses", analyses_section),
+    Section("events", "Events", events),
+    Section("origin", "Reproduction", origin),
+)
+
+
+def report(
+    imputations: "Imputations",
+    path: str | PathLike[str],
+    analyses: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    *,
+    checks: bool = False,
+    written_at: str | None = None,
+) -> Path:
+    """Write one self-contained HTML page about an imputation.
+
+    The page needs no network and has no scripts; pictures and styles are in it, equations are
+    MathML. The file is written beside its final place and then renamed, so that an interrupted
+    report leaves what was there before.
+
+    Parameters
+    ----------
+    imputations
+        The result.
+    path
+        File to write; an existing one is replaced.
+    analyses
+        Label -> analysis: what ``imp.fit(…)`` gives (pooled here), a
+        :class:`~bayesimpute.Pooled`, or a frame with estimate, conf_low and conf_high. Analyses
+        of the complete cases or of other imputations may be among them.
+    title
+        Heading; by default what was imputed.
+    checks
+        Whether to add the checks that draw anew and so take time. Default False.
+    written_at
+        Time shown as that of the report; by default now, UTC. With a fixed text the same result
+        gives the same bytes.
+
+    Returns
+    -------
+    pathlib.Path
+        Where it is.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    SpecificationError
+        If `analyses` is no mapping, or the path is a folder.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1)
+    >>> imp = bi.impute(study.incomplete, cluster="school", seed=1)  # doctest: +SKIP
+    >>> fits = imp.fit("popular ~ texp + sex + (1 | school)")  # doctest: +SKIP
+    >>> imp.report("out.html", analyses={"MAR": fits})  # doctest: +SKIP
+    PosixPath('out.html')
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name!r}.")
+    if path.is_dir():
+        raise SpecificationError(f"{str(path)!r} is a folder; give the name of a file in it.")
+    if analyses is not None and not isinstance(analyses, Mapping):
+        raise SpecificationError(
+            f"analyses must be a mapping from label to analysis, such as {{'MAR': imp.fit(…)}}, "
+            f"not {type(analyses).__name__}."
+        )
+    now = datetime.now(UTC).isoformat(timespec="seconds") if written_at is None else written_at
+    labelled = {str(label): analysis for label, analysis in (analyses or {}).items()}
+    content = Content(imputations, labelled, checks, now)
+    _write(path, page(content, title))
+    return path
+
+
+def page(content: Content, title: str | None = None) -> str:
+    """Whole page as text."""
+    imputations = content.imputations
+    targets = list(imputations.history.imputed)
+    heading = title if title is not None else _heading(targets)
+    built = [(section, section.build(content)) for section in SECTIONS]
+    filled = [(section, inside) for section, inside in built if inside]
+    body = [
+        tag("h1", heading),
+        _lead(content),
+        _contents([section for section, _ in filled]),
+        *(
+            tag("section", tag("h2", section.title), inside, id=section.anchor)
+            for section, inside in filled
+        ),
+        tag("footer", f"bayesimpute {imputations.versions.get('bayesimpute', '')}. This page is "
+            "complete in itself: it loads nothing and runs nothing."),
+    ]  # fmt: skip
+    head = [
+        Html('<meta charset="utf-8">'),
+        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Html('<meta name="color-scheme" content="light dark">'),
+        # without this a browser asks the server, or the folder, for an icon
+        Html('<link rel="icon" href="data:,">'),
+        tag("title", heading),
+        tag("style", Html(STYLESHEET)),
+    ]
+    parts = [tag("head", *head), tag("body", tag("main", *body))]
+    return f"<!DOCTYPE html>\n{tag('html', *parts, lang='en')}\n"
+
+
+def _heading(targets: list[str]) -> str:
+    if len(targets) <= 4:
+        return f"Multiple imputation of {', '.join(targets)}"
+    return f"Multiple imputation of {len(targets)} variables"
+
+
+def _lead(content: Content) -> Html:
+    imputations = content.imputations
+    n, columns = imputations.specification.table.frame.shape
+    cells = sum(int(cells.sum()) for cells in imputations.specification.where.values())
+    warned = sum(event.severity != "info" for event in imputations.history.events)
+    noted = f" {counted(warned, 'warning')}: see Events." if warned else ""
+    return join(
+        [
+            tag(
+                "p",
+                f"m = {imputations.m} imputations of {cells:,} cells in {n:,} rows and "
+                f"{columns:,} columns, by chained equations of Bayesian models, "
+                f"{imputations.iterations} iterations.{noted}",
+                class_="lead",
+            ),
+            tag("p", f"Imputed {imputations.created_at}; report {content.written_at}; seed "
+                f"{imputations.seed}.", class_="note"),
+        ]
+    )  # fmt: skip
+
+
+def _contents(sections: list[Section]) -> Html:
+    items = [tag("li", tag("a", section.title, href=f"#{section.anchor}")) for section in sections]
+    return tag("nav", tag("ol", *items), aria_label="Contents")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write all or nothing."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Sections of the report: each a function from `Content` to HTML, empty where it has nothing."""

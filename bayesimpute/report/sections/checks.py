@@ -1,0 +1,84 @@
+"""Checks that draw anew: replicated data, and observed cells predicted as if missing."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bayesimpute.errors import BayesimputeError
+from bayesimpute.html import Html, decimals, join, number, percent, table, tag
+from bayesimpute.report.content import Content, left_out, note, paragraph, scroll, subheading
+from bayesimpute.report.pictures import picture
+from bayesimpute.specification.specification import Target
+from bayesimpute.wrappers.base import innermost
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Variables checked: each takes seconds to minutes.
+MOST_VARIABLES = 12
+
+INTRODUCTION = (
+    "Each observed cell is predicted by its model without having been seen (by importance "
+    "weights, PSIS-LOO), as if it were missing: of a model that is right, intervals hold as many "
+    "observed values as they promise. Calibration error is 0 for a perfect model; of cells with a "
+    "large Pareto k the weights cannot be trusted."
+)
+
+
+def checks(content: Content) -> Html:
+    """Overimputation, then replicated data; empty unless they were asked for."""
+    if not content.checks:
+        return Html("")
+    imputations = content.imputations
+    modelled = [
+        name
+        for name, target in imputations.specification.targets.items()
+        if isinstance(target, Target) and innermost(target.method) != "sample"
+    ]
+    names, left = modelled[:MOST_VARIABLES], modelled[MOST_VARIABLES:]
+    if not names:
+        return paragraph("No variable has a model that could be checked.")
+    drawn = [
+        picture(
+            partial(imputations.plot_ppc, name, figsize=(5, 3)),
+            f"{name}: observed, and what its model makes of it",
+        )
+        for name in names
+    ]
+    return join(
+        [
+            subheading("Overimputation"),
+            paragraph(INTRODUCTION),
+            *_overimputation(content, names),
+            subheading("Replicated data"),
+            paragraph(
+                "Data sets drawn from the posterior of each model, over the observed values: a "
+                "feature of the data that they do not have is one that imputations lack too."
+            ),
+            tag("div", *drawn, class_="gallery"),
+            left_out(left, "the checks"),
+        ]
+    )
+
+
+def _overimputation(content: Content, names: list[str]) -> list[Html]:
+    try:
+        found = content.imputations.overimpute(names)
+    except BayesimputeError as error:
+        return [note(f"Not made: {error}")]
+    rows = [_row(str(name), row) for name, row in found.table.iterrows()]
+    head = ["variable", "cells", f"coverage of {found.level:.0%} intervals", "SE", "mean width",
+            "calibration error", "large Pareto k"]  # fmt: skip
+    shown = scroll(table(head, rows, range(1, len(head))))
+    return [shown, picture(found.plot, "Observed cells as predicted without themselves")]
+
+
+def _row(name: str, row: "pd.Series[Any]") -> tuple[object, ...]:
+    return (
+        name,
+        int(row["n"]),
+        percent(row["coverage"]),
+        percent(row["coverage_se"]),
+        number(row["width"], 3),
+        decimals(row["calibration_error"], 3),
+        percent(row["large_k"]),
+    )

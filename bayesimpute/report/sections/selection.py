@@ -1,0 +1,76 @@
+"""What is assumed of values that are not missing at random: selection models and δ."""
+
+from typing import Any
+
+import pandas as pd
+
+from bayesimpute.html import Html, join, number, table
+from bayesimpute.report.content import Content, folded, note, paragraph, scroll, subheading
+from bayesimpute.specification.specification import Target
+from bayesimpute.wrappers.base import layers
+from bayesimpute.wrappers.delta import Delta
+
+NUMBERS = ("strength", "rho", "5%", "95%", "contraction", "overlap")
+
+
+def selection(content: Content) -> Html:
+    """Identification of each selection model, and every δ; empty without any."""
+    return join([*_identification(content), *_deltas(content)])
+
+
+def _identification(content: Content) -> list[Html]:
+    found = content.imputations.identification()
+    if found.empty:
+        return []
+    population = found[found["cluster"].isna()]
+    clusters = found[found["cluster"].notna()]
+    columns = ["variable", "exclusion restriction", "strength", "ρ", "5 %", "95 %",
+               "contraction", "overlap", "verdict"]  # fmt: skip
+    parts = [
+        subheading("Selection models"),
+        paragraph(
+            "These models let whether a value is seen depend on the value itself, by the "
+            "correlation ρ of two errors. Data hardly ever say much of it. Contraction near 0 and "
+            "overlap near 1 mean that the posterior of ρ is its prior; an exclusion restriction (a "
+            "predictor of being seen that does not predict the value) is strong where its "
+            "coefficient is more than about three SDs from 0."
+        ),
+        scroll(table(columns, [_row(row) for _, row in population.iterrows()], range(2, 8))),
+    ]
+    if len(clusters):
+        rows = [
+            (f"{row['variable']}, {row['cluster']}",
+             *(number(row[name], 3) for name in (*NUMBERS[1:], "own")), row["verdict"])
+            for _, row in clusters.iterrows()
+        ]  # fmt: skip
+        head = ["variable, cluster", *columns[3:8], "own", "verdict"]
+        shown = scroll(table(head, rows, range(1, 7)))
+        parts.append(folded(f"ρ of {len(rows)} clusters", shown))
+    return parts
+
+
+def _row(row: "pd.Series[Any]") -> tuple[object, ...]:
+    numbers = [number(row[name], 3) for name in NUMBERS]
+    return row["variable"], row["exclusion"] or "none", *numbers, row["verdict"]
+
+
+def _deltas(content: Content) -> list[Html]:
+    rows = [
+        (name, str(layer))
+        for name, target in content.imputations.specification.targets.items()
+        if isinstance(target, Target)
+        for layer in layers(target.method)
+        if isinstance(layer, Delta)
+    ]
+    if not rows:
+        return []
+    return [
+        subheading("δ-adjustments"),
+        paragraph(
+            "What is imputed lies elsewhere than the model says of the observed values: δ is "
+            "added to the linear predictor of the missing values. It is an assumption, and no data "
+            "can show it right or wrong; report the answer over a range of it."
+        ),
+        scroll(table(["variable", "shift"], rows)),
+        note("bi.sensitivity(…) repeats imputation and analysis over a grid of assumptions."),
+    ]

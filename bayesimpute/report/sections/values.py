@@ -1,0 +1,34 @@
+"""Observed and imputed values side by side."""
+
+from functools import partial
+
+from bayesimpute.html import Html, join, tag
+from bayesimpute.report.content import MOST_PICTURES, Content, left_out, paragraph
+from bayesimpute.report.pictures import picture
+
+
+def values(content: Content) -> Html:
+    """One picture a variable; of very many those with most imputed cells."""
+    imputations = content.imputations
+    names = [name for name, cells in imputations.history.imputed.items() if cells.shape[1]]
+    cells = {name: imputations.history.imputed[name].shape[1] for name in names}
+    most = sorted(names, key=lambda name: -cells[name])[:MOST_PICTURES]
+    shown = [name for name in names if name in most]
+    pictures = [
+        picture(
+            partial(imputations.plot_density, name, figsize=(5, 3)),
+            f"{name}: observed and imputed values",
+        )
+        for name in shown
+    ]
+    return join(
+        [
+            paragraph(
+                "Where values are missing at random, imputed and observed ones may differ, but "
+                "the difference should be explicable by the predictors. Values that cannot occur, "
+                "or shapes that the data do not have, speak against a model."
+            ),
+            tag("div", *pictures, class_="gallery"),
+            left_out([name for name in names if name not in shown], "the pictures"),
+        ]
+    )

@@ -1,0 +1,213 @@
+"""What a conditional model says, in a few plain sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.wrappers.base import Wrapper, innermost, layers
+from bayesimpute.wrappers.by_group import ByGroup
+from bayesimpute.wrappers.delta import Delta
+from bayesimpute.wrappers.fixed_clusters import FixedClusters
+from bayesimpute.wrappers.only_where import OnlyWhere
+
+#: Names listed in a sentence before the rest is counted.
+MOST_NAMES = 12
+
+#: Method -> the distribution of a value, and how a missing one is drawn.
+SAYS: Mapping[str, tuple[str, str]] = {
+    "normal": (
+        "Values are normally distributed around a mean that depends linearly on {x}",
+        "A missing value is drawn from that distribution.",
+    ),
+    "pmm": (
+        "Predictive mean matching: a normal model with a mean that depends on {x} ranks the rows",
+        "A missing value is copied from one of the {donors} observed rows whose predicted mean is "
+        "nearest, so that only values that occur are imputed.",
+    ),
+    "normal.robust": (
+        "Values follow a Student t distribution, which allows for outliers, around a mean that "
+        "depends linearly on {x}",
+        "A missing value is drawn from that distribution.",
+    ),
+    "normal.truncated": (
+        "Values follow a normal distribution cut off at its bounds, which no value can pass; its "
+        "location depends linearly on {x}",
+        "A missing value is drawn from the distribution within the bounds.",
+    ),
+    "normal.censored": (
+        "Values are those of a normal distribution recorded as the bound where they lie beyond "
+        "it; its mean depends linearly on {x}",
+        "A missing value is drawn, and set to the bound where it lies beyond.",
+    ),
+    "logistic": (
+        "The log-odds of the second of two categories depend linearly on {x}",
+        "A missing value is each category with its probability.",
+    ),
+    "ordinal": (
+        "Ordered categories, proportional odds: the log-odds of a higher category depend linearly "
+        "on {x}, alike at each step",
+        "A missing value is each category with its probability.",
+    ),
+    "categorical": (
+        "Unordered categories: the log-odds of each against the reference, the category observed "
+        "most often, depend linearly on {x}, with coefficients of their own",
+        "A missing value is each category with its probability.",
+    ),
+    "poisson": (
+        "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
+        "A missing count is drawn from that distribution.",
+    ),
+    "negative_binomial": (
+        "Counts vary more than a Poisson distribution lets them (negative binomial); the "
+        "logarithm of the mean depends linearly on {x}",
+        "A missing count is drawn from that distribution.",
+    ),
+    "heckman": (
+        "Not missing at random: whether a value is seen depends on the value itself, through "
+        "errors of outcome and selection that correlate by ρ. Predictors: {x}",
+        "A missing value is drawn given that it was not seen.",
+    ),
+    "heckman.binary": (
+        "Not missing at random: a probit model of two categories, whose error correlates by ρ with "
+        "that of being seen. Predictors: {x}",
+        "A missing value is drawn given that it was not seen.",
+    ),
+    "heckman.robust": (
+        "Not missing at random: whether a value is seen depends on the value itself, through "
+        "Student t errors of outcome and selection that correlate by ρ. Predictors: {x}",
+        "A missing value is drawn given that it was not seen.",
+    ),
+    "joint": (
+        "Imputed together with {block} by one multivariate normal model of latent values, whose "
+        "means depend linearly on {x}",
+        "What is missing of a row is drawn jointly, given what is known of it.",
+    ),
+    "sample": (
+        "No predictors: each observed value has an unknown share of the population",
+        "A missing value is each of the observed values with a draw of its share.",
+    ),
+}
+
+
+def says(specification: Specification, name: str) -> list[str]:
+    """Sentences about the model of a target."""
+    target = specification.targets[name]
+    if isinstance(target, Passive):
+        return [
+            f"Computed anew from {names(target.inputs)} after each visit, so that it never "
+            "contradicts what it is computed from."
+        ]
+    method = innermost(target.method)
+    if not (isinstance(method, str) and method in SAYS):
+        return [
+            f"A model of your own, {specification.methods[name]}, with the predictors "
+            f"{names(term.label for term in target.terms)}.",
+            *_around(target),
+        ]
+    distribution, draw = SAYS[method]
+    filled = {
+        "x": names(term.label for term in target.terms if term.fixed or term.random),
+        "donors": target.options.get("donors", 5),
+        "block": names(each for each in target.block if each != name),
+    }
+    sentences = [f"{distribution.format(**filled)}.", draw.format(**filled)]
+    if method != "sample":
+        sentences[1:1] = _clusters(specification, target)
+    sentences += _selection(target) if method.startswith("heckman") else []
+    return [*sentences, *_around(target)]
+
+
+def names(labels: Any) -> str:
+    """Names with commas, the rest counted; ``"nothing"`` for none."""
+    listed = [str(label) for label in labels]
+    if not listed:
+        return "nothing else"
+    if len(listed) > MOST_NAMES:
+        return f"{', '.join(listed[:MOST_NAMES])} and {len(listed) - MOST_NAMES} more"
+    return ", ".join(listed[:-1]) + (" and " if len(listed) > 1 else "") + listed[-1]
+
+
+def _clusters(specification: Specification, target: Target) -> list[str]:
+    if target.cluster is None:
+        return []
+    n = cluster_index(specification.table, target.cluster).n
+    if target.level == 2:
+        return [
+            f"It has one value in each of the {n:,} clusters of {target.cluster}, so a row of the "
+            "model is a cluster, and what varies within clusters predicts by its mean."
+        ]
+    if any(isinstance(layer, FixedClusters) for layer in layers(target.method)):
+        return [f"Each of the {n:,} clusters of {target.cluster} has a coefficient of its own."]
+    slopes = [term.label for term in target.terms if term.random]
+    varying = ["the intercept"] if target.random_intercept else []
+    varying += [f"the effect of {names(slopes)}"] if slopes else []
+    sentences = []
+    if varying:
+        verb = "vary" if len(varying) > 1 or len(slopes) > 1 else "varies"
+        sentences.append(
+            f"{' and '.join(varying).capitalize()} {verb} between the {n:,} clusters of "
+            f"{target.cluster}, whose effects come from a common normal distribution."
+        )
+    means = [term.label for term in target.terms if term.cluster_mean]
+    if means:
+        sentences.append(
+            f"The cluster mean of {names(means)} predicts too, so that effects within and between "
+            "clusters may differ."
+        )
+    if target.options.get("heteroscedastic"):
+        sentences.append("Each cluster has a residual spread of its own.")
+    return sentences
+
+
+def _selection(target: Target) -> list[str]:
+    only = {
+        equation: [term.label for term in target.terms if term.equation == equation]
+        for equation in ("selection", "outcome")
+    }
+    sentences = []
+    if only["selection"]:
+        sentences.append(
+            f"Exclusion restriction: {names(only['selection'])} predicts whether the value is "
+            "seen, and not the value."
+        )
+    else:
+        sentences.append("There is no exclusion restriction; see Selection models.")
+    if only["outcome"]:
+        sentences.append(f"In the outcome only: {names(only['outcome'])}.")
+    rho = target.options.get("rho")
+    if rho is not None:
+        sentences.append(f"ρ is fixed at {rho:g}: an assumption, not an estimate.")
+    return sentences
+
+
+def _around(target: Target) -> list[str]:
+    """Sentences about wrappers and about what happens to drawn values."""
+    sentences = []
+    for layer in layers(target.method):
+        text = _layer(layer)
+        if text:
+            sentences.append(text)
+    if target.post is not None:
+        name = getattr(target.post, "__name__", str(target.post))
+        sentences.append(f"Drawn values then go through {name}.")
+    return sentences
+
+
+def _layer(layer: Wrapper) -> str:
+    if isinstance(layer, ByGroup):
+        return f"Fitted separately for each value of {layer.by}."
+    if isinstance(layer, OnlyWhere):
+        return layer.equation("").removeprefix(";").strip().capitalize() + "."
+    if isinstance(layer, Delta):
+        amount = layer.equation("").removeprefix(";").strip().removeprefix("imputed with ")
+        return (
+            f"Shifted, as if not missing at random: {amount} is added to the linear predictor of "
+            "the missing values."
+        )
+    return ""
+
+
+def options_text(options: Mapping[str, Any]) -> Sequence[str]:
+    """Options as ``name = value``."""
+    return [f"{name} = {value}" for name, value in options.items()]

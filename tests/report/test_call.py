@@ -1,0 +1,104 @@
+"""The call in a report leads to the specification it was written from."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.report.call import call_text
+from bayesimpute.specification.equations import equations
+from bayesimpute.specification.specify import specify
+from tests.report.test_notation import data
+
+
+class Run:
+    """What the call is written from, without having run."""
+
+    def __init__(self, specification, m=7, iterations=9, seed=2**90):
+        self.specification = specification
+        self.m, self.iterations, self.seed = m, iterations, seed
+        self.predictors = specification.predictors.copy()
+
+
+def again(specification, df):
+    """Specification of the call that the report shows, and its other arguments."""
+    text, by_hand = call_text(Run(specification))
+    matrix = pd.read_csv(io.StringIO(specification.predictors.to_csv()), index_col=0)
+    seen = {}
+
+    class Recorder:
+        @staticmethod
+        def impute(frame, m, iterations, seed, **arguments):
+            seen.update(m=m, iterations=iterations, seed=seed)
+            return specify(frame, **arguments)
+
+    names = {"bi": Recorder, "df": df, "predictors": matrix}
+    exec(text, names)
+    return names["imp"], seen, by_hand
+
+
+def frame():
+    df = data()
+    rng = np.random.default_rng(3)
+    df["y"] = np.where(np.arange(60) % 5 == 0, np.nan, rng.normal(size=60))
+    df["b it"] = np.where(np.arange(60) % 7 == 0, np.nan, rng.normal(size=60))
+    df["left"] = np.where(np.arange(60) % 11 == 0, np.nan, rng.normal(size=60))
+    df["twice"] = 2 * df["y"]
+    return df
+
+
+CASES = {
+    "defaults": {"cluster": "school"},
+    "one level": {"method": "normal"},
+    "methods, passive, left out": {
+        "cluster": "school",
+        "method": {"y": "2l.pmm", "b it": "norm", "twice": "~ I(2 * y)", "left": ""},
+        "model_options": {"y": {"donors": 3}},
+    },
+    "formula": {
+        "cluster": "school",
+        "formulas": {"y": "y ~ x * size + log(x + 1) + cluster_mean(x) + (1 + x | school)"},
+        "method": {"y": "normal", "twice": "~ 2 * y"},
+    },
+    "formula without random intercept": {
+        "formulas": {"y": "y ~ x + (0 + x | school)"},
+        "method": {"y": "normal"},
+    },
+    "order of visits": {"cluster": "school", "visit_sequence": ["twice", "y", "left", "b it"]},
+    "joint": {"cluster": "school", "method": {"y": "joint", "left": "joint"}},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_call_gives_the_same_specification(name):
+    df = frame()
+    first = specify(df, **CASES[name])
+    second, seen, by_hand = again(first, df)
+    assert seen == {"m": 7, "iterations": 9, "seed": 2**90} and by_hand == []
+    assert equations(second) == equations(first)
+    assert second.targets == first.targets
+    assert second.visit_sequence == first.visit_sequence
+    pd.testing.assert_frame_equal(second.predictors, first.predictors)
+
+
+def test_what_text_cannot_hold_is_named():
+    df = frame()
+    where = df.isna()
+    where.loc[3, "y"] = True
+    ignore = np.arange(60) < 2
+    specification = specify(
+        df,
+        cluster="school",
+        method={"y": bi.delta("normal", -1)},
+        post={"y": bi.squeeze(0, 1)},
+        where=where,
+        ignore=ignore,
+        monitor={"largest": lambda df: df["y"].max()},
+    )
+    text, by_hand = call_text(Run(specification))
+    assert "'y': …" in text and "post=…" in text
+    told = "; ".join(by_hand)
+    for part in ("delta(normal, -1)", "squeeze(0, 1)", "1 observed cell of y", "2 rows", "largest"):
+        assert part in told
