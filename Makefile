@@ -47,8 +47,15 @@ bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
 	$(VENV)/python benchmarks/start.py
 	$(VENV)/python benchmarks/scaling.py
 
-notebooks: setup ## run the notebooks from a clean start
-	@for file in notebooks/*.py; do echo "$$file"; MPLBACKEND=Agg $(VENV)/python "$$file" || exit 1; done
+notebooks: setup ## run every notebook from a clean start; with output in notebooks/executed/
+	@mkdir -p notebooks/executed
+	@for file in $(or $(NOTEBOOKS),$(wildcard notebooks/*.py)); do \
+	    name=$$(basename "$$file" .py); echo "$$name"; \
+	    $(VENV)/jupytext --quiet --to ipynb --set-kernel python3 --execute \
+	        --output "notebooks/executed/$$name.ipynb" "$$file" || exit 1; \
+	    $(VENV)/jupyter nbconvert --log-level ERROR --to html "notebooks/executed/$$name.ipynb" \
+	        || exit 1; \
+	done
 
 constraints: ## newest versions of everything, tested by hand, written to constraints.txt
 	@: >constraints.txt

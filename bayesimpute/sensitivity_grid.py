@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import go_on, start
@@ -110,15 +111,21 @@ class Sensitivity:
             self.table, self.axes, self.term, self.null, self.tipping, ax=ax, figsize=figsize
         )
 
-    def __repr__(self) -> str:
-        """Say what was found in a line, then the table."""
+    def _heading(self) -> str:
         tips = self.tipping
         found = [
             f"{tip['what']} {self.null:g} at {tip['axis']} = {tip['value']:.3g}"
             for tip in tips.to_dict("records")
         ]
         change = "; ".join(found) or "no point of the grid changes the conclusion"
-        return f"Sensitivity of {self.term}: {change}\n{self.table.to_string(index=False)}"
+        return f"Sensitivity of {self.term}: {change}"
+
+    def __repr__(self) -> str:
+        """Say what was found in a line, then the table."""
+        return f"{self._heading()}\n{self.table.to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return html.plain(self._heading(), html.frame(self.table, index=False))
 
 
 def sensitivity(

@@ -10,7 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up. A module may import the layers before its own, and its own.
 LAYERS = [
-    ("errors", "roles", "events", "progress", "wording"),
+    ("simulate.uniformity",),
+    ("errors", "html", "roles", "events", "progress", "wording"),
+    ("findings",),
     ("pooling.rubin",),
     ("data",),
     ("method",),
@@ -24,9 +26,13 @@ LAYERS = [
     ("engine",),
     ("prior",),
     ("pooling", "diagnostics"),
-    ("analysis",),
+    ("analysis", "congeniality"),
+    ("posterior",),
+    ("explore",),
     ("plots",),
-    ("result",),
+    ("checking",),
+    ("report",),
+    ("result", "diagnose"),
     ("checkpoint", "imputation"),
     ("sensitivity_grid",),
     ("simulate",),

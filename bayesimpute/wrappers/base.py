@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute import html
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
@@ -75,6 +76,9 @@ class Wrapper:
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({method_text(self.method)})"
+
+    def _repr_html_(self) -> str:
+        return str(html.tag("code", str(self)))
 
     @property
     def kinds(self) -> frozenset[Kind]:

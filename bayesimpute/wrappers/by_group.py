@@ -11,8 +11,9 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
+from bayesimpute.sampling.prediction import predict
 from bayesimpute.wording import did_you_mean
 from bayesimpute.wrappers.base import (
     Rows,
@@ -230,6 +231,52 @@ class GroupKernel:
             values[design.draw],
             parameters,
             _together([visit.statistics for visit in visits]),
+        )
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Predict the groups one after the other; of a cluster, their densities add up."""
+        ends = np.cumsum([len(part.start_mean) for part in adaptation.parts])
+        rows, fit = self._rows(design), design.fit
+        parameters: dict[str, float | Array] = {}
+        states, parts = [], []
+        for (label, kernel), tuned, own in zip(
+            self._kernels.items(), adaptation.parts, np.split(state, ends[:-1]), strict=True
+        ):
+            part = predict(kernel, design.rows(rows[label]), tuned, own, rng, first, by_cluster)
+            states.append(part.state)
+            parameters |= {f"{name}[{label}]": value for name, value in part.parameters.items()}
+            parts.append((rows[label][fit], part))
+
+        def gathered(name: str) -> Any:
+            each = [getattr(part, name) for _, part in parts]
+            if any(own is None for own in each):
+                return None
+            out = np.full(int(fit.sum()), np.nan)
+            for (where, _), own in zip(parts, each, strict=True):
+                out[where] = own
+            return out
+
+        def summed(name: str) -> Any:
+            each = [getattr(part, name) for _, part in parts]
+            return None if any(own is None for own in each) else np.sum(each, axis=0)
+
+        return Prediction(
+            np.concatenate(states),
+            gathered("values"),
+            parameters,
+            gathered("log_likelihood"),
+            gathered("learnt"),
+            parts[0][1].measure,
+            summed("by_cluster"),
+            summed("by_cluster_error"),
         )
 
 

@@ -11,8 +11,9 @@ from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
+from bayesimpute.sampling.prediction import predict
 from bayesimpute.wording import listed
 from bayesimpute.wrappers.amounts import Amounts, amount_text, checked_amount
 from bayesimpute.wrappers.base import (
@@ -314,6 +315,18 @@ class DeltaKernel:
             drawn = amounts[self._amounts.drawn]
             parameters[self._name] = float(drawn[0]) if self._how == "delta" else drawn
         return replace(visit, parameters=parameters)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Predict without δ: it is of missing values, which the observed do not speak of."""
+        return predict(self._inside, design, adaptation, state, rng, first, by_cluster)
 
     def _shifted(self, design: Design, amounts: Array) -> Design:
         shift = self._shift(design, amounts)

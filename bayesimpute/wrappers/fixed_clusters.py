@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
+from bayesimpute.sampling.prediction import predict
 from bayesimpute.wrappers.base import Scope, Wrapper, inner_kernel, method_text, wrappable
 
 
@@ -168,6 +169,18 @@ class FixedKernel:
     ) -> Visit:
         """Visit with the indicator columns."""
         return self._inside.visit(self._seen(design), adaptation, state, rng, first)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Predict with the indicator columns, which are no effects to integrate out."""
+        return predict(self._inside, self._seen(design), adaptation, state, rng, first)
 
     def _seen(self, design: Design) -> Design:
         # rows come and go where a condition on incomplete columns chooses them

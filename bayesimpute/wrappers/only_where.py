@@ -11,8 +11,9 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
+from bayesimpute.sampling.prediction import predict, scattered
 from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import (
     Rows,
@@ -285,3 +286,24 @@ class WhereKernel:
         visit, values = visit_rows(self._inside, design, holds, adaptation, state, rng, first)
         values[~holds] = self._elsewhere
         return Visit(visit.state, values[design.draw], visit.parameters, visit.statistics)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Predict where the condition holds; elsewhere there is no model."""
+        holds, fit = self._holds(design), design.fit
+        part = predict(self._inside, design.rows(holds), adaptation, state, rng, first, by_cluster)
+        values = scattered(part.values, holds, fit)
+        assert values is not None
+        return replace(
+            part,
+            values=values,
+            log_likelihood=scattered(part.log_likelihood, holds, fit),
+            learnt=scattered(part.learnt, holds, fit),
+        )
