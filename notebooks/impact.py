@@ -121,7 +121,7 @@ imp.plot_trace(["ct", "pupil", "hypox"])
 imp.plot_density("ct")
 
 # %%
-checked = imp.overimpute(draws=10, seed=1)
+checked = imp.overimpute(["ct", "hypox"], draws=20, seed=1)
 checked
 
 # %% [markdown]
@@ -149,10 +149,10 @@ bi.plot_estimates(analyses)
 # from each other?
 
 # %%
-fits.test(["ctIII", "ctIV/V"])
+fits.test(["ctIII", "`ctIV/V`"])
 
 # %%
-fits.test(["ctIII - ctIV/V"])
+fits.test(["ctIII - `ctIV/V`"])
 
 # %% [markdown]
 # ## Report

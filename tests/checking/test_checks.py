@@ -12,7 +12,11 @@ from scipy import integrate, stats
 
 import bayesimpute as bi
 from bayesimpute.checking.loo import loo_pit
-from bayesimpute.checking.pit import difference_from_uniform
+from bayesimpute.checking.pit import (
+    difference_from_uniform,
+    randomised_pit,
+    weighted_quantiles,
+)
 from bayesimpute.checking.psis import leave_one_out
 from bayesimpute.checking.replay import predictions
 from bayesimpute.errors import DataError, SpecificationError
@@ -256,6 +260,21 @@ def test_a_band_holds_uniform_places_as_often_as_it_says():
         inside += held
         assert held == (p > 0.1) or abs(p - 0.1) < 0.01
     assert 0.85 < inside / 300 < 0.95
+
+
+def test_places_among_tied_draws_are_uniform_and_among_weighted_ones_weighted():
+    rng = np.random.default_rng(9)
+    draws, observed = rng.poisson(1.0, (49, 3000)), rng.poisson(1.0, 3000)
+    pit = randomised_pit(draws, observed, np.full((49, 3000), 1 / 49), rng)
+    assert stats.kstest(pit, "uniform").pvalue > 0.01
+    weights = np.zeros((49, 3000))
+    weights[0], weights[1] = 0.9, 0.1
+    draws[0], draws[1] = -1, 99
+    pit = randomised_pit(draws, observed, weights, rng)
+    assert np.abs(pit - 0.9 * 49 / 50).max() <= 1 / 50
+    equal = np.full((99, 1), 1 / 99)
+    ends = weighted_quantiles(np.arange(1.0, 100)[:, None], equal, (0.05, 0.95))
+    np.testing.assert_allclose(ends[:, 0], [5, 95])
 
 
 def test_smoothed_weights_are_those_of_arviz():
