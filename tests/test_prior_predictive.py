@@ -21,6 +21,18 @@ def test_every_parameter_is_listed_with_its_prior(study):
     assert not table["replaced"].any()
 
 
+@pytest.mark.parametrize("method", ["logistic", "categorical"])
+def test_effects_of_single_clusters_are_no_parameters_of_the_population(study, method):
+    labels = ["no", "yes"] if method == "logistic" else ["no", "some", "yes"]
+    liked = pd.cut(study["popular"], len(labels), labels=labels, ordered=False)
+    df = study.assign(liked=liked)
+    table = bi.priors(
+        df.drop(columns="popular"), "liked", cluster="school", method={"liked": method}
+    )
+    assert {"intercept", "beta", "sd_intercept"} <= set(table["parameter"])
+    assert not table["parameter"].str.contains("effect").any()
+
+
 def test_a_replaced_prior_is_marked_and_moves_the_draws(study):
     priors = {"popular": {"intercept": pm.Normal.dist(100, 0.1)}}
     arguments = {"cluster": "school", "method": {"popular": "normal"}, "seed": 1}

@@ -109,7 +109,10 @@ def linear_predictor(
         ]
     )
     q, equations = len(design.random_effects), max(len(categories), 1)
-    standard = pm.Normal("standard_effect", shape=(design.n_clusters, q * equations))
+    if categories:
+        pm.modelcontext(None).add_coord("category_effect", np.arange(q * equations))
+    effects = "category_effect" if categories else "random_effect"
+    standard = pm.Normal("standard_effect", dims=("cluster", effects))
     if q * equations > 1:
         lkj = priors.get("correlation", pm.LKJCorr.dist(n=q * equations, eta=2.0))
         factor = attach(lkj, "correlation_factor")  # PyMC's LKJCorr is a Cholesky factor
