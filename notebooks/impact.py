@@ -25,10 +25,12 @@ def patients():
     found = next((file for file in files if file.is_file()), None)
     if found is None:
         study = bi.simulate.simulate_impact(seed=1)
-        return study.incomplete, study.complete
-    df = pd.read_csv(found, keep_default_na=False, na_values=[""])  # a pupil may be "None"
-    df["ct"] = pd.Categorical(df["ct"], ["I/II", "III", "IV/V"], ordered=True)
-    return df, None
+        return ordered(study.incomplete), ordered(study.complete)
+    return ordered(pd.read_csv(found, keep_default_na=False, na_values=[""])), None  # pupil "None"
+
+
+def ordered(df):
+    return df.assign(ct=pd.Categorical(df["ct"], ["I/II", "III", "IV/V"], ordered=True))
 
 
 df, complete = patients()
