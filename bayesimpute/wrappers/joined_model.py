@@ -33,7 +33,8 @@ def joined_model(models: Mapping[str, Any]) -> Any:
             free = variable in model.free_RVs
             (joined.free_RVs if free else joined.observed_RVs).append(variable)
             transform = model.rvs_to_transforms[variable]
-            if value not in names:  # PyMC finds sigma_log__ by the name of sigma
+            # PyMC finds sigma_log__ by the name of sigma; codes cast from observed data have none
+            if value not in names and value.name is not None:
                 value.name = variable.name + value.name.removeprefix(names[variable])
             joined.create_value_var(
                 variable, transform=transform, default_transform=None, value_var=value

@@ -75,6 +75,18 @@ def test_the_grouping_column_leaves_the_model_and_its_products(trial):
     assert "separately for each arm" in imp.equations()["y"]
 
 
+@pytest.mark.parametrize("method", ["logistic", "categorical"])
+def test_groups_of_categories_stand_side_by_side_too(trial, method):
+    labels = ["low", "high"] if method == "logistic" else ["low", "mid", "high"]
+    shuffled = np.random.default_rng(1).permutation(trial["x"])
+    cut = pd.Series(pd.cut(shuffled, len(labels), labels=labels, ordered=False), trial.index)
+    cut = cut.where(trial["y"].notna())
+    imp = bi.impute(trial.assign(y=cut), m=1, method={"y": bi.by_group(method, "arm")}, **RUN)
+    joined = imp.model("y")
+    assert {"beta[a]", "beta[b]"} <= set(joined.named_vars)
+    assert np.isfinite(list(joined.point_logps().values())).all()
+
+
 def test_the_textbook_model_holds_all_groups_side_by_side(trial):
     imp = bi.impute(trial, m=1, method={"y": bi.by_group("normal", "arm")}, **RUN)
     joined = imp.model("y")
