@@ -51,7 +51,7 @@ notebooks: setup ## run every notebook from a clean start; with output in notebo
 	@mkdir -p notebooks/executed
 	@for file in $(or $(NOTEBOOKS),$(wildcard notebooks/*.py)); do \
 	    name=$$(basename "$$file" .py); echo "$$name"; \
-	    $(VENV)/jupytext --quiet --to ipynb --set-kernel python3 --execute \
+	    $(VENV)/jupytext --quiet --to ipynb --set-kernel python3 --execute --run-path notebooks \
 	        --output "notebooks/executed/$$name.ipynb" "$$file" || exit 1; \
 	    $(VENV)/jupyter nbconvert --log-level ERROR --to html "notebooks/executed/$$name.ipynb" \
 	        || exit 1; \
