@@ -46,6 +46,7 @@ from bayesimpute.method import Array, Design, Kernel, Parameters
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.linear_parts import Point
+from bayesimpute.sampling.priors import value_of
 from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
 
 #: The cutpoints take the place of the intercept.
@@ -134,7 +135,7 @@ def _concentration(design: Design, prior: Any) -> Array:
             f"priors of {design.target!r}: the prior of 'share' must be a Dirichlet, such as "
             f"pm.Dirichlet.dist(np.ones({n}))."
         )
-    found = np.asarray(prior.owner.inputs[-1].eval(), dtype=float)
+    found = value_of(prior.owner.inputs[-1])
     if found.shape != (n,):
         raise SpecificationError(
             f"priors of {design.target!r}: the Dirichlet of 'share' has {found.size} "

@@ -75,6 +75,14 @@ def check_names(target: str, priors: Mapping[str, Any], known: Iterable[str]) ->
             )
 
 
+def value_of(parameter: Any) -> Array:
+    """Value of a parameter of a prior; ``eval`` would compile a function even for a constant."""
+    from pytensor.graph.basic import Constant
+
+    value = parameter.data if isinstance(parameter, Constant) else parameter.eval()
+    return np.asarray(value, dtype=float)
+
+
 def normal_moments(
     prior: Any, size: int | tuple[int, ...], default_mean: Any, default_sd: Any
 ) -> tuple[Array, Array] | None:
@@ -83,7 +91,7 @@ def normal_moments(
         return np.broadcast_to(default_mean, size) * 1.0, np.broadcast_to(default_sd, size) * 1.0
     if type(prior.owner.op).__name__ != "NormalRV":
         return None
-    mean, sd = (np.asarray(part.eval(), dtype=float) for part in prior.owner.inputs[-2:])
+    mean, sd = (value_of(part) for part in prior.owner.inputs[-2:])
     return np.broadcast_to(mean, size) * 1.0, np.broadcast_to(sd, size) * 1.0
 
 
@@ -93,4 +101,4 @@ def lkj_eta(prior: Any, default: float) -> float | None:
         return default
     if "LKJCorr" not in type(prior.owner.op).__name__:
         return None
-    return float(np.asarray(prior.owner.inputs[-1].eval()))
+    return float(value_of(prior.owner.inputs[-1]))

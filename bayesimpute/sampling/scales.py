@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling.arithmetic import exact_arithmetic
+from bayesimpute.sampling.prior_key import PriorKey
 
 Array = npt.NDArray[np.float64]
 
@@ -64,7 +65,7 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     """
     names = tuple(defaults)
     constants = np.array([defaults[name] for name in names], dtype=float)
-    chosen = {name: replaced[name] for name in names if name in replaced}
+    chosen = {name: PriorKey.of(replaced[name]) for name in names if name in replaced}
     # default priors differ only in their constants: one function serves all of one length
     known = names if chosen else tuple(f"scale_{i}" for i in range(len(names)))
     function = _compile(known, tuple(chosen.items()), get_ident()) if names else _nothing
@@ -78,7 +79,9 @@ def _nothing(unconstrained: Array, constants: Array) -> tuple[float, Array, Arra
 
 
 @lru_cache(maxsize=64)
-def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, Any], ...], thread: int) -> Any:
+def _compile(
+    names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...], thread: int
+) -> Any:
     """Compile once a process and thread: compiled functions own their memory."""
     import pymc as pm
     import pytensor
@@ -92,7 +95,7 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, Any], ...], thre
     with pm.Model() as model:
         for i, name in enumerate(names):
             if name in priors:
-                attach(priors[name], name)
+                attach(priors[name].distribution, name)
             else:
                 pm.HalfNormal(name, sigma=constants[i])
     unconstrained = pt.dvector("unconstrained")

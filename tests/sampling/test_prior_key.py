@@ -1,0 +1,55 @@
+"""Compiled priors serve every distribution that is the same, and no other."""
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytest
+
+from bayesimpute.sampling.prior_key import PriorKey
+from bayesimpute.sampling.scales import scale_priors
+
+SAME = {
+    "gamma": lambda: pm.Gamma.dist(2, 0.1),
+    "gamma by moments": lambda: pm.Gamma.dist(mu=2, sigma=1),
+    "half normal": lambda: pm.HalfNormal.dist(0.3),
+    "normal of a vector": lambda: pm.Normal.dist(np.arange(3.0), 1),
+    "log-normal": lambda: pm.LogNormal.dist(0, 1),
+    "exponential": lambda: pm.Exponential.dist(1),
+}
+OTHERS = [
+    pm.Gamma.dist(2, 0.2),
+    pm.Gamma.dist(2, 0.1, shape=2),
+    pm.InverseGamma.dist(2, 0.1),
+    pm.Gamma.dist(3, 0.1),
+]
+
+
+@pytest.mark.parametrize("make", SAME.values(), ids=SAME)
+def test_the_same_distribution_made_twice_has_one_key(make):
+    one, other = PriorKey.of(make()), PriorKey.of(make())
+    assert one == other
+    assert hash(one) == hash(other)
+    assert len({PriorKey.of(each()) for each in SAME.values()}) == len(SAME)
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=str)
+def test_another_distribution_has_another_key(other):
+    assert PriorKey.of(SAME["gamma"]()) != PriorKey.of(other)
+
+
+def test_parameters_that_can_change_are_only_themselves():
+    scale = pytensor.shared(0.3)
+    assert PriorKey.of(pm.HalfNormal.dist(scale)) == PriorKey.of(pm.HalfNormal.dist(scale))
+    twin = pytensor.shared(0.3)
+    assert PriorKey.of(pm.HalfNormal.dist(scale)) != PriorKey.of(pm.HalfNormal.dist(twin))
+
+
+def test_priors_are_compiled_once():
+    scales = {"sd_intercept": 1.0, "nu": 1.0}
+    one, other, third = (
+        scale_priors(scales, {"nu": pm.Gamma.dist(2, rate)}) for rate in (0.1, 0.1, 0.3)
+    )
+    assert one.function is other.function
+    assert one.function is not third.function
+    at = np.array([0.2, 1.1])
+    assert one(at)[0] != pytest.approx(third(at)[0])
