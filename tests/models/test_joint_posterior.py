@@ -60,7 +60,7 @@ def test_the_kernel_draws_from_the_textbook_model(design):
 
 
 def test_successive_visits_are_nearly_independent(design):
-    drawn = draws_of_kernel(WithPriors(), design, dict(Joint.options), 300)
+    drawn = draws_of_kernel(WithPriors(), design, dict(Joint.options), 200)
     found = {
         f"{name}[{k}]": np.corrcoef(column[:-1], column[1:])[0, 1]
         for name, values in drawn.items()

@@ -27,12 +27,12 @@ def collapsed_draws(design, options, draws, seed, priors=None):
 @pytest.mark.parametrize("heteroscedastic", [False, True])
 def test_collapsed_posterior_is_that_of_the_plain_model(two_level, heteroscedastic):
     options = {"heteroscedastic": heteroscedastic}
-    ours, values = collapsed_draws(two_level, options, 3000, seed=1)
+    ours, values = collapsed_draws(two_level, options, 2000, seed=1)
     model = Normal().model(two_level, {}, {**Normal.options, **options})
     with model:
         trace = pm.sample(
-            1500,
-            tune=1000,
+            1000,
+            tune=700,
             chains=2,
             cores=1,
             random_seed=2,

@@ -69,6 +69,11 @@ def run(gaps):
     return bi.impute(gaps, iterations=3, method=methods(), **RUN)
 
 
+@pytest.fixture(scope="module")
+def coded_run(gaps, builder):
+    return bi.impute(gaps, iterations=1, method=coded(builder), **RUN)
+
+
 def test_nothing_observed_changes_and_nothing_stays_missing(gaps, run):
     for completed in run.complete("all"):
         assert not completed.isna().any().any()
@@ -91,11 +96,11 @@ def test_threads_and_spawned_processes_give_the_same_bits(gaps, run):
         assert_same(run, bi.impute(gaps, iterations=3, method=methods(), executor=executor, **RUN))
 
 
-def test_code_in_wrappers_travels_to_processes(gaps, builder):
-    here = bi.impute(gaps, iterations=1, method=coded(builder), **RUN)
+def test_code_in_wrappers_travels_to_processes(gaps, builder, coded_run):
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
         method = coded(builder)
-        assert_same(here, bi.impute(gaps, iterations=1, method=method, executor=executor, **RUN))
+        again = bi.impute(gaps, iterations=1, method=method, executor=executor, **RUN)
+    assert_same(coded_run, again)
 
 
 def test_wrappers_of_plain_values_come_back_from_the_file(gaps, run, tmp_path):
@@ -116,11 +121,11 @@ def test_a_checkpoint_goes_on(gaps, run, tmp_path):
     assert_same(run, bi.impute(gaps, iterations=3, method=methods(), checkpoint=path, **RUN))
 
 
-def test_code_in_wrappers_is_given_again(gaps, builder, tmp_path):
+def test_code_in_wrappers_is_given_again(gaps, builder, coded_run, tmp_path):
     path = tmp_path / "imp.nc"
     method = coded(builder)
     whole = bi.impute(gaps, iterations=2, method=method, **RUN)
-    bi.impute(gaps, iterations=1, method=method, **RUN).to_netcdf(path)
+    coded_run.to_netcdf(path)
     opened = bi.open(path)
     assert opened.method == whole.method
     was = r"'y': …} \(was by_group\(delta\(own_model, Normal\(1, 0.2\)\), arm\)\)"
