@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -98,10 +97,8 @@ class Findings(pd.DataFrame):
         """Give all findings as sentences."""
         lines = [self._counted()]
         why, seen, do = self.headings
-        for row in self.itertuples(index=False):
-            each: Any = row
-            where = f" {each.variable}:" if each.variable else ""
-            lines.append(f"\n[{each.severity}]{where} {each.finding}")
+        for each in _typed(self):
+            lines.append(f"\n{_heading(each)}")
             for head, text in ((seen, each.evidence), (why, each.cause), (do, each.advice)):
                 if text:
                     lines.append(_indented(f"{head}: ", text))
@@ -117,17 +114,39 @@ class Findings(pd.DataFrame):
         checked = html.tag("p", self.checked)
         if self.empty:
             return html.plain(self._counted(), checked)
-        rows = [
-            (r.severity, r.variable, r.finding, r.evidence, r.cause, _code(str(r.advice)))
-            for r in self.itertuples(index=False)
+        each = [
+            html.tag(
+                "li",
+                html.tag("b", _heading(row)),
+                *(
+                    html.tag("div", html.tag("i", f"{head}: "), text)
+                    for head, text in ((seen, row.evidence), (why, row.cause))
+                    if text
+                ),
+                *(
+                    [html.tag("div", html.tag("i", f"{do}: "), _code(row.advice))]
+                    if row.advice
+                    else []
+                ),
+                style="margin-bottom:0.6em",
+            )
+            for row in _typed(self)
         ]
-        drawn = html.table(("", "variable", "finding", seen, why, do), rows)
-        return html.plain(self._counted(), drawn, checked)
+        return html.plain(self._counted(), html.tag("ul", *each), checked)
+
+
+def _typed(table: pd.DataFrame) -> list[Finding]:
+    return [Finding(*map(str, row)) for row in table.itertuples(index=False)]
+
+
+def _heading(each: Finding) -> str:
+    where = f" {each.variable}:" if each.variable else ""
+    return f"[{each.severity}]{where} {each.finding}"
 
 
 def _code(text: str) -> html.Html:
-    look = "white-space:pre-wrap;margin:0;text-align:left"
-    return html.tag("pre", html.tag("code", text), style=look)
+    look = "white-space:pre-wrap;overflow-wrap:anywhere"
+    return html.tag("code", text, style=look)
 
 
 def _indented(head: str, text: str) -> str:
