@@ -88,8 +88,8 @@ def panels(
         size = figsize or (single if count == 1 else (0.4 + each[0] * across, 0.9 + each[1] * down))
         if (size[1] - HEAD) / down < LOWEST and count > 1:
             raise SpecificationError(
-                f"{picture}(figsize=({size[0]:g}, {size[1]:g})): {count} panels would be too low to "
-                f"read; give {HEAD + LOWEST * down:.1f} inches of height or more, or fewer groups=."
+                f"{picture}(figsize=({size[0]:g}, {size[1]:g})): {count} panels would be too "
+                f"low to read; give {HEAD + LOWEST * down:.1f} inches of height or more, or fewer groups=."
             )
         figure, grid = style.subplots(down, across, size, **options)
         chosen, own = list(grid.ravel()[:count]), True
