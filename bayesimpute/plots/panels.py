@@ -87,9 +87,10 @@ def panels(
         down = -(-count // across)
         size = figsize or (single if count == 1 else (0.4 + each[0] * across, 0.9 + each[1] * down))
         if (size[1] - HEAD) / down < LOWEST and count > 1:
+            asked = f"{picture}(figsize=({size[0]:g}, {size[1]:g}))"
             raise SpecificationError(
-                f"{picture}(figsize=({size[0]:g}, {size[1]:g})): {count} panels would be too "
-                f"low to read; give {HEAD + LOWEST * down:.1f} inches of height or more, or fewer groups=."
+                f"{asked}: {count} panels would be too low to read; give "
+                f"{HEAD + LOWEST * down:.1f} inches of height or more, or fewer groups=."
             )
         figure, grid = style.subplots(down, across, size, **options)
         chosen, own = list(grid.ravel()[:count]), True
