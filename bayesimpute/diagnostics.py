@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 #: ArviZ needs this many draws a chain for split R-hat and for ESS.
 FEWEST_DRAWS = 4
 
+#: Share of draws beside the commonest value below which no test of ranks or correlations holds.
+FEWEST_OFF = 0.5
+
 PARAMETERS = ("mean", "sd")
+
+#: What the tree calls a share of imputed cells, and a moment of them (`role` of the variable).
+SHARES, MOMENTS = "shares", "imputed values"
 
 
 def rstan_rhat(chains: ArrayLike) -> float:
@@ -120,6 +126,7 @@ def convergence(
     chain_sd: Mapping[str, np.ndarray],
     parameter: str = "mean",
     monitored: Mapping[str, np.ndarray] | None = None,
+    shares: Mapping[str, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Show what mice's ``convergence`` shows: ac and psrf of each variable, up to each iteration.
 
@@ -128,10 +135,13 @@ def convergence(
     chain_mean, chain_sd
         Variable -> (m, iterations): mean and SD of the imputed cells.
     parameter
-        ``"mean"`` (default, as in mice), ``"sd"``, or ``"monitor"`` for what ``monitor=``
+        ``"mean"`` (default, as in mice) or ``"sd"``, of category codes for categories;
+        ``"share"``: of the imputed cells in each category; ``"monitor"``: what ``monitor=``
         follows; ``"all"`` for all that there are, with a first column ``parameter`` telling which.
     monitored
         Monitor -> (m, iterations) or, one after the other, its elements by ``"name[element]"``.
+    shares
+        ``"variable[category]"`` -> (m, iterations).
 
     Returns
     -------
@@ -151,15 +161,19 @@ def convergence(
     >>> convergence(chains, chains)["ac"].round(2).tolist()
     [nan, -1.0]
     """
-    chosen = {"mean": chain_mean, "sd": chain_sd, "monitor": monitored or {}}
+    further = {"monitor": monitored or {}, "share": shares or {}}
+    chosen = {"mean": chain_mean, "sd": chain_sd, **further}
     if parameter == "all":
-        wanted = (*PARAMETERS, "monitor") if monitored else PARAMETERS
-        tables = {name: convergence(chain_mean, chain_sd, name, monitored) for name in wanted}
+        wanted = (*PARAMETERS, *(name for name, chains in further.items() if chains))
+        tables = {
+            name: convergence(chain_mean, chain_sd, name, monitored, shares) for name in wanted
+        }
         stacked = pd.concat(tables, names=["parameter"])
         return stacked.reset_index("parameter").reset_index(drop=True)
     if parameter not in chosen:
         raise SpecificationError(
-            f"parameter is {parameter!r}; convergence knows 'monitor', 'mean', 'sd' and 'all'."
+            f"parameter is {parameter!r}; convergence knows 'share', 'monitor', 'mean', 'sd' and "
+            "'all'."
         )
     columns: dict[str, list[np.ndarray]] = {".it": [], "vrb": [], "ac": [], "psrf": []}
     for variable, by_chain in chosen[parameter].items():
@@ -208,27 +222,25 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``variable`` (target, or name of a monitor), ``quantity`` (``"mean"``, ``"beta[sex]"``;
-        of a monitor ``"monitor"`` or ``"monitor[element]"``), ``mean``, ``sd``,
+        ``variable`` (target, or name of a monitor), ``quantity`` (``"mean"``, ``"share[low]"``,
+        ``"beta[sex]"``; of a monitor ``"monitor"`` or ``"monitor[element]"``), ``mean``, ``sd``,
         ``r_hat`` (rank-normalised), ``ess_bulk``, ``ess_tail`` (of the 5 % and 95 % quantiles, the
         smaller), ``mcse_mean``, ``mcse_sd`` as ArviZ computes them, ``divergences`` of the target's
         sampler. NaN for a constant quantity and with fewer than 4 draws a chain; R-hat also with
-        one chain.
+        one chain. Of the imputed values there are mean and SD of numbers, the share of each
+        category, and the share of the second of two; where shares are not known, because the run
+        is of an older file, mean and SD of the category codes 1, 2, ….
 
     Raises
     ------
     SpecificationError
         `discard` leaves no iteration.
     """
-    posterior = datatree["posterior"].to_dataset()
-    draws = posterior.sizes.get("draw", 0)
+    draws = datatree["posterior"].sizes.get("draw", 0)
     if not 0 <= discard < max(draws, 1):
         raise SpecificationError(
             f"discard={discard} leaves none of the {draws} iterations; give 0 to {draws - 1}."
         )
-    groups = [posterior]
-    if "monitor" in datatree.children:
-        groups.append(datatree["monitor"].to_dataset())
     diverging = _divergences(datatree, discard)
     rows = [
         {
@@ -237,10 +249,51 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
             **_summary(values),
             "divergences": diverging.get(target, 0),
         }
-        for group in groups
-        for target, quantity, values in _quantities(group.isel(draw=slice(discard, None)))
+        for (target, quantity), values in quantities(datatree, discard)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def quantities(
+    datatree: "xr.DataTree", discard: int = 0
+) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+    """Give (variable, quantity) and the draws (m, iterations kept) of all that is judged."""
+    kept = slice(discard, None)
+    groups = [judged(datatree["posterior"].to_dataset().isel(draw=kept))]
+    if "monitor" in datatree.children:
+        groups.append(datatree["monitor"].to_dataset().isel(draw=kept))
+    for group in groups:
+        for target, quantity, values in _quantities(group):
+            yield (target, quantity), values
+
+
+def judged(posterior: "xr.Dataset") -> "xr.Dataset":
+    """Leave out what says nothing, or nothing new, of whether chains have converged.
+
+    Mean and SD of category codes go where the shares are known: codes of categories without order
+    have no mean, and chains may differ in shares that make the same mean. Of two categories the
+    share of the second is kept, the other being 1 less it. Shares that are not known for every
+    iteration (of a run that goes on from an older file) go, and mean and SD of the codes stay.
+    """
+    kept = posterior
+    for name, array in posterior.data_vars.items():
+        if array.attrs.get("role") != SHARES:
+            continue
+        if not np.isfinite(array.values).all():
+            kept = kept.drop_vars([name])
+            continue
+        target = _target(array, name)
+        kept = kept.drop_vars(
+            [
+                moment
+                for moment, each in posterior.data_vars.items()
+                if each.attrs.get("role") == MOMENTS and _target(each, moment) == target
+            ]
+        )
+        term = str(array.dims[-1])
+        if array.sizes[term] == 2:
+            kept = kept.isel({term: [1]})
+    return kept
 
 
 COLUMNS = (
@@ -292,18 +345,16 @@ def _summary(values: np.ndarray) -> dict[str, float]:
     import arviz
 
     draws = np.asarray(values, dtype=float)
-    chains, n = draws.shape
     unknown = float("nan")
     result = {
         "mean": float(draws.mean()),
         "sd": float(draws.std(ddof=1)) if draws.size > 1 else unknown,
-        **dict.fromkeys(("r_hat", "ess_bulk", "ess_tail", "mcse_mean", "mcse_sd"), unknown),
+        "r_hat": r_hat(draws),
+        **dict.fromkeys(("ess_bulk", "ess_tail", "mcse_mean", "mcse_sd"), unknown),
     }
-    if n < FEWEST_DRAWS or not np.isfinite(draws).all() or _constant(draws):
+    if not _varies(draws):
         return result
     with np.errstate(divide="ignore", invalid="ignore"):
-        if chains > 1:
-            result["r_hat"] = float(arviz.rhat(draws, method="rank"))
         result["ess_bulk"] = float(arviz.ess(draws, method="bulk"))
         result["ess_tail"] = float(arviz.ess(draws, method="tail", prob=(0.05, 0.95)))
         result["mcse_mean"] = float(arviz.mcse(draws, method="mean"))
@@ -311,5 +362,45 @@ def _summary(values: np.ndarray) -> dict[str, float]:
     return result
 
 
-def _constant(draws: np.ndarray) -> bool:
-    return bool(np.ptp(draws) <= 1e-12 * np.abs(draws).max())
+def r_hat(draws: np.ndarray) -> float:
+    """R-hat of ArviZ, rank-normalised and split.
+
+    Parameters
+    ----------
+    draws
+        (chain, iteration).
+
+    Returns
+    -------
+    float
+        NaN with one chain, fewer than 4 iterations, a draw that is not finite, or a constant;
+        infinite if chains differ and none of them moves.
+    """
+    import arviz
+
+    if len(draws) < 2 or not _varies(draws):
+        return float("nan")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(arviz.rhat(draws, method="rank"))
+
+
+def off_the_commonest(draws: np.ndarray) -> np.ndarray:
+    """Which draws are not the commonest value, bool (chain, iteration).
+
+    Where most draws are one value, as the share 0 of a category that is hardly ever imputed, the
+    others are all that is seen of the chains.
+
+    Examples
+    --------
+    >>> off_the_commonest(np.array([[0.0, 0.1], [0.0, 0.0]])).tolist()
+    [[False, True], [False, False]]
+    """
+    values, counts = np.unique(draws, return_counts=True)
+    return np.asarray(draws != values[counts.argmax()])
+
+
+def _varies(draws: np.ndarray) -> bool:
+    """Whether there are draws enough that differ."""
+    if draws.shape[1] < FEWEST_DRAWS or not np.isfinite(draws).all():
+        return False
+    return bool(np.ptp(draws) > 1e-12 * np.abs(draws).max())

@@ -119,6 +119,12 @@ def test_chains_that_have_not_met_are_found_and_autocorrelated_ones_are_not(fram
         assert "imp.extend(" in row.advice or "iterations alone" in row.advice
 
 
+def test_chains_of_which_none_moves_are_found_though_their_r_hat_is_infinite(frame):
+    still = np.repeat(np.arange(M, dtype=float)[:, None], ITERATIONS, axis=1)
+    row = found(with_chain(made(frame), y=still))["y", "the chains have not met"]
+    assert row.evidence.startswith("mean: R-hat inf") and "iterations alone" in row.advice
+
+
 def with_chain(imp, **changed):
     history = imp.history
     return replace(imp, history=replace(history, chain_mean={**history.chain_mean, **changed}))

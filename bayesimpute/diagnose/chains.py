@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesimpute.diagnose.run import Run
-from bayesimpute.diagnostics import FEWEST_DRAWS
+from bayesimpute.diagnostics import FEWEST_DRAWS, FEWEST_OFF, off_the_commonest
 from bayesimpute.findings import SEVERITIES, Finding
 from bayesimpute.method import Array
 
@@ -37,6 +37,8 @@ CAUTION = 2.0
 #: Chains from which Fisher's normal approximation of a correlation holds so far out.
 FEWEST_CHAINS = 8
 MOST_EXTRA = 1000
+#: Times as many iterations as were made: an infinite R-hat asks for no number.
+MOST_TIMES = 1e6
 
 
 def critical_rhat(chains: int, draws: int, tests: int, correlation: float = 0.0) -> float:
@@ -153,7 +155,7 @@ def mixing(run: Run, r_hat: float, ess: float | None) -> Iterator[Finding]:
         for quantity, rhat, bulk in zip(
             rows["quantity"], rows["r_hat"], rows["ess_bulk"], strict=True
         ):
-            draws = run.quantities[str(variable), quantity][:, run.discard :]
+            draws = run.quantities[str(variable), quantity]
             if np.isfinite(draws).all() and np.isfinite(bulk):
                 verdict = _verdict(
                     run, quantity, draws, rhat, bulk, (r_hat, ess), len(table)
@@ -177,8 +179,16 @@ def _verdict(
     r, error = (r, error) if np.isfinite(r) else (0.0, 0.0)
     usual = critical_rhat(run.m, kept, tests, r)
     allowed = max(wanted[0], usual)
-    left = max(r - CAUTION * error, 0.0) ** n
-    away = _thirds(draws, tests)
+    surely, away = r - CAUTION * error, _thirds(draws, tests)
+    off = off_the_commonest(draws)
+    if off.mean() < FEWEST_OFF:
+        # a rare category: two of its cells that fall into one chain make a large R-hat, and one
+        # that stays for a while a large correlation; neither test nor standard error holds
+        allowed, away = np.inf, 0.0
+        pairs = int(off[:, :-1].sum()) + 2
+        shrunk = r * (pairs - 2) / pairs
+        surely = shrunk - CAUTION * np.sqrt((1 - shrunk**2) / pairs)
+    left = max(surely, 0.0) ** n
     # in short chains ArviZ cannot see the autocorrelation that is seen across chains
     ess = min(bulk, draws.size * (1 - max(r, 0.0)) / (1 + max(r, 0.0)))
     apart, remembers = rhat > allowed or away > 0, left > START_LEFT
@@ -187,7 +197,8 @@ def _verdict(
         return None
     extra = 1
     if apart:
-        extra = int(np.ceil(n * ((rhat**2 - 1) / (wanted[0] ** 2 - 1) - 1)))
+        times = min((rhat**2 - 1) / (wanted[0] ** 2 - 1), MOST_TIMES)
+        extra = int(np.ceil(n * (times - 1)))
     if remembers:
         extra = max(extra, int(np.ceil(np.log(START_WANTED) / np.log(min(r, 0.9999)))) - n)
     if few and wanted[1] is not None:
@@ -263,8 +274,7 @@ def drift(run: Run) -> Iterator[Finding]:
     time = np.arange(kept) - (kept - 1) / 2
     limit = float(stats.t.isf(FALSE_ALARM / (2 * len(run.quantities)), run.m - 1))
     found: dict[str, list[tuple[float, str, float]]] = {}
-    for (variable, quantity), all_draws in run.quantities.items():
-        draws = all_draws[:, run.discard :]
+    for (variable, quantity), draws in run.quantities.items():
         if not np.isfinite(draws).all():
             continue
         slopes = draws @ time / (time @ time)
@@ -291,12 +301,16 @@ def frozen(run: Run) -> Iterator[Finding]:
     if run.iterations - run.discard < FEWEST_DRAWS:
         return
     for name, means in run.history.chain_mean.items():
-        still = np.ptp(means[:, run.discard :], axis=1) == 0
+        draws = run.history.chain_share.get(name, means[..., None])[:, run.discard :]
+        if np.isnan(draws).any():  # shares of an older file that went on
+            draws = means[:, run.discard :, None]
+        still = (np.ptp(draws, axis=1) == 0).all(axis=1)
         if still.any() and not still.all():
             which = ", ".join(str(k + 1) for k in np.flatnonzero(still)[:5])
+            what = "mean" if draws.shape[2] == 1 else "shares"
             yield Finding(
                 "error", name, "stuck chains",
-                f"{int(still.sum())} of {run.m} chains give the same mean at every iteration "
+                f"{int(still.sum())} of {run.m} chains give the same {what} at every iteration "
                 f"(imputation {which}).",
                 "Their model fails at each visit (on_error='keep'), or only one value is possible "
                 "there.",

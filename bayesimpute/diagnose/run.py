@@ -11,7 +11,7 @@ import pandas as pd
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
-from bayesimpute.diagnostics import FEWEST_DRAWS, by_element
+from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.engine.chain import ChainState
 from bayesimpute.method import Array, Design
 from bayesimpute.specification.specification import Specification, Target
@@ -52,22 +52,10 @@ class Run:
 
     @cached_property
     def quantities(self) -> dict[tuple[str, str], Array]:
-        """(variable, quantity) -> (m, iterations), all that the chains recorded.
+        """(variable, quantity) -> (m, iterations kept), the rows of ``imp.diagnostics()``."""
+        from bayesimpute.diagnostics import quantities
 
-        Labels are those of ``imp.diagnostics()``.
-        """
-        found = {}
-        history = self.history
-        for name, means in history.chain_mean.items():
-            found[name, "mean"] = means
-            found[name, "sd"] = history.chain_sd[name]
-            labels = history.labels.get(name, {})
-            draws = by_element(history.parameters.get(name, {}), labels)
-            found.update({(name, key): each for key, each in draws.items()})
-        for name, draws_of in history.monitored.items():
-            marked = by_element({"monitor": draws_of}, {"monitor": history.monitor_labels[name]})
-            found.update({(name, key): each for key, each in marked.items()})
-        return found
+        return dict(quantities(self.datatree, self.discard))
 
     @cached_property
     def diagnostics(self) -> pd.DataFrame:

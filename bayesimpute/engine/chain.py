@@ -11,6 +11,7 @@ from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.completed import completed_frame
 from bayesimpute.engine.monitor import Labels, reading
 from bayesimpute.engine.packing import pack, unpack
+from bayesimpute.engine.shares import shares_of
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import BayesimputeError, SamplingError
 from bayesimpute.events import Event
@@ -70,6 +71,8 @@ class Stretch:
         Target -> (n_where,) current values.
     mean, sd
         Target -> (iteration,) of the imputed cells.
+    share
+        Categorical target -> (iteration, category) of the imputed cells.
     parameters, statistics
         Target -> name -> (iteration,) or (iteration, k).
     events
@@ -82,6 +85,7 @@ class Stretch:
     imputed: Mapping[str, Array]
     mean: Mapping[str, Array]
     sd: Mapping[str, Array]
+    share: Mapping[str, Array]
     parameters: Mapping[str, Mapping[str, Array]]
     statistics: Mapping[str, Mapping[str, Array]]
     events: tuple[Event, ...]
@@ -166,6 +170,9 @@ def run_chain(
     names = list(specification.targets)
     mean = {name: np.full(len(iterations), np.nan) for name in names}
     sd = {name: np.full(len(iterations), np.nan) for name in names}
+    variables = specification.table.variables
+    categories = {name: len(variables[name].categories) for name in names}
+    share = {name: np.full((len(iterations), k), np.nan) for name, k in categories.items() if k}
     parameters = {name: bench.empty_parameters(name, len(iterations)) for name in names}
     statistics: dict[str, dict[str, Array]] = {name: {} for name in names}
     monitored = {
@@ -217,18 +224,20 @@ def run_chain(
                     )
                 )
         for name in names:
-            code = specification.table.variables[name].kind is not Kind.NUMERIC
+            code = variables[name].kind is not Kind.NUMERIC
             cells = state.imputed[name] + code
             if cells.size:
                 mean[name][t] = cells.mean()
             if cells.size > 1:
                 sd[name][t] = cells.std(ddof=1)
+        for name, by_category in share.items():
+            by_category[t] = shares_of(state.imputed[name], categories[name])
         events += _follow(
             specification, state, monitor_labels, monitored, t, imputation, iteration, on_error
         )
     imputed = {name: values.copy() for name, values in state.imputed.items()}
     return Stretch(
-        state.to_bytes(), imputed, mean, sd, parameters, statistics, tuple(events), monitored
+        state.to_bytes(), imputed, mean, sd, share, parameters, statistics, tuple(events), monitored
     )
 
 

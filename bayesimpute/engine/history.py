@@ -27,6 +27,10 @@ class History:
     chain_sd
         Target -> (m, iterations) standard deviation (ddof 1) of the imputed cells, NaN if there is
         only one.
+    chain_share
+        Categorical target -> (m, iterations, categories) share of the imputed cells in each
+        category, in the order of the variable's categories. Of a file written before shares were
+        recorded there are none, and its iterations are NaN when the run goes on.
     parameters
         Target -> parameter -> (m, iterations) or (m, iterations, k) draws.
     labels
@@ -63,3 +67,4 @@ class History:
     events: tuple[Event, ...]
     monitored: Mapping[str, np.ndarray] = field(default_factory=dict)
     monitor_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    chain_share: Mapping[str, np.ndarray] = field(default_factory=dict)

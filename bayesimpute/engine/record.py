@@ -22,6 +22,7 @@ def begin(
 ) -> History:
     """History of m chains that have not started: states are empty."""
     names = list(specification.targets)
+    categories = {name: len(specification.table.variables[name].categories) for name in names}
     return History(
         m=m,
         iterations=0,
@@ -49,6 +50,7 @@ def begin(
             for name, labels in monitor_labels.items()
         },
         monitor_labels=monitor_labels,
+        chain_share={name: np.empty((m, 0, k)) for name, k in categories.items() if k},
     )
 
 
@@ -59,6 +61,10 @@ def lengthen(history: History, step: int, stretches: Sequence[Stretch]) -> Histo
 
     def joined(name: str, part: str, before: np.ndarray) -> np.ndarray:
         return np.concatenate([before, np.stack([getattr(s, part)[name] for s in stretches])], 1)
+
+    def shares_before(name: str, categories: int) -> np.ndarray:
+        unknown = np.full((history.m, done, categories), np.nan)
+        return history.chain_share.get(name, unknown)
 
     statistics = {}
     for name in names:
@@ -102,4 +108,8 @@ def lengthen(history: History, step: int, stretches: Sequence[Stretch]) -> Histo
             name: joined(name, "monitored", before) for name, before in history.monitored.items()
         },
         monitor_labels=history.monitor_labels,
+        chain_share={
+            name: joined(name, "share", shares_before(name, each.shape[1]))
+            for name, each in stretches[0].share.items()
+        },
     )

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesimpute.diagnostics import FEWEST_DRAWS
+from bayesimpute.diagnostics import (
+    FEWEST_DRAWS,
+    FEWEST_OFF,
+    MOMENTS,
+    SHARES,
+    judged,
+    off_the_commonest,
+)
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
+from bayesimpute.plots.shares import least_agreeing
 from bayesimpute.wording import did_you_mean, listed
 
 if TYPE_CHECKING:
     import xarray as xr
     from arviz_plots.plot_collection import PlotCollection
+    from matplotlib.figure import Figure
 
     from bayesimpute.result.imputations import Imputations
 
@@ -62,6 +71,7 @@ KINDS: Mapping[str, Kind] = {
 BACKENDS = ("matplotlib", "plotly", "bokeh", "none")
 MOST_PANELS = 100
 NARROWEST = 1.7  # inches of one of several panels
+SMALLEST = 5.5  # points of a title
 
 
 def plot_chains(
@@ -75,7 +85,7 @@ def plot_chains(
     figsize: tuple[float, float] | None = None,
     **options: Any,
 ) -> "PlotCollection":
-    """Mean and SD of the imputed values, or parameters of the conditional models, by chain.
+    """Mean, SD and shares of the imputed values, or parameters of the models, by chain.
 
     A chain is an imputation and a draw an iteration. In a rank plot lines near zero mean that no
     chain lies higher, lower or wider than the others; what leaves the expected range is marked.
@@ -93,9 +103,11 @@ def plot_chains(
     variable
         One or several targets; by default all.
     parameters
-        Names as in ``imp.diagnostics()``: ``"mean"``, ``"sd"``, ``"beta"`` with all its entries or
-        ``"beta[sex]"``; ``"all"`` for all parameters of the models. By default mean and SD of the
-        imputed values.
+        Names as in ``imp.diagnostics()``: ``"mean"``, ``"sd"``, ``"share"`` of all categories or
+        ``"share[low]"``, ``"beta"`` with all its entries or ``"beta[sex]"``; ``"all"`` for all
+        parameters of the models. By default what is judged of the imputed values: mean and SD of
+        numbers, the share of the second of two categories, and of more those two with the largest
+        R-hat (in a rank plot not of categories that are hardly ever imputed: their draws are tied).
     discard
         First iterations to leave out; none by default, as in ``imp.diagnostics()``.
     backend
@@ -141,8 +153,12 @@ def plot_chains(
         )
     if kind.startswith("rank") and imputations.m < 2:
         raise SpecificationError("A rank plot compares chains; with m = 1 there is only one.")
-    chosen = _chosen(posterior, variable, parameters).isel(draw=slice(discard, None))
-    drawn = _comparable(chosen, kind)
+    posterior = posterior.isel(draw=slice(discard, None))
+    if parameters is None:
+        posterior = judged(posterior)
+    drawn = _comparable(_chosen(posterior, variable, parameters), kind)
+    if parameters is None:
+        drawn = _two_shares_each(drawn, kind)
     if len(drawn) > MOST_PANELS:
         raise SpecificationError(
             f"These are {len(drawn)} panels; choose fewer with variable= and parameters=."
@@ -190,7 +206,7 @@ def _named(
     parameters: str | Sequence[str] | None,
 ) -> list[tuple[str, str]]:
     if parameters is None:
-        return [key for key in keys if roles[key] == "imputed values"]
+        return [key for key in keys if roles[key] in (MOMENTS, SHARES)]
     if parameters == "all":
         return [key for key in keys if roles[key] == "parameter"]
     names = _list(parameters)
@@ -225,6 +241,28 @@ def _comparable(chosen: "xr.Dataset", kind: str) -> "xr.Dataset":
     return chosen[kept]
 
 
+def _two_shares_each(drawn: "xr.Dataset", kind: str) -> "xr.Dataset":
+    """Keep two categories of a variable, as the trace plot does: those that agree least.
+
+    A rank plot shows categories that are hardly ever imputed only where there are no others: draws
+    that are mostly equal have no ranks to compare.
+    """
+    of: dict[str, list[Any]] = {}
+    for name, array in drawn.data_vars.items():
+        if array.attrs.get("role") == SHARES:
+            of.setdefault(str(array.attrs["target"]), []).append(name)
+    left = []
+    for names in of.values():
+        shares = np.stack([drawn[name].transpose("chain", "draw").values for name in names], -1)
+        ranked = np.arange(len(names))
+        if kind.startswith("rank"):
+            off = [off_the_commonest(shares[..., k]).mean() >= FEWEST_OFF for k in ranked]
+            ranked = ranked[off] if any(off) else ranked
+        chosen, _ = least_agreeing(shares[..., ranked])
+        left += [name for k, name in enumerate(names) if k not in ranked[chosen]]
+    return drawn.drop_vars(left)
+
+
 def _draw(
     imputations: "Imputations",
     kind: str,
@@ -252,9 +290,25 @@ def _draw(
         arguments = _defaults(kind, imputations.m, draws, backend, figsize) | options
         collection = function(xr.DataTree.from_dict(tree), backend=backend, **arguments)
     if backend == "matplotlib":
-        for ax in collection.viz["figure"].item().axes:
+        figure = collection.viz["figure"].item()
+        for ax in figure.axes:
             ax.spines[["top", "right"]].set_visible(False)
+        _fit_titles(figure)
     return collection
+
+
+def _fit_titles(figure: "Figure") -> None:
+    """Break and shrink titles that would run into their neighbour's, target above quantity."""
+    from bayesimpute.plots.labels import text_width
+
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        room = 72 * ax.get_window_extent().width / figure.dpi
+        title, size = ax.title, float(ax.title.get_fontsize())
+        if text_width(title.get_text(), size) > room:
+            title.set_text(title.get_text().replace(": ", ":\n", 1))
+            width = text_width(title.get_text(), size)
+            title.set_fontsize(max(SMALLEST, size * min(1, room / width)))
 
 
 def _defaults(

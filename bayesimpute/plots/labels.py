@@ -23,6 +23,22 @@ FAR = 14.0
 ON_LINE, CROSSED, MISLEADING, DISTANCE, RANK = 0.25, 0.4, 0.15, 0.006, 0.0006
 
 
+def text_width(text: str, size: float) -> float:
+    """Width of the widest line in points, in the font of the moment.
+
+    Examples
+    --------
+    >>> text_width("share", 10) < text_width("share of", 10)
+    True
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    font = FontProperties(size=size)
+    lines = [line for line in text.split("\n") if line.strip()]
+    return max((TextPath((0, 0), line, prop=font).get_extents().width for line in lines), default=0)
+
+
 def label_points(
     ax: "Axes",
     x: np.ndarray,

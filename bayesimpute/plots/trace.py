@@ -1,13 +1,18 @@
 """Trace plot: whether the chains wander freely around a common level."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesimpute.diagnostics import FEWEST_DRAWS, r_hat
+from bayesimpute.engine.shares import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
+from bayesimpute.plots.labels import text_width
 from bayesimpute.plots.panels import shortened
+from bayesimpute.plots.shares import least_agreeing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
 
 WIDE = 5.0  # inches; a narrower figure has no room for two variables beside each other
 LOWEST = 0.6  # inches of a row
+TICK_LABELS = 0.48  # inches between two panels
+SHORTEST = 6  # characters of a name that is cut
+MANY = 4  # categories, of which a note says how two were chosen
 BESIDE = 3  # up to so many variables have a row each; more share rows, two and two
 
 
@@ -29,9 +37,11 @@ def plot_trace(
 ) -> "Figure":
     """Mean and SD of the imputed cells by iteration, a line for each chain.
 
-    Of two categories the first panel shows the share of the second one, of three categories both
-    panels show shares, of the first and of the last. More have no shares in the history: their
-    panels are mean and SD of the codes 1, 2, …, as mice counts them.
+    Categories have shares instead: of two categories the first panel shows the share of the second
+    one; of more the two panels show the two whose chains agree least, which have the largest
+    R-hats (with fewer than 4 iterations, or one chain, the two most frequent). A result of an
+    older file does not know the shares of three or more: its panels are mean and SD of the codes
+    1, 2, …, as mice counts them.
 
     Free, intermingled lines without trend, and an R-hat near 1 (at most 1.05), speak for
     convergence.
@@ -88,8 +98,7 @@ def plot_trace(
             )
         figure = panels[0].figure
     for k, name in enumerate(chosen):
-        for beside, (title, chains) in enumerate(_chains(imputations, name)):
-            _panel(panels[2 * k + beside], f"{name}: {title}", chains)
+        _draw(panels[2 * k : 2 * k + 2], name, _chains(imputations, name))
     for unused in panels[2 * len(chosen) :]:
         unused.set_axis_off()
     lowest = 2 * across
@@ -104,42 +113,104 @@ def plot_trace(
     return figure
 
 
-def _chains(imputations: "Imputations", name: str) -> list[tuple[str, np.ndarray]]:
-    """Titles and chains of the two panels of a variable."""
-    mean, sd = imputations.history.chain_mean[name], imputations.history.chain_sd[name]
-    categories = imputations.specification.table.variables[name].categories
-    if len(categories) == 2:
-        return [(f"share of {shortened(str(categories[1]))}", mean - 1), ("SD", sd)]
-    cells = imputations.history.imputed[name].shape[1]
-    if len(categories) == 3 and cells > 1:
-        first, last = _three_shares(mean, sd, cells)
-        return [
-            (f"share of {shortened(str(categories[0]))}", first),
-            (f"share of {shortened(str(categories[2]))}", last),
-        ]
-    codes = " of codes" if categories else ""
-    return [(f"mean{codes}", mean), (f"SD{codes}", sd)]
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What a panel shows: a moment of the imputed cells, or the share of a category among them.
 
-
-def _three_shares(mean: np.ndarray, sd: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of codes 1 and 3 among 1, 2, 3: two moments determine them.
-
-    With p the shares, p₃ − p₁ = mean − 2, and p₁ + p₃ is the mean of (code − 2)², which is
-    sd² (n − 1) / n + (mean − 2)².
+    `rank` says which of many categories it is.
     """
-    difference = mean - 2
-    outer = sd**2 * (cells - 1) / cells + difference**2
-    return (outer - difference) / 2, (outer + difference) / 2
+
+    chains: np.ndarray
+    moment: str = ""
+    category: str = ""
+    rank: str = ""
+
+    def title(self, name: str) -> str:
+        """Words of the title."""
+        return f"{name}: {self.moment or f'share of {self.category}'}"
 
 
-def _panel(ax: "Axes", title: str, chains: np.ndarray) -> None:
+def _chains(imputations: "Imputations", name: str) -> list[_Shown]:
+    """Give what the two panels of a variable show."""
+    history = imputations.history
+    mean, sd = history.chain_mean[name], history.chain_sd[name]
+    categories = labels_of(imputations.specification.table.variables[name].categories)
+    if len(categories) == 2:
+        return [_Shown(mean - 1, category=categories[1]), _Shown(sd, "SD")]
+    shares = history.chain_share.get(name)
+    if len(categories) < 2 or shares is None or not np.isfinite(shares).all():
+        codes = " of codes" if categories else ""
+        return [_Shown(mean, f"mean{codes}"), _Shown(sd, f"SD{codes}")]
+    chosen, by_r_hat = least_agreeing(shares)
+    ranks = ("largest", "2nd largest") if by_r_hat else ("most frequent", "2nd most frequent")
+    many = len(categories) >= MANY
+    return [
+        _Shown(
+            shares[:, :, k],
+            category=categories[k],
+            rank=f"{rank} of {len(categories)}" if many else "",
+        )
+        for k, rank in zip(chosen, ranks, strict=True)
+    ]
+
+
+def _draw(panels: "Sequence[Axes]", name: str, shown: Sequence[_Shown]) -> None:
+    """Draw both panels of a variable, R-hat in the titles if both have room for it."""
+    size = 10 if _width(panels[0]) >= WIDE else 7
+    r_hats = [_rhat_text(each.chains) for each in shown]
+    texts = [f"{each.title(name)}   {r}".rstrip() for each, r in zip(shown, r_hats, strict=True)]
+    inside = all(
+        text_width(text, size) <= _room(ax) for text, ax in zip(texts, panels, strict=True)
+    )
+    for ax, each, r, text in zip(panels, shown, r_hats, texts, strict=True):
+        if inside:
+            note = each.rank.replace("largest", "largest R̂")
+        else:
+            text = _fitted(name, each, size, _room(ax))
+            note = ", ".join(part for part in (r, each.rank) if part)
+        _panel(ax, each.chains)
+        ax.set_title(text, fontsize=size, loc="left", pad=size + 4 if note else None)
+        if note:
+            ax.annotate(
+                note, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points",
+                fontsize=size - 1.5, color=style.GREY,
+            )  # fmt: skip
+
+
+def _width(ax: "Axes") -> float:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(figure.get_figwidth())
+
+
+def _room(ax: "Axes") -> float:
+    """Points a title may take: a column of the figure without the tick labels of the next one."""
+    place = ax.get_subplotspec()
+    if place is None:
+        return 72 * _width(ax) * float(ax.get_position().width)
+    columns = place.get_gridspec().ncols / len(place.colspan)
+    return 72 * (_width(ax) / columns - TICK_LABELS)
+
+
+def _fitted(name: str, shown: _Shown, size: float, room: float) -> str:
+    """Title with name and category cut, the longer one first, until it fits or little is left."""
+    name_length, length = len(name), len(shown.category)
+    while True:
+        cut = replace(shown, category=shortened(shown.category, length))
+        text = cut.title(shortened(name, name_length))
+        if text_width(text, size) <= room or max(name_length, length) <= SHORTEST:
+            return text
+        if name_length >= length:
+            name_length -= 1
+        else:
+            length -= 1
+
+
+def _panel(ax: "Axes", chains: np.ndarray) -> None:
     from matplotlib.ticker import MaxNLocator
 
     m, iterations = chains.shape
     style.tidy(ax)
-    figure = ax.get_figure(root=True)
-    size = 10 if figure is None or figure.get_figwidth() >= WIDE else 7
-    ax.set_title(f"{title}{_rhat_text(chains)}", fontsize=size, loc="left")
     if not np.isfinite(chains).any():
         ax.text(
             0.5, 0.5, "one imputed cell: no SD", transform=ax.transAxes,
@@ -159,11 +230,9 @@ def _panel(ax: "Axes", title: str, chains: np.ndarray) -> None:
 
 def _rhat_text(chains: np.ndarray) -> str:
     """R-hat as `diagnostics` has it, where there are chains and draws enough."""
-    if min(chains.shape) < 2 or chains.shape[1] < 4 or not np.isfinite(chains).all():
+    if len(chains) < 2 or chains.shape[1] < FEWEST_DRAWS or not np.isfinite(chains).all():
         return ""
     if np.ptp(chains) == 0:
-        return "   (constant)"
-    import arviz
-
-    value = float(arviz.rhat(chains, chain_axis=0, draw_axis=1))
-    return f"   R̂ {value:.2f}" if np.isfinite(value) else ""
+        return "(constant)"
+    value = r_hat(chains)
+    return "R̂ ∞" if np.isinf(value) else f"R̂ {value:.2f}" if np.isfinite(value) else ""

@@ -24,6 +24,7 @@ def encode_history(history: History) -> tuple[dict[str, Any], Arrays]:
         "imputed": history.imputed,
         "chain_mean": history.chain_mean,
         "chain_sd": history.chain_sd,
+        "chain_share": history.chain_share,
         "monitored": history.monitored,
     }
     nested = {"parameters": history.parameters, "statistics": history.statistics}
@@ -54,8 +55,8 @@ def encode_history(history: History) -> tuple[dict[str, Any], Arrays]:
 
 def decode_history(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> History:
     """Rebuild the history from `encode_history`'s description and arrays, bit for bit."""
-    # a file of a run before monitors were known has none
-    description = {"monitored": {}, "monitor_labels": {}, **description}
+    # a file of a run before monitors or shares were known has none
+    description = {"monitored": {}, "monitor_labels": {}, "chain_share": {}, **description}
 
     def found(stored: Mapping[str, Any]) -> np.ndarray:
         return arrays[stored["array"]].astype(stored["dtype"]).reshape(stored["shape"])
@@ -89,4 +90,5 @@ def decode_history(description: Mapping[str, Any], arrays: Mapping[str, np.ndarr
         monitor_labels={
             name: tuple(labels) for name, labels in description["monitor_labels"].items()
         },
+        chain_share=by_target("chain_share"),
     )

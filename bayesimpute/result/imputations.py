@@ -359,14 +359,18 @@ class Imputations:
         Parameters
         ----------
         parameter
-            ``"mean"`` (default, as in mice) or ``"sd"`` of the imputed cells; ``"monitor"``: what
-            ``monitor=`` of ``bi.impute`` follows; ``"all"``: all of these.
+            ``"mean"`` (default, as in mice) or ``"sd"`` of the imputed cells; ``"share"``: of the
+            imputed cells in each category, a row ``variable[category]`` and iteration;
+            ``"monitor"``: what ``monitor=`` of ``bi.impute`` follows; ``"all"``: all of these.
         """
         from bayesimpute.diagnostics import by_element, convergence
+        from bayesimpute.engine.shares import labels_of
 
-        history = self.history
+        history, variables = self.history, self.specification.table.variables
         monitored = by_element(history.monitored, history.monitor_labels)
-        return convergence(history.chain_mean, history.chain_sd, parameter, monitored)
+        labels = {name: labels_of(variables[name].categories) for name in history.chain_share}
+        shares = by_element(history.chain_share, labels)
+        return convergence(history.chain_mean, history.chain_sd, parameter, monitored, shares)
 
     def diagnostics(self, discard: int = 0) -> pd.DataFrame:
         """R-hat, effective sample sizes, Monte Carlo errors and divergences of every quantity.
@@ -646,7 +650,7 @@ class Imputations:
         axes: Any = None,
         figsize: tuple[float, float] | None = None,
     ) -> "Figure":
-        """Mean and SD of the imputed cells by iteration, a line for each chain.
+        """Mean and SD, or shares of categories, by iteration, a line for each chain.
 
         See `bayesimpute.plots.trace.plot_trace`.
         """

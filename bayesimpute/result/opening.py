@@ -135,3 +135,7 @@ def _check_shapes(imputations: Imputations) -> None:
     for target, means in history.chain_mean.items():
         if means.shape != (history.m, history.iterations):
             raise ValueError(f"{means.shape} chain means of {target!r}")
+    for target, shares in history.chain_share.items():
+        categories = imputations.specification.table.variables[target].categories
+        if shares.shape != (history.m, history.iterations, len(categories)):
+            raise ValueError(f"{shares.shape} shares of the categories of {target!r}")

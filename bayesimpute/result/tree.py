@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesimpute.data.table import Table
+from bayesimpute.diagnostics import MOMENTS, SHARES
 from bayesimpute.engine.history import History
+from bayesimpute.engine.shares import labels_of
 from bayesimpute.specification.specification import Specification
 
 if TYPE_CHECKING:
@@ -70,7 +72,8 @@ def datatree(
     -------
     xarray.DataTree
         ``posterior`` [chain, draw, …]: ``"<target>.mean"``, ``"<target>.sd"`` of the imputed
-        cells, and ``"<target>.<parameter>"`` of each conditional model, vectors with the dimension
+        cells (of the codes 1, 2, … for categories), ``"<target>.share"`` of them in each category,
+        and ``"<target>.<parameter>"`` of each conditional model, vectors with the dimension
         ``"<target>.<parameter>_term"``; ``sample_stats`` [chain, draw]: ``"<target>.<statistic>"``
         and, over all targets, ``diverging`` (any), ``acceptance_rate`` (mean), ``n_steps`` (sum),
         ``tree_depth`` (largest); ``monitor`` [chain, draw, …]: what ``monitor=`` follows, by the
@@ -83,7 +86,7 @@ def datatree(
 
     names = file_safe(specification.table.variables)
     groups = {
-        "posterior": _posterior(history, names),
+        "posterior": _posterior(specification.table, history, names),
         "sample_stats": _sample_stats(history, names),
         "monitor": _monitor(history),
         "imputed_values": _imputed_values(specification, history, names),
@@ -103,26 +106,34 @@ def _chains(history: History) -> dict[str, np.ndarray]:
     return {"chain": np.arange(history.m), "draw": np.arange(history.iterations)}
 
 
-def _posterior(history: History, names: Mapping[str, str]) -> "xr.Dataset":
+def _posterior(table: Table, history: History, names: Mapping[str, str]) -> "xr.Dataset":
     import xarray as xr
 
     coords = dict(_chains(history))
     variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
 
-    def add(target: str, quantity: str, role: str, draws: np.ndarray) -> None:
+    def add(
+        target: str, quantity: str, role: str, draws: np.ndarray, labels: tuple[str, ...] = ()
+    ) -> None:
         name = file_safe([f"{names[target]}.{quantity}"]).popitem()[1]
+        while name in variables:  # a parameter of the user's own model may be called share
+            name += "_"
         dims: tuple[str, ...] = ("chain", "draw")
         if draws.ndim == 3:
             dims = (*dims, f"{name}_term")
-            coords[dims[-1]] = np.array(history.labels[target][quantity], dtype=str)
+            coords[dims[-1]] = np.array(labels, dtype=str)
         attrs = {"target": target, "quantity": quantity, "role": role}
         variables[name] = (dims, draws, attrs)
 
     for target, means in history.chain_mean.items():
-        add(target, "mean", "imputed values", means)
-        add(target, "sd", "imputed values", history.chain_sd[target])
+        add(target, "mean", MOMENTS, means)
+        add(target, "sd", MOMENTS, history.chain_sd[target])
+        if target in history.chain_share:
+            categories = labels_of(table.variables[target].categories)
+            add(target, "share", SHARES, history.chain_share[target], categories)
+        labels = history.labels.get(target, {})
         for parameter, draws in history.parameters.get(target, {}).items():
-            add(target, parameter, "parameter", draws)
+            add(target, parameter, "parameter", draws, labels.get(parameter, ()))
     return xr.Dataset(variables, coords=coords)
 
 

@@ -16,6 +16,9 @@ def assert_same(a, b):
     for name, values in a.history.imputed.items():
         assert np.array_equal(values, b.history.imputed[name]), name
         assert np.array_equal(a.history.chain_mean[name], b.history.chain_mean[name])
+        assert (name in a.history.chain_share) == (a.data[name].dtype == "category")
+        if name in a.history.chain_share:
+            assert np.array_equal(a.history.chain_share[name], b.history.chain_share[name])
         for key, draws in a.history.parameters[name].items():
             assert np.array_equal(draws, b.history.parameters[name][key], equal_nan=True)
 

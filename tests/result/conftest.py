@@ -88,6 +88,11 @@ def make_imputations() -> Callable[..., Imputations]:
             events=(event,),
         )
         chains = (m, ITERATIONS)
+        shares = {}
+        for name, drawn in imputed.items():
+            if k := len(table.variables[name].categories):
+                shares[name] = np.random.default_rng(2).dirichlet(np.ones(k), chains)
+                shares[name][:, -1] = (drawn[:, :, None] == np.arange(k)).mean(axis=1)
         sampled = [name for name, t in targets.items() if isinstance(t, Target)]
         history = History(
             m=m,
@@ -115,6 +120,7 @@ def make_imputations() -> Callable[..., Imputations]:
             adaptation=b"",
             seed=2**127 + 1,
             events=(event, Event("info", "imputation", "mood", "tie", "Ü.", 1, 2)),
+            chain_share=shares,
         )
         return Imputations(specification, history)
 

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import box, cells, density, facets, strip, style, ticks, trace
+from bayesimpute.plots import box, cells, density, facets, strip, style, ticks
 
 
 @pytest.fixture(autouse=True)
@@ -326,14 +326,6 @@ def test_pictures_are_drawn_on_the_users_axes(pupils_in_schools):
 def test_names_of_thin_levels_are_moved_apart():
     moved = ticks.apart(np.array([0.5, 0.5, 0.9]), 0.1)
     np.testing.assert_allclose(moved, [0.45, 0.55, 0.9])
-
-
-def test_shares_of_three_categories_follow_from_mean_and_sd():
-    rng = np.random.default_rng(4)
-    codes = rng.integers(1, 4, size=(2, 3, 11))
-    first, last = trace._three_shares(codes.mean(axis=2), codes.std(axis=2, ddof=1), 11)
-    np.testing.assert_allclose(first, (codes == 1).mean(axis=2))
-    np.testing.assert_allclose(last, (codes == 3).mean(axis=2))
 
 
 def test_a_trace_of_two_categories_shows_the_share_of_the_second(make_imputations):

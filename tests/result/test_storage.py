@@ -40,6 +40,9 @@ def test_a_result_comes_back_whole(imputations, path):
     assert opened.specification.visit_sequence == imputations.specification.visit_sequence
     assert opened.history.states == imputations.history.states
     assert opened.history.adaptation == imputations.history.adaptation
+    assert list(opened.history.chain_share) == ["mood", "girl", "town"]
+    for name, shares in imputations.history.chain_share.items():
+        np.testing.assert_array_equal(opened.history.chain_share[name], shares)
     assert opened.history.seed == 2**127 + 1
     assert opened.history.events == imputations.history.events
     assert opened.created_at == imputations.created_at
@@ -119,6 +122,13 @@ def _contradictory(path):
         group["description"][...] = np.frombuffer(text, dtype=np.uint8)
 
 
+def _turned_shares(path):
+    with _changed(path) as group:
+        text = bytes(np.asarray(group["description"][...]).astype(np.uint8))
+        text = text.replace(b'"shape": [4, 6, 3]', b'"shape": [4, 3, 6]')
+        group["description"][...] = np.frombuffer(text, dtype=np.uint8)
+
+
 def _one_bit(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -144,6 +154,7 @@ def _zipped(path):
         (_foreign_with_seal, "is not a result of bayesimpute"),
         (_newer, "format version 99"),
         (_contradictory, "is damaged: its contents do not fit together \\(ValueError"),
+        (_turned_shares, "is damaged: .*\\(4, 3, 6\\) shares of the categories of 'mood'"),
         (_pickled, "is not a netCDF-4 file"),
         (_zipped, "is not a netCDF-4 file"),
         (lambda path: path.write_text("school,popular\n1,5\n"), "is not a netCDF-4 file"),
