@@ -328,6 +328,16 @@ def test_titles_of_chain_plots_are_broken_and_shrunk_where_they_do_not_fit(imp):
         assert ax.title.get_window_extent().width <= 1.05 * ax.get_window_extent().width
 
 
+@pytest.mark.parametrize("kind", ["rank", "ess_evolution"])
+def test_labels_of_chain_plots_are_neither_clipped_nor_cover_each_other_in_print(imp, kind):
+    plot = imp.plot_chains(kind, variable="ct", figsize=(3.5, 2.8), backend="matplotlib")
+    figure = plot.viz["figure"].item()
+    figure.draw_without_rendering()
+    boxes = [ax.xaxis.label.get_window_extent() for ax in figure.axes if ax.get_xlabel()]
+    assert len(boxes) == 2 and boxes[0].x1 < boxes[1].x0
+    assert boxes[0].x0 >= 0 and boxes[1].x1 <= 3.5 * figure.dpi
+
+
 def test_rank_plots_leave_out_categories_that_are_hardly_ever_imputed(longer):
     places = [(c, t) for c in range(20) for t in range(20) if t < (2 if c < 12 else 18)]
     shares = rare(20, 20, places)

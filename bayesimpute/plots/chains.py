@@ -293,22 +293,32 @@ def _draw(
         figure = collection.viz["figure"].item()
         for ax in figure.axes:
             ax.spines[["top", "right"]].set_visible(False)
-        _fit_titles(figure)
+        _fit_texts(figure)
     return collection
 
 
-def _fit_titles(figure: "Figure") -> None:
-    """Break and shrink titles that would run into their neighbour's, target above quantity."""
+def _fit_texts(figure: "Figure") -> None:
+    """Break and shrink titles and labels that would run into their neighbour's or be clipped.
+
+    Titles are broken between target and quantity.
+    """
+    from textwrap import wrap
+
     from bayesimpute.plots.labels import text_width
 
     figure.draw_without_rendering()
     for ax in figure.axes:
         room = 72 * ax.get_window_extent().width / figure.dpi
-        title, size = ax.title, float(ax.title.get_fontsize())
-        if text_width(title.get_text(), size) > room:
-            title.set_text(title.get_text().replace(": ", ":\n", 1))
-            width = text_width(title.get_text(), size)
-            title.set_fontsize(max(SMALLEST, size * min(1, room / width)))
+        for text in (ax.title, ax.xaxis.label):
+            words, size = text.get_text(), float(text.get_fontsize())
+            if text_width(words, size) <= room:
+                continue
+            if text is ax.title:
+                text.set_text(words.replace(": ", ":\n", 1))
+            else:
+                text.set_text("\n".join(wrap(words, max(len(words) // 2 + 2, 8))))
+            width = text_width(text.get_text(), size)
+            text.set_fontsize(max(SMALLEST, size * min(1, room / width)))
 
 
 def _defaults(

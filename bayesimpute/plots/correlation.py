@@ -1,6 +1,7 @@
 """Heat map of pairwise associations: which variables can say something of another's gaps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 PARTS: tuple[Part, ...] = ("total", "within", "between")
 #: Inches below which panels do not stand side by side, and a tile of the default figure is.
 NARROWEST, TILE = 2.2, 0.42
+#: Inches of a tile with a number that can be read, and of all tiles of a panel at the least.
+WRITTEN, SMALLEST = 0.19, 0.9
 NONE = (0.93, 0.93, 0.93)
 
 
@@ -72,7 +75,7 @@ def plot_corr(
         If there is nothing to draw, or a number is infinite.
     SpecificationError
         If a column or a part does not exist, a part needs clusters, fewer than two variables are
-        left, or the number of axes does not fit.
+        left, the number of axes does not fit, or `figsize` is too small to read anything.
 
     References
     ----------
@@ -101,24 +104,29 @@ def plot_corr(
             + (f" Left out were {why}." if why else f" There is only {chosen[0]!r}.")
         )
     names = [f"{c.name}*" if c.nominal else c.name for c in columns]
-    figure, panels = _panels(len(parts), names, ax, figsize)
     notes = _notes([c.nominal for c in columns], left_out)
-    scale: list[tuple[str, Any]] = []
-    for panel, one in zip(panels, parts, strict=True):
-        values, rows = associations(columns, one, clusters)
-        scale = _map(panel, values, rows if counts else None, names)
-        if one != "total":
-            title = f"{one} {tiles.shortened(str(cluster))}"
-        elif cluster is not None:
-            title = one
-        else:
-            continue
-        panel.set_title(title, fontsize=10, loc="left")
     texts = {one: f"{n_clusters} clusters." if one == "between" else "" for one in parts}
     texts[parts[0]] = " ".join([*notes, texts[parts[0]]]).strip()
-    left = [tiles.shortened(name) for name in names]
+    figure, panels = _panels(len(parts), names, max(map(len, texts.values())), ax, figsize)
+    # Beside one another all have their names the same way; two letters fit every tile.
+    upright = len(parts) > 1 and max(map(len, names)) > 2
+    maps = []
     for panel, one in zip(panels, parts, strict=True):
-        tiles.finish(panel, texts[one], scale if one == parts[0] else (), left)
+        values, rows = associations(columns, one, clusters)
+        maps.append(_map(panel, values, rows if counts else None, names, upright))
+        if one != "total":
+            panel.set_title(f"{one} {tiles.shortened(str(cluster))}", fontsize=10, loc="left")
+        elif cluster is not None:
+            panel.set_title(one, fontsize=10, loc="left")
+    for one, drawn in zip(parts, maps, strict=True):
+        drawn.finish(texts[one])
+    figure.draw_without_rendering()
+    size = min(drawn.font() for drawn in maps)
+    if not size:
+        note = " No room for numbers of rows." if counts else ""
+        maps[0].finish(f"{texts[parts[0]]}{note}", _scale())
+    for drawn in maps if size else ():
+        drawn.write(size)
     return figure
 
 
@@ -135,7 +143,7 @@ def _parts(part: str | None, cluster: Any) -> tuple[Part, ...]:
 
 
 def _panels(
-    n: int, names: list[str], ax: Any, figsize: tuple[float, float] | None
+    n: int, names: list[str], caption: int, ax: Any, figsize: tuple[float, float] | None
 ) -> "tuple[Figure, list[Axes]]":
     if ax is not None:
         panels = list(np.ravel(np.asarray(ax, dtype=object)))
@@ -147,14 +155,80 @@ def _panels(
     side = 0.5 + tiles.names_room(names) + TILE * max(len(names), 4)
     wide, high = figsize or (min(side * n, 13), (min(side * n, 13) / n) + 0.5)
     beside = wide / n >= NARROWEST
+    if figsize is not None:
+        _check_size(figsize, n, 1 if beside else n, names, caption)
     figure, grid = style.subplots(*((1, n) if beside else (n, 1)), figsize=(wide, high))
     return figure, list(grid.ravel())
 
 
+def _check_size(
+    figsize: tuple[float, float], n: int, down: int, names: list[str], caption: int
+) -> None:
+    """Raise if names, titles and a caption of so many characters leave no room for the tiles."""
+    least = min(WRITTEN * len(names), SMALLEST)
+    font = float(np.clip(72 * least / len(names) * 0.85, tiles.LEAST_FONT, 8))
+    name = (tiles.names_room(names) - 0.1) * font / 8 + 0.1
+    text = 0.05 + 0.135 * -(-caption // 22)  # of the narrowest caption, in lines of 24 characters
+    wide = (least + name) * n / down
+    high = (least + name + (0.25 if n > 1 else 0)) * down + text
+    for needs, has, what in ((wide, figsize[0], "width"), (high, figsize[1], "height")):
+        if has < needs - 1e-9:
+            parts = f"{n} parts of {len(names)}" if n > 1 else f"{len(names)}"
+            raise SpecificationError(
+                f"plot_corr(figsize=({figsize[0]:g}, {figsize[1]:g})): {parts} variables would be "
+                f"too small to read; it needs at least {np.ceil(10 * needs) / 10:.1f} inches of "
+                f"{what}, or {'one part=, or ' if n > 1 else ''}fewer variables=."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class _Map:
+    """Tiles of one part on their axes, and what is written on and around them."""
+
+    ax: "Axes"
+    colours: np.ndarray
+    values: np.ndarray
+    rows: np.ndarray | None
+    names: list[str]
+    above: tiles.Columns
+
+    def finish(self, text: str, scale: Sequence[tuple[str, Any]] = ()) -> None:
+        left = [tiles.shortened(name) for name in self.names]
+        tiles.finish(self.ax, text, scale, left, columns=[self.above])
+
+    def font(self) -> float:
+        """Points that the numbers have room for; 0 if none can be read."""
+        values: list[float] = self.values.ravel().tolist()
+        widest = max(tiles.ems(_number(value)) for value in values)
+        return tiles.font_inside(self.ax, widest)
+
+    def write(self, size: float) -> None:
+        """Write correlations, and numbers of rows where these have room."""
+        small, rows = max(tiles.LEAST_FONT, 0.7 * size), self.rows
+        points = 72 * tiles.tile_inches(self.ax)[1]
+        crowded = 0.58 * (size + small) > 0.4 * points
+        if rows is not None and (crowded or tiles.ems(str(rows.max())) * small > 0.92 * points):
+            rows = None
+            note = f"{self.ax.get_xlabel()}\nNo room for numbers of rows."
+            self.ax.set_xlabel(note.strip(), fontsize=8, color=style.GREY, loc="left")
+        for i, j in np.ndindex(*self.values.shape):
+            if i == j:
+                continue
+            dark = style.luminance(self.colours[i, j]) < 0.45
+            self.ax.text(
+                j + 0.5, i - (0.14 if rows is not None else 0), _number(float(self.values[i, j])),
+                ha="center", va="center", fontsize=size, color="white" if dark else "black",
+            )  # fmt: skip
+            if rows is not None:
+                self.ax.text(
+                    j + 0.5, i + 0.26, f"{rows[i, j]}", ha="center", va="center",
+                    fontsize=small, color="white" if dark else style.GREY,
+                )  # fmt: skip
+
+
 def _map(
-    ax: "Axes", values: np.ndarray, rows: np.ndarray | None, names: list[str]
-) -> list[tuple[str, Any]]:
-    """Draw one part; gives the key of the colours where tiles are too small for numbers."""
+    ax: "Axes", values: np.ndarray, rows: np.ndarray | None, names: list[str], upright: bool
+) -> _Map:
     import matplotlib as mpl
 
     n = len(names)
@@ -166,28 +240,17 @@ def _map(
     colours[np.diag_indices(n)] = 1.0
     tiles.tile_colours(ax, colours)
     tiles.bare(ax)
-    room = min(tiles.inches(ax)) / n * 0.85
-    tiles.names_above(ax, np.arange(n) + 0.5, names, room)
+    above = tiles.names_above(ax, np.arange(n) + 0.5, names, upright=upright)
     ax.set_xticks([])
-    written = min(8.0, 72 * room / 2.6)
-    if written < 3.6:
-        ends = {"−1": 0.0, "−.5": 0.25, "0": 0.5, ".5": 0.75, "1": 1.0}
-        return [(text, mpl.colormaps[style.DIVERGING](at)) for text, at in ends.items()]
-    for i in range(n):
-        for j in range(n):
-            if i == j:
-                continue
-            dark = style.luminance(colours[i, j]) < 0.45
-            ax.text(
-                j + 0.5, i - (0.14 if rows is not None else 0), _number(values[i, j]),
-                ha="center", va="center", fontsize=written, color="white" if dark else "black",
-            )  # fmt: skip
-            if rows is not None:
-                ax.text(
-                    j + 0.5, i + 0.26, f"{rows[i, j]}", ha="center", va="center",
-                    fontsize=written * 0.7, color="white" if dark else style.GREY,
-                )  # fmt: skip
-    return []
+    return _Map(ax, colours, values, rows, names, above)
+
+
+def _scale() -> list[tuple[str, Any]]:
+    """Key of the colours, for tiles that are too small for numbers."""
+    import matplotlib as mpl
+
+    ends = {"−1": 0.0, "−.5": 0.25, "0": 0.5, ".5": 0.75, "1": 1.0}
+    return [(text, mpl.colormaps[style.DIVERGING](at)) for text, at in ends.items()]
 
 
 def _number(value: float) -> str:

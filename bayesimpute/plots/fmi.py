@@ -1,6 +1,7 @@
 """What a reported number becomes as imputations are added, and how many are enough."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from bayesimpute.analysis import Fits
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
+from bayesimpute.plots.panels import check_height
 from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.rubin import rubin1987
@@ -25,8 +27,12 @@ QUANTITIES = {
     "std_error": "standard error",
     "fmi": "missing information",
 }
-#: Panels side by side.
-COLUMNS = 3
+#: Panels side by side, and inches of each at the least with its labels, wide and high.
+COLUMNS, NARROWEST, LOWEST = 3, 1.6, 1.3
+#: Inches of height below which the label of the vertical axis is broken.
+LABEL = 1.8
+#: So many numbers of imputations have a point each, and all are within the axis.
+POINTS = 10
 
 
 def plot_fmi(
@@ -71,7 +77,7 @@ def plot_fmi(
     ------
     SpecificationError
         Fewer than three imputations or two pooled results, something else, an unknown term or
-        quantity, or a number of axes that does not fit.
+        quantity, a number of axes that does not fit, or a `figsize` too low for the panels.
 
     Examples
     --------
@@ -97,9 +103,14 @@ def plot_fmi(
     for panel, term in zip(panels, chosen, strict=True):
         at = course.terms.index(term)
         _panel(panel, term, course, at, quantity, int(recommended[term]))
-        if ax is not None or panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+        if ax is not None:
             panel.set_ylabel(label, fontsize=8, color=style.GREY)
-    return cast("Figure", panels[0].get_figure(root=True))
+    figure = cast("Figure", panels[0].get_figure(root=True))
+    if ax is None:  # of all panels: one may be lower than the label is long
+        if figure.get_figheight() < LABEL:
+            label = fill(label, 16)
+        figure.supylabel(label, fontsize=8, color=style.GREY)
+    return figure
 
 
 class _Course:
@@ -234,8 +245,12 @@ def _panels(terms: Sequence[str], ax: Any, figsize: tuple[float, float] | None) 
             )
         return panels
     columns = 2 if len(terms) == 4 else min(COLUMNS, len(terms))
+    if figsize is not None:
+        columns = max(1, min(columns, int(figsize[0] / NARROWEST)))
     rows = -(-len(terms) // columns)
     size = figsize or (2.6 * columns + 0.6, 2.2 * rows)
+    count = f"{len(terms)} panels" if len(terms) > 1 else "the panel"
+    check_height(size, LOWEST * rows, count, "plot_fmi", "fewer terms=")
     _, grid = style.subplots(rows, columns, size)
     panels = list(np.ravel(grid))
     for unused in panels[len(terms) :]:
@@ -255,11 +270,13 @@ def _panel(
     ax.fill_between(grid, low, high, color=style.GREY, alpha=0.18, linewidth=0)
     ax.plot(
         numbers, line, color=style.IMPUTED, linewidth=1.5,
-        marker="o" if len(numbers) < 10 else None, markersize=3.5,
+        marker="o" if len(numbers) < POINTS else None, markersize=3.5,
     )  # fmt: skip
-    # With two or three imputations the band is many times wider than all that follows.
+    # With two or three imputations the band is many times wider than all that follows, and of a
+    # long line so may the first value be.
     settled = grid >= min(5, grid[-1])
-    ends = np.concatenate([low[settled], high[settled], line[numbers >= min(5, numbers[-1])]])
+    shown = line if len(numbers) < POINTS else line[numbers >= 3]
+    ends = np.concatenate([low[settled], high[settled], shown])
     reach = 0.06 * (ends.max() - ends.min() or abs(ends.max()) or 1)
     bottom = max(0.0, ends.min() - reach)
     ax.set_ylim(bottom, ends.max() + reach)
@@ -270,4 +287,4 @@ def _panel(
     ax.set_xlabel(f"imputations\n(needed: {recommended}{inside})", fontsize=8, color=style.GREY)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    ax.margins(x=0.02)
+    ax.margins(x=0.06 if len(numbers) < POINTS else 0.02)

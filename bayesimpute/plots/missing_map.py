@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ORDERS = ("pattern", "rows", "cluster")
 #: Lines of the image: of more rows several share a line. As many as print in high resolution has.
 LINES = 4000
+#: Points from a name of a cluster to the next.
+LINE = 9.6
 
 
 def plot_miss(
@@ -103,9 +105,11 @@ def plot_miss(
     for column in range(1, columns):
         ax.axvline(column, color="white", linewidth=1.2 if columns < 20 else 0.6)
     whole = _frames(ax, gaps[sorting], starts) if cluster is not None else 0
-    room = tiles.inches(ax)[0] / columns
-    tiles.names_above(ax, np.arange(columns) + 0.5, list(shown.columns), room)
-    _shares_below(ax, gaps.mean(axis=0), room)
+    centres = np.arange(columns) + 0.5
+    texts = [
+        tiles.names_above(ax, centres, list(shown.columns)),
+        tiles.texts_below(ax, centres, [_percent(share) for share in gaps.mean(axis=0)]),
+    ]
     entries: list[tuple[str, Any]] = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
     if whole:
         entries.append(("missing in the whole cluster", None))
@@ -115,7 +119,10 @@ def plot_miss(
     else:
         _name_blocks(ax, starts, clusters)
     shares_a_line = len(gaps) > figure.dpi * tiles.inches(ax)[1]
-    tiles.finish(ax, _caption(gaps, cluster, len(clusters), shares_a_line), entries)
+    caption = _caption(gaps, cluster, len(clusters), shares_a_line)
+    tiles.finish(ax, caption, entries, columns=texts)
+    if cluster is not None:
+        _name_blocks(ax, starts, clusters)  # the caption has left less height to the blocks
     return figure
 
 
@@ -180,13 +187,8 @@ def _frames(ax: "Axes", gaps: np.ndarray, starts: np.ndarray) -> int:
     return len(boxes)
 
 
-def _shares_below(ax: "Axes", shares: np.ndarray, room: float) -> None:
-    texts = ["0" if s == 0 else "<1%" if s < 0.005 else f"{s:.0%}" for s in shares]
-    tight = max(map(len, texts)) * tiles.CHARACTER * 0.95 > room
-    ax.set_xticks(
-        np.arange(len(shares)) + 0.5, texts, rotation=90 if tight else 0,
-        fontsize=min(8.0, max(5.0, 72 * room * 0.85)) if tight else 8,
-    )  # fmt: skip
+def _percent(share: float) -> str:
+    return "0" if share == 0 else "<1%" if share < 0.005 else f"{share:.0%}"
 
 
 def _name_blocks(ax: "Axes", starts: np.ndarray, clusters: list[str]) -> None:
@@ -199,7 +201,7 @@ def _name_blocks(ax: "Axes", starts: np.ndarray, clusters: list[str]) -> None:
         points = 72 * tiles.inches(ax)[1] * middle / starts[-1]
         kept, last = [], -np.inf
         for k, place in enumerate(points):
-            if place - last >= 8.5:
+            if place - last >= LINE:
                 kept.append(k)
                 last = place
         ax.set_yticks(middle[kept], [texts[k] for k in kept], fontsize=8)

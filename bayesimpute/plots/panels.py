@@ -43,6 +43,8 @@ def panels(
     each: tuple[float, float] = EACH,
     most: int = 6,
     narrowest: float = 1.2,
+    lowest: float = LOWEST,
+    instead: str = "fewer groups=",
     **options: Any,
 ) -> Panels:
     """Give so many axes: the user's, or those of a new figure.
@@ -63,6 +65,10 @@ def panels(
         Panels beside each other.
     narrowest
         Inches of one of several panels in a figure of the user's size.
+    lowest
+        Inches of a row of several panels at the least, its labels included.
+    instead
+        What else helps where panels would be lower, for messages.
     **options
         Of ``plt.subplots``, such as ``sharex``.
 
@@ -80,18 +86,11 @@ def panels(
         figure = cast("Figure", given[0].get_figure(root=True))
         chosen, own = given, False
     else:
-        widest = most if figsize is None else max(2, min(most, round(figsize[0] / narrowest)))
-        across = min(count, max(min(3, widest), min(widest, int(np.ceil(np.sqrt(count * 1.3))))))
-        if count == 4:  # three and one look like an accident
-            across = 4 if widest >= 4 else 2
+        across = beside(count, figsize, most, narrowest)
         down = -(-count // across)
         size = figsize or (single if count == 1 else (0.4 + each[0] * across, 0.9 + each[1] * down))
-        if (size[1] - HEAD) / down < LOWEST and count > 1:
-            asked = f"{picture}(figsize=({size[0]:g}, {size[1]:g}))"
-            raise SpecificationError(
-                f"{asked}: {count} panels would be too low to read; give "
-                f"{HEAD + LOWEST * down:.1f} inches of height or more, or fewer groups=."
-            )
+        if count > 1:
+            check_height(size, HEAD + lowest * down, f"{count} panels", picture, instead)
         figure, grid = style.subplots(down, across, size, **options)
         chosen, own = list(grid.ravel()[:count]), True
         for k, unused in enumerate(grid.ravel()[count:], start=count):
@@ -101,6 +100,34 @@ def panels(
     for panel in chosen:
         style.tidy(panel)
     return Panels(figure, chosen, own)
+
+
+def beside(
+    count: int, figsize: tuple[float, float] | None, most: int = 6, narrowest: float = 1.2
+) -> int:
+    """Give the number of panels beside each other; parameters as those of `panels`."""
+    widest = most if figsize is None else max(2, min(most, round(figsize[0] / narrowest)))
+    if count == 4:  # three and one look like an accident
+        return 4 if widest >= 4 else 2
+    return min(count, max(min(3, widest), min(widest, int(np.ceil(np.sqrt(count * 1.3))))))
+
+
+def check_height(
+    size: tuple[float, float], needed: float, what: str, picture: str, instead: str = ""
+) -> None:
+    """Refuse a figure in which panels would be too low to read.
+
+    Raises
+    ------
+    SpecificationError
+        Naming the height, in inches, that is needed.
+    """
+    if size[1] < needed - 1e-9:
+        raise SpecificationError(
+            f"{picture}(figsize=({size[0]:g}, {size[1]:g})): {what} would be too low to read; give "
+            f"{np.ceil(10 * needed - 1e-6) / 10:.1f} inches of height or more"
+            f"{f', or {instead}' if instead else ''}."
+        )
 
 
 def titles(drawn: Panels, title: str, names: Sequence[str]) -> None:

@@ -122,7 +122,7 @@ def plot_pattern(
         figure = cast("Figure", ax.get_figure(root=True))
     assert ax is not None
     sizes = np.bincount(codes) if codes is not None else None
-    darkest = _draw(ax, patterns, shown, sizes, clusters)
+    darkest, columns = _draw(ax, patterns, shown, sizes, clusters)
     entries: list[tuple[str, Any]] = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
     if clusters:
         entries.append((f"share of a cluster's rows, darkest {darkest:.0%}", str(DARKEST)))
@@ -132,7 +132,7 @@ def plot_pattern(
         missing = [f"{n}   {k} of {len(clusters)}" for n, k in zip(missing, occurs, strict=True)]
     text = _caption(patterns, shown, cluster)
     frequency = [f"{n:,}" for n in patterns.frequency]
-    tiles.finish(ax, text, entries, frequency, missing, colour=style.GREY)
+    tiles.finish(ax, text, entries, frequency, missing, colour=style.GREY, columns=columns)
     return figure
 
 
@@ -181,8 +181,8 @@ def _draw(
     shown: pd.DataFrame,
     sizes: np.ndarray | None,
     clusters: list[str],
-) -> float:
-    """Draw bars, tiles and clusters; gives the share that the darkest grey stands for."""
+) -> tuple[float, list[tiles.Columns]]:
+    """Draw bars, tiles and clusters; gives the share of the darkest grey, and texts of columns."""
     rows, columns = patterns.observed.shape
     span = _span(columns, len(clusters)) if clusters else 0.0
     ax.set_xlim(-BARS - GAP, columns + (GAP + span if clusters else 0))
@@ -196,7 +196,7 @@ def _draw(
         np.arange(rows), -bars, left=-GAP, height=0.7, color=style.GREY, alpha=0.55, linewidth=0
     )
     centres = np.arange(columns) + 0.5
-    names, below, room, top = list(patterns.names), list(centres), a_tile, 0.0
+    names, below, room, top = list(patterns.names), list(centres), 1.0, 0.0
     if clusters and sizes is not None:
         share = patterns.by_cluster / sizes
         top = float(share.max())
@@ -208,18 +208,13 @@ def _draw(
         if each * a_tile >= 0.095:
             names += clusters
             below += list(left + each * (np.arange(len(clusters)) + 0.5))
-            room = each * a_tile
+            room = each
         else:
             names.append(f"{len(clusters)} clusters")
             below.append(left + span / 2)
-    tiles.names_above(ax, below, names, room)
+    above = tiles.names_above(ax, below, names, room)
     counts = [f"{n:,}" for n in shown[patterns.names].isna().sum()]
-    tight = max(map(len, counts)) * tiles.CHARACTER * 0.9 > a_tile
-    ax.set_xticks(
-        centres, counts, fontsize=min(8, 72 * a_tile * 0.85) if tight else 8,
-        rotation=90 if tight else 0,
-    )  # fmt: skip
-    return top
+    return top, [above, tiles.texts_below(ax, centres, counts)]
 
 
 def _tiles(ax: "Axes", observed: np.ndarray) -> None:

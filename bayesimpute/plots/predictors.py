@@ -98,17 +98,20 @@ def plot_predictors(
     ax.set_ylim(rows - 0.5, -0.5)
     ax.set_aspect("equal")
     tiles.bare(ax)
-    room = min(tiles.inches(ax)[0] / columns, tiles.inches(ax)[1] / rows) * 0.85
     modelled = np.array([methods.get(target, "?") != "" for target in targets])
-    _tiles(ax, codes, _unused(targets, names, modelled), room)
-    tiles.names_above(ax, np.arange(columns) + 0.5, names, room)
+    unused = _unused(targets, names, modelled)
+    colours = _tiles(ax, codes, unused)
+    above = tiles.names_above(ax, np.arange(columns) + 0.5, names)
     ax.set_xticks([])
     present = [role for role in Role if (codes == role).any()]
     entries = [(f"{_written(role)} {MEANINGS[role]}", COLOURS[role]) for role in present]
     right = [tiles.shortened(methods.get(target, "")) for target in targets] if methods else []
     left = [tiles.shortened(target) for target in targets]
     pale = [not used for used in modelled]
-    tiles.finish(ax, "row: target, column: predictor", entries, left, right, pale=pale)
+    text = "row: target, column: predictor"
+    tiles.finish(ax, text, entries, left, right, pale=pale, columns=[above])
+    figure.draw_without_rendering()
+    _write(ax, codes, unused, colours)
     return figure
 
 
@@ -166,14 +169,20 @@ def _unused(targets: list[str], names: list[str], modelled: np.ndarray) -> np.nd
     return np.asarray(diagonal | ~modelled[:, None])
 
 
-def _tiles(ax: "Axes", codes: np.ndarray, unused: np.ndarray, room: float) -> None:
+def _tiles(ax: "Axes", codes: np.ndarray, unused: np.ndarray) -> np.ndarray:
+    """Draw the tiles; gives their colours."""
     from matplotlib.colors import to_rgb
 
     colours = np.array([[to_rgb(COLOURS[Role(code)]) for code in row] for row in codes])
     colours[unused] = 1 - 0.35 * (1 - colours[unused])
     tiles.tile_colours(ax, colours)
-    size = min(8.0, 72 * room / 2.2)
-    if size < 3.6:
+    return colours
+
+
+def _write(ax: "Axes", codes: np.ndarray, unused: np.ndarray, colours: np.ndarray) -> None:
+    """Write the codes, unless tiles are too small for them: colours and key say as much."""
+    size = tiles.font_inside(ax, max(tiles.ems(_written(int(code))) for code in codes.ravel()))
+    if not size:
         return
     for i, j in np.ndindex(*codes.shape):
         if unused[i, j] and codes[i, j] == Role.NONE:

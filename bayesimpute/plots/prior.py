@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import style
+from bayesimpute.plots import panels, style
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 60
+#: Inches of a panel with title and legend at the least.
+LOWEST = 1.8
 #: The axis reaches so many ranges of the data to either side, as far as there are draws.
 REACH = 3.0
 
@@ -47,7 +49,8 @@ def plot_prior_predictive(
     Raises
     ------
     SpecificationError
-        If the tree has no prior predictive draws, or several panels do not fit on one `ax`.
+        If the tree has no prior predictive draws, several panels do not fit on one `ax`, or
+        `figsize` is too low for them.
     """
     groups = getattr(tree, "children", {})
     if not {"prior_predictive", "observed_data"} <= set(groups):
@@ -57,23 +60,29 @@ def plot_prior_predictive(
         )
     names = [str(name) for name in tree["prior_predictive"].data_vars]
     if ax is None:
-        wide, high = figsize or (6, 3.6 * len(names))
-        figure, grid = style.subplots(len(names), 1, (wide, high))
-        panels = list(grid[:, 0])
+        size = figsize or (6, 3.6 * len(names))
+        count = f"{len(names)} panels" if len(names) > 1 else "the panel"
+        panels.check_height(size, LOWEST * len(names), count, "plot_prior_predictive")
+        figure, grid = style.subplots(len(names), 1, size)
+        chosen = list(grid[:, 0])
     elif len(names) > 1:
         raise SpecificationError(
             f"This model observes {len(names)} variables ({', '.join(names)}), a panel each; "
             "leave ax= out."
         )
     else:
-        figure, panels = cast("Figure", ax.get_figure(root=True)), [ax]
-    for panel, name in zip(panels, names, strict=True):
+        figure, chosen = cast("Figure", ax.get_figure(root=True)), [ax]
+    for panel, name in zip(chosen, names, strict=True):
         draws = tree["prior_predictive"].to_dataset()[name]
-        _panel(panel, name, draws, tree["observed_data"].to_dataset()[name])
+        one = panels.Panels(figure, [panel], own=ax is None)
+        _panel(one, name, draws, tree["observed_data"].to_dataset()[name])
     return figure
 
 
-def _panel(ax: "Axes", name: str, draws: "xr.DataArray", observed: "xr.DataArray") -> None:
+def _panel(
+    drawn: panels.Panels, name: str, draws: "xr.DataArray", observed: "xr.DataArray"
+) -> None:
+    ax = drawn.axes[0]
     style.tidy(ax)
     attributes = draws.attrs
     values, seen = draws.values.reshape(-1, observed.size), observed.values.ravel()
@@ -81,21 +90,21 @@ def _panel(ax: "Axes", name: str, draws: "xr.DataArray", observed: "xr.DataArray
     if "categories" in attributes:
         _shares(ax, values, seen, np.asarray(attributes["categories"]), labels)
     else:
-        _histograms(ax, values, seen, attributes.get("scale") == "counts", labels)
-        if "scale" in attributes and attributes["scale"] != "counts":
-            ax.set_xlabel(attributes["scale"], fontsize=8, color=style.GREY)
-    ax.set_title(name.replace("_observed", "", 1), fontsize=11, loc="left")
+        scale = attributes.get("scale", "")
+        outside = _histograms(ax, values, seen, scale == "counts", labels)
+        below = [scale if scale != "counts" else ""]
+        if outside >= 0.005:
+            below.append(f"{outside:.0%} of the draws lie beyond the axis")
+        ax.set_xlabel("\n".join(filter(None, below)), fontsize=8, color=style.GREY)
+    panels.titles(drawn, name.replace("_observed", "", 1), [""])
     handles, given = ax.get_legend_handles_labels()
-    ax.legend(
-        [handles[given.index(label)] for label in labels], labels,
-        fontsize=8, frameon=False, labelcolor=style.GREY, ncols=2,
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1,
-    )  # fmt: skip
+    panels.legend(drawn, "", [(label, handles[given.index(label)]) for label in labels])
 
 
 def _histograms(
     ax: "Axes", draws: np.ndarray, seen: np.ndarray, counts: bool, labels: tuple[str, str]
-) -> None:
+) -> float:
+    """Draw both; gives the share of the draws that lie beyond the axis."""
     edges = _edges(draws, seen, counts)
     height = _density(draws, edges)
     ax.stairs(height, edges, fill=True, color=style.PRIOR, alpha=0.35, label=labels[1])
@@ -113,12 +122,7 @@ def _histograms(
             np.clip([low, high], edges[0], edges[-1]), [-0.045 * top] * 2,
             color=style.PRIOR, linewidth=width, solid_capstyle="butt",
         )  # fmt: skip
-    outside = float(np.mean((draws < edges[0]) | (draws > edges[-1])))
-    if outside >= 0.005:
-        ax.text(
-            0.99, 0.97, f"{outside:.0%} of the draws lie beyond the axis",
-            transform=ax.transAxes, ha="right", va="top", fontsize=8, color=style.GREY,
-        )  # fmt: skip
+    return float(np.mean((draws < edges[0]) | (draws > edges[-1])))
 
 
 def _edges(draws: np.ndarray, seen: np.ndarray, counts: bool) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,23 @@ if TYPE_CHECKING:
 CHARACTER = 0.072
 #: Longer names are cut.
 LONGEST = 24
+#: Points of the smallest font, and of a line of it.
+LEAST_FONT, LEAST_LINE = 5.0, 5.5
 
 
 def inches(ax: "Axes") -> tuple[float, float]:
     """Width and height of the axes, before the layout has made room for names."""
     box, dpi = ax.get_window_extent(), ax.figure.dpi
     return box.width / dpi, box.height / dpi
+
+
+def tile_inches(ax: "Axes") -> tuple[float, float]:
+    """Width and height of a unit of both axes, the smaller of them for both if they are equal."""
+    wide, high = inches(ax)
+    across = wide / abs(float(np.ptp(ax.get_xlim())))
+    down = high / abs(float(np.ptp(ax.get_ylim())))
+    smaller = min(across, down)
+    return (across, down) if ax.get_aspect() == "auto" else (smaller, smaller)
 
 
 def names_room(names: Iterable[str]) -> float:
@@ -64,9 +76,57 @@ def bare(ax: "Axes") -> None:
     ax.tick_params(length=0, colors=style.GREY, labelsize=8)
 
 
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Texts of columns above or below the tiles, written again when the layout has settled.
+
+    Attributes
+    ----------
+    axis
+        What they are ticks of.
+    at
+        x of each text.
+    texts
+        As many.
+    each
+        Units of x that every text has.
+    above
+        Whether they stand above the tiles.
+    upright
+        Whether they are upright even where they fit side by side.
+    """
+
+    axis: "Axes"
+    at: Sequence[float]
+    texts: Sequence[str]
+    each: float
+    above: bool
+    upright: bool = False
+
+    def fit(self, ax: "Axes") -> None:
+        """Write the texts as large as fits, and where none fits every so many."""
+        points = 72 * tile_inches(ax)[0] * self.each
+        upright = self.upright or max(map(len, self.texts)) * CHARACTER * 72 > points
+        kept: list[int] = []
+        for k, place in enumerate(self.at):
+            if not kept or (place - self.at[kept[-1]]) / self.each * points >= LEAST_LINE:
+                kept.append(k)
+        self.axis.set_xticks(
+            [self.at[k] for k in kept], [self.texts[k] for k in kept],
+            color="black" if self.above else style.GREY, rotation=90 if upright else 0,
+            ha="center", va="bottom" if self.above else "top",
+            fontsize=float(np.clip(0.85 * points, LEAST_FONT, 8)) if upright else 8,
+        )  # fmt: skip
+
+
 def names_above(
-    ax: "Axes", at: Sequence[float] | np.ndarray, names: Sequence[str], room: float
-) -> None:
+    ax: "Axes",
+    at: Sequence[float] | np.ndarray,
+    names: Sequence[str],
+    each: float = 1.0,
+    *,
+    upright: bool = False,
+) -> Columns:
     """Write names of columns above the tiles, upright where they do not fit side by side.
 
     Parameters
@@ -77,19 +137,30 @@ def names_above(
         x of each name.
     names
         As many.
-    room
-        Inches each has.
+    each
+        Units of x that every name has, a tile by default.
+    upright
+        Whether they are upright even where they fit, as those of other axes.
+
+    Returns
+    -------
+    Columns
+        For `finish`, which writes them again in the size that then fits.
     """
+    axis: Any = ax.secondary_xaxis("top")
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0, pad=2)
     texts = [shortened(name) for name in names]
-    above = ax.secondary_xaxis("top")
-    above.spines[:].set_visible(False)
-    size = float(np.clip(72 * room * 0.85, 5, 8))
-    upright = max(map(len, texts)) * CHARACTER > room
-    above.set_xticks(
-        list(at), texts, rotation=90 if upright else 0, ha="center", va="bottom",
-        fontsize=size if upright else 8, color="black",
-    )  # fmt: skip
-    above.tick_params(length=0, pad=2)
+    columns = Columns(axis, [float(place) for place in at], texts, each, True, upright)
+    columns.fit(ax)
+    return columns
+
+
+def texts_below(ax: "Axes", at: Sequence[float] | np.ndarray, texts: Sequence[str]) -> Columns:
+    """Write numbers of columns below the tiles, as `names_above` does above them."""
+    columns = Columns(ax, [float(place) for place in at], list(texts), 1.0, above=False)
+    columns.fit(ax)
+    return columns
 
 
 def finish(
@@ -101,6 +172,7 @@ def finish(
     *,
     pale: Sequence[bool] = (),
     colour: str = "black",
+    columns: Sequence[Columns] = (),
 ) -> None:
     """Write what stands beside and below the tiles, in sizes that fit.
 
@@ -121,42 +193,57 @@ def finish(
         Rows whose left text is in a lighter grey.
     colour
         Of the left texts.
+    columns
+        Texts above and below, to be written in the size that fits.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
-    rows = len(left)
     beside = None
-    if left:
-        ax.set_yticks(range(rows), left, fontsize=fitting(inches(ax)[1], rows)[0])
     if right:
         beside = ax.secondary_yaxis("right")
         beside.spines[:].set_visible(False)
-        beside.set_yticks(range(rows), right, fontsize=8)
         beside.tick_params(length=0, pad=3, colors=style.GREY)
-    caption(ax, text)
-    drawn = key(ax, entries) if entries else None
-    figure.draw_without_rendering()
-    caption(ax, text)
-    if drawn is not None:
-        drawn.remove()
-        key(ax, entries)
-    if not left:
-        return
-    size, every = fitting(inches(ax)[1], rows)
-    at = list(range(0, rows, every))
-    ax.set_yticks(at, [left[k] for k in at], fontsize=size)
-    for label, k in zip(ax.get_yticklabels(), at, strict=True):
-        label.set_color("#999999" if len(pale) and pale[k] else colour)
-    if beside is not None:
-        beside.set_yticks(at, [right[k] for k in at], fontsize=size)
+    drawn = None
+    for settled in (False, True, True):  # texts take room from the tiles, which bounds the texts
+        if settled:
+            figure.draw_without_rendering()
+        for each in columns:
+            each.fit(ax)
+        if left:
+            size, every = fitting(inches(ax)[1], len(left))
+            at = list(range(0, len(left), every))
+            ax.set_yticks(at, [left[k] for k in at], fontsize=size)
+            for label, k in zip(ax.get_yticklabels(), at, strict=True):
+                label.set_color("#999999" if len(pale) and pale[k] else colour)
+            if beside is not None:
+                beside.set_yticks(at, [right[k] for k in at], fontsize=size)
+        caption(ax, text)
+        if drawn is not None:
+            drawn.remove()
+        drawn = key(ax, entries) if entries else None
 
 
 def fitting(room: float, n: int) -> tuple[float, int]:
     """Font size for n lines in so many inches, and every how many-eth line can be written."""
     points = 72 * room / max(n, 1)
-    if points >= 5.5:
+    if points >= LEAST_LINE:
         return min(8.0, 0.88 * points), 1
-    return 5.0, int(np.ceil(5.5 / points))
+    return LEAST_FONT, int(np.ceil(LEAST_LINE / points))
+
+
+def font_inside(ax: "Axes", ems: float) -> float:
+    """Points of a text so many ems wide that fits a tile, 0 if none that can be read does.
+
+    The layout has to be settled: before, the tiles have not their size.
+    """
+    wide, high = tile_inches(ax)
+    points = 72 * min(0.92 * wide / ems, 0.9 * high)
+    return min(8.0, points) if points >= LEAST_FONT else 0.0
+
+
+def ems(text: str) -> float:
+    """Width of digits and signs in widths of the font (DejaVu Sans)."""
+    return sum({".": 0.32, "−": 0.84, ",": 0.32}.get(letter, 0.64) for letter in text)
 
 
 def caption(ax: "Axes", text: str) -> None:

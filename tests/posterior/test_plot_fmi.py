@@ -7,6 +7,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
+from bayesimpute.plots import style
 
 mpl.use("agg")
 M = 12
@@ -103,6 +104,37 @@ def test_too_few_imputations_are_refused(fits):
         bi.plot_fmi(type(fits)(fits.estimates[:2], ""))
     with pytest.raises(SpecificationError, match="list of two or more"):
         bi.plot_fmi([fits.pool()])
+
+
+@pytest.mark.parametrize("figsize", [(3.5, 2.8), (3.5, 1.3), (1.7, 2.8), None])
+def test_nothing_of_a_narrow_figure_is_clipped(fits, figsize):
+    figure = bi.plot_fmi(fits, figsize=figsize)
+    figure.canvas.draw()
+    assert all(panel.get_xlabel().endswith(" →)") for panel in figure.axes)
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0) > -0.01
+    assert box.x1 < width + 0.01 and box.y1 < height + 0.01
+    labels = [panel.xaxis.label.get_window_extent() for panel in figure.axes]
+    assert not labels[0].overlaps(labels[1])
+    assert all(panel.get_window_extent().height > 0.35 * figure.dpi for panel in figure.axes)
+
+
+def test_too_low_a_figure_is_refused_with_the_height_it_needs(fits):
+    with pytest.raises(SpecificationError, match=r"2 panels .* give 2\.6 inches .* fewer terms="):
+        bi.plot_fmi(fits, figsize=(1.7, 2))
+
+
+@pytest.mark.parametrize("m", [3, 5, M])
+def test_the_limits_hold_the_points(fits, m):
+    at = [each.terms.index("x") for each in fits]
+    ranked = np.argsort([each.estimate[k] for each, k in zip(fits, at, strict=True)])
+    first = [fits.estimates[k] for k in (ranked[0], *ranked[:-m:-1])]  # the widest, then settling
+    few = type(fits)(tuple(first), "")
+    for panel in bi.plot_fmi(few).axes:
+        (line,) = [line for line in panel.lines if line.get_color() == style.IMPUTED]
+        low, high = panel.get_ylim()
+        shown = line.get_ydata()[1 if m == M else 0 :]
+        assert low <= shown.min() and shown.max() <= high
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,251 @@
+"""In a column of a two-column page no picture is clipped, and no text covers another or data."""
+
+import re
+from itertools import pairwise
+
+import matplotlib as mpl
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.offsetbox import TextArea
+
+import bayesimpute as bi
+from bayesimpute.checking.overimputation import Overimputation
+from bayesimpute.errors import SpecificationError
+
+PRINT = (3.5, 2.8)
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def study(columns=11, clusters=15, rows=450):
+    """Numbers, more missing in later columns, in clusters of equal size."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(rows, columns)) + rng.normal(size=(rows, 1))
+    frame = pd.DataFrame(values, columns=[f"variable_{k}" for k in range(columns)])
+    gone = rng.random(frame.shape) < np.linspace(0, 0.5, columns)
+    frame = frame.mask(gone)
+    frame["hospital"] = [f"hospital {k % clusters + 1}" for k in range(rows)]
+    return frame
+
+
+def boxes(texts):
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+def assert_apart(texts):
+    found = boxes(texts)
+    assert not any(a.overlaps(b) for k, a in enumerate(found) for b in found[:k])
+
+
+def assert_inside(figure):
+    figure.canvas.draw()
+    box = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert box.x0 > -0.01 and box.y0 > -0.01
+    assert box.x1 < width + 0.01 and box.y1 < height + 0.01
+
+
+def tile(ax):
+    """Inches of a tile."""
+    box = ax.get_window_extent()
+    return box.width / np.ptp(ax.get_xlim()) / ax.figure.dpi
+
+
+def assert_in_tiles(ax):
+    for box in boxes(ax.texts):
+        assert box.width <= tile(ax) * ax.figure.dpi and box.height <= tile(ax) * ax.figure.dpi
+
+
+def refused(draw, figsize=PRINT):
+    """Inches of height that the refusal asks for."""
+    open_before = plt.get_fignums()
+    with pytest.raises(SpecificationError, match=r"figsize=\(3.5, [\d.]+\)\)") as error:
+        draw(figsize)
+    assert plt.get_fignums() == open_before
+    found = re.search(r"(?:at least|give) ([\d.]+) inches", str(error.value))
+    return float(found.group(1))
+
+
+# tiles
+
+
+@pytest.mark.parametrize("columns", [2, 7])
+def test_three_correlation_maps_are_refused_until_they_can_be_read(columns):
+    frame = study(columns)
+
+    def draw(figsize):
+        return bi.plot_corr(frame, cluster="hospital", part="all", figsize=figsize)
+
+    height = refused(draw, (3.5, 2.0))
+    figure = draw((3.5, height))
+    assert_inside(figure)
+    for ax in figure.axes:
+        assert tile(ax) * columns >= 0.9 * min(0.19 * columns, 0.9)
+        assert_apart(ax.get_yticklabels())
+        assert_apart(ax.child_axes[0].get_xticklabels())
+        assert_in_tiles(ax)
+    assert all(len(ax.texts) == columns * (columns - 1) for ax in figure.axes)
+    with pytest.raises(SpecificationError, match="inches of width"):
+        draw((0.9, 9))
+
+
+def test_three_correlation_maps_stand_in_a_line_with_their_names_the_same_way():
+    frame = study(4).rename(columns=lambda name: name.replace("variable", "name"))
+    figure = bi.plot_corr(frame, cluster="hospital")
+    assert_inside(figure)
+    names = [ax.child_axes[0].get_xticklabels() for ax in figure.axes]
+    assert {label.get_rotation() for labels in names for label in labels} == {90}
+    assert np.ptp([ax.get_window_extent().y0 for ax in figure.axes]) < 1
+    assert np.ptp([ax._left_title.get_window_extent().y0 for ax in figure.axes]) < 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "figsize", "written"),
+    [(16, PRINT, 0), (11, PRINT, 110), (11, (4.5, 4.5), 220), (11, None, 220)],
+)
+def test_correlations_are_written_where_their_tiles_have_room(columns, figsize, written):
+    frame = study(columns)
+    figure = bi.plot_corr(frame, cluster="hospital", part="total", counts=True, figsize=figsize)
+    assert_inside(figure)
+    (ax,) = figure.axes
+    assert len(ax.texts) == written
+    assert_in_tiles(ax)
+    assert_apart(ax.texts)
+    assert_apart(ax.child_axes[0].get_xticklabels())
+    keyed = "−1" in [child.get_text() for child in ax.findobj(TextArea)]
+    assert keyed == (not written)
+    unwritten = "No room for numbers of rows" in ax.get_xlabel().replace("\n", " ")
+    assert unwritten == (written < 220)
+
+
+def test_names_of_clusters_beside_their_blocks_do_not_overlap():
+    figure = bi.plot_miss(study(), cluster="hospital", figsize=PRINT)
+    assert_inside(figure)
+    labels = figure.axes[0].get_yticklabels()
+    assert_apart(labels)
+    assert 4 <= len(labels) < 15
+    figure = bi.plot_miss(study().drop(columns="hospital"), figsize=PRINT)
+    assert_inside(figure)
+    assert_apart(figure.axes[0].get_yticklabels())
+
+
+def test_texts_around_patterns_do_not_overlap():
+    for options in ({}, {"cluster": "hospital"}):
+        figure = bi.plot_pattern(study(14, rows=150), **options, figsize=(3.5, 4))
+        assert_inside(figure)
+        (ax,) = figure.axes
+        above, right = ax.child_axes
+        for labels in (ax.get_xticklabels(), above.get_xticklabels()):
+            edges = sorted((box.x0, box.x1) for box in boxes(labels))
+            assert all(first[1] <= second[0] + 1 for first, second in pairwise(edges))
+        for labels in (ax.get_yticklabels(), right.get_yticklabels()):
+            edges = sorted((box.y0, box.y1) for box in boxes(labels))
+            assert all(first[1] <= second[0] + 1 for first, second in pairwise(edges))
+
+
+@pytest.mark.parametrize("columns", [4, 11, 13, 25])
+def test_codes_of_predictors_are_within_their_tiles_or_left_out(columns):
+    names = [f"variable_{k}" for k in range(columns)]
+    matrix = pd.DataFrame(1, names, names)
+    matrix[names[0]] = -2
+    figure = bi.plot_predictors(matrix, dict.fromkeys(names, "normal"), figsize=PRINT)
+    assert_inside(figure)
+    (ax,) = figure.axes
+    assert_in_tiles(ax)
+    assert all(text.get_fontsize() >= 5 for text in ax.texts)
+    assert bool(ax.texts) == (columns < 12)
+    assert_apart(ax.child_axes[0].get_xticklabels())
+    assert_apart(ax.get_yticklabels())
+
+
+# panels
+
+
+def overimputed(kinds):
+    """Cells of variables with so many categories each; 0 is a number."""
+    rng = np.random.default_rng(1)
+    cells, probabilities, table = [], {}, {}
+    for k, n in enumerate(kinds):
+        own = pd.DataFrame({"variable": f"v{k}", "missing": rng.choice([0, 0.25], 60)}, range(60))
+        mean = rng.normal(size=60)
+        own["observed"], own["mean"] = (mean + rng.normal(size=60)).astype(object), mean
+        own["low"], own["high"] = mean - 2, mean + 2
+        if n:
+            labels = [f"category {c}" for c in range(n)]
+            chances = pd.DataFrame(rng.dirichlet(np.ones(n), 60), columns=labels)
+            own["observed"] = [rng.choice(labels, p=chance) for chance in chances.to_numpy()]
+            probabilities[f"v{k}"] = chances
+        cells.append(own)
+        table[f"v{k}"] = {"coverage": 0.9}
+    return Overimputation(
+        pd.DataFrame.from_dict(table, orient="index"), pd.concat(cells), probabilities, 0.9
+    )
+
+
+@pytest.mark.parametrize("kinds", [[2] * 6, [0, 0, 3], [5, 2, 0, 0, 2], [4]])
+@pytest.mark.parametrize("default", [False, True])
+def test_legends_of_overimputed_categories_stand_above_their_panels(kinds, default):
+    found = overimputed(kinds)
+    figsize = None if default else PRINT
+    if len(kinds) > 2 and not default:
+        figsize = (3.5, refused(lambda size: found.plot(figsize=size)))
+    figure = found.plot(figsize=figsize)
+    assert_inside(figure)
+    panels = figure.axes[: len(kinds)]
+    assert_apart([ax._left_title for ax in panels])
+    assert_apart([text for ax in panels for text in (ax.xaxis.label, ax.yaxis.label)])
+    for ax, kind in zip(panels, kinds, strict=True):
+        legend = ax.get_legend()
+        assert (legend is not None) == (kind > 2)
+        assert ax.get_window_extent().height > 0.5 * figure.dpi
+        if kind == 2:
+            assert re.sub(r"\s", " ", ax.get_xlabel()) == "predicted chance of category 1"
+        if legend is not None:
+            box = legend.get_window_extent()
+            assert box.y0 >= ax.get_window_extent().y1
+            assert not box.overlaps(ax._left_title.get_window_extent())
+
+
+def prior_tree(categories=None):
+    rng = np.random.default_rng(1)
+    draws = rng.normal(0, 30, (100, 1146)) if categories is None else rng.choice(categories, (9, 5))
+    seen = draws[0] / 10 if categories is None else draws[0]
+    attributes = {"scale": "popularity"} if categories is None else {"categories": categories}
+    name = "popular_observed"
+    return xr.DataTree.from_dict(
+        {
+            "prior_predictive": xr.Dataset({name: (("draw", "row"), draws, attributes)}),
+            "observed_data": xr.Dataset({name: ("row", seen)}),
+        }
+    )
+
+
+@pytest.mark.parametrize("figsize", [PRINT, None])
+@pytest.mark.parametrize("categories", [None, ["low", "mid", "high"]])
+def test_the_legend_of_the_prior_stands_below_its_title(figsize, categories):
+    figure = bi.plot_prior_predictive(prior_tree(categories), figsize=figsize)
+    assert_inside(figure)
+    (ax,) = figure.axes
+    legend, title = ax.get_legend().get_window_extent(), ax._left_title.get_window_extent()
+    assert ax.get_window_extent().y1 <= legend.y0 and legend.y1 <= title.y0
+    if categories is None:
+        assert re.fullmatch(r"popularity\n\d+% of the draws lie beyond the axis", ax.get_xlabel())
+
+
+def test_a_prior_in_too_low_a_figure_is_refused():
+    height = refused(
+        lambda figsize: bi.plot_prior_predictive(prior_tree(), figsize=figsize), (3.5, 1)
+    )
+    figure = bi.plot_prior_predictive(prior_tree(), figsize=(3.5, height))
+    assert_inside(figure)
+    assert figure.axes[0].get_window_extent().height > 0.4 * figure.dpi
