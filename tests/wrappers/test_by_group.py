@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytensor
 import pytest
 
 import bayesimpute as bi
@@ -84,7 +85,8 @@ def test_groups_of_categories_stand_side_by_side_too(trial, method):
     imp = bi.impute(trial.assign(y=cut), m=1, method={"y": bi.by_group(method, "arm")}, **RUN)
     joined = imp.model("y")
     assert {"beta[a]", "beta[b]"} <= set(joined.named_vars)
-    assert np.isfinite(list(joined.point_logps().values())).all()
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):  # for one evaluation
+        assert np.isfinite(list(joined.point_logps().values())).all()
 
 
 def test_the_textbook_model_holds_all_groups_side_by_side(trial):
