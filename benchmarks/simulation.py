@@ -153,7 +153,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--self-masking", action="store_true", help="y hides itself")
     parser.add_argument("--binary", action="store_true", help="outcome 1 where y > 0")
     parser.add_argument("--m", type=int, default=10, help="imputations")
-    parser.add_argument("--iterations", type=int, default=2, help="only y is incomplete: few do")
+    parser.add_argument(
+        "--iterations", type=int, default=2,
+        help="only y is incomplete: few do; with --self-masking, where the data say little of rho "
+        "and chains are slow, 60",
+    )  # fmt: skip
     parser.add_argument("--methods", nargs="+", help="default: all there are")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
