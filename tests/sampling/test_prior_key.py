@@ -37,6 +37,27 @@ def test_another_distribution_has_another_key(other):
     assert PriorKey.of(SAME["gamma"]()) != PriorKey.of(other)
 
 
+def scaled(factor):
+    return pm.CustomDist.dist(1.0, dist=lambda m, size: factor * pm.HalfNormal.dist(m, size=size))
+
+
+#: The same numbers in distributions made of others, or of a user's code.
+COMPOSED = {
+    "truncated gamma": pm.Truncated.dist(pm.Gamma.dist(2, 1), lower=0.1),
+    "truncated log-normal": pm.Truncated.dist(pm.LogNormal.dist(2, 1), lower=0.1),
+    "truncated Weibull": pm.Truncated.dist(pm.Weibull.dist(2, 1), lower=0.1),
+    "censored gamma": pm.Censored.dist(pm.Gamma.dist(2, 1), lower=0.1, upper=None),
+    "gamma or gamma": pm.Mixture.dist([0.5, 0.5], [pm.Gamma.dist(2, 1), pm.Gamma.dist(2, 1)]),
+    "gamma or Weibull": pm.Mixture.dist([0.5, 0.5], [pm.Gamma.dist(2, 1), pm.Weibull.dist(2, 1)]),
+    "code": scaled(1),
+    "other code": scaled(2),
+}
+
+
+def test_distributions_made_of_others_are_told_apart():
+    assert len({PriorKey.of(each) for each in COMPOSED.values()}) == len(COMPOSED)
+
+
 def test_parameters_that_can_change_are_only_themselves():
     scale = pytensor.shared(0.3)
     assert PriorKey.of(pm.HalfNormal.dist(scale)) == PriorKey.of(pm.HalfNormal.dist(scale))
