@@ -147,11 +147,13 @@ class DesignBuilder:
         means: list[Array] = []
         mean_names: list[str] = []
         in_x, in_z, in_means = [], [], []
+        parts: list[int] = []
         n = len(self.table.rows)
         if self.clusters is not None and target.random_intercept and target.level == 1:
             random.append(np.ones((n, 1)))
             random_names.append("intercept")
             in_z.append("both")
+            parts.append(0)
         for term in target.terms:
             labels, block = self.kept.get(term.label) or self._columns(term, values)
             if term.fixed:
@@ -162,6 +164,7 @@ class DesignBuilder:
                 random.append(block)
                 random_names.extend(labels)
                 in_z.extend([term.equation] * len(labels))
+                parts.extend([term.random_part] * len(labels))
             if term.cluster_mean and target.level == 1 and self.clusters is not None:
                 means.append(_cluster_means(block, self.clusters)[self.clusters.codes])
                 mean_names.extend(f"mean({label})" for label in labels)
@@ -189,6 +192,7 @@ class DesignBuilder:
             usable=self.usable,
             equations_x=(*in_x, *in_means),
             equations_z=(*in_z,),
+            blocks_z=(*parts,) if len(set(parts)) > 1 else (),
         )
 
     def _kind_and_categories(self) -> tuple[Kind, tuple[Any, ...]]:

@@ -59,7 +59,9 @@ def impute(
         Predictor matrix of :class:`~bayesimpute.roles.Role` codes, row = target; default
         :func:`~bayesimpute.make_predictors`.
     formulas
-        lme4-style formula by target, in place of its row of `predictors`.
+        lme4-style formula by target, in place of its row of `predictors`. Effects by cluster in one
+        pair of brackets are correlated, ``(1 + x | school)``; those in different ones, and after
+        ``||``, are independent, ``(1 | school) + (0 + x | school)``.
     priors
         PyMC distributions by target and parameter, on the data's scale:
         ``{"popular": {"sd_intercept": pm.HalfNormal.dist(1)}}``.

@@ -67,6 +67,9 @@ class Design:
     equations_x, equations_z
         Of a model with two equations: ``"both"``, ``"outcome"`` or ``"selection"`` for each column
         of `x` and `z`; empty for ``"both"`` throughout.
+    blocks_z
+        Number of the block each column of `z` is in: effects of different blocks are independent,
+        those of one are correlated; empty for one block. The random intercept is in block 0.
     members
         Of a block of targets imputed together: the design of each, whose `target`, `kind`,
         `categories`, `y`, `fit`, `draw` and `shift` are its own; everything else is shared, and
@@ -92,6 +95,7 @@ class Design:
     usable: npt.NDArray[np.bool_] | None = None
     equations_x: tuple[str, ...] = ()
     equations_z: tuple[str, ...] = ()
+    blocks_z: tuple[int, ...] = ()
 
     @property
     def coords(self) -> dict[str, Any]:

@@ -35,7 +35,8 @@ Priors
 ``selection_sd_…``          HalfNormal(1 / s_z)
 ``sd_log_sigma``            HalfNormal(0.5)
 ``sd_atanh_rho``            HalfNormal(0.5)
-``correlation``             LKJCorr(eta=2), of all effects
+``correlation``             LKJCorr(eta=2), of all effects; those of different random parts of a
+                            formula are independent
 ==========================  =====================================================
 
 The data hardly ever say much about ρ: its prior is an assumption to be defended, and
@@ -69,6 +70,7 @@ from bayesimpute.sampling.selection_kernel import (
     selection_units,
     within,
 )
+from bayesimpute.sampling.textbook import correlated
 
 #: ``prior(name, default)`` gives a parameter its prior, the user's if there is one.
 Prior = Callable[..., Any]
@@ -206,7 +208,7 @@ class Heckman:
                         outcome = outcome + (z[:, keep] * own).sum(axis=1)
                     else:
                         selection = selection + (z[:, keep] * own).sum(axis=1)
-                for k, name in enumerate(parts.further):
+                for k, name in enumerate(parts.further_effects):
                     further[name] = further[name] + effect[cluster, first + k]
             each = {name: pt.broadcast_to(v, (len(rows.y),)) for name, v in further.items()}
             self._likelihood(design.target, Rows(outcome, selection, each, seen, unseen, y), prior)
@@ -311,7 +313,7 @@ def _effects(design: Design, units: Any, parts: Any, priors: Mapping[str, Any]) 
         for name in names:
             z = units.scale_z[design.random_effects.index(name)]
             scales[f"{prefix}{name}"] = DEFAULTS.effect_scale * scale / z
-    scales |= {f"sd_{name}": DEFAULTS.spread_scale for name in parts.further}
+    scales |= {f"sd_{name}": DEFAULTS.spread_scale for name in parts.further_effects}
     sd = pt.stack(
         [
             attach(priors.get(name, pm.HalfNormal.dist(float(scale))), name)
@@ -319,13 +321,7 @@ def _effects(design: Design, units: Any, parts: Any, priors: Mapping[str, Any]) 
         ]
     )
     standard = pm.Normal("standard_effect", dims=("cluster", "effect"))
-    if len(scales) > 1:
-        given = priors.get("correlation", pm.LKJCorr.dist(n=len(scales), eta=2.0))
-        lkj = pm.LKJCorr.dist(n=len(scales), eta=given.owner.inputs[-1])
-        factor = attach(lkj, "correlation_factor")  # PyMC's LKJCorr is a Cholesky factor
-        pm.Deterministic("correlation", factor @ factor.T)
-        standard = standard @ factor.T
-    return standard * sd
+    return correlated(standard, parts.effects, parts.blocks, priors) * sd
 
 
 def log_normal_share(x: Any) -> Any:

@@ -58,11 +58,11 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Array, Design, Kernel
-from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.joint import Members
 from bayesimpute.sampling.joint_kernel import joint_kernel, shared_priors
 from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.textbook import Defaults
+from bayesimpute.sampling.textbook import Defaults, correlated
 
 DEFAULTS = Defaults()
 
@@ -182,26 +182,27 @@ def _population(
     eta = pt.stack(predictors, axis=1)
     if q:
         standard = pm.Normal("standard_effect", dims=("cluster", "member_effect"))
-        factor = _correlation("correlation", size * q, shared)
-        effect = (standard @ factor.T * pt.stack(sds)).reshape((design.n_clusters, size, q))
+        names = _coords(design, members)["member_effect"]
+        standard = correlated(standard, names, blocks_of(design) * size, shared)
+        effect = (standard * pt.stack(sds)).reshape((design.n_clusters, size, q))
         z = (design.z - units.centre_z)[:, None, :]
         eta = eta + (z * effect[cluster]).sum(axis=-1)
-    factor = pt.stack(residual_sds)[:, None] * _correlation("residual_correlation", size, shared)
+    factor = pt.stack(residual_sds)[:, None] * _residual_correlation(size, shared)
     return eta, factor @ factor.T, cutpoints
 
 
-def _correlation(name: str, size: int, priors: Mapping[str, Any]) -> Any:
-    """Cholesky factor of a correlation matrix, which the model holds by its name."""
+def _residual_correlation(size: int, priors: Mapping[str, Any]) -> Any:
+    """Cholesky factor of the residuals' correlations."""
     import pymc as pm
     import pytensor.tensor as pt
 
     if size == 1:
         return pt.ones((1, 1))
     # a prior is written for any size: only its concentration counts
-    given = priors.get(name, pm.LKJCorr.dist(n=size, eta=2.0))
+    given = priors.get("residual_correlation", pm.LKJCorr.dist(n=size, eta=2.0))
     lkj = pm.LKJCorr.dist(n=size, eta=given.owner.inputs[-1])
-    factor = attach(lkj, f"{name}_factor")  # PyMC's LKJCorr is a Cholesky factor
-    pm.Deterministic(name, factor @ factor.T)
+    factor = attach(lkj, "residual_correlation_factor")  # PyMC's LKJCorr is a Cholesky factor
+    pm.Deterministic("residual_correlation", factor @ factor.T)
     return factor
 
 

@@ -13,7 +13,9 @@ For row i in cluster j, with predictors and random slopes centred at their obser
     \log σ_j = \log σ + sd_{\log σ}\, o_j,\quad o_j \sim N(0, 1)
     \quad(\text{heteroscedastic};\ σ_j = σ\ \text{otherwise})
 
-Without a cluster the b_j are absent. For a level-2 target a row is a cluster.
+Without a cluster the b_j are absent. For a level-2 target a row is a cluster. A slope in another
+random part than the intercept, as in ``(1 | school) + (0 + x | school)``, is independent of it and
+not centred: what is independent at x = 0 is not so at the mean of x.
 
 Priors
 ------
@@ -25,7 +27,8 @@ predictor (after Gelman, Hill & Vehtari 2020, §9.5, and Gelman 2006):
 ``beta``            Normal(0, 2.5 s_y / s_x) each
 ``sd_intercept``    HalfNormal(s_y): a cluster SD beyond the total SD is hardly possible
 ``sd_<slope>``      HalfNormal(s_y / s_x)
-``correlation``     LKJCorr(eta=2): mild shrinkage towards no correlation
+``correlation``     LKJCorr(eta=2): mild shrinkage towards no correlation; effects of different
+                    random parts of a formula are independent
 ``sigma``           HalfNormal(s_y)
 ``sd_log_sigma``    HalfNormal(0.5): nearly all σ_j within a factor of e of each other
 ==================  ===========================================================
@@ -52,10 +55,12 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
-from bayesimpute.sampling.gaussian import GaussianPosterior, Units
+from bayesimpute.sampling.correlation import CorrelationBlocks
+from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
+from bayesimpute.sampling.textbook import correlated
 
 #: Transitions that bring a chain from its dispersed start to the posterior, at its first visit.
 FIRST_TRANSITIONS = 20
@@ -125,12 +130,7 @@ class Normal:
                     ]
                 )
                 standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
-                if len(design.random_effects) > 1:
-                    n = len(design.random_effects)
-                    lkj = priors.get("correlation", pm.LKJCorr.dist(n=n, eta=2.0))
-                    factor = attach(lkj, "correlation_factor")  # PyMC's LKJCorr is a factor
-                    pm.Deterministic("correlation", factor @ factor.T)
-                    standard = standard @ factor.T
+                standard = correlated(standard, design.random_effects, blocks_of(design), priors)
                 effect = pm.Deterministic(
                     "effect", standard * sd, dims=("cluster", "random_effect")
                 )
@@ -170,7 +170,9 @@ def gaussian_posterior(
     defaults = dict.fromkeys([*(f"sd_{effect}" for effect in design.random_effects), "sigma"], 1.0)
     if heteroscedastic:
         defaults["sd_log_sigma"] = 0.5
-    check_names(design.target, priors, ("intercept", "beta", "correlation", *defaults))
+    correlations = CorrelationBlocks(blocks_of(design), 2.0).count
+    known = ["intercept", "beta", *(["correlation"] if correlations else []), *defaults]
+    check_names(design.target, priors, known)
 
     p = len(design.predictors)
     intercept = normal_moments(priors.get("intercept"), 1, units.centre_y, 2.5 * units.scale_y)
@@ -198,10 +200,9 @@ def parameter_labels(design: Design, options: Mapping[str, Any]) -> Mapping[str,
     labels["sigma"] = ()
     if options.get("heteroscedastic", False):
         labels["sd_log_sigma"] = ()
-    if len(effects) > 1:
-        labels["correlation"] = tuple(
-            f"{effects[b]}~{effects[a]}" for a in range(len(effects)) for b in range(a)
-        )
+    blocks = CorrelationBlocks(blocks_of(design), 2.0)
+    if blocks.count:
+        labels["correlation"] = blocks.labels(effects)
     return labels
 
 

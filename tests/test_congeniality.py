@@ -56,6 +56,7 @@ INTERACTION = "an interaction of the analysis is not in its model"
 FUNCTION = "a function of a variable in the analysis is not in its model"
 SLOPE = "a random slope of the analysis is not in its model"
 MEAN = "a cluster mean of the analysis is not in its model"
+CORRELATION = "effects that are correlated in the analysis are independent in its model"
 
 
 def test_models_that_hold_all_are_no_finding_and_auxiliary_variables_are_welcome(df):
@@ -206,6 +207,25 @@ def test_clusters_that_are_ignored_are_found(df):
     assert list(found) == [("y", "no random intercept")]
     advice = found["y", "no random intercept"].advice
     assert advice == "formulas['y'] = 'y ~ x + z + (1 + z | g)'"
+
+
+def test_effects_that_the_imputation_takes_as_independent_are_found(df):
+    independent = "y ~ x + z + (1 + z | g) + (0 + x | g)"
+    formulas = {"y": independent, "x": "x ~ y + z + (1 + y + z | g)"}
+    found = seen("y ~ x + z + (1 + x | g)", df, cluster="g", formulas=formulas)
+    assert list(found) == [("y", CORRELATION)]
+    advice = found["y", CORRELATION].advice
+    assert "formulas['y'] = 'y ~ x + z + (1 + x + z | g)'" in advice
+    for analysis in ("y ~ x + z + (1 + x || g)", independent, "y ~ x + (1 | g) + (0 + x | g)"):
+        assert not seen(analysis, df, cluster="g", formulas=formulas)
+    formulas["y"] = "y ~ x + z + (1 + x + z | g)"
+    assert not seen("y ~ x + z + (1 + x | g)", df, cluster="g", formulas=formulas)
+
+
+def test_a_change_keeps_what_is_independent(df):
+    formulas = {"y": "y ~ x + (1 | g) + (0 + x | g)", "x": "x ~ y + z + (1 + y | g)"}
+    found = seen("y ~ x + z + (1 + x || g)", df, cluster="g", formulas=formulas)
+    assert "'y ~ x + z + (1 | g) + (0 + x | g)'" in found["y", COVARIATE].advice
 
 
 def test_a_second_grouping_is_a_warning(df):

@@ -127,5 +127,5 @@ def _read(description: Any, place: str) -> dict[str, Any]:
 
 def _needs_formula(target: Target, columns: Mapping[str, Any]) -> bool:
     """Whether a row of the predictor matrix does not say all of a target's terms."""
-    plain = all(term.label in columns for term in target.terms)
+    plain = all(term.label in columns and not term.random_part for term in target.terms)
     return not plain or (target.level == 1 and not target.random_intercept)

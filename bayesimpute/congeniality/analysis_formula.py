@@ -1,6 +1,6 @@
 """An analysis formula taken apart: outcome, fixed terms, slopes, cluster means, clusters."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product as every
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from bayesimpute.congeniality.factors import columns_in, product
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.specification.formulas import MEANS, call_text
+from bayesimpute.specification.random_parts import random_parts, with_single_bars
 
 type Factors = frozenset[str]
 
@@ -26,6 +27,8 @@ class Analysis:
         Fixed terms, each a set of factors; columns and functions of columns.
     slopes
         Terms with an effect that varies by cluster, by grouping column.
+    correlated
+        Effects in one random part, by grouping column; the intercept is a term without factors.
     means
         Columns whose cluster mean is a predictor.
     groups
@@ -38,6 +41,7 @@ class Analysis:
     outcome: str
     terms: tuple[Factors, ...]
     slopes: tuple[tuple[str, Factors], ...]
+    correlated: tuple[tuple[str, tuple[Factors, ...]], ...]
     means: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
@@ -71,7 +75,12 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
             f"congenial({formula!r}): give a formula with one ~, such as 'y ~ x + (1 | g)'."
         )
     try:
-        parsed: Any = model_description(formula.replace("||", "|").replace("^", "**"))
+        parsed: Any = model_description(with_single_bars(formula).replace("^", "**"))
+        together = [
+            model_description(f"{formula.partition('~')[0]} ~ {part.text.replace('^', '**')}").terms
+            for part in random_parts(formula)
+            if not part.independent
+        ]
     except Exception as error:
         reason = " ".join(str(error).split())
         raise AnalysisError(f"The formula {formula!r} does not parse: {reason}.") from error
@@ -109,9 +118,29 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
                 slopes[group, factors] = None
             else:
                 terms[factors] = None
+    correlated = [
+        (part[0].factor.components[-1].name, tuple(_effects(part, columns)))
+        for terms_of_part in together
+        if len(part := [t for t in terms_of_part if type(t).__name__ == "GroupSpecificTerm"]) > 1
+    ]
     return Analysis(
-        formula, outcome, tuple(terms), tuple(slopes), tuple(means), tuple(groups), tuple(names)
+        formula,
+        outcome,
+        tuple(terms),
+        tuple(slopes),
+        tuple(correlated),
+        tuple(means),
+        tuple(groups),
+        tuple(names),
     )
+
+
+def _effects(part: Iterable[Any], columns: Collection[str]) -> Iterator[Factors]:
+    """Effects of a random part as sets of factors."""
+    for effect in part:
+        texts = [_written(c) for c in getattr(effect.expr, "components", ())]
+        for alternatives in every(*(product(text, columns) for text in texts)):
+            yield frozenset().union(*alternatives)
 
 
 def _written(component: Any) -> str:

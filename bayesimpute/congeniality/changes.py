@@ -49,6 +49,7 @@ def formula_with(model: ImputationModel, additions: Iterable[Addition]) -> str:
     additions = list(additions)
     fixed: dict[Factors, str] = {}
     random: dict[Factors, str] = {}
+    parts: dict[Factors, int] = {}
     means: dict[str, None] = {}
     for factors, term in model.terms:
         if _spelling(model, term) in {*fixed.values(), *random.values()}:
@@ -58,7 +59,7 @@ def formula_with(model: ImputationModel, additions: Iterable[Addition]) -> str:
         if term.fixed:
             fixed[factors] = _spelling(model, term)
         if term.random:
-            random[factors] = _spelling(model, term)
+            random[factors], parts[factors] = _spelling(model, term), term.random_part
         if term.cluster_mean:
             means[_spelling(model, term)] = None
     cluster = model.target.cluster
@@ -69,6 +70,7 @@ def formula_with(model: ImputationModel, additions: Iterable[Addition]) -> str:
             means[text] = None
         elif each.random:
             random.setdefault(each.factors, text)
+            parts[each.factors] = 0  # with the intercept, whether new or independent so far
             fixed.setdefault(each.factors, text)
         elif text:
             for factor in each.factors:  # an interaction stands beside its main effects
@@ -77,12 +79,14 @@ def formula_with(model: ImputationModel, additions: Iterable[Addition]) -> str:
                 ):  # fmt: skip
                     fixed.setdefault(frozenset({factor}), as_written(factor, model.columns))
             fixed.setdefault(each.factors, text)
-    parts = [*fixed.values(), *(f"cluster_mean({text})" for text in means)]
+    summands = [*fixed.values(), *(f"cluster_mean({text})" for text in means)]
     if cluster is not None and model.target.level == 1:
         new = any(each.cluster for each in additions)
-        start = "1" if model.target.random_intercept or new else "0"
-        parts.append(f"({' + '.join([start, *random.values()])} | {quoted(cluster)})")
-    return f"{quoted(model.name)} ~ {' + '.join(parts) or '1'}"
+        brackets = {0: ["1" if model.target.random_intercept or new else "0"]}
+        for factors, text in random.items():
+            brackets.setdefault(parts.get(factors, 0), ["0"]).append(text)
+        summands += [f"({' + '.join(own)} | {quoted(cluster)})" for own in brackets.values()]
+    return f"{quoted(model.name)} ~ {' + '.join(summands) or '1'}"
 
 
 def code_for(model: ImputationModel, column: str, additions: Iterable[Addition]) -> Role | None:

@@ -132,6 +132,15 @@ class ImputationModel:
             each == factors and term.random for each, term in self.terms
         )
 
+    def random_part(self, factors: Factors, cluster: str) -> int | None:
+        """Which random part an effect is in, the intercept having no factors; None for none."""
+        if self.target.cluster != cluster or self.target.level == 2:
+            return None
+        if not factors:
+            return 0 if self.target.random_intercept else None
+        mine = [term.random_part for each, term in self.terms if each == factors and term.random]
+        return mine[0] if mine else None
+
     def cluster_mean(self, column: str) -> bool:
         """Whether the cluster mean of a column is among its predictors."""
         if self.target.level == 2:

@@ -41,6 +41,12 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "Imputed rows then have the same slope in all clusters, and the variance of slopes comes "
         "out too small (Grund, Lüdtke & Robitzsch 2016, Behav Res Methods 48: 640).",
     ),
+    "correlation": (
+        "warning",
+        "effects that are correlated in the analysis are independent in its model",
+        "Slopes of imputed rows then have no relation with the intercepts of their clusters, and "
+        "the covariance of the two is drawn towards 0 (Meng 1994, Stat Sci 9: 538).",
+    ),
     "mean": (
         "warning",
         "a cluster mean of the analysis is not in its model",

@@ -25,7 +25,7 @@ class Lack:
     ----------
     kind
         ``"outcome"``, ``"covariate"``, ``"other covariate"``, ``"interaction"``,
-        ``"transformation"``, ``"slope"``, ``"mean"``.
+        ``"transformation"``, ``"slope"``, ``"correlation"``, ``"mean"``.
     addition
         What would mend it.
     what
@@ -71,6 +71,11 @@ def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
             continue
         if not model.slope(factors, cluster):
             yield Lack("slope", Addition(factors, random=True), written(factors))
+    for cluster, effects in analysis.correlated:
+        parts = {f: p for f in effects if (p := model.random_part(f, cluster)) is not None}
+        for factors, part in parts.items() if len(set(parts.values())) > 1 else ():
+            if part:
+                yield Lack("correlation", Addition(factors, random=True), written(factors))
     for column in analysis.means:
         cluster = _cluster(model, analysis)
         if cluster and not _constant(model, column, cluster) and not model.cluster_mean(column):

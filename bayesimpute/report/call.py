@@ -147,7 +147,7 @@ def _needs_formula(specification: Specification, target: Target) -> bool:
     """Whether a row of the matrix cannot say what the terms are."""
     columns = specification.table.variables
     plain = all(term.factors == (term.label,) and term.label in columns for term in target.terms)
-    effects = all(term.fixed for term in target.terms)
+    effects = all(term.fixed and term.random_part == 0 for term in target.terms)
     return not plain or not effects or not target.random_intercept
 
 
@@ -157,9 +157,12 @@ def _formula(target: Target) -> str:
     text = f"{_column(target.name)} ~ {' + '.join(fixed) or '1'}"
     if target.cluster is None or target.level == 2:
         return text
-    inside = ["1" if target.random_intercept else "0"]
-    inside += [_quoted(term) for term in target.terms if term.random]
-    return f"{text} + ({' + '.join(inside)} | {_column(target.cluster)})"
+    parts: dict[int, list[str]] = {0: ["1"]} if target.random_intercept else {}
+    for term in target.terms:
+        if term.random:
+            parts.setdefault(term.random_part, ["0"]).append(_quoted(term))
+    brackets = [f"({' + '.join(own)} | {_column(target.cluster)})" for own in parts.values()]
+    return " + ".join([text, *brackets])
 
 
 def _quoted(term: Term) -> str:

@@ -26,6 +26,7 @@ from bayesimpute.report.mathml import (
     words,
 )  # fmt: skip
 from bayesimpute.report.predictor import (
+    Effect,
     Predictor,
     Setting,
     indexed,
@@ -119,18 +120,37 @@ def _square(letter: str, *index: Piece) -> Piece:
     return subsup(symbol(letter), row(*index), count(2))
 
 
-def _effects(effects: Sequence[Piece], joint: bool = False) -> list[list[Line]]:
-    """Distribution of the effects by cluster."""
-    if not effects:
-        return []
-    shown = (
-        list(effects) if len(effects) <= 4 else [effects[0], effects[1], words("…"), effects[-1]]
-    )
-    left = shown[0] if len(shown) == 1 else between("(", listed(shown), ")")
-    if len(effects) == 1 and not joint:
-        return [[[left, operator("∼"), _normal(_zero(), _square("τ"))]]]
-    zero = vector("0") if len(effects) > 1 else _zero()
-    return [[[left, operator("∼"), _normal(zero, symbol("Ψ"))]]]
+def _by_part(*predictors: Predictor) -> dict[int, list[Effect]]:
+    """Effects by cluster of each random part, over several predictors."""
+    found: dict[int, list[Effect]] = {}
+    for predictor in predictors:
+        for effect in predictor.effects:
+            found.setdefault(effect.part, []).append(effect)
+    return found
+
+
+def _pieces(effects: Sequence[Effect]) -> list[Piece]:
+    return [effect.piece for effect in effects]
+
+
+def _effects(parts: Mapping[int, Sequence[Effect]]) -> list[list[Line]]:
+    """Distribution of the effects by cluster, those of each random part by themselves."""
+    lines: list[list[Line]] = []
+    for part, effects in parts.items():
+        index = [count(part)] if len(parts) > 1 or part else []
+        shown = _pieces(effects)
+        shown = shown if len(shown) <= 4 else [shown[0], shown[1], words("…"), shown[-1]]
+        left = shown[0] if len(shown) == 1 else between("(", listed(shown), ")")
+        if len(effects) == 1 and not effects[0].wide:
+            spread = _normal(_zero(), _square("τ", *index))
+        else:
+            spread = _normal(vector("0"), _psi(index))
+        lines.append([[left, operator("∼"), spread]])
+    return lines
+
+
+def _psi(index: Sequence[Piece]) -> Piece:
+    return sub(symbol("Ψ"), *index) if index else symbol("Ψ")
 
 
 def _error(m: Model) -> Piece:
@@ -140,7 +160,7 @@ def _error(m: Model) -> Piece:
 def _gaussian(m: Model) -> list[list[Line]]:
     predictor = linear_predictor(m.setting)
     y = indexed(m.setting, m.name)
-    lines = [_broken([y], "=", [*predictor.summands, _error(m)]), *_effects(predictor.effects)]
+    lines = [_broken([y], "=", [*predictor.summands, _error(m)]), *_effects(_by_part(predictor))]
     by_cluster = bool(m.options.get("heteroscedastic")) and m.setting.grouped
     variance = _square("σ", symbol("j")) if by_cluster else _square("σ")
     lines.append([[_error(m), operator("∼"), _normal(_zero(), variance)]])
@@ -158,7 +178,7 @@ def _robust(m: Model) -> list[list[Line]]:
     student = called("Student", symbol("ν"))
     return [
         _broken([y], "=", [*predictor.summands, scaled]),
-        *_effects(predictor.effects),
+        *_effects(_by_part(predictor)),
         [[indexed(m.setting, symbol("t")), operator("∼"), student]],
     ]
 
@@ -179,7 +199,7 @@ def _truncated(m: Model) -> list[list[Line]]:
     return [
         [[y, operator("∼"), _normal(mean, _square("σ")), words("  given "), given]],
         _broken([mean], "=", predictor.summands),
-        *_effects(predictor.effects),
+        *_effects(_by_part(predictor)),
     ]
 
 
@@ -196,7 +216,7 @@ def _censored(m: Model) -> list[list[Line]]:
         [[y, operator("="), cut]],
         [[_star(m), operator("∼"), _normal(mean, _square("σ"))]],
         _broken([mean], "=", predictor.summands),
-        *_effects(predictor.effects),
+        *_effects(_by_part(predictor)),
     ]
 
 
@@ -208,7 +228,7 @@ def _logistic(m: Model) -> list[list[Line]]:
     predictor = linear_predictor(m.setting)
     label = words(f"“{m.categories[-1]}”" if m.categories else "1")
     left = [symbol("logit"), operator("\u2009", False), _chance(m, "=", label)]
-    return [_broken(left, "=", predictor.summands), *_effects(predictor.effects)]
+    return [_broken(left, "=", predictor.summands), *_effects(_by_part(predictor))]
 
 
 def _ordinal(m: Model) -> list[list[Line]]:
@@ -217,7 +237,7 @@ def _ordinal(m: Model) -> list[list[Line]]:
     left = [symbol("logit"), operator("\u2009", False), _chance(m, "≤", k)]
     lines = [[[*left, operator("="), sub(symbol("c"), k), operator("−"), eta]]]
     summands = predictor.summands or [_zero()]
-    return [*lines, _broken([eta], "=", summands), *_effects(predictor.effects)]
+    return [*lines, _broken([eta], "=", summands), *_effects(_by_part(predictor))]
 
 
 def _categorical(m: Model) -> list[list[Line]]:
@@ -231,11 +251,12 @@ def _categorical(m: Model) -> list[list[Line]]:
         operator("\u2009", False),
         Piece(odds, _chance(m, "=", words("reference")).width),
     ]
-    effects = [row(effect) for effect in predictor.effects]
+    parts = _by_part(predictor)
     lines = [_broken(left, "=", predictor.summands)]
-    if effects:
-        each = between("(", listed([*effects, row(words("all "), k)]), ")")
-        lines.append([[each, operator("∼"), _normal(vector("0"), symbol("Ψ"))]])
+    for part, effects in parts.items():
+        each = between("(", listed([*map(row, _pieces(effects)), row(words("all "), k)]), ")")
+        psi = _psi([count(part)] if len(parts) > 1 else [])
+        lines.append([[each, operator("∼"), _normal(vector("0"), psi)]])
     return lines
 
 
@@ -250,7 +271,7 @@ def _poisson(m: Model) -> list[list[Line]]:
     return [
         [[y, operator("∼"), called("Poisson", mean)]],
         _log_mean(m, predictor),
-        *_effects(predictor.effects),
+        *_effects(_by_part(predictor)),
     ]
 
 
@@ -264,7 +285,7 @@ def _negative_binomial(m: Model) -> list[list[Line]]:
         [[y, operator("∼"), called("Poisson", rate)]],
         [[multiplier, operator("∼"), gamma]],
         _log_mean(m, predictor),
-        *_effects(predictor.effects),
+        *_effects(_by_part(predictor)),
     ]
 
 
@@ -284,7 +305,7 @@ def _selection(m: Model, binary: bool = False, robust: bool = False) -> list[lis
     outcome = linear_predictor(m.setting)
     seen = linear_predictor(m.setting, "selection", ("γ", "a"))
     rho_fixed = m.options.get("rho")
-    spread = bool(outcome.effects)  # log σ and atanh ρ vary where effects do
+    spread = m.setting.target.random_intercept and bool(outcome.effects)  # of log σ and atanh ρ
     j = [symbol("j")] if spread else []
     sigma = sub(symbol("σ"), *j) if j else symbol("σ")
     rho = sub(symbol("ρ"), *j) if j else symbol("ρ")
@@ -313,21 +334,20 @@ def _selection(m: Model, binary: bool = False, robust: bool = False) -> list[lis
         half = row(symbol("ν"), operator("/", False), count(2))
         weight = indexed(m.setting, symbol("w"))
         lines.append([[weight, operator("∼"), called("Gamma", half, half)]])
-    effects = [*outcome.effects, *seen.effects]
+    parts = _by_part(outcome, seen)
     if grouped and spread:
         further = []
         if not binary:
             further.append(row(symbol("log"), operator("\u2009", False), sigma))
         if rho_fixed is None:
             further.append(row(symbol("atanh"), operator("\u2009", False), rho))
-        varying = listed([*effects, *further])
+        varying = listed([*_pieces(parts.pop(0)), *further])
+        psi = _psi([count(0)] if parts else [])
         lines.append(
             [[between("(", varying, ")"), operator("∼"),
-              called("N", words("their population means"), symbol("Ψ"))]]
+              called("N", words("their population means"), psi)]]
         )  # fmt: skip
-    else:
-        lines += _effects(effects)
-    return lines
+    return lines + _effects(parts)
 
 
 def _joint(m: Model) -> list[list[Line]]:
@@ -345,10 +365,13 @@ def _joint(m: Model) -> list[list[Line]]:
         lines.append([[y, operator("="), star]])
     block = m.setting.target.block
     others = ", ".join(block)
-    if predictor.effects:
+    parts = _by_part(predictor)
+    for part, effects in parts.items():
+        of = [listed(_pieces(effects)), words(f" of {others}")] if len(parts) > 1 else []
+        psi = _psi([count(part)] if of else [])
         lines.append(
-            [[words("effects of "), words(others), operator("∼"),
-              _normal(vector("0"), symbol("Ψ"))]]
+            [[*(of or [words("effects of "), words(others)]), operator("∼"),
+              _normal(vector("0"), psi)]]
         )  # fmt: skip
     lines.append(
         [[sub(symbol("ε"), *indices(m.setting)), words(f" of {others}"), operator("∼"),

@@ -85,6 +85,25 @@ def indexed(setting: Setting, *names: Piece) -> Piece:
 
 
 @dataclass(frozen=True, eq=False)
+class Effect:
+    """An effect by cluster.
+
+    Attributes
+    ----------
+    piece
+        How it is written.
+    part
+        Number of its random part; effects of different parts are independent.
+    wide
+        Whether it is a vector, as that of a category is.
+    """
+
+    piece: Piece
+    part: int
+    wide: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Predictor:
     """One linear predictor.
 
@@ -97,7 +116,7 @@ class Predictor:
     """
 
     summands: list[Piece]
-    effects: list[Piece] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
 
 
 def linear_predictor(
@@ -128,10 +147,11 @@ def linear_predictor(
     numbers = _count_up()
     coefficients = _count_up(1)
 
-    def effect(wide: bool = False) -> Piece:
+    def effect(wide: bool = False, part: int = 0) -> Piece:
         letter = vector(letters[1]) if wide else symbol(letters[1])
-        found.effects.append(sub(letter, count(next(numbers)), symbol("j"), *further))
-        return found.effects[-1]
+        piece = sub(letter, count(next(numbers)), symbol("j"), *further)
+        found.effects.append(Effect(piece, part, wide))
+        return piece
 
     def coefficient(wide: bool, number: int) -> tuple[Piece, Piece]:
         letter = vector(letters[0]) if wide else symbol(letters[0])
@@ -148,7 +168,7 @@ def linear_predictor(
     for term in terms:
         wide = setting.widths.get(term.label, 1) > 1
         fixed = coefficient(wide, next(coefficients)) if term.fixed else None
-        varying = effect(wide) if term.random and setting.grouped else None
+        varying = effect(wide, term.random_part) if term.random and setting.grouped else None
         if fixed or varying:
             found.summands.append(_product(fixed, varying, wide, _value(setting, term)))
     for term in terms:

@@ -149,6 +149,8 @@ def _clusters(specification: Specification, target: Target) -> list[str]:
             f"{' and '.join(varying).capitalize()} {verb} between the {n:,} clusters of "
             f"{target.cluster}, whose effects come from a common normal distribution."
         )
+    if any(term.random_part for term in target.terms if term.random):
+        sentences.append("Effects in different brackets of its formula are independent.")
     means = [term.label for term in target.terms if term.cluster_mean]
     if means:
         sentences.append(

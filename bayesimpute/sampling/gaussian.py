@@ -19,7 +19,7 @@ from bayesimpute.sampling.collapsed import (
     draw_coefficients,
     log_marginal,
 )
-from bayesimpute.sampling.correlation import beta_shapes, correlation_factor, pull_back
+from bayesimpute.sampling.correlation import CorrelationBlocks, correlation_factor, pull_back
 from bayesimpute.sampling.integrated import normal_density
 from bayesimpute.sampling.nuts import Nuts
 from bayesimpute.sampling.scales import ScalePriors
@@ -47,9 +47,9 @@ class Units:
         """Means and SDs over the rows the model is fitted to."""
         fit = design.fit
         centre_z, scale_z = _centre_and_scale(design.z[fit])
-        if "intercept" not in design.random_effects:
-            # without a varying intercept, centring a slope would add one
-            centre_z = np.zeros_like(centre_z)
+        # centring a slope adds a multiple of it to the intercept, which must be there, and be
+        # correlated with the slope
+        centre_z = np.where(with_intercept(design), centre_z, 0.0)
         constant = np.array([name == "intercept" for name in design.random_effects], dtype=bool)
         centre_x, scale_x = _centre_and_scale(design.x[fit])
         centre_y, scale_y = _centre_and_scale(design.y[fit][:, None])
@@ -82,6 +82,19 @@ class Units:
     def y(self, design: Design) -> Array:
         """Standardised target, (row,)."""
         return np.asarray((design.y - self.centre_y) / self.scale_y)
+
+
+def blocks_of(design: Design) -> tuple[int, ...]:
+    """Block of each random effect, (random_effect,)."""
+    return design.blocks_z or (0,) * len(design.random_effects)
+
+
+def with_intercept(design: Design) -> npt.NDArray[np.bool_]:
+    """Whether each effect may be correlated with a random intercept, (random_effect,)."""
+    if "intercept" not in design.random_effects:
+        return np.zeros(len(design.random_effects), dtype=bool)
+    blocks = np.array(blocks_of(design))
+    return np.asarray(blocks == blocks[design.random_effects.index("intercept")])
 
 
 def _centre_and_scale(columns: Array) -> tuple[Array, Array]:
@@ -204,15 +217,15 @@ class GaussianPosterior:
         q = len(design.random_effects)
         self.units = Units.of(design)
         self.priors = priors
+        self.blocks = CorrelationBlocks(blocks_of(design), eta)
         self.layout = Layout(
-            q, len(priors.names), q * (q - 1) // 2, design.n_clusters if heteroscedastic else 0
+            q, len(priors.names), self.blocks.count, design.n_clusters if heteroscedastic else 0
         )
         self._heteroscedastic = heteroscedastic
         coefficient = np.append(1.0, self.units.scale_x) / self.units.scale_y
         centre = np.append(self.units.centre_y, np.zeros(len(design.predictors)))
         self._prior_mean = (prior_mean - centre) * coefficient
         self._prior_precision = 1.0 / (prior_sd * coefficient) ** 2
-        self._shapes = beta_shapes(q, eta)
         self._data: CrossProducts | None = None
         self._unit = np.where(priors.replaced[: q + 1], self.units.scales, 1.0)
         self._nuts = Nuts(self.log_density, self.layout.size)
@@ -242,9 +255,9 @@ class GaussianPosterior:
             sd,
             sigma,
             spread,
-            state[scales : scales + correlations],
+            self.blocks.full(state[scales : scales + correlations]),
             state[scales + correlations :],
-            self._shapes,
+            self.blocks.shapes,
             self._data,
             self._prior_precision,
             self._prior_mean,
@@ -256,7 +269,7 @@ class GaussianPosterior:
         out[q + 1 : scales] = by_spread
         out[:scales] *= slope
         out[:scales] += gradient
-        out[scales : scales + correlations] = by_partial
+        out[scales : scales + correlations] = self.blocks.of_free(by_partial)
         out[scales + correlations :] = by_offsets
         total = value + lp
         if not (np.isfinite(total) and np.isfinite(out).all()):
@@ -287,7 +300,7 @@ class GaussianPosterior:
         state, statistics = self._nuts.move(state, adaptation, transitions, rng)
         q, scales, correlations, _ = self.layout
         _, _, sd, sigma, spread, _ = self._scales(state)
-        correlation = correlation_factor(state[scales : scales + correlations], q)
+        correlation = self.blocks.factor(state[scales : scales + correlations])
         offsets = state[scales + correlations :]
         data = self._data
         assert data is not None
@@ -315,9 +328,9 @@ class GaussianPosterior:
 
     def by_cluster(self, rows: Design, fitted: Fitted) -> Array:
         """Log density of each cluster's values, its effects integrated out, (cluster,)."""
-        q, scales, correlations, _ = self.layout
+        _, scales, correlations, _ = self.layout
         _, _, sd, sigma, spread, _ = self._scales(fitted.state)
-        correlation = correlation_factor(fitted.state[scales : scales + correlations], q)
+        correlation = self.blocks.factor(fitted.state[scales : scales + correlations])
         density = normal_density(
             self.units.y(rows) - self.units.x(rows) @ fitted.beta,
             self.units.z(rows),
@@ -367,6 +380,5 @@ class GaussianPosterior:
         if self._heteroscedastic:
             parameters["sd_log_sigma"] = spread
         if self.layout.correlations:
-            matrix = correlation @ correlation.T
-            parameters["correlation"] = matrix[np.tril_indices(len(sd), -1)]
+            parameters["correlation"] = self.blocks.correlations(correlation)
         return parameters

@@ -167,8 +167,8 @@ class JointKernel:
         if len(names) > 1:
             labels["residual_correlation"] = _pairs(names)
         full = tuple(f"{effect}[{name}]" for name in names for effect in design.random_effects)
-        if len(full) > 1:
-            labels["correlation"] = _pairs(full)
+        if posterior.sizes.correlations:
+            labels["correlation"] = posterior.sizes.blocks.labels(full)
         cutpoints = tuple(
             f"{names[k]}: {a}|{b}" for k in members.judged for a, b in pairwise(self._labels(k))
         )
@@ -509,8 +509,8 @@ class JointKernel:
         _, correlation, _ = self._likelihood.factor(point.positive, point.free)
         if len(members.names) > 1:
             out["residual_correlation"] = _below_diagonal(correlation)
-        if point.sd.size > 1:
-            out["correlation"] = _below_diagonal(point.correlation)
+        if "correlation" in self.labels:
+            out["correlation"] = self._posterior.sizes.blocks.correlations(point.correlation)
         if members.judged:
             cutpoints = self._likelihood.cutpoints
             out["cutpoints"] = np.concatenate([cutpoints[k] - intercept[k] for k in cutpoints])

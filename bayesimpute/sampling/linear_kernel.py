@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
-from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.correlation import CorrelationBlocks
+from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_parts import Point, RowLikelihood
@@ -80,7 +81,7 @@ def linear_kernel(
     known = [*names, *family.positive, *family.other_priors, *(["beta"] if p else [])]
     if defaults.intercept_sd is not None:
         known.append("intercept")
-    if len(names) * equations > 1:
+    if CorrelationBlocks(blocks_of(design) * equations, 2.0).count:
         known.append("correlation")
     check_names(design.target, priors, known)
     if any(priors[name].ndim for name in [*names, *family.positive] if name in priors):
@@ -163,10 +164,8 @@ class LinearKernel:
             for category in categories or ("",)
             for effect in effects
         ]
-        if len(full) > 1:
-            labels["correlation"] = tuple(
-                f"{full[b]}~{full[a]}" for a in range(len(full)) for b in range(a)
-            )
+        if posterior.sizes.correlations:
+            labels["correlation"] = posterior.sizes.blocks.labels(full)
         self.labels: Mapping[str, tuple[str, ...]] = labels | dict(family.extra_labels)
         self._effects = effects
 
@@ -262,9 +261,8 @@ class LinearKernel:
             family.positive, point.positive, family.positive_units, strict=True
         ):
             out[name] = float(value * unit)
-        if point.sd.size > 1:
-            matrix = point.correlation @ point.correlation.T
-            out["correlation"] = matrix[np.tril_indices(point.sd.size, -1)]
+        if "correlation" in self.labels:
+            out["correlation"] = self._posterior.sizes.blocks.correlations(point.correlation)
         if family.extra is not None:
             out |= family.extra(point)
         return out

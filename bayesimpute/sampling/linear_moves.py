@@ -31,7 +31,6 @@ import numpy.typing as npt
 from bayesimpute.method import Adaptation, Design
 from bayesimpute.sampling import linear_passes as passes
 from bayesimpute.sampling.arrow import Whitening
-from bayesimpute.sampling.correlation import beta_shapes, correlation_factor
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.linear_parts import (
     Data,
@@ -87,12 +86,11 @@ class Moves:
         self.likelihood = likelihood
         self.priors = priors
         effects = int(equations.varying.sum())
-        self.sizes = Sizes(design, likelihood, equations, len(priors.names) - effects)
+        self.sizes = Sizes(design, likelihood, equations, len(priors.names) - effects, eta)
         self.scales = scales
         self._unit = np.where(priors.replaced, scales, 1.0)
         self._prior_mean = prior_mean
         self._prior_precision = np.where(equations.fixed, prior_precision, 0.0)
-        self._shapes = beta_shapes(self.sizes.effects, eta)
         self._data: Data | None = None
         self._point: Point | None = None
         self._state = np.empty(0)
@@ -205,7 +203,7 @@ class Moves:
         return Point(
             scales[: size.effects],
             scales[size.effects :],
-            correlation_factor(state[size.partial], size.effects),
+            size.blocks.factor(state[size.partial]),
             state[size.free],
             self._full_beta(state[size.beta]),
             state[size.b].reshape(size.clusters, size.effects),
@@ -312,14 +310,15 @@ class Moves:
         """Gradient by sd and partial correlations from that by the factor of Ψ."""
         size = self.sizes
         by_sd, by_partial = passes.by_sd_and_partial(
-            by_factor, point.sd, point.correlation, state[size.partial]
+            by_factor, point.sd, point.correlation, size.blocks.full(state[size.partial])
         )
         by_sd *= slope[: size.effects] / self._unit[: size.effects]
-        return np.concatenate((by_sd, by_partial))
+        return np.concatenate((by_sd, size.blocks.of_free(by_partial)))
 
     def _lkj(self, partial: Array) -> tuple[float, Array]:
         z = np.tanh(partial)
-        return float((self._shapes * np.log1p(-z * z)).sum()), -2.0 * self._shapes * z
+        shapes = self.sizes.blocks.of_free(self.sizes.blocks.shapes)
+        return float((shapes * np.log1p(-z * z)).sum()), -2.0 * shapes * z
 
     def _centred_density(self, part: Array) -> tuple[float, Array]:
         """Density of sd and correlations given the effects of the clusters seen."""
@@ -330,12 +329,12 @@ class Moves:
         unit = self._unit[: size.effects]
         log_density, by_sd, by_partial = passes.effects_by_shape(
             scales[: size.effects] / unit,
-            part[size.effects :],
+            size.blocks.full(part[size.effects :]),
             self._scatter,
             len(self._rows.seen),
-            self._shapes,
+            size.blocks.shapes,
         )
-        out = np.concatenate((gradient[: size.effects], by_partial))
+        out = np.concatenate((gradient[: size.effects], size.blocks.of_free(by_partial)))
         out[: size.effects] += by_sd * slope[: size.effects] / unit
         return _finite(value + log_density, out)
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.method import Design
+from bayesimpute.sampling.correlation import CorrelationBlocks
+from bayesimpute.sampling.gaussian import blocks_of
 
 Array = npt.NDArray[np.float64]
 
@@ -95,7 +97,12 @@ class Sizes:
     """Where the parts of the state are."""
 
     def __init__(
-        self, design: Design, likelihood: Likelihood, equations: Equations, positive: int
+        self,
+        design: Design,
+        likelihood: Likelihood,
+        equations: Equations,
+        positive: int,
+        eta: float,
     ) -> None:
         self.equations = likelihood.equations
         self.columns = design.x.shape[1] + 1
@@ -103,9 +110,12 @@ class Sizes:
         self.fixed = equations.fixed
         self.varying = equations.varying.ravel()
         self.effects = int(self.varying.sum())
+        # an effect of any predictor is correlated with those of its block in all of them
+        blocks = np.tile(blocks_of(design), (self.equations, 1))[equations.varying]
+        self.blocks = CorrelationBlocks(blocks.tolist(), eta)
         self.clusters = design.n_clusters if self.random else 0
         self.scales = self.effects + positive
-        self.correlations = self.effects * (self.effects - 1) // 2
+        self.correlations = self.blocks.count
         first = self.scales + self.correlations
         self.scale = slice(0, self.scales)
         self.partial = slice(self.scales, first)

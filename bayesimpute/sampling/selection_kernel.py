@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
-from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.correlation import CorrelationBlocks
+from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_parts import Equations, Point
@@ -78,6 +79,10 @@ class Parts:
         Predictors of each equation.
     outcome_effects, selection_effects
         Effects by cluster of each equation.
+    further_effects
+        Those of `further` that vary by cluster: all where the intercepts do.
+    blocks
+        Number of the block of each effect; `further` are in that of the intercepts.
     """
 
     further: tuple[str, ...]
@@ -85,12 +90,14 @@ class Parts:
     selection: tuple[str, ...]
     outcome_effects: tuple[str, ...]
     selection_effects: tuple[str, ...]
+    further_effects: tuple[str, ...]
+    blocks: tuple[int, ...]
 
     @property
     def effects(self) -> tuple[str, ...]:
         """All effects by cluster, in the order of the sampler."""
-        names = [*self.outcome_effects, *(f"selection {e}" for e in self.selection_effects)]
-        return (*names, *(self.further if self.outcome_effects else ()))
+        selection = (f"selection {effect}" for effect in self.selection_effects)
+        return (*self.outcome_effects, *selection, *self.further_effects)
 
 
 def within(names: tuple[str, ...], equations: tuple[str, ...], equation: str) -> Rows:
@@ -107,12 +114,21 @@ def parts_of(design: Design, further: tuple[str, ...], fixed_rho: float | None) 
         return tuple(name for name, kept in zip(names, keep, strict=True) if kept)
 
     x, z = (design.predictors, design.equations_x), (design.random_effects, design.equations_z)
+    further = tuple(name for name in further if name != "atanh_rho" or fixed_rho is None)
+    effects = {equation: chosen(*z, equation) for equation in ("outcome", "selection")}
+    varying = further if "intercept" in design.random_effects else ()
+    block = dict(zip(design.random_effects, blocks_of(design), strict=True))
     return Parts(
-        tuple(name for name in further if name != "atanh_rho" or fixed_rho is None),
+        further,
         chosen(*x, "outcome"),
         chosen(*x, "selection"),
-        chosen(*z, "outcome"),
-        chosen(*z, "selection"),
+        effects["outcome"],
+        effects["selection"],
+        varying,
+        (
+            *(block[name] for names in effects.values() for name in names),
+            *(block["intercept"] for _ in varying),
+        ),
     )
 
 
@@ -174,10 +190,10 @@ def selection_kernel(
 
     names = [f"sd_{e}" for e in parts.outcome_effects]
     names += [f"selection_sd_{e}" for e in parts.selection_effects]
-    names += [f"sd_{name}" for name in parts.further] if intercept.any() else []
+    names += [f"sd_{name}" for name in parts.further_effects]
     known = ["intercept", "beta", "selection_intercept", "selection_beta", *parts.further, *names]
     known += positive
-    if len(names) > 1:
+    if CorrelationBlocks(parts.blocks, 2.0).count:
         known.append("correlation")
     check_names(design.target, priors, known)
 
@@ -275,7 +291,7 @@ class SelectionKernel:
         self._parts = parts
         self._posterior = posterior
         self._options = options
-        self._varying_rho = "atanh_rho" in parts.further and posterior.sizes.effects > 0
+        self._varying_rho = "atanh_rho" in parts.further_effects
         labels: dict[str, tuple[str, ...]] = {"intercept": ()}
         labels |= {"beta": parts.outcome} if parts.outcome else {}
         labels["selection_intercept"] = ()
@@ -284,16 +300,13 @@ class SelectionKernel:
         labels |= {names[name]: () for name in parts.further}
         labels |= {f"sd_{effect}": () for effect in parts.outcome_effects}
         labels |= {f"selection_sd_{effect}": () for effect in parts.selection_effects}
-        if posterior.sizes.effects:
-            labels |= {f"sd_{name}": () for name in parts.further}
+        labels |= {f"sd_{name}": () for name in parts.further_effects}
         labels |= dict.fromkeys(positive, ())
         if self._varying_rho:
             labels["cluster_rho"] = cluster_labels
         full = parts.effects
-        if len(full) > 1:
-            labels["correlation"] = tuple(
-                f"{full[b]}~{full[a]}" for a in range(len(full)) for b in range(a)
-            )
+        if posterior.sizes.correlations:
+            labels["correlation"] = posterior.sizes.blocks.labels(full)
         self.labels: Mapping[str, tuple[str, ...]] = labels
 
     def _counted(self, design: Design) -> Design:
@@ -467,7 +480,6 @@ class SelectionKernel:
         if self._varying_rho:
             # ρ is the last linear predictor, and its effect the last effect
             out["cluster_rho"] = np.tanh(beta[-1, 0] + point.effects[:, -1])
-        if point.sd.size > 1:
-            matrix = point.correlation @ point.correlation.T
-            out["correlation"] = matrix[np.tril_indices(point.sd.size, -1)]
+        if "correlation" in self.labels:
+            out["correlation"] = self._posterior.sizes.blocks.correlations(point.correlation)
         return out

@@ -5,18 +5,21 @@ r"""The linear predictor that the readable PyMC models share.
     b_j \sim N(0, \operatorname{diag}(sd)\,C\,\operatorname{diag}(sd)),\quad C \sim LKJ(2)
 
 For unordered categories there is one such predictor for each category but the reference, and C
-joins the effects of all of them.
+joins the effects of all of them. Effects of different random parts of a formula are independent:
+then C has such a matrix for each part, and zeros elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design
-from bayesimpute.sampling.gaussian import Units
-from bayesimpute.sampling.priors import attach
+from bayesimpute.sampling.correlation import CorrelationBlocks
+from bayesimpute.sampling.gaussian import Units, blocks_of
+from bayesimpute.sampling.priors import attach, lkj_eta
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,8 @@ def linear_predictor(
         pm.modelcontext(None).add_coord("category_effect", np.arange(q * equations))
     effects = "category_effect" if categories else "random_effect"
     standard = pm.Normal("standard_effect", dims=("cluster", effects))
-    if q * equations > 1:
-        lkj = priors.get("correlation", pm.LKJCorr.dist(n=q * equations, eta=2.0))
-        factor = attach(lkj, "correlation_factor")  # PyMC's LKJCorr is a Cholesky factor
-        pm.Deterministic("correlation", factor @ factor.T)
-        standard = standard @ factor.T
+    names = [f"{e}[{c}]" if c else e for c in categories or ("",) for e in design.random_effects]
+    standard = correlated(standard, names, blocks_of(design) * equations, priors)
     if categories:
         # effects of one category stand next to each other
         by_category = standard.reshape((design.n_clusters, equations, q)) * sd.T
@@ -127,3 +127,50 @@ def linear_predictor(
         return eta + ((z - units.centre_z)[:, None, :] * effect[cluster]).sum(axis=-1)
     effect = pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
     return eta + ((z - units.centre_z) * effect[cluster]).sum(axis=-1)
+
+
+def correlated(
+    standard: Any, names: Sequence[str], blocks: Sequence[int], priors: Mapping[str, Any]
+) -> Any:
+    """Give independent effects the correlations of their blocks, each LKJ(2) or as in `priors`.
+
+    The model holds the matrix as ``correlation``.
+
+    Parameters
+    ----------
+    standard
+        Standard normal, (cluster, effect).
+    names
+        Of the effects.
+    blocks
+        Number of the block of each.
+    priors
+        The user's; of another family than LKJ only where all effects are in one block.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior of another family would correlate what is independent.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if not CorrelationBlocks(blocks, 2.0).count:
+        return standard
+    given, places = priors.get("correlation"), np.asarray(blocks)
+    eta, several = lkj_eta(given, 2.0), len(set(blocks)) > 1
+    if eta is None and several:
+        raise SpecificationError(
+            f"priors: {', '.join(names)} are not all in one random part, so their correlations "
+            "take pm.LKJCorr.dist(n=2, eta=…); put them in one part for another family."
+        )
+    factor = pt.eye(len(blocks))
+    for block in np.unique(places):
+        own = np.flatnonzero(places == block)
+        if len(own) > 1:
+            name = f"correlation_factor[{names[own[0]]}]" if several else "correlation_factor"
+            prior = given if eta is None else pm.LKJCorr.dist(n=len(own), eta=eta)
+            # PyMC's LKJCorr is a Cholesky factor
+            factor = pt.set_subtensor(factor[np.ix_(own, own)], attach(prior, name))
+    pm.Deterministic("correlation", factor @ factor.T)
+    return standard @ factor.T

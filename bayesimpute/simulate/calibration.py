@@ -87,8 +87,9 @@ def sbc(
     replicates
         Number of simulated data sets, from 10. 40 see a gross mistake, 400 a moderate one.
     effects
-        ``"slope"``: intercept and slope of the first predictor vary by cluster; ``"intercept"``;
-        or ``"none"``, no clusters.
+        ``"slope"``: intercept and slope of the first predictor vary by cluster;
+        ``"independent slope"``: those of all predictors, the last one's independent of the others;
+        ``"intercept"``; or ``"none"``, no clusters.
     clusters, rows
         Clusters (default 8, at level 2 30) and rows in each. Few, so that priors matter.
     predictors

@@ -96,6 +96,8 @@ def elements(value: Any, labels: tuple[str, ...], name: str) -> Array:
         if not np.triu(array, 1).any():
             array = array @ array.T  # PyMC's LKJCorr is the Cholesky factor of the correlations
         array = array[np.tril_indices(len(array), -1)]  # a kernel names what is below the diagonal
+        # and of that only what is not zero because the effects are independent
+        array = array if array.size == wanted else array[array != 0]
     if array.size != wanted:
         raise SpecificationError(
             f"sbc: parameter {name!r} has {array.size} element(s) in model() and {wanted} label(s) "

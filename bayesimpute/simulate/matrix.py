@@ -62,6 +62,16 @@ MORE: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = MappingProx
             ("sporadic", "systematic"),
             {"effects": "intercept", "options": {"heteroscedastic": True}},
         ),
+        "normal, an independent slope": (
+            "normal",
+            ("sporadic", "systematic"),
+            {"effects": "independent slope", "predictors": 2},
+        ),
+        "logistic, an independent slope": (
+            "logistic",
+            ("sporadic",),
+            {"effects": "independent slope", "predictors": 2},
+        ),
     }
 )
 """A name for a method with other options -> the method, its data, its arguments."""

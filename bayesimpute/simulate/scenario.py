@@ -21,7 +21,7 @@ from bayesimpute.specification.specify import specify
 from bayesimpute.wording import did_you_mean, listed
 
 PATTERNS = ("sporadic", "systematic", "level 2")
-EFFECTS = ("slope", "intercept", "none")
+EFFECTS = ("slope", "independent slope", "intercept", "none")
 KINDS = (Kind.NUMERIC, Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY)  # the first a method takes
 
 TARGET, CLUSTER = "y", "cluster"
@@ -75,10 +75,11 @@ class Scenario:
                 "pattern='systematic' leaves whole clusters unobserved, and effects='none' has no "
                 "clusters; choose effects='intercept' or 'slope'."
             )
-        if self.effects == "slope" and self.predictors == 0 and self.pattern != "level 2":
+        slope = self.effects in ("slope", "independent slope")
+        if slope and self.predictors == 0 and self.pattern != "level 2":
             raise SpecificationError(
-                "effects='slope' needs a predictor whose slope varies; give predictors=1, or "
-                "effects='intercept'."
+                f"effects={self.effects!r} needs a predictor whose slope varies; give "
+                "predictors=1, or effects='intercept'."
             )
 
     @property
@@ -111,10 +112,21 @@ class Scenario:
             cluster=CLUSTER if CLUSTER in frame else None,
             method={TARGET: method},
             predictors=matrix,
+            formulas=self._formulas(names),
             priors={TARGET: dict(self.priors)} if self.priors else None,
             model_options={TARGET: dict(self.options)} if self.options else None,
             where=where,
         )
+
+    def _formulas(self, predictors: Sequence[str]) -> dict[str, str] | None:
+        """Write the formula that a matrix cannot say: the last slope is independent."""
+        if self.effects != "independent slope" or self.pattern == "level 2":
+            return None
+        *others, last = predictors
+        together = " + ".join(["1", *others])
+        fixed = " + ".join(predictors)
+        random = f"({together} | {CLUSTER}) + (0 + {last} | {CLUSTER})"
+        return {TARGET: f"{TARGET} ~ {fixed} + {random}"}
 
     def hide(self, design: Design, rng: np.random.Generator) -> Rows:
         """Choose the rows whose value goes missing, (row,): independent of all values."""

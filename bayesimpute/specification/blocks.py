@@ -55,6 +55,7 @@ def form_blocks(
         for member in members:
             _check_wrappers(member)
         computed = _computed_from(block, passives)
+        _check_random_parts(members)
         terms = _terms_of(members, {*block, *computed})
         options = _options_of(members)
         for member in members:
@@ -89,6 +90,23 @@ def _check_wrappers(member: Target) -> None:
                 "its variables, which can only be shifted (bi.delta); impute "
                 f"{member.name!r} by a method of its own, or impute the groups in separate runs."
             )
+
+
+def _check_random_parts(members: Sequence[Target]) -> None:
+    """Refuse formulas that do not agree on which effects are independent."""
+    parts = {
+        member.name: {term.label: term.random_part for term in member.terms if term.random}
+        for member in members
+    }
+    if any(number for own in parts.values() for number in own.values()):
+        first = members[0].name
+        for name, own in parts.items():
+            if own != parts[first]:
+                raise SpecificationError(
+                    f"formulas of {first!r} and {name!r}: a joint block has one structure of "
+                    "effects by cluster; where some of them are independent, give all its "
+                    "variables the same random parts."
+                )
 
 
 def _columns(term: Term) -> set[str]:

@@ -66,11 +66,11 @@ def _model(target: Target, of_clusters: frozenset[str]) -> str:
         return f"{target.name} ~ {getattr(target.method, '__name__', target.method)}"
     row = "j" if target.level == 2 else ("ij" if target.cluster else "i")
     two_level = target.cluster is not None and target.level == 1
-    effects: list[str] = []
+    parts_of: list[int] = []
 
-    def effect() -> str:
-        effects.append(f"b{len(effects)}_j")
-        return effects[-1]
+    def effect(part: int = 0) -> str:
+        parts_of.append(part)
+        return f"b{len(parts_of) - 1}_j"
 
     parts = [f"(β0 + {effect()})" if two_level and target.random_intercept else "β0"]
     count = 1
@@ -80,11 +80,11 @@ def _model(target: Target, of_clusters: frozenset[str]) -> str:
         else:
             value = _symbol(term, "j" if term.label in of_clusters else row)
         if term.fixed and term.random:
-            parts.append(f"(β{count} + {effect()})·{value}")
+            parts.append(f"(β{count} + {effect(term.random_part)})·{value}")
         elif term.fixed:
             parts.append(f"β{count}·{value}")
         elif term.random:
-            parts.append(f"{effect()}·{value}")
+            parts.append(f"{effect(term.random_part)}·{value}")
         count += term.fixed
     for term in target.terms:
         if term.cluster_mean:
@@ -92,8 +92,10 @@ def _model(target: Target, of_clusters: frozenset[str]) -> str:
             count += 1
     predictor = " + ".join(parts)
     text = _likelihood(target, f"{target.name}_{row}", predictor, row)
-    if effects:
-        text += f",  b_j ~ N(0, {'Ψ' if len(effects) > 1 or target.block else 'τ²'})"
+    if parts_of:
+        text += f",  b_j ~ N(0, {'Ψ' if len(parts_of) > 1 or target.block else 'τ²'})"
+    if len(set(parts_of)) > 1:
+        text += f",  {_independent(parts_of)} independent"
     if target.method in ("normal", "pmm"):
         text += f",  ε_{row} ~ N(0, {'σ_j²' if target.options.get('heteroscedastic') else 'σ²'})"
     if target.options.get("heteroscedastic"):
@@ -101,6 +103,16 @@ def _model(target: Target, of_clusters: frozenset[str]) -> str:
     if target.method == "pmm":
         text += f";  value of one of the {target.options.get('donors', 5)} nearest donors"
     return text
+
+
+def _independent(parts_of: list[int]) -> str:
+    """Effects of different random parts, each part in brackets unless it is of one effect."""
+    together = {
+        part: [f"b{k}_j" for k, own in enumerate(parts_of) if own == part] for part in parts_of
+    }
+    return ", ".join(
+        names[0] if len(names) == 1 else f"({', '.join(names)})" for names in together.values()
+    )
 
 
 def _likelihood(target: Target, y: str, predictor: str, row: str) -> str:

@@ -2,12 +2,13 @@
 
 import ast
 import difflib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import names_in, read
+from bayesimpute.specification.random_parts import RandomPart, random_parts, with_single_bars
 from bayesimpute.specification.specification import Term
 
 MEANS = ("cluster_mean", "mean")
@@ -42,7 +43,8 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     ----------
     formula
         Main effects, interactions, numeric functions of columns, ``cluster_mean(x)`` (or
-        ``mean(x)``), and one random part.
+        ``mean(x)``), and random parts of one grouping variable. As in lme4, effects of one part
+        are correlated, those of different parts or after ``||`` are independent.
     target
         Its left-hand side must be this column.
     columns
@@ -55,8 +57,8 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     Raises
     ------
     SpecificationError
-        If it does not parse, names an unknown column, has another outcome or no intercept, or
-        more than one grouping variable.
+        If it does not parse, names an unknown column, has another outcome or no intercept,
+        more than one grouping variable, or an effect in two random parts.
     """
     from formulae import model_description
     from formulae.scanner import Scanner
@@ -69,8 +71,13 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     if not formula.partition("~")[0].strip():
         raise fail(f"it has no left-hand side; begin it with '{target} ~'.")
     try:
-        parsed: Any = model_description(formula)
-        tokens = Scanner(formula).scan()
+        plain = with_single_bars(formula)
+        parsed: Any = model_description(plain)
+        tokens = Scanner(plain).scan()
+        parts = [
+            (model_description(f"{formula.partition('~')[0]} ~ {part.text}").terms, part)
+            for part in random_parts(formula)
+        ]
     except Exception as error:
         raise fail(
             f"it does not parse ({error}). Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'."
@@ -123,7 +130,37 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
             raise fail(f"{target!r} cannot predict itself; remove it from the right-hand side.")
     if groups and groups[0] in used:
         raise fail(f"{groups[0]!r} groups the rows, so it cannot be a predictor as well.")
-    return ParsedFormula(tuple(terms.values()), groups[0] if groups else None, random_intercept)
+    return ParsedFormula(
+        tuple(_placed(terms, parts, columns, fail)),
+        groups[0] if groups else None,
+        random_intercept,
+    )
+
+
+def _placed(
+    terms: Mapping[str, Term],
+    parts: Sequence[tuple[Any, RandomPart]],
+    columns: Collection[str],
+    fail: Fail,
+) -> Iterator[Term]:
+    """Give the terms the numbers of their random parts; that of the intercept is 0."""
+    standing: dict[str, tuple[int, int]] = {}
+    for number, (effects, part) in enumerate(parts):
+        varying = [each for each in effects if type(each).__name__ == "GroupSpecificTerm"]
+        for own, effect in enumerate(varying):
+            bare = type(effect.expr).__name__ == "Intercept"
+            label = "" if bare else _term(effect.expr, columns, fail).label
+            if label in standing:
+                name = f"the effect of {label!r}" if label else "the intercept"
+                raise fail(
+                    f"{name} varies by {effect.factor.name!r} in two random parts. "
+                    f"({label or 'x'} | {effect.factor.name}) has an intercept; without one it is "
+                    f"(0 + {label or 'x'} | {effect.factor.name})."
+                )
+            standing[label] = (number, own if part.independent else 0)
+    order = sorted(set(standing.values()), key=lambda place: (place != standing.get(""), place))
+    for label, term in terms.items():
+        yield replace(term, random_part=order.index(standing[label])) if term.random else term
 
 
 def _add(terms: dict[str, Term], term: Term) -> None:

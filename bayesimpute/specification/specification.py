@@ -27,6 +27,9 @@ class Term:
         whether its cluster mean (recomputed at every visit) is a further fixed predictor.
     equation
         ``"both"``, ``"selection"`` or ``"outcome"``; only selection models have two equations.
+    random_part
+        Which random part of the formula a coefficient varying by cluster is in: coefficients of
+        different parts are independent, as in lme4. The random intercept is in part 0.
     """
 
     label: str
@@ -35,6 +38,7 @@ class Term:
     random: bool = False
     cluster_mean: bool = False
     equation: str = "both"
+    random_part: int = 0
 
 
 @dataclass(frozen=True)

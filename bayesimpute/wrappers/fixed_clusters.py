@@ -120,6 +120,7 @@ class FixedClusters(Wrapper):
             random_effects=(),
             equations_x=(*placed, *("both",) * len(names)),
             equations_z=(),
+            blocks_z=(),
         )
 
     def equation(self, inner: str) -> str:

@@ -31,6 +31,7 @@ class Task:
     draws: int = 15
     thin: int = 2
     seed: int = 1
+    independent: bool = False  # of the intercepts, the slopes of x1 are
 
 
 def reference(task):
@@ -48,6 +49,7 @@ def reference(task):
         ("x1", "x2", "x3"), z, ("intercept", "x1") if two else (), cluster,
         CLUSTERS if two else 1, np.ones(n, bool), np.zeros(n, bool), usable=np.ones(n, bool),
         equations_x=EQUATIONS, equations_z=("both", "both") if two else (),
+        blocks_z=(0, 1) if task.independent else (),
     )  # fmt: skip
 
 
@@ -58,7 +60,13 @@ class Prior:
         self.robust = task.method.endswith("robust")
         self.two = task.pattern != "single level"
         self.size = 5 if self.binary else 6
-        self.lkj = pm.draw(pm.LKJCorr.dist(n=self.size, eta=2.0), number, random_seed=11)
+        self.blocks = np.zeros(self.size, int)
+        self.blocks[[1, 3]] = task.independent
+        self.lkj = np.zeros((number, self.size, self.size))
+        for k in np.unique(self.blocks):
+            own = np.flatnonzero(self.blocks == k)
+            drawn = pm.draw(pm.LKJCorr.dist(n=len(own), eta=2.0), number, random_seed=11 + k)
+            self.lkj[:, own[:, None], own] = drawn
 
     def draw(self, number, rng):
         design, n = self.design, len(self.design.y)
@@ -87,7 +95,9 @@ class Prior:
             if not self.binary:
                 log_sigma = log_sigma + effect[:, 4]
             matrix = self.lkj[number] @ self.lkj[number].T
-            for k, value in enumerate(matrix[np.tril_indices(self.size, -1)]):
+            row, column = np.tril_indices(self.size, -1)
+            same = self.blocks[row] == self.blocks[column]
+            for k, value in enumerate(matrix[row[same], column[same]]):
                 truth[f"correlation[{k}]"] = value
         u = ndtri(rng.random(n))
         e = np.tanh(t) * u + rng.normal(size=n) / np.cosh(t)

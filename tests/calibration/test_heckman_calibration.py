@@ -26,3 +26,11 @@ def test_many_replicates(method, pattern):
     result = found(method, pattern, 200)
     print(result.table.to_string())
     assert result.ok, result.table
+
+
+@pytest.mark.sbc
+@pytest.mark.parametrize("method", ["heckman", "heckman.binary"])
+def test_independent_slopes(method):
+    result = found(method, "systematic", 200, independent=True)
+    print(result.table.to_string())
+    assert result.ok, result.table

@@ -66,6 +66,14 @@ CASES = {
         "formulas": {"y": "y ~ x + (0 + x | school)"},
         "method": {"y": "normal"},
     },
+    "independent effects": {
+        "formulas": {"y": "y ~ x + left + twice + (1 + left | school) + (0 + x + twice | school)"},
+        "method": {"y": "normal"},
+    },
+    "independent slopes only": {
+        "formulas": {"y": "y ~ x + left + (0 + x + left || school)"},
+        "method": {"y": "normal"},
+    },
     "order of visits": {"cluster": "school", "visit_sequence": ["twice", "y", "left", "b it"]},
     "joint": {"cluster": "school", "method": {"y": "joint", "left": "joint"}},
 }

@@ -109,6 +109,33 @@ def test_both_equations_of_a_selection_model_have_their_own_terms():
     assert "correlation0.5" in text and "atanh" not in text
 
 
+@pytest.mark.parametrize(
+    ("method", "random", "parts"),
+    [
+        ("normal", "(1 + x || school)", ["b0j∼N(0,τ02)", "b1j∼N(0,τ12)"]),
+        ("normal", "(1 + x | school) + (0 + sort | school)", ["(b0j,b1j)∼N(0,Ψ0)", "b2j∼N(0,Ψ1)"]),
+        ("categorical", "(1 + x || school)", ["(b0jk,allk)∼N(0,Ψ0)", "(b1jk,allk)∼N(0,Ψ1)"]),
+        (
+            "heckman",
+            "(1 + x || school)",
+            ["(b0j,a0j,logσj,atanhρj)∼N(theirpopulationmeans,Ψ0)", "(b1j,a1j)∼N(0,Ψ1)"],
+        ),
+    ],
+)
+def test_independent_effects_have_distributions_of_their_own(method, random, parts):
+    df = data()
+    if method == "categorical":
+        df["y"] = df["y"] % 4
+    formula = f"y ~ x + sort + {random}"
+    specification = specify(df, method={"y": method}, formulas={"y": formula})
+    text = words(equations_html(specification, "y", equations(specification)["y"]))
+    for part in parts:
+        assert part in text, (part, text)
+    assert "Effects in different brackets" in " ".join(says(specification, "y"))
+    specification = specify(df, method={"y": method}, formulas={"y": "y ~ x + (1 + x | school)"})
+    assert "different brackets" not in " ".join(says(specification, "y"))
+
+
 def test_wrappers_passive_variables_and_levels_are_told():
     df = data()
     df["z"] = df["size"].where(df["school"] != "s1")

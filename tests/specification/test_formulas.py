@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.formulas import parse_formula
 from bayesimpute.specification.specify import specify
@@ -73,6 +74,39 @@ def test_a_formula_becomes_terms(formula, expected) -> None:
 def test_the_random_part_names_the_cluster(formula, cluster, intercept) -> None:
     parsed = parse_formula(formula, "y", COLUMNS)
     assert (parsed.cluster, parsed.random_intercept) == (cluster, intercept)
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("y ~ x + z + (1 + x + z | g)", {"x": 0, "z": 0}),
+        ("y ~ x + z + (1 + x | g) + (0 + z | g)", {"x": 0, "z": 1}),
+        ("y ~ x + z + (0 + z | g) + (1 + x | g)", {"x": 0, "z": 1}),
+        ("y ~ x + z + (1 | g) + (0 + x + z | g)", {"x": 1, "z": 1}),
+        ("y ~ x + z + (1 + x + z || g)", {"x": 1, "z": 2}),
+        ("y ~ (x * z || g)", {"x": 1, "z": 2, "x:z": 3}),
+        ("y ~ (0 + x | g) + (0 + z | g)", {"x": 0, "z": 1}),
+        ("y ~ (0 + I((x + z) * 2) || g) + (1 | g)", {"I((x + z) * 2)": 1}),
+        ("y ~ (1 + `body fat` || g)", {"body fat": 1}),
+    ],
+)
+def test_effects_of_different_brackets_are_independent(formula, expected) -> None:
+    parsed = parse_formula(formula, "y", COLUMNS)
+    assert {term.label: term.random_part for term in parsed.terms} == expected
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("y ~ x + (1 | g) + (x | g)", r"the intercept varies by 'g' in two .* is \(0 \+ x \| g\)"),
+        ("y ~ x + (x | g) + (0 + x | g)", "the effect of 'x' varies by 'g' in two random parts"),
+        ("y ~ x | g", "stands in brackets"),
+        ("y ~ x + (1 ||| g)", "one or two bars"),
+    ],
+)
+def test_random_parts_that_cannot_be_are_refused(formula, message) -> None:
+    with pytest.raises(SpecificationError, match=message):
+        parse_formula(formula, "y", COLUMNS)
 
 
 def test_a_formula_overrides_its_row_and_the_effective_matrix_says_so() -> None:
@@ -201,5 +235,7 @@ def test_the_equation_shows_slopes_residuals_and_donors() -> None:
     text = equations(specify(df, "school", model_options={"popular": {"donors": 3}}))["popular"]
     assert "3 nearest donors" in text
     assert "β1·texp_j" in text
+    formula = {"popular": "popular ~ sex + (1 + sex || school)"}
+    assert "N(0, Ψ),  b0_j, b1_j independent" in equations(specify(df, formulas=formula))["popular"]
     formula = {"popular": "popular ~ texp * sex + (1 | school)"}
     assert "β3·(texp·sex)_ij" in equations(specify(df, formulas=formula))["popular"]
