@@ -81,6 +81,28 @@ def test_a_formula_names_the_equations_in_options(study):
     assert "selection_sd_x3" in labels and "sd_x3" not in labels
 
 
+def test_effects_are_those_of_the_formula(study):
+    df, _, _ = study
+    options = {"y": {"selection_only": ("x3",)}}
+
+    def labels(random):
+        run = bi.impute(
+            df, formulas={"y": f"y ~ x1 + x2 + x3 + {random}"}, method={"y": "heckman"},
+            model_options=options, m=2, iterations=1, seed=1, progress=False,
+        )  # fmt: skip
+        assert len(run.identification()) in (1, 11)  # with a row a cluster where ρ varies
+        return run.history.labels["y"]
+
+    independent = labels("(1 + x1 || g)")
+    spreads = ["intercept", "selection intercept", "log_sigma", "atanh_rho"]
+    pairs = [f"{a}~{b}" for k, b in enumerate(spreads) for a in spreads[:k]]
+    assert set(independent["correlation"]) == {*pairs, "x1~selection x1"}
+    # without a random intercept σ and ρ do not vary either
+    slope = labels("(0 + x1 | g)")
+    assert slope["correlation"] == ("x1~selection x1",)
+    assert "sd_atanh_rho" not in slope and "cluster_rho" not in slope
+
+
 def test_identification_says_what_is_known_of_rho(study, imp):
     df, _, _ = study
     found = imp.identification().iloc[0]
