@@ -150,7 +150,10 @@ def _clusters(specification: Specification, target: Target) -> list[str]:
             f"{target.cluster}, whose effects come from a common normal distribution."
         )
     if any(term.random_part for term in target.terms if term.random):
-        sentences.append("Effects in different brackets of its formula are independent.")
+        sentences.append(
+            "Effects in different brackets of its formula are independent, and slopes in others "
+            "than the intercept's are not centred."
+        )
     means = [term.label for term in target.terms if term.cluster_mean]
     if means:
         sentences.append(
