@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.aligned import aligned, complete_data_df
 from bayesimpute.pooling.anova import pool_anova
@@ -48,8 +49,9 @@ class Fits:
     analysis: str
     formula: str | None = None
 
+    @checked
     def pool(
-        self, dfcom: float | None = None, *, conf_level: float = 0.95, rule: str = "rubin1987"
+        self, dfcom: Positive | None = None, *, conf_level: Level = 0.95, rule: str = "rubin1987"
     ) -> Pooled:
         """Combine the fits by Rubin's rules.
 
@@ -91,11 +93,12 @@ class Fits:
             variance_components=[each.variance_components for each in self.estimates],
         )
 
+    @checked
     def test(
         self,
         constraints: Constraint | Sequence[Constraint],
         method: str = "D1",
-        dfcom: float | None = None,
+        dfcom: Positive | None = None,
     ) -> PooledTest:
         """Test whether functions of the parameters are all zero.
 
@@ -121,12 +124,13 @@ class Fits:
         """
         return test_constraints(self, constraints, method, dfcom)
 
+    @checked
     def constraint_estimates(
         self,
         constraints: Constraint | Sequence[Constraint],
-        dfcom: float | None = None,
+        dfcom: Positive | None = None,
         *,
-        conf_level: float = 0.95,
+        conf_level: Level = 0.95,
         rule: str = "rubin1987",
     ) -> Pooled:
         """Pool functions of the parameters by the delta method: estimate, error and interval.
@@ -145,6 +149,7 @@ class Fits:
         """
         return constraint_estimates(self, constraints, dfcom, conf_level, rule)
 
+    @checked
     def compare(self, smaller: "Fits", method: str = "D1", **options: Any) -> PooledTest:
         """Compare with a smaller model that is nested in this one.
 
@@ -170,6 +175,7 @@ class Fits:
         """
         return compare(self, smaller, method, **options)
 
+    @checked
     def anova(self, sums_of_squares: int = 2) -> pd.DataFrame:
         """F tests and shares of variance of the terms of a linear model.
 
@@ -184,6 +190,7 @@ class Fits:
         """
         return pool_anova(self, sums_of_squares)
 
+    @checked
     def predict(
         self,
         newdata: pd.DataFrame | Sequence[pd.DataFrame],
@@ -191,7 +198,7 @@ class Fits:
         level: str = "mean",
         *,
         scale: str = "response",
-        dfcom: float | None = None,
+        dfcom: Positive | None = None,
         rule: str = "rubin1987",
     ) -> pd.DataFrame:
         """Predict new rows by every fit, and pool row by row.
@@ -264,6 +271,7 @@ class Fits:
         return html.plain(heading, html.frame(by_term.rename_axis("term")))
 
 
+@checked
 def fit(
     completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
     formula: str | Analysis,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesimpute.arguments import Count, Seed, checked
 from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import go_on, start
@@ -17,11 +18,12 @@ from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specify import specify
 
 
+@checked
 def impute(
     df: pd.DataFrame,
     cluster: str | None = None,
-    m: int = 20,
-    iterations: int = 10,
+    m: Count = 20,
+    iterations: Count = 10,
     method: Mapping[str, Any] | str | None = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,
@@ -31,7 +33,7 @@ def impute(
     ignore: Any = None,
     visit_sequence: str | Sequence[str] | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
     executor: Executor | None = None,
     checkpoint: str | Path | None = None,
     progress: bool | None = None,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Seed, checked
 from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import go_on, start
@@ -95,9 +96,8 @@ class Sensitivity:
                             rows.append((axis, float(value), fixed, what))
         return pd.DataFrame(rows, columns=["axis", "value", "other", "what"])
 
-    def plot(
-        self, *, ax: "Axes | None" = None, figsize: tuple[float, float] | None = None
-    ) -> "Figure":
+    @checked
+    def plot(self, *, ax: "Axes | None" = None, figsize: FigureSize | None = None) -> "Figure":
         """Line with band where one of ρ and δ varies, contours where both do.
 
         Parameters
@@ -128,6 +128,7 @@ class Sensitivity:
         return html.plain(self._heading(), html.frame(self.table, index=False))
 
 
+@checked
 def sensitivity(
     df: pd.DataFrame,
     variable: str,
@@ -138,13 +139,13 @@ def sensitivity(
     delta: Sequence[float] | None = None,
     delta_where: str | None = None,
     method: Mapping[str, Any],
-    m: int = 20,
-    iterations: int = 10,
-    further: int = 3,
+    m: Count = 20,
+    iterations: Count = 10,
+    further: CountOrNone = 3,
     null: float = 0.0,
-    conf_level: float = 0.95,
+    conf_level: Level = 0.95,
     folder: str | Path | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
     family: str | None = None,
     **arguments: Any,

@@ -29,6 +29,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import logsumexp
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.checking.alternatives import alternative
 from bayesimpute.checking.psis import FEWEST, LARGE_K, leave_one_out
 from bayesimpute.checking.replay import check_draws, modelled, predictions, rows_of, states
@@ -86,9 +87,8 @@ class ModelComparison:
     pointwise: pd.DataFrame
     imputations: int
 
-    def plot(
-        self, *, ax: "Axes | None" = None, figsize: tuple[float, float] | None = None
-    ) -> "Figure":
+    @checked
+    def plot(self, *, ax: "Axes | None" = None, figsize: FigureSize | None = None) -> "Figure":
         """Differences to the best model with their standard errors.
 
         See :func:`bayesimpute.plots.comparison.plot_comparison`.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.checking.pit import departure, randomised_pit, weighted_quantiles
 from bayesimpute.checking.psis import FEWEST, LARGE_K, LeftOut, leave_one_out
 from bayesimpute.checking.replay import Replay, check_draws, modelled, replay
@@ -114,12 +115,13 @@ class Overimputation:
         out.insert(2, "coverage_se", error)
         return out
 
+    @checked
     def plot(
         self,
         variables: str | Sequence[str] | None = None,
         *,
         axes: Any = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Observed against predicted values; predicted chances against observed shares.
 
@@ -129,6 +131,7 @@ class Overimputation:
 
         return plot_overimputation(self, variables, axes=axes, figsize=figsize)
 
+    @checked
     def calibration(self, variable: str) -> pd.DataFrame:
         """Predicted chances against observed shares of one variable with categories.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.congeniality.advice import advice
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.congeniality.changes import Addition, change
@@ -22,6 +23,7 @@ from bayesimpute.specification.specify import specify
 from bayesimpute.wording import listed
 
 
+@checked
 def congenial(
     formula: str,
     data: pd.DataFrame | Specification,

@@ -2,9 +2,11 @@
 
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import check_frame
 
 
+@checked
 def complete_cases(df: pd.DataFrame) -> pd.DataFrame:
     """Rows in which no value is missing, as a new frame.
 
@@ -36,6 +38,7 @@ def complete_cases(df: pd.DataFrame) -> pd.DataFrame:
     return df[df.notna().all(axis=1)].copy()
 
 
+@checked
 def incomplete_cases(df: pd.DataFrame) -> pd.DataFrame:
     """Rows in which at least one value is missing, as a new frame.
 

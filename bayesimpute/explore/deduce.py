@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesimpute.arguments import NotNegative, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, ImputationWarning, SpecificationError
@@ -65,13 +66,14 @@ class Deduction:
         return lines
 
 
+@checked
 def deduce(
     df: pd.DataFrame,
     rules: str | Sequence[str] = (),
     cluster: str | None = None,
     level2: Sequence[str] | None = None,
     *,
-    tolerance: float = 0.01,
+    tolerance: NotNegative = 0.01,
 ) -> Deduction:
     """Fill missing values that others imply: by identities, and from the rows of a cluster.
 

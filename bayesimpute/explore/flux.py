@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import check_frame
 from bayesimpute.errors import SpecificationError
 from bayesimpute.explore.columns import check_columns
 from bayesimpute.explore.pairs import missing_pairs
 
 
+@checked
 def flux(df: pd.DataFrame, local: Sequence[str] | None = None) -> pd.DataFrame:
     r"""Influx and outflux of each variable, with the shares beside them (mice's ``flux``).
 

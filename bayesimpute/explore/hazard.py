@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns
@@ -23,6 +24,7 @@ Array = npt.NDArray[np.float64]
 TIES = ("efron", "breslow")
 
 
+@checked
 def nelsonaalen(
     df: pd.DataFrame, time: str, status: str, ties: str = "efron", strata: str | None = None
 ) -> "pd.Series[float]":
@@ -118,6 +120,13 @@ def _times(table: Table, name: str) -> Array:
         raise DataError(
             f"Column {name!r} is no column of numbers; time= needs times as numbers. Of dates, "
             "take the difference from the start: (df.end - df.start).dt.days."
+        )
+    negative = table.values[name] < 0
+    if negative.any():
+        row = table.frame.index[table.rows[int(negative.argmax())]]
+        raise DataError(
+            f"Column {name!r}, given as time=, is negative in {int(negative.sum())} row(s), the "
+            f"first at index {row}; times count from the start of observation."
         )
     return table.values[name]
 

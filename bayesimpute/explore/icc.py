@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
@@ -102,6 +103,7 @@ class IntraclassCorrelation:
         )
 
 
+@checked
 def icc(
     df: pd.DataFrame,
     variable: str,
@@ -109,10 +111,10 @@ def icc(
     method: str | None = None,
     *,
     priors: Mapping[str, Any] | None = None,
-    conf_level: float = 0.95,
-    draws: int = 250,
-    chains: int = 4,
-    seed: int | None = None,
+    conf_level: Level = 0.95,
+    draws: Count = 250,
+    chains: Count = 4,
+    seed: Seed | None = None,
 ) -> IntraclassCorrelation:
     r"""Intraclass correlation of a variable: its posterior, and plain estimates beside.
 

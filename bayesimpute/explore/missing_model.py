@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.diagnostics import diagnostics
@@ -89,6 +90,7 @@ class MissingModel:
         )
 
 
+@checked
 def missing_model(
     df: pd.DataFrame,
     variable: str,
@@ -96,10 +98,10 @@ def missing_model(
     cluster: str | None = None,
     *,
     priors: Mapping[str, Any] | None = None,
-    conf_level: float = 0.95,
-    draws: int = 250,
-    chains: int = 4,
-    seed: int | None = None,
+    conf_level: Level = 0.95,
+    draws: Count = 250,
+    chains: Count = 4,
+    seed: Seed | None = None,
 ) -> MissingModel:
     r"""Model whether a variable is missing by the others, rows of a cluster being alike.
 

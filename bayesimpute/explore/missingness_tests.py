@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.explore.columns import clusters_of, indicators
@@ -28,6 +29,7 @@ COLUMNS = (
 )
 
 
+@checked
 def missing_tests(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
     """Test every variable between rows where another is observed and rows where it is missing.
 

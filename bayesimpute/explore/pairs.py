@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import check_frame
 
 
@@ -46,6 +47,7 @@ class MissingPairs:
         return f"<p>Rows by what is observed: r observed, m missing</p>{''.join(parts)}"
 
 
+@checked
 def missing_pairs(df: pd.DataFrame) -> MissingPairs:
     """Count rows in which both, one or none of two variables are observed (``md.pairs``).
 

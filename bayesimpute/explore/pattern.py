@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table, check_frame
 from bayesimpute.errors import SpecificationError
 from bayesimpute.explore.columns import clusters_of
@@ -11,6 +12,7 @@ from bayesimpute.explore.columns import clusters_of
 MISSING = "missing"
 
 
+@checked
 def missing_pattern(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
     """Distinct patterns of observed and missing values (mice's ``md.pattern``).
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.explore.columns import clusters_of, indicators
@@ -20,6 +21,7 @@ MOST_INCONSISTENT = 0.1
 LEAST_BETWEEN = 0.5
 
 
+@checked
 def missing_summary(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
     """Kind, level, missing values and their clusters, variable by variable.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style, tiles
 from bayesimpute.plots.association import Part, association_columns, associations
@@ -24,6 +25,7 @@ WRITTEN, SMALLEST = 0.19, 0.9
 NONE = (0.93, 0.93, 0.93)
 
 
+@checked
 def plot_corr(
     df: pd.DataFrame,
     variables: Sequence[Any] | Any | None = None,
@@ -32,7 +34,7 @@ def plot_corr(
     *,
     counts: bool = False,
     ax: Any = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Correlations of every two variables, each from the rows in which both are observed.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.estimates_table import NEEDED, chosen_terms, tables_of
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 PANEL, LINE = 0.52, 0.17
 
 
+@checked
 def plot_estimates(
     analyses: Mapping[str, Any],
     terms: Sequence[str] | None = None,
     truth: "Mapping[str, float] | pd.Series[Any] | None" = None,
     ax: Any = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Estimates with their intervals, a panel for each term and a line for each analysis.
 

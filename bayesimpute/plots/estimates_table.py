@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits
+from bayesimpute.arguments import checked
 from bayesimpute.errors import ImputationWarning, SpecificationError
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.wording import did_you_mean, listed
@@ -53,6 +54,7 @@ class Comparison(pd.DataFrame):
         return self.as_text().to_html()
 
 
+@checked
 def compare_estimates(
     analyses: Mapping[str, Any], terms: Sequence[str] | None = None
 ) -> Comparison:

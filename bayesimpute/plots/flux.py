@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.explore.flux import flux
 from bayesimpute.plots import style
 from bayesimpute.plots.frames import chosen_columns, named_frame
@@ -26,12 +27,13 @@ LINE = 24
 MOST_LABELS = 40
 
 
+@checked
 def plot_flux(
     df: "pd.DataFrame",
     variables: Sequence[Any] | Any | None = None,
     *,
     ax: "Axes | None" = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Outflux against influx of each variable.
 

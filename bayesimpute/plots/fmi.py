@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from bayesimpute.analysis import Fits
+from bayesimpute.arguments import FigureSize, Positive, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.panels import check_height
@@ -35,14 +36,15 @@ LABEL = 1.8
 POINTS = 10
 
 
+@checked
 def plot_fmi(
     analysis: Any,
     terms: Sequence[str] | None = None,
     quantity: str = "width",
     *,
-    cv: float = 0.05,
+    cv: Positive = 0.05,
     ax: Any = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Show how a pooled quantity settles with the number of imputations, a panel a term.
 

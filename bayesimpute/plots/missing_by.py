@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.data.encoding import Kind, encode
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
@@ -31,6 +32,7 @@ class _Groups:
     missing: np.ndarray
 
 
+@checked
 def plot_missing_by(
     df: pd.DataFrame,
     variable: Any,
@@ -38,7 +40,7 @@ def plot_missing_by(
     cluster: Any = None,
     *,
     ax: Any = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Compare a covariate between rows in which a variable is observed and is missing.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style, tiles
 from bayesimpute.plots.frames import chosen_columns, clusters_of, named_frame
@@ -21,6 +22,7 @@ LINES = 4000
 LINE = 9.6
 
 
+@checked
 def plot_miss(
     df: pd.DataFrame,
     cluster: Any = None,
@@ -28,7 +30,7 @@ def plot_miss(
     *,
     variables: Sequence[Any] | Any | None = None,
     ax: "Axes | None" = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Map of all cells, rows from top to bottom: observed or missing.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Count, FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.explore.pattern import missing_pattern
 from bayesimpute.plots import style, tiles
@@ -49,15 +50,16 @@ class _Patterns:
     total: int
 
 
+@checked
 def plot_pattern(
     df: pd.DataFrame,
     variables: Sequence[Any] | Any | None = None,
     cluster: Any = None,
-    most: int | None = None,
+    most: Count | None = None,
     *,
     order: Literal["missing", "frequency"] = "missing",
     ax: "Axes | None" = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Patterns of observed and missing values, a row of tiles each.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style, tiles
 from bayesimpute.roles import Role
@@ -40,12 +41,13 @@ MEANINGS = {
 TILE = 0.36
 
 
+@checked
 def plot_predictors(
     predictors: pd.DataFrame,
     method: "Mapping[str, Any] | pd.Series[Any] | None" = None,
     *,
     ax: "Axes | None" = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Predictor matrix: a row says what each column does in the model of one target.
 

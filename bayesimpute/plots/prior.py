@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 
@@ -19,11 +20,12 @@ LOWEST = 1.8
 REACH = 3.0
 
 
+@checked
 def plot_prior_predictive(
     tree: "xr.DataTree",
     *,
     ax: "Axes | None" = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Observed values in blue, what prior and likelihood draw in green.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, scatter, style, ticks
@@ -23,6 +24,7 @@ BAND = 26  # points between an axis of numbers and the rows where the other one 
 ABSENT = "missing"
 
 
+@checked
 def plot_xy(
     df: pd.DataFrame,
     x: Hashable,
@@ -32,7 +34,7 @@ def plot_xy(
     groups: Any = None,
     log: str = "",
     ax: Any = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Observed pairs in blue; rows without x or y in vermillion, on the margin of the other one.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import CountOrNone, Level, Seed, checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.pooled import pool
 from bayesimpute.wording import did_you_mean, listed
@@ -27,6 +28,7 @@ class _Task:
     bootstrap: int
 
 
+@checked
 def pool_predictions(
     completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
     estimator: Any,
@@ -35,10 +37,10 @@ def pool_predictions(
     new: pd.DataFrame | None = None,
     *,
     response: str = "predict",
-    bootstrap: int = 0,
+    bootstrap: CountOrNone = 0,
     cluster: str | None = None,
-    conf_level: float = 0.95,
-    seed: int | None = None,
+    conf_level: Level = 0.95,
+    seed: Seed | None = None,
 ) -> pd.DataFrame:
     """Fit an estimator to every completed data set and pool what it predicts.
 

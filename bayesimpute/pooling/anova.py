@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.aligned import as_estimates, several
 from bayesimpute.pooling.formula_models import r_name
 from bayesimpute.pooling.statistics_tests import pool_F
 
 
+@checked
 def pool_anova(fits: Any, sums_of_squares: int = 2) -> pd.DataFrame:
     """F test and share of variance of each term of a linear model, with all its columns.
 

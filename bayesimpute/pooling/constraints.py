@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling import combined_tests
 from bayesimpute.pooling.aligned import INTERCEPTS, aligned, as_estimates, complete_data_df, several
@@ -24,11 +25,12 @@ Constraint = str | Callable[[pd.Series], Any]
 STEP = 0.01
 
 
+@checked
 def test_constraints(
     fits: Any,
     constraints: Constraint | Sequence[Constraint],
     method: str = "D1",
-    dfcom: float | None = None,
+    dfcom: Positive | None = None,
 ) -> PooledTest:
     """Test whether functions of the parameters are all zero.
 
@@ -96,11 +98,12 @@ def test_constraints(
 test_constraints.__test__ = False  # type: ignore[attr-defined]
 
 
+@checked
 def constraint_estimates(
     fits: Any,
     constraints: Constraint | Sequence[Constraint],
-    dfcom: float | None = None,
-    conf_level: float = 0.95,
+    dfcom: Positive | None = None,
+    conf_level: Level = 0.95,
     rule: str = "rubin1987",
 ) -> Pooled:
     """Pool functions of the parameters: estimate, standard error and interval of each.

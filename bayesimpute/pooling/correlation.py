@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesimpute.arguments import Level, checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import pool
@@ -18,13 +19,14 @@ Array = NDArray[np.float64]
 _Z_VARIANCE = {"pearson": 1.0, "spearman": 1.06}
 
 
+@checked
 def pool_correlation(
     data: Any,
     variables: Sequence[str] | None = None,
     method: str = "pearson",
     *,
     partial: Sequence[str] = (),
-    conf_level: float = 0.95,
+    conf_level: Level = 0.95,
 ) -> pd.DataFrame:
     """Pool correlations over completed data sets: Fisher's z, Rubin's rules, and back.
 
@@ -103,8 +105,9 @@ def pool_correlation(
     return found.set_axis(_pairs(names, pairs), axis=0)
 
 
+@checked
 def pool_covariance(
-    data: Any, variables: Sequence[str] | None = None, *, conf_level: float = 0.95
+    data: Any, variables: Sequence[str] | None = None, *, conf_level: Level = 0.95
 ) -> pd.DataFrame:
     """Pool variances and covariances over completed data sets.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesimpute.arguments import Positive, checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling import combined_tests
 from bayesimpute.pooling.aligned import INTERCEPTS, aligned, as_estimates, complete_data_df, several
@@ -18,7 +19,8 @@ from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
 Array = NDArray[np.float64]
 
 
-def D1(fits: Any, fits0: Any = None, dfcom: float | None = None) -> PooledTest:
+@checked
+def D1(fits: Any, fits0: Any = None, dfcom: Positive | None = None) -> PooledTest:
     """Wald test of the terms that one model has and a smaller one has not.
 
     The relative increase in variance is taken to be the same for all terms, which keeps the test
@@ -60,6 +62,7 @@ def D1(fits: Any, fits0: Any = None, dfcom: float | None = None) -> PooledTest:
     return pooled_test(combined_tests.wald(q, u, complete), "D1", m, _zero(tested), complete)
 
 
+@checked
 def D2(fits: Any, fits0: Any = None, use: str = "wald") -> PooledTest:
     """Compare two models by the test statistics of each data set alone.
 
@@ -98,6 +101,7 @@ def D2(fits: Any, fits0: Any = None, use: str = "wald") -> PooledTest:
     return pooled_test(statistic, "D2, likelihood", m, hypothesis, notes=notes)
 
 
+@checked
 def D3(fits: Any, fits0: Any = None, like: str = "mitml") -> PooledTest:
     """Likelihood-ratio test at the average estimates.
 
@@ -151,6 +155,7 @@ def D3(fits: Any, fits0: Any = None, like: str = "mitml") -> PooledTest:
     return pooled_test(statistic, method, m, hypothesis, notes=notes)
 
 
+@checked
 def D4(fits: Any, fits0: Any = None, ariv: str = "default") -> PooledTest:
     """Likelihood-ratio test of the stacked data sets.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pool_input import checked_df, checked_estimates
@@ -66,6 +67,7 @@ class Pooled:
     variance_components: pd.Series = field(default_factory=_no_components)
     covariance: pd.DataFrame | None = None
 
+    @checked
     def summary(self, exponentiate: bool = False) -> pd.DataFrame:
         """Columns of `table` for a report, on the odds or rate scale if asked for.
 
@@ -104,13 +106,14 @@ class Pooled:
         return f"Pooled over {sets}; complete-data df {df}; {self.conf_level:.0%} intervals"
 
 
+@checked
 def pool(
     estimates: ArrayLike | pd.DataFrame,
     variances: ArrayLike | pd.DataFrame,
-    dfcom: float | None = None,
+    dfcom: Positive | None = None,
     *,
     terms: Sequence[str] | None = None,
-    conf_level: float = 0.95,
+    conf_level: Level = 0.95,
     rule: str = "rubin1987",
     variance_components: Sequence[Mapping[str, float]] = (),
 ) -> Pooled:

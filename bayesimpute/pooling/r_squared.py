@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.aligned import as_estimates, several
 from bayesimpute.pooling.rubin import rubin1987
 
 
+@checked
 def pool_r_squared(fits: Any, adjusted: bool = False) -> pd.DataFrame:
     """Pool R² of linear models: Fisher's z of R, Rubin's rules, and back.
 

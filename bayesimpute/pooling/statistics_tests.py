@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesimpute.arguments import Positive, checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.combined_tests import chi_squares
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
 
 
-def pool_chi2(statistics: ArrayLike | Sequence[float], df: float) -> PooledTest:
+@checked
+def pool_chi2(statistics: ArrayLike | Sequence[float], df: Positive) -> PooledTest:
     """Pool χ² statistics: D2 of Li, Meng, Raghunathan & Rubin (1991), equations 2.1 to 2.3.
 
     Parameters
@@ -39,7 +41,8 @@ def pool_chi2(statistics: ArrayLike | Sequence[float], df: float) -> PooledTest:
     return pooled_test(chi_squares(d, df), "D2", len(d))
 
 
-def pool_F(statistics: ArrayLike | Sequence[float], df1: float) -> PooledTest:
+@checked
+def pool_F(statistics: ArrayLike | Sequence[float], df1: Positive) -> PooledTest:
     """Pool F statistics, taken as χ² of df1 F: as miceadds' ``micombine.F``.
 
     The df2 of the tests is taken as large, as D2 is (Li, Meng, Raghunathan & Rubin 1991).

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Count, CountOrNone, Level, Seed, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.adapters import is_bambi_model
 from bayesimpute.pooling.adapters_draws import is_posterior
@@ -35,14 +36,15 @@ class PosteriorFits:
     posteriors: tuple[Any, ...]
     analysis: str
 
+    @checked
     def pool(
         self,
-        draws: int | None = None,
+        draws: Count | None = None,
         names: Sequence[str] | None = None,
         *,
-        ci_prob: float = 0.95,
+        ci_prob: Level = 0.95,
         ci_kind: str = "eti",
-        seed: int | None = None,
+        seed: Seed | None = None,
     ) -> PooledPosterior:
         """Mix the posteriors; arguments as in `bayesimpute.pool_posteriors`."""
         return pool_posteriors(
@@ -73,15 +75,16 @@ class _Sampling:
     entropy: int | Sequence[int] | None
 
 
+@checked
 def fit_posterior(
     completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
     analysis: Analysis,
     *,
-    draws: int = 500,
-    tune: int = 500,
-    chains: int = 2,
+    draws: Count = 500,
+    tune: CountOrNone = 500,
+    chains: Count = 2,
     executor: Executor | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
 ) -> PosteriorFits:
     """Get the posterior of one Bayesian model for every completed data set.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.adapters_draws import scalar_draws
 from bayesimpute.posterior.draws import Draws, aligned
@@ -171,6 +172,7 @@ class PooledPosterior:
         names = {"mean": "estimate", "sd": "std_error", "low": "conf_low", "high": "conf_high"}
         return self.table[[*names, "df", "fmi"]].rename(columns=names)
 
+    @checked
     def to_datatree(self, by_imputation: bool = False) -> "xr.DataTree":
         """Give the draws as a DataTree of their own, free to be changed.
 
@@ -231,14 +233,15 @@ class PooledPosterior:
         )
 
 
+@checked
 def pool_posteriors(
     posteriors: Iterable[Any] | Mapping[Any, Any],
-    draws: int | None = None,
+    draws: Count | None = None,
     names: Sequence[str] | None = None,
     *,
-    ci_prob: float = 0.95,
+    ci_prob: Level = 0.95,
     ci_kind: str = "eti",
-    seed: int | None = None,
+    seed: Seed | None = None,
 ) -> PooledPosterior:
     """Mix the posteriors of m completed data sets into the posterior given the observed data.
 

@@ -28,6 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesimpute.analysis import Fits
+from bayesimpute.arguments import Positive, checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import Pooled
@@ -41,10 +42,11 @@ COLUMNS = ("fmi", "fmi_low", "fmi_high", "m_std_error", "m_estimate", "m_interva
 FEWEST = 2
 
 
+@checked
 def recommend_m(
     analysis: Pooled | PooledPosterior | Fits,
-    cv: float = 0.05,
-    mc_error: float = 0.1,
+    cv: Positive = 0.05,
+    mc_error: Positive = 0.1,
     terms: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Say how many imputations an analysis needs, from one with a few.

@@ -14,9 +14,11 @@ from bayesimpute.engine.bench import forward_of, model_of
 from bayesimpute.engine.chain import check_design
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Design
+from bayesimpute.sampling.priors import check_names
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.specify import specify
 from bayesimpute.wording import did_you_mean
+from bayesimpute.wrappers.base import Wrapper
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +106,9 @@ def conditional(specification: Specification, var: str, seed: int) -> Conditiona
         rows = label_array(cluster_index(table, target.cluster).labels)
     numeric = str(table.variables[var].kind) == "numeric"
     parameters = [v for v in (*model.free_RVs, *model.deterministics) if v.name not in beside]
+    if not target.block and not isinstance(target.method, Wrapper):
+        # a run hears this from its sampler; here none is built
+        check_names(var, target.priors, [v.name for v in parameters])
     return Conditional(
         target, design, model, rows[design.fit], numeric, tuple(parameters), tuple(data)
     )

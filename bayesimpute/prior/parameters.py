@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Seed, checked
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
 from bayesimpute.prior.conditional import Conditional, conditional, specified
 from bayesimpute.prior.drawing import drawn_variables
@@ -40,6 +41,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@checked
 def priors(
     df: pd.DataFrame,
     var: str,
@@ -49,7 +51,7 @@ def priors(
     formulas: Mapping[str, str] | None = None,
     priors: Mapping[str, Mapping[str, Any]] | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
 ) -> pd.DataFrame:
     """Parameters of the model that would impute a variable, with their priors, before any fit.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Count, Seed, checked
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.prior.conditional import Conditional, conditional, label_array, specified
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
 
 
+@checked
 def prior_predictive(
     df: pd.DataFrame,
     var: str,
@@ -27,8 +29,8 @@ def prior_predictive(
     formulas: Mapping[str, str] | None = None,
     priors: Mapping[str, Mapping[str, Any]] | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
-    draws: int = 500,
-    seed: int | None = None,
+    draws: Count = 500,
+    seed: Seed | None = None,
 ) -> "xr.DataTree":
     """Draw a variable from prior and likelihood of the model that would impute it.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import pandas as pd
 
+from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Positive, Seed, checked
 from bayesimpute.engine.history import History
 from bayesimpute.events import events_table
 from bayesimpute.result import completion, summary, tree
@@ -140,6 +141,7 @@ class Imputations:
         self, action: int | str | Sequence[int] = 1, include: bool = False
     ) -> pd.DataFrame | list[pd.DataFrame]: ...
 
+    @checked
     def complete(
         self, action: int | str | Sequence[int] = 1, include: bool = False
     ) -> pd.DataFrame | list[pd.DataFrame]:
@@ -185,7 +187,8 @@ class Imputations:
 
         return equations(self.specification)
 
-    def model(self, variable: str, imputation: int = 1) -> "pm.Model":
+    @checked
+    def model(self, variable: str, imputation: Count = 1) -> "pm.Model":
         """Textbook PyMC model of one target on one chain's completed data.
 
         Parameters
@@ -232,6 +235,7 @@ class Imputations:
         """
         return identification(self.specification, self.history)
 
+    @checked
     def priors(self, variable: str) -> pd.DataFrame:
         """Parameters of one target's model with their priors, on the data's scale.
 
@@ -251,8 +255,9 @@ class Imputations:
         require_callables(self.specification)
         return prior_table(self.specification, variable, self.seed)
 
+    @checked
     def prior_predictive(
-        self, variable: str, draws: int = 500, seed: int | None = None
+        self, variable: str, draws: Count = 500, seed: Seed | None = None
     ) -> "xr.DataTree":
         """Draw a target from prior and likelihood of its model, on the data's own scale.
 
@@ -278,9 +283,10 @@ class Imputations:
             self.specification, variable, draws, self.seed, self.seed if seed is None else seed
         )
 
+    @checked
     def extend(
         self,
-        iterations: int,
+        iterations: Count,
         executor: Executor | None = None,
         progress: bool | None = None,
     ) -> "Imputations":
@@ -323,6 +329,7 @@ class Imputations:
         warn_of_prior(self.specification, history)
         return Imputations(self.specification, history)
 
+    @checked
     def fit(self, formula: str | Callable[[pd.DataFrame], Any], **options: Any) -> "Fits":
         """Fit one analysis model to every completed data set; ``.pool()`` combines the fits.
 
@@ -338,6 +345,7 @@ class Imputations:
 
         return fit(self.complete("all"), formula, **options)
 
+    @checked
     def fit_posterior(self, analysis: Callable[..., Any], **options: Any) -> "PosteriorFits":
         """Get a Bayesian analysis' posterior for every completed data set; ``.pool()`` mixes them.
 
@@ -353,6 +361,7 @@ class Imputations:
 
         return fit_posterior(self.complete("all"), analysis, **options)
 
+    @checked
     def convergence(self, parameter: str = "mean") -> pd.DataFrame:
         """Autocorrelation and potential scale reduction by variable and iteration, as mice has.
 
@@ -372,7 +381,8 @@ class Imputations:
         shares = by_element(history.chain_share, labels)
         return convergence(history.chain_mean, history.chain_sd, parameter, monitored, shares)
 
-    def diagnostics(self, discard: int = 0) -> pd.DataFrame:
+    @checked
+    def diagnostics(self, discard: CountOrNone = 0) -> pd.DataFrame:
         """R-hat, effective sample sizes, Monte Carlo errors and divergences of every quantity.
 
         Parameters
@@ -384,8 +394,9 @@ class Imputations:
 
         return diagnostics(self.datatree, discard)
 
+    @checked
     def diagnose(
-        self, fits: Any = None, r_hat: float = 1.05, ess: float | None = None
+        self, fits: Any = None, r_hat: Positive = 1.05, ess: Positive | None = None
     ) -> "Findings":
         """Find what is wrong with this run, why, and what to change, in plain words.
 
@@ -428,6 +439,7 @@ class Imputations:
 
         return diagnose(self, fits, r_hat, ess)
 
+    @checked
     def congenial(self, formula: str) -> "Findings":
         """List what an analysis asks for and the imputation models do not hold.
 
@@ -445,7 +457,10 @@ class Imputations:
 
         return check(formula, self.specification)
 
-    def predictive(self, variable: str, draws: int = 100, seed: int | None = None) -> "xr.DataTree":
+    @checked
+    def predictive(
+        self, variable: str, draws: Count = 100, seed: Seed | None = None
+    ) -> "xr.DataTree":
         """Draw a target's observed values anew from the posterior of its imputation model.
 
         The model is not fitted again: each chain goes on from where it stands, on its own completed
@@ -497,12 +512,13 @@ class Imputations:
         seed = self.seed if seed is None else seed
         return predictive_tree(self.specification, self.history, variable, draws, seed)
 
+    @checked
     def overimpute(
         self,
         variables: str | Sequence[str] | None = None,
-        draws: int | None = None,
-        level: float = 0.90,
-        seed: int | None = None,
+        draws: Count | None = None,
+        level: Level = 0.90,
+        seed: Seed | None = None,
     ) -> "Overimputation":
         """Predict every observed cell as if it were missing, and see how often that is right.
 
@@ -537,14 +553,15 @@ class Imputations:
         seed = self.seed if seed is None else seed
         return overimpute(self.specification, self.history, variables, draws, level, seed)
 
+    @checked
     def compare_models(
         self,
         variable: str,
         models: Mapping[str, Any],
-        draws: int = 200,
+        draws: Count = 200,
         unit: str = "row",
-        imputations: int | None = None,
-        seed: int | None = None,
+        imputations: Count | None = None,
+        seed: Seed | None = None,
     ) -> "ModelComparison":
         """Compare imputation models of one variable by what they predict without having seen it.
 
@@ -603,14 +620,15 @@ class Imputations:
             self.specification, self.history, variable, models, draws, unit, imputations, seed
         )
 
+    @checked
     def plot_ppc(
         self,
         variable: str,
         *,
-        draws: int | None = None,
-        seed: int | None = None,
+        draws: Count | None = None,
+        seed: Seed | None = None,
         ax: "Axes | None" = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Observed values over data sets that the imputation model would have them be.
 
@@ -621,14 +639,15 @@ class Imputations:
         draws = -(-50 // self.m) if draws is None else draws
         return plot_ppc(self.predictive(variable, draws, seed), ax=ax, figsize=figsize)
 
+    @checked
     def plot_loo_pit(
         self,
         variable: str,
         *,
-        draws: int | None = None,
-        seed: int | None = None,
+        draws: Count | None = None,
+        seed: Seed | None = None,
         ax: "Axes | None" = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Where observed values lie in predictions that have not seen them, against uniform.
 
@@ -643,12 +662,13 @@ class Imputations:
         found = loo_pit(self.specification, self.history, variable, draws, seed)
         return plot_loo_pit(found, ax=ax, figsize=figsize)
 
+    @checked
     def plot_trace(
         self,
         variables: Sequence[str] | None = None,
         *,
         axes: Any = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Mean and SD, or shares of categories, by iteration, a line for each chain.
 
@@ -658,6 +678,7 @@ class Imputations:
 
         return plot_trace(self, variables, axes=axes, figsize=figsize)
 
+    @checked
     def plot_density(
         self,
         variable: str,
@@ -665,7 +686,7 @@ class Imputations:
         by: str | None = None,
         groups: Any = None,
         ax: Any = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Distribution of the observed and of the imputed values of one variable.
 
@@ -675,6 +696,7 @@ class Imputations:
 
         return plot_density(self, variable, by=by, groups=groups, ax=ax, figsize=figsize)
 
+    @checked
     def plot_strip(
         self,
         variable: str,
@@ -682,7 +704,7 @@ class Imputations:
         by: str | None = None,
         groups: Any = None,
         ax: Any = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Values of one variable, observed and of every imputation beside each other.
 
@@ -692,6 +714,7 @@ class Imputations:
 
         return plot_strip(self, variable, by=by, groups=groups, ax=ax, figsize=figsize)
 
+    @checked
     def plot_box(
         self,
         variable: str,
@@ -699,7 +722,7 @@ class Imputations:
         by: str | None = None,
         groups: Any = None,
         ax: Any = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Box plots of one variable, observed and of every imputation; shares of categories.
 
@@ -709,6 +732,7 @@ class Imputations:
 
         return plot_box(self, variable, by=by, groups=groups, ax=ax, figsize=figsize)
 
+    @checked
     def plot_xy(
         self,
         x: str,
@@ -719,7 +743,7 @@ class Imputations:
         groups: Any = None,
         log: str = "",
         ax: Any = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Two variables of the completed data, rows with an imputed value in their own colour.
 
@@ -732,15 +756,16 @@ class Imputations:
             imputation=imputation, by=by, groups=groups, log=log, ax=ax, figsize=figsize,
         )  # fmt: skip
 
+    @checked
     def plot_chains(
         self,
         kind: str = "trace",
         variable: str | Sequence[str] | None = None,
         parameters: str | Sequence[str] | None = None,
         *,
-        discard: int = 0,
+        discard: CountOrNone = 0,
         backend: str | None = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
         **options: Any,
     ) -> "PlotCollection":
         """Trace, rank, autocorrelation, ESS … of chains and of model parameters, by arviz-plots.
@@ -754,11 +779,12 @@ class Imputations:
             discard=discard, backend=backend, figsize=figsize, **options,
         )  # fmt: skip
 
+    @checked
     def plot_predictors(
         self,
         *,
         ax: "Axes | None" = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Predictor matrix as it was used, with the methods beside it.
 
@@ -768,14 +794,15 @@ class Imputations:
 
         return plot_predictors(self.predictors, self.method, ax=ax, figsize=figsize)
 
+    @checked
     def plot_prior_predictive(
         self,
         variable: str,
         *,
-        draws: int = 500,
-        seed: int | None = None,
+        draws: Count = 500,
+        seed: Seed | None = None,
         ax: "Axes | None" = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Observed values of a target over what its model expects before it has seen them.
 
@@ -786,6 +813,7 @@ class Imputations:
         tree = self.prior_predictive(variable, draws, seed)
         return plot_prior_predictive(tree, ax=ax, figsize=figsize)
 
+    @checked
     def report(
         self,
         path: str | PathLike[str],
@@ -803,6 +831,7 @@ class Imputations:
 
         return report(self, path, analyses, title, checks=checks, written_at=written_at)
 
+    @checked
     def to_netcdf(self, path: str | PathLike[str]) -> None:
         """Write everything to one netCDF file, for ``bi.open`` and ``arviz.from_netcdf``.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
 from bayesimpute.result import restored
@@ -20,6 +21,7 @@ from bayesimpute.result.specification_store import decode_specification
 from bayesimpute.result.storage import FORMAT, FORMAT_VERSION, GROUP, Arrays
 
 
+@checked
 def open_file(
     path: str | PathLike[str],
     *,

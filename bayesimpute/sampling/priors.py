@@ -68,11 +68,22 @@ def check_names(target: str, priors: Mapping[str, Any], known: Iterable[str]) ->
                 f"priors: the model of {target!r} has no parameter {name!r}; "
                 f"it has {', '.join(names)}.{hint}"
             )
-        if not hasattr(prior, "owner"):
-            raise SpecificationError(
-                f"priors: the prior of {target!r}'s parameter {name!r} is {prior!r}, not a PyMC "
-                "distribution; write for example pm.HalfNormal.dist(1)."
-            )
+        check_distribution(target, name, prior)
+
+
+def check_distribution(target: str, name: str, prior: Any) -> None:
+    """Refuse a prior that is no PyMC distribution.
+
+    Raises
+    ------
+    SpecificationError
+        Naming the parameter and how a prior is written.
+    """
+    if not hasattr(prior, "owner"):
+        raise SpecificationError(
+            f"priors: the prior of {target!r}'s parameter {name!r} is {prior!r}, not a PyMC "
+            "distribution; write for example pm.HalfNormal.dist(1)."
+        )
 
 
 def value_of(parameter: Any) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute.arguments import NotNegative, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Table
 from bayesimpute.engine.streams import fresh_seed
@@ -32,6 +33,7 @@ from bayesimpute.wording import did_you_mean, listed
 PATTERNS, SYSTEMATIC, SELECTION = range(3)
 
 
+@checked
 def ampute(
     data: pd.DataFrame,
     prop: float | Mapping[Any, float] = 0.5,
@@ -45,10 +47,10 @@ def ampute(
     odds: Sequence[Any] | None = None,
     bycases: bool = True,
     *,
-    seed: int | None = None,
+    seed: Seed | None = None,
     cluster: str | None = None,
     systematic: Mapping[str, Any] | None = None,
-    prop_sd: float = 0.0,
+    prop_sd: NotNegative = 0.0,
     selection: Mapping[str, Selection] | None = None,
 ) -> Amputed:
     """Make complete data incomplete, as ``ampute`` of mice does, also in clusters.

@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Share, checked
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError, SpecificationError
@@ -50,25 +51,26 @@ from bayesimpute.wrappers.base import method_text
 LEAST = {"replicates": 10, "draws": 3, "thin": 1}
 
 
+@checked
 def sbc(
     method: Any,
     pattern: str = "sporadic",
     *,
-    replicates: int = 200,
+    replicates: Count = 200,
     effects: str = "slope",
-    clusters: int | None = None,
-    rows: int = 12,
-    predictors: int = 1,
-    missing: float = 0.3,
+    clusters: Count | None = None,
+    rows: Count = 12,
+    predictors: CountOrNone = 1,
+    missing: Share = 0.3,
     kind: str | None = None,
-    categories: int = 3,
+    categories: Count = 3,
     typical: Sequence[float] = (),
     priors: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
-    draws: int = 31,
-    thin: int = 2,
-    level: float = 0.01,
-    seed: int | None = None,
+    draws: Count = 31,
+    thin: Count = 2,
+    level: Level = 0.01,
+    seed: Seed | None = None,
     executor: Executor | None = None,
 ) -> Calibration:
     """Check a method by simulation: the truth must rank uniformly among its draws.

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute.arguments import Count, CountOrNone, Seed, checked
 from bayesimpute.errors import DataError
 from bayesimpute.simulate.ampute_chances import chances_on_curve, standardised
 from bayesimpute.simulate.popularity import SimulatedStudy
@@ -109,12 +110,13 @@ YES_NO = {
 LEAST = 10  # patients in the smallest study
 
 
+@checked
 def simulate_impact(
-    seed: int,
-    studies: int = 15,
-    patients: int = 11022,
+    seed: Seed,
+    studies: Count = 15,
+    patients: Count = 11022,
     missing: float | Mapping[str, float] = SHARES,
-    systematic: int = 2,
+    systematic: CountOrNone = 2,
 ) -> SimulatedStudy:
     """Patients with traumatic brain injury in several studies, near the IMPACT data.
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute.arguments import Correlation, Count, Seed, checked
 from bayesimpute.errors import DataError
 from bayesimpute.simulate.popularity import SimulatedStudy
 
@@ -55,8 +56,9 @@ SKIPPED: Mapping[tuple[str, ...], float] = MappingProxyType(
 )
 
 
+@checked
 def simulate_obesity(
-    seed: int, regions: int = 5, people: int = 2111, rho: float = -0.6
+    seed: Seed, regions: Count = 5, people: Count = 2111, rho: Correlation = -0.6
 ) -> SimulatedStudy:
     """Survey on weight, missing not at random, near the obesity data of the R package micemd.
 

@@ -25,6 +25,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, subplots, tidy
 from bayesimpute.wording import did_you_mean, listed
@@ -77,6 +78,7 @@ class Replicates:
     seed: int
     conf_level: float = 0.95
 
+    @checked
     def performance(self, control: str | None = None) -> pd.DataFrame:
         """Measure every method by term, with Monte-Carlo standard errors.
 
@@ -128,12 +130,13 @@ class Replicates:
         table.insert(3, "failed", [int(failed.get(name, 0)) for name in table["method"]])
         return table
 
+    @checked
     def plot(
         self,
         terms: Sequence[str] | None = None,
         *,
         control: str | None = None,
-        figsize: tuple[float, float] | None = None,
+        figsize: FigureSize | None = None,
     ) -> "Figure":
         """Bias and coverage of every method, with 95 % Monte-Carlo intervals (1.96 MCSE).
 

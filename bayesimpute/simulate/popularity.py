@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.arguments import Count, Seed, Share, checked
 from bayesimpute.errors import DataError
 
 # Near what the complete popularity data of Hox give, so that simulated and real study compare.
@@ -49,8 +50,9 @@ class SimulatedStudy:
         return html.plain(heading, truth, html.frame(self.incomplete.head()))
 
 
+@checked
 def simulate_popularity(
-    seed: int, schools: int = 100, pupils: int = 2000, missing: float = 0.42
+    seed: Seed, schools: Count = 100, pupils: Count = 2000, missing: Share = 0.42
 ) -> SimulatedStudy:
     """Pupils in schools whose popularity is missing at random, and not completely at random.
 

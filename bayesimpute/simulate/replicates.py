@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Count, Level, Positive, Seed, checked
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.simulate.performance import Replicates
 from bayesimpute.simulate.study_checks import (
@@ -42,17 +43,18 @@ COLUMNS = (
 )
 
 
+@checked
 def replicate(
     simulate: Callable[[int], Any],
     methods: Mapping[str, Any],
     analysis: str | Callable[[pd.DataFrame], Any],
     *,
-    replicates: int = 200,
-    seed: int | None = None,
+    replicates: Count = 200,
+    seed: Seed | None = None,
     truth: Mapping[str, float] | None = None,
     impute: Mapping[str, Any] | None = None,
-    dfcom: float | None = None,
-    conf_level: float = 0.95,
+    dfcom: Positive | None = None,
+    conf_level: Level = 0.95,
     family: Any = None,
     executor: Executor | None = None,
     folder: str | Path | None = None,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import Correlation, Count, Seed, Share, checked
 from bayesimpute.errors import DataError
 from bayesimpute.simulate.popularity import SimulatedStudy
 
@@ -17,15 +18,16 @@ COEFFICIENTS: Mapping[str, float] = {"(Intercept)": 0.3, "x1": 1.0, "x2": 1.0}
 SELECTION = (-0.8, 1.3, -0.7, 1.2)
 
 
+@checked
 def simulate_selection(
-    seed: int,
-    clusters: int = 10,
-    rows: int = 1000,
-    rho: float = 0.6,
+    seed: Seed,
+    clusters: Count = 10,
+    rows: Count = 1000,
+    rho: Correlation = 0.6,
     binary: bool = False,
     errors: str = "normal",
     self_masking: bool = False,
-    systematic: float = 0.2,
+    systematic: Share = 0.2,
 ) -> SimulatedStudy:
     """Make clustered data missing not at random, as Muñoz et al. (2023, §4) did.
 

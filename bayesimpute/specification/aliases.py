@@ -102,8 +102,8 @@ MICE_NAMES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def look_up(name: str, target: str) -> Alias:
-    """Give what a method name stands for.
+def look_up(name: str, target: str | None = None) -> Alias:
+    """Give what a method name stands for, for a target or, inside a wrapper, for any.
 
     Raises
     ------
@@ -113,14 +113,15 @@ def look_up(name: str, target: str) -> Alias:
     """
     if name in ALIASES:
         return ALIASES[name]
+    of = f" of variable {target!r}" if target is not None else ""
     if name in _ABSENT:
         raise SpecificationError(
-            f"Method {name!r} of variable {target!r} is not in this version; "
+            f"Method {name!r}{of} is not in this version; "
             f"use {_ABSENT[name]!r}, which takes every kind of variable."
         )
     near = difflib.get_close_matches(name, [*ALIASES, *_ABSENT], 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise SpecificationError(
-        f"Method {name!r} of variable {target!r} does not exist; there are "
+        f"Method {name!r}{of} does not exist; there are "
         f"{', '.join(METHODS)}, and the names that mice gives them.{hint}"
     )

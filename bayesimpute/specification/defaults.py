@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
@@ -9,6 +10,7 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MICE_DEFAULTS
 
 
+@checked
 def make_method(df: pd.DataFrame) -> dict[str, str]:
     """Give mice's default method of each column.
 
@@ -38,6 +40,7 @@ def make_method(df: pd.DataFrame) -> dict[str, str]:
     }
 
 
+@checked
 def make_predictors(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
     """Give mice's default predictor matrix: every column predicts every other.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesimpute import html
+from bayesimpute.arguments import checked
 from bayesimpute.errors import SpecificationError
 
 
@@ -29,6 +30,7 @@ class Squeeze:
         return str(html.tag("code", str(self)))
 
 
+@checked
 def squeeze(low: float = -np.inf, high: float = np.inf) -> Squeeze:
     """Keep imputed values within bounds, as mice's ``squeeze`` does.
 
@@ -56,13 +58,8 @@ def squeeze(low: float = -np.inf, high: float = np.inf) -> Squeeze:
     >>> squeeze(0, 10)(np.array([-1.0, 5.0]), {}, np.random.default_rng(1)).tolist()
     [0.0, 5.0]
     """
-    try:
-        bounds = Squeeze(float(low), float(high))
-    except (TypeError, ValueError):
-        raise SpecificationError(
-            f"squeeze(low, high) needs two numbers, got {low!r} and {high!r}."
-        ) from None
-    if not bounds.low <= bounds.high:
+    bounds = Squeeze(float(low), float(high))
+    if bounds.low > bounds.high:
         raise SpecificationError(
             f"squeeze({low}, {high}): low must not exceed high; swap them or leave one out."
         )

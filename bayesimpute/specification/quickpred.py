@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
@@ -14,6 +15,7 @@ from bayesimpute.roles import Role
 METHODS = ("pearson", "kendall", "spearman")
 
 
+@checked
 def quickpred(
     df: pd.DataFrame,
     mincor: Any = 0.1,
@@ -117,10 +119,15 @@ def _columns(given: str | Sequence[str], names: list[str], argument: str) -> tup
 
 
 def _matrix(given: Any, n: int, argument: str) -> np.ndarray:
-    value = np.asarray(given, dtype=float)
+    value = np.asarray(given)
+    if value.dtype.kind not in "iuf" or not ((value >= 0) & (value <= 1)).all():
+        raise SpecificationError(
+            f"quickpred: {argument}={given!r:.60} must be numbers from 0 to 1: a correlation, or a "
+            "share of cases."
+        )
     if value.shape not in ((), (n,), (n, n)):
         raise SpecificationError(
             f"quickpred: {argument} must be a number, {n} numbers (one a target) or a {n}×{n} "
             f"matrix, not of shape {value.shape}."
         )
-    return np.broadcast_to(value[:, None] if value.ndim == 1 else value, (n, n))
+    return np.broadcast_to(value[:, None] if value.ndim == 1 else value, (n, n)).astype(float)

@@ -10,6 +10,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.roles import Role
+from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
 from bayesimpute.specification.defaults import make_predictors
@@ -88,6 +89,8 @@ def specify(
                 f"priors of {name!r} must be a dict from parameter to distribution, such as "
                 "{'sigma': pm.HalfNormal.dist(1)}."
             )
+        for parameter, distribution in distributions.items():
+            check_distribution(name, parameter, distribution)
     monitors = checked_monitors(monitor, table)
     cells = cells_wanted(where, table)
     ignored = rows_ignored(ignore, table)

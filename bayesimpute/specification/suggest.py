@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesimpute.arguments import CountOrNone, Share, checked
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
@@ -95,15 +96,16 @@ class Suggestions(Mapping[str, str]):
         return self.reasons[name] == _COMPLETE
 
 
+@checked
 def suggest_methods(
     df: pd.DataFrame,
     cluster: str | None = None,
     rule: str = "bayesimpute",
     *,
     classes: Mapping[str, str] | None = None,
-    I_small: int = 7,
-    ni_small: int = 100,
-    prop_small: float = 0.4,
+    I_small: CountOrNone = 7,
+    ni_small: CountOrNone = 100,
+    prop_small: Share = 0.4,
 ) -> Suggestions:
     """Suggest a method for each column, and say why.
 

@@ -14,6 +14,7 @@ from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import look_up
 
 Rows = npt.NDArray[np.bool_]
 
@@ -171,6 +172,8 @@ def wrappable(wrapper: str, method: Any) -> Any:
         raise SpecificationError(
             f"{wrapper}: {method!r} is no model; give a method that draws values, such as 'pmm'."
         )
+    if text:
+        look_up(method)
     modelled = hasattr(method, "kernel") and hasattr(method, "model")
     if not (text or modelled or callable(method)):
         raise SpecificationError(

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
@@ -28,6 +29,7 @@ from bayesimpute.wrappers.base import (
 from bayesimpute.wrappers.joined_model import joined_model
 
 
+@checked
 def by_group(method: Any, by: str) -> "ByGroup":
     """Impute with a separate model for each category of a column, such as the treatment arm.
 
@@ -59,7 +61,7 @@ def by_group(method: Any, by: str) -> "ByGroup":
     >>> print(bi.by_group("normal", "arm"))
     by_group(normal, arm)
     """
-    if not isinstance(by, str):
+    if not by:
         raise SpecificationError(f"by_group: by={by!r} must be the name of a column.")
     return ByGroup(wrappable("by_group", method), by)
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
@@ -27,6 +28,7 @@ from bayesimpute.wrappers.base import (
 from bayesimpute.wrappers.conditions import check_condition, condition_columns, truth
 
 
+@checked
 def delta(
     method: Any,
     delta: Any = None,

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.arguments import checked
 from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
@@ -15,6 +16,7 @@ from bayesimpute.sampling.prediction import predict
 from bayesimpute.wrappers.base import Scope, Wrapper, inner_kernel, method_text, wrappable
 
 
+@checked
 def fixed_clusters(method: Any) -> "FixedClusters":
     """Impute with a fixed effect for each cluster in place of a random intercept.
 

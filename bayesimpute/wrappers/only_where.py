@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.events import Event
@@ -33,6 +34,7 @@ from bayesimpute.wrappers.conditions import (
 )
 
 
+@checked
 def only_where(
     method: Any, condition: str | Callable[[pd.DataFrame], Any], otherwise: Any = None
 ) -> "OnlyWhere":

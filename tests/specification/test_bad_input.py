@@ -545,7 +545,7 @@ CASES = [
         "post no function", lambda df: specify(df, post={"score": 3}), SPEC, ("'score'", "squeeze")
     ),
     Case("bounds crossed", lambda df: bi.squeeze(9, 1), SPEC, ("squeeze(9, 1)", "swap")),
-    Case("bounds no numbers", lambda df: bi.squeeze("a", 1), SPEC, ("'a'", "two numbers")),
+    Case("bounds no numbers", lambda df: bi.squeeze("a", 1), SPEC, ("low='a'", "a number")),
     # the run
     *(
         Case(
