@@ -24,7 +24,7 @@ def impute(
     cluster: str | None = None,
     m: Count = 20,
     iterations: Count = 10,
-    method: Mapping[str, Any] | str | None = None,
+    method: Any = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,
     priors: Mapping[str, Mapping[str, Any]] | None = None,

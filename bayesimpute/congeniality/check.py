@@ -28,7 +28,7 @@ def congenial(
     formula: str,
     data: pd.DataFrame | Specification,
     cluster: str | None = None,
-    method: Mapping[str, Any] | str | None = None,
+    method: Any = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,

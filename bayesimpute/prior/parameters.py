@@ -46,7 +46,7 @@ def priors(
     df: pd.DataFrame,
     var: str,
     cluster: str | None = None,
-    method: Mapping[str, Any] | str | None = None,
+    method: Any = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,
     priors: Mapping[str, Mapping[str, Any]] | None = None,
