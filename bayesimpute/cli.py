@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,9 +107,7 @@ def _impute(options: argparse.Namespace) -> None:
             f"--exclude {unknown[0]}: there is no such column; there are "
             f"{', '.join(map(str, data.columns))}."
         )
-    _check_folder(options.out)
-    if options.complete is not None:
-        _check_folder(options.complete)
+    _check_written({"--out": options.out, "--complete": options.complete}, options.file)
     method = _methods(options.method)
 
     from bayesimpute.imputation import impute
@@ -184,6 +182,27 @@ def _methods(given: Sequence[str]) -> dict[str, str] | str | None:
     return dict(word.split("=", 1) for word in given)
 
 
-def _check_folder(path: Path) -> None:
-    if not path.resolve().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name!r}.")
+def _check_written(paths: Mapping[str, Path | None], source: Path) -> None:
+    """Refuse files that cannot be written, or that would take the place of the data or each other.
+
+    Raises
+    ------
+    SpecificationError, FileNotFoundError
+        Naming the option.
+    """
+    taken = {source.resolve(): "the data are read from"}
+    for option, path in paths.items():
+        if path is None:
+            continue
+        if path.is_dir():
+            raise SpecificationError(f"{option} {str(path)!r} is a folder; name a file in it.")
+        if not path.resolve().parent.is_dir():
+            raise FileNotFoundError(
+                f"There is no folder {str(path.parent)!r} to write {path.name!r}."
+            )
+        if path.resolve() in taken:
+            use = taken[path.resolve()]
+            raise SpecificationError(
+                f"{option} {str(path)!r} is the file that {use}; name another."
+            )
+        taken[path.resolve()] = f"{option} writes"

@@ -114,6 +114,27 @@ def test_demo_on_the_papers_data_has_a_random_effect_of_sex(shared_data, tmp_pat
         (["impute", "{csv}", "--out", "x.nc", "--method", "popular=norml"], "normal"),
         (["impute", "{csv}", "--out", "x.nc", "--m", "0"], "m"),
         (["demo", "--data", "{other}"], "popular"),
+        (["impute", "{csv}", "--out", "x.nc", "--m", "-1"], "m=-1"),
+        (["impute", "{csv}", "--out", "x.nc", "--iterations", "0"], "iterations=0"),
+        (["impute", "{csv}", "--out", "x.nc", "--seed", "-3"], "seed=-3"),
+        (["impute", "{csv}", "--out", "x.nc", "--cluster", ""], "cluster=''"),
+        (["impute", "{csv}", "--out", "x.nc", "--method", "=normal"], "names ''"),
+        (["impute", "{csv}", "--out", "x.nc", "--method", "popular="], "nothing to impute"),
+        (["impute", "{csv}", "--out", "x.nc", "--method", "nosuch=pmm"], "'nosuch'"),
+        (["impute", "{csv}", "--out", "."], "--out '.' is a folder"),
+        (["impute", "{csv}", "--out", ""], "--out '.' is a folder"),
+        (["impute", "{csv}", "--out", "{csv}"], "the data are read from"),
+        (["impute", "{csv}", "--out", "x.nc", "--complete", "."], "--complete '.' is a folder"),
+        (["impute", "{csv}", "--out", "x.nc", "--complete", "no/a.csv"], "no folder"),
+        (["impute", "{csv}", "--out", "x.nc", "--complete", "x.nc"], "--out writes"),
+        (["impute", "{csv}", "--out", "x.nc", "--complete", "{csv}"], "the data are read from"),
+        (["impute", "{broken}", "--out", "x.nc"], "cannot be read as a CSV table"),
+        (["impute", "{empty}", "--out", "x.nc"], "cannot be read as a CSV table"),
+        (["impute", ".", "--out", "x.nc"], "There is no file"),
+        (["show", "."], "is a folder"),
+        (["show", "{empty}"], "is not a netCDF-4 file"),
+        (["demo", "--data", "none.csv"], "There is no file"),
+        (["demo", "--m", "0", "--data", "{csv}"], "m=0"),
     ],
 )
 def test_wrong_input_is_one_line_on_stderr_and_exit_code_two(
@@ -122,11 +143,39 @@ def test_wrong_input_is_one_line_on_stderr_and_exit_code_two(
     monkeypatch.chdir(tmp_path)
     other = tmp_path / "other.csv"
     other.write_text("school,age\n1,2\n")
-    code = main([word.format(csv=csv, other=other) for word in words])
+    broken, empty = tmp_path / "broken.csv", tmp_path / "empty.csv"
+    broken.write_text('a,b\n1,2,3\n"x')
+    empty.write_text("")
+    before = csv.read_bytes()
+    paths = {"csv": csv, "other": other, "broken": broken, "empty": empty}
+    code = main([word.format(**paths) for word in words])
     said = capsys.readouterr()
     assert code == 2 and sentence in said.err
     assert said.err.count("\n") == 1 and "Traceback" not in said.err
     assert not (tmp_path / "x.nc").exists()
+    assert csv.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "COMMAND"),
+        (["nosuch"], "invalid choice: 'nosuch'"),
+        (["impute"], "required: FILE.csv, --out"),
+        (["impute", "a.csv"], "required: --out"),
+        (["impute", "a.csv", "--out"], "--out: expected one argument"),
+        (["impute", "a.csv", "--out", "x.nc", "--m", "two"], "--m: invalid int value: 'two'"),
+        (["impute", "a.csv", "--out", "x.nc", "--m", "2.5"], "--m: invalid int value"),
+        (["impute", "a.csv", "--out", "x.nc", "--iterations", "x"], "--iterations: invalid int"),
+        (["impute", "a.csv", "--out", "x.nc", "--nosuch", "3"], "unrecognized arguments"),
+        (["show"], "required: FILE.nc"),
+        (["demo", "--seed", "x"], "--seed: invalid int value"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_shows_how_it_is_written(words, sentence, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2 and sentence in capsys.readouterr().err
 
 
 def test_an_opened_result_goes_on_to_the_same_bits_as_the_one_that_was_written(tmp_path):
