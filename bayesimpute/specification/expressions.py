@@ -69,24 +69,19 @@ _COMPARISON: Mapping[type[ast.cmpop], Callable[..., Any]] = MappingProxyType(
 )
 
 #: Keywords that stay what they are in Python; any other, such as class, may name a column.
-_OPERATORS = frozenset(
-    [
-        "and",
-        "or",
-        "not",
-        "in",
-        "is",
-        "if",
-        "else",
-        "for",
-        "lambda",
-        "await",
-        "async",
-        "yield",
-        "True",
-        "False",
-        "None",
-    ]
+_OPERATORS = (
+    "and",
+    "or",
+    "not",
+    "in",
+    "is",
+    "if",
+    "else",
+    "for",
+    "lambda",
+    "True",
+    "False",
+    "None",
 )
 _STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 _TOKEN = re.compile(
