@@ -236,7 +236,7 @@ class Fits:
         >>> fit(frames, "y ~ x").predict(pd.DataFrame({"x": [4]}))["estimate"].round(2).tolist()
         [4.0]
         """
-        return predict_rows(self, self.formula, newdata, interval, level, scale, dfcom, rule)
+        return predict_rows(self, newdata, interval, level, scale, dfcom, rule)
 
     def __len__(self) -> int:
         return len(self.estimates)
@@ -270,6 +270,7 @@ def fit(
     family: Any = None,
     reml: bool = True,
     executor: Executor | None = None,
+    cluster: str | None = None,
 ) -> Fits:
     """Fit one analysis model to every completed data set.
 
@@ -291,6 +292,9 @@ def fit(
     executor
         Any `concurrent.futures.Executor`; None (default) fits here, one after the other, because
         a fit usually takes less than starting a process.
+    cluster
+        Column whose clusters ``cluster_mean(x)`` is of, where no random part says it; ``imp.fit``
+        gives that of the imputations.
 
     Returns
     -------
@@ -321,7 +325,7 @@ def fit(
             "fit needs the completed data sets, at least one DataFrame: imp.fit(...), or "
             "fit(imp.complete('all'), ...)."
         )
-    analysis, name = _analysis(formula, family, reml, frames[0].columns)
+    analysis, name = _analysis(formula, family, reml, cluster, frames[0].columns)
     numbered = list(enumerate(frames, start=1))
     if executor is None:
         outcomes = [_fit_one(analysis, *pair) for pair in numbered]
@@ -337,12 +341,13 @@ def fit(
 
 
 def _analysis(
-    formula: str | Analysis, family: Any, reml: bool, columns: pd.Index
+    formula: str | Analysis, family: Any, reml: bool, cluster: str | None, columns: pd.Index
 ) -> tuple[Analysis, str]:
     if isinstance(formula, str):
         check_family(family)
         check_formula(formula, columns)
-        return partial(fit_formula, formula=formula, family=family, reml=reml), repr(formula)
+        options = {"formula": formula, "family": family, "reml": reml, "cluster": cluster}
+        return partial(fit_formula, **options), repr(formula)
     if not callable(formula):
         raise AnalysisError(
             f"fit takes a formula or a callable, not {type(formula).__name__}; e.g. "
