@@ -7,9 +7,9 @@ from typing import Any
 
 from bayesimpute.congeniality.factors import product
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.pooling.formula_factors import MEANS, check_arguments
+from bayesimpute.pooling.formula_factors import check_arguments
 from bayesimpute.specification.formula_reader import read_formula
-from bayesimpute.specification.formula_terms import Factor, Product, RandomEffects
+from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
 
 type Factors = frozenset[str]
 

@@ -15,7 +15,7 @@ from bayesimpute.specification.expressions import (
 from bayesimpute.specification.formula_reader import COLUMN_FUNCTIONS
 
 #: Calls that only say what a column is, or shift and scale it.
-LINEAR_CALLS = ("I", "C", "factor", "scale", "center", "standardize")
+LINEAR_CALLS = ("I", "C", "factor", "relevel", "scale", "center", "standardize")
 #: Calls that stand for powers of their first argument.
 POWERS = ("poly",)
 

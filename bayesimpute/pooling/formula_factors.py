@@ -21,13 +21,12 @@ from bayesimpute.specification.expressions import (
     quoted,
     with_category_codes,
 )
-from bayesimpute.specification.formula_terms import Factor
+from bayesimpute.specification.formula_terms import MEANS, Factor
 
 Array = NDArray[np.float64]
 
 #: Columns of a polynomial or spline.
 MOST_COLUMNS = 50
-MEANS = ("cluster_mean", "mean")
 
 
 class Learned(Protocol):

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.formula_columns import categories_of, new_rows
 from bayesimpute.pooling.formula_design import INTERCEPT, LinearDesign, linear_design
-from bayesimpute.pooling.formula_factors import MEANS, arithmetic
-from bayesimpute.specification.formula_terms import Factor, Formula, unique
+from bayesimpute.pooling.formula_factors import arithmetic
+from bayesimpute.specification.formula_terms import MEANS, Factor, Formula, unique
 
 Array = NDArray[np.float64]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import FUNCTIONS, quoted, read, unquoted
 from bayesimpute.specification.formula_terms import (
+    MEANS,
     Factor,
     Formula,
     Product,
@@ -30,7 +31,7 @@ from bayesimpute.wording import did_you_mean
 #: Functions of whole columns, which `expressions` does not know.
 COLUMN_FUNCTIONS = (
     *("C", "factor", "relevel", "scale", "center", "standardize", "poly", "bs", "ns"),
-    *("cluster_mean", "mean"),
+    *MEANS,
 )
 #: Terms a formula may have, lest (a + b + …)^9 fills the memory.
 MOST_TERMS = 2000

@@ -6,6 +6,9 @@ from functools import cached_property
 
 from bayesimpute.specification.expressions import canonical, names_in, quoted
 
+#: Functions that give the mean of a column in each cluster.
+MEANS = ("cluster_mean", "mean")
+
 
 @dataclass(frozen=True)
 class Factor:
