@@ -46,8 +46,8 @@ def _names(node: ast.AST) -> Iterator[str]:
             for part in arguments[:1] if _called(node) in COLUMN_FUNCTIONS else arguments:
                 yield from _names(part)
         case _:
-            for part in ast.iter_child_nodes(node):
-                yield from _names(part)
+            for inner in ast.iter_child_nodes(node):
+                yield from _names(inner)
 
 
 def product(factor: str, columns: Collection[str]) -> tuple[frozenset[str], ...]:

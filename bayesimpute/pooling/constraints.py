@@ -152,8 +152,9 @@ def _transformed(fits: Any, constraints: Any) -> tuple[list[str], Array, Array]:
     def values(points: Array) -> Array:
         return np.column_stack([function(points) for function in functions])
 
-    at = values(q)
-    slopes = _derivatives(values, q, np.sqrt(np.diagonal(u, axis1=1, axis2=2)))
+    with np.errstate(all="ignore"):  # what is not finite is said below
+        at = values(q)
+        slopes = _derivatives(values, q, np.sqrt(np.diagonal(u, axis1=1, axis2=2)))
     names = [name for names, _ in made for name in names]
     for wrong in np.argwhere(~np.isfinite(at) | ~np.isfinite(slopes).all(axis=-1)):
         raise AnalysisError(

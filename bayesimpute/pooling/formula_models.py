@@ -120,15 +120,15 @@ def _mixed(
     _refuse_collinear(np.column_stack(list(fixed.values())), list(fixed))
     frame = _frame_for_mixedlm(outcome, design, data)
     text = _text_for_mixedlm(str(outcome.name), design)
-    offset = {"offset": design.offset(data)} if design.formula.offsets else {}
+    offset = design.offset(data) if design.formula.offsets else None
 
     def run() -> Any:
         # mixedlm would drop a collinear column and print that to stdout.
         if _is_gaussian(chosen):
             linear = mixedlm.lmerControl(check_rankX="stop")
-            return mixedlm.lmer(text, frame, REML=reml, control=linear, **offset)
+            return mixedlm.lmer(text, frame, REML=reml, control=linear, offset=offset)
         generalized = mixedlm.glmerControl(check_rankX="stop")
-        return mixedlm.glmer(text, frame, family=chosen, control=generalized, **offset)
+        return mixedlm.glmer(text, frame, family=chosen, control=generalized, offset=offset)
 
     return estimates_from(_explained(run, design.formula.text))
 
@@ -172,8 +172,9 @@ def _single_level(
 ) -> Estimates:
     import statsmodels.api as sm
 
-    columns = pd.DataFrame(design.fixed.columns(data))
-    _refuse_collinear(columns.to_numpy(), list(columns))
+    made = design.fixed.columns(data)
+    columns = pd.DataFrame(made)
+    _refuse_collinear(columns.to_numpy(), list(made))
     offset = design.offset(data) if design.formula.offsets else None
 
     def run() -> Any:

@@ -80,7 +80,8 @@ class ModelDesign:
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Columns of new rows that the model needs, checked."""
-        needed, given = [], {}
+        needed: list[str] = []
+        given: dict[str, Array] = {}
         for factor in self.formula.factors:
             if factor.function not in MEANS:
                 needed += factor.names
