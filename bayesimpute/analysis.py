@@ -280,8 +280,9 @@ def fit(
         The m completed frames.
     formula
         With a random part, ``"y ~ x + (1 + x | g)"``, mixedlm fits it (REML, Laplace); without,
-        statsmodels (OLS, GLM). Terms are named as R names them: ``"(Intercept)"``,
-        ``"sexmale"``. Or a callable: it takes a completed frame and returns a fit of statsmodels
+        statsmodels (OLS, GLM). Operators mean what they mean in R and lme4, with ``.`` for all
+        columns but the outcome and the groups; terms are named as R names them (``"(Intercept)"``,
+        ``"sexmale"``) and stay in the order of the formula. See Notes. Or a callable: it takes a completed frame and returns a fit of statsmodels
         or mixedlm, any object with ``params`` and ``cov_params()`` or ``bse``, a tuple
         (estimates, covariance or standard errors), or such a dict.
     family
@@ -311,11 +312,23 @@ def fit(
         What the fitting package warned of (singular fit, no convergence), once for each text,
         with the imputations it concerns.
 
+    Notes
+    -----
+    Functions of formulas: arithmetic such as ``log``, ``exp``, ``sqrt``, ``I(x^2)``,
+    ``I(sex == 'girl')``; ``factor``, ``C(x, Sum)``, ``relevel(x, ref = "b")``; ``scale``,
+    ``center``, ``poly(x, 2)``, ``bs(x, df = 5)``, ``ns(x, df = 4)``, all as in R, of which each
+    completed data set has its own means, norms and knots; ``cluster_mean(x)``, of the completed
+    data; ``offset(x)`` (of a linear model it is subtracted from the outcome, whose R² is that of
+    the rest). Names that are none in R stand in backticks or in ``Q("body fat")``. A formula is
+    read, never run: it reaches nothing but the columns.
+
     Examples
     --------
     >>> frames = [pd.DataFrame({"x": [0, 1, 2, 3], "y": [0, 1, 2, 2 + i]}) for i in (0, 1, 2)]
     >>> fit(frames, "y ~ x")[0].df_residual
     2.0
+    >>> fit(frames, "y ~ poly(x, 2)")[0].terms
+    ('(Intercept)', 'poly(x, 2)1', 'poly(x, 2)2')
     >>> fit(frames, lambda data: (data["y"].mean(), data["y"].sem())).pool().m
     3
     """

@@ -270,7 +270,9 @@ def _cluster_mean(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> L
             "different groups; give cluster= or compute the mean as a column."
         )
     values = arithmetic(factor.label, factor.arguments[0], frame)
-    means = pd.Series(values, index=frame.index).groupby(frame[cluster].to_numpy(), sort=False).mean()
+    means = (
+        pd.Series(values, index=frame.index).groupby(frame[cluster].to_numpy(), sort=False).mean()
+    )
     return ClusterMean(factor.label, cluster, means)
 
 

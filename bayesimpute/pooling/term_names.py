@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 from bayesimpute.specification.expressions import canonical
 
@@ -12,7 +12,7 @@ INTERCEPTS = ("(Intercept)", "Intercept", "const")
 _CALL = re.compile(r"([A-Za-z_][\w.]*\(.*\))([^()]*)", re.DOTALL)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def term_key(label: str) -> tuple[str, ...]:
     """Factors of a term, each in one spelling, in one order.
 

@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -304,7 +304,7 @@ def unaliased(text: str, aliases: Mapping[str, str]) -> str:
     return _ALIAS.sub(lambda found: quoted(aliases.get(found[0], found[0])), text)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _parsed(expression: str, labels: bool = False) -> tuple[ast.expr, Mapping[str, str]]:
     """Syntax tree of an expression that is allowed, and the names standing for columns."""
     tree, aliases = syntax_tree(expression)

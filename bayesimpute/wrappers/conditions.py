@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def _called(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _parsed(condition: str) -> tuple[ast.expr, Mapping[str, str]]:
     """Syntax tree, and the names that stand for columns."""
     try:
