@@ -282,9 +282,10 @@ def fit(
         With a random part, ``"y ~ x + (1 + x | g)"``, mixedlm fits it (REML, Laplace); without,
         statsmodels (OLS, GLM). Operators mean what they mean in R and lme4, with ``.`` for all
         columns but the outcome and the groups; terms are named as R names them (``"(Intercept)"``,
-        ``"sexmale"``) and stay in the order of the formula. See Notes. Or a callable: it takes a completed frame and returns a fit of statsmodels
-        or mixedlm, any object with ``params`` and ``cov_params()`` or ``bse``, a tuple
-        (estimates, covariance or standard errors), or such a dict.
+        ``"sexmale"``) and stay in the order of the formula. See Notes. Or a callable: it takes a
+        completed frame and returns a fit of statsmodels or mixedlm, any object with ``params`` and
+        ``cov_params()`` or ``bse``, a tuple (estimates, covariance or standard errors), or such a
+        dict.
     family
         ``"gaussian"`` (default), ``"binomial"``, ``"poisson"``, or a family object of statsmodels
         (with a random part: of mixedlm). In a binomial model the second category is the success.

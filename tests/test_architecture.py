@@ -18,7 +18,7 @@ LAYERS = [
     ("method",),
     ("sampling",),
     ("registry",),
-    ("specification.expressions",),
+    ("specification.expressions", "specification.spelling"),
     ("wrappers",),
     ("specification",),
     ("design",),

@@ -5,14 +5,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import (
-    FUNCTIONS,
-    quoted,
-    read,
-    syntax_tree,
-    unaliased,
-)
-from bayesimpute.specification.formula_reader import COLUMN_FUNCTIONS
+from bayesimpute.specification.expressions import FUNCTIONS, read
+from bayesimpute.specification.formula_calls import COLUMN_FUNCTIONS
+from bayesimpute.specification.spelling import quoted, syntax_tree, unaliased
 
 #: Calls that only say what a column is, or shift and scale it.
 LINEAR_CALLS = ("I", "C", "factor", "relevel", "scale", "center", "standardize")

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import nearest
-from bayesimpute.specification.expressions import unquoted
 from bayesimpute.specification.formula_terms import Factor
 from bayesimpute.specification.formula_tokens import split_at, tokens_of
+from bayesimpute.specification.spelling import unquoted
 
 _TRUTH = {"True": True, "TRUE": True, "T": True, "False": False, "FALSE": False, "F": False}
 

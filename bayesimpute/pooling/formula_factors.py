@@ -14,14 +14,9 @@ from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling.formula_arguments import bound, numbers, truth, whole
 from bayesimpute.pooling.formula_bases import Polynomial, Spline
 from bayesimpute.pooling.formula_contrasts import Coding, coding_of, contrast_columns
-from bayesimpute.specification.expressions import (
-    canonical,
-    evaluate,
-    names_in,
-    quoted,
-    with_category_codes,
-)
+from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formula_terms import MEANS, Factor
+from bayesimpute.specification.spelling import canonical, quoted
 
 Array = NDArray[np.float64]
 

@@ -5,12 +5,17 @@ Texts of formulas come from anywhere, so that nothing in them is ever evaluated:
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import FUNCTIONS, quoted, read, unquoted
+from bayesimpute.specification.formula_calls import (
+    arithmetic_factor,
+    bare_factor,
+    call_factor,
+    column_factor,
+    response_of,
+)
 from bayesimpute.specification.formula_terms import (
-    MEANS,
     Factor,
     Formula,
     Product,
@@ -26,13 +31,8 @@ from bayesimpute.specification.formula_tokens import (
     tokens_of,
     unreadable,
 )
-from bayesimpute.wording import did_you_mean
+from bayesimpute.specification.spelling import unquoted
 
-#: Functions of whole columns, which `expressions` does not know.
-COLUMN_FUNCTIONS = (
-    *("C", "factor", "relevel", "scale", "center", "standardize", "poly", "bs", "ns"),
-    *MEANS,
-)
 #: Terms a formula may have, lest (a + b + …)^9 fills the memory.
 MOST_TERMS = 2000
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "=", "!", "&")
@@ -73,26 +73,9 @@ def read_formula(formula: str, columns: Collection[str] = ()) -> Formula:
             "it, e.g. 'y ~ x + (1 | g)'"
         )
     left, right = sides
-    response = _response(formula, left) if left else None
+    response = response_of(formula, left) if left else None
     reader = _Reader(formula, [*right, tokens[-1]], tuple(columns), response)
     return reader.formula()
-
-
-def _response(formula: str, tokens: Sequence[Token]) -> Factor:
-    """Column, call or arithmetic left of the ~."""
-    called = tokens[0].kind == "name" and len(tokens) > 1 and tokens[1].text == "("
-    if name_in(tokens) is None and called and closing(tokens, 1) == len(tokens) - 1:
-        return _call(formula, tokens)
-    return _bare(formula, tokens)
-
-
-def _bare(formula: str, tokens: Sequence[Token]) -> Factor:
-    """Column or arithmetic, which needs no I() where only one thing can stand."""
-    name = name_in(tokens)
-    if name is not None:
-        return _column(name)
-    text = formula[tokens[0].start : tokens[-1].end]
-    return replace(_arithmetic(f"I({text})", "I"), label=text.replace("`", ""))
 
 
 @dataclass(frozen=True)
@@ -238,9 +221,9 @@ class _Reader:
             end = closing(self._tokens, self._at)
             text = self._formula[token.end : self._tokens[end].start].strip()
             self._at = end + 1
-            return _Sum(((_arithmetic(f"I({text})", "I"),),))
+            return _Sum(((arithmetic_factor(f"I({text})", "I"),),))
         if token.kind == "quoted":
-            return _Sum(((_column(self._take().text),),))
+            return _Sum(((column_factor(self._take().text),),))
         if token.kind != "name":
             raise self._unexpected("a term")
         if self._tokens[self._at + 1].text == "(" and self._tokens[self._at + 1].kind == "sign":
@@ -248,9 +231,13 @@ class _Reader:
             tokens = self._tokens[self._at : end + 1]
             self._at = end + 1
             name = name_in(tokens)
-            return _Sum(((_call(self._formula, tokens) if name is None else _column(name),),))
+            return _Sum(
+                ((call_factor(self._formula, tokens) if name is None else column_factor(name),),)
+            )
         self._take()
-        return self._all_others(token) if token.text == "." else _Sum(((_column(token.text),),))
+        return (
+            self._all_others(token) if token.text == "." else _Sum(((column_factor(token.text),),))
+        )
 
     def _brackets(self) -> _Sum:
         if self._bar() is not None:
@@ -279,7 +266,7 @@ class _Reader:
         if not inside:
             raise unreadable("offset() takes a column or arithmetic", self._now.start)
         self._at = end + 1
-        self._offsets.append(_bare(self._formula, inside))
+        self._offsets.append(bare_factor(self._formula, inside))
 
     def _random_part(self) -> None:
         bar, end = self._bar(), closing(self._tokens, self._at)
@@ -316,11 +303,7 @@ class _Reader:
             behind_bar = (behind_bar or set(each.text) == {"|"}) and each.text != ")"
             if behind_bar and each.kind != "sign":
                 named.add(unquoted(each.text) if each.kind == "text" else each.text)
-        return _Sum(tuple((_column(name),) for name in self._columns if name not in named))
-
-
-def _column(name: str) -> Factor:
-    return Factor(name, quoted(name), name)
+        return _Sum(tuple((column_factor(name),) for name in self._columns if name not in named))
 
 
 def _crossed(left: Iterable[Product], right: Iterable[Product]) -> tuple[Product, ...]:
@@ -361,51 +344,3 @@ def _groups(tokens: Sequence[Token], place: int) -> tuple[str, ...]:
             raise unreadable("right of the bar stands a column, or several as g:h or g/h", place)
         names.append(name)
     return unique(names)
-
-
-def _call(formula: str, tokens: Sequence[Token]) -> Factor:
-    """Give the factor of a call of a known function."""
-    name, place = tokens[0].text.removeprefix("numpy.").removeprefix("np."), tokens[0].start
-    if name not in FUNCTIONS and name not in COLUMN_FUNCTIONS:
-        raise unreadable(_unknown_function(tokens[0].text), place)
-    inside = formula[tokens[1].end : tokens[-1].start].strip()
-    text = f"{name}({inside})"
-    if name in FUNCTIONS:
-        return _arithmetic(text, name)
-    arguments, options = [], []
-    for part in split_at(tokens[2:-1], ","):
-        if not part:
-            raise unreadable(f"{name}() needs a column, and an argument after each comma", place)
-        if len(part) > 2 and part[0].kind == "name" and part[1].text == "=":
-            options.append((part[0].text, formula[part[2].start : part[-1].end]))
-        else:
-            arguments.append(formula[part[0].start : part[-1].end])
-    if not arguments:
-        raise unreadable(f"{name}() needs a column", place)
-    _check(arguments[0])
-    return Factor(text.replace("`", ""), text, None, name, tuple(arguments), tuple(options))
-
-
-def _unknown_function(name: str) -> str:
-    known = [*FUNCTIONS, *COLUMN_FUNCTIONS, "offset"]
-    if name == "Q":
-        return "Q() takes a name in quotation marks"
-    if name == "offset":
-        return "offset() is a summand of its own"
-    near = did_you_mean(name, known).replace(" Did", "did")
-    return (
-        f"it calls {name!r}, which is no function of formulas; "
-        f"{near or 'there are ' + ', '.join(known)}"
-    )
-
-
-def _arithmetic(text: str, function: str) -> Factor:
-    _check(text)
-    return Factor(text.replace("`", ""), text, None, function)
-
-
-def _check(text: str) -> None:
-    try:
-        read(text)
-    except SpecificationError as error:
-        raise SpecificationError(f"it does not parse: {error}") from error

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bayesimpute.specification.expressions import canonical, names_in, quoted
+from bayesimpute.specification.expressions import names_in
+from bayesimpute.specification.spelling import canonical, quoted
 
 #: Functions that give the mean of a column in each cluster.
 MEANS = ("cluster_mean", "mean")

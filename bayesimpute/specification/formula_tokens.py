@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import LONGEST, unquoted
+from bayesimpute.specification.spelling import LONGEST, unquoted
 
 #: Brackets inside brackets.
 DEEPEST = 50

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import names_in, read, syntax_tree, unaliased
+from bayesimpute.specification.expressions import names_in, read
 from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
 from bayesimpute.specification.specification import Term
+from bayesimpute.specification.spelling import syntax_tree, unaliased
 
 type Fail = Callable[[str], SpecificationError]
 

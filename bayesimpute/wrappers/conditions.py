@@ -11,13 +11,8 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array
-from bayesimpute.specification.expressions import (
-    evaluate,
-    names_in,
-    syntax_tree,
-    unaliased,
-    with_category_codes,
-)
+from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
+from bayesimpute.specification.spelling import syntax_tree, unaliased
 from bayesimpute.wording import did_you_mean
 
 HELP = (
