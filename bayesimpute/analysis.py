@@ -243,7 +243,7 @@ class Fits:
         >>> fit(frames, "y ~ x").predict(pd.DataFrame({"x": [4]}))["estimate"].round(2).tolist()
         [4.0]
         """
-        return predict_rows(self, self.formula, newdata, interval, level, scale, dfcom, rule)
+        return predict_rows(self, newdata, interval, level, scale, dfcom, rule)
 
     def __len__(self) -> int:
         return len(self.estimates)
@@ -278,6 +278,7 @@ def fit(
     family: Any = None,
     reml: bool = True,
     executor: Executor | None = None,
+    cluster: str | None = None,
 ) -> Fits:
     """Fit one analysis model to every completed data set.
 
@@ -287,10 +288,12 @@ def fit(
         The m completed frames.
     formula
         With a random part, ``"y ~ x + (1 + x | g)"``, mixedlm fits it (REML, Laplace); without,
-        statsmodels (OLS, GLM). Terms are named as R names them: ``"(Intercept)"``,
-        ``"sexmale"``. Or a callable: it takes a completed frame and returns a fit of statsmodels
-        or mixedlm, any object with ``params`` and ``cov_params()`` or ``bse``, a tuple
-        (estimates, covariance or standard errors), or such a dict.
+        statsmodels (OLS, GLM). Operators mean what they mean in R and lme4, with ``.`` for all
+        columns but the outcome and the groups; terms are named as R names them (``"(Intercept)"``,
+        ``"sexmale"``) and stay in the order of the formula. See Notes. Or a callable: it takes a
+        completed frame and returns a fit of statsmodels or mixedlm, any object with ``params`` and
+        ``cov_params()`` or ``bse``, a tuple (estimates, covariance or standard errors), or such a
+        dict.
     family
         ``"gaussian"`` (default), ``"binomial"``, ``"poisson"``, or a family object of statsmodels
         (with a random part: of mixedlm). In a binomial model the second category is the success.
@@ -299,6 +302,9 @@ def fit(
     executor
         Any `concurrent.futures.Executor`; None (default) fits here, one after the other, because
         a fit usually takes less than starting a process.
+    cluster
+        Column whose clusters ``cluster_mean(x)`` is of, where no random part says it; ``imp.fit``
+        gives that of the imputations.
 
     Returns
     -------
@@ -315,11 +321,23 @@ def fit(
         What the fitting package warned of (singular fit, no convergence), once for each text,
         with the imputations it concerns.
 
+    Notes
+    -----
+    Functions of formulas: arithmetic such as ``log``, ``exp``, ``sqrt``, ``I(x^2)``,
+    ``I(sex == 'girl')``; ``factor``, ``C(x, Sum)``, ``relevel(x, ref = "b")``; ``scale``,
+    ``center``, ``poly(x, 2)``, ``bs(x, df = 5)``, ``ns(x, df = 4)``, all as in R, of which each
+    completed data set has its own means, norms and knots; ``cluster_mean(x)``, of the completed
+    data; ``offset(x)`` (of a linear model it is subtracted from the outcome, whose R² is that of
+    the rest). Names that are none in R stand in backticks or in ``Q("body fat")``. A formula is
+    read, never run: it reaches nothing but the columns.
+
     Examples
     --------
     >>> frames = [pd.DataFrame({"x": [0, 1, 2, 3], "y": [0, 1, 2, 2 + i]}) for i in (0, 1, 2)]
     >>> fit(frames, "y ~ x")[0].df_residual
     2.0
+    >>> fit(frames, "y ~ poly(x, 2)")[0].terms
+    ('(Intercept)', 'poly(x, 2)1', 'poly(x, 2)2')
     >>> fit(frames, lambda data: (data["y"].mean(), data["y"].sem())).pool().m
     3
     """
@@ -329,7 +347,7 @@ def fit(
             "fit needs the completed data sets, at least one DataFrame: imp.fit(...), or "
             "fit(imp.complete('all'), ...)."
         )
-    analysis, name = _analysis(formula, family, reml, frames[0].columns)
+    analysis, name = _analysis(formula, family, reml, cluster, frames[0].columns)
     numbered = list(enumerate(frames, start=1))
     if executor is None:
         outcomes = [_fit_one(analysis, *pair) for pair in numbered]
@@ -345,12 +363,13 @@ def fit(
 
 
 def _analysis(
-    formula: str | Analysis, family: Any, reml: bool, columns: pd.Index
+    formula: str | Analysis, family: Any, reml: bool, cluster: str | None, columns: pd.Index
 ) -> tuple[Analysis, str]:
     if isinstance(formula, str):
         check_family(family)
         check_formula(formula, columns)
-        return partial(fit_formula, formula=formula, family=family, reml=reml), repr(formula)
+        options = {"formula": formula, "family": family, "reml": reml, "cluster": cluster}
+        return partial(fit_formula, **options), repr(formula)
     if not callable(formula):
         raise AnalysisError(
             f"fit takes a formula or a callable, not {type(formula).__name__}; e.g. "

@@ -19,7 +19,7 @@ LAYERS = [
     ("method",),
     ("sampling",),
     ("registry",),
-    ("specification.expressions", "specification.aliases"),
+    ("specification.expressions", "specification.spelling", "specification.aliases"),
     ("wrappers",),
     ("specification",),
     ("design",),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import product as every
 from typing import Any
 
-from bayesimpute.congeniality.factors import columns_in, product
+from bayesimpute.congeniality.factors import product
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.specification.formulas import MEANS, call_text
-from bayesimpute.specification.random_parts import random_parts, with_single_bars
+from bayesimpute.pooling.formula_factors import check_arguments
+from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
 
 type Factors = frozenset[str]
 
@@ -48,7 +49,7 @@ class Analysis:
 
 
 def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
-    """Read an analysis formula as lme4, formulae and statsmodels understand it.
+    """Read an analysis formula as ``imp.fit`` does.
 
     Parameters
     ----------
@@ -68,86 +69,64 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
     >>> [sorted(each) for each in read.terms], [sorted(each) for _, each in read.slopes]
     ([['x'], ['z'], ['x', 'z']], [['x']])
     """
-    from formulae import model_description
-
-    if not isinstance(formula, str) or formula.count("~") != 1:
+    if not isinstance(formula, str):
         raise AnalysisError(
             f"congenial({formula!r}): give a formula with one ~, such as 'y ~ x + (1 | g)'."
         )
     try:
-        parsed: Any = model_description(with_single_bars(formula).replace("^", "**"))
-        together = [
-            model_description(f"{formula.partition('~')[0]} ~ {part.text.replace('^', '**')}").terms
-            for part in random_parts(formula)
-            if not part.independent
-        ]
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise AnalysisError(f"The formula {formula!r} does not parse: {reason}.") from error
-    if parsed.response is None:
+        read = read_formula(formula, columns)
+    except SpecificationError as error:
+        raise AnalysisError(f"The formula {formula!r} cannot be used: {error}") from error
+    if read.response is None:
         raise AnalysisError(f"The formula {formula!r} has no outcome left of the ~.")
-    left = _written(parsed.response.term.components[0])
-    outcome = next(iter(product(left, columns)[0]))
-    terms: dict[Factors, None] = {}
-    slopes: dict[tuple[str, Factors], None] = {}
-    means: dict[str, None] = {}
-    groups: dict[tuple[str, ...], None] = {}
-    names = dict.fromkeys(columns_in(left, columns))
-    for part in parsed.terms:
-        kind = type(part).__name__
-        if kind == "GroupSpecificTerm":
-            members = tuple(c.name for c in part.factor.components)
-            groups[members] = None
-            names.update(dict.fromkeys(members))
-            if type(part.expr).__name__ != "Term":
-                continue
-            texts, group = [_written(c) for c in part.expr.components], members[-1]
-        elif kind == "Term":
-            texts, group = [_written(c) for c in part.components], ""
-        else:
-            continue
-        names.update(dict.fromkeys(n for text in texts for n in columns_in(text, columns)))
-        calls = [getattr(getattr(c, "call", None), "callee", "") for c in
-                 getattr(part, "expr", part).components]  # fmt: skip
-        if calls[0] in MEANS and len(calls) == 1:
-            means.update(dict.fromkeys(columns_in(texts[0], columns)))
-            continue
-        for alternatives in every(*(product(text, columns) for text in texts)):
-            factors = frozenset().union(*alternatives)
-            if group:
-                slopes[group, factors] = None
-            else:
-                terms[factors] = None
+    for factor in (read.response, *read.factors):
+        check_arguments(factor)
+    terms = [*read.terms, *((offset,) for offset in read.offsets)]
+    fixed = [sets for term in terms if not _is_mean(term) for sets in _sets(term, columns)]
+    slopes = [
+        (part.groups[-1], sets)
+        for part in read.random
+        for term in part.terms
+        for sets in _sets(term, columns)
+    ]
     correlated = [
-        (part[0].factor.components[-1].name, tuple(_effects(part, columns)))
-        for terms_of_part in together
-        if len(part := [t for t in terms_of_part if type(t).__name__ == "GroupSpecificTerm"]) > 1
+        (part.groups[-1], tuple(_effects(part, columns)))
+        for part in read.random
+        if not part.independent and len(part.terms) + part.intercept > 1
     ]
     return Analysis(
         formula,
-        outcome,
-        tuple(terms),
-        tuple(slopes),
+        next(iter(product(_text(read.response), columns)[0])),
+        _once(fixed),
+        _once(slopes),
         tuple(correlated),
-        tuple(means),
-        tuple(groups),
-        tuple(names),
+        _once(name for term in terms if _is_mean(term) for name in term[0].names),
+        _once(part.groups for part in read.random),
+        read.names,
     )
 
 
-def _effects(part: Iterable[Any], columns: Collection[str]) -> Iterator[Factors]:
+def _once[Each](found: Iterable[Each]) -> tuple[Each, ...]:
+    return tuple(dict.fromkeys(found))
+
+
+def _is_mean(term: Product) -> bool:
+    return len(term) == 1 and term[0].function in MEANS
+
+
+def _text(factor: Factor) -> str:
+    return factor.text if factor.column is None else factor.column
+
+
+def _sets(term: Product, columns: Collection[str]) -> Iterator[Factors]:
+    """Give the terms that a term stands for, each a set of factors."""
+    for alternatives in every(*(product(_text(factor), columns) for factor in term)):
+        yield frozenset().union(*alternatives)
+
+
+def _effects(part: RandomEffects, columns: Collection[str]) -> Iterator[Factors]:
     """Effects of a random part as sets of factors."""
-    for effect in part:
-        texts = [_written(c) for c in getattr(effect.expr, "components", ())]
-        for alternatives in every(*(product(text, columns) for text in texts)):
-            yield frozenset().union(*alternatives)
-
-
-def _written(component: Any) -> str:
-    """Text of a factor; formulae's own of a call leaves out parentheses."""
-    if not hasattr(component, "call"):
-        return str(component.name)
-    try:
-        return call_text(component.call, SpecificationError)
-    except SpecificationError:  # keyword arguments, which imputation formulas do not know
-        return str(component.name)
+    if part.intercept:
+        yield frozenset()
+    for term in part.terms:
+        yield from _sets(term, columns)

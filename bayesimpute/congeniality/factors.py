@@ -2,17 +2,17 @@
 
 import ast
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import FUNCTIONS, names_in, quoted, read
+from bayesimpute.specification.expressions import FUNCTIONS, read
+from bayesimpute.specification.formula_calls import COLUMN_FUNCTIONS
+from bayesimpute.specification.spelling import quoted, syntax_tree, unaliased
 
 #: Calls that only say what a column is, or shift and scale it.
-LINEAR_CALLS = ("I", "C", "factor", "scale", "center", "standardize")
+LINEAR_CALLS = ("I", "C", "factor", "relevel", "scale", "center", "standardize")
 #: Calls that stand for powers of their first argument.
 POWERS = ("poly",)
-
-_NAME = re.compile(r"`([^`]+)`|(?<![\w.\"'])([^\W\d][\w.]*)(?!\s*\(|\w|\s*=[^=])")
 
 
 def columns_in(factor: str, columns: Collection[str]) -> tuple[str, ...]:
@@ -26,11 +26,23 @@ def columns_in(factor: str, columns: Collection[str]) -> tuple[str, ...]:
     if factor in columns:
         return (factor,)
     try:
-        read(factor)
+        tree, aliases = syntax_tree(factor)
     except SpecificationError:
-        names = (match[1] or match[2] for match in _NAME.finditer(factor))
-        return tuple(dict.fromkeys(n for n in names if not n.startswith(("np.", "Treatment"))))
-    return names_in(factor)
+        return (factor,)
+    return tuple(dict.fromkeys(aliases.get(name, name) for name in _names(tree)))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """Names of columns; other arguments than the first only say how it is transformed."""
+    match node:
+        case ast.Name(id=name):
+            yield name
+        case ast.Call(args=arguments):
+            for part in arguments[:1] if _called(node) in COLUMN_FUNCTIONS else arguments:
+                yield from _names(part)
+        case _:
+            for inner in ast.iter_child_nodes(node):
+                yield from _names(inner)
 
 
 def product(factor: str, columns: Collection[str]) -> tuple[frozenset[str], ...]:
@@ -51,23 +63,17 @@ def product(factor: str, columns: Collection[str]) -> tuple[frozenset[str], ...]
     """
     if factor in columns:
         return (frozenset({factor}),)
-    aliases: dict[str, str] = {}
-
-    def alias(match: re.Match[str]) -> str:
-        aliases[f"column{len(aliases)}__"] = match[1]
-        return list(aliases)[-1]
-
     try:
-        tree = ast.parse(re.sub(r"`([^`]+)`", alias, factor).strip(), mode="eval").body
-    except SyntaxError:
+        tree, aliases = syntax_tree(factor)
+    except SpecificationError:
         return (frozenset({factor}),)
     node = _bare(tree)
     if isinstance(node, ast.Call) and _called(node) in POWERS and node.args:
-        power = node.args[1] if len(node.args) > 1 else ast.Constant(1)
-        top = power.value if isinstance(power, ast.Constant) else 2
         base = _spelled(node.args[0], aliases)
-        return tuple(frozenset({base if k == 1 else f"{_quoted(base)} ** {k}"})
-                     for k in range(1, int(top) + 1))  # type: ignore[arg-type]  # fmt: skip
+        return tuple(
+            frozenset({base if k == 1 else f"{_quoted(base)} ** {k}"})
+            for k in range(1, _degree(node) + 1)
+        )
     if _is_linear(node):
         names = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
         found = dict.fromkeys(aliases.get(name, name) for name in names if name not in FUNCTIONS)
@@ -101,7 +107,7 @@ def _quoted(name: str) -> str:
 
 
 def _called(node: ast.Call) -> str:
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
 def _bare(node: ast.expr) -> ast.expr:
@@ -109,6 +115,15 @@ def _bare(node: ast.expr) -> ast.expr:
     while isinstance(node, ast.Call) and _called(node) in LINEAR_CALLS and node.args:
         node = node.args[0]
     return node
+
+
+def _degree(node: ast.Call) -> int:
+    """Give the highest power of a polynomial; of absurd ones the first few are enough."""
+    named = [option.value for option in node.keywords if option.arg == "degree"]
+    for given in [*node.args[1:2], *named]:
+        if isinstance(given, ast.Constant) and isinstance(given.value, int):
+            return min(given.value, 9)
+    return 1
 
 
 def _is_linear(node: ast.expr) -> bool:
@@ -140,12 +155,9 @@ def _multiplied(node: ast.expr) -> list[ast.expr]:
     return [node]
 
 
-def _spelled(node: ast.expr, aliases: dict[str, str]) -> str:
-    """Text of a node, ``np.`` and what only scales left out, columns by their own names."""
+def _spelled(node: ast.expr, aliases: Mapping[str, str]) -> str:
+    """Text of a node, what only scales left out, columns by their own names."""
     node = _bare(node)
     if isinstance(node, ast.Name):
         return aliases.get(node.id, node.id)
-    text = re.sub(r"\b(?:np|numpy)\.", "", ast.unparse(node))
-    for name, column in aliases.items():
-        text = text.replace(name, f"`{column}`")
-    return text
+    return unaliased(ast.unparse(node), aliases)

@@ -14,7 +14,8 @@ from types import MappingProxyType
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import FUNCTIONS, evaluate, names_in, quoted, read
+from bayesimpute.specification.expressions import FUNCTIONS, evaluate, names_in, read
+from bayesimpute.specification.spelling import quoted, respelled
 
 #: Function -> the text of its inverse; ``{}`` is the value. Increasing functions only: others have
 #: several solutions, or none.
@@ -160,8 +161,7 @@ def _alias(name: str) -> str:
 
 
 def _tree(expression: str) -> ast.expr:
-    text = re.sub(r"`([^`]+)`", lambda match: _alias(match.group(1)), expression)
-    return ast.parse(text, mode="eval").body
+    return ast.parse(respelled(expression, _alias), mode="eval").body
 
 
 def _text(tree: ast.expr) -> str:

@@ -11,6 +11,7 @@ from bayesimpute.analysis import Fits
 from bayesimpute.arguments import checked
 from bayesimpute.errors import ImputationWarning, SpecificationError
 from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.pooling.term_names import position_of
 from bayesimpute.wording import did_you_mean, listed
 
 #: Columns of each analysis.
@@ -120,7 +121,18 @@ def tables_of(analyses: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
             "Give the analyses as a mapping from label to analysis, such as "
             "{'complete cases': fits, 'imputed': imp.fit(…).pool()}."
         )
-    return {str(label): _table(str(label), analysis) for label, analysis in analyses.items()}
+    tables = {str(label): _table(str(label), analysis) for label, analysis in analyses.items()}
+    known: list[str] = []
+    for label, table in tables.items():
+        # the same term may be spelled otherwise in another analysis: x:z and z:x
+        same = [position_of(term, known) for term in table.index]
+        names = [
+            term if at is None or known[at] in table.index else known[at]
+            for term, at in zip(table.index, same, strict=True)
+        ]
+        tables[label] = table.set_axis(names)
+        known += [term for term in names if term not in known]
+    return tables
 
 
 def _table(label: str, analysis: Any) -> pd.DataFrame:
@@ -162,15 +174,16 @@ def chosen_terms(
     if terms is None:
         return known
     wanted = [terms] if isinstance(terms, str) else [str(term) for term in terms]
-    for term in wanted:
-        if term not in known:
+    places = [position_of(term, known) for term in wanted]
+    for term, place in zip(wanted, places, strict=True):
+        if place is None:
             raise SpecificationError(
                 f"No analysis has the term {term!r}; there are {listed(known, 12)}."
                 f"{did_you_mean(term, known)}"
             )
     if not wanted:
         raise SpecificationError("terms= is empty; leave it out for all terms.")
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(known[place] for place in places if place is not None))
 
 
 def _digits(each: Iterable["pd.Series[Any]"]) -> int:

@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import Estimates, estimates_from
+from bayesimpute.pooling.term_names import position_of
 
 Array = NDArray[np.float64]
-
-#: How an intercept is named by R, patsy and formulaic, and by ``statsmodels.add_constant``.
-INTERCEPTS = ("(Intercept)", "Intercept", "const")
 
 
 def as_estimates(fits: Any) -> tuple[Estimates, ...]:
@@ -54,13 +52,15 @@ def aligned(estimates: tuple[Estimates, ...]) -> tuple[tuple[str, ...], Array, A
 
 
 def _positions(terms: tuple[str, ...], each: Estimates, number: int) -> list[int]:
-    if set(each.terms) != set(terms):
+    found = [position_of(term, each.terms) for term in terms]
+    order = [position for position in found if position is not None]
+    if not len(set(order)) == len(terms) == len(each.terms):
         only = sorted(set(terms) ^ set(each.terms))
         raise AnalysisError(
             f"Imputations 1 and {number} do not have the same terms: {', '.join(only)} is in one "
             "only. A category may be absent from one completed data set; merge rare categories."
         )
-    return [each.terms.index(term) for term in terms]
+    return order
 
 
 def complete_data_df(estimates: tuple[Estimates, ...], dfcom: float | None = None) -> float:

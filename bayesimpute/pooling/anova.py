@@ -8,7 +8,7 @@ import pandas as pd
 from bayesimpute.arguments import checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.aligned import as_estimates, several
-from bayesimpute.pooling.formula_models import r_name
+from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.statistics_tests import pool_F
 
 
@@ -25,8 +25,9 @@ def pool_anova(fits: Any, sums_of_squares: int = 2) -> pd.DataFrame:
     fits
         Of ``imp.fit("y ~ group * x")``: linear models of one level.
     sums_of_squares
-        1, 2 (default) or 3, as in statsmodels; 3 means something with sum-to-zero contrasts only:
-        ``C(group, Sum)``.
+        1 (each term after those before it, main effects first as in R), 2 (default; after all
+        that do not contain it) or 3 (after all others), which means something with sum-to-zero
+        contrasts only: ``C(group, Sum)``.
 
     Returns
     -------
@@ -50,8 +51,6 @@ def pool_anova(fits: Any, sums_of_squares: int = 2) -> pd.DataFrame:
     g          25.56  2.0         0.93
     Residual    1.83  3.0         0.07
     """
-    from statsmodels.stats.anova import anova_lm
-
     estimates = as_estimates(fits)
     several(estimates, "A pooled analysis of variance")
     if sums_of_squares not in (1, 2, 3):
@@ -63,10 +62,9 @@ def pool_anova(fits: Any, sums_of_squares: int = 2) -> pd.DataFrame:
                 f"{type(each.model).__name__} has no sums of squares; an analysis of variance is "
                 "pooled for linear models, imp.fit('y ~ group')."
             )
-        table = anova_lm(each.model, typ=sums_of_squares)
-        tables.append(table.drop(index="Intercept", errors="ignore"))
+        tables.append(_table(each, sums_of_squares))
     squares = np.mean([table["sum_sq"].to_numpy(dtype=float) for table in tables], axis=0)
-    index = pd.Index([r_name(str(term)) for term in tables[0].index], name="term")
+    index = pd.Index([str(term) for term in tables[0].index], name="term")
     residual = squares[-1]
     tests = [
         pool_F([float(table["F"].iloc[row]) for table in tables], float(tables[0]["df"].iloc[row]))
@@ -85,4 +83,42 @@ def pool_anova(fits: Any, sums_of_squares: int = 2) -> pd.DataFrame:
             "partial_eta_squared": [*(squares[:-1] / (squares[:-1] + residual)), np.nan],
         },
         index=index,
+    )
+
+
+def _table(each: Estimates, sums_of_squares: int) -> pd.DataFrame:
+    """Give sums of squares, df and F of each term, the residual last."""
+    if each.design is None:
+        from statsmodels.stats.anova import anova_lm
+
+        table = anova_lm(each.model, typ=sums_of_squares)
+        return table.drop(index="Intercept", errors="ignore")
+    model, fixed = each.model.model, each.design.fixed
+    position, terms = int(fixed.intercept), []
+    for term in fixed.terms:
+        terms.append((term.label, term.key, list(range(position, position + term.width))))
+        position += term.width
+    terms.sort(key=lambda term: len(term[1]))
+    everything = list(range(position))
+
+    def residual(columns: list[int]) -> float:
+        x, y = model.exog[:, sorted(columns)], model.endog
+        return float(np.sum((y - x @ np.linalg.lstsq(x, y, rcond=None)[0]) ** 2))
+
+    before = everything[: int(fixed.intercept)]
+    squares = []
+    for _, key, own in terms:
+        if sums_of_squares == 3:
+            before = [column for column in everything if column not in own]
+        elif sums_of_squares == 2:
+            apart = {c for _, other, columns in terms if key <= other for c in columns}
+            before = [column for column in everything if column not in apart]
+        squares.append(residual(before) - residual([*before, *own]))
+        before = [*before, *own]
+    left, df = residual(everything), float(each.model.df_resid)
+    sizes = [float(len(own)) for *_, own in terms]
+    f = [(ss / size) / (left / df) for ss, size in zip(squares, sizes, strict=True)]
+    return pd.DataFrame(
+        {"sum_sq": [*squares, left], "df": [*sizes, df], "F": [*f, np.nan]},
+        index=[*(label for label, *_ in terms), "Residual"],
     )

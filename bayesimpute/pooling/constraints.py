@@ -1,7 +1,7 @@
 """Functions of parameters, written as text or as Python, with their covariances."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling import combined_tests
-from bayesimpute.pooling.aligned import INTERCEPTS, aligned, as_estimates, complete_data_df, several
+from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df, several
 from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
+from bayesimpute.pooling.term_names import position_of
 from bayesimpute.specification.expressions import evaluate, names_in
 
 Array = NDArray[np.float64]
@@ -154,8 +155,9 @@ def _transformed(fits: Any, constraints: Any) -> tuple[list[str], Array, Array]:
     def values(points: Array) -> Array:
         return np.column_stack([function(points) for function in functions])
 
-    at = values(q)
-    slopes = _derivatives(values, q, np.sqrt(np.diagonal(u, axis1=1, axis2=2)))
+    with np.errstate(all="ignore"):  # what is not finite is said below
+        at = values(q)
+        slopes = _derivatives(values, q, np.sqrt(np.diagonal(u, axis1=1, axis2=2)))
     names = [name for names, _ in made for name in names]
     for wrong in np.argwhere(~np.isfinite(at) | ~np.isfinite(slopes).all(axis=-1)):
         raise AnalysisError(
@@ -201,21 +203,22 @@ def _function(
 
 def _written(text: str, terms: tuple[str, ...]) -> tuple[list[str], Callable[[Array], Array]]:
     expression = _difference(text, terms)
-    known: Mapping[str, int] = {term: i for i, term in enumerate(terms)}
-    intercepts = [i for i, term in enumerate(terms) if term in INTERCEPTS]
-    known = {**({"Intercept": intercepts[0]} if intercepts else {}), **known}
-    if expression not in known:
-        for name in names_in(expression):
-            if name not in known:
-                raise AnalysisError(
-                    f"The constraint {text!r} names {name!r}, which is no term"
-                    f"{nearest(name, known)}; a term that is no plain name goes in backquotes, "
-                    "as `sex:age`."
-                )
+    whole = position_of(expression, terms)
+    at: dict[str, int] = {} if whole is None else {expression: whole}
+    for name in names_in(expression) if whole is None else ():
+        position = position_of(name, terms)
+        if position is None:
+            raise AnalysisError(
+                f"The constraint {text!r} names {name!r}, which is no term"
+                f"{nearest(name, terms)}; a term that is no plain name goes in backquotes, "
+                "as `sex:age`."
+            )
+        at[name] = position
 
     def values(points: Array) -> Array:
+        columns = {name: points[:, position] for name, position in at.items()}
         try:
-            return evaluate(expression, {name: points[:, i] for name, i in known.items()})
+            return evaluate(expression, columns or {"": points[:, 0]})
         except SpecificationError as error:
             raise AnalysisError(f"The constraint {text!r} cannot be read: {error}") from error
 
@@ -226,7 +229,7 @@ def _written(text: str, terms: tuple[str, ...]) -> tuple[list[str], Callable[[Ar
 def _difference(text: str, terms: tuple[str, ...]) -> str:
     """Write ``"a = b"`` as ``"a - (b)"``; an = within backquotes is part of a name."""
     stripped = text.strip()
-    if stripped in terms:
+    if position_of(stripped, terms) is not None:
         return stripped
     sides = re.split(r"(?<![<>=!])==?(?!=)(?=(?:[^`]*`[^`]*`)*[^`]*$)", stripped)
     if len(sides) == 1:

@@ -55,6 +55,9 @@ class Estimates:
         None if unknown.
     model
         What the fitting package returned.
+    design
+        How a formula became columns (`bayesimpute.pooling.model_design.ModelDesign`); None where
+        the analysis was no formula.
     """
 
     terms: tuple[str, ...]
@@ -64,6 +67,7 @@ class Estimates:
     df_residual: float | None = None
     log_likelihood: float | None = None
     model: Any = field(default=None, repr=False)
+    design: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         k = len(self.terms)

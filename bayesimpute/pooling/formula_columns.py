@@ -1,27 +1,19 @@
-"""The columns of completed data that an analysis formula uses, checked and computed."""
+"""The columns of completed data that an analysis formula uses, checked and made plain."""
 
-import re
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.errors import AnalysisError
+from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling.estimates import nearest
-
-# Backquoted name | string | name, maybe called, maybe a keyword.
-_TOKEN = re.compile(
-    r"`(?P<quoted>[^`]+)`|\"[^\"]*\"|'[^']*'"
-    r"|(?<![\w.])(?P<name>[^\W\d][\w.]*)(?P<call>\s*\()?(?P<keyword>\s*=(?!=))?"
-)
-_WORDS = {"True", "False", "None", "Treatment", "Sum", "Poly", "Diff", "Helmert"}
-_CALL = re.compile(
-    r"(?<![\w.])(?:np\.|numpy\.)?"
-    r"(?P<function>I|factor|C|log|log10|log1p|exp|expm1|sqrt|abs|sin|cos|tan)\s*\("
-)
+from bayesimpute.pooling.formula_factors import check_arguments
+from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.formula_terms import Formula, label_of
 
 
-def check_formula(formula: str, columns: pd.Index) -> tuple[str, ...]:
-    """Columns a formula uses; an error names the one that is not there and its nearest name.
+def checked_formula(formula: str, columns: Iterable[str]) -> Formula:
+    """Read a formula; an error says where it does not parse or which column is not there.
 
     Parameters
     ----------
@@ -32,101 +24,135 @@ def check_formula(formula: str, columns: pd.Index) -> tuple[str, ...]:
 
     Examples
     --------
+    >>> checked_formula("y ~ . + (1 | g)", ["g", "x", "y", "z"]).predictors
+    ('x', 'z')
+    """
+    known = list(columns)
+    try:
+        read = read_formula(formula, [name for name in known if isinstance(name, str)])
+    except SpecificationError as error:
+        raise AnalysisError(f"The formula {formula!r} cannot be used: {error}") from error
+    if read.response is None:
+        raise AnalysisError(
+            f"The formula {formula!r} does not parse: write the outcome left of the ~."
+        )
+    for name in read.names:
+        if name not in known:
+            raise AnalysisError(
+                f"The formula {formula!r} names {name!r}, which is no column of the data"
+                f"{nearest(name, known)}"
+            )
+    for factor in (read.response, *read.factors):
+        check_arguments(factor)
+    _check_sides(read)
+    return read
+
+
+def check_formula(formula: str, columns: pd.Index) -> tuple[str, ...]:
+    """Columns a formula uses; an error names the one that is not there and its nearest name.
+
+    Examples
+    --------
     >>> check_formula("y ~ log(x) + (1 | g)", pd.Index(["g", "x", "y", "z"]))
     ('y', 'x', 'g')
     """
-    if formula.count("~") != 1 or not all(side.strip() for side in formula.split("~")):
+    return checked_formula(formula, columns).names
+
+
+def _check_sides(read: Formula) -> None:
+    """Refuse an outcome that predicts itself, and formulas that leave nothing to estimate."""
+    response = read.response
+    parts = [(part.terms, part.intercept) for part in read.random]
+    for terms, _ in [(read.terms, True), *parts]:
+        for term in terms:
+            if response is not None and response.key in {factor.key for factor in term}:
+                raise AnalysisError(
+                    f"The formula {read.text!r} has {response.label!r} on both sides of the ~ "
+                    f"({label_of(term)}); take it out of the right one."
+                )
+    if not read.intercept and not read.terms:
         raise AnalysisError(
-            f"The formula {formula!r} does not parse: write one ~ with the outcome left of it and "
-            "at least 1 right of it, e.g. 'y ~ x + (1 | g)'."
+            f"The formula {read.text!r} leaves no coefficient to estimate; write y ~ 1 for the "
+            "mean. That all coefficients of a model are 0 is tested by fits.test([...])."
         )
-    used: dict[str, None] = {}
-    for token in _TOKEN.finditer(formula):
-        name = token["quoted"] or token["name"]
-        if name is None or token["call"] or token["keyword"] or name in _WORDS:
-            continue
-        if name not in columns:
-            if name.startswith(("np.", "numpy.")):
-                continue
+    for (terms, intercept), part in zip(parts, read.random, strict=True):
+        if not terms and not intercept:
             raise AnalysisError(
-                f"The formula {formula!r} names {name!r}, which is no column of the data"
-                f"{nearest(name, columns)}"
+                f"The formula {read.text!r} has a random part of {':'.join(part.groups)!r} "
+                "without an effect; write (1 | g) or (0 + x | g)."
             )
-        used[name] = None
-    return tuple(used)
 
 
 def prepared(frame: pd.DataFrame, used: tuple[str, ...]) -> pd.DataFrame:
-    """Keep the columns used, as both packages understand them; missing values are an error."""
+    """Keep the columns used, as numbers or categories; missing values are an error."""
     columns = {}
     for name in used:
-        column = frame[name]
-        gaps = int(column.isna().sum())
+        gaps = int(frame[name].isna().sum())
         if gaps:
             raise AnalysisError(
                 f"{name!r} still has {gaps} missing values after imputation; impute it, or drop "
                 "those rows yourself by fitting a callable: lambda data: model(data.dropna())."
             )
-        if pd.api.types.is_bool_dtype(column.dtype):
-            column = column.astype(float)
-        elif pd.api.types.is_numeric_dtype(column.dtype):
-            column = column.astype(column.to_numpy().dtype if column.dtype.kind in "iuf" else float)
-            if not np.isfinite(column).all():
-                raise AnalysisError(f"{name!r} holds infinite values; recode them first.")
-            column = pd.Series(column.to_numpy(), index=frame.index)
-        elif isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.cat.remove_unused_categories()
-        columns[name] = column
-    return frame[list(used)].assign(**columns)
+        columns[name] = plain(name, frame[name])
+    return pd.DataFrame(columns, index=frame.index, columns=pd.Index(list(used)))
 
 
-def with_derived_columns(frame: pd.DataFrame, formula: str, quote: str) -> tuple[str, pd.DataFrame]:
-    """Replace ``log(x)``, ``I(x**2)``, ``factor(x)`` by columns of that name; quote odd names."""
-    derived: dict[str, pd.Series] = {}
-    out, position = [], 0
-    while call := _CALL.search(formula, position):
-        end = _closing(formula, call.end())
-        inside, function = formula[call.end() : end - 1].strip(), call["function"]
-        out.append(_requoted(formula[position : call.start()], quote))
-        if function == "C" and "," in inside:  # a contrast: left to statsmodels
-            out.append(formula[call.start() : end])
-        else:
-            label = f"{function}({inside})".replace("`", "")
-            derived[label] = _derived(frame, function, inside)
-            out.append(quote.format(label))
-        position = end
-    out.append(_requoted(formula[position:], quote))
-    return "".join(out), frame.assign(**derived)
-
-
-def _requoted(text: str, quote: str) -> str:
-    return re.sub(r"`([^`]+)`", lambda name: quote.format(name[1]), text)
-
-
-def _closing(text: str, start: int) -> int:
-    depth = 1
-    for position in range(start, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[position], 0)
-        if depth == 0:
-            return position + 1
-    raise AnalysisError(f"The formula {text!r} does not parse: a parenthesis is not closed.")
-
-
-def _derived(frame: pd.DataFrame, function: str, inside: str) -> pd.Series:
-    expression = inside.replace("np.", "").replace("^", "**")
-    if function not in ("I", "factor", "C"):
-        expression = f"{function}({expression})"
-    try:
-        with np.errstate(all="ignore"):
-            values = frame.eval(expression, engine="python")
-    except Exception as error:
-        raise AnalysisError(f"{function}({inside}) cannot be computed: {error}") from error
-    if function in ("factor", "C"):
-        return pd.Series(values, index=frame.index).astype("category")
-    values = pd.Series(values, index=frame.index).astype(float)
-    if not np.isfinite(values).all():
+def plain(name: str, column: pd.Series) -> pd.Series:
+    """Numbers as numpy has them, all else as categories."""
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return column.astype(float)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        kind = column.dtype.kind
+        if kind == "c":
+            raise AnalysisError(f"{name!r} holds complex numbers; take their parts as columns.")
+        values = column.to_numpy(column.to_numpy().dtype if kind in "iuf" else float)
+        if not np.isfinite(values).all():
+            raise AnalysisError(f"{name!r} holds infinite values; recode them first.")
+        return pd.Series(values, index=column.index)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype):
         raise AnalysisError(
-            f"{function}({inside}) is not finite for {int((~np.isfinite(values)).sum())} rows; "
-            "transform the data so that it is defined everywhere."
+            f"{name!r} holds {column.dtype}; an analysis needs numbers, such as days since a date."
         )
-    return values
+    return column.astype("category")
+
+
+def categories_of(frame: pd.DataFrame) -> dict[str, pd.Index]:
+    """Categories of the columns that have any."""
+    return {
+        str(name): frame[name].cat.categories
+        for name in frame.columns
+        if isinstance(frame[name].dtype, pd.CategoricalDtype)
+    }
+
+
+def new_rows(
+    frame: pd.DataFrame, used: Iterable[str], categories: Mapping[str, pd.Index]
+) -> pd.DataFrame:
+    """Columns of new rows, with the categories of the data that were fitted."""
+    columns = {}
+    for name in used:
+        if name not in frame.columns:
+            raise AnalysisError(
+                f"The model names {name!r}, which is no column of the new rows"
+                f"{nearest(name, frame.columns)}"
+            )
+        column = frame[name]
+        gaps = int(column.isna().sum())
+        if gaps:
+            raise AnalysisError(
+                f"{name!r} of the new rows has {gaps} missing values; fill them, or impute the new "
+                "rows with the data and give the completed frames."
+            )
+        if name in categories:
+            values = pd.Categorical(np.asarray(column), categories=categories[name])
+            if (values.codes < 0).any():
+                strange = column.iloc[int(np.argmin(values.codes))]
+                raise AnalysisError(
+                    f"{name!r}: {strange!r} is no category of the data that were fitted; rows "
+                    "with it cannot be predicted."
+                )
+            column = pd.Series(values, index=frame.index)
+        columns[name] = column if name in categories else plain(name, column)
+    return pd.DataFrame(columns, index=frame.index).reset_index(drop=True)

@@ -1,23 +1,36 @@
-"""The analysis models a formula can name: lmer, glmer (mixedlm), OLS and GLM (statsmodels)."""
+"""The analysis models a formula can name: lmer, glmer (mixedlm), OLS and GLM (statsmodels).
 
-import re
+The packages get columns of numbers that were computed here, never the text of a formula: theirs
+would be run as code, and knows neither all names nor all functions.
+"""
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import Estimates, estimates_from, nearest
-from bayesimpute.pooling.formula_columns import check_formula, prepared, with_derived_columns
-from bayesimpute.pooling.variance_components import level_names
+from bayesimpute.pooling.formula_columns import checked_formula, prepared
+from bayesimpute.pooling.formula_design import LinearDesign
+from bayesimpute.pooling.formula_factors import Categorical, Numeric, learn
+from bayesimpute.pooling.model_design import ModelDesign, asks_for_means, cluster_of_means
+from bayesimpute.specification.formula_terms import Factor, unique
+
+Array = NDArray[np.float64]
 
 FAMILIES = ("gaussian", "binomial", "poisson")
 
 
 def fit_formula(
-    frame: pd.DataFrame, formula: str, family: Any = None, reml: bool = True
+    frame: pd.DataFrame,
+    formula: str,
+    family: Any = None,
+    reml: bool = True,
+    cluster: str | None = None,
 ) -> Estimates:
     """Fit the model a formula names to one completed data set.
 
@@ -26,21 +39,29 @@ def fit_formula(
     frame
         Completed data.
     formula
-        With a random part ``(1 + x | g)`` mixedlm fits it, else statsmodels. ``log(x)`` and the
-        like, ``I(x**2)`` and ``factor(x)`` work in both.
+        With a random part ``(1 + x | g)`` mixedlm fits it, else statsmodels.
     family
         None or ``"gaussian"``, ``"binomial"``, ``"poisson"``, or a family object of the package
         that fits.
     reml
         REML (default) or maximum likelihood, for linear mixed models.
+    cluster
+        Column whose clusters ``cluster_mean`` is of, where the random part does not say it.
     """
     check_family(family)
-    used = check_formula(formula, frame.columns)
-    data = prepared(frame, used)
-    data = _with_coded_outcome(data, formula.split("~")[0].strip(" `"), family)
-    mixed = "|" in formula
-    text, data = with_derived_columns(data, formula, "`{}`" if mixed else 'Q("{}")')
-    return (_mixed if mixed else _single_level)(data, text, family, reml)
+    read = checked_formula(formula, frame.columns)
+    means = cluster_of_means(read, cluster)
+    used = [*read.names, *([means] if means and asks_for_means(read) else [])]
+    data = prepared(frame, unique(used))
+    assert read.response is not None
+    outcome = pd.Series(_outcome(read.response, data, family), name=read.response.label)
+    design = ModelDesign.learn(read, data, means)
+    fitted = (
+        _mixed(outcome, design, data, family, reml)
+        if read.random
+        else _single_level(outcome, design, data, family)
+    )
+    return replace(fitted, design=design)
 
 
 def check_family(family: Any) -> None:
@@ -60,28 +81,31 @@ def _is_gaussian(family: Any) -> bool:
     return family is None or (isinstance(family, str) and family.lower() == "gaussian")
 
 
-def _with_coded_outcome(frame: pd.DataFrame, name: str, family: Any) -> pd.DataFrame:
-    """Code a two-category outcome as 0/1 with the second category as 1, as R has it."""
-    if name not in frame.columns:
-        return frame
-    outcome, binomial = frame[name], _named(family) == "binomial"
-    if pd.api.types.is_numeric_dtype(outcome.dtype):
-        if binomial and not outcome.between(0, 1).all():
+def _outcome(factor: Factor, data: pd.DataFrame, family: Any) -> Array:
+    """Outcome as numbers; of two categories the second is 1, as R has it."""
+    learned, binomial = learn(factor, data, None), _named(family) == "binomial"
+    if isinstance(learned, Numeric) and learned.width == 1:
+        values = learned.values(data, False)[:, 0]
+        if binomial and not ((values >= 0) & (values <= 1)).all():
             raise AnalysisError(
-                f"The outcome {name!r} of a binomial model must lie between 0 and 1; it has values "
-                f"from {outcome.min():g} to {outcome.max():g}. Recode it, or make it categorical."
+                f"The outcome {factor.label!r} of a binomial model must lie between 0 and 1; it "
+                f"has values from {values.min():g} to {values.max():g}. Recode it, or make it "
+                "categorical."
             )
-        return frame
-    codes = outcome.astype("category").cat
-    if not binomial or len(codes.categories) != 2:
+        return values
+    if not isinstance(learned, Categorical):
+        raise AnalysisError(f"{factor.label} cannot be an outcome; it must be one number a row.")
+    if not binomial or len(learned.categories) != 2:
         raise AnalysisError(
-            f"The outcome {name!r} has the categories {list(codes.categories)[:6]}; this model "
-            f"needs one that is {'of two categories' if binomial else 'numeric'}."
+            f"The outcome {factor.label!r} has the categories {list(learned.categories)[:6]}; this "
+            f"model needs one that is {'of two categories' if binomial else 'numeric'}."
         )
-    return frame.assign(**{name: codes.codes.astype(float)})
+    return learned.values(data, True)[:, 1]
 
 
-def _mixed(frame: pd.DataFrame, formula: str, family: Any, reml: bool) -> Estimates:
+def _mixed(
+    outcome: pd.Series, design: ModelDesign, data: pd.DataFrame, family: Any, reml: bool
+) -> Estimates:
     import mixedlm
 
     chosen = family
@@ -92,34 +116,74 @@ def _mixed(frame: pd.DataFrame, formula: str, family: Any, reml: bool) -> Estima
             f"family is a {type(family).__name__} of another package; with a random part give "
             "'binomial', 'poisson' or a family of mixedlm.families."
         )
-    design = _explained(lambda: mixedlm.lFormula(formula, frame), formula).matrices
-    _refuse_collinear(design.X, level_names(design.fixed_names, design.category_levels))
+    fixed = design.fixed.columns(data)
+    _refuse_collinear(np.column_stack(list(fixed.values())), list(fixed))
+    frame = _frame_for_mixedlm(outcome, design, data)
+    text = _text_for_mixedlm(str(outcome.name), design)
+    offset = design.offset(data) if design.formula.offsets else None
 
     def run() -> Any:
         # mixedlm would drop a collinear column and print that to stdout.
         if _is_gaussian(chosen):
             linear = mixedlm.lmerControl(check_rankX="stop")
-            return mixedlm.lmer(formula, frame, REML=reml, control=linear)
+            return mixedlm.lmer(text, frame, REML=reml, control=linear, offset=offset)
         generalized = mixedlm.glmerControl(check_rankX="stop")
-        return mixedlm.glmer(formula, frame, family=chosen, control=generalized)
+        return mixedlm.glmer(text, frame, family=chosen, control=generalized, offset=offset)
 
-    return estimates_from(_explained(run, formula))
+    return estimates_from(_explained(run, design.formula.text))
 
 
-def _single_level(frame: pd.DataFrame, formula: str, family: Any, reml: bool) -> Estimates:
+def _frame_for_mixedlm(outcome: pd.Series, design: ModelDesign, data: pd.DataFrame) -> pd.DataFrame:
+    columns: dict[str, Any] = {str(outcome.name): outcome.to_numpy()}
+    for name, values in design.all_columns(data).items():
+        if name in columns:
+            raise AnalysisError(f"A term has the name of the outcome, {name!r}; rename one.")
+        columns[name] = values
+    for name in design.formula.groups:
+        group = data[name].to_numpy()
+        if name in columns and not np.array_equal(columns[name], group):
+            raise AnalysisError(f"A term has the name of a grouping column, {name!r}; rename one.")
+        columns[name] = data[name].array
+    return pd.DataFrame(columns)
+
+
+def _text_for_mixedlm(outcome: str, design: ModelDesign) -> str:
+    parts = [
+        f"({_sum(part.effects)} {'||' if part.independent else '|'} "
+        f"{':'.join(map(_quoted, part.groups))})"
+        for part in design.random
+    ]
+    return f"{_quoted(outcome)} ~ {' + '.join([_sum(design.fixed), *parts])}"
+
+
+def _sum(design: LinearDesign) -> str:
+    names = [name for term in design.terms for name in term.names()]
+    return " + ".join(["1" if design.intercept else "0", *map(_quoted, names)])
+
+
+def _quoted(name: str) -> str:
+    """Name in backticks, as mixedlm reads them."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+def _single_level(
+    outcome: pd.Series, design: ModelDesign, data: pd.DataFrame, family: Any
+) -> Estimates:
     import statsmodels.api as sm
-    import statsmodels.formula.api as smf
 
-    def build() -> Any:
+    made = design.fixed.columns(data)
+    columns = pd.DataFrame(made)
+    _refuse_collinear(columns.to_numpy(), list(made))
+    offset = design.offset(data) if design.formula.offsets else None
+
+    def run() -> Any:
         if _is_gaussian(family):
-            return smf.ols(formula, frame)
+            return sm.OLS(outcome if offset is None else outcome - offset, columns).fit()
         chosen = getattr(sm.families, family.capitalize())() if isinstance(family, str) else family
-        return smf.glm(formula, frame, family=chosen)
+        return sm.GLM(outcome, columns, family=chosen, offset=offset).fit()
 
-    model = _explained(build, formula)
-    _refuse_collinear(model.exog, [r_name(name) for name in model.exog_names])
-    found = estimates_from(_explained(model.fit, formula))
-    return replace(found, terms=tuple(r_name(term) for term in found.terms))
+    return estimates_from(_explained(run, design.formula.text))
 
 
 def _explained(run: Callable[[], Any], formula: str) -> Any:
@@ -132,7 +196,7 @@ def _explained(run: Callable[[], Any], formula: str) -> Any:
         raise AnalysisError(f"{formula!r} cannot be fitted: {reason}") from error
 
 
-def _refuse_collinear(x: np.ndarray, names: list[str]) -> None:
+def _refuse_collinear(x: Array, names: list[str]) -> None:
     """Refuse what statsmodels would answer with a pseudo-inverse, without a word."""
     scaled = x / np.maximum(np.linalg.norm(x, axis=0), np.finfo(float).tiny)
     diagonal = np.abs(np.diagonal(np.linalg.qr(scaled, mode="r")))
@@ -143,10 +207,3 @@ def _refuse_collinear(x: np.ndarray, names: list[str]) -> None:
             f"{names[int(np.argmin(diagonal))]!r} is a linear combination of the other predictors "
             "(or constant); leave it out."
         )
-
-
-def r_name(term: str) -> str:
-    """``"Intercept"``, ``"sex[T.male]"`` of patsy as R names them, and as lmer fits do."""
-    if term == "Intercept":
-        return "(Intercept)"
-    return re.sub(r"\[(?:T\.)?([^\]]*)\]", r"\1", re.sub(r'Q\("([^"]*)"\)', r"\1", term))

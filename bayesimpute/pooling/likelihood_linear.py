@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesimpute.pooling.aligned import INTERCEPTS
 from bayesimpute.pooling.likelihood import Likelihood
+from bayesimpute.pooling.term_names import INTERCEPTS
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.aligned import INTERCEPTS
 from bayesimpute.pooling.likelihood import Likelihood
+from bayesimpute.pooling.term_names import INTERCEPTS
 
 Array = NDArray[np.float64]
 

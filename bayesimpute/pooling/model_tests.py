@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from bayesimpute.arguments import Positive, checked
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling import combined_tests
-from bayesimpute.pooling.aligned import INTERCEPTS, aligned, as_estimates, complete_data_df, several
+from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df, several
 from bayesimpute.pooling.estimates import Estimates, nearest
 from bayesimpute.pooling.likelihood import Likelihood
 from bayesimpute.pooling.likelihood_of import likelihood_of
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
+from bayesimpute.pooling.term_names import INTERCEPTS, position_of
 
 Array = NDArray[np.float64]
 
@@ -243,13 +244,14 @@ def _extra_terms(estimates: tuple[Estimates, ...], fits0: Any) -> tuple[str, ...
     """Terms of the larger model that the smaller one has not."""
     terms = estimates[0].terms
     smaller = INTERCEPTS if fits0 is None else _smaller(estimates, fits0)[0].terms
-    foreign = [term for term in smaller if term not in terms]
+    there = {term: position_of(term, terms) for term in smaller}
+    foreign = [term for term, position in there.items() if position is None]
     if fits0 is not None and foreign:
         raise AnalysisError(
             f"The models are not nested: {foreign[0]!r} is in the second and not in the first"
             f"{nearest(foreign[0], terms)}; the first model is the larger one."
         )
-    return tuple(term for term in terms if term not in smaller)
+    return tuple(term for i, term in enumerate(terms) if i not in there.values())
 
 
 def _tested(estimates: tuple[Estimates, ...], fits0: Any) -> tuple[tuple[str, ...], Array, Array]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.aligned import as_estimates, complete_data_df
 from bayesimpute.pooling.estimates import Estimates, nearest
-from bayesimpute.pooling.formula_columns import check_formula, with_derived_columns
+from bayesimpute.pooling.model_design import ModelDesign
 from bayesimpute.pooling.pooled import pool
 
 Array = NDArray[np.float64]
@@ -22,7 +22,6 @@ _NEW_CLUSTER = "a cluster that is not in the data"
 
 def predict_rows(
     fits: Any,
-    formula: str | None,
     newdata: pd.DataFrame | Sequence[pd.DataFrame],
     interval: float = 0.95,
     level: str = "mean",
@@ -42,8 +41,7 @@ def predict_rows(
         raise AnalysisError(f"interval is {interval}; it must lie between 0 and 1, e.g. 0.95.")
     frames = _new_frames(newdata, len(estimates))
     predicted = [
-        _predicted(each, formula, frame, level)
-        for each, frame in zip(estimates, frames, strict=True)
+        _predicted(each, frame, level) for each, frame in zip(estimates, frames, strict=True)
     ]
     q = np.array([mean for mean, _ in predicted])
     u = np.array([variance for _, variance in predicted])
@@ -80,9 +78,7 @@ def _new_frames(newdata: Any, m: int) -> list[pd.DataFrame]:
     return frames
 
 
-def _predicted(
-    each: Estimates, formula: str | None, frame: pd.DataFrame, level: str
-) -> tuple[Array, Array]:
+def _predicted(each: Estimates, frame: pd.DataFrame, level: str) -> tuple[Array, Array]:
     """Linear predictor of each row and its variance, or that of an observation."""
     result = each.model
     mixed = all(hasattr(result, name) for name in ("fixef", "vcov", "VarCorr"))
@@ -99,9 +95,11 @@ def _predicted(
             "level='mean' only."
         )
     try:
+        if each.design is not None:
+            return _by_formula(each, mixed, frame, level)
         if mixed:
-            return _by_mixedlm(result, formula, frame, level)
-        return _by_statsmodels(result, formula, frame, level)
+            return _by_mixedlm(result, frame, level)
+        return _by_statsmodels(result, frame, level)
     except AnalysisError:
         raise
     except Exception as error:
@@ -109,12 +107,24 @@ def _predicted(
         raise AnalysisError(f"The new rows cannot be predicted: {reason}") from error
 
 
-def _by_statsmodels(
-    result: Any, formula: str | None, frame: pd.DataFrame, level: str
+def _by_formula(
+    each: Estimates, mixed: bool, frame: pd.DataFrame, level: str
 ) -> tuple[Array, Array]:
-    rows = _rows(frame, formula, 'Q("{}")', ())
+    design: ModelDesign = each.design
+    rows = design.rows(frame)
+    x = np.column_stack(list(design.fixed.columns(rows).values()))
+    mean = x @ each.estimate + design.offset(rows)
+    if level == "observation" and mixed:
+        columns = pd.DataFrame(design.all_columns(rows), index=rows.index)
+        columns = columns.assign(**dict.fromkeys(design.formula.groups, _NEW_CLUSTER))
+        return mean, _of_new_clusters(each.model, columns)[1]
+    variance = np.einsum("ij,jk,ik->i", x, each.covariance, x)
+    return mean, variance + (float(each.model.scale) if level == "observation" else 0.0)
+
+
+def _by_statsmodels(result: Any, frame: pd.DataFrame, level: str) -> tuple[Array, Array]:
     linear = {} if hasattr(result, "rsquared") else {"which": "linear"}
-    made = result.get_prediction(rows, **linear)
+    made = result.get_prediction(frame, **linear)
     mean = np.asarray(made.predicted if linear else made.predicted_mean, dtype=float)
     variance = np.asarray(made.se if linear else made.se_mean, dtype=float) ** 2
     if len(mean) != len(frame):
@@ -122,53 +132,24 @@ def _by_statsmodels(
     return mean, variance + (float(result.scale) if level == "observation" else 0.0)
 
 
-def _by_mixedlm(
-    result: Any, formula: str | None, frame: pd.DataFrame, level: str
-) -> tuple[Array, Array]:
+def _by_mixedlm(result: Any, frame: pd.DataFrame, level: str) -> tuple[Array, Array]:
     factors = [structure.grouping_factor for structure in result.matrices.random_structures]
-    clusters = tuple(dict.fromkeys(name for each in factors for name in re.split("[:/]", each)))
-    rows = _rows(frame, formula, "`{}`", clusters)
-    if level == "mean":
-        link = {"type": "link"} if getattr(result, "isGLMM", lambda: False)() else {}
-        made = result.predict(rows, re_form="NA", se_fit=True, **link)
-        return np.asarray(made.fit, dtype=float), np.asarray(made.se_fit, dtype=float) ** 2
-    # With clusters never seen, the variance of the mean has that of the effects in it.
+    clusters = dict.fromkeys(name for each in factors for name in re.split("[:/]", each))
+    rows = frame.assign(**dict.fromkeys(clusters, _NEW_CLUSTER))
+    if level == "observation":
+        return _of_new_clusters(result, rows)
+    link = {"type": "link"} if getattr(result, "isGLMM", lambda: False)() else {}
+    made = result.predict(rows, re_form="NA", se_fit=True, **link)
+    return np.asarray(made.fit, dtype=float), np.asarray(made.se_fit, dtype=float) ** 2
+
+
+def _of_new_clusters(result: Any, rows: pd.DataFrame) -> tuple[Array, Array]:
+    """Predict clusters never seen: the variance of the mean has that of the effects in it."""
     made = result.predict(rows, allow_new_levels=True, se_fit=True)
     return (
         np.asarray(made.fit, dtype=float),
         np.asarray(made.se_fit, dtype=float) ** 2 + float(result.sigma) ** 2,
     )
-
-
-def _rows(
-    frame: pd.DataFrame, formula: str | None, quote: str, clusters: tuple[str, ...]
-) -> pd.DataFrame:
-    """Give the rows the columns the fitted model knows, and exchange clusters for a new one."""
-    rows = frame.assign(**dict.fromkeys(clusters, _NEW_CLUSTER))
-    if formula is None:
-        return rows
-    right = formula.split("~")[1]
-    used = check_formula(f"0 ~ {right}", rows.columns)
-    columns = {}
-    for name in used:
-        column = rows[name]
-        if column.isna().any():
-            raise AnalysisError(
-                f"{name!r} of the new rows has {int(column.isna().sum())} missing values; fill "
-                "them, or impute the new rows with the data and give the completed frames."
-            )
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            # The model knows its categories; those of the new rows may be fewer.
-            column = column.astype(object)
-        elif pd.api.types.is_numeric_dtype(column.dtype):
-            column = pd.Series(column.to_numpy(dtype=float), index=column.index)
-        columns[name] = column
-    rows = pd.DataFrame(columns)
-    derived = with_derived_columns(rows, right, quote)[1]
-    for name in derived.columns:
-        if isinstance(derived[name].dtype, pd.CategoricalDtype):
-            derived[name] = derived[name].astype(object)
-    return derived.reset_index(drop=True)
 
 
 def _inverse_link(result: Any) -> Callable[[Array], Array] | None:

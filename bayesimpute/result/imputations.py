@@ -343,6 +343,11 @@ class Imputations:
         """
         from bayesimpute.analysis import fit
 
+        if isinstance(formula, str):
+            targets = self.specification.targets.values()
+            clusters = {getattr(target, "cluster", None) for target in targets} - {None}
+            if len(clusters) == 1:
+                options = {"cluster": clusters.pop(), **options}
         return fit(self.complete("all"), formula, **options)
 
     @checked

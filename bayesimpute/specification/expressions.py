@@ -2,9 +2,9 @@
 
 import ast
 import copy
-import re
+import math
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +12,10 @@ import numpy as np
 
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.spelling import quoted, syntax_tree, too_nested, unaliased
 from bayesimpute.wording import did_you_mean, listed
+
+__all__ = ["FUNCTIONS", "evaluate", "names_in", "quoted", "read", "with_category_codes"]
 
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = MappingProxyType(
     {
@@ -107,8 +110,11 @@ def evaluate(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
                 f"{did_you_mean(name, columns)}"
             )
     n_rows = len(next(iter(columns.values()))) if columns else 0
-    with np.errstate(all="ignore"):
-        values = _value(tree, columns, aliases, expression)
+    try:
+        with np.errstate(all="ignore"):
+            values = _value(tree, columns, aliases, expression)
+    except RecursionError:
+        raise SpecificationError(too_nested(expression)) from None
     return np.array(np.broadcast_to(values, (n_rows,)), dtype=np.float64)
 
 
@@ -132,11 +138,6 @@ def names_in(expression: str) -> tuple[str, ...]:
 def read(expression: str) -> None:
     """Raise SpecificationError unless the text is an expression; quoted labels may be in it."""
     _parsed(expression, labels=True)
-
-
-def quoted(name: str) -> str:
-    """Name of a column as it is written inside an expression: in backticks if it has to be."""
-    return name if name.isidentifier() and _is_name(name) else f"`{name}`"
 
 
 def with_category_codes(expression: str, table: Table) -> str:
@@ -163,37 +164,29 @@ def with_category_codes(expression: str, table: Table) -> str:
     if expression in table.variables:
         return expression
     tree, aliases = _parsed(expression, labels=True)
-    coded = _LabelCoder(table, aliases, expression).visit(copy.deepcopy(tree))
-    text = ast.unparse(ast.fix_missing_locations(coded))
-    for alias, name in aliases.items():
-        text = re.sub(rf"\b{alias}\b", f"`{name}`".replace("\\", r"\\"), text)
-    return text
-
-
-@cache
-def _parsed(expression: str, labels: bool = False) -> tuple[ast.expr, Mapping[str, str]]:
-    """Syntax tree, and the names standing for columns in backticks."""
-    aliases: dict[str, str] = {}
-
-    def alias(match: re.Match[str]) -> str:
-        aliases[f"_column{len(aliases)}_"] = match.group(1)
-        return list(aliases)[-1]
-
     try:
-        tree = ast.parse(re.sub(r"`([^`]+)`", alias, expression).strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise SpecificationError(
-            f"'{expression}' cannot be read as an expression ({error.__class__.__name__}); write "
-            "arithmetic on columns, such as 'I(weight / height**2)'."
-        ) from error
-    _check(tree, expression, labels)
+        coded = _LabelCoder(table, aliases, expression).visit(copy.deepcopy(tree))
+        text = ast.unparse(ast.fix_missing_locations(coded))
+    except RecursionError:
+        raise SpecificationError(too_nested(expression)) from None
+    return unaliased(text, aliases)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(expression: str, labels: bool = False) -> tuple[ast.expr, Mapping[str, str]]:
+    """Syntax tree of an expression that is allowed, and the names standing for columns."""
+    tree, aliases = syntax_tree(expression)
+    try:
+        _check(tree, expression, labels)
+    except RecursionError:
+        raise SpecificationError(too_nested(expression)) from None
     return tree, aliases
 
 
-def _is_name(text: str) -> bool:
+def _is_number(value: float) -> bool:
     try:
-        return isinstance(ast.parse(text, mode="eval").body, ast.Name)
-    except SyntaxError:
+        return math.isfinite(float(value))
+    except OverflowError:
         return False
 
 
@@ -202,7 +195,7 @@ def _check(node: ast.expr, expression: str, labels: bool) -> None:
     match node:
         case ast.Name():
             parts: list[ast.expr] = []
-        case ast.Constant(value=bool() | int() | float()):
+        case ast.Constant(value=bool() | int() | float() as number) if _is_number(number):
             parts = []
         case ast.Constant(value=str()) if labels:
             parts = []
@@ -237,14 +230,8 @@ def _check(node: ast.expr, expression: str, labels: bool) -> None:
 
 
 def _function_name(function: ast.expr) -> str:
-    """Name of a called function; ``np.log`` is taken as ``log``."""
-    match function:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=ast.Name(id="np" | "numpy"), attr=name):
-            return name
-        case _:
-            return ""
+    """Name of a called function; empty for whatever else is called."""
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _columns_used(node: ast.expr) -> Iterator[ast.Name]:
@@ -263,9 +250,7 @@ def _columns_used(node: ast.expr) -> Iterator[ast.Name]:
 def _value(
     node: ast.expr, columns: Mapping[str, np.ndarray], aliases: Mapping[str, str], expression: str
 ) -> Any:
-    def inner(part: ast.expr) -> Any:
-        return _value(part, columns, aliases, expression)
-
+    inner = partial(_value, columns=columns, aliases=aliases, expression=expression)
     match node:
         case ast.Name(id=name):
             return np.asarray(columns[aliases.get(name, name)], dtype=np.float64)

@@ -1,18 +1,16 @@
-"""lme4-style formulas of conditional models, parsed by formulae."""
+"""lme4-style formulas of conditional models."""
 
 import ast
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import names_in, read
-from bayesimpute.specification.random_parts import RandomPart, random_parts, with_single_bars
+from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
 from bayesimpute.specification.specification import Term
-
-MEANS = ("cluster_mean", "mean")
-COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+from bayesimpute.specification.spelling import syntax_tree, unaliased
 
 type Fail = Callable[[str], SpecificationError]
 
@@ -60,56 +58,31 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
         If it does not parse, names an unknown column, has another outcome or no intercept,
         more than one grouping variable, or an effect in two random parts.
     """
-    from formulae import model_description
-    from formulae.scanner import Scanner
 
     def fail(what: str) -> SpecificationError:
         return SpecificationError(f"Formula of {target!r}, {formula!r}: {what}")
 
     if not isinstance(formula, str):
         raise fail("a formula must be text like 'y ~ x + (1 | school)'.")
-    if not formula.partition("~")[0].strip():
-        raise fail(f"it has no left-hand side; begin it with '{target} ~'.")
     try:
-        plain = with_single_bars(formula)
-        parsed: Any = model_description(plain)
-        tokens = Scanner(plain).scan()
-        parts = [
-            (model_description(f"{formula.partition('~')[0]} ~ {part.text}").terms, part)
-            for part in random_parts(formula)
-        ]
-    except Exception as error:
-        raise fail(
-            f"it does not parse ({error}). Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'."
-        ) from None
+        parsed = read_formula(formula, columns)
+    except SpecificationError as error:
+        raise fail(f"{error}. Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'.") from None
     if parsed.response is None:
         raise fail(f"it has no left-hand side; begin it with '{target} ~'.")
-    if parsed.response.term.name != target:
-        raise fail(f"its outcome is {parsed.response.term.name!r}, not {target!r}.")
-
-    depth = 0
-    for token in tokens:
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(token.lexeme, 0)
-        if depth == 0 and token.lexeme in COMPARISONS:
-            # formulae goes on as if the comparison were not there
-            raise fail("a comparison stands inside I(), such as I(x > 2).")
+    if parsed.response.column != target:
+        raise fail(f"its outcome is {parsed.response.label!r}, not {target!r}.")
+    if parsed.offsets:
+        raise fail("a conditional model has no offset; subtract it in a column of the data.")
 
     terms: dict[str, Term] = {}
-    groups: list[str] = []
-    intercept = random_intercept = False
-    for part in parsed.terms:
-        kind = type(part).__name__
-        if kind == "Intercept":
-            intercept = True
-        elif kind == "Term":
-            _add(terms, _term(part, columns, fail))
-        elif kind == "GroupSpecificTerm":
-            groups.append(part.factor.name)
-            if type(part.expr).__name__ == "Intercept":
-                random_intercept = True
-            elif type(part.expr).__name__ == "Term":
-                _add(terms, replace(_term(part.expr, columns, fail), fixed=False, random=True))
-    if not intercept:
+    for product in parsed.terms:
+        _add(terms, _term(product, columns, fail))
+    for part in parsed.random:
+        for product in part.terms:
+            _add(terms, replace(_term(product, columns, fail), fixed=False, random=True))
+    groups = [":".join(part.groups) for part in parsed.random]
+    if not parsed.intercept:
         raise fail("a conditional model has an intercept; remove '0 +' or '- 1'.")
     if len(set(groups)) > 1:
         raise fail(f"it has {len(set(groups))} grouping variables; one is possible.")
@@ -131,31 +104,30 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     if groups and groups[0] in used:
         raise fail(f"{groups[0]!r} groups the rows, so it cannot be a predictor as well.")
     return ParsedFormula(
-        tuple(_placed(terms, parts, columns, fail)),
+        tuple(_placed(terms, parsed.random, columns, fail)),
         groups[0] if groups else None,
-        random_intercept,
+        any(part.intercept for part in parsed.random),
     )
 
 
 def _placed(
     terms: Mapping[str, Term],
-    parts: Sequence[tuple[Any, RandomPart]],
+    parts: Sequence[RandomEffects],
     columns: Collection[str],
     fail: Fail,
 ) -> Iterator[Term]:
     """Give the terms the numbers of their random parts; that of the intercept is 0."""
     standing: dict[str, tuple[int, int]] = {}
-    for number, (effects, part) in enumerate(parts):
-        varying = [each for each in effects if type(each).__name__ == "GroupSpecificTerm"]
-        for own, effect in enumerate(varying):
-            bare = type(effect.expr).__name__ == "Intercept"
-            label = "" if bare else _term(effect.expr, columns, fail).label
+    for number, part in enumerate(parts):
+        labels = [_term(product, columns, fail).label for product in part.terms]
+        for own, label in enumerate([*([""] if part.intercept else []), *labels]):
+            group = part.groups[-1]
             if label in standing:
                 name = f"the effect of {label!r}" if label else "the intercept"
                 raise fail(
-                    f"{name} varies by {effect.factor.name!r} in two random parts. "
-                    f"({label or 'x'} | {effect.factor.name}) has an intercept; without one it is "
-                    f"(0 + {label or 'x'} | {effect.factor.name})."
+                    f"{name} varies by {group!r} in two random parts. "
+                    f"({label or 'x'} | {group}) has an intercept; without one it is "
+                    f"(0 + {label or 'x'} | {group})."
                 )
             standing[label] = (number, own if part.independent else 0)
     order = sorted(set(standing.values()), key=lambda place: (place != standing.get(""), place))
@@ -176,68 +148,31 @@ def _add(terms: dict[str, Term], term: Term) -> None:
     terms[term.label] = term
 
 
-def _term(part: Any, columns: Collection[str], fail: Fail) -> Term:
-    calls = [component.call for component in part.components if hasattr(component, "call")]
-    for call in calls:
-        if call.callee not in MEANS:
+def _term(product: Product, columns: Collection[str], fail: Fail) -> Term:
+    for factor in product:
+        if factor.function not in MEANS:
             continue
-        if len(part.components) > 1 or len(call.args) != 1:
-            raise fail(f"{call.callee}() takes one column and has no interactions.")
-        inner = call_text(call.args[0], fail)
-        bare = inner.strip("`")
-        factor = bare if bare in columns else _readable(inner, columns, fail)
-        return Term(factor, (factor,), fixed=False, cluster_mean=True)
-    factors = [
-        _readable(call_text(component.call, fail), columns, fail)
-        if hasattr(component, "call")
-        else component.name
-        for component in part.components
-    ]
+        if len(product) > 1 or len(factor.arguments) != 1 or factor.options:
+            raise fail(f"{factor.function}() takes one column and has no interactions.")
+        mean = _text(factor.arguments[0], columns, fail)
+        return Term(mean, (mean,), fixed=False, cluster_mean=True)
+    factors = [_factor(factor, columns, fail) for factor in product]
     return Term(":".join(factors), tuple(factors))
 
 
-def _readable(factor: str, columns: Collection[str], fail: Fail) -> str:
-    if factor not in columns:
-        try:
-            read(factor)
-        except SpecificationError as error:
-            raise fail(str(error)) from None
-    return factor
+def _factor(factor: Factor, columns: Collection[str], fail: Fail) -> str:
+    return factor.column if factor.column is not None else _text(factor.text, columns, fail)
 
 
-def call_text(node: Any, fail: Fail) -> str:
-    """Give the expression of a call; formulae's own name of it leaves out parentheses."""
-    tree = _tree(node, fail)
-    text = ast.unparse(tree)
-    for name in {inner.id for inner in ast.walk(tree) if isinstance(inner, ast.Name)}:
-        if not name.replace(".", "").isidentifier():
-            text = text.replace(name, f"`{name}`")
-    return text
-
-
-def _tree(node: Any, fail: Fail) -> ast.expr:
-    """Syntax tree of one of formulae's lazy calls, operators, variables or values."""
-    match type(node).__name__:
-        case "LazyVariable":
-            return ast.Name(node.name)
-        case "LazyValue":
-            return ast.Constant(node.value)
-        case "LazyCall" if not node.kwargs:
-            return ast.Call(ast.Name(node.callee), [_tree(part, fail) for part in node.args], [])
-        case "LazyOperator" if len(node.args) == 1:
-            sign = ast.USub() if node.symbol == "-" else ast.UAdd()
-            return ast.UnaryOp(sign, _tree(node.args[0], fail))
-        case "LazyOperator" if (
-            node.symbol == "**"
-            and type(node.args[0]).__name__ == type(node).__name__
-            and len(node.args[0].args) == 1
-        ):
-            # formulae reads -x**2 as (-x)**2, mathematics as -(x**2)
-            raise fail("a sign before a power is ambiguous; write I(-1 * x**2).")
-        case "LazyOperator":
-            left, right = (_tree(part, fail) for part in node.args)
-            template: Any = ast.parse(f"a {node.symbol} b", mode="eval").body
-            if isinstance(template, ast.Compare):
-                return ast.Compare(left, template.ops, [right])
-            return ast.BinOp(left, template.op, right)
-    raise fail(f"{node} cannot stand in a formula.")
+def _text(written: str, columns: Collection[str], fail: Fail) -> str:
+    """Expression in one spelling, or the name of a column."""
+    if written in columns:
+        return written
+    try:
+        read(written)
+        tree, aliases = syntax_tree(written)
+    except SpecificationError as error:
+        raise fail(str(error)) from None
+    if isinstance(tree, ast.Name):
+        return aliases.get(tree.id, tree.id)
+    return unaliased(ast.unparse(tree), aliases)

@@ -1,9 +1,8 @@
 """Conditions as text, ``"sex == 'female' and age >= 15"``: true, false or unknown by row."""
 
 import ast
-import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
+from bayesimpute.specification.spelling import syntax_tree, unaliased
 from bayesimpute.wording import did_you_mean
 
 HELP = (
@@ -35,7 +35,10 @@ def condition_columns(condition: str) -> tuple[str, ...]:
     ('sex', 'age', 'last visit')
     """
     tree, aliases = _parsed(condition)
-    return tuple(dict.fromkeys(_names(tree, aliases, condition)))
+    try:
+        return tuple(dict.fromkeys(_names(tree, aliases, condition)))
+    except RecursionError:
+        raise SpecificationError(f"{condition[:60]!r}… is too deeply nested; {HELP}.") from None
 
 
 def check_condition(condition: str, table: Table) -> None:
@@ -107,27 +110,19 @@ def _called(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _parsed(condition: str) -> tuple[ast.expr, Mapping[str, str]]:
-    """Syntax tree, and the names that stand for columns in backticks."""
-    aliases: dict[str, str] = {}
-
-    def alias(match: re.Match[str]) -> str:
-        aliases[f"_column{len(aliases)}_"] = match.group(1)
-        return list(aliases)[-1]
-
+    """Syntax tree, and the names that stand for columns."""
     try:
-        tree = ast.parse(re.sub(r"`([^`]+)`", alias, condition).strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise SpecificationError(f"{condition!r} cannot be read as a condition; {HELP}.") from error
-    return tree, aliases
+        return syntax_tree(condition)
+    except SpecificationError as error:
+        raise SpecificationError(
+            f"{condition[:200]!r} cannot be read as a condition; {HELP}."
+        ) from error
 
 
 def _text(node: ast.expr, aliases: Mapping[str, str]) -> str:
-    text = ast.unparse(node)
-    for alias, name in aliases.items():
-        text = text.replace(alias, f"`{name}`")
-    return text
+    return unaliased(ast.unparse(node), aliases)
 
 
 def _alternatives(node: ast.expr) -> tuple[ast.expr, Sequence[ast.expr], bool] | None:

@@ -6,13 +6,18 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.data.table import Table
-from bayesimpute.specification.expressions import evaluate, names_in, quoted, with_category_codes
+from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
+from bayesimpute.specification.spelling import canonical, quoted
 
 COLUMNS = {
     "x": np.array([1.0, 4.0, np.nan]),
     "y": np.array([2.0, 0.0, 3.0]),
     "body fat": np.array([0.1, 0.2, 0.3]),
     "log(x)": np.array([7.0, 8.0, 9.0]),
+    "wt.loss": np.array([1.0, 2.0, 3.0]),
+    "class": np.array([3.0, 4.0, 5.0]),
+    "a`b^2": np.array([5.0, 6.0, 7.0]),
+    "_column0_": np.array([6.0, 7.0, 8.0]),
 }
 
 
@@ -35,6 +40,13 @@ COLUMNS = {
         ("`body fat` * 10", [1, 2, 3]),
         ("log(x)", [7, 8, 9]),
         ("3", [3, 3, 3]),
+        ("I(y / (y + 1)^2)", [2 / 9, 0, 3 / 16]),
+        ("-y^2", [-4, 0, -9]),
+        ("wt.loss * 2", [2, 4, 6]),
+        ("class + 1", [4, 5, 6]),
+        ('Q("a`b^2") - `wt.loss`', [4, 4, 4]),
+        ("_column0_ + `body fat` * 10", [7, 9, 11]),
+        ("where(class>3, 1, .5e0)", [0.5, 1, 1]),
     ],
 )
 def test_the_value_of_an_expression(expression, expected) -> None:
@@ -67,6 +79,15 @@ def test_the_value_of_an_expression(expression, expected) -> None:
         "1j * x",
         "None",
         "(y := x)",
+        "9**9**9 + 1e999",
+        "9" * 400,
+        "x.real",
+        "x.mean()",
+        "np.load(x)",
+        "(" * 300 + "x" + ")" * 300,
+        "-" * 5000 + "x",
+        " + ".join(["x"] * 20_000),
+        "x" * 60_000,
     ],
 )
 def test_nothing_but_arithmetic_is_accepted(expression) -> None:
@@ -85,6 +106,23 @@ def test_names_are_columns_and_never_functions() -> None:
     assert names_in("`body fat` + 1") == ("body fat",)
     assert names_in("body fat") == ("body fat",)
     assert [quoted(name) for name in ("x", "body fat", "lambda")] == ["x", "`body fat`", "`lambda`"]
+    for name in ("a`b", 'a"`b\\', "wt.loss", "class", "größe", "x²", "_column1_"):
+        assert names_in(f"log({quoted(name)} + 1)") == (name,)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("I(x^2)", "I( (x) ** 2.0 )"),
+        ("x * y + 1", "1 + y*x"),
+        ("np.log(`x`)", "log(x)"),
+        ("maximum(x, y + 1)", "maximum(x,1+y)"),
+    ],
+)
+def test_the_same_arithmetic_has_one_spelling(one, other) -> None:
+    assert canonical(one) == canonical(other)
+    assert canonical("x - y") != canonical("y - x")
+    assert canonical("x / (y * x)") != canonical("x / y * x")
 
 
 def test_labels_become_codes_in_the_users_order_of_categories() -> None:
