@@ -10,6 +10,9 @@ import pandas as pd
 from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
 
+#: HDF5 keeps a name, and the attribute with the column's own, in headers of 64 kB in all.
+LONGEST_NAME = 10_000
+
 __all__ = ["Kind", "Table", "Variable", "canonical_rows", "indicator_order"]
 
 
@@ -140,10 +143,27 @@ def check_frame(df: Any) -> None:
             f"Column names must be strings; {not_text[0]!r} is a {type(not_text[0]).__name__}. "
             "Rename the columns: df.columns = df.columns.map(str)."
         )
+    for name in df.columns:
+        _check_name(name)
     repeated = df.columns[df.columns.duplicated()]
     if len(repeated):
         raise DataError(
             f"Column name '{repeated[0]}' occurs more than once; rename or drop the duplicate."
+        )
+
+
+def _check_name(name: str) -> None:
+    """Raise DataError for a name that is no text, or too long for any file."""
+    rename = "rename it: df = df.rename(columns={old: new})."
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise DataError(
+            f"Column name {name!a} holds half a surrogate pair, which is no character: read the "
+            f"file with its true encoding, or {rename}"
+        )
+    if len(name.encode()) > LONGEST_NAME:
+        raise DataError(
+            f"A column name has {len(name):,} characters ({name[:40]!r}…); "
+            f"{LONGEST_NAME:,} bytes are the most that a file takes: {rename}"
         )
 
 
