@@ -1,19 +1,20 @@
 """The one door for data: a user's frame becomes arrays here, and arrays become a frame here."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute.data.dates import is_date
 from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
 
 #: HDF5 keeps a name, and the attribute with the column's own, in headers of 64 kB in all.
 LONGEST_NAME = 10_000
 
-__all__ = ["Kind", "Table", "Variable", "canonical_rows", "indicator_order"]
+__all__ = ["Kind", "Table", "Variable", "canonical_rows", "indicator_order", "is_date"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +49,15 @@ class Table:
     rows: np.ndarray
 
     @classmethod
-    def from_frame(cls, df: pd.DataFrame) -> "Table":
+    def from_frame(cls, df: pd.DataFrame, dates: Container[str] = ()) -> "Table":
         """Encode a frame; the frame itself is copied and never changed.
 
         Parameters
         ----------
         df
             Rows are cases; column names are distinct strings.
+        dates
+            Columns of dates, durations or periods that are to be numbers: days.
 
         Returns
         -------
@@ -73,7 +76,7 @@ class Table:
         variables: dict[str, Variable] = {}
         values: dict[str, np.ndarray] = {}
         for name in frame.columns:
-            variables[name], encoded = encode(frame[name])
+            variables[name], encoded = encode(frame[name], name in dates)
             values[name] = _read_only(encoded[rows])
         return cls(frame, variables, values, _read_only(rows))
 
