@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from bayesimpute.data.names import original_pair, original_text
 from bayesimpute.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def convergence(
         draws = np.asarray(by_chain, dtype=float).T
         upto = [draws[:t] if t > 1 else draws[0] for t in range(1, len(draws) + 1)]
         columns[".it"].append(np.arange(1, len(draws) + 1))
-        columns["vrb"].append(np.full(len(draws), variable, dtype=object))
+        columns["vrb"].append(np.array([variable] * len(draws), dtype=object))
         columns["ac"].append(autocorrelation(draws))
         columns["psrf"].append(np.array([rstan_rhat(each) for each in upto]))
     joined = {name: np.concatenate(parts) for name, parts in columns.items() if parts}
@@ -282,12 +283,12 @@ def judged(posterior: "xr.Dataset") -> "xr.Dataset":
         if not np.isfinite(array.values).all():
             kept = kept.drop_vars([name])
             continue
-        target = _target(array, name)
+        target = quantity_of(array, name)[0]
         kept = kept.drop_vars(
             [
                 moment
                 for moment, each in posterior.data_vars.items()
-                if each.attrs.get("role") == MOMENTS and _target(each, moment) == target
+                if each.attrs.get("role") == MOMENTS and quantity_of(each, moment)[0] == target
             ]
         )
         term = str(array.dims[-1])
@@ -315,28 +316,32 @@ def _divergences(datatree: "xr.DataTree", discard: int) -> dict[str, int]:
         return {}
     statistics = datatree["sample_stats"].to_dataset().isel(draw=slice(discard, None))
     return {
-        _target(array, name): int(np.nansum(array.values))
+        quantity_of(array, name)[0]: int(np.nansum(array.values))
         for name, array in statistics.data_vars.items()
         if str(name).endswith(".diverging")
     }
 
 
-def _target(array: "xr.DataArray", name: object) -> str:
-    """Give the true column name; the tree's own may differ where it would not be a valid name."""
-    return str(array.attrs.get("target", str(name).rpartition(".")[0] or name))
+def quantity_of(array: "xr.DataArray", name: object) -> tuple[str, str]:
+    """Give the user's names of column (or monitor) and quantity; the tree's own may differ."""
+    target, quantity = original_pair(str(name))
+    told = array.attrs
+    return (
+        original_text(str(told["target"])) if "target" in told else target,
+        original_text(str(told["quantity"])) if "quantity" in told else quantity or target,
+    )
 
 
 def _quantities(posterior: "xr.Dataset") -> Iterator[tuple[str, str, np.ndarray]]:
     """Target, label and (chain, draw) array of every scalar of the posterior."""
     for name, array in posterior.data_vars.items():
-        target = _target(array, name)
-        parameter = str(array.attrs.get("quantity", str(name).rpartition(".")[2]))
+        target, parameter = quantity_of(array, name)
         inner = [dim for dim in array.dims if dim not in ("chain", "draw")]
         values = array.transpose("chain", "draw", *inner).values
         labels = [array[dim].values if dim in array.coords else range(array.sizes[dim])
                   for dim in inner]  # fmt: skip
         for at in np.ndindex(values.shape[2:]):
-            label = ", ".join(str(labels[axis][i]) for axis, i in enumerate(at))
+            label = ", ".join(original_text(str(labels[axis][i])) for axis, i in enumerate(at))
             yield target, f"{parameter}[{label}]" if inner else parameter, values[:, :, *at]
 
 

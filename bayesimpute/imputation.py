@@ -12,6 +12,7 @@ from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import go_on, start
 from bayesimpute.engine.streams import fresh_seed
+from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.specification.arguments import check_run_arguments
@@ -137,6 +138,7 @@ def impute(
         model_options=model_options,
         monitor=monitor,
     )
+    check_storable(specification.table.frame)
     path = Path(checkpoint) if checkpoint is not None else None
     history = resume_point(path, specification, m, seed) if path is not None else None
     bench = None

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesimpute.checking.replay import Replay, check_draws, replay
+from bayesimpute.data.names import safe_name, safe_pair, safe_text
 from bayesimpute.engine.history import History
 from bayesimpute.specification.specification import Specification
 
@@ -41,8 +42,8 @@ def tree_of(drawn: Replay) -> "xr.DataTree":
     """Predictions in ArviZ's schema."""
     import xarray as xr
 
-    rows, name = drawn.rows, drawn.target.replace("/", "∕")
-    described: dict[str, Any] = {"target": drawn.target, "kind": str(rows.kind)}
+    rows, name = drawn.rows, safe_name(drawn.target, {"chain", "draw", "row", "cluster"})
+    described: dict[str, Any] = {"target": safe_text(drawn.target), "kind": str(rows.kind)}
     values, observed = drawn.values, rows.observed
     if rows.categories and rows.numeric:
         known = np.asarray(rows.categories, dtype=float)
@@ -50,7 +51,7 @@ def tree_of(drawn: Replay) -> "xr.DataTree":
         filled = np.where(np.isnan(values), 0, values).astype(np.int64)
         values = np.where(np.isnan(values), np.nan, known[filled])
     elif rows.categories:
-        described["categories"] = [str(label) for label in rows.categories]
+        described["categories"] = [safe_text(str(label)) for label in rows.categories]
         observed = observed.astype(np.int64)
         # some chains have no model for some rows where a condition is imputed
         values = values.astype(np.int64) if not np.isnan(values).any() else values
@@ -74,12 +75,14 @@ def tree_of(drawn: Replay) -> "xr.DataTree":
     parameters: dict[str, Any] = {}
     terms: dict[str, Any] = {}
     for parameter, each in drawn.parameters.items():
-        own = f"{name}.{parameter}"
+        own = safe_pair(drawn.target, parameter)
         if each.ndim == 2:
             parameters[own] = (("chain", "draw"), each)
         else:
             parameters[own] = (("chain", "draw", f"{own}_term"), each)
-            terms[f"{own}_term"] = np.array(drawn.parameter_labels[parameter], dtype=str)
+            terms[f"{own}_term"] = np.array(
+                list(map(safe_text, drawn.parameter_labels[parameter])), dtype=str
+            )
     if parameters:
         groups["posterior"] = xr.Dataset(parameters, coords={**sampled, **terms})
     tree: xr.DataTree = xr.DataTree.from_dict(groups)

@@ -1,13 +1,14 @@
 """One column at a time: pandas cells to float64 values, and back to the user's dtype."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute.data.dates import Ticks, date_cells, encode_dates, is_date
 from bayesimpute.errors import DataError
 
 
@@ -30,22 +31,25 @@ class Variable:
     """Name, kind and the way back to the user's dtype.
 
     `categories` holds the labels in the user's order (empty for numbers); the code of a value is
-    its position there.
+    its position there. `ticks` says how dates become numbers, where they are to be.
     """
 
     name: str
     kind: Kind
     dtype: Any
     categories: tuple[Any, ...] = ()
+    ticks: Ticks | None = None
 
 
-def encode(column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:
+def encode(column: "pd.Series[Any]", dates: bool = False) -> tuple[Variable, np.ndarray]:
     """Kind of a column and its cells as float64.
 
     Parameters
     ----------
     column
         Any pandas column, rows in any order.
+    dates
+        Whether dates, durations and periods become numbers (days) and not `Kind.OTHER`.
 
     Returns
     -------
@@ -68,6 +72,9 @@ def encode(column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:
     (('a', 'b'), [1.0, nan, 0.0])
     """
     name, dtype = str(column.name), column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        variable, values = encode(column.sparse.to_dense())
+        return replace(variable, dtype=dtype), values
     if isinstance(dtype, pd.CategoricalDtype):
         labels = tuple(dtype.categories)
         codes = column.cat.codes.to_numpy().astype(np.float64)
@@ -80,6 +87,9 @@ def encode(column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:
         return Variable(name, Kind.NUMERIC, dtype), _finite(name, _numbers(column))
     if pd.api.types.is_string_dtype(dtype) or dtype is np.dtype(object):
         return _encode_objects(name, column)
+    if dates and is_date(dtype):
+        ticks, numbers = encode_dates(column)
+        return Variable(name, Kind.NUMERIC, dtype, ticks=ticks), numbers
     return Variable(name, Kind.OTHER, dtype), _presence(column)
 
 
@@ -113,11 +123,20 @@ def decode(
     """
     if variable.kind is Kind.OTHER:
         return original.copy()
+    if isinstance(original.dtype, pd.SparseDtype):
+        dense = decode(variable, values, original.sparse.to_dense(), encoded)
+        return dense.astype(pd.SparseDtype(dense.dtype, original.dtype.fill_value))
     values = np.asarray(values, dtype=np.float64)
     changed = ~((values == encoded) | (np.isnan(values) & np.isnan(encoded)))
     if not changed.any():
         return original.copy()
     new = values[changed]
+    if variable.ticks is not None:
+        column = original.copy()
+        column.iloc[np.flatnonzero(changed)] = date_cells(
+            variable.name, variable.dtype, variable.ticks, new
+        )
+        return column
     column = _widened(original, new) if variable.kind is Kind.NUMERIC else original.copy()
     if variable.kind is Kind.NUMERIC:
         cells = _numeric_cells(column.dtype, new)
@@ -156,12 +175,21 @@ def _encode_objects(name: str, column: "pd.Series[Any]") -> tuple[Variable, np.n
     if cells and all(_is_number(cell) for cell in cells):
         values[observed] = np.array(cells, dtype=np.float64)
         return Variable(name, Kind.NUMERIC, column.dtype), _finite(name, values)
-    if not all(isinstance(cell, str | int | float | bool | tuple | np.generic) for cell in cells):
+    if not _are_labels(cells):
         return Variable(name, Kind.OTHER, column.dtype), _presence(column)
     labels = sorted_labels(cells)
     position = {label: code for code, label in enumerate(labels)}
     values[observed] = [position[cell] for cell in cells]
     return Variable(name, _kind_of_categories(labels), column.dtype, labels), values
+
+
+def _are_labels(cells: Sequence[Any]) -> bool:
+    """Whether cells are text, numbers or tuples that can be told apart."""
+    try:
+        set(cells)
+    except TypeError:  # a list inside a tuple, a record of numpy
+        return False
+    return all(isinstance(cell, str | int | float | bool | tuple | np.generic) for cell in cells)
 
 
 def _is_number(cell: Any) -> bool:

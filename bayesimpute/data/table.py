@@ -1,16 +1,20 @@
 """The one door for data: a user's frame becomes arrays here, and arrays become a frame here."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute.data.dates import is_date
 from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
 
-__all__ = ["Kind", "Table", "Variable", "canonical_rows", "indicator_order"]
+#: HDF5 keeps a name, and the attribute with the column's own, in headers of 64 kB in all.
+LONGEST_NAME = 10_000
+
+__all__ = ["Kind", "Table", "Variable", "canonical_rows", "indicator_order", "is_date"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +49,15 @@ class Table:
     rows: np.ndarray
 
     @classmethod
-    def from_frame(cls, df: pd.DataFrame) -> "Table":
+    def from_frame(cls, df: pd.DataFrame, dates: Container[str] = ()) -> "Table":
         """Encode a frame; the frame itself is copied and never changed.
 
         Parameters
         ----------
         df
             Rows are cases; column names are distinct strings.
+        dates
+            Columns of dates, durations or periods that are to be numbers: days.
 
         Returns
         -------
@@ -70,7 +76,7 @@ class Table:
         variables: dict[str, Variable] = {}
         values: dict[str, np.ndarray] = {}
         for name in frame.columns:
-            variables[name], encoded = encode(frame[name])
+            variables[name], encoded = encode(frame[name], name in dates)
             values[name] = _read_only(encoded[rows])
         return cls(frame, variables, values, _read_only(rows))
 
@@ -140,10 +146,27 @@ def check_frame(df: Any) -> None:
             f"Column names must be strings; {not_text[0]!r} is a {type(not_text[0]).__name__}. "
             "Rename the columns: df.columns = df.columns.map(str)."
         )
+    for name in df.columns:
+        _check_name(name)
     repeated = df.columns[df.columns.duplicated()]
     if len(repeated):
         raise DataError(
             f"Column name '{repeated[0]}' occurs more than once; rename or drop the duplicate."
+        )
+
+
+def _check_name(name: str) -> None:
+    """Raise DataError for a name that is no text, or too long for any file."""
+    rename = "rename it: df = df.rename(columns={old: new})."
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise DataError(
+            f"Column name {name!a} holds half a surrogate pair, which is no character: read the "
+            f"file with its true encoding, or {rename}"
+        )
+    if len(name.encode()) > LONGEST_NAME:
+        raise DataError(
+            f"A column name has {len(name):,} characters ({name[:40]!r}…); "
+            f"{LONGEST_NAME:,} bytes are the most that a file takes: {rename}"
         )
 
 

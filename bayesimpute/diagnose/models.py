@@ -52,6 +52,10 @@ EVENTS: Mapping[str, tuple[str, str]] = {
         "A prior that does not integrate out makes NUTS sample everything.",
         "model_options={{{name!r}: {{'transitions': 20}}}}",
     ),
+    "gaps stay": (
+        "The dtype of the column is neither number nor category, and no method was asked for.",
+        "imp.events[imp.events['action'] == 'gaps stay']['message'].iloc[0]",
+    ),
     "values kept": (
         "The model failed at these visits and on_error='keep' left the values as they were: they "
         "are of an earlier iteration.",

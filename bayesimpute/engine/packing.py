@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesimpute.data.names import original_text, safe_text
 from bayesimpute.method import Adaptation
 
 FIELDS = ("step_size", "variance", "start_mean", "start_sd")
@@ -14,7 +15,7 @@ FIELDS = ("step_size", "variance", "start_mean", "start_sd")
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Named arrays as npz bytes."""
     buffer = io.BytesIO()
-    named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    named: dict[str, Any] = {safe_text(name): np.asarray(array) for name, array in arrays.items()}
     np.savez(buffer, **named)
     return buffer.getvalue()
 
@@ -22,7 +23,7 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
 def unpack(data: bytes) -> dict[str, np.ndarray]:
     """Read what :func:`pack` wrote; object arrays are refused."""
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+        return {original_text(name): archive[name] for name in archive.files}
 
 
 def pack_adaptations(adaptations: Mapping[str, Adaptation]) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesimpute.data.names import safe_pair, safe_text
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design
@@ -58,11 +59,11 @@ class Posterior:
             own = f"{name}_element"
             several = values.ndim > 2
             if several:
-                coordinates[own] = np.array(self.labels[name], dtype=str)
-            variables[f"{target}.{name}"] = xr.DataArray(
+                coordinates[own] = np.array(list(map(safe_text, self.labels[name])), dtype=str)
+            variables[safe_pair(target, name)] = xr.DataArray(
                 values,
                 dims=("chain", "draw", own) if several else ("chain", "draw"),
-                attrs={"target": target, "quantity": name},
+                attrs={"target": safe_text(target), "quantity": name},
             )
         dataset = xr.Dataset(variables, coords=coordinates)
         return xr.DataTree.from_dict({"posterior": dataset})

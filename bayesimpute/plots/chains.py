@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesimpute.data.names import original_text, safe_name
 from bayesimpute.diagnostics import (
     FEWEST_DRAWS,
     FEWEST_OFF,
@@ -13,6 +14,7 @@ from bayesimpute.diagnostics import (
     SHARES,
     judged,
     off_the_commonest,
+    quantity_of,
 )
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
@@ -177,12 +179,11 @@ def _chosen(
     scalars: dict[tuple[str, str], xr.DataArray] = {}
     roles: dict[tuple[str, str], str] = {}
     for name, array in posterior.data_vars.items():
-        target = str(array.attrs.get("target", str(name).rpartition(".")[0]))
-        quantity = str(array.attrs.get("quantity", str(name).rpartition(".")[2]))
+        target, quantity = quantity_of(array, name)
         inner = [dim for dim in array.dims if dim not in ("chain", "draw")]
         for at in np.ndindex(*(array.sizes[dim] for dim in inner)):
             one = array[dict(zip(inner, at, strict=True))]
-            label = ", ".join(str(one.coords[dim].item()) for dim in inner)
+            label = ", ".join(original_text(str(one.coords[dim].item())) for dim in inner)
             key = (target, f"{quantity}[{label}]" if inner else quantity)
             scalars[key] = one.drop_vars(inner)
             roles[key] = str(array.attrs.get("role", ""))
@@ -196,8 +197,7 @@ def _chosen(
             )
     of = {key: scalar for key, scalar in scalars.items() if key[0] in wanted}
     named = _named(list(of), roles, parameters)
-    # A slash would separate groups of the tree; the datatree of the result has the same sign.
-    return xr.Dataset({": ".join(key).replace("/", "∕"): of[key] for key in named})
+    return xr.Dataset({safe_name(": ".join(key)): of[key] for key in named})
 
 
 def _named(

@@ -12,6 +12,11 @@ type Arrays = dict[str, np.ndarray]
 
 NUMPY_KINDS = "biuf"
 
+#: Complex numbers are kept as pairs.
+COMPLEX = {np.dtype("c8"): np.dtype("f4"), np.dtype("c16"): np.dtype("f8")}
+
+ARROW_TEXT = ("string[pyarrow]", "large_string[pyarrow]")
+
 
 def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
     """Take a frame apart into a description (JSON) and numeric arrays.
@@ -50,7 +55,7 @@ def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
     """Rebuild the frame from `encode_frame`'s description and arrays."""
     index = _decode_index(description["index"], arrays)
     names = [json_values.decode(column["name"]) for column in description["columns"]]
-    columns = [pd.Series(_decode(column, arrays), index=index) for column in description["columns"]]
+    columns = [_series(column, arrays, index) for column in description["columns"]]
     frame = (
         pd.concat(columns, axis="columns", keys=range(len(columns)))
         if columns
@@ -60,15 +65,33 @@ def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
     return frame
 
 
+def check_storable(frame: pd.DataFrame) -> None:
+    """Raise before a run what writing its result would raise after it.
+
+    Raises
+    ------
+    DataError
+        If a column, or the index, holds values no file format without code can hold.
+    """
+    encode_frame(frame)
+
+
 def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         arrays[key] = np.asarray(series.cat.codes)
-        labels = _encode(pd.Series(dtype.categories), f"{key}_labels", arrays)
-        return {"as": "category", "array": key, "ordered": bool(dtype.ordered), "labels": labels}
+        labels = pd.Series(dtype.categories, name=series.name)
+        stored = _encode(labels, f"{key}_labels", arrays)
+        return {"as": "category", "array": key, "ordered": bool(dtype.ordered), "labels": stored}
+    if isinstance(dtype, pd.SparseDtype):
+        dense = _encode(series.sparse.to_dense(), key, arrays)
+        return {"as": "sparse", "fill": json_values.encode(dtype.fill_value), "cells": dense}
     if isinstance(dtype, np.dtype) and dtype.kind in NUMPY_KINDS:
         arrays[key] = series.to_numpy()
         return {"as": "numpy", "array": key, "dtype": dtype.str}
+    if dtype in COMPLEX:
+        arrays[key] = np.ascontiguousarray(series.to_numpy()).view(COMPLEX[dtype])
+        return {"as": "complex", "array": key, "dtype": dtype.str}
     if isinstance(dtype, pd.IntervalDtype):
         ends = pd.arrays.IntervalArray(series)
         return {
@@ -80,48 +103,130 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
         arrays[key] = series.to_numpy().view(np.int64)
         return {"as": "ticks", "array": key, "dtype": dtype.str}
+    if isinstance(dtype, pd.PeriodDtype):
+        arrays[key] = pd.PeriodIndex(series).asi8
+        return {"as": "period", "array": key, "dtype": str(dtype)}
     if isinstance(dtype, pd.DatetimeTZDtype):
         arrays[key] = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().view(np.int64)
-        return {"as": "zoned", "array": key, "unit": dtype.unit, "zone": str(dtype.tz)}
+        return {"as": "zoned", "array": key, "unit": dtype.unit, "zone": _zone(series)}
     if pd.api.types.is_extension_array_dtype(dtype) and getattr(dtype, "kind", "O") in NUMPY_KINDS:
-        absent = series.isna().to_numpy()
-        kept = series.fillna(series.dropna().iloc[0]) if absent.any() and not absent.all() else None
-        native = np.dtype(getattr(dtype, "numpy_dtype", np.float64))
-        arrays[key] = (
-            np.zeros(len(series), native)
-            if absent.all()
-            else (series if kept is None else kept).to_numpy(dtype=native)
-        )
-        arrays[f"{key}_absent"] = absent
-        return {"as": "masked", "array": key, "dtype": str(dtype)}
-    if isinstance(dtype, pd.StringDtype) or str(dtype).startswith("string"):
+        return _encode_masked(series, key, arrays)
+    if isinstance(dtype, pd.StringDtype):
         text = [None if absent else str(v) for v, absent in zip(series, series.isna(), strict=True)]
-        storage = getattr(dtype, "storage", None)
-        na = "NA" if getattr(dtype, "na_value", pd.NA) is pd.NA else "nan"
-        return {"as": "text", "dtype": str(dtype), "storage": storage, "na": na, "values": text}
+        na = "NA" if dtype.na_value is pd.NA else "nan"
+        return {
+            "as": "text", "dtype": str(dtype), "storage": dtype.storage, "na": na, "values": text,
+        }  # fmt: skip
+    if isinstance(dtype, pd.ArrowDtype):
+        native = _native(series)
+        return {"as": "arrow", "dtype": str(dtype), "cells": _encode(native, key, arrays)}
     if dtype == np.dtype(object):
         try:
             return {"as": "object", "values": [json_values.encode(value) for value in series]}
         except json_values.NotStorable as unknown:
             raise DataError(
                 f"Variable {series.name!r} holds values of type {unknown}, which a file cannot "
-                "hold: turn them into text, numbers or categories before imputing."
+                "hold: turn them into text, numbers or categories before imputing, such as "
+                f"df[{series.name!r}].map(str, na_action='ignore'), or leave the column out: "
+                f"df.drop(columns={series.name!r})."
             ) from None
     raise DataError(
-        f"Variable {series.name!r} has dtype {dtype}, which a file cannot hold: convert it to a "
-        "numeric, string, datetime or category dtype before imputing."
+        f"Variable {series.name!r} has dtype {dtype}, which a file cannot hold: convert it before "
+        f"imputing, such as df[{series.name!r}].astype(object), or leave it out: "
+        f"df.drop(columns={series.name!r})."
     )
+
+
+def _zone(series: pd.Series) -> str:
+    """Name of a time zone by which it can be had again."""
+    dtype = series.dtype
+    assert isinstance(dtype, pd.DatetimeTZDtype)
+    try:
+        if pd.DatetimeTZDtype(dtype.unit, str(dtype.tz)) == dtype:
+            return str(dtype.tz)
+    except (TypeError, ValueError, KeyError):
+        pass  # no name that is known
+    raise DataError(
+        f"Variable {series.name!r} has the time zone {dtype.tz}, whose name a file cannot hold: "
+        f"convert it before imputing: df[{series.name!r}].dt.tz_convert('UTC')."
+    )
+
+
+def _encode_masked(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
+    """Nullable and pyarrow numbers: values, and which of them are absent."""
+    dtype, absent = series.dtype, series.isna().to_numpy()
+    native = np.dtype(getattr(dtype, "numpy_dtype", np.float64))
+    if native.kind not in NUMPY_KINDS:  # decimals of pyarrow call themselves floats
+        raise DataError(
+            f"Variable {series.name!r} has dtype {dtype}, which a file cannot hold: convert it "
+            f"before imputing: df[{series.name!r}].astype('float64')."
+        )
+    kept = series.fillna(series.dropna().iloc[0]) if absent.any() and not absent.all() else series
+    arrays[key] = np.zeros(len(series), native) if absent.all() else kept.to_numpy(dtype=native)
+    arrays[f"{key}_absent"] = absent
+    return {"as": "masked", "array": key, "dtype": str(dtype)}
+
+
+def _native(series: pd.Series) -> pd.Series:
+    """Give text, dates and durations of pyarrow in the dtype of pandas itself.
+
+    Raises
+    ------
+    DataError
+        If the dtype cannot be had again from its name.
+    """
+    dtype = series.dtype
+    assert isinstance(dtype, pd.ArrowDtype)
+    if dtype.kind in "mM":
+        zone = getattr(dtype.pyarrow_dtype, "tz", None)
+        native = dtype.numpy_dtype
+        unit = np.datetime_data(native)[0]
+        return series.astype(native if zone is None else pd.DatetimeTZDtype(unit, zone))
+    if str(dtype) in ARROW_TEXT:
+        return series.astype("string")
+    remedy = "'category'" if str(dtype).startswith("dictionary") else "object"
+    raise DataError(
+        f"Variable {series.name!r} has dtype {dtype}, which a file cannot hold: convert it before "
+        f"imputing: df[{series.name!r}].astype({remedy})."
+    )
+
+
+def _series(stored: dict[str, Any], arrays: Arrays, index: pd.Index | None = None) -> pd.Series:
+    """Give a column of the dtype it had; objects are not looked at for what they might be."""
+    cells = _decode(stored, arrays)
+    return pd.Series(cells, index=index, dtype=object if stored["as"] == "object" else None)
+
+
+def _index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
+    cells = _decode(stored, arrays)
+    if stored["as"] == "object":
+        return pd.Index(cells, dtype=object, tupleize_cols=False)
+    return pd.Index(cells)
 
 
 def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     how = stored["as"]
     if how == "numpy":
         return arrays[stored["array"]].astype(stored["dtype"])
+    if how == "complex":
+        return arrays[stored["array"]].view(stored["dtype"])
+    if how == "period":
+        freq = pd.PeriodDtype(stored["dtype"]).freq
+        return pd.PeriodIndex.from_ordinals(arrays[stored["array"]], freq=freq).array
+    if how == "sparse":
+        dense = _series(stored["cells"], arrays)
+        fill = json_values.decode(stored["fill"])
+        return dense.astype(pd.SparseDtype(dense.dtype, fill)).array
+    if how == "arrow":
+        native = _series(stored["cells"], arrays)
+        if stored["dtype"] == ARROW_TEXT[0]:  # which cannot be asked for by this name
+            return native.convert_dtypes(dtype_backend="pyarrow").array
+        return native.astype(stored["dtype"]).array
     if how == "interval":
-        left, right = (pd.Index(_decode(stored[side], arrays)) for side in ("left", "right"))
+        left, right = (_index(stored[side], arrays) for side in ("left", "right"))
         return pd.arrays.IntervalArray.from_arrays(left, right, closed=stored["closed"])
     if how == "category":
-        labels = pd.Index(_decode(stored["labels"], arrays))
+        labels = _index(stored["labels"], arrays)
         return pd.Categorical.from_codes(
             arrays[stored["array"]], dtype=pd.CategoricalDtype(labels, ordered=stored["ordered"])
         )
@@ -156,6 +261,7 @@ def _encode_index(index: pd.Index, arrays: Arrays) -> dict[str, Any]:
         "as": "labels",
         "multi": isinstance(index, pd.MultiIndex),
         "names": [json_values.encode(level.name) for level in levels],
+        **({"freq": index.freqstr} if getattr(index, "freq", None) is not None else {}),
         "levels": [
             _encode(pd.Series(level).rename(f"index level {k}"), f"index_{k}", arrays)
             for k, level in enumerate(levels)
@@ -167,8 +273,11 @@ def _decode_index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
     if stored["as"] == "range":
         start, stop, step = stored["bounds"]
         return pd.RangeIndex(start, stop, step, name=json_values.decode(stored["name"]))
-    levels = [_decode(level, arrays) for level in stored["levels"]]
+    levels = [_index(level, arrays) for level in stored["levels"]]
     names = [json_values.decode(name) for name in stored["names"]]
     if stored["multi"]:
         return pd.MultiIndex.from_arrays(levels, names=names)
-    return pd.Index(levels[0], name=names[0])
+    index = levels[0].rename(names[0])
+    if "freq" in stored and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
+        index.freq = stored["freq"]
+    return index

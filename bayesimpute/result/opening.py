@@ -118,7 +118,8 @@ def _read(path: Path) -> Arrays:
 
 def _restore(arrays: Arrays) -> Imputations:
     description = json.loads(arrays["description"].astype(np.uint8).tobytes().decode())
-    table = Table.from_frame(decode_frame(description["frame"], arrays))
+    imputed = {target["name"] for target in description["specification"]["targets"]}
+    table = Table.from_frame(decode_frame(description["frame"], arrays), dates=imputed)
     imputations = Imputations(
         decode_specification(description["specification"], arrays, table),
         decode_history(description["history"], arrays),

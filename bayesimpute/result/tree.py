@@ -1,11 +1,13 @@
 """The chains as an ArviZ DataTree: chain = imputation, draw = iteration."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesimpute.data.names import safe_name, safe_pair, safe_text
 from bayesimpute.data.table import Table
 from bayesimpute.diagnostics import MOMENTS, SHARES
 from bayesimpute.engine.history import History
@@ -29,6 +31,9 @@ ARVIZ_NAMES: Mapping[str, str] = {
 # An HDF5 attribute holds 64 kB: thousands of cluster labels would not fit.
 MOST_LABELS = 100
 
+SAMPLED = ("chain", "draw")
+MONITOR = "monitor"
+
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages a result depends on, for its attributes."""
@@ -41,19 +46,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def file_safe(names: Iterable[str]) -> dict[str, str]:
-    """Column name -> the name it has in the tree, where ``/`` would separate groups.
-
-    Other characters stay. A name already taken gets a trailing ``_``; the true name is always in
-    the attribute ``target`` of the variable.
-    """
-    safe: dict[str, str] = {}
-    for name in names:
-        candidate = str(name).replace("/", "∕")
-        while candidate in safe.values():
-            candidate += "_"
-        safe[name] = candidate
-    return safe
+def safe_names(table: Table) -> dict[str, str]:
+    """Column -> the name it has in groups that hold a variable a column."""
+    taken = {"row", *SAMPLED, *(safe_pair(name, "row") for name in table.variables)}
+    return {name: safe_name(name, taken) for name in table.variables}
 
 
 def datatree(
@@ -80,15 +76,16 @@ def datatree(
         user's name; ``imputed_values`` [chain, ``"<target>.row"``]; ``observed_data``
         [row]: incomplete variables as given; ``constant_data`` [row]: the others. Categories are
         codes, their labels (up to 100) in the attribute ``categories``; rows are positions in the
-        user's frame.
+        user's frame. Names that a tree or a file cannot have, or has for something else, are
+        those of `bayesimpute.data.names`: ``row`` has a backquote behind it.
     """
     import xarray as xr
 
-    names = file_safe(specification.table.variables)
+    names = safe_names(specification.table)
     groups = {
-        "posterior": _posterior(specification.table, history, names),
-        "sample_stats": _sample_stats(history, names),
-        "monitor": _monitor(history),
+        "posterior": _sampled(history, _posterior(specification.table, history)),
+        "sample_stats": _sample_stats(history),
+        "monitor": _sampled(history, _monitor(history)),
         "imputed_values": _imputed_values(specification, history, names),
         "observed_data": _data(specification.table, names, set(history.imputed)),
         "constant_data": _data(
@@ -103,66 +100,85 @@ def datatree(
 
 
 def _chains(history: History) -> dict[str, np.ndarray]:
-    return {"chain": np.arange(history.m), "draw": np.arange(history.iterations)}
+    return dict(zip(SAMPLED, map(np.arange, (history.m, history.iterations)), strict=True))
 
 
-def _posterior(table: Table, history: History, names: Mapping[str, str]) -> "xr.Dataset":
-    import xarray as xr
+@dataclass(frozen=True)
+class _Quantity:
+    """Draws of one quantity, (chain, draw) or (chain, draw, term), and what they are of."""
 
-    coords = dict(_chains(history))
-    variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
+    target: str
+    quantity: str
+    role: str
+    draws: np.ndarray
+    labels: tuple[str, ...] = ()
 
-    def add(
-        target: str, quantity: str, role: str, draws: np.ndarray, labels: tuple[str, ...] = ()
-    ) -> None:
-        name = file_safe([f"{names[target]}.{quantity}"]).popitem()[1]
-        while name in variables:  # a parameter of the user's own model may be called share
-            name += "_"
-        dims: tuple[str, ...] = ("chain", "draw")
-        if draws.ndim == 3:
-            dims = (*dims, f"{name}_term")
-            coords[dims[-1]] = np.array(labels, dtype=str)
-        attrs = {"target": target, "quantity": quantity, "role": role}
-        variables[name] = (dims, draws, attrs)
+    def name(self, taken: Container[str] = ()) -> str:
+        """Name in the tree, where others are taken."""
+        if self.role == MONITOR:
+            return safe_name(self.target, taken)
+        return safe_pair(self.target, self.quantity, taken)
 
+    @property
+    def described(self) -> dict[str, str]:
+        of = {"target": self.target, "quantity": self.quantity, "role": self.role}
+        return {key: safe_text(text) for key, text in of.items()}
+
+
+def _posterior(table: Table, history: History) -> list[_Quantity]:
+    found = []
     for target, means in history.chain_mean.items():
-        add(target, "mean", MOMENTS, means)
-        add(target, "sd", MOMENTS, history.chain_sd[target])
+        found.append(_Quantity(target, "mean", MOMENTS, means))
+        found.append(_Quantity(target, "sd", MOMENTS, history.chain_sd[target]))
         if target in history.chain_share:
             categories = labels_of(table.variables[target].categories)
-            add(target, "share", SHARES, history.chain_share[target], categories)
+            found.append(
+                _Quantity(target, "share", SHARES, history.chain_share[target], categories)
+            )
         labels = history.labels.get(target, {})
-        for parameter, draws in history.parameters.get(target, {}).items():
-            add(target, parameter, "parameter", draws, labels.get(parameter, ()))
-    return xr.Dataset(variables, coords=coords)
+        found += [
+            _Quantity(target, parameter, "parameter", draws, labels.get(parameter, ()))
+            for parameter, draws in history.parameters.get(target, {}).items()
+        ]
+    return found
 
 
-def _monitor(history: History) -> "xr.Dataset":
+def _monitor(history: History) -> list[_Quantity]:
+    return [
+        _Quantity(name, MONITOR, MONITOR, draws, history.monitor_labels.get(name, ()))
+        for name, draws in history.monitored.items()
+    ]
+
+
+def _sampled(history: History, quantities: Sequence[_Quantity]) -> "xr.Dataset":
+    """Quantities by name; where two would have one name, the later is marked."""
     import xarray as xr
 
-    coords = dict(_chains(history)) if history.monitored else {}
+    if not quantities:
+        return xr.Dataset()
+    coords = dict(_chains(history))
+    taken = {*SAMPLED, *(f"{each.name()}_term" for each in quantities if each.draws.ndim == 3)}
     variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
-    safe = file_safe(history.monitored)
-    for name, draws in history.monitored.items():
-        dims: tuple[str, ...] = ("chain", "draw")
-        if draws.ndim == 3:
-            dims = (*dims, f"{safe[name]}_term")
-            coords[dims[-1]] = np.array(history.monitor_labels[name], dtype=str)
-        attrs = {"target": name, "quantity": "monitor", "role": "monitor"}
-        variables[safe[name]] = (dims, draws, attrs)
+    for each in quantities:
+        name = each.name(taken | set(variables))
+        dims: tuple[str, ...] = SAMPLED
+        if each.draws.ndim == 3:
+            dims = (*dims, f"{name}_term")
+            coords[dims[-1]] = np.array([safe_text(label) for label in each.labels], dtype=str)
+        variables[name] = (dims, each.draws, each.described)
     return xr.Dataset(variables, coords=coords)
 
 
-def _sample_stats(history: History, names: Mapping[str, str]) -> "xr.Dataset":
+def _sample_stats(history: History) -> "xr.Dataset":
     import xarray as xr
 
-    variables: dict[str, tuple[tuple[str, str], np.ndarray, dict[str, str]]] = {}
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
     by_statistic: dict[str, list[np.ndarray]] = {}
     for target, statistics in history.statistics.items():
         for statistic, values in statistics.items():
             known = ARVIZ_NAMES.get(statistic, statistic)
-            attrs = {"target": target, "quantity": statistic}
-            variables[f"{names[target]}.{known}"] = (("chain", "draw"), values, attrs)
+            attrs = {"target": safe_text(target), "quantity": safe_text(statistic)}
+            variables[safe_pair(target, known, variables)] = (SAMPLED, values, attrs)
             by_statistic.setdefault(known, []).append(values)
     over_targets: Mapping[str, Callable[[list[np.ndarray]], np.ndarray]] = {
         "diverging": lambda each: np.any(np.asarray(each) > 0, axis=0),
@@ -172,7 +188,7 @@ def _sample_stats(history: History, names: Mapping[str, str]) -> "xr.Dataset":
     }
     for known, combine in over_targets.items():
         if known in by_statistic:
-            variables[known] = (("chain", "draw"), combine(by_statistic[known]), {"target": "all"})
+            variables[known] = (SAMPLED, combine(by_statistic[known]), {"target": "all"})
     return xr.Dataset(variables, coords=_chains(history) if variables else {})
 
 
@@ -187,7 +203,7 @@ def _imputed_values(
     for target, draws in history.imputed.items():
         rows = table.rows[specification.where[target]]
         order = np.argsort(rows)
-        dim = f"{names[target]}.row"
+        dim = safe_pair(target, "row")
         coords[dim] = rows[order]
         variables[names[target]] = (("chain", dim), draws[:, order], _described(table, target))
     return xr.Dataset(variables, coords=coords)
@@ -207,7 +223,10 @@ def _data(table: Table, names: Mapping[str, str], chosen: set[str]) -> "xr.Datas
 
 def _described(table: Table, name: str) -> dict[str, str | list[str]]:
     variable = table.variables[name]
-    described: dict[str, str | list[str]] = {"target": name, "kind": str(variable.kind)}
+    described: dict[str, str | list[str]] = {
+        "target": safe_text(name),
+        "kind": str(variable.kind),
+    }
     if 0 < len(variable.categories) <= MOST_LABELS:
-        described["categories"] = [str(label) for label in variable.categories]
+        described["categories"] = [safe_text(str(label)) for label in variable.categories]
     return described

@@ -69,7 +69,11 @@ def make_predictors(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
     >>> bi.make_predictors(df, cluster="school").loc["y"].tolist()
     [-2, 1, 0]
     """
-    table = Table.from_frame(df)
+    return default_predictors(Table.from_frame(df), cluster)
+
+
+def default_predictors(table: Table, cluster: str | None) -> pd.DataFrame:
+    """Predictor matrix that :func:`make_predictors` gives, of data already read."""
     names = list(table.variables)
     matrix = pd.DataFrame(int(Role.FIXED), index=names, columns=names)
     for name in names:

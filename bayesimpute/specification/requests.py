@@ -13,6 +13,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in, read, with_category_codes
+from bayesimpute.specification.leftovers import remedy
 from bayesimpute.specification.specification import Passive
 from bayesimpute.wrappers.base import Wrapper, method_text
 
@@ -63,7 +64,7 @@ def choose_methods(
             if value not in ("", None) and table.variables[name].kind is Kind.OTHER:
                 raise SpecificationError(
                     f"method gives {value!r} for {name!r} ({table.variables[name].dtype}), which "
-                    "is neither a number nor a category; convert it first."
+                    f"is neither a number nor a category; {remedy(table, name)}."
                 )
             if value not in ("", None) and name not in wanted:
                 raise SpecificationError(
@@ -94,6 +95,13 @@ def choose_methods(
                 "it, or set its method to ''."
             )
     return chosen
+
+
+def asked_for(method: Any) -> tuple[str, ...]:
+    """Columns that a method is named for: dates among them become numbers."""
+    if not isinstance(method, Mapping):
+        return ()
+    return tuple(name for name, value in method.items() if value not in ("", None))
 
 
 def is_passive(method: Any) -> bool:

@@ -13,7 +13,8 @@ from bayesimpute.roles import Role
 from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
-from bayesimpute.specification.defaults import make_predictors
+from bayesimpute.specification.defaults import default_predictors
+from bayesimpute.specification.leftovers import gap_events, idle_events
 from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.order import passive_order, visit_order
 from bayesimpute.specification.predictors import (
@@ -22,6 +23,7 @@ from bayesimpute.specification.predictors import (
 )
 from bayesimpute.specification.requests import (
     Request,
+    asked_for,
     by_column,
     choose_methods,
     method_name,
@@ -70,7 +72,7 @@ def specify(
     >>> specify(df).visit_sequence
     ('y',)
     """
-    table = Table.from_frame(df)
+    table = Table.from_frame(df, dates=asked_for(method))
     if cluster is not None and cluster not in table.variables:
         raise SpecificationError(
             f"cluster={cluster!r} is no column of the data.{nearest(cluster, table.variables)}"
@@ -113,7 +115,7 @@ def specify(
         if (name not in chosen and table.variables[name].kind is not Kind.OTHER)
         or (staying.get(name, False) & table.missing(name)).any()
     ]
-    defaults = make_predictors(table.frame, cluster) if request.predictors is None else None
+    defaults = default_predictors(table, cluster) if request.predictors is None else None
     targets: dict[str, Target | Passive] = {}
     for name, chosen_method in chosen.items():
         if name in passives:
@@ -136,6 +138,9 @@ def specify(
                 f"model_options: no method of this run has an option {option!r}; each has its own, "
                 "such as donors (pmm), heteroscedastic (normal), transitions, tune."
             )
+    events.extend(gap_events(table, targets))
+    if request.predictors is None:
+        events.extend(idle_events(table, cluster))
     sequence, more = visit_order(visit_sequence, targets, table)
     targets, sequence, joined = form_blocks(targets, sequence)
     events.extend(joined)
