@@ -100,5 +100,5 @@ def _check_clusters(part: DesignBuilder, values: Array) -> None:
         label = part.clusters.labels[int((high > low).argmax())]
         raise SamplingError(
             f"post of {part.target.name!r} returned several values in {part.target.cluster} "
-            f"{label!r}; a variable of level 2 has one a cluster"
+            f"{label}; a variable of level 2 has one a cluster"
         )

@@ -1,7 +1,7 @@
 """By what one specification is told from another: all of it, part by part."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from bayesimpute.content import PYTHON, described, digest, fields_that_say_something, other_python
@@ -88,19 +88,16 @@ def words_of(argument: str, target: str, key: str) -> str:
 
 
 def _parts(specification: Specification) -> Iterator[tuple[str, str]]:
-    for each in fields(specification):
-        held = getattr(specification, each.name)
-        if each.name in SAYS_NOTHING:
-            continue
-        if each.name == "targets":
-            yield "imputed columns", described(list(held))
-            for target in held.values():
+    for name, text in fields_that_say_something(specification).items():
+        if name == "targets":
+            yield "imputed columns", described(list(specification.targets))
+            for target in specification.targets.values():
                 yield from _parts_of_target(target)
-        elif each.name == "monitors":
-            for name, function in held.items():
-                yield f"monitor {name!r}", described(function)
-        else:
-            yield WORDS.get(each.name, each.name), described(held)
+        elif name == "monitors":
+            for monitor, function in specification.monitors.items():
+                yield f"monitor {monitor!r}", described(function)
+        elif name not in SAYS_NOTHING:
+            yield WORDS.get(name, name), text
 
 
 def _parts_of_target(target: Target | Passive) -> Iterator[tuple[str, str]]:
