@@ -152,6 +152,20 @@ def test_a_builder_that_fails_is_named(frame):
 
     with pytest.raises(bi.SamplingError, match=r"target 'y'.*while adapting.*KeyError: 'dose'"):
         run(frame, method={"y": builder, "kind": "", "size": ""})
+    with pytest.raises(bi.SpecificationError, match=r"NeedsMore.*give an object of it"):
+        run(frame, method={"y": NeedsMore, "kind": "", "size": ""})
+
+
+class NeedsMore(OfTheUser):
+    def __init__(self, scale):
+        super().__init__(values=scale)
+
+
+def test_the_model_of_a_method_that_has_none_is_said(frame):
+    imp = run(frame, method={"y": OfTheUser(), "kind": "", "size": ""}, iterations=1)
+    for look in (imp.model, imp.priors, imp.prior_predictive):
+        with pytest.raises(bi.SamplingError, match=r"target 'y': .*LookupError: no model"):
+            look("y")
 
 
 class FailingInChains(OfTheUser):
