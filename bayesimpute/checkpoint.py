@@ -1,69 +1,66 @@
-"""Going on from a checkpoint file, if it is of the same run."""
+"""Going on from a file, if it is of the same run."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.result.opening import open_file
-from bayesimpute.result.specification_store import prior_text
-from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.result.other_versions import noted_versions
+from bayesimpute.specification.fingerprint import Fingerprint
 
-
-def _options(specification: Specification) -> dict[str, dict[str, Any]]:
-    """Options of the models, as far as a file can hold them."""
-    return {
-        name: {
-            option: list(value) if isinstance(value, tuple) else value
-            for option, value in target.options.items()
-            if isinstance(value, bool | int | float | str | tuple | list | None)
-        }
-        for name, target in specification.targets.items()
-        if isinstance(target, Target)
-    }
-
-
-def _priors(specification: Specification) -> dict[str, dict[str, str]]:
-    """Priors that the user gave, as text."""
-    return {
-        name: {parameter: prior_text(prior) for parameter, prior in target.priors.items()}
-        for name, target in specification.targets.items()
-        if isinstance(target, Target)
-    }
+#: Differing parts that a refusal names.
+MOST_NAMED = 8
 
 
 def resume_point(
-    path: Path, specification: Specification, m: int, seed: int | None
+    path: Path, run: Fingerprint, m: int, seed: int | None, iterations: int
 ) -> History | None:
     """History stored at `path`, None if there is no file yet.
+
+    Parameters
+    ----------
+    path
+        The file.
+    run
+        Fingerprint of all that decides the numbers of this run.
+    m, seed, iterations
+        As asked for; `seed` None is any.
 
     Raises
     ------
     SpecificationError
-        If the file belongs to another run: other data, models, m or seed.
+        If the file belongs to another run, naming what differs, or is further than asked for.
     """
     if not path.exists():
         return None
     stored = open_file(path)
-    old = stored.specification
-    differs = [
-        what
-        for what, same in {
-            "data": old.table.frame.equals(specification.table.frame),
-            "methods": dict(old.methods) == dict(specification.methods),
-            "predictors": old.predictors.equals(specification.predictors),
-            "visit_sequence": old.visit_sequence == specification.visit_sequence,
-            "model options": _options(old) == _options(specification),
-            "priors": _priors(old) == _priors(specification),
-            "monitor": list(old.monitors) == list(specification.monitors),
-            "m": stored.history.m == m,
-            "seed": seed is None or stored.history.seed == seed,
-        }.items()
-        if not same
-    ]
+    where = f"checkpoint {path.name!r}"
+    if stored.fingerprint is None:
+        raise SpecificationError(
+            f"{where} was written by an earlier version of bayesimpute, which did not record all "
+            "that decides a run's numbers, so it cannot be gone on with here. bi.open reads it, "
+            "and extend() goes on; or delete it, or name another file."
+        )
+    differs = run.differences(stored.fingerprint)
+    differs += ["m"] if stored.m != m else []
+    differs += ["seed"] if seed not in (None, stored.seed) else []
     if differs:
         raise SpecificationError(
-            f"checkpoint {path.name!r} is of another run (different: {', '.join(differs)}); "
-            "delete it, or name another file."
+            f"{where} is of another run (different: {_named(differs)}). "
+            f"{stored.fingerprint.why_not_compared()}Delete it, or name another file."
         )
-    return stored.history
+    if stored.iterations > iterations:
+        raise SpecificationError(
+            f"{where} holds {stored.iterations} iterations, and iterations={iterations} were asked "
+            f"for; ask for at least {stored.iterations}, read it by bi.open({path.name!r}), or "
+            "name another file."
+        )
+    if stored.iterations == iterations:
+        return stored.history
+    return noted_versions(stored.history, stored.versions, stored.fingerprint.python)
+
+
+def _named(differs: Sequence[str]) -> str:
+    more = f" and {len(differs) - MOST_NAMED} more" if len(differs) > MOST_NAMED else ""
+    return ", ".join(differs[:MOST_NAMED]) + more

@@ -9,14 +9,21 @@ import pandas as pd
 
 from bayesimpute.arguments import Count, Seed, checked
 from bayesimpute.checkpoint import resume_point
+from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
-from bayesimpute.engine.run import go_on, start
+from bayesimpute.engine.run import NOWHERE, go_on, start
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.specification.arguments import check_run_arguments
+from bayesimpute.specification.fingerprint import fingerprint
 from bayesimpute.specification.specify import specify
+
+CHECKPOINT = (
+    "Checkpoint {!r} holds the iterations before; call again with the same arguments and a new "
+    "executor, and the run goes on there."
+)
 
 
 @checked
@@ -86,7 +93,9 @@ def impute(
     executor
         Any ``concurrent.futures.Executor``; default, this process.
     checkpoint
-        File to write after every iteration, and to go on from if it exists.
+        File to write after every iteration, and to go on from if it exists and is of the same run:
+        same data, same arguments, functions by their code and what they read. Another run is
+        refused, with what differs.
     progress
         Progress bar; default only where someone is watching.
     on_error
@@ -107,13 +116,16 @@ def impute(
     -----
     ImputationWarning
         The data say little of a selection model's ρ, so that what is imputed rests on its prior.
+        Or Ctrl-C was pressed: what is returned has the iterations that all chains finished (before
+        the first, KeyboardInterrupt is raised as usual).
 
     Raises
     ------
     DataError, SpecificationError
         Before any work, when data or arguments cannot be used; the text says what to do.
     SamplingError
-        When a model or a monitor fails, with target or monitor, imputation and iteration.
+        When a model, a function of yours or a worker fails, whatever it raised, with target or
+        monitor, imputation and iteration.
 
     Examples
     --------
@@ -139,25 +151,31 @@ def impute(
         monitor=monitor,
     )
     check_storable(specification.table.frame)
+    run = fingerprint(specification)  # now: what functions hold may change while they are called
     path = Path(checkpoint) if checkpoint is not None else None
-    history = resume_point(path, specification, m, seed) if path is not None else None
+    history = resume_point(path, run, m, seed, iterations) if path is not None else None
     bench = None
     if history is None:
-        history, bench = start(specification, m, fresh_seed() if seed is None else int(seed))
+        chosen = fresh_seed() if seed is None else int(seed)
+        history, bench = start(specification, m, chosen, executor)
 
     def save(reached: History) -> None:
         assert path is not None
-        Imputations(specification, reached).to_netcdf(path)
+        Imputations(specification, reached, fingerprint=run).to_netcdf(path)
 
-    history = go_on(
-        specification,
-        history,
-        iterations - history.iterations,
-        bench=bench,
-        executor=executor,
-        save=save if path is not None else None,
-        progress=progress,
-        on_error=on_error,
-    )
+    try:
+        history = go_on(
+            specification,
+            history,
+            iterations - history.iterations,
+            bench=bench,
+            executor=executor,
+            save=save if path is not None else None,
+            progress=progress,
+            on_error=on_error,
+            kept=NOWHERE if path is None else CHECKPOINT.format(path.name),
+        )
+    except Stopped as stop:
+        history = stop.finished()
     warn_of_prior(specification, history)
-    return Imputations(specification, history)
+    return Imputations(specification, history, fingerprint=run)

@@ -62,7 +62,7 @@ def resolve(method: Any) -> Any:
         module, name = METHODS[method].split(":")
         return getattr(import_module(module), name)()
     if hasattr(method, "kernel") and hasattr(method, "model"):
-        return method() if isinstance(method, type) else method
+        return _made(method) if isinstance(method, type) else method
     if callable(method):
         from bayesimpute.sampling.generic import BuilderMethod
 
@@ -71,3 +71,14 @@ def resolve(method: Any) -> Any:
         f"method {method!r} is neither a name, nor a function builder(design) -> pm.Model, nor an "
         "object with model() and kernel()."
     )
+
+
+def _made(kind: type) -> Any:
+    """Make a method of the user's class."""
+    try:
+        return kind()
+    except (Exception, SystemExit) as error:  # the user's own code may fail in any way
+        raise SpecificationError(
+            f"method {kind.__name__}: it cannot be made without arguments "
+            f"({type(error).__name__}: {error}); give an object of it, such as {kind.__name__}(…)."
+        ) from error

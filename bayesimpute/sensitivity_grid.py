@@ -1,7 +1,8 @@
 """How far an answer depends on what no data can tell: grids over ρ and δ."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,10 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Seed, checked
-from bayesimpute.checkpoint import resume_point
-from bayesimpute.engine.history import History
-from bayesimpute.engine.run import go_on, start
-from bayesimpute.engine.streams import fresh_seed
+from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots.sensitivity import plot_sensitivity
-from bayesimpute.result.imputations import Imputations
+from bayesimpute.sensitivity_points import Plan, imputed_points
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specification import Specification
 from bayesimpute.specification.specify import specify
@@ -183,8 +181,9 @@ def sensitivity(
         Of the intervals.
     folder
         Where finished points are kept; started again, the grid goes on where it was, bit for bit.
+        Points of another grid (other data, arguments, functions) are refused, with what differs.
     seed
-        Whole number from 0.
+        Whole number from 0; default from the operating system, or that of `folder`.
     model_options, family, **arguments
         Further arguments of :func:`bayesimpute.impute`, and of ``imp.fit``.
 
@@ -196,7 +195,14 @@ def sensitivity(
     Raises
     ------
     SpecificationError
-        Before any work, if the grid is empty or its method does not fit.
+        Before any work, if the grid is empty or its method does not fit; or if `folder` holds
+        another grid.
+
+    Warns
+    -----
+    ImputationWarning
+        Ctrl-C was pressed: the points finished so far are returned (before the first,
+        KeyboardInterrupt is raised as usual).
 
     Examples
     --------
@@ -230,26 +236,23 @@ def sensitivity(
     run: dict[str, Any] = {
         name: arguments.pop(name) for name in ("executor", "progress") if name in arguments
     }
-    seed = fresh_seed() if seed is None else int(seed)
     specifications = [
         _specification(df, variable, point, delta_where, method, model_options, arguments)
         for point in points
     ]
     options = {} if family is None else {"family": family}
-    rows = []
-    before: Imputations | None = None
-    for k, (point, specification) in enumerate(zip(points, specifications, strict=True)):
-        path = Path(folder) / f"point-{k:03d}.nc" if folder is not None else None
-        imp = _imputed(specification, before, point, points[k - 1], m, seed, iterations, further,
-                       path, run)  # fmt: skip
-        pooled = imp.fit(analysis, **options).pool(conf_level=conf_level).table
-        if term not in pooled.index:
-            raise SpecificationError(
-                f"sensitivity: the analysis has no estimate {term!r}; it has "
-                f"{', '.join(map(str, pooled.index))}.{did_you_mean(term, list(pooled.index))}"
-            )
-        rows.append({**point, **_answer(pooled.loc[[term]].iloc[0], null)})
-        before = imp
+    plan = Plan(m, iterations, further, None if folder is None else Path(folder), run)
+    chosen = plan.seed() if seed is None else int(seed)
+    rows: list[dict[str, Any]] = []
+    try:
+        finished = imputed_points(points, specifications, plan, chosen)
+        for point, imp in zip(points, finished, strict=True):
+            pooled = imp.fit(analysis, **options).pool(conf_level=conf_level).table
+            rows.append({**point, **_answer(pooled, term, null)})
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        _warn_of_stop(len(rows), len(points), plan.folder)
     order = [name for name in AXES if name in rows[0]]
     table = pd.DataFrame(rows)
     return Sensitivity(
@@ -317,42 +320,29 @@ def _without_rho(
     return {**priors, variable: kept}
 
 
-def _imputed(
-    specification: Specification,
-    before: Imputations | None,
-    point: Mapping[str, float | None],
-    previous: Mapping[str, float | None],
-    m: int,
-    seed: int,
-    iterations: int,
-    further: int,
-    path: Path | None,
-    run: Mapping[str, Any],
-) -> Imputations:
-    """One point, from its neighbour's chains if their models have the same parameters."""
-    warm = before is not None and (point.get("rho") is None) == (previous.get("rho") is None)
-    wanted = before.history.iterations + further if warm and before is not None else iterations
-    if path is not None:
-        stored = resume_point(path, specification, m, seed)
-        if stored is not None and stored.iterations == wanted:
-            return Imputations(specification, stored)
-    history: History
-    if warm and before is not None:
-        history = replace(before.history, events=specification.events)
-        history = go_on(specification, history, further, **run)
-    else:
-        history, bench = start(specification, m, seed)
-        history = go_on(specification, history, iterations, bench=bench, **run)
-    imp = Imputations(specification, history)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        imp.to_netcdf(path)
-    return imp
+def _warn_of_stop(done: int, wanted: int, folder: Path | None) -> None:
+    again = (
+        "folder= would have kept them to go on from"
+        if folder is None
+        else f"the same call goes on from folder {folder.name!r}, bit for bit"
+    )
+    warnings.warn(
+        f"sensitivity: stopped by Ctrl-C after {done} of {wanted} points, which is what is "
+        f"returned; {again}.",
+        StoppedWarning,
+        stacklevel=3,
+    )
 
 
-def _answer(row: "pd.Series[Any]", null: float) -> dict[str, float]:
+def _answer(pooled: pd.DataFrame, term: str, null: float) -> dict[str, float]:
     from scipy import stats
 
+    if term not in pooled.index:
+        raise SpecificationError(
+            f"sensitivity: the analysis has no estimate {term!r}; it has "
+            f"{', '.join(map(str, pooled.index))}.{did_you_mean(term, list(pooled.index))}"
+        )
+    row = pooled.loc[[term]].iloc[0]
     positive = stats.t.sf((null - row["estimate"]) / row["std_error"], row["df"])
     return {
         "estimate": float(row["estimate"]),

@@ -11,7 +11,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up. A module may import the layers before its own, and its own.
 LAYERS = [
     ("simulate.uniformity",),
-    ("errors", "html", "roles", "events", "progress", "wording"),
+    (
+        "errors",
+        "html",
+        "roles",
+        "events",
+        "progress",
+        "wording",
+        "content",
+        "content_of_arrays",
+        "content_of_graphs",
+    ),
     ("arguments",),
     ("findings",),
     ("pooling.rubin",),
@@ -35,7 +45,7 @@ LAYERS = [
     ("report",),
     ("result", "diagnose"),
     ("checkpoint", "imputation"),
-    ("sensitivity_grid",),
+    ("sensitivity_grid", "sensitivity_points"),
     ("simulate",),
     ("demo",),
     ("cli", "__main__"),

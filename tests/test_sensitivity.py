@@ -6,7 +6,7 @@ import pymc as pm
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.errors import SpecificationError
+from bayesimpute.errors import ImputationWarning, SpecificationError
 
 RUN = {"m": 4, "iterations": 3, "further": 2, "seed": 1, "progress": False}
 
@@ -58,7 +58,7 @@ def test_the_same_call_gives_the_same_bits_and_goes_on_after_a_break(trial, tmp_
     call = ("y", "y ~ treated", "treated")
     whole = bi.sensitivity(trial, *call, **arguments, **formulas)
 
-    import bayesimpute.sensitivity_grid as module
+    import bayesimpute.sensitivity_points as module
 
     done = []
 
@@ -70,11 +70,13 @@ def test_the_same_call_gives_the_same_bits_and_goes_on_after_a_break(trial, tmp_
 
     original = module.go_on
     monkeypatch.setattr(module, "go_on", breaking)
-    with pytest.raises(KeyboardInterrupt):
-        bi.sensitivity(trial, *call, folder=tmp_path, **arguments, **formulas)
+    with pytest.warns(ImputationWarning, match="after 2 of 3 points"):
+        part = bi.sensitivity(trial, *call, folder=tmp_path, **arguments, **formulas)
+    pd.testing.assert_frame_equal(part.table, whole.table[:2], check_exact=True)
     assert len(list(tmp_path.glob("point-*.nc"))) == 2
     done.clear()
-    again = bi.sensitivity(trial, *call, folder=tmp_path, **arguments, **formulas)
+    unseeded = {**arguments, "seed": None}  # the folder knows it
+    again = bi.sensitivity(trial, *call, folder=tmp_path, **unseeded, **formulas)
     assert len(done) == 1  # two points were read
     pd.testing.assert_frame_equal(whole.table, again.table, check_exact=True)
     assert whole.table["estimate"].nunique() == 3
@@ -82,6 +84,14 @@ def test_the_same_call_gives_the_same_bits_and_goes_on_after_a_break(trial, tmp_
         bi.sensitivity(
             trial, *call, folder=tmp_path, **{**arguments, "rho": [0.3, 0.4]}, **formulas
         )
+    for change, words in {
+        "seed": (2, "seed"), "m": (5, "m"), "iterations": (4, "iterations"),
+        "further": (1, "further"), "post": ({"y": bi.squeeze(0, 9)}, "post of 'y'"),
+        "ignore": (trial["z"] > 1, "ignore"),
+    }.items():  # fmt: skip
+        other = {**arguments, **formulas, change: words[0]}
+        with pytest.raises(SpecificationError, match=rf"different: {words[1]}"):
+            bi.sensitivity(trial, *call, folder=tmp_path, **other)
 
 
 def test_only_some_rows_are_shifted(trial):

@@ -38,6 +38,7 @@ from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import kernel_of
 from bayesimpute.engine.chain import ChainState, check_design
+from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError, SpecificationError
@@ -232,8 +233,9 @@ def _fit(
             state = kernel.start(adaptation, rng)
             for k in range(WARM_UP):
                 state = predict(kernel, design, adaptation, state, rng, k == 0).state
-        except (ArithmeticError, ValueError, RuntimeError) as failure:
-            raise SamplingError(f"target {place}: it cannot be sampled: {failure}") from failure
+        except FAILURES as failure:
+            text = f"target {place}: it cannot be sampled: {said(failure)}"
+            raise SamplingError(text) from failure
         effects = cluster is not None and bool(design.random_effects)
         drawn = predictions(place, kernel, design, adaptation, state, draws, rng, effects)
         each = np.array([_known(one.log_likelihood, place) for one in drawn])

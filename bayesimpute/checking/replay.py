@@ -17,6 +17,7 @@ from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import kernel_of
 from bayesimpute.engine.chain import ChainState, check_design
+from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.history import History
 from bayesimpute.engine.packing import unpack_adaptations
 from bayesimpute.engine.streams import Purpose, stream
@@ -231,8 +232,8 @@ def predictions(
         for _ in range(draws):
             found.append(predict(kernel, design, adaptation, state, rng, False, by_cluster))
             state = found[-1].state
-    except (ArithmeticError, ValueError, RuntimeError) as error:
-        raise SamplingError(f"target {name!r}: its model cannot predict: {error}") from error
+    except FAILURES as error:
+        raise SamplingError(f"target {name!r}: its model cannot predict: {said(error)}") from error
     return found
 
 

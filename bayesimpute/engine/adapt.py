@@ -6,8 +6,8 @@ import numpy as np
 
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState, check_design, fill, store, update_passive
+from bayesimpute.engine.failures import FAILURES, tuning_failed
 from bayesimpute.engine.streams import Purpose, stream
-from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Kernel
 from bayesimpute.sampling.generic import ModelKernel
@@ -50,12 +50,8 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
                 rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
                 start = kernel.start(adaptations[name], rng)
                 visit = kernel.visit(design, adaptations[name], start, rng, True)
-            except (ArithmeticError, ValueError, RuntimeError) as error:
-                raise SamplingError(
-                    f"target {name!r}: its model could not be tuned: {error}. Look at "
-                    "imp.equations() for what the model is; a simpler one or tighter priors "
-                    "(priors=) may help."
-                ) from error
+            except FAILURES as error:
+                raise tuning_failed(name, error) from error
             parts = list(builder.parts(visit.values))
             for part, drawn in parts:
                 store(specification, state, part.target.name, drawn, part.cells)

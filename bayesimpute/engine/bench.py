@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.design import DesignBuilder
+from bayesimpute.engine.failures import FAILURES, said, tuning_failed
+from bayesimpute.errors import BayesimputeError, SamplingError
 from bayesimpute.method import Array, Design, Kernel, Method
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.generic import BuilderMethod
@@ -34,12 +36,23 @@ class Bench:
         reference
             Completed data that fix the units and default priors of every model: the same in
             every worker.
+
+        Raises
+        ------
+        SamplingError
+            If a model cannot be built, naming the target.
         """
         builders, kernels = {}, {}
         for name, target in specification.targets.items():
             if isinstance(target, Target) and name in specification.visit_sequence:
                 builders[name] = DesignBuilder.of(specification, target)
-                kernels[name] = kernel_of(specification, target, builders[name].build(reference))
+                try:
+                    design = builders[name].build(reference)
+                    kernels[name] = kernel_of(specification, target, design)
+                except BayesimputeError:
+                    raise
+                except FAILURES as error:  # the user's builder may fail in any way
+                    raise tuning_failed(name, error) from error
         return cls(specification, builders, kernels)
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:
@@ -70,9 +83,21 @@ def kernel_of(specification: Specification, target: Target, design: Design) -> K
 
 
 def model_of(specification: Specification, target: Target, design: Design) -> Any:
-    """Give the textbook PyMC model of a target or of its block."""
+    """Give the textbook PyMC model of a target or of its block.
+
+    Raises
+    ------
+    SamplingError
+        If the method, which may be the user's own, fails.
+    """
     method, priors = _model_and_priors(specification, target)
-    return method.model(design, priors, options_of(target))
+    try:
+        return method.model(design, priors, options_of(target))
+    except BayesimputeError:
+        raise
+    except FAILURES as error:
+        text = f"target {target.name!r}: its model could not be built: {said(error)}"
+        raise SamplingError(text) from error
 
 
 def forward_of(specification: Specification, target: Target, design: Design) -> tuple[Any, Any]:

@@ -9,13 +9,15 @@ import numpy.typing as npt
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.completed import completed_frame
+from bayesimpute.engine.failures import FAILURES, of_memory, said
 from bayesimpute.engine.monitor import Labels, reading
 from bayesimpute.engine.packing import pack, unpack
+from bayesimpute.engine.post import post_processed
 from bayesimpute.engine.shares import shares_of
 from bayesimpute.engine.streams import Purpose, stream
-from bayesimpute.errors import BayesimputeError, SamplingError
+from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.wrapped import stays_missing
@@ -187,12 +189,12 @@ def run_chain(
                 visit_parameters, visit_statistics = _visit(
                     bench, adaptations, state, seed, imputation, name, rng
                 )
-            except (BayesimputeError, ArithmeticError, ValueError, RuntimeError) as error:
+            except FAILURES as error:
                 message = (
                     f"target {name!r}, imputation {imputation + 1}, iteration {iteration + 1}: "
-                    f"{error}"
+                    f"{said(error)}"
                 )
-                if on_error == "raise":
+                if on_error == "raise" or of_memory(error):
                     raise SamplingError(message) from error
                 events.append(
                     Event(
@@ -295,13 +297,10 @@ def _visit(
     design = builder.build(state.values)
     check_design(design)
     visit = kernel.visit(design, adaptations[name], kernel_state, rng, first)
-    if not np.isfinite(visit.values).all():
-        raise SamplingError("the model drew a value that is not a finite number")
+    _check_visit(kernel, design, visit)
     processed = []
     for part, drawn in builder.parts(visit.values):
-        if part.target.post is not None:
-            drawn = _post_processed(specification, part.target, drawn, part.cells, state, rng)
-        processed.append((part, drawn))
+        processed.append((part, post_processed(part, drawn, state.values, rng)))
     state.kernel[name] = visit.state
     for part, drawn in processed:
         store(specification, state, part.target.name, drawn, part.cells)
@@ -309,6 +308,29 @@ def _visit(
     for passive in update_passive(specification, state.values, changed):
         state.imputed[passive] = state.values[passive][specification.where[passive]]
     return visit.parameters, visit.statistics
+
+
+def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
+    """Refuse what cannot be stored: a method may be the user's own."""
+    wanted = sum(int(each.draw.sum()) for each in design.members or (design,))
+    if np.shape(visit.values) != (wanted,):
+        raise SamplingError(
+            f"the model drew values of shape {np.shape(visit.values)}, not one for each of the "
+            f"{wanted} rows to draw"
+        )
+    if not np.isfinite(visit.values).all():
+        raise SamplingError("the model drew a value that is not a finite number")
+    if design.kind is not Kind.NUMERIC and not design.members:
+        bad = visit.values[~np.isin(visit.values, np.arange(len(design.categories)))]
+        if bad.size:
+            raise SamplingError(
+                f"the model drew {bad[0]:g}, which is no category: codes run from 0 to "
+                f"{len(design.categories) - 1}"
+            )
+    for name, drawn in visit.parameters.items():
+        if name not in kernel.labels:
+            raise SamplingError(f"the model drew a parameter {name!r} that its labels lack")
+        np.broadcast_to(drawn, (len(kernel.labels[name]),) if kernel.labels[name] else ())
 
 
 def check_design(design: Design) -> None:
@@ -340,23 +362,3 @@ def store(
     completed[cells] = drawn
     state.imputed[name] = completed[specification.where[name]]
     state.values[name] = np.where(np.isnan(column), completed, column)
-
-
-def _post_processed(
-    specification: Specification,
-    target: Target,
-    drawn: Array,
-    cells: npt.NDArray[np.bool_],
-    state: ChainState,
-    rng: np.random.Generator,
-) -> Array:
-    assert target.post is not None
-    table = specification.table
-    data = table.completed(state.values).iloc[table.rows[cells]]
-    result = np.asarray(target.post(drawn.copy(), data, rng), dtype=float)
-    if result.shape != drawn.shape or not np.isfinite(result).all():
-        raise SamplingError(
-            f"post of {target.name!r} must return {drawn.size} finite numbers, one for each value "
-            f"it was given; it returned shape {result.shape}"
-        )
-    return result

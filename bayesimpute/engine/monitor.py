@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.engine.completed import completed_frame
+from bayesimpute.engine.failures import FAILURES
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array
 from bayesimpute.specification.specification import Specification
@@ -43,7 +44,7 @@ def try_monitors(specification: Specification, values: Mapping[str, Array]) -> L
     for name, function in specification.monitors.items():
         try:
             labels[name], _ = _numbers(function, frame)
-        except Exception as error:
+        except FAILURES as error:
             raise SpecificationError(
                 f"monitor {name!r} fails on the start data, before anything is imputed: "
                 f"{_sentence(error)}. It is called with a completed data frame and must give a "
@@ -76,7 +77,7 @@ def reading(function: Callable[..., Any], labels: tuple[str, ...], frame: pd.Dat
     """
     try:
         given, values = _numbers(function, frame)
-    except Exception as error:
+    except FAILURES as error:
         raise SamplingError(_sentence(error)) from error
     if given != labels:
         raise SamplingError(
@@ -90,7 +91,7 @@ def _named(labels: tuple[str, ...]) -> str:
     return f"the elements {', '.join(labels)}" if labels else "one number"
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     own = isinstance(error, _NoNumbers)
     text = " ".join(str(error).split()).rstrip(".")
     return text if own else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,26 +1,32 @@
 """m chains from a specification: start them, take them further, here or on workers."""
 
-import hashlib
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, as_completed
-from functools import lru_cache
+from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any
 
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import adapt, reference_values
 from bayesimpute.engine.bench import Bench, model_of
-from bayesimpute.engine.chain import ChainState, Stretch, new_chain, run_chain
+from bayesimpute.engine.chain import ChainState, Stretch
+from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
-from bayesimpute.engine.monitor import Labels, try_monitors
-from bayesimpute.engine.packing import pack_adaptations, unpack_adaptations
+from bayesimpute.engine.monitor import try_monitors
+from bayesimpute.engine.packing import pack_adaptations
 from bayesimpute.engine.record import begin, lengthen
+from bayesimpute.engine.workers import Workplace, on_workers, packed
 from bayesimpute.errors import SpecificationError
-from bayesimpute.progress import progress_bar
+from bayesimpute.progress import Advance, progress_bar
 from bayesimpute.specification.specification import Specification, Target
 
+type Take = Callable[[History, range, Advance], list[Stretch]]
 
-def start(specification: Specification, m: int, seed: int) -> tuple[History, Bench]:
+#: Where what was finished can be found, if the caller does not know.
+NOWHERE = "What was finished is lost; bi.impute keeps it in a file named by checkpoint=."
+
+
+def start(
+    specification: Specification, m: int, seed: int, executor: Executor | None = None
+) -> tuple[History, Bench]:
     """Build and tune every model; chains have not moved yet.
 
     Parameters
@@ -31,6 +37,8 @@ def start(specification: Specification, m: int, seed: int) -> tuple[History, Ben
         Number of chains.
     seed
         Entropy of the run.
+    executor
+        Where chains will run: what cannot travel there is said before any work.
 
     Returns
     -------
@@ -42,10 +50,12 @@ def start(specification: Specification, m: int, seed: int) -> tuple[History, Ben
     Raises
     ------
     SpecificationError
-        If a monitor fails on the start data.
+        If a monitor fails on the start data, or a function cannot travel to the executor.
     SamplingError
         If a model cannot be tuned.
     """
+    if executor is not None:
+        packed(specification)
     reference = reference_values(specification, seed)
     labels = try_monitors(specification, reference)
     bench = Bench.of(specification, reference)
@@ -64,6 +74,7 @@ def go_on(
     save: Callable[[History], None] | None = None,
     progress: bool | None = None,
     on_error: str = "raise",
+    kept: str = NOWHERE,
 ) -> History:
     """Take all chains further; the same bits as in one longer run, for any executor.
 
@@ -80,36 +91,70 @@ def go_on(
     executor
         Where chains run; default, here.
     save
-        Called with the history after every iteration; without it chains run through.
+        Called with the history after every iteration.
     progress
         Show a bar; default only where someone watches.
     on_error
         ``"raise"`` or ``"keep"``.
+    kept
+        Sentence on where finished iterations can be found, should a worker die.
 
     Raises
     ------
     SamplingError
-        If a model or a monitor fails and `on_error` is ``"raise"``.
+        If a model or a monitor fails and `on_error` is ``"raise"``, or a worker dies.
+    Stopped
+        By Ctrl-C, with what is finished; before the first iteration, a plain KeyboardInterrupt.
     """
-    # with someone saving, one iteration at a time, so that no more than one is ever lost
-    steps = [1] * iterations if save is not None else [iterations] * (iterations > 0)
-    if history.iterations and steps:
+    if iterations < 1:
+        return history
+    if history.iterations:
         try_monitors(specification, reference_values(specification, history.seed))
-    if executor is None and bench is None and steps:
-        bench = Bench.of(specification, reference_values(specification, history.seed))
-    with progress_bar(total=history.m * max(iterations, 0), enabled=progress) as advance:
-        for step in steps:
-            stretches: list[Stretch | None] = [None] * history.m
-            wanted = range(history.iterations, history.iterations + step)
-            for imputation, stretch in _stretches(
-                specification, history, wanted, bench, executor, on_error
-            ):
-                stretches[imputation] = stretch
-                advance(step)
-            history = lengthen(history, step, [s for s in stretches if s is not None])
-            if save is not None:
-                save(history)
+    take = _taking(specification, history, bench, executor, on_error, kept)
+    last = history.iterations + iterations
+    with progress_bar(total=history.m * iterations, enabled=progress) as advance:
+        try:
+            # one iteration of all chains at a time, so that no more than one is ever lost
+            for iteration in range(history.iterations, last):
+                stretches = take(history, range(iteration, iteration + 1), advance)
+                history = lengthen(history, 1, stretches)
+                if save is not None:
+                    save(history)
+        except KeyboardInterrupt as stop:
+            if not history.iterations:
+                raise
+            raise Stopped(history, last) from stop
     return history
+
+
+def _taking(
+    specification: Specification,
+    history: History,
+    bench: Bench | None,
+    executor: Executor | None,
+    on_error: str,
+    kept: str,
+) -> Take:
+    """Give the function that takes all chains further, here or on workers."""
+    if executor is not None:
+        shared = packed(specification, history, on_error)
+
+        def there(at: History, iterations: range, advance: Advance) -> list[Stretch]:
+            return on_workers(executor, shared, at, iterations, advance, kept)
+
+        return there
+    if bench is None:
+        bench = Bench.of(specification, reference_values(specification, history.seed))
+    place = Workplace.of(bench, history, on_error)
+
+    def here(at: History, iterations: range, advance: Advance) -> list[Stretch]:
+        stretches = []
+        for imputation, state in enumerate(at.states):
+            stretches.append(place.stretch(state, imputation, iterations))
+            advance(len(iterations))
+        return stretches
+
+    return here
 
 
 def textbook_model(
@@ -135,102 +180,3 @@ def textbook_model(
     state = ChainState.from_bytes(specification, history.states[imputation - 1])
     design = DesignBuilder.of(specification, target).build(state.values)
     return model_of(specification, target, design)
-
-
-def _stretches(
-    specification: Specification,
-    history: History,
-    iterations: range,
-    bench: Bench | None,
-    executor: Executor | None,
-    on_error: str,
-) -> Iterator[tuple[int, Stretch]]:
-    if executor is None:
-        assert bench is not None
-        for imputation in range(history.m):
-            yield imputation, _stretch(bench, history, imputation, iterations, on_error)
-        return
-    import cloudpickle
-
-    # one chain's state travels with its task, everything else once a task as shared bytes
-    shared = cloudpickle.dumps(
-        (specification, history.adaptation, history.seed, history.monitor_labels)
-    )
-    futures = {
-        executor.submit(
-            _remote_stretch, shared, state, imputation, iterations, on_error
-        ): imputation
-        for imputation, state in enumerate(history.states)
-    }
-    for future in as_completed(futures):
-        yield futures[future], future.result()
-
-
-def _stretch(
-    bench: Bench, history: History, imputation: int, iterations: range, on_error: str
-) -> Stretch:
-    return _run(
-        bench,
-        history.adaptation,
-        history.states[imputation],
-        history.seed,
-        imputation,
-        iterations,
-        on_error,
-        history.monitor_labels,
-    )
-
-
-def _run(
-    bench: Bench,
-    adaptation: bytes,
-    state: bytes,
-    seed: int,
-    imputation: int,
-    iterations: range,
-    on_error: str,
-    labels: Labels,
-) -> Stretch:
-    chain = (
-        ChainState.from_bytes(bench.specification, state)
-        if state
-        else new_chain(bench, seed, imputation)
-    )
-    adaptations = unpack_adaptations(adaptation)
-    return run_chain(bench, adaptations, chain, seed, imputation, iterations, on_error, labels)
-
-
-def _remote_stretch(
-    shared: bytes, state: bytes, imputation: int, iterations: range, on_error: str
-) -> Stretch:
-    digest = hashlib.sha256(shared).hexdigest()
-    bench, adaptation, seed, labels = _bench_of(_Shared(shared, digest), threading.get_ident())
-    return _run(bench, adaptation, state, seed, imputation, iterations, on_error, labels)
-
-
-class _Shared:
-    """Bytes that compare by their digest, so that a cache can hold what was built from them."""
-
-    def __init__(self, data: bytes, digest: str) -> None:
-        self.data = data
-        self.digest = digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Shared) and other.digest == self.digest
-
-
-_COMPILING = threading.Lock()  # PyTensor does not compile in two threads at once
-
-
-@lru_cache(maxsize=8)
-def _bench_of(shared: _Shared, thread: int) -> tuple[Bench, bytes, int, Labels]:
-    """Build the models once a worker and thread: compiled functions own their memory."""
-    import cloudpickle
-
-    specification, adaptation, seed, labels = cloudpickle.loads(shared.data)
-    with _COMPILING:
-        bench = Bench.of(specification, reference_values(specification, seed))
-    return bench, adaptation, seed, labels

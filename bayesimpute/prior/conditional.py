@@ -12,6 +12,7 @@ from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import forward_of, model_of
 from bayesimpute.engine.chain import check_design
+from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Design
 from bayesimpute.sampling.priors import check_names
@@ -98,8 +99,8 @@ def conditional(specification: Specification, var: str, seed: int) -> Conditiona
         else:
             model = model_of(specification, target, design)
             data, beside = model.observed_RVs, set()
-    except (ArithmeticError, ValueError, RuntimeError) as error:
-        raise SamplingError(f"target {var!r}: its model cannot be built: {error}") from error
+    except FAILURES as error:
+        raise SamplingError(f"target {var!r}: its model cannot be built: {said(error)}") from error
     table = specification.table
     rows = table.rows
     if target.level == 2 and target.cluster is not None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.errors import SamplingError
 
 
@@ -26,9 +27,9 @@ def drawn_variables(
         return []
     try:
         drawn = pm.draw(variables, draws=draws, random_seed=int(rng.integers(2**31)))
-    except (ArithmeticError, ValueError, RuntimeError, NotImplementedError) as error:
+    except FAILURES as error:
         raise SamplingError(
-            f"target {target!r}: nothing can be drawn from its priors: {error}. A prior must be a "
-            "proper distribution (not pm.Flat), and tight enough for the model to be a number."
+            f"target {target!r}: nothing can be drawn from its priors: {said(error)}. A prior must "
+            "be a proper distribution (not pm.Flat), and tight enough for the model to be a number."
         ) from error
     return [np.asarray(values).reshape(draws, *np.shape(values)[1:]) for values in drawn]

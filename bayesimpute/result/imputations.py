@@ -15,6 +15,7 @@ from bayesimpute.engine.history import History
 from bayesimpute.events import events_table
 from bayesimpute.result import completion, summary, tree
 from bayesimpute.result.identification import identification, warn_of_prior
+from bayesimpute.specification.fingerprint import Fingerprint
 from bayesimpute.specification.specification import Specification
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class Imputations:
         Time the run ended, UTC, ISO 8601.
     versions
         Package -> version the run was made with.
+    fingerprint
+        By what this run is told from others when a file of it is gone on with; None for a file
+        of a version that wrote none.
 
     Examples
     --------
@@ -65,6 +69,7 @@ class Imputations:
     history: History
     created_at: str = field(default_factory=_now)
     versions: Mapping[str, str] = field(default_factory=tree.versions)
+    fingerprint: Fingerprint | None = None
 
     @property
     def m(self) -> int:
@@ -315,19 +320,28 @@ class Imputations:
         Warns
         -----
         ImputationWarning
-            The data say little of a selection model's ρ.
+            The data say little of a selection model's ρ; or Ctrl-C was pressed, and what is
+            returned has the iterations that all chains finished.
         """
+        from bayesimpute.engine.failures import Stopped
         from bayesimpute.engine.run import go_on
+        from bayesimpute.result.other_versions import noted_versions
         from bayesimpute.result.restored import require_to_extend
         from bayesimpute.specification.arguments import check_run_arguments
 
         check_run_arguments(self.m, iterations, self.seed, executor, "raise", progress)
         require_to_extend(self.specification)
-        history = go_on(
-            self.specification, self.history, iterations, executor=executor, progress=progress
-        )
+        python = None if self.fingerprint is None else self.fingerprint.python
+        history = noted_versions(self.history, self.versions, python)
+        try:
+            history = go_on(
+                self.specification, history, iterations, executor=executor, progress=progress,
+                kept="The result that was to be extended is as it was.",
+            )  # fmt: skip
+        except Stopped as stop:
+            history = stop.finished()
         warn_of_prior(self.specification, history)
-        return Imputations(self.specification, history)
+        return Imputations(self.specification, history, fingerprint=self.fingerprint)
 
     @checked
     def fit(self, formula: str | Callable[[pd.DataFrame], Any], **options: Any) -> "Fits":

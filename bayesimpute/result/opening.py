@@ -19,6 +19,7 @@ from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.seal import ADVICE, check_seal
 from bayesimpute.result.specification_store import decode_specification
 from bayesimpute.result.storage import FORMAT, FORMAT_VERSION, GROUP, Arrays
+from bayesimpute.specification.fingerprint import Fingerprint
 
 
 @checked
@@ -56,7 +57,8 @@ def open_file(
     FileFormatError
         If it is not such a file, is damaged, or was written by a newer version.
     SpecificationError
-        If an argument gives something the file already holds.
+        If an argument gives something the file already holds, or a function that is not that of
+        the run.
 
     Examples
     --------
@@ -86,6 +88,7 @@ def open_file(
         post or {},
         model_options or {},
         monitor or {},
+        imputations.fingerprint,
     )
     return replace(imputations, specification=specification)
 
@@ -125,9 +128,18 @@ def _restore(arrays: Arrays) -> Imputations:
         decode_history(description["history"], arrays),
         created_at=description["created_at"],
         versions=description["versions"],
+        fingerprint=_fingerprint(description.get("fingerprint")),
     )
     _check_shapes(imputations)
     return imputations
+
+
+def _fingerprint(stored: Mapping[str, Any] | None) -> Fingerprint | None:
+    """None for a file of a version that wrote none."""
+    if stored is None:
+        return None
+    parts = {str(words): str(digest) for words, digest in stored["parts"].items()}
+    return Fingerprint(parts, str(stored["python"]))
 
 
 def _check_shapes(imputations: Imputations) -> None:

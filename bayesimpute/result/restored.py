@@ -1,11 +1,12 @@
 """Callables a file cannot hold: what stands in their place, and how they are given again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.aliases import look_up
+from bayesimpute.specification.fingerprint import Fingerprint, fingerprint, words_of
 from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper, method_text
@@ -96,6 +97,7 @@ def give_again(
     post: Mapping[str, Any],
     model_options: Mapping[str, Mapping[str, Any]],
     monitor: Mapping[str, Callable[..., Any]],
+    run: Fingerprint | None = None,
 ) -> Specification:
     """Put the user's objects back in their places.
 
@@ -104,6 +106,7 @@ def give_again(
     SpecificationError
         If an argument names something that was stored, or was never there: only what a file could
         not hold may be given, since anything else would change the model in the middle of a run.
+        If it is not what the run used, by the fingerprint `run`.
     """
     missing = [*gaps(specification), *monitor_gaps(specification)]
     needed = {(gap.argument, gap.target, gap.key) for gap in missing}
@@ -130,7 +133,23 @@ def give_again(
 
     targets = {name: with_objects(target) for name, target in specification.targets.items()}
     monitors = {**specification.monitors, **checked_monitors(monitor, specification.table)}
-    return replace(specification, targets=targets, monitors=monitors)
+    filled = replace(specification, targets=targets, monitors=monitors)
+    if run is not None and not run.why_not_compared():
+        left = [*gaps(filled), *monitor_gaps(filled)]
+        again = [gap for gap in missing if gap not in left]
+        _refuse_changed(run.differences(fingerprint(filled)), again)
+    return filled
+
+
+def _refuse_changed(differences: Sequence[str], again: Iterable[Gap]) -> None:
+    for gap in again:
+        words = words_of(gap.argument, gap.target, gap.key)
+        if words in differences:
+            raise SpecificationError(
+                f"bi.open({gap.argument}=…): the {words} is not what the run used (was "
+                f"{gap.text}); its code, constants or what it reads differ. Give it as it was; for "
+                "another one, start a new run."
+            )
 
 
 def _has_gap(held: Any) -> bool:

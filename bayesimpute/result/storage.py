@@ -90,6 +90,12 @@ def _own_group(imputations: "Imputations") -> "xr.Dataset":
         "history": history,
         "created_at": imputations.created_at,
         "versions": dict(imputations.versions),
+        "fingerprint": None
+        if imputations.fingerprint is None
+        else {
+            "parts": dict(imputations.fingerprint.parts),
+            "python": imputations.fingerprint.python,
+        },
     }
     text = np.frombuffer(json.dumps(description, allow_nan=False).encode(), dtype=np.uint8)
     everything = {

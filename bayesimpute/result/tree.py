@@ -17,7 +17,7 @@ from bayesimpute.specification.specification import Specification
 if TYPE_CHECKING:
     import xarray as xr
 
-VERSIONED = ("bayesimpute", "pymc", "pytensor", "arviz", "xarray", "pandas", "numpy")
+VERSIONED = ("bayesimpute", "pymc", "pytensor", "arviz", "xarray", "pandas", "numpy", "numba")
 
 # What samplers call a statistic -> what ArviZ looks for in `sample_stats`.
 ARVIZ_NAMES: Mapping[str, str] = {

@@ -39,6 +39,7 @@ import pandas as pd
 
 from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Share, checked
 from bayesimpute.engine.bench import Bench, model_of
+from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design, Kernel, Visit
@@ -270,10 +271,10 @@ def _replicate(workshop: _Workshop, number: int) -> _Replicate:
     true = _quantities(workshop.kernel.labels, truth, design, y[gone])
     try:
         visits = _visits(workshop, design, moves)
-    except (ArithmeticError, ValueError, RuntimeError) as error:
+    except FAILURES as error:
         raise SamplingError(
-            f"sbc: replicate {number} of seed {task.seed} failed: {error}. Data this extreme may "
-            "come from wide priors; give tighter ones by priors=."
+            f"sbc: replicate {number} of seed {task.seed} failed: {said(error)}. Data this "
+            "extreme may come from wide priors; give tighter ones by priors=."
         ) from error
     drawn = [
         _quantities(workshop.kernel.labels, visit.parameters, design, visit.values)

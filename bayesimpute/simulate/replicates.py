@@ -6,6 +6,7 @@ every number as it is. Results are small, and written one file a replicate and m
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import Count, Level, Positive, Seed, checked
+from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.simulate.performance import Replicates
 from bayesimpute.simulate.study_checks import (
@@ -121,6 +123,12 @@ def replicate(
     Replicates
         With ``estimates``, ``failures``, ``performance()`` and ``plot()``.
 
+    Warns
+    -----
+    ImputationWarning
+        Ctrl-C was pressed: the replicates that every method finished are returned (before the
+        first, KeyboardInterrupt is raised as usual).
+
     Raises
     ------
     SpecificationError, AnalysisError
@@ -172,25 +180,51 @@ def replicate(
         _bar(replicates, replicates - len(pending), progress) as advance,
         closing(outcomes_of(study, pending, executor)) as finished,
     ):
-        for outcomes in finished:
-            for outcome in outcomes:
-                if store is not None:
-                    store.write(outcome)
-                found[outcome.replicate, outcome.method] = outcome
-            # where a method failed, its terms are not known yet
-            if not any(outcome.error for outcome in outcomes):
-                check_truth(truth, found)
-            advance()
+        try:
+            for outcomes in finished:
+                for outcome in outcomes:
+                    if store is not None:
+                        store.write(outcome)
+                    found[outcome.replicate, outcome.method] = outcome
+                # where a method failed, its terms are not known yet
+                if not any(outcome.error for outcome in outcomes):
+                    check_truth(truth, found)
+                advance()
+        except KeyboardInterrupt:
+            if not _whole(study, found, replicates):
+                raise
     check_truth(truth, found)
-    ordered = [found[number, name] for number in range(replicates) for name in study.methods]
+    whole = _whole(study, found, replicates)
+    if len(whole) < replicates:
+        _warn_of_stop(len(whole), replicates, store)
+    ordered = [found[number, name] for number in whole for name in study.methods]
     return Replicates(
         _estimates(ordered, truth, conf_level),
         _texts("error", [(each, each.error) for each in ordered if each.error is not None]),
         _texts("warning", [(each, text) for each in ordered for text in each.warnings]),
         tuple(study.methods),
-        int(replicates),
+        len(whole),
         study.seed,
         conf_level,
+    )
+
+
+def _whole(study: Study, found: Mapping[tuple[int, str], Outcome], replicates: int) -> list[int]:
+    """Numbers of the replicates that every method has finished."""
+    return [k for k in range(replicates) if all((k, name) in found for name in study.methods)]
+
+
+def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:
+    again = (
+        "folder= would have kept them to go on from"
+        if store is None
+        else f"the same call goes on from folder {store.path.name!r}, bit for bit"
+    )
+    warnings.warn(
+        f"replicate: stopped by Ctrl-C after {done} of {wanted} replicates, which is what is "
+        f"returned; {again}.",
+        StoppedWarning,
+        stacklevel=3,
     )
 
 

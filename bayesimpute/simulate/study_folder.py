@@ -10,12 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bayesimpute.content import PYTHON, digest, other_python, shown
 from bayesimpute.errors import FileFormatError, SpecificationError
-from bayesimpute.simulate.study_text import digest, shown
 from bayesimpute.simulate.study_work import Outcome, Study
 
 FORMAT = "bayesimpute simulation study"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Folder:
             also = f"; {', '.join(name for name, _ in others)} differ, too" if others else ""
             raise SpecificationError(
                 f"folder {self.path.name!r} holds another study: {first} was {before}, and is now "
-                f"{now}{also}. Name another folder, or delete it; a method that changed may also "
-                "get another name."
+                f"{now}{also}. {other_python(held['python'])}Name another folder, or delete it; a "
+                "method that changed may also get another name."
             )
         return int(held["seed"])
 
@@ -56,6 +56,7 @@ class Folder:
         written = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
+            "python": PYTHON,
             "seed": study.seed,
             "settings": settings_of(study),
             # those of earlier calls are still there

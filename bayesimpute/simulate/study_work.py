@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, as_completed
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits, fit
-from bayesimpute.errors import ImputationWarning, SpecificationError
+from bayesimpute.engine.failures import FAILURES, StoppedWarning
+from bayesimpute.errors import ImputationWarning, SamplingError, SpecificationError
 from bayesimpute.imputation import impute as run_imputation
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
@@ -56,7 +57,7 @@ class Study:
         where = f"simulate(seed={seed}) of replicate {number}"
         try:
             data = self.simulate(seed)
-        except Exception as error:
+        except FAILURES as error:
             raise SpecificationError(
                 f"{where} failed: {type(error).__name__}: {error}. It must give a study for any "
                 "seed."
@@ -138,6 +139,12 @@ def outcomes_of(
     try:
         for future in as_completed(futures):
             yield future.result()
+    except BrokenExecutor as error:
+        raise SamplingError(
+            "replicate: a worker of the executor died: its process ended, by code that ends it or "
+            "for want of memory (then fewer workers help). With folder=, finished replicates are "
+            "there, and the same call with a new executor goes on."
+        ) from error
     finally:
         for future in futures:
             future.cancel()
@@ -167,7 +174,7 @@ def _one_replicate(study: Study, number: int, names: tuple[str, ...]) -> list[Ou
             answers, said = _watched(partial(_answers, study, data, number, name))
         except MemoryError:  # of this machine, not of the method
             raise
-        except Exception as error:
+        except FAILURES as error:
             reason = f"{type(error).__name__}: {error}"
         seconds = perf_counter() - start
         outcomes.append(Outcome(number, name, seconds, truth, answers, said, reason))
@@ -181,6 +188,8 @@ def _watched(work: Callable[[], list[Answer]]) -> tuple[list[Answer], list[str]]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         answers = work()
+    if any(issubclass(w.category, StoppedWarning) for w in caught):
+        raise KeyboardInterrupt  # a run that Ctrl-C cut short is no replicate
     said = {str(w.message) for w in caught if issubclass(w.category, ImputationWarning)}
     for other in caught:
         if not issubclass(other.category, ImputationWarning):

@@ -93,7 +93,7 @@ def truth_of_function(
     """
     try:
         result = function(frame)
-    except Exception as error:  # the user's own code may fail in any way
+    except (Exception, SystemExit) as error:  # the user's own code may fail in any way
         raise SpecificationError(
             f"the condition {_called(function)} failed: {type(error).__name__}: {error}"
         ) from error

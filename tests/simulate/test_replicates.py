@@ -13,10 +13,16 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.errors import AnalysisError, BayesimputeError, SpecificationError
+from bayesimpute.content import described
+from bayesimpute.errors import (
+    AnalysisError,
+    BayesimputeError,
+    ImputationWarning,
+    SpecificationError,
+)
 from bayesimpute.simulate import performance as measures_module
 from bayesimpute.simulate import replicates as runner_module
-from bayesimpute.simulate import study_text, study_work
+from bayesimpute.simulate import study_work
 from bayesimpute.simulate.performance import MEASURES, Replicates, measures, performance
 
 MCSE = [f"{name}_mcse" for name in MEASURES]
@@ -228,8 +234,11 @@ def test_a_study_goes_on_from_its_folder(tmp_path):
             raise KeyboardInterrupt
         return simulate(seed)
 
-    with pytest.raises(KeyboardInterrupt):
-        run(simulate=interrupted, folder=tmp_path / "s")
+    with pytest.warns(ImputationWarning, match=r"after 3 of 6 .* goes on from folder 's'"):
+        part = run(simulate=interrupted, folder=tmp_path / "s")
+    assert part.replicates == 3 and part.estimates["replicate"].unique().tolist() == [0, 1, 2]
+    early = whole.estimates[whole.estimates["replicate"] < 3].drop(columns="seconds")
+    assert part.estimates.drop(columns="seconds").equals(early)
     finished = sorted((tmp_path / "s").glob("*/*.json"))
     assert len(finished) == 3 * len(METHODS) and not list(tmp_path.rglob("*.part"))
 
@@ -325,7 +334,6 @@ def defined(text, **names):
 
 
 def test_functions_are_known_by_what_they_do():
-    described = study_text._described
     text = "def g(x):\n    return x + 1\ndef f(x):\n    return g(x) * SIZE in {1, 'a', (2, 3)}\n"
     one = described(defined(text, SIZE=2))
     assert one == described(defined(f"\n\n# moved\n{text}", SIZE=2))
@@ -344,7 +352,6 @@ def test_functions_are_known_by_what_they_do():
 def test_priors_are_part_of_a_method():
     import pymc as pm
 
-    described = study_text._described
     one, same_one, other = (described({"sd": pm.HalfNormal.dist(s)}) for s in (1.0, 1.0, 2.0))
     assert one == same_one != other
 

@@ -1,0 +1,43 @@
+"""A run that goes on under other versions of the packages that draw its numbers."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bayesimpute.content import PYTHON
+from bayesimpute.engine.history import History
+from bayesimpute.events import Event
+from bayesimpute.result.tree import versions
+
+
+def noted_versions(history: History, before: Mapping[str, str], python: str | None) -> History:
+    """Give the history with an event if versions differ from those it was made with.
+
+    Parameters
+    ----------
+    history
+        Of a run that is about to go on.
+    before
+        Package -> version it was made with.
+    python
+        The same of Python; None if it is not known.
+    """
+    now = {**versions(), "Python": PYTHON}
+    then = {**before, **({"Python": python} if python else {})}
+    changed = [
+        f"{name} {then[name]} → {now[name]}"
+        for name in then
+        if name in now and then[name] != now[name]
+    ]
+    if not changed or not history.iterations:
+        return history
+    event = Event(
+        "warning",
+        "imputation",
+        "",
+        "other versions",
+        f"From iteration {history.iterations + 1} on, chains were run with other versions: "
+        f"{', '.join(changed)}. Values may differ in their last bits, and so in their draws, from "
+        "those of one run; they are draws of the same posterior.",
+        iteration=history.iterations + 1,
+    )
+    return replace(history, events=(*history.events, event))
