@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ImputationWarning,
         SamplingError,
         SpecificationError,
+        WritingError,
     )
     from bayesimpute.explore.complete_cases import complete_cases, incomplete_cases
     from bayesimpute.explore.deduce import Deduction, deduce
@@ -98,6 +99,7 @@ __all__ = [
     "SamplingError",
     "SpecificationError",
     "Suggestions",
+    "WritingError",
     "__version__",
     "ampute",
     "by_group",
@@ -162,6 +164,7 @@ _HOME = {
     "ImputationWarning": "bayesimpute.errors:ImputationWarning",
     "SamplingError": "bayesimpute.errors:SamplingError",
     "SpecificationError": "bayesimpute.errors:SpecificationError",
+    "WritingError": "bayesimpute.errors:WritingError",
     "Role": "bayesimpute.roles:Role",
     "missing_pattern": "bayesimpute.explore.pattern:missing_pattern",
     "missing_pairs": "bayesimpute.explore.pairs:missing_pairs",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesimpute.errors import BayesimputeError, DataError, SpecificationError
+from bayesimpute.files import check_target, write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +123,8 @@ def _impute(options: argparse.Namespace) -> None:
     )
     imputations.to_netcdf(options.out)
     if options.complete is not None:
-        imputations.complete("long").to_csv(options.complete, index=False)
+        table = imputations.complete("long").to_csv(index=False)
+        write(options.complete, table.encode())
     _describe(options.out)
     for path in filter(None, (options.out, options.complete)):
         print(f"Written: {path}")
@@ -187,19 +189,14 @@ def _check_written(paths: Mapping[str, Path | None], source: Path) -> None:
 
     Raises
     ------
-    SpecificationError, FileNotFoundError
-        Naming the option.
+    SpecificationError, WritingError, FileNotFoundError
+        Naming the option, or the file.
     """
     taken = {source.resolve(): "the data are read from"}
     for option, path in paths.items():
         if path is None:
             continue
-        if path.is_dir():
-            raise SpecificationError(f"{option} {str(path)!r} is a folder; name a file in it.")
-        if not path.resolve().parent.is_dir():
-            raise FileNotFoundError(
-                f"There is no folder {str(path.parent)!r} to write {path.name!r}."
-            )
+        check_target(path)
         if path.resolve() in taken:
             use = taken[path.resolve()]
             raise SpecificationError(

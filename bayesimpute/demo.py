@@ -1,5 +1,6 @@
 """The demonstration: truth, complete cases and multiple imputation side by side."""
 
+import io
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.errors import DataError
+from bayesimpute.files import make_folder, write
 from bayesimpute.imputation import impute
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.roles import Role
@@ -60,7 +62,7 @@ def demo(
     else:
         incomplete, complete, truth = data, None, None
         _check(incomplete)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     say(_introduction(incomplete, simulated=truth is not None))
 
     start = time.perf_counter()
@@ -209,6 +211,8 @@ def _draw(imputations: Imputations, out: Path) -> list[Path]:
             out / "density.png": imputations.plot_density("popular"),
         }
         for path, figure in figures.items():
-            figure.savefig(path, dpi=150)
+            picture = io.BytesIO()
+            figure.savefig(picture, dpi=150)
+            write(path, picture.getvalue())
             pyplot.close(figure)
     return list(figures)

@@ -21,6 +21,10 @@ class FileFormatError(BayesimputeError, ValueError):
     """A file is not a result of this package, or is damaged."""
 
 
+class WritingError(BayesimputeError, OSError):
+    """A file could not be written; the text says why, and what was there before is unchanged."""
+
+
 class AnalysisError(BayesimputeError, ValueError):
     """An analysis of completed data could not be fitted or pooled."""
 

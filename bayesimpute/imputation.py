@@ -1,7 +1,9 @@
 """``bi.impute``: from a frame to imputations."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import NOWHERE, go_on, start
 from bayesimpute.engine.streams import fresh_seed
+from bayesimpute.errors import ImputationWarning, WritingError
+from bayesimpute.events import Event
+from bayesimpute.files import check_target
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
@@ -136,6 +141,8 @@ def impute(
     0
     """
     check_run_arguments(m, iterations, seed, executor, on_error, progress)
+    if checkpoint is not None:
+        check_target(checkpoint)
     specification = specify(
         df,
         cluster=cluster,
@@ -159,9 +166,18 @@ def impute(
         chosen = fresh_seed() if seed is None else int(seed)
         history, bench = start(specification, m, chosen, executor)
 
+    unwritten: list[str] = []
+
     def save(reached: History) -> None:
         assert path is not None
-        Imputations(specification, reached, fingerprint=run).to_netcdf(path)
+        try:
+            Imputations(specification, reached, fingerprint=run).to_netcdf(path)
+        except WritingError as error:  # the run is worth more than its checkpoint
+            if not unwritten:
+                warnings.warn(f"Checkpoint: {error}", ImputationWarning, stacklevel=2)
+            unwritten.append(
+                f"The checkpoint of iteration {reached.iterations} is missing: {error}"
+            )
 
     try:
         history = go_on(
@@ -177,5 +193,7 @@ def impute(
         )
     except Stopped as stop:
         history = stop.finished()
+    missing = [Event("warning", "run", "", "checkpoint not written", text) for text in unwritten]
+    history = replace(history, events=(*history.events, *missing))
     warn_of_prior(specification, history)
     return Imputations(specification, history, fingerprint=run)

@@ -14,6 +14,7 @@ from bayesimpute import html
 from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Seed, checked
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError
+from bayesimpute.files import make_folder
 from bayesimpute.plots.sensitivity import plot_sensitivity
 from bayesimpute.sensitivity_points import Plan, imputed_points
 from bayesimpute.specification.arguments import check_run_arguments
@@ -241,6 +242,8 @@ def sensitivity(
         for point in points
     ]
     options = {} if family is None else {"family": family}
+    if folder is not None:
+        make_folder(folder)
     plan = Plan(m, iterations, further, None if folder is None else Path(folder), run)
     chosen = plan.seed() if seed is None else int(seed)
     rows: list[dict[str, Any]] = []

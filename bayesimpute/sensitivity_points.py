@@ -110,6 +110,5 @@ def _imputed(
         history = go_on(specification, history, plan.further, kept=plan.kept, **plan.run)
     imp = Imputations(specification, history, fingerprint=run)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         imp.to_netcdf(path)
     return imp

@@ -21,6 +21,7 @@ LAYERS = [
         "content",
         "content_of_arrays",
         "content_of_graphs",
+        "files",
     ),
     ("arguments",),
     ("findings",),

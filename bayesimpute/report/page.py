@@ -1,7 +1,5 @@
 """``imp.report``: all sections in order, one page, one file."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from os import PathLike
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayesimpute.errors import SpecificationError
+from bayesimpute.files import check_target, write
 from bayesimpute.html import Html, join, tag
 from bayesimpute.report.content import Content, Section, counted
 from bayesimpute.report.sections.analyses import analyses as analyses_section
@@ -102,10 +101,7 @@ def report(
     PosixPath('out.html')
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name!r}.")
-    if path.is_dir():
-        raise SpecificationError(f"{str(path)!r} is a folder; give the name of a file in it.")
+    check_target(path)
     if analyses is not None and not isinstance(analyses, Mapping):
         raise SpecificationError(
             f"analyses must be a mapping from label to analysis, such as {{'MAR': imp.fit(…)}}, "
@@ -114,7 +110,7 @@ def report(
     now = datetime.now(UTC).isoformat(timespec="seconds") if written_at is None else written_at
     labelled = {str(label): analysis for label, analysis in (analyses or {}).items()}
     content = Content(imputations, labelled, checks, now)
-    _write(path, page(content, title))
+    write(path, page(content, title).encode())
     return path
 
 
@@ -179,18 +175,3 @@ def _lead(content: Content) -> Html:
 def _contents(sections: list[Section]) -> Html:
     items = [tag("li", tag("a", section.title, href=f"#{section.anchor}")) for section in sections]
     return tag("nav", tag("ol", *items), aria_label="Contents")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write all or nothing."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -5,18 +5,17 @@ the user's frame, the specification and the resumable states, as JSON text and n
 Nothing is pickled, so that opening a stranger's file runs no code. A checksum ends the file.
 """
 
+import io
 import json
-import os
-import tempfile
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesimpute.files import check_target, write
 from bayesimpute.result.frame_store import encode_frame
 from bayesimpute.result.history_store import encode_history
-from bayesimpute.result.seal import seal
+from bayesimpute.result.seal import sealed
 from bayesimpute.result.specification_store import encode_specification
 
 if TYPE_CHECKING:
@@ -55,27 +54,13 @@ def to_netcdf(imputations: "Imputations", path: str | PathLike[str]) -> None:
     -----
     Own methods, priors and ``post`` functions are code and are not stored; their text is.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name!r}.")
+    check_target(path)
     stored = imputations.datatree.copy()
     stored[GROUP] = _own_group(imputations)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        stored.to_netcdf(temporary, engine="h5netcdf")
-        seal(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+    # in memory first: the HDF5 library ends the process when a disk is full
+    content = io.BytesIO()
+    stored.to_netcdf(content, engine="h5netcdf")
+    write(path, sealed(content.getvalue()))
 
 
 def _own_group(imputations: "Imputations") -> "xr.Dataset":

@@ -1,9 +1,7 @@
 """The folder of a simulation study: finished results, a file each, written all or nothing."""
 
 import json
-import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,6 +10,7 @@ from typing import Any
 
 from bayesimpute.content import PYTHON, digest, other_python, shown
 from bayesimpute.errors import FileFormatError, SpecificationError
+from bayesimpute.files import make_folder, write
 from bayesimpute.simulate.study_work import Outcome, Study
 
 FORMAT = "bayesimpute simulation study"
@@ -62,6 +61,7 @@ class Folder:
             # those of earlier calls are still there
             "methods": {**held.get("methods", {}), **methods_of(study)},
         }
+        make_folder(self.path)
         if written != held:
             text = json.dumps(written, indent=1, ensure_ascii=False) + "\n"
             self._replace(self.path / "study.json", text)
@@ -102,12 +102,7 @@ class Folder:
     @staticmethod
     def _replace(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write(path, text.encode())
 
 
 def settings_of(study: Study) -> dict[str, str]:
