@@ -51,6 +51,33 @@ def checked_estimates(
     return q, u, names
 
 
+def refuse_numbers_alone(
+    estimates: Any, terms: Sequence[str] | None, variance_components: Sequence[Any]
+) -> None:
+    """Refuse what is pooled without variances and holds no analyses that bring theirs."""
+    if hasattr(estimates, "complete"):
+        raise AnalysisError(
+            "these are imputations; fit an analysis to them first: imp.fit('y ~ x').pool()."
+        )
+    if hasattr(estimates, "table"):
+        raise AnalysisError(f"{type(estimates).__name__} is pooled already.")
+    numbers = isinstance(estimates, pd.Series | np.ndarray | int | float) or (
+        isinstance(estimates, list | tuple)
+        and bool(estimates)
+        and all(isinstance(each, int | float | list | np.ndarray | np.number) for each in estimates)
+    )
+    if numbers:
+        raise AnalysisError(
+            "estimates are pooled with their variances: bi.pool(estimates, variances), squared "
+            "standard errors in the same shape; or give the fits themselves, bi.pool([fit, …])."
+        )
+    if terms is not None or variance_components:
+        raise AnalysisError(
+            "fits bring their terms and variance components; terms and variance_components belong "
+            "to numbers, bi.pool(estimates, variances, terms=…)."
+        )
+
+
 def _refuse(wrong: np.ndarray, names: pd.Index, why: str) -> None:
     if wrong.any():
         imputation, term = np.argwhere(wrong)[0]

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.errors import AnalysisError, ImputationWarning
-from bayesimpute.pooling.adapters import is_bambi_model
 from bayesimpute.pooling.adapters_draws import is_posterior
+from bayesimpute.pooling.refusals import is_bambi_model
 from bayesimpute.posterior.pooled import PooledPosterior, pool_posteriors
 
 Analysis = Callable[..., Any]
