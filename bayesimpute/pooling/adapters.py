@@ -22,7 +22,7 @@ from bayesimpute.pooling.variance_components import level_names, mixedlm_compone
 
 
 def adapted(result: Any) -> Reported | None:
-    """What a fit of a known package reports; None for any other object.
+    """Read what a fit of a known package reports; None for any other object.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def _from_lifelines(result: Any) -> Reported:
     errors = np.asarray(result.summary["se(coef)"], dtype=float)
     if differing(covariance, errors) is not None:
         covariance = None  # robust=True and cluster_col change the errors and not the matrix
-    partial = hasattr(result, "baseline_hazard_") and not isinstance(values.index, pd.MultiIndex)
+    partial = hasattr(result, "hazard_ratios_") and not isinstance(values.index, pd.MultiIndex)
     seen = np.asarray(result.event_observed, dtype=float)
     # Cox's partial likelihood has one factor an event, as mice and survival count; the full
     # likelihood of a parametric model has one a person.
@@ -131,13 +131,12 @@ def _from_pyfixest(result: Any) -> Reported:
             "the analysis returned several models of pyfixest at once; return one of them, "
             "fit.fetch_model(0)."
         )
-    estimates, errors, limits = result.coef(), result.se(), result.confint()
-    half = (limits.iloc[:, 1] - limits.iloc[:, 0]).to_numpy(dtype=float) / 2
+    table = result.tidy()
+    estimates, errors = table["Estimate"], table["Std. Error"]
+    quantile = ((table["97.5%"] - table["2.5%"]) / 2 / errors).to_numpy(dtype=float)
     # where the interval is longest beside its estimate it says its quantile most exactly
-    at = int(np.argmax(half / np.maximum(np.abs(estimates.to_numpy(dtype=float)), 1e-300)))
-    return Reported(
-        estimates, std_errors=errors, df_residual=df_of_quantile(half[at] / float(errors.iloc[at]))
-    )
+    at = int(np.argmax((errors / np.maximum(np.abs(estimates), 1e-300)).to_numpy(dtype=float)))
+    return Reported(estimates, std_errors=errors, df_residual=df_of_quantile(float(quantile[at])))
 
 
 def df_of_quantile(quantile: float, level: float = 0.95) -> float | None:

@@ -1,6 +1,7 @@
 """m analyses as arrays: the same terms in the same order, and their complete-data df."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import isroutine
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def _refuse_other_models(estimates: tuple[Estimates, ...]) -> None:
 
 
 def model_kind(result: Any) -> tuple[str, ...]:
-    """What a fit is a fit of: its class, model, family and link, and kind of covariance.
+    """Tell what a fit is a fit of: its class, model, family and link, and kind of covariance.
 
     Examples
     --------
@@ -111,7 +112,7 @@ def model_kind(result: Any) -> tuple[str, ...]:
     model = getattr(result, "model", None)
     family = getattr(model, "family", getattr(result, "family", None))
     parts = (result, model, family, getattr(family, "link", None))
-    names = [type(part).__name__ for part in parts if part is not None and not callable(part)]
+    names = [type(part).__name__ for part in parts if part is not None and not isroutine(part)]
     covariance = getattr(result, "cov_type", None)
     return (*names, covariance) if isinstance(covariance, str) else tuple(names)
 

@@ -71,7 +71,7 @@ def from_mapping(result: Mapping[str, Any]) -> Reported:
         estimates,
         given.get("covariance"),
         errors,
-        given.get("df_residual"),
+        _df(given.get("df_residual")),
         result.get("log_likelihood"),
         dict(result.get("variance_components", {})),
     )
@@ -131,7 +131,7 @@ def from_frame(frame: pd.DataFrame) -> Reported:
         raise AnalysisError(
             f"the analysis returned a table with the columns {list(map(str, frame.columns))[:8]}; "
             "a tidy one has a row a term and the columns term, estimate and std_error (or "
-            "variance)."
+            "variance). Completed data are analysed first: bi.fit(frames, 'y ~ x').pool()."
         )
     if {_plain(column) for column in frame.columns} >= POOLED:
         raise AnalysisError("this table is pooled already; pool the analyses it came from.")
@@ -143,7 +143,7 @@ def from_frame(frame: pd.DataFrame) -> Reported:
     return Reported(
         pd.Series(frame[known["estimate"]].to_numpy(), index=terms),
         std_errors=values,
-        df_residual=None if df is None else float(pd.to_numeric(frame[df]).min()),
+        df_residual=None if df is None else _df(frame[df].min()),
     )
 
 
@@ -206,6 +206,17 @@ def _series(estimates: Any) -> pd.Series:
             "name: a Series or a dict."
         )
     return pd.Series(estimates)
+
+
+def _df(given: Any) -> float | None:
+    """Positive degrees of freedom; None for what is unknown."""
+    if given is None or (isinstance(given, float) and np.isnan(given)):
+        return None
+    if isinstance(given, int | float | np.number) and given > 0:
+        return float(given)
+    raise AnalysisError(
+        f"the degrees of freedom of the analysis are {given!r}; give a positive number, or none."
+    )
 
 
 def _roots(variances: Any, terms: pd.Index) -> Any:

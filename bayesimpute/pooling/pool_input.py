@@ -61,12 +61,9 @@ def refuse_numbers_alone(
         )
     if hasattr(estimates, "table"):
         raise AnalysisError(f"{type(estimates).__name__} is pooled already.")
-    numbers = isinstance(estimates, pd.Series | np.ndarray | int | float) or (
-        isinstance(estimates, list | tuple)
-        and bool(estimates)
-        and all(isinstance(each, int | float | list | np.ndarray | np.number) for each in estimates)
-    )
-    if numbers:
+    listed = list(estimates) if isinstance(estimates, list | tuple | pd.Series | np.ndarray) else []
+    numbers = listed and isinstance(listed[0], int | float | np.number | list | np.ndarray)
+    if numbers or isinstance(estimates, int | float):
         raise AnalysisError(
             "estimates are pooled with their variances: bi.pool(estimates, variances), squared "
             "standard errors in the same shape; or give the fits themselves, bi.pool([fit, …])."

@@ -41,8 +41,8 @@ def explained(estimates: Estimates) -> Explained:
     nan
     """
     fit = estimates.model
-    shares = [_number(fit, name) for name in ("rsquared", "rsquared_adj", "nobs")]
-    return Explained(*shares, type(fit).__name__)
+    r_squared, adjusted, rows = (_number(fit, n) for n in ("rsquared", "rsquared_adj", "nobs"))
+    return Explained(r_squared, adjusted, rows, type(fit).__name__)
 
 
 def _number(fit: Any, name: str) -> float:

@@ -26,7 +26,7 @@ _WAYS = (
     (("contrast",),
      "hypotheses about terms of a fit are pooled by imp.fit('y ~ x').test(['x = 0'])"),
     (("linregress", "slopes"), "a regression is pooled by imp.fit('y ~ x').pool()"),
-    (("chi2", "kruskal", "friedman", "power", "bartlett", "normaltest", "jarque", "statisticalresult"),
+    (("chi2", "kruskal", "friedman", "power", "bartlett", "normaltest", "statisticalresult"),
      "χ² statistics of the imputations, in a list with one an imputation, are pooled by "
      "bi.pool_chi2(statistics, df)"),
     (("oneway", "levene", "alexander"),
@@ -36,7 +36,7 @@ _WAYS = (
 _ANY_TEST = (
     "two-sided p values of the imputations are pooled as χ² with 1 df, "
     "bi.pool_chi2([scipy.stats.chi2.isf(p, 1) for p in p_values], 1), and an estimate through a "
-    "model of it, imp.fit('y ~ group').pool()"
+    "model of it, imp.fit('y ~ group').pool(), or as a dict {'estimate': …, 'std_error': …}"
 )
 
 
@@ -60,8 +60,8 @@ def refuse_test(result: Any) -> None:
             _ANY_TEST,
         )
         raise AnalysisError(
-            f"the analysis returned {name}, a test with a p value and no estimate with a "
-            f"variance, which Rubin's rules need; {way}."
+            f"the analysis returned {name}, whose p value is no variance, and Rubin's rules need "
+            f"an estimate with its own; {way}."
         )
 
 

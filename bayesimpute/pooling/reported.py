@@ -67,8 +67,8 @@ class Reported:
             own = float(np.sqrt(matrix[differs, differs]))
             raise AnalysisError(
                 f"the covariance matrix gives {terms[differs]!r} the standard error {own:.4g}, but "
-                f"the fit reports {errors[differs]:.4g}; return {{'estimates': …, 'covariance': "
-                "…}} or {{'estimates': …, 'std_errors': …}} with the ones you mean."
+                f"the one reported is {errors[differs]:.4g}; return a dict with the ones you mean: "
+                "{'estimates': …, 'covariance': …} or {'estimates': …, 'std_errors': …}."
             )
         return matrix
 

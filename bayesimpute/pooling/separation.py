@@ -123,10 +123,10 @@ def warn_of_separation(estimates: Sequence[Estimates]) -> tuple[int, ...]:
     if len(concerned) < len(estimates):
         which = f"imputation {', '.join(map(str, concerned))}"
     warnings.warn(
-        f"Analysis of {which}: the binary outcome is separated by {listed(named)}: for some values "
-        "it is always the same. There is no finite estimate of these coefficients, and their "
-        f"standard errors (up to {max(errors):.3g}) mean nothing, pooled or not. Leave terms out, "
-        "merge categories, or use weakly informative priors, as Bambi does by default: "
+        f"Analysis of {which}: the outcome is separated by {listed(named)}: for some of "
+        "their values it is always the same. There is no finite estimate of these coefficients, "
+        f"and their standard errors (up to {max(errors):.3g}) mean nothing, pooled or not. Leave "
+        "terms out, merge categories, or use weakly informative priors, as Bambi does by default: "
         "imp.fit_posterior(…).pool().",
         ImputationWarning,
         stacklevel=3,
