@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.plain import frames_by_imputation, spelled
+from bayesimpute.pooling.pool_input import checked_df
 
 Array = NDArray[np.float64]
 
@@ -120,11 +121,7 @@ def model_kind(result: Any) -> tuple[str, ...]:
 def complete_data_df(estimates: tuple[Estimates, ...], dfcom: float | None = None) -> float:
     """`dfcom` if given, else the smallest residual df of the fits; infinity if one is unknown."""
     if dfcom is not None:
-        if not dfcom > 0:
-            raise AnalysisError(
-                f"dfcom is {dfcom}; the complete-data degrees of freedom must be positive."
-            )
-        return float(dfcom)
+        return checked_df(dfcom)
     known = [each.df_residual for each in estimates if each.df_residual is not None]
     if len(known) < len(estimates) or not min(known) > 0:
         return float("inf")

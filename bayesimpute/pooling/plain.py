@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.reported import Reported
+from bayesimpute.pooling.reported import Reported, numbers
 
 #: Spellings of each quantity, in lower case and without signs ("std.error" is "stderror").
 SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -222,10 +222,7 @@ def _df(given: Any) -> float | None:
 def _roots(variances: Any, terms: pd.Index) -> Any:
     if isinstance(variances, Mapping):
         variances = pd.Series(variances)
-    try:
-        values = np.atleast_1d(np.array(variances, dtype=float))
-    except (TypeError, ValueError) as error:
-        raise AnalysisError(f"variances of the analysis are not numbers: {error}") from error
+    values = np.atleast_1d(numbers(variances, "variances"))
     if values.ndim != 1:
         raise AnalysisError(
             f"the variances have the shape {values.shape}; give one a term, or a matrix as "

@@ -12,7 +12,12 @@ from numpy.typing import ArrayLike
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df
 from bayesimpute.pooling.estimates import Estimates, nearest
-from bayesimpute.pooling.pool_input import checked_df, checked_estimates, refuse_numbers_alone
+from bayesimpute.pooling.pool_input import (
+    check_level,
+    checked_df,
+    checked_estimates,
+    refuse_numbers_alone,
+)
 from bayesimpute.pooling.r_squared import Explained, explained, pool_r_squared
 from bayesimpute.pooling.rubin import RULES, Combined, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
@@ -180,9 +185,8 @@ def pool(
         return _of_fits(estimates, dfcom, conf_level, rule)
     q, u, names = checked_estimates(estimates, variances, terms)
     complete = checked_df(dfcom)
-    if not 0 < conf_level < 1:
-        raise AnalysisError(f"conf_level is {conf_level}; it must lie between 0 and 1, e.g. 0.95.")
-    if rule not in RULES:
+    check_level(conf_level)
+    if not isinstance(rule, str) or rule not in RULES:
         raise AnalysisError(f"Unknown pooling rule {rule!r}{nearest(rule, RULES)}.")
     m = len(q)
     if m == 1:

@@ -43,7 +43,7 @@ class Reported:
 
     def numbers(self) -> np.ndarray:
         """Estimates as an array, (k,)."""
-        return _numbers(self.estimates, "estimates")
+        return numbers(self.estimates, "estimates")
 
     def covariance_matrix(self) -> np.ndarray:
         """Covariances (k, k), NaN off the diagonal where only standard errors are known.
@@ -93,7 +93,7 @@ def _matrix(covariance: Any, terms: pd.Index) -> np.ndarray:
         _refuse_absent(terms, covariance.index)
         _refuse_absent(terms, covariance.columns)
         covariance = covariance.loc[terms, terms]
-    values = _numbers(covariance, "covariances")
+    values = numbers(covariance, "covariances")
     k = len(terms)
     if values.size == 1 == k:
         values = values.reshape(1, 1)
@@ -115,7 +115,7 @@ def _errors(errors: Any, terms: pd.Index) -> np.ndarray:
     if isinstance(errors, pd.Series):
         _refuse_absent(terms, errors.index)
         errors = errors[terms]
-    values = np.atleast_1d(_numbers(errors, "standard errors"))
+    values = np.atleast_1d(numbers(errors, "standard errors"))
     if values.shape != (len(terms),):
         raise AnalysisError(
             f"there are {len(terms)} estimates and standard errors of shape {values.shape}; give "
@@ -137,8 +137,19 @@ def _refuse_absent(terms: pd.Index, labels: pd.Index) -> None:
         )
 
 
-def _numbers(values: Any, what: str) -> np.ndarray:
+def numbers(values: Any, what: str) -> np.ndarray:
+    """Real numbers as floats; text that looks like numbers is none.
+
+    Examples
+    --------
+    >>> numbers([1, 2.5], "estimates")
+    array([1. , 2.5])
+    """
     try:
-        return np.array(values, dtype=float)
+        given = np.asarray(values)
+        text = given.dtype.kind in "USOT" and any(isinstance(v, str) for v in given.ravel())
+        if text or given.dtype.kind in "cmMV":
+            raise TypeError(f"they are {'text' if text else given.dtype}")
+        return np.array(given, dtype=float)
     except (TypeError, ValueError) as error:
         raise AnalysisError(f"{what} of the analysis are not numbers: {error}") from error

@@ -43,6 +43,15 @@ def test_quasi_complete_and_complete_separation_are_told_apart_by_terms(frame):
     assert "x" in separated_terms(fitted(tiny))
 
 
+def test_what_statsmodels_says_of_the_same_is_not_repeated(frame):
+    complete = frame.assign(y=(frame["x"] > 0) * 1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bi.fit([complete, complete], "y ~ x", family="binomial")
+    told = [str(each.message) for each in caught]
+    assert sum("separat" in text for text in told) == 1
+
+
 def test_only_the_imputations_concerned_are_named(frame):
     quasi = frame.assign(y=np.where(frame["t"] == 1, 1, frame["y"]))
     with pytest.warns(ImputationWarning, match=r"imputation 2: .* separated by 't'.*fit_posterior"):
