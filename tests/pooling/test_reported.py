@@ -59,8 +59,9 @@ def zero_inflated(data):
     return sm.ZeroInflatedPoisson(data["c"], sm.add_constant(data[["x"]])).fit(disp=0)
 
 
-def cox(data, **options):
-    return sm.PHReg(data["time"], data[["x", "z"]], status=data["event"], **options).fit()
+def cox(data, groups=None, **options):
+    model = sm.PHReg(data["time"], data[["x", "z"]], status=data["event"], **options)
+    return model.fit(groups=groups)
 
 
 POISSON = sm.families.Poisson()
@@ -87,6 +88,7 @@ STATSMODELS = {
     "conditional": (conditional, None),
     "two stage": (two_stage, N - 2),
     "cox": (cox, "events"),
+    "cox groups": (lambda d: cox(d, groups=d["g"]), "events"),
     "cox strata": (lambda d: cox(d, strata=d["k"]), "events"),
 }
 
