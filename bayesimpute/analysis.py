@@ -13,7 +13,6 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
-from bayesimpute.pooling.aligned import aligned, complete_data_df
 from bayesimpute.pooling.anova import pool_anova
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
 from bayesimpute.pooling.estimates import Estimates, estimates_from
@@ -23,9 +22,16 @@ from bayesimpute.pooling.model_tests import compare
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest
 from bayesimpute.pooling.predictions import predict_rows
+from bayesimpute.pooling.separation import warn_of_separation
 
 Analysis = Callable[[pd.DataFrame], Any]
 
+#: Errors of fitting packages that name no cause, and the two there are.
+UNIDENTIFIED = ("LinAlgError", "PerfectSeparationError")
+SINGULAR = (
+    " (a predictor is a combination of the others, or the predictors separate a binary outcome; "
+    "leave one out, or use weakly informative priors: imp.fit_posterior)"
+)
 #: Imputations whose estimates a notebook shows.
 MOST_SHOWN = 8
 
@@ -60,7 +66,8 @@ class Fits:
         dfcom
             Degrees of freedom of the analysis of complete data. None (default) takes them from
             the fits, as mice does: the smallest residual df, observations minus all parameters
-            (for mixed models variance and covariance parameters too); infinity if a fit does not
+            (for mixed models variance and covariance parameters too), clusters minus 1 where the
+            fit infers with these, events minus parameters for Cox; infinity if a fit does not
             tell. ``float("inf")`` gives Rubin's large-sample df, mitml's default.
         conf_level
             Coverage of the intervals.
@@ -74,7 +81,7 @@ class Fits:
         Raises
         ------
         AnalysisError
-            Terms or variance components differ between imputations.
+            Models, terms or variance components differ between imputations.
 
         Examples
         --------
@@ -82,16 +89,7 @@ class Fits:
         >>> float(round(fit(frames, "y ~ x").pool().table.loc["x", "estimate"], 2))
         1.0
         """
-        terms, estimates, covariances = aligned(self.estimates)
-        return pool(
-            estimates,
-            covariances,
-            complete_data_df(self.estimates, dfcom),
-            terms=terms,
-            conf_level=conf_level,
-            rule=rule,
-            variance_components=[each.variance_components for each in self.estimates],
-        )
+        return pool(self, dfcom=dfcom, conf_level=conf_level, rule=rule)
 
     @checked
     def test(
@@ -291,9 +289,10 @@ def fit(
         statsmodels (OLS, GLM). Operators mean what they mean in R and lme4, with ``.`` for all
         columns but the outcome and the groups; terms are named as R names them (``"(Intercept)"``,
         ``"sexmale"``) and stay in the order of the formula. See Notes. Or a callable: it takes a
-        completed frame and returns a fit of statsmodels or mixedlm, any object with ``params`` and
-        ``cov_params()`` or ``bse``, a tuple (estimates, covariance or standard errors), or such a
-        dict.
+        completed frame and returns a fit of statsmodels, linearmodels, pyfixest, lifelines or
+        mixedlm, a posterior, any object with ``params`` and ``cov_params()`` or ``bse``, a tidy
+        frame (term, estimate, std_error), a dict with ``estimates`` and ``covariance``,
+        ``std_errors`` or ``variances``, or a tuple (estimates, covariance matrix).
     family
         ``"gaussian"`` (default), ``"binomial"``, ``"poisson"``, or a family object of statsmodels
         (with a random part: of mixedlm). In a binomial model the second category is the success.
@@ -319,7 +318,7 @@ def fit(
     -----
     ImputationWarning
         What the fitting package warned of (singular fit, no convergence), once for each text,
-        with the imputations it concerns.
+        with the imputations it concerns. A binary outcome that the predictors separate.
 
     Notes
     -----
@@ -338,7 +337,8 @@ def fit(
     2.0
     >>> fit(frames, "y ~ poly(x, 2)")[0].terms
     ('(Intercept)', 'poly(x, 2)1', 'poly(x, 2)2')
-    >>> fit(frames, lambda data: (data["y"].mean(), data["y"].sem())).pool().m
+    >>> mean = lambda data: {"estimate": data["y"].mean(), "std_error": data["y"].sem()}
+    >>> fit(frames, mean).pool().m
     3
     """
     frames = list(completed.values() if isinstance(completed, Mapping) else completed)
@@ -357,9 +357,11 @@ def fit(
         # A callable from a notebook or a lambda reaches a worker process only this way.
         work = partial(_fit_pickled, cloudpickle.dumps(analysis))
         outcomes = list(executor.map(work, numbered))
-    _report([messages for _, messages in outcomes])
+    estimates = tuple(each for each, _ in outcomes)
+    separated = warn_of_separation(estimates)
+    _report([_others(told, i in separated) for i, (_, told) in enumerate(outcomes, start=1)])
     written = formula if isinstance(formula, str) else None
-    return Fits(tuple(estimates for estimates, _ in outcomes), name, written)
+    return Fits(estimates, name, written)
 
 
 def _analysis(
@@ -399,7 +401,15 @@ def _fit_one(analysis: Analysis, number: int, frame: pd.DataFrame) -> tuple[Esti
         return estimates, sorted({str(each.message) for each in told})
     except Exception as error:
         kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
-        raise AnalysisError(f"The analysis of imputation {number} failed: {kind}{error}") from error
+        cause = SINGULAR if type(error).__name__ in UNIDENTIFIED else ""
+        raise AnalysisError(
+            f"The analysis of imputation {number} failed: {kind}{error}{cause}"
+        ) from error
+
+
+def _others(told: list[str], separated: bool) -> list[str]:
+    """Warnings of a fit without statsmodels' own of separation, where that is said already."""
+    return [text for text in told if not (separated and text.startswith("Perfect separation"))]
 
 
 def _report(messages: list[list[str]]) -> None:

@@ -20,6 +20,8 @@ from bayesimpute.pooling.variance_components import level_names
 # Outcomes without any difference between clusters.
 SINGULAR = pytest.mark.filterwarnings("ignore:Analysis of .*(singular|converge)")
 
+ONE = {"estimate": 1.0, "std_error": 0.1}
+
 IMPACT = "mort ~ type + age + motor_score + pupil + ct + (1 | name)"
 
 
@@ -247,9 +249,13 @@ def test_the_order_of_the_imputations_does_not_matter(small):
         lambda data: sm.OLS(data[["y"]], sm.add_constant(data["x"])).fit(),
         lambda data: sm.OLS(data["y"].to_numpy(), sm.add_constant(data["x"].to_numpy())).fit(),
         lambda data: (lambda r: (r.params, r.cov_params()))(smf.ols("y ~ x", data).fit()),
-        lambda data: (lambda r: (r.params, r.bse))(smf.ols("y ~ x", data).fit()),
-        lambda data: (lambda r: (r.params, r.bse[::-1]))(smf.ols("y ~ x", data).fit()),
         lambda data: (lambda r: {"estimates": r.params, "std_errors": r.bse})(
+            smf.ols("y ~ x", data).fit()
+        ),
+        lambda data: (lambda r: {"coef": r.params, "se": r.bse[::-1]})(
+            smf.ols("y ~ x", data).fit()
+        ),
+        lambda data: (lambda r: {"estimates": r.params, "variances": r.bse[::-1] ** 2})(
             smf.ols("y ~ x", data).fit()
         ),
         lambda data: (lambda r: {"estimates": dict(r.params), "covariance": r.cov_params()})(
@@ -267,9 +273,13 @@ def test_any_callable_that_gives_estimates_and_errors_is_pooled(small, analysis)
 
 
 def test_a_callable_may_give_a_single_number_and_its_error(small):
-    fits = fit(small, lambda data: (data["y"].mean(), data["y"].sem()))
+    def mean(data):
+        return {"estimate": data["y"].mean(), "std_error": data["y"].sem()}
+
+    fits = fit(small, mean)
     table = fits.pool().table
     np.testing.assert_allclose(table["estimate"], np.mean([f["y"].mean() for f in small]))
+    np.testing.assert_allclose(table["ubar"], np.mean([f["y"].sem() ** 2 for f in small]))
     assert fits.pool().dfcom == np.inf
 
 
@@ -290,7 +300,7 @@ def test_a_callable_cannot_change_the_data(small):
 
     def careless(data):
         data["y"] = 0.0
-        return 1.0, 0.1
+        return ONE
 
     fit(small, careless)
     pd.testing.assert_frame_equal(small[0], before)
@@ -332,7 +342,7 @@ def test_warnings_of_the_fits_come_once_with_the_imputations_they_concern(small)
             import warnings
 
             warnings.warn("singular", RuntimeWarning, stacklevel=1)
-        return 1.0, 0.1
+        return ONE
 
     with pytest.warns(ImputationWarning) as caught:
         fit(small, warned)
@@ -365,17 +375,17 @@ def raising(data):
         (raising, {}, "imputation 1 failed: ZeroDivisionError: division by zero"),
         (lambda data: None, {}, "returned NoneType; return a fit of"),
         (lambda data: {"mean": 1.0}, {}, "'estimates' and 'covariance'"),
-        (lambda data: (np.nan, 1.0), {}, "not a finite number"),
+        (lambda data: (np.nan, [[1.0]]), {}, "not a finite number"),
         (lambda data: ([1.0], [[-1.0]]), {}, "is negative"),
-        (lambda data: ([1.0], [-1.0]), {}, "standard error of 0 is negative"),
-        (lambda data: ([1.0, 2.0], [1.0]), {}, "covariance of shape"),
-        (lambda data: (["a"], [1.0]), {}, "are not numbers"),
+        (lambda data: {"coef": [1.0], "se": [-1.0]}, {}, "standard error of 0 is negative"),
+        (lambda data: ([1.0, 2.0], [[1.0]]), {}, "covariance of shape"),
+        (lambda data: (["a"], [[1.0]]), {}, "are not numbers"),
         (
-            lambda data: (pd.Series({"x": 1.0}), pd.Series({"z": 1.0})),
+            lambda data: {"coef": pd.Series({"x": 1.0}), "se": pd.Series({"z": 1.0})},
             {},
             "gives no variance for 'x'",
         ),
-        (lambda data: (1.0, 0.1), {"family": "binomial"}, "family belongs to a formula"),
+        (lambda data: ONE, {"family": "binomial"}, "family belongs to a formula"),
         (3, {}, "a formula or a callable, not int"),
     ],
 )
@@ -454,7 +464,7 @@ def test_deprecations_inside_a_fitting_package_are_not_told_to_its_users():
 
     def analysis(data):
         warnings.warn("soon gone", DeprecationWarning, stacklevel=1)
-        return data["y"].mean(), 1.0
+        return ONE
 
     frames = [pd.DataFrame({"y": [0.0, k]}) for k in (1, 2)]
     with warnings.catch_warnings(record=True) as told:

@@ -1,9 +1,9 @@
 """Fits of packages that keep estimates under names of their own, as what pooling reads.
 
-Nothing is imported: a package is recognised by the attributes its fits have.
+Nothing is imported: a package is recognised by the attributes its fits have. Every adapter hands
+on the standard errors that the fit prints beside the covariance it takes, and `Reported` compares.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,24 @@ from bayesimpute.pooling.adapters_draws import (
     posterior_dataset,
     scalar_draws,
 )
+from bayesimpute.pooling.adapters_params import from_params, has_params
+from bayesimpute.pooling.reported import Reported, differing
+from bayesimpute.pooling.variance_components import level_names, mixedlm_components
 
 
-def adapted(result: Any) -> Mapping[str, Any] | None:
-    """Estimates and covariance of a fit this module knows; None for any other object.
+def adapted(result: Any) -> Reported | None:
+    """Read what a fit of a known package reports; None for any other object.
 
     Parameters
     ----------
     result
+        - mixedlm: lmer and glmer, with their variance components;
+        - statsmodels, linearmodels, and whatever has ``params`` with ``cov_params()``, ``cov`` or
+          ``bse``;
         - lifelines: ``CoxPHFitter`` and every parametric fitter, regression or not. Of a model
-          with several linear predictors a term is named ``"lambda_:age"``;
+          with several linear predictors a term is named ``"lambda_:age"``. Robust and clustered
+          standard errors are those it prints; their covariances it does not keep;
+        - pyfixest: standard errors of whichever ``vcov``, and the df of its own intervals;
         - a posterior (what PyMC and Bambi sample: a DataTree with the group ``posterior``, or a
           Dataset with the dimensions chain and draw): posterior means, and the posterior
           covariance as the squared standard errors of Rubin's rules, which takes each posterior
@@ -33,23 +41,23 @@ def adapted(result: Any) -> Mapping[str, Any] | None:
 
     Returns
     -------
-    dict or None
-        ``estimates``, ``covariance``, and if known ``df_residual`` and ``log_likelihood``, as
-        `bayesimpute.pooling.estimates.estimates_from` reads them.
+    Reported or None
 
     Raises
     ------
     AnalysisError
-        An estimator of scikit-learn, whose coefficients have no covariance, or a Bambi model that
-        is not fitted: what to return in its place.
+        Draws without the dimensions chain and draw, or a fit whose covariance is not the one of
+        the standard errors it prints.
 
     Examples
     --------
     >>> import xarray as xr
     >>> draws = xr.Dataset({"slope": (("chain", "draw"), [[1.0, 2.0, 3.0]])})
-    >>> adapted(draws)["estimates"].to_dict()
+    >>> adapted(draws).estimates.to_dict()
     {'slope': 2.0}
     """
+    if is_mixedlm(result):
+        return _from_mixedlm(result)
     if is_posterior(result):
         return _from_posterior(result)
     if is_labelled(result):
@@ -59,62 +67,96 @@ def adapted(result: Any) -> Mapping[str, Any] | None:
         )
     if hasattr(result, "variance_matrix_") and hasattr(result, "params_"):
         return _from_lifelines(result)
-    if hasattr(result, "get_params") and hasattr(result, "fit") and hasattr(result, "predict"):
-        raise AnalysisError(_no_covariance(result))
-    if is_bambi_model(result):
-        raise AnalysisError(
-            f"the analysis returned a Bambi {type(result).__name__} that is not fitted; return "
-            "what model.fit(...) returns."
-        )
-    return None
+    if all(callable(getattr(result, name, None)) for name in ("coef", "se", "confint", "tidy")):
+        return _from_pyfixest(result)
+    return from_params(result) if has_params(result) else None
 
 
-def is_bambi_model(result: Any) -> bool:
-    """Whether an object is a Bambi model, fitted or not; its draws are another object."""
-    kind = type(result)  # some properties of the object itself warn
-    return all(hasattr(kind, name) for name in ("build", "fit", "plot_priors", "prior_predictive"))
+def is_mixedlm(result: Any) -> bool:
+    """Whether an object is a fit of lmer or glmer."""
+    return all(hasattr(result, name) for name in ("fixef", "vcov", "VarCorr"))
 
 
-def _no_covariance(result: Any) -> str:
-    name = type(result).__name__
-    known = "has coef_ but no covariance of them" if hasattr(result, "coef_") else "has no estimate"
-    return (
-        f"{name} {known}, and without one Rubin's rules cannot pool. Pool what it predicts: "
-        "bi.pool_predictions(imp, estimator, target). Or fit the same model in statsmodels, or "
-        "return (coefficients, standard errors) with bootstrap standard errors."
+def _from_mixedlm(result: Any) -> Reported:
+    names = level_names(list(result.fixef()), result.matrices.category_levels)
+    log_likelihood = result.logLik()
+    return Reported(
+        pd.Series(list(result.fixef().values()), index=names),
+        np.array(result.vcov(), dtype=float),
+        # mixedlm's own df_residual() leaves out the variance parameters; lme4 counts them.
+        df_residual=float(result.nobs() - log_likelihood.df),
+        log_likelihood=float(log_likelihood),
+        variance_components=mixedlm_components(result),
     )
 
 
-def _from_posterior(result: Any) -> dict[str, Any]:
+def _from_posterior(result: Any) -> Reported:
     names, draws = scalar_draws(posterior_dataset(result))
     flat = draws.reshape(-1, len(names))
     if len(flat) < 2:
         raise AnalysisError("the posterior has a single draw; its variance needs more.")
     covariance = np.atleast_2d(np.cov(flat, rowvar=False))
-    return {
-        "estimates": pd.Series(flat.mean(axis=0), index=list(names)),
-        "covariance": pd.DataFrame(covariance, index=list(names), columns=list(names)),
-    }
+    return Reported(pd.Series(flat.mean(axis=0), index=list(names)), covariance)
 
 
-def _from_lifelines(result: Any) -> dict[str, Any]:
-    params = result.params_
-    values = pd.Series(params, dtype=float)
+def _from_lifelines(result: Any) -> Reported:
+    values = pd.Series(result.params_, dtype=float)
     names = [_term(label) for label in values.index]
-    covariance = pd.DataFrame(np.asarray(result.variance_matrix_, dtype=float), names, names)
-    partial = hasattr(result, "baseline_hazard_") and not isinstance(values.index, pd.MultiIndex)
+    covariance: Any = np.asarray(result.variance_matrix_, dtype=float)
+    errors = np.asarray(result.summary["se(coef)"], dtype=float)
+    if differing(covariance, errors) is not None:
+        covariance = None  # robust=True and cluster_col change the errors and not the matrix
+    partial = hasattr(result, "hazard_ratios_") and not isinstance(values.index, pd.MultiIndex)
     seen = np.asarray(result.event_observed, dtype=float)
     # Cox's partial likelihood has one factor an event, as mice and survival count; the full
     # likelihood of a parametric model has one a person.
     df = float((seen.sum() if partial else seen.size) - len(values))
-    return {
-        "estimates": pd.Series(values.to_numpy(), index=names),
-        "covariance": covariance,
-        "df_residual": df if df > 0 else None,
-        "log_likelihood": float(result.log_likelihood_),
-    }
+    return Reported(
+        pd.Series(values.to_numpy(), index=names),
+        covariance,
+        errors,
+        df if df > 0 else None,
+        float(result.log_likelihood_),
+    )
 
 
 def _term(label: Any) -> str:
     """``("lambda_", "age")`` becomes ``"lambda_:age"``."""
     return ":".join(str(part) for part in label) if isinstance(label, tuple) else str(label)
+
+
+def _from_pyfixest(result: Any) -> Reported:
+    if hasattr(result, "fetch_model"):
+        raise AnalysisError(
+            "the analysis returned several models of pyfixest at once; return one of them, "
+            "fit.fetch_model(0)."
+        )
+    table = result.tidy()
+    estimates, errors = table["Estimate"], table["Std. Error"]
+    quantile = ((table["97.5%"] - table["2.5%"]) / 2 / errors).to_numpy(dtype=float)
+    # where the interval is longest beside its estimate it says its quantile most exactly
+    at = int(np.argmax((errors / np.maximum(np.abs(estimates), 1e-300)).to_numpy(dtype=float)))
+    return Reported(estimates, std_errors=errors, df_residual=df_of_quantile(float(quantile[at])))
+
+
+def df_of_quantile(quantile: float, level: float = 0.95) -> float | None:
+    """Degrees of freedom of the t distribution whose interval is `quantile` errors to each side.
+
+    Whole numbers are given back as such; None stands for the normal distribution.
+
+    Examples
+    --------
+    >>> df_of_quantile(2.0930240544)
+    19.0
+    """
+    from scipy import optimize, stats
+
+    upper = (1 + level) / 2
+
+    def excess(share: float) -> float:
+        return float(stats.t.ppf(upper, 1 / share)) - quantile
+
+    if not excess(1e-7) < 0:
+        return None
+    df = 1 / float(optimize.brentq(excess, 1e-7, 1.0, xtol=1e-15))
+    return float(round(df)) if abs(df - round(df)) < 1e-3 * max(df, 1) ** 0.5 else df

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.errors import AnalysisError
+from bayesimpute.pooling.reported import numbers
 
 
 def checked_estimates(
@@ -23,8 +24,8 @@ def checked_estimates(
             )
         variances = variances[estimates.columns]
     try:
-        q, u = np.array(estimates, dtype=float), np.array(variances, dtype=float)
-    except (TypeError, ValueError) as error:
+        q, u = numbers(estimates, "estimates"), numbers(variances, "variances")
+    except AnalysisError as error:
         raise AnalysisError(
             f"estimates and variances must be numbers, one row an imputation, all of the same "
             f"length: {error}"
@@ -51,6 +52,30 @@ def checked_estimates(
     return q, u, names
 
 
+def refuse_numbers_alone(
+    estimates: Any, terms: Sequence[str] | None, variance_components: Sequence[Any]
+) -> None:
+    """Refuse what is pooled without variances and holds no analyses that bring theirs."""
+    if hasattr(estimates, "complete"):
+        raise AnalysisError(
+            "these are imputations; fit an analysis to them first: imp.fit('y ~ x').pool()."
+        )
+    if hasattr(estimates, "table"):
+        raise AnalysisError(f"{type(estimates).__name__} is pooled already.")
+    listed = list(estimates) if isinstance(estimates, list | tuple | pd.Series | np.ndarray) else []
+    alone = listed and isinstance(listed[0], int | float | np.number | list | np.ndarray)
+    if alone or isinstance(estimates, int | float):
+        raise AnalysisError(
+            "estimates are pooled with their variances: bi.pool(estimates, variances), squared "
+            "standard errors in the same shape; or give the fits themselves, bi.pool([fit, …])."
+        )
+    if terms is not None or variance_components:
+        raise AnalysisError(
+            "fits bring their terms and variance components; terms and variance_components belong "
+            "to numbers, bi.pool(estimates, variances, terms=…)."
+        )
+
+
 def _refuse(wrong: np.ndarray, names: pd.Index, why: str) -> None:
     if wrong.any():
         imputation, term = np.argwhere(wrong)[0]
@@ -61,10 +86,18 @@ def _refuse(wrong: np.ndarray, names: pd.Index, why: str) -> None:
 
 def checked_df(dfcom: float | None) -> float:
     """Turn None into infinity; refuse what is not positive."""
-    complete = np.inf if dfcom is None else float(dfcom)
-    if not complete > 0:
+    complete = np.inf if dfcom is None else dfcom
+    if not isinstance(complete, int | float | np.number) or not complete > 0:
         raise AnalysisError(
-            f"dfcom is {dfcom}; the complete-data degrees of freedom must be positive "
+            f"dfcom is {dfcom!r}; the complete-data degrees of freedom must be positive "
             "(n minus the number of parameters), or None for a large sample."
         )
-    return complete
+    return float(complete)
+
+
+def check_level(conf_level: float) -> None:
+    """Refuse a coverage that is no share."""
+    if not isinstance(conf_level, int | float | np.number) or not 0 < conf_level < 1:
+        raise AnalysisError(
+            f"conf_level is {conf_level!r}; it must lie between 0 and 1, e.g. 0.95."
+        )

@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,17 @@ from numpy.typing import ArrayLike
 
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
-from bayesimpute.pooling.estimates import nearest
-from bayesimpute.pooling.pool_input import checked_df, checked_estimates
+from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df
+from bayesimpute.pooling.estimates import Estimates, nearest
+from bayesimpute.pooling.pool_input import (
+    check_level,
+    checked_df,
+    checked_estimates,
+    refuse_numbers_alone,
+)
+from bayesimpute.pooling.r_squared import Explained, explained, pool_r_squared
 from bayesimpute.pooling.rubin import RULES, Combined, single, total_covariance
+from bayesimpute.pooling.separation import warn_of_separation
 
 #: Columns of ``Pooled.table``.
 COLUMNS = (
@@ -58,6 +67,8 @@ class Pooled:
         random effects.
     covariance
         T = Ū + (1 + 1/m) B as a matrix by term; None if only variances were pooled.
+    explained
+        R² of each analysis, as `r_squared` pools them; empty where numbers were pooled.
     """
 
     table: pd.DataFrame
@@ -66,6 +77,12 @@ class Pooled:
     conf_level: float = 0.95
     variance_components: pd.Series = field(default_factory=_no_components)
     covariance: pd.DataFrame | None = None
+    explained: tuple[Explained, ...] = field(default=(), repr=False)
+
+    @property
+    def r_squared(self) -> pd.DataFrame:
+        """Pooled R² and adjusted R² of linear models, a row each (`bayesimpute.pool_r_squared`)."""
+        return pd.concat([pool_r_squared(self, adjusted) for adjusted in (False, True)])
 
     @checked
     def summary(self, exponentiate: bool = False) -> pd.DataFrame:
@@ -108,8 +125,8 @@ class Pooled:
 
 @checked
 def pool(
-    estimates: ArrayLike | pd.DataFrame,
-    variances: ArrayLike | pd.DataFrame,
+    estimates: Any,
+    variances: ArrayLike | pd.DataFrame | None = None,
     dfcom: Positive | None = None,
     *,
     terms: Sequence[str] | None = None,
@@ -117,17 +134,22 @@ def pool(
     rule: str = "rubin1987",
     variance_components: Sequence[Mapping[str, float]] = (),
 ) -> Pooled:
-    """Combine m estimates and their variances by Rubin's rules.
+    """Combine m analyses, or m estimates and their variances, by Rubin's rules.
 
     Parameters
     ----------
     estimates
-        One row an imputation, (m,) or (m, k); a DataFrame's columns name the terms.
+        - what ``imp.fit(…)`` returned, a list with the fit of each completed data set (or a dict
+          by imputation; whatever ``imp.fit`` takes from a function), or one long tidy frame in
+          which every term comes once an imputation: alone, without `variances`;
+        - numbers with `variances`: one row an imputation, (m,) or (m, k); a DataFrame's columns
+          name the terms.
     variances
         Squared standard errors in the shape of `estimates`, or covariance matrices (m, k, k).
     dfcom
         Degrees of freedom of the analysis of complete data, n − p for regression. None (default)
-        is infinity: Rubin's (1987) large-sample df, as mitml's default.
+        takes those of the fits (see ``Fits.pool``); for numbers it is infinity: Rubin's (1987)
+        large-sample df, as mitml's default.
     terms
         Names of the k estimates; by default the columns of the frame, else ``"0"``, ``"1"``, ….
     conf_level
@@ -144,24 +166,30 @@ def pool(
     Raises
     ------
     AnalysisError
-        Shapes or m differ, a value is NaN or infinite, a variance is negative, an unknown rule.
+        Fits of different models or terms; shapes or m differ, a value is NaN or infinite, a
+        variance is negative, an unknown rule.
 
     Warns
     -----
     ImputationWarning
-        m = 1: the result is that one analysis, its standard errors ignore the missing data.
+        m = 1: the result is that one analysis, its standard errors ignore the missing data. A
+        binary outcome that the predictors separate.
 
     Examples
     --------
     >>> pooled = pool([[1.0], [1.2]], [[0.04], [0.05]], dfcom=100, terms=["x"])
     >>> float(round(pooled.table.loc["x", "std_error"], 3))
     0.274
+    >>> pool([{"estimate": 1.0, "variance": 0.04}, {"estimate": 1.2, "variance": 0.05}]).m
+    2
     """
+    if variances is None:
+        refuse_numbers_alone(estimates, terms, variance_components)
+        return _of_fits(estimates, dfcom, conf_level, rule)
     q, u, names = checked_estimates(estimates, variances, terms)
     complete = checked_df(dfcom)
-    if not 0 < conf_level < 1:
-        raise AnalysisError(f"conf_level is {conf_level}; it must lie between 0 and 1, e.g. 0.95.")
-    if rule not in RULES:
+    check_level(conf_level)
+    if not isinstance(rule, str) or rule not in RULES:
         raise AnalysisError(f"Unknown pooling rule {rule!r}{nearest(rule, RULES)}.")
     m = len(q)
     if m == 1:
@@ -179,6 +207,23 @@ def pool(
     table = _table(combined, names, conf_level)
     components = _mean_components(variance_components, m)
     return Pooled(table, m, complete, conf_level, components, covariance)
+
+
+def _of_fits(fits: Any, dfcom: float | None, conf_level: float, rule: str) -> Pooled:
+    analyses: tuple[Estimates, ...] = as_estimates(fits)
+    if not hasattr(fits, "estimates"):  # imp.fit has said it of its own
+        warn_of_separation(analyses)
+    terms, estimates, covariances = aligned(analyses)
+    pooled = pool(
+        estimates,
+        covariances,
+        complete_data_df(analyses, dfcom),
+        terms=terms,
+        conf_level=conf_level,
+        rule=rule,
+        variance_components=[each.variance_components for each in analyses],
+    )
+    return replace(pooled, explained=tuple(explained(each) for each in analyses))
 
 
 def _table(combined: Combined, names: pd.Index, conf_level: float) -> pd.DataFrame:

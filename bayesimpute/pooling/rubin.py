@@ -29,9 +29,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-#: Where ν_com is finite, mice takes λ as at least this in ν, so that ν exists at B = 0.
-SMALLEST_LAMBDA = 1e-4
-
 
 @dataclass(frozen=True, eq=False)
 class Combined:
@@ -71,7 +68,8 @@ def barnard_rubin(lambda_: ArrayLike, m: int, dfcom: ArrayLike = np.inf) -> Arra
         Number of imputations, at least 2.
     dfcom
         Degrees of freedom the analysis of complete data would have, a number or (k,). Infinity
-        (default) gives Rubin's (1987) large-sample df, which is infinite at λ = 0.
+        (default) gives Rubin's (1987) large-sample df, which is infinite at λ = 0. With finite
+        ones λ = 0 leaves ν_obs, as in mice since 3.19; before, mice took λ as at least 0.0001.
 
     Returns
     -------
@@ -85,11 +83,10 @@ def barnard_rubin(lambda_: ArrayLike, m: int, dfcom: ArrayLike = np.inf) -> Arra
     share, complete = np.broadcast_arrays(
         np.asarray(lambda_, dtype=float), np.asarray(dfcom, dtype=float)
     )
-    bounded = np.where(np.isfinite(complete), np.maximum(share, SMALLEST_LAMBDA), share)
     finite = np.where(np.isfinite(complete), complete, 1.0)
     with np.errstate(divide="ignore"):
-        old = (m - 1) / bounded**2
-        observed = (finite + 1) / (finite + 3) * finite * (1 - bounded)
+        old = (m - 1) / share**2
+        observed = (finite + 1) / (finite + 3) * finite * (1 - share)
         # As a sum of reciprocals it needs no case for ν_old = ∞ nor, at λ = 1, for ν_obs = 0.
         both = 1 / (1 / old + 1 / observed)
     return np.where(np.isfinite(complete), both, old)

@@ -14,8 +14,8 @@ import pandas as pd
 
 from bayesimpute.arguments import Count, CountOrNone, Level, Seed, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
-from bayesimpute.pooling.adapters import is_bambi_model
 from bayesimpute.pooling.adapters_draws import is_posterior
+from bayesimpute.pooling.refusals import is_bambi_model
 from bayesimpute.posterior.pooled import PooledPosterior, pool_posteriors
 
 Analysis = Callable[..., Any]

@@ -470,9 +470,9 @@ def test_log_likelihoods_that_the_analysis_states_are_enough_for_d2(nhanes):
         (lambda f, n: bi.D1(f, bi.fit(n[:3], "chl ~ 1")), "5 and 3 data sets"),
         (lambda f, n: bi.D3(f, bi.fit(n, "bmi ~ 1")), "different outcomes or rows in imputation 1"),
         (lambda f, n: bi.D1(bi.fit(n[:1], "chl ~ age")), "at least 2 imputations"),
-        (lambda f, n: bi.D1([(1.0, 0.1), (1.1, 0.1)], dfcom=0), "must be positive"),
+        (lambda f, n: bi.D1([(1.0, [[0.1]]), (1.1, [[0.1]])], dfcom=0), "must be positive"),
         (
-            lambda f, n: bi.D1([([1.0, 2.0], [0.1, 0.1])] * 3),
+            lambda f, n: bi.D1([{"estimates": [1.0, 2.0], "std_errors": [0.1, 0.1]}] * 3),
             "needs covariance matrices",
         ),
         (lambda f, n: bi.D1(f, dfcom=-1), "must be positive"),

@@ -131,6 +131,9 @@ def test_the_users_arrays_are_not_touched():
         (([1.0, "x"], [0.1, 0.1]), "must be numbers"),
         (([1.0, 2.0], [0.1, 0.1], 0), "dfcom is 0"),
         (([1.0, 2.0], [0.1, 0.1], np.nan), "dfcom is nan"),
+        (([1.0, 2.0], [0.1, 0.1], "20"), "dfcom is '20'"),
+        ((["1.0", "2.0"], [0.1, 0.1]), "they are text"),
+        (([1.0, 2j], [0.1, 0.1]), "they are complex"),
     ],
 )
 def test_bad_numbers_get_one_clear_sentence(arguments, text):
@@ -143,6 +146,8 @@ def test_bad_numbers_get_one_clear_sentence(arguments, text):
     [
         ({"rule": "rubin"}, "did you mean 'rubin1987'"),
         ({"conf_level": 95}, "between 0 and 1"),
+        ({"conf_level": "95%"}, "between 0 and 1"),
+        ({"rule": ["rubin1987"]}, "Unknown pooling rule"),
         ({"terms": ["a", "b"]}, "2 terms are named"),
         ({"variance_components": [{"a": 1.0}, {"b": 1.0}]}, "variance components differ"),
     ],

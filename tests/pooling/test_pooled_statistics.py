@@ -66,12 +66,38 @@ def test_an_interval_of_r_squared_does_not_turn_back_at_zero(nhanes):
 
 
 def test_r_squared_needs_linear_models_and_a_root(nhanes):
-    with pytest.raises(AnalysisError, match="has no R²"):
-        bi.pool_r_squared(bi.fit(nhanes, "age ~ bmi", family="poisson"))
+    poisson = bi.fit(nhanes, "age ~ bmi", family="poisson")
+    for fits in (poisson, poisson.pool()):
+        with pytest.raises(AnalysisError, match="GLMResultsWrapper has no R²"):
+            bi.pool_r_squared(fits)
+    with pytest.raises(AnalysisError, match=r"of imputation 1 is 1; .* below 1"):
+        bi.pool_r_squared(bi.fit([f.assign(chl=f["bmi"] * 2) for f in nhanes], "chl ~ bmi"))
+    with pytest.raises(AnalysisError, match="numbers were pooled"):
+        bi.pool_r_squared(bi.pool([1.0, 2.0], [0.1, 0.1]))
+
+
+def test_an_adjusted_r_squared_below_zero_keeps_its_sign(nhanes):
     rng = np.random.default_rng(4)
     frames = [frame.assign(chl=rng.normal(size=25)) for frame in nhanes]
-    with pytest.raises(AnalysisError, match="Adjusted R² of imputation 1 is -"):
-        bi.pool_r_squared(bi.fit(frames, "chl ~ age + bmi + hyp"), adjusted=True)
+    fits = bi.fit(frames, "chl ~ age + bmi + hyp")
+    shares = np.array([each.model.rsquared_adj for each in fits])
+    assert shares.min() < 0 < shares.max()
+    z = np.sign(shares) * np.arctanh(np.sqrt(np.abs(shares)))  # mice 3.19's pool.r.squared
+    pooled = bi.pool(z, np.full(5, 1 / 22)).table.iloc[0]
+    found = bi.pool_r_squared(fits, adjusted=True).iloc[0]
+    ends = pooled["estimate"] + np.array([0, -1.96, 1.96]) * pooled["std_error"]
+    np.testing.assert_allclose(found.iloc[:3], np.sign(ends) * np.tanh(ends) ** 2)
+    assert found["conf_low"] < found["estimate"] < found["conf_high"]
+
+
+def test_r_squared_comes_from_the_pooled_object_too(fits):
+    pooled = fits.pool()
+    for adjusted in (False, True):
+        of_fits = bi.pool_r_squared(fits, adjusted)
+        assert bi.pool_r_squared(pooled, adjusted).equals(of_fits)
+        assert bi.pool_r_squared([each.model for each in fits], adjusted).equals(of_fits)
+    assert list(pooled.r_squared.index) == ["R²", "adjusted R²"]
+    np.testing.assert_allclose(pooled.r_squared.loc[["R²"]], bi.pool_r_squared(fits))
 
 
 def test_correlations_are_pooled_as_in_r(nhanes):

@@ -197,4 +197,4 @@ def test_intervals_of_observations_and_models_without_predictions_are_refused(nh
     with pytest.raises(AnalysisError, match="normal models"):
         bi.fit(nhanes, "h ~ age", family="binomial").predict(NEW, level="observation")
     with pytest.raises(AnalysisError, match="does not predict with standard errors"):
-        bi.fit(nhanes, lambda d: (d["chl"].mean(), d["chl"].sem())).predict(NEW)
+        bi.fit(nhanes, lambda d: {"coef": d["chl"].mean(), "se": d["chl"].sem()}).predict(NEW)

@@ -414,7 +414,7 @@ def test_a_truth_that_no_analysis_gives_is_said_after_the_first_replicate():
         run(simulate=counted, truth={"maen": 1.0})
     assert len(made) == 2
     with pytest.raises(SpecificationError, match="no analysis gave it"):
-        run(analysis=lambda frame: ([frame["y"].mean()], [1.0]))
+        run(analysis=lambda frame: ([frame["y"].mean()], [[1.0]]))
 
 
 def test_intervals_and_degrees_of_freedom():
