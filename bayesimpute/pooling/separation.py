@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesimpute.errors import ImputationWarning
-from bayesimpute.pooling.aligned import INTERCEPTS
 from bayesimpute.pooling.estimates import Estimates
+from bayesimpute.pooling.term_names import INTERCEPTS
 from bayesimpute.wording import listed
 
 Array = NDArray[np.float64]
