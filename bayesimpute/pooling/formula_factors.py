@@ -1,7 +1,7 @@
 """Factors of terms, learned from one completed data set and then computed for any rows."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 #: Columns of a polynomial or spline.
 MOST_COLUMNS = 50
+_PATSY = {"include_intercept": "intercept"}
 
 
 class Learned(Protocol):
@@ -238,7 +239,9 @@ def _polynomial(factor: Factor) -> _Learner:
 def _spline(factor: Factor) -> _Learner:
     natural = factor.function == "ns"
     names = ("df", "knots", *(() if natural else ("degree",)), "intercept", "Boundary.knots")
-    given = bound(factor, names)
+    # patsy's name of the same argument
+    options = tuple((_PATSY.get(name, name), text) for name, text in factor.options)
+    given = bound(replace(factor, options=options), names)
     df = whole(factor, "df", given["df"], 1, MOST_COLUMNS) if "df" in given else None
     inner = numbers(factor, "knots", given["knots"]) if "knots" in given else None
     degree = whole(factor, "degree", given.get("degree", "3"), 1, 10)

@@ -160,7 +160,7 @@ def test_no_text_of_a_formula_is_run(frames, evil) -> None:
         "(x + z + a)**2",
         "b + x:b - 1",
         "bs(x, df=5)",
-        "bs(x, knots=(1.5, 2), degree=2)",
+        "0 + bs(x, knots=(1.5, 2), degree=2, include_intercept=True)",
     ],
 )
 def test_categories_and_splines_are_coded_as_patsy_does_without_its_order(frames, right) -> None:
