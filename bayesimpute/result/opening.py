@@ -16,9 +16,10 @@ from bayesimpute.result import restored
 from bayesimpute.result.frame_store import decode_frame
 from bayesimpute.result.history_store import decode_history
 from bayesimpute.result.imputations import Imputations
-from bayesimpute.result.seal import ADVICE, check_seal
+from bayesimpute.result.layout import check_layout
+from bayesimpute.result.reading import read_arrays
 from bayesimpute.result.specification_store import decode_specification
-from bayesimpute.result.storage import FORMAT, FORMAT_VERSION, GROUP, Arrays
+from bayesimpute.result.storage import Arrays
 from bayesimpute.specification.fingerprint import Fingerprint
 
 
@@ -70,9 +71,9 @@ def open_file(
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{str(path)!r} {what}; give a file written by imp.to_netcdf().")
-    groups = _read(path)
+    arrays = read_arrays(path)
     try:
-        imputations = _restore(groups)
+        imputations = _restore(arrays)
     except FileFormatError:
         raise
     except Exception as problem:  # whatever a damaged file leads to, the user gets one sentence
@@ -93,32 +94,6 @@ def open_file(
     return replace(imputations, specification=specification)
 
 
-def _read(path: Path) -> Arrays:
-    """Arrays of our group, description included; everything in memory, the file closed again."""
-    import h5py
-
-    check_seal(path)
-    try:
-        with h5py.File(path, "r") as file:
-            group = file[GROUP]
-            ours = str(group.attrs["format"]) == FORMAT
-            version = int(np.ravel(group.attrs["format_version"])[0])
-            readable = ours and version <= FORMAT_VERSION
-            arrays = {n: np.asarray(values) for n, values in group.items()} if readable else {}
-    except Exception as problem:  # a file sealed by someone else fails in as many ways as HDF5 has
-        raise FileFormatError(
-            f"{str(path)!r} is not a result of bayesimpute; {ADVICE}."
-        ) from problem
-    if not ours:
-        raise FileFormatError(f"{str(path)!r} is not a result of bayesimpute; {ADVICE}.")
-    if not readable:
-        raise FileFormatError(
-            f"{str(path)!r} has format version {version}; this bayesimpute reads up to "
-            f"{FORMAT_VERSION}. Update bayesimpute to open it."
-        )
-    return arrays
-
-
 def _restore(arrays: Arrays) -> Imputations:
     description = json.loads(arrays["description"].astype(np.uint8).tobytes().decode())
     imputed = {target["name"] for target in description["specification"]["targets"]}
@@ -130,7 +105,7 @@ def _restore(arrays: Arrays) -> Imputations:
         versions=description["versions"],
         fingerprint=_fingerprint(description.get("fingerprint")),
     )
-    _check_shapes(imputations)
+    check_layout(imputations, description, arrays)
     return imputations
 
 
@@ -140,17 +115,3 @@ def _fingerprint(stored: Mapping[str, Any] | None) -> Fingerprint | None:
         return None
     parts = {str(words): str(digest) for words, digest in stored["parts"].items()}
     return Fingerprint(parts, str(stored["python"]))
-
-
-def _check_shapes(imputations: Imputations) -> None:
-    history, where = imputations.history, imputations.specification.where
-    for target, draws in history.imputed.items():
-        if draws.shape != (history.m, int(where[target].sum())):
-            raise ValueError(f"{draws.shape} imputed values of {target!r}")
-    for target, means in history.chain_mean.items():
-        if means.shape != (history.m, history.iterations):
-            raise ValueError(f"{means.shape} chain means of {target!r}")
-    for target, shares in history.chain_share.items():
-        categories = imputations.specification.table.variables[target].categories
-        if shares.shape != (history.m, history.iterations, len(categories)):
-            raise ValueError(f"{shares.shape} shares of the categories of {target!r}")

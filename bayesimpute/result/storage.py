@@ -8,7 +8,7 @@ Nothing is pickled, so that opening a stranger's file runs no code. A checksum e
 import io
 import json
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,9 +63,8 @@ def to_netcdf(imputations: "Imputations", path: str | PathLike[str]) -> None:
     write(path, sealed(content.getvalue()))
 
 
-def _own_group(imputations: "Imputations") -> "xr.Dataset":
-    import xarray as xr
-
+def described(imputations: "Imputations") -> tuple[dict[str, Any], Arrays]:
+    """Take a result apart into a description (JSON) and arrays; what a file of ours holds."""
     frame, arrays = encode_frame(imputations.specification.table.frame)
     specification, cells = encode_specification(imputations.specification)
     history, states = encode_history(imputations.history)
@@ -82,10 +81,17 @@ def _own_group(imputations: "Imputations") -> "xr.Dataset":
             "python": imputations.fingerprint.python,
         },
     }
+    return description, {**arrays, **cells, **states}
+
+
+def _own_group(imputations: "Imputations") -> "xr.Dataset":
+    import xarray as xr
+
+    description, arrays = described(imputations)
     text = np.frombuffer(json.dumps(description, allow_nan=False).encode(), dtype=np.uint8)
     everything = {
         name: array.astype(np.uint8) if array.dtype == bool else array
-        for name, array in {"description": text, **arrays, **cells, **states}.items()
+        for name, array in {"description": text, **arrays}.items()
     }
     return xr.Dataset(
         {name: ((f"{name}_length",), array) for name, array in everything.items()},

@@ -1,0 +1,168 @@
+"""What was read is what the writer writes: the same names, types and shapes throughout.
+
+A restored result is taken apart again and must give the description and the arrays it came from.
+So nothing that the writer does not write gets in, and no second list of what a file holds is kept.
+Types that survive the round trip unnoticed are held against the annotations of the data classes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+import numpy as np
+
+from bayesimpute.arguments import fits
+from bayesimpute.engine.history import History
+from bayesimpute.events import Event
+from bayesimpute.result.imputations import Imputations
+from bayesimpute.result.storage import Arrays, described
+from bayesimpute.roles import Role
+from bayesimpute.specification.specification import Passive, Specification, Target, Term
+
+#: Largest whole number that an option of a method may be: more is no setting but an attack.
+LARGEST_OPTION = 1_000_000
+#: Keys a description of an older version may lack, with what they would hold.
+SINCE: Mapping[str, Mapping[str, Any]] = {
+    "history": {"monitored": {}, "monitor_labels": {}, "chain_share": {}},
+    "specification": {"monitors": {}},
+}
+
+
+def check_layout(imputations: Imputations, description: Mapping[str, Any], arrays: Arrays) -> None:
+    """Raise ValueError unless a result is what its file says, and the file nothing more.
+
+    Parameters
+    ----------
+    imputations
+        As restored.
+    description, arrays
+        What it was restored from.
+    """
+    for problem in _problems(imputations.specification, imputations.history):
+        raise ValueError(problem)
+    if not isinstance(imputations.created_at, str) or not fits(
+        imputations.versions, Mapping[str, str]
+    ):
+        raise ValueError("time or versions are no text")
+    again, anew = described(imputations)
+    for part, before in description.items():
+        if part not in again:
+            raise ValueError(f"{part!r} is unknown")
+        completed = {**SINCE[part], **before} if part in SINCE else before
+        if completed != again[part]:
+            raise ValueError(f"{part!r} is not as it is written")
+    expected = {
+        name: (a.size, np.dtype("u1") if a.dtype == bool else a.dtype) for name, a in anew.items()
+    }
+    found = {
+        name: (array.size, array.dtype) for name, array in arrays.items() if name != "description"
+    }
+    for name in expected.keys() | found.keys():
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"array {name!r} is not as it is written")
+
+
+def _problems(specification: Specification, history: History) -> Iterator[str]:
+    for event in (*specification.events, *history.events):
+        yield from _wrong_fields(event, Event)
+    for target in specification.targets.values():
+        yield from _wrong_fields(target, type(target))
+        if isinstance(target, Target):
+            yield from _wrong_target(target, specification)
+    yield from _wrong_specification(specification)
+    yield from _wrong_history(history, specification)
+
+
+def _wrong_fields(record: Any, kind: type) -> Iterator[str]:
+    """Fields of a data class that are not of their type."""
+    hints = get_type_hints(kind)
+    for field in fields(record):
+        if field.name not in ("method", "post", "table") and not fits(
+            getattr(record, field.name), hints[field.name]
+        ):
+            yield f"{kind.__name__}.{field.name} is of another type"
+
+
+def _wrong_target(target: Target, specification: Specification) -> Iterator[str]:
+    for term in target.terms:
+        yield from _wrong_fields(term, Term)
+    names = specification.table.variables
+    if target.level not in (1, 2) or (target.cluster is not None and target.cluster not in names):
+        yield f"level or cluster of {target.name!r}"
+    if any(member not in specification.targets for member in target.block):
+        yield f"block of {target.name!r}"
+    for option, value in target.options.items():
+        if _largest(value) > LARGEST_OPTION:
+            yield f"option {option!r} of {target.name!r} is out of bounds"
+
+
+def _largest(value: Any) -> float:
+    """Largest size of a whole number in an option."""
+    if isinstance(value, int):
+        return abs(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return max(map(_largest, value), default=0)
+    return 0
+
+
+def _wrong_specification(specification: Specification) -> Iterator[str]:
+    names, targets = list(specification.table.variables), specification.targets
+    passives = {name for name, target in targets.items() if isinstance(target, Passive)}
+    if not targets.keys() <= set(names):
+        yield "targets that are no columns"
+    if not set(specification.visit_sequence) <= targets.keys() - passives:
+        yield "visit sequence"
+    if set(specification.passive_order) != passives:
+        yield "order of passive variables"
+    if set(specification.where) != set(targets):
+        yield "cells to impute"
+    for mask in (specification.ignore, *specification.where.values()):
+        if mask.shape != (specification.table.n_rows,):
+            yield "cells to impute"
+    if not fits(dict(specification.methods), Mapping[str, str]):
+        yield "methods"
+    matrix = specification.predictors
+    known = [int(role) for role in Role]
+    if list(matrix.index) != names or list(matrix.columns) != names:
+        yield "predictors"
+    elif not np.isin(matrix.to_numpy(), known).all():
+        yield "codes of predictors"
+
+
+def _wrong_history(history: History, specification: Specification) -> Iterator[str]:
+    m, iterations = history.m, history.iterations
+    if not fits(m, int) or not fits(iterations, int) or m < 1 or iterations < 0 or history.seed < 0:
+        yield "m, iterations or seed"
+        return
+    if set(history.imputed) != set(specification.where) or len(history.states) != m:
+        yield "chains"
+        return
+    for target, draws in history.imputed.items():
+        if draws.shape != (m, int(specification.where[target].sum())):
+            yield f"{draws.shape} imputed values of {target!r}"
+    for what in ("chain_mean", "chain_sd"):
+        for target, means in getattr(history, what).items():
+            if target not in specification.targets or means.shape != (m, iterations):
+                yield f"{means.shape} chain means of {target!r}"
+    for target, shares in history.chain_share.items():
+        variable = specification.table.variables.get(target)
+        wanted = (m, iterations, len(variable.categories) if variable is not None else -1)
+        if shares.shape != wanted:
+            yield f"{shares.shape} shares of the categories of {target!r}"
+    for groups in (history.parameters, history.statistics):
+        for target, values in groups.items():
+            for name, each in values.items():
+                if target not in specification.targets or each.shape[:2] != (m, iterations):
+                    yield f"{each.shape} draws of {name!r} of {target!r}"
+                labels = history.labels.get(target, {}).get(name)
+                if groups is history.parameters and each.shape[2:] not in (
+                    (),
+                    (len(labels or ()),),
+                ):
+                    yield f"labels of {name!r} of {target!r}"
+    for name, followed in history.monitored.items():
+        if name not in specification.monitors or followed.shape[:2] != (m, iterations):
+            yield f"{followed.shape} values of monitor {name!r}"
+    numbers = (history.imputed, history.chain_mean, history.chain_sd, history.chain_share)
+    if any(each.dtype.kind != "f" for group in numbers for each in group.values()):
+        yield "draws that are no numbers"
