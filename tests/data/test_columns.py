@@ -184,7 +184,7 @@ def test_gaps_that_stay_are_an_event_and_a_finding_each(run):
     assert (stay["severity"] == "warning").all()
     told = dict(zip(stay["variable"], stay["message"], strict=True))
     assert "3 missing cell(s)" in told["zoned"] and "method={'zoned': 'pmm'}" in told["zoned"]
-    found = run.diagnose().table.query("check == 'gaps stay'")
+    found = run.diagnose().query("finding == 'gaps stay'")
     assert sorted(found["variable"]) == sorted(stay["variable"])
     idle = run.events.query("action == 'no predictor'")
     assert sorted(idle["variable"]) == sorted({*DATES, *OTHERS})
@@ -197,16 +197,15 @@ def test_gaps_that_the_user_leaves_are_an_event_but_no_finding():
     assert (event["variable"], event["severity"]) == ("x", "info")
 
 
-@pytest.mark.parametrize("name", DATES)
-def test_dates_are_imputed_on_request_and_come_out_as_dates(name):
-    frame = pd.DataFrame({"x": NUMBERS * 1.0, name: with_gaps(DATES[name])})
-    imp = bi.impute(frame, m=2, iterations=2, seed=1, progress=False, method={name: "pmm"})
+def test_dates_are_imputed_on_request_and_come_out_as_dates():
+    frame = pd.DataFrame({name: with_gaps(column) for name, column in DATES.items()})
+    method = dict.fromkeys(DATES, "sample")
+    imp = bi.impute(frame, m=2, iterations=1, seed=1, progress=False, method=method)
     for completed in imp:
         assert_observed_cells_equal(completed, frame)
-        assert completed[name].isin(frame[name].dropna()).all()
-    assert not (imp.events["variable"] == name).any() or "gaps stay" not in set(
-        imp.events["action"]
-    )
+        for name in frame:
+            assert completed[name].isin(frame[name].dropna()).all()
+    assert not {"gaps stay", "no predictor"} & set(imp.events["action"])
 
 
 def test_dates_follow_their_predictors_predict_others_and_keep_to_whole_days(tmp_path):
@@ -235,6 +234,12 @@ def test_a_date_beyond_its_dtype_is_said(frame):
         table.decode("when", table.values["when"] + 1e6)
 
 
+class Arm(enum.Enum):
+    """Labels of the user's own class."""
+
+    CARE, DRUG = 1, 2
+
+
 REFUSED = {
     "arrow decimals": arrow([Decimal(int(k)) / 4 for k in NUMBERS], pa.decimal128(10, 2)),
     "arrow times": arrow([dt.time(int(k)) for k in NUMBERS], pa.time64("us")),
@@ -247,8 +252,8 @@ REFUSED = {
     "sets": objects({int(k)} for k in NUMBERS),
     "fractions": objects(Fraction(int(k), 3) for k in NUMBERS),
     "paths": objects(PurePosixPath(str(k)) for k in NUMBERS),
-    "members": objects(enum.Enum("Arm", ["A", "B"]) for _ in NUMBERS),
-    "records": objects(np.zeros(N, dtype="i4,f4")),
+    "members": objects([Arm.CARE, Arm.DRUG][k % 2] for k in NUMBERS),
+    "records": objects(np.array([(k, 0) for k in NUMBERS], dtype="i4,f4")),
     "geometries": objects(object() for _ in NUMBERS),
 }
 
