@@ -16,7 +16,7 @@ class Kind(StrEnum):
     """Kind of a variable, decided from its pandas dtype.
 
     `OTHER` (dates, intervals, arbitrary objects) passes through untouched; it is neither imputed
-    nor a predictor.
+    nor a predictor. Dates that a method is named for are numbers.
     """
 
     NUMERIC = "numeric"
