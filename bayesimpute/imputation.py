@@ -69,7 +69,9 @@ def impute(
     method
         Method by column, or one name for every incomplete column; default ``"pmm"``. Names as in
         mice are accepted. ``"~ I(a / b)"`` makes a column passive; a method object or a function
-        ``builder(design) -> pm.Model`` is a method too.
+        ``builder(design) -> pm.Model`` is a method too. Dates, durations and periods are imputed if
+        a method is named for their column, ``{"born": "pmm"}``: as days since the first (periods:
+        as periods), and come out as dates of the same dtype.
     predictors
         Predictor matrix of :class:`~bayesimpute.roles.Role` codes, row = target; default
         :func:`~bayesimpute.make_predictors`.

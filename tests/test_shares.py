@@ -252,7 +252,7 @@ def test_a_parameter_of_ones_own_model_may_be_called_share(imp):
         imp, history=replace(imp.history, parameters=parameters, labels=labels)
     ).datatree["posterior"]
     assert posterior["ct.share"].sizes["ct.share_term"] == 4
-    assert posterior["ct.share`"].attrs["role"] == "parameter"
+    assert posterior["ct.share_"].attrs["role"] == "parameter"
 
 
 def titles(figure):

@@ -85,11 +85,17 @@ def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
     whole = np.where(absent, 0, steps).astype(np.int64) * ticks.step + ticks.origin
     whole[absent] = _ABSENT
     if isinstance(dtype, pd.PeriodDtype):
-        return pd.PeriodIndex.from_ordinals(whole, freq=dtype.freq).array
+        return periods(whole, dtype)
     if isinstance(dtype, pd.DatetimeTZDtype):
         naive = pd.DatetimeIndex(whole.view(f"M8[{dtype.unit}]"))
         return naive.tz_localize("UTC").tz_convert(dtype.tz).array
     return whole.view(dtype)
+
+
+def periods(ordinals: np.ndarray, dtype: pd.PeriodDtype) -> Any:
+    """Periods of their ordinals, which `pandas.PeriodIndex` calls ``asi8``."""
+    index: Any = pd.PeriodIndex
+    return index.from_ordinals(ordinals, freq=dtype.freq).array
 
 
 def _unit(dtype: Any) -> str:

@@ -16,7 +16,7 @@ class Kind(StrEnum):
     """Kind of a variable, decided from its pandas dtype.
 
     `OTHER` (dates, intervals, arbitrary objects) passes through untouched; it is neither imputed
-    nor a predictor.
+    nor a predictor. Dates that a method is named for are numbers.
     """
 
     NUMERIC = "numeric"
@@ -73,7 +73,7 @@ def encode(column: "pd.Series[Any]", dates: bool = False) -> tuple[Variable, np.
     """
     name, dtype = str(column.name), column.dtype
     if isinstance(dtype, pd.SparseDtype):
-        variable, values = encode(column.sparse.to_dense())
+        variable, values = encode(dense(column))
         return replace(variable, dtype=dtype), values
     if isinstance(dtype, pd.CategoricalDtype):
         labels = tuple(dtype.categories)
@@ -124,8 +124,8 @@ def decode(
     if variable.kind is Kind.OTHER:
         return original.copy()
     if isinstance(original.dtype, pd.SparseDtype):
-        dense = decode(variable, values, original.sparse.to_dense(), encoded)
-        return dense.astype(pd.SparseDtype(dense.dtype, original.dtype.fill_value))
+        decoded = decode(variable, values, dense(original), encoded)
+        return decoded.astype(pd.SparseDtype(decoded.dtype, original.dtype.fill_value))
     values = np.asarray(values, dtype=np.float64)
     changed = ~((values == encoded) | (np.isnan(values) & np.isnan(encoded)))
     if not changed.any():
@@ -144,6 +144,12 @@ def decode(
         cells = _category_cells(variable, new)
     column.iloc[np.flatnonzero(changed)] = cells
     return column
+
+
+def dense(column: Any) -> "pd.Series[Any]":
+    """Give a sparse column as one that holds all its cells."""
+    filled: pd.Series[Any] = column.sparse.to_dense()
+    return filled
 
 
 def _numbers(column: "pd.Series[Any]") -> np.ndarray:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.data.dates import periods
+from bayesimpute.data.encoding import dense
 from bayesimpute.errors import DataError
 from bayesimpute.result import json_values
 
@@ -13,7 +15,7 @@ type Arrays = dict[str, np.ndarray]
 NUMPY_KINDS = "biuf"
 
 #: Complex numbers are kept as pairs.
-COMPLEX = {np.dtype("c8"): np.dtype("f4"), np.dtype("c16"): np.dtype("f8")}
+COMPLEX = {np.dtype(pair).str: half for pair, half in (("c8", "f4"), ("c16", "f8"))}
 
 ARROW_TEXT = ("string[pyarrow]", "large_string[pyarrow]")
 
@@ -84,13 +86,13 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
         stored = _encode(labels, f"{key}_labels", arrays)
         return {"as": "category", "array": key, "ordered": bool(dtype.ordered), "labels": stored}
     if isinstance(dtype, pd.SparseDtype):
-        dense = _encode(series.sparse.to_dense(), key, arrays)
-        return {"as": "sparse", "fill": json_values.encode(dtype.fill_value), "cells": dense}
+        cells = _encode(dense(series), key, arrays)
+        return {"as": "sparse", "fill": json_values.encode(dtype.fill_value), "cells": cells}
     if isinstance(dtype, np.dtype) and dtype.kind in NUMPY_KINDS:
         arrays[key] = series.to_numpy()
         return {"as": "numpy", "array": key, "dtype": dtype.str}
-    if dtype in COMPLEX:
-        arrays[key] = np.ascontiguousarray(series.to_numpy()).view(COMPLEX[dtype])
+    if isinstance(dtype, np.dtype) and dtype.str in COMPLEX:
+        arrays[key] = np.ascontiguousarray(series.to_numpy()).view(COMPLEX[dtype.str])
         return {"as": "complex", "array": key, "dtype": dtype.str}
     if isinstance(dtype, pd.IntervalDtype):
         ends = pd.arrays.IntervalArray(series)
@@ -175,19 +177,19 @@ def _native(series: pd.Series) -> pd.Series:
     DataError
         If the dtype cannot be had again from its name.
     """
-    dtype = series.dtype
-    assert isinstance(dtype, pd.ArrowDtype)
+    dtype: Any = series.dtype
     if dtype.kind in "mM":
         zone = getattr(dtype.pyarrow_dtype, "tz", None)
         native = dtype.numpy_dtype
         unit = np.datetime_data(native)[0]
-        return series.astype(native if zone is None else pd.DatetimeTZDtype(unit, zone))
+        wanted: Any = native if zone is None else f"datetime64[{unit}, {zone}]"
+        return series.astype(wanted)
     if str(dtype) in ARROW_TEXT:
         return series.astype("string")
-    remedy = "'category'" if str(dtype).startswith("dictionary") else "object"
+    remedy = "astype(object)" + ".astype('category')" * str(dtype).startswith("dictionary")
     raise DataError(
         f"Variable {series.name!r} has dtype {dtype}, which a file cannot hold: convert it before "
-        f"imputing: df[{series.name!r}].astype({remedy})."
+        f"imputing: df[{series.name!r}].{remedy}."
     )
 
 
@@ -211,12 +213,11 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     if how == "complex":
         return arrays[stored["array"]].view(stored["dtype"])
     if how == "period":
-        freq = pd.PeriodDtype(stored["dtype"]).freq
-        return pd.PeriodIndex.from_ordinals(arrays[stored["array"]], freq=freq).array
+        return periods(arrays[stored["array"]], pd.PeriodDtype(stored["dtype"]))
     if how == "sparse":
-        dense = _series(stored["cells"], arrays)
+        cells = _series(stored["cells"], arrays)
         fill = json_values.decode(stored["fill"])
-        return dense.astype(pd.SparseDtype(dense.dtype, fill)).array
+        return cells.astype(pd.SparseDtype(cells.dtype, fill)).array
     if how == "arrow":
         native = _series(stored["cells"], arrays)
         if stored["dtype"] == ARROW_TEXT[0]:  # which cannot be asked for by this name
@@ -257,11 +258,12 @@ def _encode_index(index: pd.Index, arrays: Arrays) -> dict[str, Any]:
         bounds = [index.start, index.stop, index.step]
         return {"as": "range", "bounds": bounds, "name": json_values.encode(index.name)}
     levels = [index.get_level_values(k) for k in range(index.nlevels)]
+    freq = None if isinstance(index, pd.PeriodIndex) else getattr(index, "freqstr", None)
     return {
         "as": "labels",
         "multi": isinstance(index, pd.MultiIndex),
         "names": [json_values.encode(level.name) for level in levels],
-        **({"freq": index.freqstr} if getattr(index, "freq", None) is not None else {}),
+        **({"freq": freq} if freq is not None else {}),
         "levels": [
             _encode(pd.Series(level).rename(f"index level {k}"), f"index_{k}", arrays)
             for k, level in enumerate(levels)
@@ -279,5 +281,6 @@ def _decode_index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
         return pd.MultiIndex.from_arrays(levels, names=names)
     index = levels[0].rename(names[0])
     if "freq" in stored and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
-        index.freq = stored["freq"]
+        regular: Any = type(index)
+        return regular(index, freq=stored["freq"])
     return index

@@ -113,6 +113,11 @@ _SCALARS: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] 
     "datetime": (dt.datetime, lambda t: t.isoformat(), dt.datetime.fromisoformat),
     "date": (dt.date, lambda t: t.isoformat(), dt.date.fromisoformat),
     "time": (dt.time, lambda t: t.isoformat(), dt.time.fromisoformat),
+    "duration": (
+        dt.timedelta,
+        lambda t: [t.days, t.seconds, t.microseconds],
+        lambda c: dt.timedelta(*c),
+    ),
     "decimal": (Decimal, str, Decimal),
     "uuid": (UUID, str, UUID),
     "bytes": (bytes, bytes.hex, bytes.fromhex),

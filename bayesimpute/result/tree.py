@@ -105,19 +105,23 @@ def _chains(history: History) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Quantity:
-    """Draws of one quantity, (chain, draw) or (chain, draw, term), and what they are of."""
+    """Draws of one quantity, (chain, draw) or (chain, draw, term), and what they are of.
+
+    `spelled` is how the name has the quantity, where not as it is.
+    """
 
     target: str
     quantity: str
     role: str
     draws: np.ndarray
     labels: tuple[str, ...] = ()
+    spelled: str = ""
 
     def name(self, taken: Container[str] = ()) -> str:
         """Name in the tree, where others are taken."""
         if self.role == MONITOR:
             return safe_name(self.target, taken)
-        return safe_pair(self.target, self.quantity, taken)
+        return safe_pair(self.target, self.spelled or self.quantity, taken)
 
     @property
     def described(self) -> dict[str, str]:
@@ -136,10 +140,15 @@ def _posterior(table: Table, history: History) -> list[_Quantity]:
                 _Quantity(target, "share", SHARES, history.chain_share[target], categories)
             )
         labels = history.labels.get(target, {})
+        summaries = {each.quantity for each in found if each.target == target}
         found += [
-            _Quantity(target, parameter, "parameter", draws, labels.get(parameter, ()))
+            _Quantity(
+                target, parameter, "parameter", draws, labels.get(parameter, ()),
+                # a parameter may be called share, and its neighbour share_
+                parameter + "_" * (parameter.rstrip("_") in summaries),
+            )
             for parameter, draws in history.parameters.get(target, {}).items()
-        ]
+        ]  # fmt: skip
     return found
 
 

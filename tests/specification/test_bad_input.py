@@ -205,11 +205,13 @@ CASES = [
     Case("resolve an unknown name", lambda df: resolve("norml"), SPEC, ("'norml'", "'normal'")),
     Case("resolve a number", lambda df: resolve(3), SPEC, ("3", "builder(design)")),
     Case(
-        "method for dates",
+        "method for dates that are objects",
         lambda df: specify(df, method={"born": "pmm"}),
         SPEC,
-        ("'born'", "convert"),
-        changed(born=[pd.NaT, *pd.date_range("2010-01-01", periods=39)]),
+        ("'born'", "convert", "pd.to_datetime(df['born'])"),
+        changed(
+            born=pd.Series([None, *pd.date_range("2010-01-01", periods=39).date], dtype=object)
+        ),
     ),
     # predictors
     Case(
