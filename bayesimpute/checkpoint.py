@@ -48,7 +48,8 @@ def resume_point(
     if differs:
         raise SpecificationError(
             f"{where} is of another run (different: {_named(differs)}). "
-            f"{stored.fingerprint.why_not_compared()}Delete it, or name another file."
+            f"{stored.fingerprint.why_not_compared()}{_of_functions(run, differs)}Delete it, or "
+            "name another file."
         )
     if stored.iterations > iterations:
         raise SpecificationError(
@@ -58,7 +59,15 @@ def resume_point(
         )
     if stored.iterations == iterations:
         return stored.history
-    return noted_versions(stored.history, stored.versions, stored.fingerprint.python)
+    return noted_versions(stored.history, stored.versions)
+
+
+def _of_functions(run: Fingerprint, differs: Sequence[str]) -> str:
+    """How functions are compared, if one of them may be what differs."""
+    both = [each for each in differs if each in run.parts]
+    if not any(each.startswith(("post", "monitor", "method of")) for each in both):
+        return ""
+    return "Functions are compared by their code and by the values they hold and read. "
 
 
 def _named(differs: Sequence[str]) -> str:

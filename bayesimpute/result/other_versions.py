@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bayesimpute.content import PYTHON
 from bayesimpute.engine.history import History
 from bayesimpute.events import Event
 from bayesimpute.result.tree import versions
 
 
-def noted_versions(history: History, before: Mapping[str, str], python: str | None) -> History:
+def noted_versions(history: History, before: Mapping[str, str]) -> History:
     """Give the history with an event if versions differ from those it was made with.
 
     Parameters
@@ -17,16 +16,13 @@ def noted_versions(history: History, before: Mapping[str, str], python: str | No
     history
         Of a run that is about to go on.
     before
-        Package -> version it was made with.
-    python
-        The same of Python; None if it is not known.
+        Package -> version it was made with; of a package that was not recorded none is known.
     """
-    now = {**versions(), "Python": PYTHON}
-    then = {**before, **({"Python": python} if python else {})}
+    now = versions()
     changed = [
-        f"{name} {then[name]} → {now[name]}"
-        for name in then
-        if name in now and then[name] != now[name]
+        f"{name} {version} → {now[name]}"
+        for name, version in before.items()
+        if name in now and version != now[name]
     ]
     if not changed or not history.iterations:
         return history

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesimpute.content import PYTHON
 from bayesimpute.data.table import Table
 from bayesimpute.diagnostics import MOMENTS, SHARES
 from bayesimpute.engine.history import History
@@ -31,8 +32,8 @@ MOST_LABELS = 100
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages a result depends on, for its attributes."""
-    found = {}
+    """Versions of Python and of the installed packages a result depends on."""
+    found = {"python": PYTHON}
     for package in VERSIONED:
         try:
             found[package] = version(package)
