@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
+from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.opening import open_file
-from bayesimpute.result.other_versions import noted_versions
 from bayesimpute.specification.fingerprint import Fingerprint
 
 #: Differing parts that a refusal names.
@@ -15,8 +14,8 @@ MOST_NAMED = 8
 
 def resume_point(
     path: Path, run: Fingerprint, m: int, seed: int | None, iterations: int
-) -> History | None:
-    """History stored at `path`, None if there is no file yet.
+) -> Imputations | None:
+    """Give what is stored at `path`, None if there is no file yet.
 
     Parameters
     ----------
@@ -57,9 +56,7 @@ def resume_point(
             f"for; ask for at least {stored.iterations}, read it by bi.open({path.name!r}), or "
             "name another file."
         )
-    if stored.iterations == iterations:
-        return stored.history
-    return noted_versions(stored.history, stored.versions)
+    return stored
 
 
 def _of_functions(run: Fingerprint, differs: Sequence[str]) -> str:

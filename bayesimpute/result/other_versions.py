@@ -8,6 +8,16 @@ from bayesimpute.events import Event
 from bayesimpute.result.tree import versions
 
 
+def changed_versions(before: Mapping[str, str]) -> list[str]:
+    """``"numpy 2.1 → 2.2"`` for each package whose version is another now."""
+    now = versions()
+    return [
+        f"{name} {version} → {now[name]}"
+        for name, version in before.items()
+        if name in now and version != now[name]
+    ]
+
+
 def noted_versions(history: History, before: Mapping[str, str]) -> History:
     """Give the history with an event if versions differ from those it was made with.
 
@@ -18,12 +28,7 @@ def noted_versions(history: History, before: Mapping[str, str]) -> History:
     before
         Package -> version it was made with; of a package that was not recorded none is known.
     """
-    now = versions()
-    changed = [
-        f"{name} {version} → {now[name]}"
-        for name, version in before.items()
-        if name in now and version != now[name]
-    ]
+    changed = changed_versions(before)
     if not changed or not history.iterations:
         return history
     event = Event(
