@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
+from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.opening import open_file
-from bayesimpute.result.other_versions import noted_versions
 from bayesimpute.specification.fingerprint import Fingerprint
 
 #: Differing parts that a refusal names.
@@ -15,8 +14,8 @@ MOST_NAMED = 8
 
 def resume_point(
     path: Path, run: Fingerprint, m: int, seed: int | None, iterations: int
-) -> History | None:
-    """History stored at `path`, None if there is no file yet.
+) -> Imputations | None:
+    """Give what is stored at `path`, None if there is no file yet.
 
     Parameters
     ----------
@@ -48,7 +47,8 @@ def resume_point(
     if differs:
         raise SpecificationError(
             f"{where} is of another run (different: {_named(differs)}). "
-            f"{stored.fingerprint.why_not_compared()}Delete it, or name another file."
+            f"{stored.fingerprint.why_not_compared()}{_of_functions(run, differs)}Delete it, or "
+            "name another file."
         )
     if stored.iterations > iterations:
         raise SpecificationError(
@@ -56,9 +56,15 @@ def resume_point(
             f"for; ask for at least {stored.iterations}, read it by bi.open({path.name!r}), or "
             "name another file."
         )
-    if stored.iterations == iterations:
-        return stored.history
-    return noted_versions(stored.history, stored.versions, stored.fingerprint.python)
+    return stored
+
+
+def _of_functions(run: Fingerprint, differs: Sequence[str]) -> str:
+    """How functions are compared, if one of them may be what differs."""
+    both = [each for each in differs if each in run.parts]
+    if not any(each.startswith(("post", "monitor", "method of")) for each in both):
+        return ""
+    return "Functions are compared by their code and by the values they hold and read. "
 
 
 def _named(differs: Sequence[str]) -> str:

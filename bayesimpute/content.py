@@ -140,6 +140,7 @@ def _described(value: Any, inside: _Walk) -> str:
 
 def _frame(value: Any, inside: _Walk) -> str:
     """Columns by name, type and cells, and the index: not how pandas holds them."""
+    columns: list[tuple[Any, Any]]
     if isinstance(value, pd.DataFrame):
         columns = [(name, value.iloc[:, k]) for k, name in enumerate(value.columns)]
     else:

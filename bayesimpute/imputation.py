@@ -21,6 +21,7 @@ from bayesimpute.files import check_target
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
+from bayesimpute.result.other_versions import noted_versions
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.fingerprint import fingerprint
 from bayesimpute.specification.specify import specify
@@ -162,9 +163,13 @@ def impute(
     check_storable(specification.table.frame)
     run = fingerprint(specification)  # now: what functions hold may change while they are called
     path = Path(checkpoint) if checkpoint is not None else None
-    history = resume_point(path, run, m, seed, iterations) if path is not None else None
+    stored = resume_point(path, run, m, seed, iterations) if path is not None else None
     bench = None
-    if history is None:
+    if stored is not None:
+        history = stored.history
+        if history.iterations < iterations:
+            history = noted_versions(history, stored.versions)
+    else:
         chosen = fresh_seed() if seed is None else int(seed)
         history, bench = start(specification, m, chosen, executor)
 

@@ -1,5 +1,6 @@
 """Points of a sensitivity grid: each from its neighbour's chains, or from a file."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.run import go_on, start
 from bayesimpute.engine.streams import fresh_seed
+from bayesimpute.errors import ImputationWarning
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.opening import open_file
+from bayesimpute.result.other_versions import changed_versions
 from bayesimpute.specification.fingerprint import Fingerprint, fingerprint
 from bayesimpute.specification.specification import Specification
 
@@ -80,6 +83,19 @@ def imputed_points(
         yield before
 
 
+def _warn_of_versions(stored: Imputations) -> None:
+    """Warn of a change that a result would have an event of: a grid has none."""
+    changed = changed_versions(stored.versions)
+    if changed:
+        warnings.warn(
+            f"sensitivity: finished points are of other versions ({', '.join(changed)}). Points "
+            "from here on may differ in their last bits, and so in their draws, from those of one "
+            "run; name another folder= to run all of them anew.",
+            ImputationWarning,
+            stacklevel=4,
+        )
+
+
 def _of_point(run: Fingerprint, before: Imputations | None, plan: Plan) -> Fingerprint:
     """Fingerprint of a point: its specification, and where its chains came from."""
     if before is None or before.fingerprint is None:
@@ -99,7 +115,8 @@ def _imputed(
     path = plan.path(k)
     stored = None if path is None else resume_point(path, run, plan.m, seed, wanted)
     if stored is not None and stored.iterations == wanted:
-        return Imputations(specification, stored, fingerprint=run)
+        _warn_of_versions(stored)
+        return replace(stored, specification=specification)
     if before is None:
         history, bench = start(specification, plan.m, seed, plan.run.get("executor"))
         history = go_on(

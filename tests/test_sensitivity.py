@@ -1,12 +1,16 @@
 """An answer over a grid of assumptions: values, tipping points, going on, pictures."""
 
+from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool
+
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.errors import ImputationWarning, SpecificationError
+from bayesimpute.errors import ImputationWarning, SamplingError, SpecificationError
+from bayesimpute.result import other_versions
 
 RUN = {"m": 4, "iterations": 3, "further": 2, "seed": 1, "progress": False}
 
@@ -153,3 +157,26 @@ def test_bad_grids_are_said_before_any_work(trial, arguments, words):
 def test_an_unknown_estimand_names_the_ones_there_are(trial):
     with pytest.raises(SpecificationError, match=r"it has \(Intercept\), treated"):
         bi.sensitivity(trial, "y", "y ~ treated", "age", delta=[0], method={"y": "normal"}, **RUN)
+
+
+def test_a_grid_goes_on_under_other_versions_with_a_warning(trial, tmp_path, monkeypatch):
+    call = (trial, "y", "y ~ 1", "(Intercept)")
+    arguments = {**RUN, "method": {"y": "pmm"}, "iterations": 1, "further": 1, "folder": tmp_path}
+    first = bi.sensitivity(*call, delta=[0], **arguments)
+    now = other_versions.versions()
+    monkeypatch.setattr(other_versions, "versions", lambda: {**now, "numba": "99"})
+    with pytest.warns(ImputationWarning, match=r"points are of other versions \(numba .* → 99\)"):
+        more = bi.sensitivity(*call, delta=[0, -1], **arguments)
+    assert more.table["estimate"][0] == first.table["estimate"][0]
+
+
+def test_a_dead_worker_names_the_folder(trial, tmp_path):
+    class Dead(Executor):
+        def submit(self, task, /, *given, **more):
+            raise BrokenProcessPool("abrupt")
+
+    with pytest.raises(SamplingError, match=r"died in iteration 1.*Finished points are in folder"):
+        bi.sensitivity(
+            trial, "y", "y ~ 1", "(Intercept)", delta=[0], method={"y": "pmm"}, folder=tmp_path,
+            executor=Dead(), **RUN,
+        )  # fmt: skip

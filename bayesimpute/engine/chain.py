@@ -43,6 +43,11 @@ class ChainState:
     imputed: dict[str, Array]
     kernel: dict[str, Array] = field(default_factory=dict)
 
+    def copy(self) -> "ChainState":
+        """Another state that moves on while this one stays."""
+        kernel = {name: np.array(state) for name, state in self.kernel.items()}
+        return ChainState(dict(self.values), dict(self.imputed), kernel)
+
     def to_bytes(self) -> bytes:
         """Pack what cannot be worked out again from the data, as npz bytes."""
         arrays = {f"value|{name}": self.values[name] for name in self.imputed}
@@ -68,7 +73,7 @@ class Stretch:
     Attributes
     ----------
     state
-        Where the chain stands afterwards, as bytes.
+        Where the chain stands afterwards; packed, once it has to travel or to wait.
     imputed
         Target -> (n_where,) current values.
     mean, sd
@@ -83,7 +88,7 @@ class Stretch:
         Monitor -> (iteration,) or (iteration, k).
     """
 
-    state: bytes
+    state: ChainState | bytes
     imputed: Mapping[str, Array]
     mean: Mapping[str, Array]
     sd: Mapping[str, Array]
@@ -167,8 +172,9 @@ def run_chain(
     on_error: str,
     monitor_labels: Labels,
 ) -> Stretch:
-    """Run some iterations of one chain, on from `state`."""
+    """Run some iterations of one chain, on from `state`, which stays where it is."""
     specification = bench.specification
+    state = state.copy()
     names = list(specification.targets)
     mean = {name: np.full(len(iterations), np.nan) for name in names}
     sd = {name: np.full(len(iterations), np.nan) for name in names}
@@ -239,7 +245,7 @@ def run_chain(
         )
     imputed = {name: values.copy() for name, values in state.imputed.items()}
     return Stretch(
-        state.to_bytes(), imputed, mean, sd, share, parameters, statistics, tuple(events), monitored
+        state, imputed, mean, sd, share, parameters, statistics, tuple(events), monitored
     )
 
 

@@ -55,7 +55,7 @@ def begin(
 
 
 def lengthen(history: History, step: int, stretches: Sequence[Stretch]) -> History:
-    """Append the next `step` iterations of all m chains."""
+    """Append the next `step` iterations of all m chains; their states are packed by the caller."""
     names = list(history.imputed)
     done = history.iterations
 
@@ -100,7 +100,7 @@ def lengthen(history: History, step: int, stretches: Sequence[Stretch]) -> Histo
         },
         labels=history.labels,
         statistics=statistics,
-        states=tuple(stretch.state for stretch in stretches),
+        states=history.states,
         adaptation=history.adaptation,
         seed=history.seed,
         events=(*history.events, *events),

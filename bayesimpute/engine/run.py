@@ -1,7 +1,8 @@
 """m chains from a specification: start them, take them further, here or on workers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 from bayesimpute.design import DesignBuilder
@@ -13,12 +14,12 @@ from bayesimpute.engine.history import History
 from bayesimpute.engine.monitor import try_monitors
 from bayesimpute.engine.packing import pack_adaptations
 from bayesimpute.engine.record import begin, lengthen
-from bayesimpute.engine.workers import Workplace, on_workers, packed
+from bayesimpute.engine.workers import State, Workplace, at_rest, on_workers, packed
 from bayesimpute.errors import SpecificationError
 from bayesimpute.progress import Advance, progress_bar
 from bayesimpute.specification.specification import Specification, Target
 
-type Take = Callable[[History, range, Advance], list[Stretch]]
+type Take = Callable[[Sequence[State], range, Advance], list[Stretch]]
 
 #: Where what was finished can be found, if the caller does not know.
 NOWHERE = "What was finished is lost; bi.impute keeps it in a file named by checkpoint=."
@@ -112,19 +113,26 @@ def go_on(
         try_monitors(specification, reference_values(specification, history.seed))
     take = _taking(specification, history, bench, executor, on_error, kept)
     last = history.iterations + iterations
+    states: Sequence[State] = history.states
+    reached = history, states
     with progress_bar(total=history.m * iterations, enabled=progress) as advance:
         try:
             # one iteration of all chains at a time, so that no more than one is ever lost
             for iteration in range(history.iterations, last):
-                stretches = take(history, range(iteration, iteration + 1), advance)
-                history = lengthen(history, 1, stretches)
+                stretches = take(states, range(iteration, iteration + 1), advance)
+                states = [stretch.state for stretch in stretches]
+                reached = lengthen(reached[0], 1, stretches), states
                 if save is not None:
-                    save(history)
+                    save(_at_rest(*reached))
         except KeyboardInterrupt as stop:
-            if not history.iterations:
+            if not reached[0].iterations:
                 raise
-            raise Stopped(history, last) from stop
-    return history
+            raise Stopped(_at_rest(*reached), last) from stop
+    return _at_rest(*reached)
+
+
+def _at_rest(history: History, states: Sequence[State]) -> History:
+    return replace(history, states=tuple(map(at_rest, states)))
 
 
 def _taking(
@@ -139,17 +147,17 @@ def _taking(
     if executor is not None:
         shared = packed(specification, history, on_error)
 
-        def there(at: History, iterations: range, advance: Advance) -> list[Stretch]:
-            return on_workers(executor, shared, at, iterations, advance, kept)
+        def there(states: Sequence[State], iterations: range, advance: Advance) -> list[Stretch]:
+            return on_workers(executor, shared, states, iterations, advance, kept)
 
         return there
     if bench is None:
         bench = Bench.of(specification, reference_values(specification, history.seed))
     place = Workplace.of(bench, history, on_error)
 
-    def here(at: History, iterations: range, advance: Advance) -> list[Stretch]:
+    def here(states: Sequence[State], iterations: range, advance: Advance) -> list[Stretch]:
         stretches = []
-        for imputation, state in enumerate(at.states):
+        for imputation, state in enumerate(states):
             stretches.append(place.stretch(state, imputation, iterations))
             advance(len(iterations))
         return stretches

@@ -2,9 +2,9 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,14 @@ from bayesimpute.engine.packing import unpack_adaptations
 from bayesimpute.errors import BayesimputeError, SamplingError, SpecificationError
 from bayesimpute.method import Adaptation
 from bayesimpute.specification.specification import Specification, Target
+
+#: Of a chain between two iterations: as it is here, or packed to travel and to wait in a file.
+type State = ChainState | bytes
+
+
+def at_rest(state: State) -> bytes:
+    """Pack a state, if it is not packed."""
+    return state.to_bytes() if isinstance(state, ChainState) else state
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +58,14 @@ class Workplace:
         adaptations = unpack_adaptations(history.adaptation)
         return cls(bench, adaptations, history.seed, on_error, history.monitor_labels)
 
-    def stretch(self, state: bytes, imputation: int, iterations: range) -> Stretch:
+    def stretch(self, state: State, imputation: int, iterations: range) -> Stretch:
         """Take one chain on from its state; an empty one is a chain that has not started."""
-        chain = (
-            ChainState.from_bytes(self.bench.specification, state)
-            if state
-            else new_chain(self.bench, self.seed, imputation)
-        )
+        if isinstance(state, ChainState):
+            chain = state
+        elif state:
+            chain = ChainState.from_bytes(self.bench.specification, state)
+        else:
+            chain = new_chain(self.bench, self.seed, imputation)
         return run_chain(
             self.bench, self.adaptations, chain, self.seed, imputation, iterations, self.on_error,
             self.labels,
@@ -89,7 +98,7 @@ def packed(
 def on_workers(
     executor: Executor,
     shared: bytes,
-    history: History,
+    states: Sequence[State],
     iterations: range,
     advance: Callable[[int], None],
     kept: str,
@@ -102,7 +111,7 @@ def on_workers(
         Whose workers run the chains.
     shared
         Of :func:`packed`.
-    history
+    states
         Where the chains are.
     iterations
         Which ones.
@@ -119,7 +128,7 @@ def on_workers(
     futures: dict[Future[Stretch], int] = {}
     found: dict[int, Stretch] = {}
     try:
-        for imputation, state in enumerate(history.states):
+        for imputation, state in enumerate(states):
             futures[executor.submit(_on_worker, shared, state, imputation, iterations)] = imputation
         for future in as_completed(futures):
             found[futures[future]] = future.result()
@@ -138,7 +147,7 @@ def on_workers(
     finally:
         for future in futures:
             future.cancel()
-    return [found[imputation] for imputation in range(history.m)]
+    return [found[imputation] for imputation in range(len(states))]
 
 
 def _that_stay(specification: Specification) -> Iterator[str]:
@@ -159,9 +168,10 @@ def _that_stay(specification: Specification) -> Iterator[str]:
             yield words
 
 
-def _on_worker(shared: bytes, state: bytes, imputation: int, iterations: range) -> Stretch:
+def _on_worker(shared: bytes, state: State, imputation: int, iterations: range) -> Stretch:
     key = _Shared(shared, hashlib.sha256(shared).hexdigest())
-    return _workplace(key, threading.get_ident()).stretch(state, imputation, iterations)
+    stretch = _workplace(key, threading.get_ident()).stretch(state, imputation, iterations)
+    return replace(stretch, state=at_rest(stretch.state))
 
 
 class _Shared:

@@ -331,8 +331,7 @@ class Imputations:
 
         check_run_arguments(self.m, iterations, self.seed, executor, "raise", progress)
         require_to_extend(self.specification)
-        python = None if self.fingerprint is None else self.fingerprint.python
-        history = noted_versions(self.history, self.versions, python)
+        history = noted_versions(self.history, self.versions)
         try:
             history = go_on(
                 self.specification, history, iterations, executor=executor, progress=progress,

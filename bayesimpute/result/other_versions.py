@@ -3,13 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bayesimpute.content import PYTHON
 from bayesimpute.engine.history import History
 from bayesimpute.events import Event
 from bayesimpute.result.tree import versions
 
 
-def noted_versions(history: History, before: Mapping[str, str], python: str | None) -> History:
+def changed_versions(before: Mapping[str, str]) -> list[str]:
+    """``"numpy 2.1 → 2.2"`` for each package whose version is another now."""
+    now = versions()
+    return [
+        f"{name} {version} → {now[name]}"
+        for name, version in before.items()
+        if name in now and version != now[name]
+    ]
+
+
+def noted_versions(history: History, before: Mapping[str, str]) -> History:
     """Give the history with an event if versions differ from those it was made with.
 
     Parameters
@@ -17,17 +26,9 @@ def noted_versions(history: History, before: Mapping[str, str], python: str | No
     history
         Of a run that is about to go on.
     before
-        Package -> version it was made with.
-    python
-        The same of Python; None if it is not known.
+        Package -> version it was made with; of a package that was not recorded none is known.
     """
-    now = {**versions(), "Python": PYTHON}
-    then = {**before, **({"Python": python} if python else {})}
-    changed = [
-        f"{name} {then[name]} → {now[name]}"
-        for name in then
-        if name in now and then[name] != now[name]
-    ]
+    changed = changed_versions(before)
     if not changed or not history.iterations:
         return history
     event = Event(

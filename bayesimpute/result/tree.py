@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesimpute.content import PYTHON
 from bayesimpute.data.names import safe_name, safe_pair, safe_text
 from bayesimpute.data.table import Table
 from bayesimpute.diagnostics import MOMENTS, SHARES
@@ -36,8 +37,8 @@ MONITOR = "monitor"
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages a result depends on, for its attributes."""
-    found = {}
+    """Versions of Python and of the installed packages a result depends on."""
+    found = {"python": PYTHON}
     for package in VERSIONED:
         try:
             found[package] = version(package)
