@@ -140,9 +140,12 @@ def _of_model(model: ImputationModel, analysis: Analysis) -> Iterator[Finding]:
         )
         return
     mismatch = row_by_row(model, analysis)
-    clusters = [] if mismatch else list(without_clusters(model, analysis))
     lacking = list(dict.fromkeys(lacks(model, analysis)))
-    every = [*(Addition(cluster=c) for c, _ in clusters if c), *(x.addition for x in lacking)]
+    hopeless = [lack for lack in lacking if lack.kind == "incompatible"]
+    lacking = hopeless or lacking  # no use in mending a model that cannot be mended
+    clusters = [] if mismatch or hopeless else list(without_clusters(model, analysis))
+    added = [x.addition for x in lacking if x.addition is not None]
+    every = [*(Addition(cluster=c) for c, _ in clusters if c), *added]
     if mismatch:
         yield mismatch
     for cluster, finding in clusters:
