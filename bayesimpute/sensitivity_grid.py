@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.analysis import fit
 from bayesimpute.checkpoint import resume_point
+from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import go_on, start
 from bayesimpute.engine.streams import fresh_seed
@@ -235,13 +237,15 @@ def sensitivity(
         for point in points
     ]
     options = {} if family is None else {"family": family}
+    warn_if_uncongenial(analysis, specifications[0])
     rows = []
     before: Imputations | None = None
     for k, (point, specification) in enumerate(zip(points, specifications, strict=True)):
         path = Path(folder) / f"point-{k:03d}.nc" if folder is not None else None
         imp = _imputed(specification, before, point, points[k - 1], m, seed, iterations, further,
                        path, run)  # fmt: skip
-        pooled = imp.fit(analysis, **options).pool(conf_level=conf_level).table
+        fits = fit(imp.complete("all"), analysis, **options)
+        pooled = fits.pool(conf_level=conf_level).table
         if term not in pooled.index:
             raise SpecificationError(
                 f"sensitivity: the analysis has no estimate {term!r}; it has "
