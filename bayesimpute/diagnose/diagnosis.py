@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bayesimpute.diagnose import chains, loops, models, precision, values
+from bayesimpute.diagnose import chains, loops, models, precision, run_events, values
 from bayesimpute.diagnose.analyses import uncongenial
 from bayesimpute.diagnose.run import Run
 from bayesimpute.diagnostics import FEWEST_DRAWS
@@ -38,7 +38,7 @@ def diagnose(
         *loops.circles(run),
         *loops.twins(run),
         *models.divergences(run),
-        *models.events(run),
+        *run_events.events(run),
         *models.collinearity(run),
         *models.separation(run),
         *models.few_clusters(run),

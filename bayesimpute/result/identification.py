@@ -14,7 +14,8 @@ from bayesimpute.data.clusters import cluster_index
 from bayesimpute.engine.history import History
 from bayesimpute.errors import ImputationWarning
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.by_group import ByGroup
 
 Array = npt.NDArray[np.float64]
 
@@ -34,8 +35,8 @@ FEWEST_DRAWS = 12
 PRIOR_DRAWS = 4000
 
 COLUMNS = (
-    "variable", "cluster", "exclusion", "strength", "rho", "5%", "95%", "contraction", "overlap",
-    "own", "verdict",
+    "variable", "cluster", "group", "exclusion", "strength", "rho", "5%", "95%", "contraction",
+    "overlap", "own", "verdict",
 )  # fmt: skip
 PRIOR_DECIDES = "the data say little of ρ: its prior decides; try fixed values (rho=)"
 TOO_FEW = "too few draws to say"
@@ -65,13 +66,15 @@ def warn_of_prior(specification: Specification, history: History) -> None:
     if history.m * (history.iterations - history.iterations // 2) < ENOUGH_DRAWS:
         return
     for name in _selection_models(specification):
-        row = next(_rows(name, specification, history))
-        if row[-1] == PRIOR_DECIDES:
+        rows = (row for row in _rows(name, specification, history) if row["cluster"] is None)
+        row = next((row for row in rows if row["verdict"] == PRIOR_DECIDES), None)
+        if row is not None:
             warnings.warn(
                 f"The data say little of ρ of {name!r}, the correlation of its outcome and its "
-                f"selection (contraction {row[7]:.2f}, overlap with the prior {row[8]:.2f}): what "
-                "is imputed rests on the prior. See imp.identification(), and bi.sensitivity(...) "
-                "for the answer at fixed values of ρ.",
+                f"selection (contraction {row['contraction']:.2f}, overlap with the prior "
+                f"{row['overlap']:.2f}): what is imputed rests on the prior. See "
+                "imp.identification(), and bi.sensitivity(...) for the answer at fixed values of "
+                "ρ.",
                 ImputationWarning,
                 stacklevel=3,
             )
@@ -161,43 +164,83 @@ def _joined(values: Array) -> Array:
     return values.reshape(-1, *values.shape[2:])
 
 
-def _rows(name: str, specification: Specification, history: History) -> Iterator[tuple[Any, ...]]:
-    """Rows of one selection model: the population of clusters first, then each cluster."""
+def _rows(name: str, specification: Specification, history: History) -> Iterator[dict[str, Any]]:
+    """Rows of one selection model, group by group where each has one of its own."""
     target = specification.targets[name]
     assert isinstance(target, Target)
-    labels = history.labels.get(name, {})
-    drawn = {key: _second_half(values) for key, values in history.parameters.get(name, {}).items()}
-    excluded = tuple(term.label for term in target.terms if term.equation == "selection")
-    strength = _strength(excluded, drawn, labels)
-    size = np.nan if strength is None else strength.value
-    start = (name, None, ", ".join(excluded), size)
-    if "rho" not in drawn:
-        rho = target.options.get("rho")
-        yield (*start, rho, rho, rho, *3 * (np.nan,), "ρ is fixed")
+    kept = {key: _second_half(values) for key, values in history.parameters.get(name, {}).items()}
+    if target.options.get("rho") is not None:
+        rho = dict.fromkeys(("rho", "5%", "95%"), target.options["rho"])
+        for group in _groups_of(kept, "selection_intercept"):
+            labels, drawn = _of_group(history.labels.get(name, {}), group), _of_group(kept, group)
+            start = _start(target, group, _strength(_excluded(target), drawn, labels))
+            yield {**start, **rho, "verdict": "ρ is fixed"}
         return
+    for group in _groups_of(kept, "rho"):
+        labels, drawn = _of_group(history.labels.get(name, {}), group), _of_group(kept, group)
+        yield from _rows_of_group(target, specification, group, drawn, labels)
+
+
+def _groups_of(drawn: Mapping[str, Array], parameter: str) -> list[str]:
+    """Give what stands behind the name of a parameter that each group has: ``"[treated]"``."""
+    return [key.removeprefix(parameter) for key in drawn
+            if key == parameter or key.startswith(f"{parameter}[")]  # fmt: skip
+
+
+def _of_group[T](named: Mapping[str, T], group: str) -> dict[str, T]:
+    return {key.removesuffix(group): each for key, each in named.items() if key.endswith(group)}
+
+
+def _excluded(target: Target) -> tuple[str, ...]:
+    return tuple(term.label for term in target.terms if term.equation == "selection")
+
+
+def _start(target: Target, group: str, strength: Estimate | None) -> dict[str, Any]:
+    return {
+        "variable": target.name,
+        "cluster": None,
+        "group": group[1:-1] or None,
+        "exclusion": ", ".join(_excluded(target)),
+        "strength": np.nan if strength is None else strength.value,
+    }
+
+
+def _rows_of_group(
+    target: Target,
+    specification: Specification,
+    group: str,
+    drawn: Mapping[str, Array],
+    labels: Mapping[str, tuple[str, ...]],
+) -> Iterator[dict[str, Any]]:
+    """Give the population of clusters first, then each cluster."""
+    strength = _strength(_excluded(target), drawn, labels)
+    start = _start(target, group, strength)
     prior, by_cluster = _prior_draws(target)
-    numbers = _compared(_joined(drawn["rho"]), prior)
-    verdict = _verdict(drawn["rho"], prior, excluded, strength)
-    yield (*start, *numbers, np.nan, verdict)
+    verdict = _verdict(drawn["rho"], prior, _excluded(target), strength)
+    yield {**start, **_compared(_joined(drawn["rho"]), prior), "verdict": verdict}
     each = drawn.get("cluster_rho", np.empty((0, 0, 0)))
-    observed = _observed(specification, target)
+    observed = _observed(specification, target, group[1:-1])
     for k, label in enumerate(labels.get("cluster_rho", ())):
-        numbers = _compared(_joined(each[:, :, k]), by_cluster)
         own, verdict = 0.0, NOT_OBSERVED
         if observed.get(label, True):
             share = estimated(_own, each[:, :, k], drawn["rho"], drawn["sd_atanh_rho"])
             own, verdict = _of_its_own(share)
-        yield (name, label, *start[2:], *numbers, own, verdict)
+        numbers = _compared(_joined(each[:, :, k]), by_cluster)
+        yield {**start, "cluster": label, **numbers, "own": own, "verdict": verdict}
 
 
-def _observed(specification: Specification, target: Target) -> dict[str, bool]:
+def _observed(specification: Specification, target: Target, group: str) -> dict[str, bool]:
     """Whether a cluster has an observed value that its model learns from, by label."""
     if target.cluster is None:
         return {}
     table = specification.table
+    left_out = specification.ignore.copy()
+    for wrapper in layers(target.method):
+        for value, label in wrapper.groups if isinstance(wrapper, ByGroup) else ():
+            if label == group:
+                left_out |= table.values[wrapper.by] != value
     clusters = cluster_index(table, target.cluster)
-    values = np.where(specification.ignore, np.nan, table.values[target.name])
-    seen = clusters.n_observed(values) > 0
+    seen = clusters.n_observed(np.where(left_out, np.nan, table.values[target.name])) > 0
     return {str(label): bool(any_) for label, any_ in zip(clusters.labels, seen, strict=True)}
 
 
@@ -240,11 +283,17 @@ def _strength(
     return estimated(largest, drawn["selection_beta"][:, :, at])
 
 
-def _compared(rho: Array, prior: Array) -> tuple[float, float, float, float, float]:
+def _compared(rho: Array, prior: Array) -> dict[str, float]:
     """Mean and 90 % interval of ρ, contraction and overlap of atanh ρ."""
     t = _unbounded(rho)
     low, high = np.quantile(rho, [0.05, 0.95])
-    return float(rho.mean()), float(low), float(high), _contraction(t, prior), Overlap(t, prior)(t)
+    return {
+        "rho": float(rho.mean()),
+        "5%": float(low),
+        "95%": float(high),
+        "contraction": _contraction(t, prior),
+        "overlap": Overlap(t, prior)(t),
+    }
 
 
 def _contraction(t: Array, prior: Array) -> float:
