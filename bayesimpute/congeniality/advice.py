@@ -56,8 +56,8 @@ def advice(
 def _complete_cases(name: str, analysis: Analysis) -> str:
     """Leave out the rows without it, which is right where the outcome has no say in the gaps."""
     return (
-        f"df = df.dropna(subset=[{name!r}])  # complete cases of {name!r}, which then needs no "
-        f"method: right if, given the other predictors, its being missing has nothing to do with "
+        f"df = df.dropna(subset=[{name!r}])  # complete cases of {name!r}: no method for it\n"
+        f"# right if, given the other predictors, its gaps have nothing to do with "
         f"{analysis.outcome!r}"
     )
 

@@ -193,7 +193,8 @@ def _of_model(model: ImputationModel, analysis: Analysis) -> Iterator[Finding]:
     mismatch = row_by_row(model, analysis)
     lacking = list(dict.fromkeys(lacks(model, analysis)))
     hopeless = [lack for lack in lacking if lack.kind == "incompatible"]
-    lacking = hopeless or lacking  # no use in mending a model that cannot be mended
+    if hopeless:  # no use in mending what cannot be mended; without the outcome it is worse still
+        lacking = [*(lack for lack in lacking if lack.kind == "outcome"), *hopeless]
     clusters = [] if mismatch or hopeless else list(without_clusters(model, analysis))
     added = [x.addition for x in lacking if x.addition is not None]
     every = [*(Addition(cluster=c) for c, _ in clusters if c), *added]

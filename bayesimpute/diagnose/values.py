@@ -170,9 +170,12 @@ def piled_up(run: Run) -> Iterator[Finding]:
 
 
 def _bounds(post: Squeeze, seen: Array) -> tuple[float, float]:
-    """Bounds that were asked for, and as far as the observed values where none was."""
-    low = post.low if np.isfinite(post.low) else float(seen.min())
-    return low, post.high if np.isfinite(post.high) else float(seen.max())
+    """Bounds that were asked for, as wide as the observed values need and where none was."""
+    low, high = float(seen.min()), float(seen.max())
+    return (
+        min(post.low, low) if np.isfinite(post.low) else low,
+        max(post.high, high) if np.isfinite(post.high) else high,
+    )
 
 
 def donors(run: Run) -> Iterator[Finding]:
