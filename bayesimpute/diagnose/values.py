@@ -165,8 +165,14 @@ def piled_up(run: Run) -> Iterator[Finding]:
                     f"{bound:g}, of the observed {100 * float((seen == bound).mean()):.0f} %.",
                     "bi.squeeze moves every draw beyond the bound onto it, which distorts the "
                     "distribution.",
-                    f"del post[{name!r}]\n" + _in_range(target, *_bounds(target.post, seen), True),
+                    _unsqueezed(target, *_bounds(target.post, seen)),
                 )  # fmt: skip
+
+
+def _unsqueezed(target: Target, low: float, high: float) -> str:
+    """Give methods that stay in range by themselves, each without the post function."""
+    ways = _in_range(target, low, high, above=True).split("\n")
+    return "\n".join(f"del post[{target.name!r}]; {way}" for way in ways)
 
 
 def _bounds(post: Squeeze, seen: Array) -> tuple[float, float]:
