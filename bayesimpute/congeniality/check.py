@@ -55,6 +55,18 @@ def congenial(
         source), ``advice`` (the change of ``predictors=`` or ``formulas=`` that mends it; the
         formula has all that the model lacks). Empty if the models hold all.
 
+    Notes
+    -----
+    An incomplete outcome needs the terms of the analysis in its model. An incomplete predictor x of
+    a continuous outcome y needs y and all that y depends on. If x is a number and is multiplied by
+    another number, stands under a function beside itself, or has a slope by cluster, no chained
+    equation holds that, outcome × z or a slope of y in the model of x included: complete cases in
+    x are advised, which are right if the gaps of x do not depend on y. Products with a complete
+    category are held by :func:`bayesimpute.by_group`, the log odds of a category by the product
+    and the square, a single function by imputing on its scale, and cluster means also by a
+    ``"joint"`` block. With a binary outcome or random intercepts in a model of a category the
+    equations are compatible up to the average over the cluster effects, and that is no finding.
+
     Raises
     ------
     AnalysisError
