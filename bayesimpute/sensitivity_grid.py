@@ -236,7 +236,6 @@ def sensitivity(
         _specification(df, variable, point, delta_where, method, model_options, arguments)
         for point in points
     ]
-    options = {} if family is None else {"family": family}
     warn_if_uncongenial(analysis, specifications[0])
     rows = []
     before: Imputations | None = None
@@ -244,7 +243,7 @@ def sensitivity(
         path = Path(folder) / f"point-{k:03d}.nc" if folder is not None else None
         imp = _imputed(specification, before, point, points[k - 1], m, seed, iterations, further,
                        path, run)  # fmt: skip
-        fits = fit(imp.complete("all"), analysis, **options)
+        fits = fit(imp.complete("all"), analysis, family)
         pooled = fits.pool(conf_level=conf_level).table
         if term not in pooled.index:
             raise SpecificationError(

@@ -134,11 +134,11 @@ def estimated(statistic: Callable[..., float], *by_chain: Array) -> Estimate:
     --------
     >>> chains = np.random.default_rng(1).normal(size=(20, 50))
     >>> print(estimated(np.var, chains))
-    0.98 ± 0.09
+    0.97 ± 0.13
     """
     from scipy import stats
 
-    def of(chains: Array) -> float:
+    def of(chains: npt.NDArray[np.int64]) -> float:
         return float(statistic(*(_joined(each[chains]) for each in by_chain)))
 
     everything = np.arange(len(by_chain[0]))
@@ -236,9 +236,9 @@ def _observed(specification: Specification, target: Target, group: str) -> dict[
     table = specification.table
     left_out = specification.ignore.copy()
     for wrapper in layers(target.method):
-        for value, label in wrapper.groups if isinstance(wrapper, ByGroup) else ():
-            if label == group:
-                left_out |= table.values[wrapper.by] != value
+        if isinstance(wrapper, ByGroup) and any(label == group for _, label in wrapper.groups):
+            others = [value for value, label in wrapper.groups if label != group]
+            left_out |= np.isin(table.values[wrapper.by], others)
     clusters = cluster_index(table, target.cluster)
     seen = clusters.n_observed(np.where(left_out, np.nan, table.values[target.name])) > 0
     return {str(label): bool(any_) for label, any_ in zip(clusters.labels, seen, strict=True)}
