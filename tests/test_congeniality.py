@@ -55,7 +55,8 @@ def mended(formula, data, found, method="pmm", **options):
     for row in found.values():
         by_code = [line for line in row.advice.splitlines() if "# or" not in line]
         exec("\n".join(by_code), names)
-    left = {k: v for k, v in names["method"].items() if names["df"][k].isna().any()}
+    columns = names["df"]
+    left = {k: v for k, v in names["method"].items() if k in columns and columns[k].isna().any()}
     arguments = {"method": left, "formulas": names["formulas"]}
     after = bi.congenial(formula, names["df"], **{**options, **again.changes}, **arguments)
     only_codes = [r for r in found.values() if r.advice.startswith("predictors.loc")]
@@ -252,6 +253,18 @@ def test_a_single_function_is_imputed_on_the_scale_of_the_analysis(df, written, 
     assert ("w", NO_MODEL) in both
 
 
+def test_products_with_a_cluster_mean_are_not_written_into_formulas(df):
+    found = seen("y ~ x + cluster_mean(x) * z + (1 | g)", df, cluster="g")
+    assert found["y", INTERACTION].advice.startswith("No formula takes a product with a cluster")
+    assert "cluster_mean(x):z" not in found["y", MEAN].advice
+
+
+def test_a_grouping_is_not_asked_to_be_in_its_own_model(df):
+    data = df.assign(h=pd.Series(np.tile(list("abcde"), 40)).where(np.arange(200) % 9 > 0))
+    found = seen("y ~ x + (1 | g) + (1 | h)", data, cluster="g")
+    assert not [key for key in found if key[0] == "h" and "grouping" in key[1]]
+
+
 def test_a_transformed_outcome_is_wanted_as_such(df):
     assert not seen("log(y) ~ x", df.assign(y=np.exp(df["z"])))  # which is z
     data = df.assign(y=np.exp(df["z"] + df["aux"]))
@@ -279,6 +292,9 @@ def test_a_curve_in_a_yes_or_no_outcome_is_had_by_groups(df):
 def test_functions_that_imputation_formulas_lack_become_powers(df):
     found = seen("y ~ bs(z, df=4)", df[["z", "y"]])
     assert "I(z ** 2) + I(z ** 3)" in found["y", FUNCTION].advice
+    assert mended("y ~ bs(z, df=4)", df[["z", "y"]], found).empty
+    data = df.assign(w=df["w"].where(np.arange(200) % 6 > 0))
+    assert ("w", NO_MODEL) in seen("y ~ bs(w, df=4)", data)  # pandas computes no such thing
 
 
 def test_a_random_slope_of_an_incomplete_predictor_is_without_a_model(df):

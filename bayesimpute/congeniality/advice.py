@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bayesimpute.congeniality.analysis_formula import Analysis
-from bayesimpute.congeniality.changes import Addition, change
+from bayesimpute.congeniality.changes import Addition, change, of_a_mean
 from bayesimpute.congeniality.factors import as_written, columns_in, product, usable
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.wants import INVERSES, Lack
@@ -44,6 +44,11 @@ def advice(
         lines = f"method[{name!r}] = 'pmm'  # members of a joint block have no such terms\n"
     if model.fixed_clusters and mine[0].kind == "slope":
         lines = f"method[{name!r}] = {_method(model)}  # fixed clusters have no random slopes\n"
+    if any(of_a_mean(a) for a in own):
+        return (
+            "No formula takes a product with a cluster mean: compute the mean as a column first, "
+            "if what it is of is complete, and take the product with that."
+        )
     unknown = [f for a in own for f in a.factors if not usable(as_written(f, model.columns))]
     if unknown:
         columns = dict.fromkeys(c for f in unknown for c in columns_in(f, model.columns))

@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 
 from bayesimpute.congeniality.analysis_formula import Factors
-from bayesimpute.congeniality.factors import columns_in, product
+from bayesimpute.congeniality.factors import as_written, columns_in, product, usable
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind
-from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.expressions import evaluate, quoted
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.wrappers.base import innermost, layers
@@ -81,6 +81,19 @@ class ImputationModel:
         """Whether a column is computed from the variable, be it through others."""
         return self.name in sources(self.specification, column)
 
+    def same_numbers(self, factor: str) -> bool:
+        """Whether a function of columns is the variable itself where both are seen."""
+        table = self.specification.table
+        computed = any(map(self.is_computed_from_it, columns_in(factor, self.columns)))
+        if not computed or table.variables[self.name].kind is not Kind.NUMERIC:
+            return False
+        try:
+            values = np.asarray(evaluate(factor, table.values), dtype=float)
+        except Exception:  # a function formulas do not know
+            return False
+        both = np.isfinite(values) & np.isfinite(table.values[self.name])
+        return bool(both.any()) and np.allclose(values[both], table.values[self.name][both])
+
     def relates_to(self, column: str) -> bool:
         """Whether a column has a say in what is imputed."""
         if column in self.predictors or column in self.dropped or column == self.name:
@@ -112,7 +125,15 @@ class ImputationModel:
             return True
         if any(each == rest for each in self._dropped_terms):
             return True
+        if len(rest) == 1 and not usable(as_written(next(iter(rest)), self.columns)):
+            return self._has_powers(next(iter(rest)))
         return self._column_equal_to(rest) is not None
+
+    def _has_powers(self, factor: str) -> bool:
+        """Whether powers stand for a function that imputation formulas do not know."""
+        wanted = [f"{quoted(c)} ** {k}" for c in columns_in(factor, self.columns) for k in (2, 3)]
+        terms = {each for each, _ in self.terms}
+        return bool(wanted) and all(product(each, self.columns)[0] in terms for each in wanted)
 
     def _category(self, factor: str) -> str:
         """Give the category that a function is of, whose indicators hold every function of it."""

@@ -22,6 +22,7 @@ from functools import cached_property
 from itertools import product as every
 
 import numpy as np
+import pandas as pd
 
 from bayesimpute.congeniality.analysis_formula import Analysis, Factors
 from bayesimpute.congeniality.factors import columns_in, product
@@ -58,6 +59,8 @@ class PredictorTerms:
             if isinstance(computed, Passive) and self._from_mine(factor):
                 parts = product(computed.expression, model.columns)
                 readings.append(tuple(x for part in parts for x in self.written_out(part)))
+            elif factor not in model.columns and model.same_numbers(factor):
+                readings.append((frozenset({model.name}),))  # log(w), and w computed from its log
             else:
                 readings.append((frozenset({factor}),))
         return tuple(frozenset().union(*each) for each in every(*readings))
@@ -67,8 +70,12 @@ class PredictorTerms:
 
     def mine(self, factors: Factors) -> Factors:
         """Factors of a term that the variable is part of."""
-        columns = self.model.columns
-        return frozenset(f for f in factors if self.model.name in columns_in(f, columns))
+        found = set()
+        for factor in factors:
+            names = columns_in(factor, self.model.columns)
+            if self.model.name in names or any(map(self._from_mine, names)):
+                found.add(factor)
+        return frozenset(found)
 
     @cached_property
     def own_factors(self) -> tuple[str, ...]:
@@ -105,6 +112,15 @@ class PredictorTerms:
         except Exception:  # a function that imputation formulas do not know
             return True
         return len(np.unique(values[~np.isnan(values)])) > TWO
+
+    def computable(self, factor: str) -> bool:
+        """Whether ``df.eval`` can compute a function, as is advised for imputing on its scale."""
+        names = columns_in(factor, self.model.columns)
+        try:
+            pd.DataFrame(1.0, index=[0], columns=list(names)).eval(factor)
+        except Exception:  # pandas raises what it likes for functions it does not know
+            return False
+        return True
 
     def groups_for(self, rest: Factors) -> tuple[str, ...]:
         """Complete categories that a model each holds a product with; empty where that is not so.

@@ -63,8 +63,10 @@ def lacks(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
 
 def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
     """Each term of the analysis in the model of the outcome, on the scale of the analysis."""
-    if analysis.outcome not in model.columns and is_continuous(model, model.name):
+    own = model.name in columns_in(analysis.outcome, model.columns)
+    if own and analysis.outcome not in model.columns and is_continuous(model, model.name):
         yield Lack("transformation", None, analysis.outcome)
+        return  # what the terms are wanted in is the model on that scale
     for factors in analysis.terms:
         columns = _columns(model, factors)
         if model.has(factors) or model.name in columns or not columns <= model.columns:
@@ -135,7 +137,7 @@ def _of_own(
     partners = rest - model.groups
     bent = sorted(mine - model.columns) if read.continuous else []
     if len(mine) > 1 or (read.continuous_outcome and (partners or bent) and read.continuous):
-        if bent and read.alone:
+        if bent and read.alone and read.computable(bent[0]):
             yield Lack("transformation", None, bent[0])
         elif partners and not bent and (groups := read.groups_for(rest)):
             yield Lack("interaction", None, what, groups)
