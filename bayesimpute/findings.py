@@ -164,4 +164,6 @@ def _indented(head: str, text: str) -> str:
 
 
 def _is_code(line: str) -> bool:
-    return line.startswith((" ", "df[", "formulas", "predictors", "method", "imp "))
+    return line.startswith(
+        (" ", "df", "formulas", "predictors", "method", "imp", "model_options", "priors")
+    )

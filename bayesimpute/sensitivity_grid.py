@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.analysis import fit
 from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Seed, checked
+from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError
 from bayesimpute.files import make_folder
@@ -241,16 +243,18 @@ def sensitivity(
         _specification(df, variable, point, delta_where, method, model_options, arguments)
         for point in points
     ]
-    options = {} if family is None else {"family": family}
+    warn_if_uncongenial(analysis, specifications[0])
     if folder is not None:
         make_folder(folder)
     plan = Plan(m, iterations, further, None if folder is None else Path(folder), run)
     chosen = plan.seed() if seed is None else int(seed)
+    cluster = specifications[0].cluster if isinstance(analysis, str) else None
     rows: list[dict[str, Any]] = []
     try:
         finished = imputed_points(points, specifications, plan, chosen)
         for point, imp in zip(points, finished, strict=True):
-            pooled = imp.fit(analysis, **options).pool(conf_level=conf_level).table
+            fits = fit(imp.complete("all"), analysis, family, cluster=cluster)
+            pooled = fits.pool(conf_level=conf_level).table
             rows.append({**point, **_answer(pooled, term, null)})
     except KeyboardInterrupt:
         if not rows:

@@ -7,6 +7,16 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
+from bayesimpute.result.identification import (
+    NOT_OBSERVED,
+    OWN_LITTLE,
+    OWN_SPEAKS,
+    TOO_FEW,
+    Estimate,
+    _of_its_own,
+    _own,
+    estimated,
+)
 
 RUN = {"m": 4, "iterations": 3, "seed": 2, "progress": False}
 
@@ -126,10 +136,58 @@ def test_identification_tells_clusters_apart(study, imp):
     assert found["cluster"].isna().tolist() == [True] + [False] * 10
     clusters = found.iloc[1:].set_index("cluster")
     assert set(clusters.index) == set(df["g"])
-    # nothing is seen in the first two: their ρ is known as well as that of any new cluster
+    # nothing is seen in the first two: all that is known of their ρ is that of any new cluster
     empty, others = clusters.loc[["c0", "c1"]], clusters.drop(index=["c0", "c1"])
-    assert (empty["own"] < 0.35).all() and empty["own"].mean() < others["own"].mean() + 0.1
+    assert (empty["verdict"] == NOT_OBSERVED).all() and (empty["own"] == 0).all()
+    assert not others["verdict"].str.contains("no observed value").any()
+    assert others["own"].dropna().between(0, 1).all()
+    undecided = others["verdict"].str.startswith(TOO_FEW)
+    assert (others["own"].isna() == undecided).all()
     assert ((clusters["contraction"] > 0.3) & clusters["5%"].lt(clusters["rho"])).all()
+
+
+def test_shares_and_verdicts_that_noise_could_flip_are_not_given():
+    rng = np.random.default_rng(1)
+    sd, population = np.full((10, 200), 0.5), np.tanh(0.1 * rng.normal(size=(10, 200)))
+    away = 0.5 * rng.normal(size=(10, 200))
+
+    def shared(spread, chains=10, draws=200, apart=0.0):
+        shift = apart * rng.normal(size=(chains, 1))
+        rho = np.tanh(np.arctanh(population) + spread * away + np.resize(shift, (10, 1)))
+        return estimated(_own, *(each[:chains, :draws] for each in (rho, population, sd)))
+
+    own, verdict = _of_its_own(shared(0.4))  # 1 − 0.4² of the variance is gone
+    assert own == pytest.approx(0.84, abs=0.02) and verdict == OWN_SPEAKS
+    own, verdict = _of_its_own(shared(1.0))
+    assert 0 <= own < 0.05 and verdict == OWN_LITTLE
+    # a share of −1.23: the chains have not met; a few draws; one chain
+    for share in (Estimate(-1.23, 0.5), shared(0.9, 3, 4), shared(0.4, 1), shared(1.0, apart=0.6)):
+        own, verdict = _of_its_own(share)
+        assert np.isnan(own) and verdict.startswith("too few draws to say whether its own rows")
+
+
+def test_the_error_of_what_is_computed_from_draws_is_that_of_independent_chains():
+    rng = np.random.default_rng(2)
+    chains = rng.normal(size=(200, 10, 1)) + 0.1 * rng.normal(size=(200, 10, 50))
+    found = [estimated(np.mean, each) for each in chains]
+    held = [abs(each.value) < each.margin for each in found]
+    assert 0.9 < np.mean(held) < 0.99  # within chains there is next to nothing to be learnt
+
+
+def test_rho_of_each_group_is_its_own():
+    rng = np.random.default_rng(3)
+    n = 160
+    x, z = rng.normal(size=n), rng.normal(size=n)
+    y = np.where(z + rng.normal(size=n) > -0.3, x + rng.normal(size=n), np.nan)
+    df = pd.DataFrame({"x": x, "z": z, "y": y, "arm": np.resize(["a", "b"], n)})
+    arguments = {"m": 3, "iterations": 3, "seed": 1, "progress": False}
+    run = bi.impute(df, method={"y": bi.by_group("heckman", "arm")}, **arguments)
+    found = run.identification()
+    assert found["group"].tolist() == ["a", "b"] and found["cluster"].isna().all()
+    for group, rho in zip("ab", found["rho"], strict=True):
+        drawn = run.history.parameters["y"][f"rho[{group}]"][:, 1:]
+        assert rho == pytest.approx(drawn.mean())
+    assert found["verdict"].str.startswith(TOO_FEW).all()  # six draws say nothing
 
 
 def test_whoever_relies_on_the_prior_is_warned(study):

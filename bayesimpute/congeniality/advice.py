@@ -1,17 +1,15 @@
 """What to write to mend a model that lacks something."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bayesimpute.congeniality.analysis_formula import Analysis
-from bayesimpute.congeniality.changes import Addition, change
-from bayesimpute.congeniality.factors import as_written, columns_in, usable
+from bayesimpute.congeniality.changes import Addition, change, of_a_mean
+from bayesimpute.congeniality.factors import as_written, columns_in, product, usable
 from bayesimpute.congeniality.imputation_model import ImputationModel
-from bayesimpute.congeniality.wants import Lack
-from bayesimpute.data.table import Kind
+from bayesimpute.congeniality.wants import INVERSES, Lack
+from bayesimpute.specification.expressions import quoted
+from bayesimpute.specification.specification import Passive
 from bayesimpute.wrappers.base import innermost, method_text
-
-#: Functions with an inverse: impute the transformed column and compute the original from it.
-INVERSES = {"log": "exp", "exp": "log", "sqrt": "square", "log1p": "expm1", "expm1": "log1p"}
 
 
 def advice(
@@ -31,48 +29,78 @@ def advice(
         That asks for it.
     """
     name = model.name
-    if mine[0].kind == "transformation":
-        bent = [x.what for x in mine if name in columns_in(x.what, model.columns)]
-        for what in bent:
-            function = what.partition("(")[0]
-            if function in INVERSES and what.endswith(")"):
-                return _transformed_first(name, what, function)
-        outcome = columns_in(analysis.outcome, model.columns)
-        categories = [
-            c
-            for c in outcome
-            if c in model.columns
-            and model.specification.table.variables[c].kind is not Kind.NUMERIC
-        ]
-        if bent and categories:
-            return f"method[{name!r}] = bi.by_group({_method(model)}, {categories[0]!r})"
+    if mine[0].kind == "incompatible":
+        return _complete_cases(name, analysis)
+    for lack in mine:
+        if lack.groups:
+            return _by_groups(model, dict.fromkeys(g for x in mine for g in x.groups))
+        if lack.addition is None:
+            return _on_the_scale_of_the_analysis(model, lack.what)
     mates = set(model.target.block) - {name}
-    involved = {c for x in mine for f in x.addition.factors for c in columns_in(f, model.columns)}
+    own = [x.addition for x in mine if x.addition is not None]
+    involved = {c for a in own for f in a.factors for c in columns_in(f, model.columns)}
     lines = ""
-    if mates & involved and mine[0].kind in ("interaction", "slope", "transformation", "mean"):
+    if mates & involved and mine[0].kind != "outcome":
         lines = f"method[{name!r}] = 'pmm'  # members of a joint block have no such terms\n"
     if model.fixed_clusters and mine[0].kind == "slope":
         lines = f"method[{name!r}] = {_method(model)}  # fixed clusters have no random slopes\n"
-    unknown = [f for x in mine for f in x.addition.factors if not usable(as_written(
-        f, model.columns))]  # fmt: skip
+    if any(of_a_mean(a) for a in own):
+        return (
+            "No formula takes a product with a cluster mean: compute the mean as a column first, "
+            "if what it is of is complete, and take the product with that."
+        )
+    unknown = [f for a in own for f in a.factors if not usable(as_written(f, model.columns))]
     if unknown:
         columns = dict.fromkeys(c for f in unknown for c in columns_in(f, model.columns))
         known = [Addition(frozenset({f"{c} ** {k}"})) for c in columns for k in (2, 3)]
         kept = [a for a in every if not a.factors & set(unknown)]
         return lines + change(model, known, [*kept, *known])
-    return lines + change(model, [x.addition for x in mine], every)
+    return lines + change(model, own, every)
 
 
-def _transformed_first(name: str, what: str, function: str) -> str:
-    """Impute on the scale of the analysis, and compute the original from it."""
-    new = f"{function}_{name}"
-    back = f"I({new} ** 2)" if INVERSES[function] == "square" else f"{INVERSES[function]}({new})"
+def _complete_cases(name: str, analysis: Analysis) -> str:
+    """Leave out the rows without it, which is right where the outcome has no say in the gaps."""
     return (
-        f"df[{new!r}] = np.{what.replace(name, f'df[{name!r}]')}\n"
-        f"method[{name!r}] = '~ {back}'  # imputed on the scale of the analysis\n"
-        f"and analyse {new} in place of {what}"
+        f"df = df.dropna(subset=[{name!r}])  # complete cases of {name!r}: no method for it\n"
+        f"# right if, given the other predictors, its gaps have nothing to do with "
+        f"{analysis.outcome!r}"
+    )
+
+
+def _by_groups(model: ImputationModel, groups: Iterable[str]) -> str:
+    """Write a method with a model of its own for each category of some columns."""
+    method = _method(model)
+    for column in (*sorted(model.groups), *groups):
+        method = f"bi.by_group({method}, {column!r})"
+    return f"method[{model.name!r}] = {method}"
+
+
+def _on_the_scale_of_the_analysis(model: ImputationModel, what: str) -> str:
+    """Impute a function of the variable, and compute the variable from it where that can be."""
+    name, method = model.name, _method(model)
+    function = what.partition("(")[0]
+    if what == f"{function}({quoted(name)})" and function in INVERSES:
+        new = f"{function}_{name}"
+        back = INVERSES[function]
+        inverse = f"I({quoted(new)} ** 2)" if back == "square" else f"{back}({quoted(new)})"
+        return (
+            f"df[{new!r}] = np.{function}(df[{name!r}])\n"
+            f"method[{new!r}] = {method}\n"
+            f"method[{name!r}] = '~ {inverse}'  # imputed on the scale of the analysis\n"
+            f"# and analyse {new} in place of {what}"
+        )
+    for column, target in model.specification.targets.items():
+        if isinstance(target, Passive) and what in product(target.expression, model.columns)[0]:
+            return f"method[{column!r}] = {method}  # imputed itself, on the scale of the analysis"
+    new = f"{name}_transformed"
+    return (
+        f"df[{new!r}] = df.eval({what!r})\n"
+        f"df = df.drop(columns={name!r})  # imputed on the scale of the analysis\n"
+        f"# and analyse {new} in place of {what}"
     )
 
 
 def _method(model: ImputationModel) -> str:
-    return repr(method_text(innermost(model.target.method)))
+    """Write the method that imputes, as code; a block's member by itself."""
+    method = innermost(model.target.method)
+    return repr("pmm" if model.target.block else method_text(method))

@@ -8,6 +8,7 @@ from bayesimpute.congeniality.factors import as_written
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import quoted
+from bayesimpute.specification.formulas import MEANS
 from bayesimpute.specification.specification import Term
 
 
@@ -33,6 +34,12 @@ class Addition:
     cluster: str = ""
 
 
+def of_a_mean(addition: Addition) -> bool:
+    """Whether it is a product with a cluster mean, which formulas of models do not take."""
+    means = tuple(f"{name}(" for name in MEANS)
+    return any(factor.startswith(means) for factor in addition.factors)
+
+
 def formula_with(model: ImputationModel, additions: Iterable[Addition]) -> str:
     """Write the formula of the model as it is, with everything it lacks added.
 
@@ -46,7 +53,7 @@ def formula_with(model: ImputationModel, additions: Iterable[Addition]) -> str:
     >>> formula_with(model, [Addition(frozenset({"y", "z"}))])
     'x ~ z + y + y:z'
     """
-    additions = list(additions)
+    additions = [each for each in additions if not of_a_mean(each)]
     fixed: dict[Factors, str] = {}
     random: dict[Factors, str] = {}
     parts: dict[Factors, int] = {}

@@ -1,5 +1,6 @@
 """``bi.congenial``: an analysis formula held against the imputation models."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from bayesimpute.congeniality.data_checks import left_missing, stale_means, unkn
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.reasons import REASONS
 from bayesimpute.congeniality.wants import lacks
-from bayesimpute.errors import SpecificationError
+from bayesimpute.errors import AnalysisError, ImputationWarning, SpecificationError
 from bayesimpute.findings import Finding, Findings
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Specification, Target
@@ -55,6 +56,18 @@ def congenial(
         is), ``finding``, ``evidence`` (term of the analysis), ``cause`` (why it matters, with the
         source), ``advice`` (the change of ``predictors=`` or ``formulas=`` that mends it; the
         formula has all that the model lacks). Empty if the models hold all.
+
+    Notes
+    -----
+    An incomplete outcome needs the terms of the analysis in its model. An incomplete predictor x of
+    a continuous outcome y needs y and all that y depends on. If x is a number and is multiplied by
+    another number, stands under a function beside itself, or has a slope by cluster, no chained
+    equation holds that, outcome × z or a slope of y in the model of x included: complete cases in
+    x are advised, which are right if the gaps of x do not depend on y. Products with a complete
+    category are held by :func:`bayesimpute.by_group`, the log odds of a category by the product
+    and the square, a single function by imputing on its scale, and cluster means also by a
+    ``"joint"`` block. With a binary outcome or random intercepts in a model of a category the
+    equations are compatible up to the average over the cluster effects, and that is no finding.
 
     Raises
     ------
@@ -99,25 +112,75 @@ def congenial(
 
 def check(formula: str, specification: Specification) -> Findings:
     """Give the findings of :func:`congenial` for a specification."""
-    columns = specification.table.variables
-    analysis = parse_analysis(formula, columns)
-    models = [
-        ImputationModel(specification, target)
-        for target in specification.targets.values()
-        if isinstance(target, Target) and _concerned(specification, target, analysis)
-    ]
-    found = [
-        *unknown_names(analysis, specification),
-        *left_missing(analysis, specification),
-        *stale_means(analysis, specification),
-        *(finding for model in models for finding in _of_model(model, analysis)),
-    ]
+    analysis = parse_analysis(formula, specification.table.variables)
+    models = _models(analysis, specification)
     names = listed((model.name for model in models), 8) if models else "none"
     checked = (
         f"Checked for {formula!r}: the imputation models of the variables it uses ({names}): "
         "outcome, predictors, interactions, functions, slopes, cluster means and clusters."
     )
-    return Findings.of(found, checked, ("Why", "Seen", "Change"))
+    return Findings.of(_found(analysis, specification), checked, ("Why", "Seen", "Change"))
+
+
+def findings_of(analysis: Any, specification: Specification) -> list[Finding]:
+    """List findings of an analysis, which may be a function, or a formula that cannot be read.
+
+    Parameters
+    ----------
+    analysis
+        What ``imp.fit`` was given.
+    specification
+        How the data were imputed.
+
+    Returns
+    -------
+    list of Finding
+        Empty for what cannot be read: nothing is known of it.
+    """
+    if not isinstance(analysis, str):
+        return []
+    try:
+        read = parse_analysis(analysis, specification.table.variables)
+    except AnalysisError:
+        return []
+    return _found(read, specification)
+
+
+def warn_if_uncongenial(analysis: Any, specification: Specification, stacklevel: int = 3) -> None:
+    """Warn once of all that an analysis asks for and the imputation models do not hold.
+
+    Warns
+    -----
+    ImputationWarning
+        Naming each variable, what is lacking, and where to read how to mend it.
+    """
+    found = findings_of(analysis, specification)
+    if found:
+        each = "; ".join(f"{x.variable}: {x.finding} ({x.evidence.rstrip('.')})" for x in found)
+        warnings.warn(
+            f"The imputation does not hold all that {analysis!r} asks for. {each}. "
+            f"imp.congenial({analysis!r}) says why it matters and what to change.",
+            ImputationWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def _models(analysis: Analysis, specification: Specification) -> list[ImputationModel]:
+    return [
+        ImputationModel(specification, target)
+        for target in specification.targets.values()
+        if isinstance(target, Target) and _concerned(specification, target, analysis)
+    ]
+
+
+def _found(analysis: Analysis, specification: Specification) -> list[Finding]:
+    models = _models(analysis, specification)
+    return [
+        *unknown_names(analysis, specification),
+        *left_missing(analysis, specification),
+        *stale_means(analysis, specification),
+        *(finding for model in models for finding in _of_model(model, analysis)),
+    ]
 
 
 def _concerned(specification: Specification, target: Target, analysis: Analysis) -> bool:
@@ -142,9 +205,13 @@ def _of_model(model: ImputationModel, analysis: Analysis) -> Iterator[Finding]:
         )
         return
     mismatch = row_by_row(model, analysis)
-    clusters = [] if mismatch else list(without_clusters(model, analysis))
     lacking = list(dict.fromkeys(lacks(model, analysis)))
-    every = [*(Addition(cluster=c) for c, _ in clusters if c), *(x.addition for x in lacking)]
+    hopeless = [lack for lack in lacking if lack.kind == "incompatible"]
+    if hopeless:  # no use in mending what cannot be mended; without the outcome it is worse still
+        lacking = [*(lack for lack in lacking if lack.kind == "outcome"), *hopeless]
+    clusters = [] if mismatch or hopeless else list(without_clusters(model, analysis))
+    added = [x.addition for x in lacking if x.addition is not None]
+    every = [*(Addition(cluster=c) for c, _ in clusters if c), *added]
     if mismatch:
         yield mismatch
     for cluster, finding in clusters:

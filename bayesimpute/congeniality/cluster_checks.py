@@ -38,7 +38,7 @@ def without_clusters(model: ImputationModel, analysis: Analysis) -> Iterator[tup
     """
     name, own = model.name, model.target.cluster
     groups = [kept for group in analysis.groups
-              if (kept := [c for c in group if c in model.columns])]  # fmt: skip
+              if (kept := [c for c in group if c in model.columns and c != name])]  # fmt: skip
     lacking = [group for group in groups if not any(model.clustered(c) for c in group)]
     for group in lacking:
         cluster = group[-1]

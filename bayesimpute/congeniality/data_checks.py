@@ -22,8 +22,8 @@ def unknown_names(analysis: Analysis, specification: Specification) -> Iterator[
                 "not in the imputed data",
                 f"{name!r} is in the formula and no column of the data.",
                 "What the imputation models have not seen is unrelated to what they impute.",
-                f"df[{name!r}] = ...  # before bi.impute; if it is computed from incomplete "
-                f"columns, method[{name!r}] = '~ I(...)'",
+                f"Add {name!r} to the data before bi.impute; if it is computed from incomplete "
+                "columns, with a method that says how, such as '~ I(weight / height**2)'.",
             )
 
 

@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 
 from bayesimpute.congeniality.analysis_formula import Factors
-from bayesimpute.congeniality.factors import columns_in, product
+from bayesimpute.congeniality.factors import as_written, columns_in, product, usable
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind
-from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.expressions import evaluate, quoted
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.wrappers.base import innermost, layers
@@ -77,6 +77,23 @@ class ImputationModel:
         """Whether values are drawn without a look at any other column."""
         return innermost(self.target.method) == "sample"
 
+    def is_computed_from_it(self, column: str) -> bool:
+        """Whether a column is computed from the variable, be it through others."""
+        return self.name in sources(self.specification, column)
+
+    def same_numbers(self, factor: str) -> bool:
+        """Whether a function of columns is the variable itself where both are seen."""
+        table = self.specification.table
+        computed = any(map(self.is_computed_from_it, columns_in(factor, self.columns)))
+        if not computed or table.variables[self.name].kind is not Kind.NUMERIC:
+            return False
+        try:
+            values = np.asarray(evaluate(factor, table.values), dtype=float)
+        except Exception:  # a function formulas do not know
+            return False
+        both = np.isfinite(values) & np.isfinite(table.values[self.name])
+        return bool(both.any()) and np.allclose(values[both], table.values[self.name][both])
+
     def relates_to(self, column: str) -> bool:
         """Whether a column has a say in what is imputed."""
         if column in self.predictors or column in self.dropped or column == self.name:
@@ -99,7 +116,7 @@ class ImputationModel:
 
     def has(self, factors: Factors) -> bool:
         """Whether a product of columns and functions is among its terms, by whatever name."""
-        rest = factors - self.groups
+        rest = frozenset(map(self._category, factors)) - self.groups
         if not rest:
             return True
         if len(rest) == 1 and next(iter(rest)) in self.columns:
@@ -108,7 +125,23 @@ class ImputationModel:
             return True
         if any(each == rest for each in self._dropped_terms):
             return True
+        if len(rest) == 1 and not usable(as_written(next(iter(rest)), self.columns)):
+            return self._has_powers(next(iter(rest)))
         return self._column_equal_to(rest) is not None
+
+    def _has_powers(self, factor: str) -> bool:
+        """Whether powers stand for a function that imputation formulas do not know."""
+        wanted = [f"{quoted(c)} ** {k}" for c in columns_in(factor, self.columns) for k in (2, 3)]
+        terms = {each for each, _ in self.terms}
+        return bool(wanted) and all(product(each, self.columns)[0] in terms for each in wanted)
+
+    def _category(self, factor: str) -> str:
+        """Give the category that a function is of, whose indicators hold every function of it."""
+        columns = columns_in(factor, self.columns)
+        if len(columns) == 1 and columns[0] in self.columns:
+            kind = self.specification.table.variables[columns[0]].kind
+            return columns[0] if kind in (Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY) else factor
+        return factor
 
     @cached_property
     def _dropped_terms(self) -> tuple[Factors, ...]:
@@ -128,6 +161,8 @@ class ImputationModel:
 
     def slope(self, factors: Factors, cluster: str) -> bool:
         """Whether a term's coefficient varies by cluster."""
+        if cluster in self.groups:
+            return True  # a model of its own for each cluster
         return self.target.cluster == cluster and any(
             each == factors and term.random for each, term in self.terms
         )
@@ -142,9 +177,15 @@ class ImputationModel:
         return mine[0] if mine else None
 
     def cluster_mean(self, column: str) -> bool:
-        """Whether the cluster mean of a column is among its predictors."""
+        """Whether the cluster mean of a column is among its predictors.
+
+        The members of a joint block are related between clusters by the covariance of their
+        intercepts, within clusters by that of their residuals.
+        """
         if self.target.level == 2:
             return self.relates_to(column)
+        if column in self.target.block and self.target.cluster and self.target.random_intercept:
+            return True
         return any(each == {column} and term.cluster_mean for each, term in self.terms)
 
     def clustered(self, cluster: str) -> bool:

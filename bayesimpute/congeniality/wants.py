@@ -13,8 +13,10 @@ from bayesimpute.congeniality.analysis_formula import Analysis, Factors
 from bayesimpute.congeniality.changes import Addition
 from bayesimpute.congeniality.factors import columns_in
 from bayesimpute.congeniality.imputation_model import ImputationModel
-from bayesimpute.data.table import Kind
-from bayesimpute.specification.sources import sources
+from bayesimpute.congeniality.predictor_terms import PredictorTerms, is_continuous
+
+#: Functions with an inverse: impute the transformed column and compute the original from it.
+INVERSES = {"log": "exp", "exp": "log", "sqrt": "square", "log1p": "expm1", "expm1": "log1p"}
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,20 @@ class Lack:
     ----------
     kind
         ``"outcome"``, ``"covariate"``, ``"other covariate"``, ``"interaction"``,
-        ``"transformation"``, ``"slope"``, ``"correlation"``, ``"mean"``.
+        ``"transformation"``, ``"slope"``, ``"correlation"``, ``"mean"``; ``"incompatible"`` where
+        nothing can be added that mends it.
     addition
-        What would mend it.
+        What would mend it; None where it is no term.
     what
         The term of the analysis that asks for it.
+    groups
+        Columns each of whose values needs a model of its own.
     """
 
     kind: str
-    addition: Addition
+    addition: Addition | None
     what: str
+    groups: tuple[str, ...] = ()
 
 
 def written(factors: Factors) -> str:
@@ -47,18 +53,20 @@ def lacks(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
 
     The variable of the model stands in the analysis itself, or something computed from it does.
     """
-    roles = {model.name} | {
-        name for name in analysis.names if model.name in sources(model.specification, name)
-    }
+    roles = {model.name, *filter(model.is_computed_from_it, analysis.names)}
     outcome = set(columns_in(analysis.outcome, model.columns))
     if outcome & roles:
         yield from _of_outcome(model, analysis)
     else:
-        yield from _of_predictor(model, analysis, roles, outcome)
+        yield from _of_predictor(model, analysis, outcome)
 
 
 def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
-    """Each term of the analysis in the model of the outcome."""
+    """Each term of the analysis in the model of the outcome, on the scale of the analysis."""
+    own = model.name in columns_in(analysis.outcome, model.columns)
+    if own and analysis.outcome not in model.columns and is_continuous(model, model.name):
+        yield Lack("transformation", None, analysis.outcome)
+        return  # what the terms are wanted in is the model on that scale
     for factors in analysis.terms:
         columns = _columns(model, factors)
         if model.has(factors) or model.name in columns or not columns <= model.columns:
@@ -82,54 +90,101 @@ def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
             yield Lack("mean", Addition(frozenset({column}), mean=True), column)
 
 
-def _of_predictor(
-    model: ImputationModel, analysis: Analysis, roles: set[str], outcome: set[str]
-) -> Iterator[Lack]:
+def _of_predictor(model: ImputationModel, analysis: Analysis, outcome: set[str]) -> Iterator[Lack]:
     """Outcome, in the form that follows from the analysis, and the other predictors."""
+    read = PredictorTerms(model, analysis)
     y = frozenset({analysis.outcome})
     for column in sorted(outcome & model.columns):
         if not model.relates_to(column):
             yield Lack("outcome", Addition(frozenset({column})), column)
     if analysis.outcome not in model.columns and not model.has(y):
         yield Lack("transformation", Addition(y), analysis.outcome)
-    for factors in analysis.terms:
-        mine = {f for f in factors if roles & set(columns_in(f, model.columns))}
-        rest = factors - mine
+    for factors in read.terms:
         if not _columns(model, factors) <= model.columns:
             continue  # not in the data at all, which is said elsewhere
+        mine = read.mine(factors)
         if not mine:
-            others = _columns(model, factors) & model.columns - outcome
-            for column in sorted(others):
-                if not model.relates_to(column):
-                    yield Lack("other covariate", Addition(frozenset({column})), column)
-            continue
-        if rest and not model.has(y | rest):
-            yield Lack("interaction", Addition(y | rest), written(factors))
-        bent = [f for f in mine if f not in model.columns]
-        if bent and model.name in _columns(model, frozenset(bent)):
-            yield from _bent(model, bent, outcome)
-    for cluster, factors in analysis.slopes:
-        if roles & _columns(model, factors) and _applies(model, y, cluster):
-            if not _applies(model, factors, cluster):
-                continue
-            if not model.slope(y, cluster):
-                yield Lack("slope", Addition(y, random=True), written(factors))
-    for column in set(analysis.means) & roles:
+            yield from _of_others(read, factors, outcome)
+        else:
+            yield from _of_own(read, factors, mine, outcome)
+    yield from _slopes_of_predictor(read)
+    for column in analysis.means:
+        own = column == model.name or model.is_computed_from_it(column)
         cluster = _cluster(model, analysis)
-        wanted = analysis.outcome in model.columns and not _constant(model, column, cluster)
+        wanted = own and analysis.outcome in model.columns and not _constant(model, column, cluster)
         if cluster and wanted and not model.cluster_mean(analysis.outcome):
             yield Lack("mean", Addition(y, mean=True), column)
 
 
-def _bent(model: ImputationModel, bent: list[str], outcome: set[str]) -> Iterator[Lack]:
-    """See whether a predictor under a function depends on the outcome along a curve."""
-    for column in sorted(outcome & model.columns):
-        if model.bends_with(column):
+def _of_others(read: PredictorTerms, factors: Factors, outcome: set[str]) -> Iterator[Lack]:
+    """Terms without the variable: it depends on all that the outcome depends on."""
+    model = read.model
+    whole = model.target.level == 1 and read.continuous_outcome
+    for column in sorted(_columns(model, factors) & model.columns - outcome):
+        if not model.relates_to(column):
+            yield Lack("other covariate", Addition(frozenset({column})), column)
+    plain = len(factors) == 1 and next(iter(factors)) in model.columns
+    if whole and not plain and not model.has(factors):
+        yield Lack("other covariate", Addition(factors), written(factors))
+
+
+def _of_own(
+    read: PredictorTerms, factors: Factors, mine: Factors, outcome: set[str]
+) -> Iterator[Lack]:
+    """Terms that the variable is part of."""
+    model, y = read.model, frozenset({read.analysis.outcome})
+    rest, what = factors - mine, written(factors)
+    partners = rest - model.groups
+    bent = sorted(mine - model.columns) if read.continuous else []
+    if len(mine) > 1 or (read.continuous_outcome and (partners or bent) and read.continuous):
+        if bent and read.alone and read.computable(bent[0]):
+            yield Lack("transformation", None, bent[0])
+        elif partners and not bent and (groups := read.groups_for(rest)):
+            yield Lack("interaction", None, what, groups)
+        else:
+            yield Lack("incompatible", None, what)
+        return
+    if partners and not model.has(y | rest):
+        if model.target.level == 2 and not all(map(read.varies_by_cluster_only, partners)):
+            yield Lack("incompatible", None, what)
             return
-    for column in sorted(outcome & model.columns)[:1]:
-        numeric = model.specification.table.variables[column].kind is Kind.NUMERIC
-        factor = f"{column} ** 2" if numeric else column
-        yield Lack("transformation", Addition(frozenset({factor})), bent[0])
+        yield Lack("interaction", Addition(y | rest), what)
+    if partners and read.continuous_outcome:
+        for square in read.squares(partners):
+            if not model.has(square):
+                yield Lack("interaction", Addition(square), what)
+    if bent:
+        yield from _bent(read, bent[0], outcome)
+
+
+def _bent(read: PredictorTerms, bent: str, outcome: set[str]) -> Iterator[Lack]:
+    """See whether the variable has a distribution of its own in each category of the outcome."""
+    own = frozenset(outcome & read.model.columns)
+    if own <= read.model.groups:
+        return
+    groups = read.groups_for(own)
+    if read.alone and bent.partition("(")[0] in INVERSES:
+        yield Lack("transformation", None, bent)
+    elif groups:
+        yield Lack("transformation", None, bent, groups)
+    else:
+        yield Lack("incompatible", None, bent)
+
+
+def _slopes_of_predictor(read: PredictorTerms) -> Iterator[Lack]:
+    """Slopes by cluster, of the variable itself and of others."""
+    model, y = read.model, frozenset({read.analysis.outcome})
+    for cluster, given in read.analysis.slopes:
+        for factors in read.written_out(given):
+            own = bool(read.mine(factors))
+            if not _applies(model, factors, cluster) or cluster in model.groups:
+                continue
+            if own and read.continuous and read.continuous_outcome:
+                yield Lack("incompatible", None, f"{written(factors)} | {cluster}")
+            elif own and _applies(model, y, cluster) and not model.slope(y, cluster):
+                yield Lack("slope", Addition(y, random=True), written(factors))
+            elif not own and read.continuous_outcome and not model.slope(factors, cluster):
+                yield Lack("slope", Addition(factors, random=True), written(factors))
 
 
 def _kind(factors: Factors) -> str:

@@ -297,7 +297,7 @@ def drift(run: Run) -> Iterator[Finding]:
 
 
 def frozen(run: Run) -> Iterator[Finding]:
-    """Single chains that do not move at all while others do."""
+    """Single chains that do not move at all while others do, and not by chance."""
     if run.iterations - run.discard < FEWEST_DRAWS:
         return
     for name, means in run.history.chain_mean.items():
@@ -306,6 +306,11 @@ def frozen(run: Run) -> Iterator[Finding]:
             draws = means[:, run.discard :, None]
         still = (np.ptp(draws, axis=1) == 0).all(axis=1)
         if still.any() and not still.all():
+            still &= [staying(chain[0], draws[~still], len(chain)) < FALSE_ALARM / run.m
+                      for chain in draws]  # fmt: skip
+        else:
+            continue
+        if still.any():
             which = ", ".join(str(k + 1) for k in np.flatnonzero(still)[:5])
             what = "mean" if draws.shape[2] == 1 else "shares"
             yield Finding(
@@ -316,3 +321,31 @@ def frozen(run: Run) -> Iterator[Finding]:
                 "there.",
                 f"imp.events[imp.events['variable'] == {name!r}]",
             )  # fmt: skip
+
+
+def staying(value: Array, moving: Array, iterations: int) -> float:
+    """Chance that a chain in which nothing is wrong gives one value at every iteration.
+
+    A few cells of a common category hardly ever are anything else, so that their shares stand
+    still for long: as often as the chains that move stay where they are when they are there.
+
+    Parameters
+    ----------
+    value
+        What the chain gives, (part,).
+    moving
+        Chains that move, (chain, iteration, part).
+    iterations
+        How long it has stood still.
+
+    Examples
+    --------
+    >>> moving = np.array([[0.0, 0, 0, 1, 0, 0, 0, 0]])[..., None]
+    >>> round(staying(np.array([0.0]), moving, 5), 2), staying(np.array([9.0]), moving, 5) < 1e-3
+    (0.41, True)
+    """
+    there = (moving == value).all(axis=-1)
+    now, then = there[:, :-1], there[:, 1:]
+    visited = (there.sum() + 1) / (there.size + 2) if there.any() else 1 / (there.size + 2)
+    stayed = ((now & then).sum() + 1) / (now.sum() + 2) if now.any() else 0.0
+    return float(max(visited, stayed) ** (iterations - 1))

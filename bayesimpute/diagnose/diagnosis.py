@@ -1,8 +1,10 @@
 """``imp.diagnose()``: every check in turn, and a sentence on what was checked."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bayesimpute.diagnose import chains, loops, models, precision, values
+from bayesimpute.diagnose import chains, loops, models, precision, run_events, values
+from bayesimpute.diagnose.analyses import uncongenial
 from bayesimpute.diagnose.run import Run
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import SpecificationError
@@ -20,6 +22,13 @@ def diagnose(
         raise SpecificationError(f"r_hat={r_hat!r} must be a number above 1, such as 1.05.")
     if ess is not None and not ess > 0:
         raise SpecificationError(f"ess={ess!r} must be a number above 0, or None.")
+    analyses = [] if fits is None else list(fits) if isinstance(fits, list | tuple) else [fits]
+    for each in analyses:
+        if not (hasattr(each, "table") or hasattr(each, "pool")):
+            raise SpecificationError(
+                f"fits must be an analysis, such as imp.fit('y ~ x') or pooled, or a list of "
+                f"these, not {type(each).__name__}."
+            )
     run = Run(imputations.specification, imputations.history, imputations.datatree)
     found = [
         *chains.too_short(run),
@@ -29,7 +38,7 @@ def diagnose(
         *loops.circles(run),
         *loops.twins(run),
         *models.divergences(run),
-        *models.events(run),
+        *run_events.events(run),
         *models.collinearity(run),
         *models.separation(run),
         *models.few_clusters(run),
@@ -39,16 +48,17 @@ def diagnose(
         *values.out_of_range(run),
         *values.piled_up(run),
         *values.donors(run),
-        *precision.enough_imputations(run, fits),
+        *uncongenial(run, analyses),
+        *precision.enough_imputations(run, analyses),
     ]
-    return Findings.of(found, _checked(run, fits))
+    return Findings.of(found, _checked(run, analyses))
 
 
 def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
 
 
-def _checked(run: Run, fits: Any) -> str:
+def _checked(run: Run, fits: Sequence[Any]) -> str:
     kept = run.iterations - run.discard
     chain = (
         f"R-hat, ESS, memory of the start and drift of {len(run.quantities)} quantities over "
@@ -58,7 +68,10 @@ def _checked(run: Run, fits: Any) -> str:
         f"{_counted(run.iterations, 'iteration')})"
     )
     variables = len(run.specification.targets)
-    amount = "the analysis given" if fits is not None else "the share of missing values"
+    amount = "the share of missing values"
+    if fits:
+        amount = "the analysis given" if len(fits) == 1 else f"the {len(fits)} analyses given"
+        amount += ", and what its formula asks of the models"
     return (
         f"Checked: {chain}; divergences and {_counted(len(run.history.events), 'event')}; "
         "predictors (collinearity, loops, separation), clusters, donors and identification of "

@@ -61,6 +61,6 @@ def twins(run: Run) -> Iterator[Finding]:
                 f"{100 * together:.0f} % of the rows that miss one miss both.",
                 "Where both are missing each is imputed from the other's last imputation: the pair "
                 "moves by tiny steps.",
-                f"method[{second!r}] = '~ ...'  # compute it if it is a function of {first!r}, or\n"
-                f"method[{first!r}] = method[{second!r}] = 'joint'  # draw them together",
+                f"method[{first!r}] = method[{second!r}] = 'joint'  # draw them together; if one "
+                "is a function of the other, give it a method that computes it",
             )  # fmt: skip

@@ -1,6 +1,6 @@
 """Conditional models that cannot be fitted well, or whose answer is their prior's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +8,11 @@ import numpy.typing as npt
 from bayesimpute.data.table import Kind
 from bayesimpute.diagnose.run import Run
 from bayesimpute.findings import Finding
-from bayesimpute.method import Array
+from bayesimpute.method import Array, Design
+from bayesimpute.registry import resolve
+from bayesimpute.specification.specification import Target
 from bayesimpute.wording import listed
+from bayesimpute.wrappers.base import innermost
 
 Rows = npt.NDArray[np.bool_]
 
@@ -19,55 +22,6 @@ DIVERGING, OFTEN_DIVERGING = 0.01, 0.1
 OWN_VARIANCE = 0.01
 #: Clusters that inform of the spread between clusters: as few, and its prior matters.
 FEW_CLUSTERS = 5
-
-#: What events of the specification that call for attention mean: cause and advice.
-EVENTS: Mapping[str, tuple[str, str]] = {
-    "predictor dropped": (
-        "It is constant or an exact combination of other predictors where the target is seen.",
-        "If that is not meant, correct the column or choose which to keep: "
-        "predictors.loc[{name!r}, 'column'] = 0",
-    ),
-    "slope made fixed": (
-        "A predictor without spread inside clusters has no slope by cluster.",
-        "predictors.loc[{name!r}, 'column'] = 1",
-    ),
-    "cluster mean dropped": (
-        "A predictor without spread inside clusters is its own cluster mean.",
-        "predictors.loc[{name!r}, 'column'] = 1",
-    ),
-    "empty category": (
-        "No row to learn from has the category.",
-        "df[{name!r}] = df[{name!r}].cat.remove_unused_categories()",
-    ),
-    "no exclusion restriction": (
-        "Without a predictor of the selection alone, ρ is known only through the shape of the "
-        "errors.",
-        "predictors.loc[{name!r}, 'column'] = -3  # a column that is about being seen only",
-    ),
-    "no selection to learn from": (
-        "No row that could have been seen is missing.",
-        "method[{name!r}] = 'normal'",
-    ),
-    "plain model sampled": (
-        "A prior that does not integrate out makes NUTS sample everything.",
-        "model_options={{{name!r}: {{'transitions': 20}}}}",
-    ),
-    "gaps stay": (
-        "The dtype of the column is neither number nor category, and no method was asked for.",
-        "imp.events[imp.events['action'] == 'gaps stay']['message'].iloc[0]",
-    ),
-    "values kept": (
-        "The model failed at these visits and on_error='keep' left the values as they were: they "
-        "are of an earlier iteration.",
-        "imp.events[imp.events['action'] == 'values kept']['message'].iloc[0]",
-    ),
-    "monitor failed": (
-        "The function of monitor= failed on some completed data; NaN stands there.",
-        "imp.events[imp.events['action'] == 'monitor failed']['message'].iloc[0]",
-    ),
-}
-#: Events that other checks say more of.
-SAID_ELSEWHERE = ("divergence", "few clusters")
 
 
 def divergences(run: Run) -> Iterator[Finding]:
@@ -84,23 +38,24 @@ def divergences(run: Run) -> Iterator[Finding]:
                 f"{100 * share:.0f} % of {int(visits.sum()):,} visits had a diverging transition.",
                 "The posterior has a corner NUTS cannot enter: often the SD of a cluster effect "
                 "near 0, separated categories, or predictors that say the same.",
-                f"priors={{{name!r}: {{...}}}}  # tighter than imp.priors({name!r}) shows, or\n"
-                f"model_options={{{name!r}: {{'tune': 1000}}}}",
+                f"imp.priors({name!r})  # to be made tighter" + _longer_tuning(run, name),
             )  # fmt: skip
 
 
-def events(run: Run) -> Iterator[Finding]:
-    """Warnings and errors among the events, one finding a variable and action."""
-    grouped: dict[tuple[str, str, str], list[str]] = {}
-    for event in run.history.events:
-        if event.severity != "info" and event.action not in SAID_ELSEWHERE:
-            key = (event.severity, event.variable, event.action)
-            grouped.setdefault(key, []).append(event.message)
-    for (severity, name, action), messages in grouped.items():
-        cause, advice = EVENTS.get(action, ("", "imp.events['message']"))
-        times = f" ({len(messages)} events in all)" if len(messages) > 1 else ""
-        first = messages[0] if messages[0].endswith(".") else f"{messages[0]}."
-        yield Finding(severity, name, action, first + times, cause, advice.format(name=name))
+def _longer_tuning(run: Run, name: str) -> str:
+    """Give code that tunes the sampler longer, where it is one of this package."""
+    method = innermost(run.targets[name].method) if name in run.targets else None
+    options = getattr(resolve(method), "options", {}) if isinstance(method, str) else {}
+    code = f", or\nmodel_options.setdefault({name!r}, {{}})['tune'] = 1000"
+    return code if "tune" in options else ""
+
+
+def without(run: Run, name: str, label: str) -> str:
+    """Give code, or words where there is none, that takes a predictor out of a model."""
+    column = label if label in run.completed else label.partition("[")[0]
+    if column in run.specification.table.variables:
+        return f"predictors.loc[{name!r}, {column!r}] = 0"
+    return f"Leave {label} out of the formula of {name!r}."
 
 
 def collinearity(run: Run) -> Iterator[Finding]:
@@ -126,7 +81,7 @@ def collinearity(run: Run) -> Iterator[Finding]:
                    len(close) > 1 else "."),
                 "Coefficients of columns that say the same are known only through their prior, and "
                 "if both are incomplete they drive each other: chains move slowly.",
-                f"predictors.loc[{name!r}, {which.partition('[')[0]!r}] = 0  # or a passive method",
+                f"{without(run, name, which)}  # or a method that computes it",
             )  # fmt: skip
 
 
@@ -162,6 +117,8 @@ def separation(run: Run) -> Iterator[Finding]:
     for name, design in run.designs():
         if run.kind(name) is Kind.NUMERIC or run.method(name) not in MODELS_OF_CATEGORIES:
             continue
+        if "beta" in run.targets[name].priors:
+            continue  # the prior that then decides is the user's own
         x, y = design.x[design.fit], design.y[design.fit]
         for label, positive, rows in _splits(run, name, y):
             culprits = separating(x[rows], positive[rows])
@@ -173,8 +130,8 @@ def separation(run: Run) -> Iterator[Finding]:
                     f"exception in {int(rows.sum()):,} rows.",
                     "The likelihood has no maximum; how sure the imputed categories are rests on "
                     "the prior of the coefficients.",
-                    f"predictors.loc[{name!r}, {which[0].partition('[')[0]!r}] = 0  # or\n"
-                    f"priors={{{name!r}: {{'beta': pm.Normal.dist(0, 1)}}}}",
+                    f"{without(run, name, which[0])}  # or\n"
+                    f"priors[{name!r}] = {{'beta': pm.Normal.dist(0, 1)}}",
                 )  # fmt: skip
                 break
 
@@ -236,8 +193,8 @@ def few_clusters(run: Run) -> Iterator[Finding]:
         if clusters is None or target.level == 2 or not _has_effects(run, name):
             continue
         informative = int((clusters.n_observed(run.specification.table.values[name]) > 0).sum())
-        if informative > FEW_CLUSTERS:
-            continue
+        if informative > FEW_CLUSTERS or "sd_intercept" in target.priors:
+            continue  # what is given as a prior is known to decide
         width = _width_against_prior(run, name)
         seen = (
             f"; its posterior 90 % interval is {100 * width:.0f} % as wide as its prior's"
@@ -249,10 +206,24 @@ def few_clusters(run: Run) -> Iterator[Finding]:
             f"between clusters from{seen}.",
             "With so few clusters the prior of the SD decides how far values of a cluster without "
             "any are spread.",
-            f"method[{name!r}] = bi.fixed_clusters({run.method(name)!r})  # if each has values\n"
-            f"priors={{{name!r}: {{'sd_intercept': pm.HalfNormal.dist(...)}}}}  # or what is "
-            "known; compare two",
+            _for_few_clusters(run, target, informative == clusters.n),
         )  # fmt: skip
+
+
+def _for_few_clusters(run: Run, target: Target, all_have_values: bool) -> str:
+    """Give fixed effects where these can be had, and a prior where that can be given."""
+    name, method = target.name, innermost(target.method)
+    code = []
+    single = not target.block and isinstance(method, str)
+    if all_have_values and single and not any(term.random for term in target.terms):
+        code.append(f"method[{name!r}] = bi.fixed_clusters({method!r})")
+    if "sd_intercept" in run.history.parameters.get(name, {}):
+        spread = 1.0
+        if run.kind(name) is Kind.NUMERIC:
+            spread = float(f"{run.observed(name).std() / 2:.2g}")
+        code.append(f"priors[{name!r}] = {{'sd_intercept': pm.HalfNormal.dist({spread:g})}}"
+                    "  # or what is known; compare two")  # fmt: skip
+    return "  # or\n".join(code) or f"imp.priors({name!r})  # what is assumed of the SD"
 
 
 def _has_effects(run: Run, name: str) -> bool:
@@ -287,23 +258,23 @@ def prior_driven_selection(run: Run) -> Iterator[Finding]:
     if run.m * (run.iterations - run.iterations // 2) < ENOUGH_DRAWS:
         return
     table = identification(run.specification, run.history)
-    for row in table[table["cluster"].isna()].itertuples(index=False):
-        if row.verdict == PRIOR_DECIDES:
-            name = str(row.variable)
-            yield Finding(
-                "warning", name, "ρ is that of its prior",
-                f"Contraction of ρ {row.contraction:.2f}, overlap with its prior "
-                f"{row.overlap:.2f}; exclusion restriction: {str(row.exclusion) or 'none'}.",
-                "The data say little of how being missing depends on the value itself; what is "
-                "imputed rests on an assumption.",
-                f"bi.sensitivity(...)  # over fixed values, model_options={{{name!r}: "
-                "{'rho': 0.5}}",
-            )  # fmt: skip
+    decided = table[table["cluster"].isna() & (table["verdict"] == PRIOR_DECIDES)]
+    for row in decided.drop_duplicates("variable").itertuples(index=False):
+        name = str(row.variable)
+        yield Finding(
+            "warning", name, "ρ is that of its prior",
+            f"Contraction of ρ {row.contraction:.2f}, overlap with its prior "
+            f"{row.overlap:.2f}; exclusion restriction: {str(row.exclusion) or 'none'}.",
+            "The data say little of how being missing depends on the value itself; what is "
+            "imputed rests on an assumption.",
+            f"model_options.setdefault({name!r}, {{}})['rho'] = 0.5  # and other values: "
+            "bi.sensitivity goes over them",
+        )  # fmt: skip
 
 
 def nearly_empty(run: Run) -> Iterator[Finding]:
     """Variables with too few observed values for their model, or hardly any at all."""
-    coefficients = {name: design.x.shape[1] + 1 for name, design in run.designs()}
+    designs = dict(run.designs())
     for name, target in run.targets.items():
         seen = len(run.observed(name))
         rows = run.specification.table.n_rows
@@ -313,24 +284,52 @@ def nearly_empty(run: Run) -> Iterator[Finding]:
             values = run.specification.table.values[name]
             seen, rows = int((clusters.n_observed(values) > 0).sum()), clusters.n
         unit = "clusters" if target.level == 2 else "rows"
-        needed, share = 5 * coefficients.get(name, 1), 1 - seen / rows
-        if seen < needed:
+        coefficients = designs[name].x.shape[1] + 1 if name in designs else 1
+        if seen < OBSERVED_EACH * coefficients:
             yield Finding(
                 "warning", name, "nearly empty",
-                f"{seen} {unit} have a value, and its model {coefficients.get(name, 1)} "
-                "coefficients.",
-                "With fewer than 5 observed values a coefficient, what is imputed is largely the "
-                "prior's.",
-                f"predictors.loc[{name!r}, [...]] = 0  # keep the few that matter (bi.quickpred)",
+                f"{seen} {unit} have a value, and its model {coefficients} "
+                f"coefficient{'s' * (coefficients != 1)}.",
+                f"With fewer than {OBSERVED_EACH} observed values a coefficient, what is imputed "
+                "is largely the prior's.",
+                _fewer_predictors(run, name, designs.get(name), seen // OBSERVED_EACH - 1),
             )  # fmt: skip
-        elif share > MOSTLY_MISSING:
+        elif 1 - seen / rows > MOSTLY_MISSING:
             yield Finding(
                 "info", name, "mostly missing",
-                f"{100 * share:.0f} % of its {unit} are imputed.",
+                f"{100 * (1 - seen / rows):.0f} % of its {unit} are imputed.",
                 "Conclusions about it rest on the imputation model far more than on data.",
-                f"method[{name!r}] = ''  # leave it out, or show how the answer depends on the "
-                "model: bi.sensitivity(...)",
+                f"df = df.drop(columns={name!r})  # or keep it, and show how the answer depends on "
+                "the model: bi.sensitivity",
             )  # fmt: skip
+
+
+def _fewer_predictors(run: Run, name: str, design: Design | None, most: int) -> str:
+    """Give code that keeps the predictors most correlated with a target, as many as it can have."""
+    leave = f"df = df.drop(columns={name!r})  # too little is known of it"
+    if design is None or most < 0:
+        return leave
+    x, y = design.x[design.fit], np.asarray(design.y[design.fit], dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.nan_to_num(np.abs([np.corrcoef(column, y)[0, 1] for column in x.T]))
+    labels = [label if label in run.completed else label.partition("[")[0]
+              for label in design.predictors]  # fmt: skip
+    strongest = {label: max(s for s, each in zip(size, labels, strict=True) if each == label)
+                 for label in labels}  # fmt: skip
+    dropped = []
+    for label in sorted(strongest, key=lambda each: -strongest[each]):
+        most -= labels.count(label)
+        if most < 0:
+            dropped.append(label)
+            most += labels.count(label)
+    if not set(dropped) <= set(run.specification.table.variables):
+        return f"Leave {listed(dropped)} out of the formula of {name!r}."
+    return (
+        f"predictors.loc[{name!r}, {dropped!r}] = 0  # keeps those that correlate most with it "
+        "(bi.quickpred)"
+    )
 
 
 MOSTLY_MISSING = 0.8
+#: Observed values a coefficient below which the prior speaks.
+OBSERVED_EACH = 5

@@ -1,9 +1,10 @@
 """Whether there are enough imputations for what is to be estimated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bayesimpute.diagnose.run import Run
 from bayesimpute.findings import Finding
@@ -33,32 +34,26 @@ def imputations_needed(fmi: float, cv: float = WANTED) -> int:
     return int(np.ceil(1 + (fmi / cv) ** 2 / 2 - 1e-9))
 
 
-def enough_imputations(run: Run, fits: Any) -> Iterator[Finding]:
-    """Compare m with what the fraction of missing information needs."""
+def enough_imputations(run: Run, fits: Sequence[Any]) -> Iterator[Finding]:
+    """Compare m with what the fraction of missing information needs.
+
+    Parameters
+    ----------
+    run
+        The run.
+    fits
+        Analyses, pooled or not; without any the share of missing values stands in.
+    """
     if run.m < 2:
         return
-    if fits is None:
-        table = run.specification.table
-        missing = {name: float(table.missing(name).mean()) for name in run.targets}
-        if not missing:
-            return
-        name = max(missing, key=lambda each: missing[each])
-        needed = imputations_needed(missing[name])
-        if run.m < needed:
-            yield Finding(
-                "info", name, "few imputations",
-                f"m = {run.m}; {100 * missing[name]:.0f} % of {name!r} is missing. If that is the "
-                f"missing information of the analysis, {needed} keep the Monte-Carlo error of a "
-                f"standard error below {100 * WANTED:.0f} %.",
-                "Standard errors and p values change from one seed to the next.",
-                f"bi.impute(..., m={needed})  # imp.diagnose(imp.fit(...)) for the analysis itself",
-            )  # fmt: skip
+    if not fits:
+        yield from _by_missing_values(run)
         return
-    pooled = fits if hasattr(fits, "table") else fits.pool()
-    fmi = pooled.table["fmi"].dropna()
+    tables = [(each if hasattr(each, "table") else each.pool()).table for each in fits]
+    fmi = pd.concat([table["fmi"].dropna() for table in tables])
     if fmi.empty:
         return
-    term, most = str(fmi.idxmax()), float(fmi.max())
+    term, most = str(fmi.index[int(fmi.to_numpy().argmax())]), float(fmi.max())
     needed, strict = imputations_needed(most), imputations_needed(most, WANTED / 2)
     if run.m < needed:
         yield Finding(
@@ -74,5 +69,23 @@ def enough_imputations(run: Run, fits: Any) -> Iterator[Finding]:
             "warning", term, "hardly any information",
             f"The fraction of missing information of {term!r} is {most:.2f}.",
             "The estimate rests on the imputation model far more than on data.",
-            "bi.sensitivity(...)  # how it depends on what is assumed of the missing values",
+            "See with bi.sensitivity how it depends on what is assumed of the missing values.",
+        )  # fmt: skip
+
+
+def _by_missing_values(run: Run) -> Iterator[Finding]:
+    table = run.specification.table
+    missing = {name: float(table.missing(name).mean()) for name in run.targets}
+    if not missing:
+        return
+    name = max(missing, key=lambda each: missing[each])
+    needed = imputations_needed(missing[name])
+    if run.m < needed:
+        yield Finding(
+            "info", name, "few imputations",
+            f"m = {run.m}; {100 * missing[name]:.0f} % of {name!r} is missing. If that is the "
+            f"missing information of the analysis, {needed} keep the Monte-Carlo error of a "
+            f"standard error below {100 * WANTED:.0f} %.",
+            "Standard errors and p values change from one seed to the next.",
+            f"bi.impute(..., m={needed})  # imp.diagnose(imp.fit(...)) for the analysis itself",
         )  # fmt: skip

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayesimpute.data.table import Kind
+from bayesimpute.diagnose.code import matching, switched
 from bayesimpute.diagnose.run import Run
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array
 from bayesimpute.specification.post import Squeeze
-from bayesimpute.specification.specification import Passive
+from bayesimpute.specification.specification import Passive, Target
+from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.delta import Delta
 
 #: Share of imputed values beyond the observed range, and below 0 where nothing observed is.
 OUTSIDE, NEGATIVE = 0.1, 0.01
@@ -39,13 +42,14 @@ def constant(run: Run) -> Iterator[Finding]:
         several = run.kind(name) is Kind.NUMERIC or drawn.shape[1] >= FEWEST_CELLS
         values, counts = np.unique(seen, return_counts=True)
         share = float(counts[values == drawn.flat[0]].sum() / len(seen))
-        if spread and (drawn == drawn.flat[0]).all() and share**drawn.size < CHANCE:
+        cells = drawn.shape[1]  # of which each imputation may be as sure as the others
+        if spread and (drawn == drawn.flat[0]).all() and share**cells < CHANCE:
             yield Finding(
                 "error", name, "constant imputed values",
                 f"All {drawn.size:,} imputed values are {_label(run, name, drawn.flat[0])}, which "
                 f"{100 * share:.0f} % of the observed ones are.",
                 "Separation, a donor set of one, or a post function that sets them.",
-                f"method[{name!r}] = ...; look at imp.equations()[{name!r}] and post=",
+                f"imp.equations()[{name!r}]  # is it the model that was meant? Look at post=, too",
             )  # fmt: skip
         elif spread and several and (drawn == drawn[0]).all() and _unsure(drawn[0], seen):
             yield Finding(
@@ -53,7 +57,7 @@ def constant(run: Run) -> Iterator[Finding]:
                 f"All {run.m} imputations of {drawn.shape[1]} cells are the same.",
                 "The values are computed, not drawn: the uncertainty of the imputation is left "
                 "out, and standard errors will be too small.",
-                f"method[{name!r}] = 'pmm'",
+                switched(target, matching(target)),
             )  # fmt: skip
 
 
@@ -92,22 +96,18 @@ def out_of_range(run: Run) -> Iterator[Finding]:
         where = (
             f"observed {low:g} to {high:g}, imputed {drawn.min():.4g} to {drawn.max():.4g}"
         )  # fmt: skip
-        bounds = f"model_options={{{name!r}: {{'lower': {0 if low >= 0 else f'{low:g}'}}}}}"
-        mend = f"method[{name!r}] = 'pmm'  # values that were observed, or\n"
-        mend += f"method[{name!r}] = 'normal.truncated'; {bounds}"
-        passive = isinstance(target, Passive)
         if isinstance(target, Passive):
-            mend = "Keep its inputs in range: " + ", ".join(
-                f"method[{column!r}] = 'pmm'" for column in target.inputs
-                if column in run.targets
-            )  # fmt: skip
+            cause = "Computed from inputs that got out of range."
+            mend = _inputs_in_range(run, target)
+        else:
+            cause = "Extrapolation, collinear predictors, or a feedback loop that blows up."
+            mend = _in_range(target, 0.0 if low >= 0 else low, high, bool((drawn > high).any()))
         if far > 0:
             yield Finding(
                 "error", name, "imputed values far out",
                 f"{100 * far:.2g} % of the imputed values are more than a whole observed range "
                 f"beyond it ({where}).",
-                "Computed from inputs that got out of range." if passive else
-                "Extrapolation, collinear predictors, or a feedback loop that blows up.",
+                cause,
                 mend,
             )  # fmt: skip
         elif negative > NEGATIVE:
@@ -124,8 +124,30 @@ def out_of_range(run: Run) -> Iterator[Finding]:
                 f"{100 * outside:.0f} % of the imputed values lie outside ({where}).",
                 "The missing rows differ much from the observed ones in their predictors, a shift "
                 "was asked for (bi.delta), or the model is not of the right form.",
-                f"imp.plot_density({name!r}); {mend}",
+                f"imp.plot_density({name!r})\n{mend}",
             )  # fmt: skip
+
+
+def _inputs_in_range(run: Run, target: Passive) -> str:
+    inputs = [run.targets[column] for column in target.inputs if column in run.targets]
+    lines = [switched(each, matching(each)) for each in inputs]
+    return "\n".join([*lines, "# keeps what it is computed from in range"])
+
+
+def _in_range(target: Target, low: float, high: float, above: bool) -> str:
+    """Give methods whose values stay in range, and no post function that moves them."""
+    name, inner = target.name, innermost(target.method)
+    if any(isinstance(layer, Delta) for layer in layers(target.method)):
+        return "# the shift of bi.delta may be what was meant"
+    if isinstance(inner, str) and inner.startswith("heckman"):
+        return (
+            f"model_options.setdefault({name!r}, {{}})['pmm'] = True  # values that were observed"
+        )
+    code = f"{switched(target, matching(target))}  # values that were observed"
+    if target.level == 2 or target.block:
+        return code
+    bounds = {"lower": float(low), **({"upper": float(high)} if above else {})}
+    return f"{code}, or\n{switched(target, 'normal.truncated', bounds)}"
 
 
 def piled_up(run: Run) -> Iterator[Finding]:
@@ -143,8 +165,23 @@ def piled_up(run: Run) -> Iterator[Finding]:
                     f"{bound:g}, of the observed {100 * float((seen == bound).mean()):.0f} %.",
                     "bi.squeeze moves every draw beyond the bound onto it, which distorts the "
                     "distribution.",
-                    f"method[{name!r}] = 'normal.truncated'  # with lower=, upper=; or 'pmm'",
+                    _unsqueezed(target, *_bounds(target.post, seen)),
                 )  # fmt: skip
+
+
+def _unsqueezed(target: Target, low: float, high: float) -> str:
+    """Give methods that stay in range by themselves, each without the post function."""
+    ways = _in_range(target, low, high, above=True).split("\n")
+    return "\n".join(f"del post[{target.name!r}]; {way}" for way in ways)
+
+
+def _bounds(post: Squeeze, seen: Array) -> tuple[float, float]:
+    """Bounds that were asked for, as wide as the observed values need and where none was."""
+    low, high = float(seen.min()), float(seen.max())
+    return (
+        min(post.low, low) if np.isfinite(post.low) else low,
+        max(post.high, high) if np.isfinite(post.high) else high,
+    )
 
 
 def donors(run: Run) -> Iterator[Finding]:
@@ -159,7 +196,7 @@ def donors(run: Run) -> Iterator[Finding]:
                 "warning", name, "few donors",
                 f"{len(seen)} observed values for sets of {k} donors.",
                 "A donor set is then a large part of all donors, and near is no longer near.",
-                f"method[{name!r}] = 'normal'",
+                switched(target, "normal"),
             )  # fmt: skip
             continue
         if drawn.shape[1] < FEWEST_CELLS or len(np.unique(seen)) < FEWEST_CELLS:
@@ -179,6 +216,6 @@ def donors(run: Run) -> Iterator[Finding]:
                 f"{100 * share:.0f} % of them.",
                 "The missing rows lie where few rows are observed: their spread is that of a few "
                 "donors.",
-                f"method[{name!r}] = 'normal'  # or model_options={{{name!r}: "
-                f"{{'donors': {2 * k}}}}}",
+                f"{switched(target, 'normal')}  # or\n"
+                f"model_options.setdefault({name!r}, {{}})['donors'] = {2 * k}",
             )  # fmt: skip

@@ -40,10 +40,8 @@ class Content:
 
     @cached_property
     def findings(self) -> "Findings":
-        """What ``imp.diagnose`` finds, with the first analysis of these imputations."""
-        return self.imputations.diagnose(
-            next(filter(self._is_pooled, self.analyses.values()), None)
-        )
+        """What ``imp.diagnose`` finds, with the analyses of these imputations."""
+        return self.imputations.diagnose([*filter(self._is_pooled, self.analyses.values())] or None)
 
     def _is_pooled(self, analysis: Any) -> bool:
         m = len(analysis) if isinstance(analysis, Fits) else getattr(analysis, "m", None)

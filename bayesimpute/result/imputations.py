@@ -219,13 +219,15 @@ class Imputations:
         -------
         pandas.DataFrame
             For each target imputed by ``heckman``, ``heckman.robust`` or ``heckman.binary`` one
-            row for the population of clusters (``cluster`` missing), then one for each cluster: the
-            exclusion restriction (predictors of the selection only), its strength (largest
-            |mean| / SD of its coefficients), posterior mean and 90 % interval of ρ,
-            prior-to-posterior contraction ``1 − var / prior var`` and overlap (area under both
-            densities; of a cluster, both with the spread over clusters integrated out), the two of
-            atanh ρ; of a cluster ``own``, the share of its spread around the population that its
-            own rows have removed (near 0 where it has nothing seen); and a verdict. From the
+            row for the population of clusters (``cluster`` missing), then one for each cluster;
+            with ``by_group`` these for each ``group``. The exclusion restriction (predictors of the
+            selection only), its strength (largest |mean| / SD of its coefficients), posterior mean
+            and 90 % interval of ρ, prior-to-posterior contraction ``1 − var / prior var`` and
+            overlap (area under both densities; of a cluster, both with the spread over clusters
+            integrated out), the two of atanh ρ; of a cluster ``own``, the share of its spread
+            around the population that its own rows have removed (0 where it has nothing observed,
+            missing where the draws are too few to tell); and a verdict, which says so where the
+            draws are too few for one, by their Monte-Carlo error (jackknife over chains). From the
             second half of the iterations.
 
         Examples
@@ -353,15 +355,21 @@ class Imputations:
             completed frame.
         **options
             Of `bayesimpute.analysis.fit`, such as ``family="binomial"``.
+
+        Warns
+        -----
+        ImputationWarning
+            The imputation models do not hold all that a formula asks for; see `congenial`. Of a
+            callable nothing can be said.
         """
         from bayesimpute.analysis import fit
+        from bayesimpute.congeniality.check import warn_if_uncongenial
 
-        if isinstance(formula, str):
-            targets = self.specification.targets.values()
-            clusters = {getattr(target, "cluster", None) for target in targets} - {None}
-            if len(clusters) == 1:
-                options = {"cluster": clusters.pop(), **options}
-        return fit(self.complete("all"), formula, **options)
+        if isinstance(formula, str) and self.specification.cluster is not None:
+            options = {"cluster": self.specification.cluster, **options}
+        fits = fit(self.complete("all"), formula, **options)
+        warn_if_uncongenial(formula, self.specification)
+        return fits
 
     @checked
     def fit_posterior(self, analysis: Callable[..., Any], **options: Any) -> "PosteriorFits":
@@ -421,8 +429,9 @@ class Imputations:
         Parameters
         ----------
         fits
-            An analysis, of `fit` (or pooled): is m enough for its fraction of missing information?
-            Without it the share of missing values stands in.
+            An analysis, of `fit` (or pooled), or a list of them: is m enough for its fraction of
+            missing information, and do the imputation models hold what its formula asks for?
+            Without any the share of missing values stands in.
         r_hat
             R-hat to be reached; default 1.05. What chance and the autocorrelation of chains that
             have met explain in a run as short is no finding.

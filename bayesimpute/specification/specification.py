@@ -131,3 +131,9 @@ class Specification:
     predictors: pd.DataFrame
     events: tuple[Event, ...] = ()
     monitors: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> str | None:
+        """Column of cluster ids, if all two-level models have the same."""
+        named = {getattr(target, "cluster", None) for target in self.targets.values()} - {None}
+        return named.pop() if len(named) == 1 else None

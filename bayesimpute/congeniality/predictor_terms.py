@@ -1,0 +1,176 @@
+"""What the terms of an analysis ask of the model of an incomplete predictor.
+
+Let y be the outcome and x the incomplete predictor. By Bayes' rule the density of x given the rest
+is f(y | x, z) f(x | z), which settles what can stand in the model of x:
+
+- y continuous, x continuous, x in no product, function or slope: a straight line in y and in
+  whatever else y depends on, its variance constant. Other products (z·w) and slopes (of z) of the
+  analysis must be in it, x itself not being part of them.
+- y continuous, x continuous, x multiplied by z, under a function beside itself, or with a slope by
+  cluster: x enters the exponent as (b₁ + b₃z)²x² and (b₁ + b₃z)xy, so that both the slope on y and
+  the variance of x change with z (or the cluster); under a power x given y is not normal at all. No
+  terms added to a model of constant variance hold that. Where z is a complete category, a model
+  for each of its categories does.
+- y continuous, x a category: its log odds are linear in y, z, yz and z².
+- y a category, x continuous: x is normal in each category of y, with a mean that depends on z: yz;
+  a square asks for a variance of its own in each category, so for models by category.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product as every
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.congeniality.analysis_formula import Analysis, Factors
+from bayesimpute.congeniality.factors import columns_in, product
+from bayesimpute.congeniality.imputation_model import ImputationModel
+from bayesimpute.data.table import Kind
+from bayesimpute.specification.expressions import evaluate, quoted
+from bayesimpute.specification.specification import Passive
+
+#: Different values up to which a number can be taken as a category.
+TWO = 2
+
+
+@dataclass(frozen=True, eq=False)
+class PredictorTerms:
+    """Terms of an analysis as the model of one of its incomplete predictors has to see them."""
+
+    model: ImputationModel
+    analysis: Analysis
+
+    @cached_property
+    def terms(self) -> tuple[Factors, ...]:
+        """Terms with everything that is computed from the variable written out."""
+        found = dict.fromkeys(
+            each for factors in self.analysis.terms for each in self.written_out(factors)
+        )
+        return tuple(found)
+
+    def written_out(self, factors: Factors) -> tuple[Factors, ...]:
+        """Replace columns that are computed from the variable by what they are computed as."""
+        model = self.model
+        readings: list[tuple[Factors, ...]] = []
+        for factor in factors:
+            computed = model.specification.targets.get(factor)
+            if isinstance(computed, Passive) and self._from_mine(factor):
+                parts = product(computed.expression, model.columns)
+                readings.append(tuple(x for part in parts for x in self.written_out(part)))
+            elif factor not in model.columns and model.same_numbers(factor):
+                readings.append((frozenset({model.name}),))  # log(w), and w computed from its log
+            else:
+                readings.append((frozenset({factor}),))
+        return tuple(frozenset().union(*each) for each in every(*readings))
+
+    def _from_mine(self, column: str) -> bool:
+        return column != self.model.name and self.model.is_computed_from_it(column)
+
+    def mine(self, factors: Factors) -> Factors:
+        """Factors of a term that the variable is part of."""
+        found = set()
+        for factor in factors:
+            names = columns_in(factor, self.model.columns)
+            if self.model.name in names or any(map(self._from_mine, names)):
+                found.add(factor)
+        return frozenset(found)
+
+    @cached_property
+    def own_factors(self) -> tuple[str, ...]:
+        """All forms in which the variable stands in the analysis, once each."""
+        own = [f for factors in self.terms for f in sorted(self.mine(factors))]
+        return tuple(dict.fromkeys([*own, *([self.model.name] if self._in_means else [])]))
+
+    @property
+    def _in_means(self) -> bool:
+        return self.model.name in self.analysis.means
+
+    @property
+    def alone(self) -> bool:
+        """Whether it stands there in one form only, and in no product with others."""
+        products = any(self.mine(factors) not in (frozenset(), factors) for factors in self.terms)
+        slopes = any(self.mine(factors) for _, factors in self.analysis.slopes)
+        return len(self.own_factors) == 1 and not products and not slopes
+
+    @cached_property
+    def continuous(self) -> bool:
+        """Whether the variable has more than two values, which are numbers."""
+        return is_continuous(self.model, self.model.name)
+
+    @cached_property
+    def continuous_outcome(self) -> bool:
+        """Whether the outcome has more than two values, which are numbers."""
+        outcome, columns = self.analysis.outcome, self.model.columns
+        if outcome in columns:
+            return is_continuous(self.model, outcome)
+        if not all(is_numeric(self.model, c) for c in columns_in(outcome, columns)):
+            return False
+        try:
+            values = np.asarray(evaluate(outcome, self.model.specification.table.values), float)
+        except Exception:  # a function that imputation formulas do not know
+            return True
+        return len(np.unique(values[~np.isnan(values)])) > TWO
+
+    def computable(self, factor: str) -> bool:
+        """Whether ``df.eval`` can compute a function, as is advised for imputing on its scale."""
+        names = columns_in(factor, self.model.columns)
+        try:
+            pd.DataFrame(1.0, index=[0], columns=list(names)).eval(factor)
+        except Exception:  # pandas raises what it likes for functions it does not know
+            return False
+        return True
+
+    def groups_for(self, rest: Factors) -> tuple[str, ...]:
+        """Complete categories that a model each holds a product with; empty where that is not so.
+
+        Parameters
+        ----------
+        rest
+            The other factors of the product.
+        """
+        table, model = self.model.specification.table, self.model
+        wanted = tuple(sorted(rest - model.groups))
+        for column in wanted:
+            if (
+                column not in model.columns
+                or is_continuous(model, column)
+                or table.variables[column].kind is Kind.OTHER
+                or table.missing(column).any()
+                or column == model.target.cluster
+                or (model.target.level == 2 and not self.varies_by_cluster_only(column))
+            ):
+                return ()
+        codes = [table.values[column] for column in (*wanted, *model.groups)]
+        values = table.values[model.name]
+        groups = np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].ravel()
+        for group in np.unique(groups):
+            seen = values[(groups == group) & ~np.isnan(values)]
+            if len(np.unique(seen)) < TWO:
+                return ()
+        return wanted
+
+    def varies_by_cluster_only(self, column: str) -> bool:
+        """Whether a column has one value in each cluster of the model."""
+        return self.model.is_of_clusters(column, self.model.target.cluster or "")
+
+    def squares(self, rest: Factors) -> Iterator[Factors]:
+        """Squares that the log odds of a category contain beside its product with the outcome."""
+        for factor in sorted(rest):
+            if factor in self.model.columns and is_continuous(self.model, factor):
+                yield frozenset({f"{quoted(factor)} ** 2"})
+
+
+def is_numeric(model: ImputationModel, column: str) -> bool:
+    """Whether a column of the data holds numbers."""
+    variable = model.specification.table.variables.get(column)
+    return variable is not None and variable.kind is Kind.NUMERIC
+
+
+def is_continuous(model: ImputationModel, column: str) -> bool:
+    """Whether a column holds numbers of which more than two differ."""
+    if not is_numeric(model, column):
+        return False
+    values = model.specification.table.values[column]
+    return len(np.unique(values[~np.isnan(values)])) > TWO
