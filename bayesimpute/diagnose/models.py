@@ -35,6 +35,18 @@ EVENTS: Mapping[str, tuple[str, str]] = {
         "A predictor without spread inside clusters is its own cluster mean.",
         "predictors.loc[{name!r}, 'column'] = 1",
     ),
+    "computed exactly": (
+        "Other columns give it exactly, so that a model of it would have no error to draw.",
+        "predictors.loc[{name!r}] = 0  # or leave the column out, and compute it afterwards",
+    ),
+    "identity not kept": (
+        "A chain draws the columns one by one, each given the others.",
+        "df.drop(columns={name!r})  # and compute it from the completed others",
+    ),
+    "nearly exact": (
+        "Columns that say nearly the same are rounded, mistyped, or measured twice.",
+        "df.drop(columns={name!r})  # if it says nothing of its own",
+    ),
     "empty category": (
         "No row to learn from has the category.",
         "df[{name!r}] = df[{name!r}].cat.remove_unused_categories()",
@@ -64,6 +76,8 @@ EVENTS: Mapping[str, tuple[str, str]] = {
 }
 #: Events that other checks say more of.
 SAID_ELSEWHERE = ("divergence", "few clusters")
+#: Events that need no attention, and are told all the same.
+TOLD = ("computed exactly",)
 
 
 def divergences(run: Run) -> Iterator[Finding]:
@@ -89,7 +103,8 @@ def events(run: Run) -> Iterator[Finding]:
     """Warnings and errors among the events, one finding a variable and action."""
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for event in run.history.events:
-        if event.severity != "info" and event.action not in SAID_ELSEWHERE:
+        wanted = event.severity != "info" or event.action in TOLD
+        if wanted and event.action not in SAID_ELSEWHERE:
             key = (event.severity, event.variable, event.action)
             grouped.setdefault(key, []).append(event.message)
     for (severity, name, action), messages in grouped.items():

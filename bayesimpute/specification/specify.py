@@ -1,6 +1,7 @@
 """From the user's words to a frozen specification, everything checked before any work."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
 from bayesimpute.specification.defaults import make_predictors
+from bayesimpute.specification.identities import identities_of, passive_text
 from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.order import passive_order, visit_order
 from bayesimpute.specification.predictors import (
@@ -95,8 +97,12 @@ def specify(
     events: list[Event] = []
 
     passives = passive_methods(chosen, table)
-    order = passive_order(passives)
     staying = stays_missing(chosen, table)
+    plan = identities_of(table, chosen, method, cells, request, [*passives, *staying])
+    passives |= plan.passives
+    chosen |= {name: passive_text(each.expression) for name, each in plan.passives.items()}
+    events.extend(plan.events)
+    order = passive_order(passives)
     for passive in passives.values():
         for name in passive.inputs:
             if (staying.get(name, False) & table.missing(name)).any():
@@ -111,6 +117,8 @@ def specify(
         or (staying.get(name, False) & table.missing(name)).any()
     ]
     defaults = make_predictors(table.frame, cluster) if request.predictors is None else None
+    defaults = plan.without_circles(defaults)
+    request = replace(request, predictors=plan.without_circles(request.predictors))
     targets: dict[str, Target | Passive] = {}
     for name, chosen_method in chosen.items():
         if name in passives:
@@ -119,6 +127,7 @@ def specify(
         targets[name], more = build_target(
             name, chosen_method, table, request, ignored, defaults, passives, unimputed
         )
+        targets[name] = plan.informed(targets[name])
         events.extend(more)
     for name in (*request.formulas, *request.priors, *request.post):
         if not isinstance(targets.get(name), Target):
