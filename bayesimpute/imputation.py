@@ -57,7 +57,8 @@ def impute(
         ``builder(design) -> pm.Model`` is a method too.
     predictors
         Predictor matrix of :class:`~bayesimpute.roles.Role` codes, row = target; default
-        :func:`~bayesimpute.make_predictors`.
+        :func:`~bayesimpute.make_predictors`. A square array without labels is taken in column
+        order.
     formulas
         lme4-style formula by target, in place of its row of `predictors`. Effects by cluster in one
         pair of brackets are correlated, ``(1 + x | school)``; those in different ones, and after
@@ -69,12 +70,13 @@ def impute(
         By target, a function ``post(values, data, rng)`` applied to freshly drawn values, such as
         ``bi.squeeze(0, 10)``.
     where
-        Boolean frame of cells to impute; default the missing ones.
+        Boolean frame of cells to impute; default the missing ones. Or ``"missing"``, ``"all"``,
+        ``"observed"``, ``"none"``.
     ignore
         Boolean (row,): rows imputed but never fitted to.
     visit_sequence
         ``"roman"`` (column order, default), ``"arabic"``, ``"monotone"``, ``"revmonotone"``, or a
-        list of columns.
+        list of columns, of which those that are not imputed are passed over.
     model_options
         Options by target (key ``"*"`` for all): ``{"popular": {"donors": 10}}``.
     seed

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ import pandas as pd
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.events import Event
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in, read, with_category_codes
 from bayesimpute.specification.specification import Passive
+from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import Wrapper, method_text
 
 DEFAULT_METHOD = "pmm"
@@ -82,6 +84,8 @@ def choose_methods(
             cluster_index(table, name)
     chosen = {name: given.get(name, DEFAULT_METHOD) for name in wanted}
     chosen = {name: value for name, value in chosen.items() if value not in ("", None)}
+    if not any(mask.any() for mask in cells.values()) and table.incomplete():
+        return {}  # no cell is asked for, as with where="none"
     if not chosen:
         raise DataError(
             "There is nothing to impute: no missing cell has a method. Complete data need no "
@@ -94,6 +98,25 @@ def choose_methods(
                 "it, or set its method to ''."
             )
     return chosen
+
+
+def without_complete(
+    request: Request, targets: Mapping[str, Any], table: Table
+) -> tuple[Request, list[Event]]:
+    """Leave out formulas of columns of which no cell is imputed, as mice does, and say so."""
+    idle = [name for name in request.formulas if name not in targets]
+    if not idle:
+        return request, []
+    formulas = {name: text for name, text in request.formulas.items() if name not in idle}
+    what = "complete" if not any(table.missing(name).any() for name in idle) else "not imputed"
+    event = Event(
+        "info",
+        "specification",
+        "",
+        "formula not used",
+        f"formulas names {listed(idle)}, {what} in these data: no model is made of it.",
+    )
+    return replace(request, formulas=formulas), [event]
 
 
 def is_passive(method: Any) -> bool:

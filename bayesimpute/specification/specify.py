@@ -29,10 +29,20 @@ from bayesimpute.specification.requests import (
     nearest,
     option_blocks,
     passive_methods,
+    without_complete,
 )
+from bayesimpute.specification.said_once import one_a_fact
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.targets import build_target
 from bayesimpute.specification.wrapped import stays_missing
+
+NOTHING = Event(
+    "info",
+    "specification",
+    "",
+    "nothing imputed",
+    "where= asks for no cell: the data come back as they are, gaps included.",
+)
 
 
 def specify(
@@ -95,6 +105,8 @@ def specify(
     ignored = rows_ignored(ignore, table)
     chosen = choose_methods(method, table, cells, cluster, request)
     events: list[Event] = []
+    if not chosen:
+        events.append(NOTHING)
 
     passives = passive_methods(chosen, table)
     staying = stays_missing(chosen, table)
@@ -129,6 +141,8 @@ def specify(
         )
         targets[name] = plan.informed(targets[name])
         events.extend(more)
+    request, more = without_complete(request, targets, table)
+    events.extend(more)
     for name in (*request.formulas, *request.priors, *request.post):
         if not isinstance(targets.get(name), Target):
             raise SpecificationError(
@@ -162,6 +176,6 @@ def specify(
         ignore=ignored,
         methods={name: method_name(chosen.get(name, "")) for name in table.variables},
         predictors=matrix,
-        events=(*events, *more),
+        events=one_a_fact((*events, *more)),
         monitors=monitors,
     )
