@@ -15,8 +15,8 @@ def cells_wanted(where: Any, table: Table) -> dict[str, np.ndarray]:
     Parameters
     ----------
     where
-        None or ``"missing"``, ``"all"``, ``"observed"``, ``"none"``, or a boolean frame or array of the
-        data's shape, in the user's row order.
+        None or ``"missing"``, ``"all"``, ``"observed"``, ``"none"``, or a boolean frame or
+        array of the data's shape, in the user's row order.
     table
         The data.
 

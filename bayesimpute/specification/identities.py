@@ -275,8 +275,8 @@ def _compute(
                 computed,
                 "identity not kept",
                 f"In {rows} row(s) {computed!r} is known and what is missing of {listed(others)} "
-                f"is drawn by models, so that {relation.text} need not hold there. Where it has to, "
-                "leave one of the columns out and compute it from the others afterwards.",
+                f"is drawn by models, so that {relation.text} need not hold there. Where it "
+                "has to, leave one of the columns out and compute it from the others afterwards.",
             )
         )
 
