@@ -52,9 +52,12 @@ def impute(
     iterations
         Iterations of each chain; look at ``imp.diagnostics()`` and ``imp.extend()`` for more.
     method
-        Method by column, or one name for every incomplete column; default ``"pmm"``. Names as in
-        mice are accepted. ``"~ I(a / b)"`` makes a column passive; a method object or a function
-        ``builder(design) -> pm.Model`` is a method too.
+        Method by column, or one name for every incomplete column. Columns without one get that of
+        :func:`~bayesimpute.make_method`: ``"pmm"`` for numbers, ``"logistic"`` for two categories
+        and for 0/1, ``"categorical"`` and ``"ordinal"`` for more, each with an event that says
+        why. Names as in mice are accepted. ``"~ I(a / b)"`` makes a column passive; a method
+        object or a function ``builder(design) -> pm.Model`` is a method too. Numbers, codes and
+        labels that other columns give exactly are computed, not imputed, with an event.
     predictors
         Predictor matrix of :class:`~bayesimpute.roles.Role` codes, row = target; default
         :func:`~bayesimpute.make_predictors`. A square array without labels is taken in column

@@ -10,14 +10,15 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import MICE_DEFAULTS
 from bayesimpute.specification.category_relations import category_relations
+from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.known import fill_known
 from bayesimpute.specification.linear_relations import linear_relations
 from bayesimpute.specification.relation import NearRelation, Relation
-from bayesimpute.specification.requests import DEFAULT_METHOD, Request
+from bayesimpute.specification.requests import Request
 from bayesimpute.specification.specification import Passive, Target
+from bayesimpute.specification.suggest_rule import choose, facts_of
 from bayesimpute.wording import listed
 
 
@@ -135,7 +136,9 @@ def _left_open(name: str, chosen: Any, method: Any, table: Table) -> bool:
         return False
     if not isinstance(method, Mapping) or name not in method:
         return True
-    return chosen == DEFAULT_METHOD or chosen == MICE_DEFAULTS.get(str(table.variables[name].kind))
+    if chosen in ("pmm", default_method(table, name)[0]):
+        return True
+    return chosen == choose(facts_of(table, name, None))[0]  # taken over from bi.suggest_methods
 
 
 def plan_identities(

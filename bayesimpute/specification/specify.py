@@ -25,6 +25,7 @@ from bayesimpute.specification.requests import (
     Request,
     by_column,
     choose_methods,
+    default_events,
     method_name,
     nearest,
     option_blocks,
@@ -112,6 +113,9 @@ def specify(
     staying = stays_missing(chosen, table)
     plan = identities_of(table, chosen, method, cells, request, [*passives, *staying])
     passives |= plan.passives
+    events.extend(
+        default_events(method, {n: c for n, c in chosen.items() if n not in plan.passives}, table)
+    )
     chosen |= {name: passive_text(each.expression) for name, each in plan.passives.items()}
     events.extend(plan.events)
     order = passive_order(passives)

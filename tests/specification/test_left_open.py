@@ -62,3 +62,49 @@ def test_a_repeated_predictor_is_said_once_for_all_targets_and_by_its_own_parts(
     assert messages(specify(frame), "predictor dropped") == [
         "'f' does not predict 'a', 'b': it is an exact combination of other predictors (c, d)."
     ]
+
+
+@pytest.fixture
+def kinds():
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(
+        {
+            "number": rng.normal(size=60),
+            "yes": rng.integers(0, 2, 60) * 1.0,
+            "colour": rng.choice(["red", "blue", "green"], 60),
+            "grade": pd.Categorical(rng.choice(["a", "b", "c"], 60), ordered=True),
+            "name": [f"person {k}" for k in range(60)],
+        }
+    )
+    for k, column in enumerate(frame):
+        frame.loc[5 * k : 5 * k + 4, column] = np.nan
+    return frame
+
+
+def test_without_a_method_impute_takes_that_of_make_method_and_says_why(kinds):
+    imp = bi.impute(kinds, m=1, iterations=1, seed=1, progress=False)
+    assert imp.method == bi.make_method(kinds)
+    assert imp.method == {
+        "number": "pmm",
+        "yes": "logistic",
+        "colour": "categorical",
+        "grade": "ordinal",
+        "name": "pmm",
+    }
+    said = imp.events.query("action == 'default method'")["message"]
+    assert said.str.contains("'yes' by 'logistic'.*only ever 0 or 1").sum() == 1
+    filled = imp.complete(1)
+    assert filled["yes"].dtype == float and set(filled["yes"]) == {0.0, 1.0}
+
+
+def test_columns_that_a_dict_does_not_name_get_the_default(kinds):
+    specification = specify(kinds, method={"number": "normal", "colour": ""})
+    assert specification.methods["number"] == "normal" and specification.methods["colour"] == ""
+    assert specification.methods["yes"] == "logistic"
+    assert not any("'number'" in text for text in messages(specification, "default method"))
+
+
+def test_the_default_of_yes_no_variables_and_categories_is_what_is_suggested(kinds):
+    suggested = bi.suggest_methods(kinds)
+    for name in ("yes", "colour", "grade"):
+        assert suggested[name] == bi.make_method(kinds)[name]
