@@ -200,12 +200,14 @@ def _nearly(
         return
     inverse = np.linalg.pinv(correlation, rcond=1e-13, hermitian=True)
     explained = 1 - 1 / np.maximum(np.diag(inverse), 1.0)
-    for k in np.flatnonzero(explained > 0.5):
+    for k in np.flatnonzero(explained > 0.5).tolist():
         if names[group[k]] not in wanted:
             continue
         with np.errstate(all="ignore"):
             slopes = np.abs(inverse[k] / inverse[k, k])
-        closest = [j for j in np.argsort(-slopes) if j != k and slopes[j] > 0.05 * slopes[k]]
+        closest = [
+            j for j in np.argsort(-slopes).tolist() if j != k and slopes[j] > 0.05 * slopes[k]
+        ]
         if not closest:
             continue
         members = [group[j] for j in closest[:NEIGHBOURS]]
