@@ -44,6 +44,8 @@ class DesignBuilder:
     coded
         Distinct observed numbers of a numeric target that a method for categories imputes, in
         ascending order: the model sees their positions. Empty for other targets.
+    known
+        The target as observed, and as it follows from what is, (row,); NaN elsewhere.
     kept
         Columns that cannot change, by term.
     asked
@@ -62,6 +64,7 @@ class DesignBuilder:
     usable: npt.NDArray[np.bool_]
     cells: npt.NDArray[np.bool_]
     coded: Array
+    known: Array
     kept: Mapping[str, tuple[tuple[str, ...], Array]]
     asked: tuple[Mapping[str, Array] | None, ...]
     members: tuple["DesignBuilder", ...] = ()
@@ -81,28 +84,32 @@ class DesignBuilder:
     def _alone(cls, specification: Specification, target: Target) -> "DesignBuilder":
         table = specification.table
         clusters = cluster_index(table, target.cluster) if target.cluster else None
-        observed = ~np.isnan(table.values[target.name])
+        known = specification.known[target.name]
+        observed = ~np.isnan(known)
         fit = observed & ~specification.ignore
         staying = stays_missing({target.name: target.method}, table)
         left = staying.get(target.name, np.zeros(table.n_rows, dtype=bool))
-        cells = specification.where[target.name] | ~(observed | left)
+        follows = observed & np.isnan(table.values[target.name])
+        cells = (specification.where[target.name] & ~follows) | ~(observed | left)
         draw = cells
         usable = ~specification.ignore
         if target.level == 2 and clusters is not None:
             fit = np.bincount(clusters.codes[fit], minlength=clusters.n) > 0
             usable = np.bincount(clusters.codes[usable], minlength=clusters.n) > 0
             # a cluster's value known from another row is copied; asked-for cells are drawn anew
-            known = np.bincount(clusters.codes[observed], minlength=clusters.n) > 0
+            seen = np.bincount(clusters.codes[observed], minlength=clusters.n) > 0
             asked = np.bincount(clusters.codes[cells & observed], minlength=clusters.n) > 0
             wanted = np.bincount(clusters.codes[cells], minlength=clusters.n) > 0
-            draw = asked | (wanted & ~known)
+            draw = asked | (wanted & ~seen)
         levels = {
             name: indicator_order(table.values[name], len(variable.categories))
             for name, variable in table.variables.items()
             if variable.kind in (Kind.BINARY, Kind.NOMINAL, Kind.ORDINAL)
         }
-        coded = np.unique(table.values[target.name][observed]) if target.kind else np.empty(0)
-        builder = cls(target, table, clusters, levels, fit, draw, usable, cells, coded, {}, ())
+        coded = np.unique(known[observed]) if target.kind else np.empty(0)
+        builder = cls(
+            target, table, clusters, levels, fit, draw, usable, cells, coded, known, {}, ()
+        )
         changing = set(specification.targets)
         kept = {
             term.label: builder._columns(term, table.values)
@@ -114,7 +121,7 @@ class DesignBuilder:
             for wrapper in layers(target.method)
         )
         return cls(
-            target, table, clusters, levels, fit, draw, usable, cells, coded, kept, asked_for
+            target, table, clusters, levels, fit, draw, usable, cells, coded, known, kept, asked_for
         )
 
     def build(self, values: Mapping[str, Array]) -> Design:
@@ -216,7 +223,7 @@ class DesignBuilder:
             drawn = self.coded[drawn.astype(np.int64)]
         if self.target.level == 1 or self.clusters is None:
             return drawn
-        known = self.table.values[self.target.name]
+        known = self.known
         observed = ~np.isnan(known)
         by_cluster = np.full(self.clusters.n, np.nan)
         by_cluster[self.clusters.codes[observed]] = known[observed]
@@ -248,10 +255,10 @@ class DesignBuilder:
         """One row a cluster: predictors as cluster means, the target's one observed value."""
         assert self.clusters is not None
         clusters = self.clusters
-        observed = ~np.isnan(self.table.values[self.target.name])
+        observed = ~np.isnan(self.known)
         value = np.full(clusters.n, np.nan)
         value[clusters.codes] = y
-        value[clusters.codes[observed]] = self._codes(self.table.values[self.target.name])[observed]
+        value[clusters.codes[observed]] = self._codes(self.known)[observed]
         return Design(
             self.target.name,
             *self._kind_and_categories(),

@@ -68,14 +68,19 @@ def impute(
     iterations
         Iterations of each chain; look at ``imp.diagnostics()`` and ``imp.extend()`` for more.
     method
-        Method by column, or one name for every incomplete column; default ``"pmm"``. Names as in
-        mice are accepted. ``"~ I(a / b)"`` makes a column passive; a method object or a function
-        ``builder(design) -> pm.Model`` is a method too. Dates, durations and periods are imputed if
-        a method is named for their column, ``{"born": "pmm"}``: as days since the first (periods:
-        as periods), and come out as dates of the same dtype.
+        Method by column, or one name for every incomplete column. Columns without one get that of
+        :func:`~bayesimpute.make_method`: ``"pmm"`` for numbers, ``"logistic"`` for two categories
+        and for 0/1, ``"categorical"`` and ``"ordinal"`` for more, each with an event that says
+        why. Names as in mice are accepted. ``"~ I(a / b)"`` makes a column passive; a method
+        object or a function ``builder(design) -> pm.Model`` is a method too. Numbers, codes and
+        labels that other columns give exactly are computed, not imputed, with an event. Dates,
+        durations and periods are imputed if a method is named for their column,
+        ``{"born": "pmm"}``: as days since the first (periods: as periods), and come out as dates of
+        the same dtype.
     predictors
         Predictor matrix of :class:`~bayesimpute.roles.Role` codes, row = target; default
-        :func:`~bayesimpute.make_predictors`.
+        :func:`~bayesimpute.make_predictors`. A square array without labels is taken in column
+        order.
     formulas
         lme4-style formula by target, in place of its row of `predictors`. Effects by cluster in one
         pair of brackets are correlated, ``(1 + x | school)``; those in different ones, and after
@@ -87,12 +92,13 @@ def impute(
         By target, a function ``post(values, data, rng)`` applied to freshly drawn values, such as
         ``bi.squeeze(0, 10)``.
     where
-        Boolean frame of cells to impute; default the missing ones.
+        Boolean frame of cells to impute; default the missing ones. Or ``"missing"``, ``"all"``,
+        ``"observed"``, ``"none"``.
     ignore
         Boolean (row,): rows imputed but never fitted to.
     visit_sequence
         ``"roman"`` (column order, default), ``"arabic"``, ``"monotone"``, ``"revmonotone"``, or a
-        list of columns.
+        list of columns, of which those that are not imputed are passed over.
     model_options
         Options by target (key ``"*"`` for all): ``{"popular": {"donors": 10}}``.
     seed

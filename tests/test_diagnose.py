@@ -417,7 +417,7 @@ def test_a_passive_value_that_blows_up_points_to_its_inputs(bodies):
 
 
 def test_two_incomplete_variables_that_are_nearly_one_are_found(bodies):
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(2)  # not that of `bodies`, whose draws would make it exact
     twin = bodies.assign(bmi=bodies["weight"] + 0.8 * rng.normal(size=150))
     row = found(made(twin))["weight", "strong mutual dependence"]
     assert "100 % of the rows that miss one miss both" in row.evidence

@@ -23,12 +23,18 @@ CAUSES: Mapping[str, str] = {
     "through the shape of the errors.",
     "no selection to learn from": "No row that could have been seen is missing.",
     "plain model sampled": "A prior that does not integrate out makes NUTS sample everything.",
+    "computed exactly": "Other columns give it exactly, so that a model of it would have no error "
+    "to draw.",
+    "identity not kept": "A chain draws the columns one by one, each given the others.",
+    "nearly exact": "Columns that say nearly the same are rounded, mistyped, or measured twice.",
     "gaps stay": "The dtype of the column is neither number nor category, and no method was asked "
     "for.",
     "values kept": "The model failed at these visits and on_error='keep' left the values as they "
     "were: they are of an earlier iteration.",
     "monitor failed": "The function of monitor= failed on some completed data; NaN stands there.",
 }
+#: Events to know of though nothing is wrong.
+TOLD = ("computed exactly",)
 #: Events that other checks say more of.
 SAID_ELSEWHERE = ("divergence", "few clusters")
 _NAMED_FIRST = re.compile(r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
@@ -38,7 +44,8 @@ def events(run: Run) -> Iterator[Finding]:
     """Warnings and errors among the events: what is the same of several variables once."""
     grouped: dict[tuple[str, str, str], list[Event]] = {}
     for event in run.history.events:
-        if event.severity != "info" and event.action not in SAID_ELSEWHERE:
+        wanted = event.severity != "info" or event.action in TOLD
+        if wanted and event.action not in SAID_ELSEWHERE:
             grouped.setdefault((event.severity, event.action, _fact(event)), []).append(event)
     for (severity, action, _), same in grouped.items():
         names = list(dict.fromkeys(event.variable for event in same))
@@ -93,4 +100,8 @@ def _advice(run: Run, event: Event) -> str:
         return switched(run.targets[name], plain)
     if action == "plain model sampled":
         return f"model_options.setdefault({name!r}, {{}})['transitions'] = 20"
+    if action == "computed exactly":
+        return f"imp.method[{name!r}]  # how it is computed"
+    if action in ("identity not kept", "nearly exact"):
+        return f"df = df.drop(columns={name!r})  # and compute it from the completed others"
     return f"imp.events[imp.events['action'] == {action!r}]['message'].iloc[0]"

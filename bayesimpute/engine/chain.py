@@ -62,7 +62,7 @@ class ChainState:
         for key, array in unpack(data).items():
             part, name = key.split("|", 1)
             parts[part][name] = array
-        values = dict(specification.table.values) | parts["value"]
+        values = dict(specification.known) | parts["value"]
         return cls(values, parts["imputed"], parts["kernel"])
 
 
@@ -105,10 +105,10 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
     Level-2 targets get one value a cluster from their model's clusters at the first visit; a
     random value a row serves until then.
     """
-    values = dict(specification.table.values)
+    values = dict(specification.known)
     for name, target in specification.targets.items():
         if isinstance(target, Target):
-            column = specification.table.values[name]
+            column = specification.known[name]
             missing = np.isnan(column)
             pool = column[~missing & ~specification.ignore]
             staying = stays_missing({name: target.method}, specification.table).get(name)
@@ -138,7 +138,7 @@ def update_passive(
         assert isinstance(passive, Passive)
         if stale.isdisjoint(passive.inputs):
             continue
-        column = specification.table.values[name]
+        column = specification.known[name]
         cells = np.isnan(column)
         result = np.broadcast_to(evaluate(passive.expression, values), column.shape)
         bad = cells & ~np.isfinite(result)
@@ -363,7 +363,7 @@ def store(
     cells: npt.NDArray[np.bool_],
 ) -> None:
     """Put drawn values where they belong; an observed cell of the working data never changes."""
-    column = specification.table.values[name]
+    column = specification.known[name]
     completed = column.copy()
     completed[cells] = drawn
     state.imputed[name] = completed[specification.where[name]]

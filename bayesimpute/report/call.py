@@ -94,6 +94,8 @@ def _methods(specification: Specification, by_hand: list[str]) -> dict[str, str]
         if target is None:
             if specification.table.missing(name).any():
                 written[name] = "''"
+        elif isinstance(target, Passive) and target.found:
+            continue  # it is found again
         elif isinstance(target, Passive) or isinstance(target.method, str):
             written[name] = repr(asked)
         else:

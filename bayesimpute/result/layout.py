@@ -5,6 +5,7 @@ So nothing that the writer does not write gets in, and no second list of what a 
 Types that survive the round trip unnoticed are held against the annotations of the data classes.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_type_hints
@@ -21,11 +22,6 @@ from bayesimpute.specification.specification import Passive, Specification, Targ
 
 #: Largest whole number that an option of a method may be: more is no setting but an attack.
 LARGEST_OPTION = 1_000_000
-#: Keys a description of an older version may lack, with what they would hold.
-SINCE: Mapping[str, Mapping[str, Any]] = {
-    "history": {"monitored": {}, "monitor_labels": {}, "chain_share": {}},
-    "specification": {"monitors": {}},
-}
 
 
 def check_layout(imputations: Imputations, description: Mapping[str, Any], arrays: Arrays) -> None:
@@ -45,21 +41,30 @@ def check_layout(imputations: Imputations, description: Mapping[str, Any], array
     ):
         raise ValueError("time or versions are no text")
     again, anew = described(imputations)
-    for part, before in description.items():
-        if part not in again:
-            raise ValueError(f"{part!r} is unknown")
-        completed = {**SINCE[part], **before} if part in SINCE else before
-        if completed != again[part]:
-            raise ValueError(f"{part!r} is not as it is written")
-    expected = {
-        name: (a.size, np.dtype("u1") if a.dtype == bool else a.dtype) for name, a in anew.items()
-    }
-    found = {
-        name: (array.size, array.dtype) for name, array in arrays.items() if name != "description"
-    }
+    if not _agrees(dict(description), json.loads(json.dumps(again))):
+        raise ValueError("its description is not as it is written")
+    expected = {name: _form(array) for name, array in anew.items()}
+    found = {name: _form(array) for name, array in arrays.items() if name != "description"}
     for name in expected.keys() | found.keys():
         if expected.get(name) != found.get(name):
             raise ValueError(f"array {name!r} is not as it is written")
+
+
+def _agrees(stored: Any, written: Any) -> bool:
+    """Whether JSON says the same; what a file of an older version lacks must be empty."""
+    if isinstance(stored, dict) and isinstance(written, dict):
+        return stored.keys() <= written.keys() and all(
+            _agrees(stored[key], each) if key in stored else not each
+            for key, each in written.items()
+        )
+    if isinstance(stored, list) and isinstance(written, list):
+        return len(stored) == len(written) and all(map(_agrees, stored, written))
+    return type(stored) is type(written) and stored == written
+
+
+def _form(array: np.ndarray) -> tuple[int, np.dtype[Any]]:
+    """Length, and type as it is stored: truth values are bytes."""
+    return array.size, np.dtype("u1") if array.dtype == bool else array.dtype
 
 
 def _problems(specification: Specification, history: History) -> Iterator[str]:
@@ -154,11 +159,9 @@ def _wrong_history(history: History, specification: Specification) -> Iterator[s
             for name, each in values.items():
                 if target not in specification.targets or each.shape[:2] != (m, iterations):
                     yield f"{each.shape} draws of {name!r} of {target!r}"
-                labels = history.labels.get(target, {}).get(name)
-                if groups is history.parameters and each.shape[2:] not in (
-                    (),
-                    (len(labels or ()),),
-                ):
+                labels = history.labels.get(target, {}).get(name, ())
+                of_parameter = groups is history.parameters
+                if of_parameter and each.shape[2:] not in ((), (len(labels),)):
                     yield f"labels of {name!r} of {target!r}"
     for name, followed in history.monitored.items():
         if name not in specification.monitors or followed.shape[:2] != (m, iterations):

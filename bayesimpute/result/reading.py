@@ -107,12 +107,12 @@ def _check_storage(name: str, dataset: Any, size: int) -> None:
     """Refuse an array that does not lie in one piece within the file."""
     import h5py
 
-    if (
-        not isinstance(dataset, h5py.Dataset)
-        or dataset.ndim != 1
-        or dataset.dtype.kind not in "iuf"
-    ):
+    if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
+        raise _Foreign(f"{name!r} is no array")
+    if dataset.dtype.kind not in "iuf":
         raise _Foreign(f"{name!r} is no array of numbers")
+    if dataset.size == 0:
+        return
     created = dataset.id.get_create_plist()
     if dataset.external or dataset.is_virtual:
         raise _Foreign(f"{name!r} is stored in another file")

@@ -125,6 +125,7 @@ def _encode_target(target: Target | Passive) -> dict[str, Any]:
         "post": _encode_object(target.post),
         "kind": None if target.kind is None else str(target.kind),
         "block": list(target.block),
+        "known_from": list(target.known_from),
     }
 
 
@@ -144,6 +145,7 @@ def _decode_target(stored: dict[str, Any]) -> Target | Passive:
             "post": _decode_object(held["post"]),
             "kind": None if held.get("kind") is None else Kind(held["kind"]),
             "block": tuple(held.get("block", ())),
+            "known_from": tuple(held.get("known_from", ())),
         }
     )
 

@@ -15,8 +15,8 @@ def cells_wanted(where: Any, table: Table) -> dict[str, np.ndarray]:
     Parameters
     ----------
     where
-        None or ``"missing"``, ``"all"``, ``"observed"``, or a boolean frame or array of the
-        data's shape, in the user's row order.
+        None or ``"missing"``, ``"all"``, ``"observed"``, ``"none"``, or a boolean frame or
+        array of the data's shape, in the user's row order.
     table
         The data.
 
@@ -33,9 +33,11 @@ def cells_wanted(where: Any, table: Table) -> dict[str, np.ndarray]:
             name: np.ones(table.n_rows, dtype=bool) if where == "all" else ~mask
             for name, mask in missing.items()
         }
+    if isinstance(where, str) and where == "none":
+        return {name: np.zeros(table.n_rows, dtype=bool) for name in missing}
     if isinstance(where, str):
         raise SpecificationError(
-            f"where={where!r} must be 'missing', 'all', 'observed' or a boolean frame."
+            f"where={where!r} must be 'missing', 'all', 'observed', 'none' or a boolean frame."
         )
     frame = table.frame
     if isinstance(where, pd.DataFrame):

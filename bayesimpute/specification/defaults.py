@@ -1,5 +1,9 @@
 """What is used where the user says nothing: methods and predictors as mice chooses them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
@@ -9,10 +13,21 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MICE_DEFAULTS
 
+REASONS: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.BINARY: "two categories",
+        Kind.NOMINAL: "categories without order",
+        Kind.ORDINAL: "ordered categories",
+    }
+)
+
 
 @checked
 def make_method(df: pd.DataFrame) -> dict[str, str]:
-    """Give mice's default method of each column.
+    """Give the method ``impute`` takes for each column where the user names none.
+
+    It is mice's default, with one addition: a number that is only ever 0 or 1 is a yes/no
+    variable. :func:`~bayesimpute.suggest_methods` looks closer at numbers.
 
     Parameters
     ----------
@@ -22,9 +37,9 @@ def make_method(df: pd.DataFrame) -> dict[str, str]:
     Returns
     -------
     dict
-        Column -> ``"pmm"`` for numbers, ``"logistic"`` for two categories, ``"categorical"`` for
-        more, ``"ordinal"`` for ordered ones; ``""`` for complete columns. (``impute`` itself
-        defaults to ``"pmm"`` for every kind.)
+        Column -> ``"pmm"`` for numbers, ``"logistic"`` for 0/1 and two categories,
+        ``"categorical"`` for more, ``"ordinal"`` for ordered ones, ``"pmm"`` for labels that name
+        rows; ``""`` for complete columns, dates and other objects.
 
     Examples
     --------
@@ -35,9 +50,24 @@ def make_method(df: pd.DataFrame) -> dict[str, str]:
     table = Table.from_frame(df)
     incomplete = table.incomplete()
     return {
-        name: MICE_DEFAULTS.get(str(variable.kind), "") if name in incomplete else ""
-        for name, variable in table.variables.items()
+        name: default_method(table, name)[0] if name in incomplete else ""
+        for name in table.variables
     }
+
+
+def default_method(table: Table, name: str) -> tuple[str, str]:
+    """Give the method of a column for which the user names none, and the reason in the plural."""
+    kind = table.variables[name].kind
+    if kind is Kind.OTHER:
+        return "", "neither numbers nor categories"
+    if kind is Kind.NUMERIC:
+        values = table.values[name]
+        if set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0}:
+            return "logistic", "numbers that are only ever 0 or 1"
+        return "pmm", "numbers"
+    if not usable_as_predictor(table, name):
+        return "pmm", "labels that name rows rather than categories"
+    return MICE_DEFAULTS[str(kind)], REASONS[kind]
 
 
 @checked

@@ -6,6 +6,7 @@ from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.specification.specification import Passive, Target
+from bayesimpute.wording import listed
 
 
 def passive_order(passives: Mapping[str, Passive]) -> tuple[str, ...]:
@@ -57,10 +58,12 @@ def visit_order(
     table
         The data.
 
+    Columns that are not imputed are passed over, as in mice, and said.
+
     Raises
     ------
     SpecificationError
-        If a name has no model, a target is never visited, or the word is unknown.
+        If a name is no column, a target is never visited, or the word is unknown.
     """
     names = [name for name, target in targets.items() if isinstance(target, Target)]
     by_missing = sorted(names, key=lambda name: int(table.missing(name).sum()))
@@ -81,6 +84,7 @@ def visit_order(
         return tuple(words[wanted]), ()
     sequence = []
     events = []
+    passed_over: list[str] = []
     for name in wanted:
         if isinstance(targets.get(name), Passive):
             events.append(
@@ -92,13 +96,26 @@ def visit_order(
                     f"{name!r} is passive: it is computed right after each of its inputs.",
                 )
             )
-        elif name not in names:
+        elif name not in table.variables:
             raise SpecificationError(
-                f"visit_sequence names {name!r}, which no model imputes; models impute "
+                f"visit_sequence names {name!r}, which is no column of the data; models impute "
                 f"{', '.join(names)}."
             )
+        elif name not in names:
+            passed_over.append(name)
         else:
             sequence.append(name)
+    if passed_over:
+        events.append(
+            Event(
+                "info",
+                "specification",
+                "",
+                "not visited",
+                f"visit_sequence names {listed(dict.fromkeys(passed_over))}, of which no cell is "
+                "imputed by a model: passed over.",
+            )
+        )
     left_out = [name for name in names if name not in sequence]
     if left_out:
         raise SpecificationError(

@@ -24,14 +24,16 @@ def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
     Raises
     ------
     SpecificationError
-        If it is no frame, names unknown columns, or holds anything but the codes of
-        :class:`~bayesimpute.roles.Role`.
+        If it is neither a frame nor a square array, names unknown columns, or holds anything but
+        the codes of :class:`~bayesimpute.roles.Role`.
     """
     names = list(table.variables)
+    predictors = _labelled(predictors, names)
     if not isinstance(predictors, pd.DataFrame):
         raise SpecificationError(
-            f"predictors must be a DataFrame with a row a target and a column a predictor, not "
-            f"{type(predictors).__name__}; start from bi.make_predictors(df)."
+            f"predictors must be a DataFrame with a row a target and a column a predictor, or a "
+            f"{len(names)} × {len(names)} array in the order of the columns, not "
+            f"{_described(predictors)}; start from bi.make_predictors(df)."
         )
     for label in [*predictors.index, *predictors.columns]:
         if label not in names:
@@ -60,6 +62,25 @@ def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
     values = matrix.to_numpy(copy=True)
     np.fill_diagonal(values, int(Role.NONE))
     return pd.DataFrame(values, index=names, columns=names)
+
+
+def _labelled(predictors: Any, names: Sequence[str]) -> Any:
+    """Name the rows and columns of a square matrix without labels, in column order."""
+    if isinstance(predictors, np.ndarray) and predictors.shape == (len(names), len(names)):
+        return pd.DataFrame(predictors, index=names, columns=names)
+    if isinstance(predictors, pd.DataFrame) and predictors.shape == (len(names), len(names)):
+        predictors = predictors.copy()
+        if isinstance(predictors.index, pd.RangeIndex):
+            predictors.index = pd.Index(names)
+        if isinstance(predictors.columns, pd.RangeIndex):
+            predictors.columns = pd.Index(names)
+    return predictors
+
+
+def _described(predictors: Any) -> str:
+    kind = type(predictors).__name__
+    shape = getattr(predictors, "shape", None)
+    return kind if shape is None else f"{kind} of shape {shape}"
 
 
 def cluster_of(row: "pd.Series[Any]", target: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ import pandas as pd
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.events import Event
 from bayesimpute.roles import Role
+from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.expressions import names_in, read, with_category_codes
 from bayesimpute.specification.leftovers import remedy
 from bayesimpute.specification.specification import Passive
+from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import Wrapper, method_text
-
-DEFAULT_METHOD = "pmm"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def choose_methods(
                     "out, or ask for cells with where=."
                 )
     elif method is None or isinstance(method, str | Wrapper) or callable(method):
-        given = dict.fromkeys(wanted, method if method is not None else DEFAULT_METHOD)
+        given = dict.fromkeys(wanted, method) if method is not None else {}
     else:
         raise SpecificationError(
             f"method must be a dict from column to method, or one method, not "
@@ -81,8 +82,12 @@ def choose_methods(
     for name in sorted(clusters):
         if table.missing(name).any():
             cluster_index(table, name)
-    chosen = {name: given.get(name, DEFAULT_METHOD) for name in wanted}
+    chosen = {
+        name: given[name] if name in given else default_method(table, name)[0] for name in wanted
+    }
     chosen = {name: value for name, value in chosen.items() if value not in ("", None)}
+    if not any(mask.any() for mask in cells.values()) and table.incomplete():
+        return {}  # no cell is asked for, as with where="none"
     if not chosen:
         raise DataError(
             "There is nothing to impute: no missing cell has a method. Complete data need no "
@@ -102,6 +107,46 @@ def asked_for(method: Any) -> tuple[str, ...]:
     if not isinstance(method, Mapping):
         return ()
     return tuple(name for name, value in method.items() if value not in ("", None))
+
+
+def default_events(method: Any, chosen: Mapping[str, Any], table: Table) -> list[Event]:
+    """Say which methods were taken because the user named none, one event a method and reason."""
+    if method is not None and not isinstance(method, Mapping):
+        return []
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in chosen:
+        if method is None or name not in method:
+            groups.setdefault(default_method(table, name), []).append(name)
+    return [
+        Event(
+            "info",
+            "specification",
+            names[0] if len(names) == 1 else "",
+            "default method",
+            f"{listed(names)} by {chosen_method!r}, no method being named: {reason}. "
+            "bi.suggest_methods looks closer.",
+        )
+        for (chosen_method, reason), names in groups.items()
+    ]
+
+
+def without_complete(
+    request: Request, targets: Mapping[str, Any], table: Table
+) -> tuple[Request, list[Event]]:
+    """Leave out formulas of columns of which no cell is imputed, as mice does, and say so."""
+    idle = [name for name in request.formulas if name not in targets]
+    if not idle:
+        return request, []
+    formulas = {name: text for name, text in request.formulas.items() if name not in idle}
+    what = "complete" if not any(table.missing(name).any() for name in idle) else "not imputed"
+    event = Event(
+        "info",
+        "specification",
+        "",
+        "formula not used",
+        f"formulas names {listed(idle)}, {what} in these data: no model is made of it.",
+    )
+    return replace(request, formulas=formulas), [event]
 
 
 def is_passive(method: Any) -> bool:

@@ -13,6 +13,8 @@ from bayesimpute.specification.specification import Term
 
 #: Share of a column's variance that must be its own; below, it repeats others.
 OWN_VARIANCE = 1e-8
+#: Coefficient of a standardised column from which it is part of a combination.
+COEFFICIENT = 1e-3
 
 
 def screen(
@@ -107,9 +109,12 @@ def _independent(
     if complete.sum() <= everything.shape[1] + 1:
         return list(terms), events  # too few complete rows to tell; proper priors carry it
     basis = [np.full(int(complete.sum()), 1 / np.sqrt(complete.sum()))]
+    labels: list[str] = []
+    independent: list[np.ndarray] = []  # of the terms kept, with the label of each
     for term, block in zip(terms, columns, strict=True):
         own = False
         fresh: list[np.ndarray] = []
+        repeated: list[np.ndarray] = []
         for column in block[complete].T:
             scaled = column - column.mean()
             size = float(np.linalg.norm(scaled))
@@ -124,17 +129,30 @@ def _independent(
             if remainder**2 > OWN_VARIANCE:
                 own = True
                 fresh.append(rest / remainder)
+                independent.append(scaled / size)
+                labels.append(term.label)
+            else:
+                repeated.append(scaled / size)
         if own:
             kept.append(term)
             basis.extend(fresh)
         elif term.fixed or term.random:
-            others = ", ".join(t.label for t in kept)
+            others = ", ".join(_with_coefficient(repeated, independent, labels))
             events.append(
                 _dropped(target, term, f"it is an exact combination of other predictors ({others})")
             )
         else:
             kept.append(term)
     return kept, events
+
+
+def _with_coefficient(
+    repeated: Sequence[np.ndarray], independent: Sequence[np.ndarray], labels: Sequence[str]
+) -> list[str]:
+    """Labels of the columns that the repeated ones are made of."""
+    slopes = np.linalg.lstsq(np.column_stack(independent), np.column_stack(repeated), rcond=None)[0]
+    used = np.abs(slopes).max(axis=1) > COEFFICIENT
+    return list(dict.fromkeys(label for label, own in zip(labels, used, strict=True) if own))
 
 
 def _dropped(target: str, term: Term, why: str) -> Event:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
+from bayesimpute.specification.known import fill_known
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Target:
     block
         Targets imputed together with this one, itself among them, in the order of the model; the
         first is the one in the visit sequence. Empty for a target by itself.
+    known_from
+        Expressions that give its missing cells where what they read is known: such cells are not
+        drawn, and the model learns from them.
     """
 
     name: str
@@ -83,15 +88,27 @@ class Target:
     post: Callable[..., np.ndarray] | None = None
     kind: Kind | None = None
     block: tuple[str, ...] = ()
+    known_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Passive:
-    """A variable computed from others: ``"~ I(Weight / Height**2)"``."""
+    """A variable computed from others: ``"~ I(Weight / Height**2)"``.
+
+    Attributes
+    ----------
+    name, expression
+        What is computed, and how.
+    inputs
+        Columns whose changes make it change. Empty if every cell follows from observed ones.
+    found
+        Whether the data showed that it is exact, without the user asking for it.
+    """
 
     name: str
     expression: str
     inputs: tuple[str, ...]
+    found: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,3 +154,15 @@ class Specification:
         """Column of cluster ids, if all two-level models have the same."""
         named = {getattr(target, "cluster", None) for target in self.targets.values()} - {None}
         return named.pop() if len(named) == 1 else None
+
+    @cached_property
+    def known(self) -> Mapping[str, np.ndarray]:
+        """The data with the missing cells that identities give: variable -> (row,)."""
+        expressions: dict[str, tuple[str, ...]] = {}
+        for name, target in self.targets.items():
+            if isinstance(target, Target):
+                if target.known_from:
+                    expressions[name] = target.known_from
+            elif target.found or not target.inputs:
+                expressions[name] = (target.expression,)
+        return fill_known(self.table.values, expressions)

@@ -1,6 +1,7 @@
 """From the user's words to a frozen specification, everything checked before any work."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
 from bayesimpute.specification.defaults import default_predictors
+from bayesimpute.specification.identities import identities_of, passive_text
 from bayesimpute.specification.leftovers import gap_events, idle_events
 from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.order import passive_order, visit_order
@@ -26,14 +28,25 @@ from bayesimpute.specification.requests import (
     asked_for,
     by_column,
     choose_methods,
+    default_events,
     method_name,
     nearest,
     option_blocks,
     passive_methods,
+    without_complete,
 )
+from bayesimpute.specification.said_once import one_a_fact
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.targets import build_target
 from bayesimpute.specification.wrapped import stays_missing
+
+NOTHING = Event(
+    "info",
+    "specification",
+    "",
+    "nothing imputed",
+    "where= asks for no cell: the data come back as they are, gaps included.",
+)
 
 
 def specify(
@@ -98,10 +111,19 @@ def specify(
     ignored = rows_ignored(ignore, table)
     chosen = choose_methods(method, table, cells, cluster, request)
     events: list[Event] = []
+    if not chosen:
+        events.append(NOTHING)
 
     passives = passive_methods(chosen, table)
-    order = passive_order(passives)
     staying = stays_missing(chosen, table)
+    plan = identities_of(table, chosen, method, cells, request, [*passives, *staying])
+    passives |= plan.passives
+    events.extend(
+        default_events(method, {n: c for n, c in chosen.items() if n not in plan.passives}, table)
+    )
+    chosen |= {name: passive_text(each.expression) for name, each in plan.passives.items()}
+    events.extend(plan.events)
+    order = passive_order(passives)
     for passive in passives.values():
         for name in passive.inputs:
             if (staying.get(name, False) & table.missing(name)).any():
@@ -116,6 +138,8 @@ def specify(
         or (staying.get(name, False) & table.missing(name)).any()
     ]
     defaults = default_predictors(table, cluster) if request.predictors is None else None
+    defaults = plan.without_circles(defaults)
+    request = replace(request, predictors=plan.without_circles(request.predictors))
     targets: dict[str, Target | Passive] = {}
     for name, chosen_method in chosen.items():
         if name in passives:
@@ -124,7 +148,10 @@ def specify(
         targets[name], more = build_target(
             name, chosen_method, table, request, ignored, defaults, passives, unimputed
         )
+        targets[name] = plan.informed(targets[name])
         events.extend(more)
+    request, more = without_complete(request, targets, table)
+    events.extend(more)
     for name in (*request.formulas, *request.priors, *request.post):
         if not isinstance(targets.get(name), Target):
             raise SpecificationError(
@@ -161,6 +188,6 @@ def specify(
         ignore=ignored,
         methods={name: method_name(chosen.get(name, "")) for name in table.variables},
         predictors=matrix,
-        events=(*events, *more),
+        events=one_a_fact((*events, *more)),
         monitors=monitors,
     )

@@ -336,10 +336,10 @@ CASES = [
         ("grouping",),
     ),
     Case(
-        "formula for a complete column",
-        lambda df: specify(df, formulas={"sex": "sex ~ height"}),
+        "formula for a computed column",
+        lambda df: specify(df, method={"size": "~ I(2 * score)"}, formulas={"size": "size ~ sex"}),
         SPEC,
-        ("'sex'", "no model"),
+        ("'size'", "no model"),
     ),
     Case(
         "comparison in a formula",
@@ -476,10 +476,10 @@ CASES = [
         ("'gothic'", "roman"),
     ),
     Case(
-        "order with a complete column",
-        lambda df: specify(df, visit_sequence=["sex"]),
+        "order with no column",
+        lambda df: specify(df, visit_sequence=["score", "sexx"]),
         SPEC,
-        ("'sex'", "no model"),
+        ("'sexx'", "no column"),
     ),
     Case(
         "order without a target",
