@@ -115,7 +115,7 @@ def _wrong_specification(specification: Specification) -> Iterator[str]:
     passives = {name for name, target in targets.items() if isinstance(target, Passive)}
     if not targets.keys() <= set(names):
         yield "targets that are no columns"
-    if not set(specification.visit_sequence) <= targets.keys() - passives:
+    if not set(specification.visit_sequence) <= targets.keys():
         yield "visit sequence"
     if set(specification.passive_order) != passives:
         yield "order of passive variables"
