@@ -125,6 +125,11 @@ def plot_missing_by(
         if cluster is not None:
             panel.set_title(shortened(name), fontsize=8, loc="left", pad=2)
             panel.tick_params(labelsize=7)
+    if levels is not None:
+        # Limits come last: set on one of several shared axes they would stay those of its bars.
+        highest = max(bar.get_height() for panel in axes for bar in panel.patches)
+        for panel in axes:
+            panel.set_ylim(0, 1.05 * highest)
     _explain(figure, axes, whole, f"{shortened(by)}, by missingness of {shortened(variable)}",
              int((~known).sum()), left_out, (cluster is not None, ax is not None))  # fmt: skip
     return figure
@@ -244,7 +249,6 @@ def _bars(ax: "Axes", group: _Groups, levels: np.ndarray, written: list[str]) ->
         rotation_mode="anchor" if slanted else None,
     )  # fmt: skip
     ax.set_xlim(-0.6, len(levels) - 0.4)
-    ax.set_ylim(bottom=0)
     place = ax.get_subplotspec()
     if place is None or place.is_first_col():
         ax.set_ylabel("share", fontsize=8)

@@ -647,6 +647,7 @@ class Imputations:
         self,
         variables: Sequence[str] | None = None,
         *,
+        ax: Any = None,
         axes: Any = None,
         figsize: tuple[float, float] | None = None,
     ) -> "Figure":
@@ -656,7 +657,7 @@ class Imputations:
         """
         from bayesimpute.plots.trace import plot_trace
 
-        return plot_trace(self, variables, axes=axes, figsize=figsize)
+        return plot_trace(self, variables, ax=ax, axes=axes, figsize=figsize)
 
     def plot_density(
         self,

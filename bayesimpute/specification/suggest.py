@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
@@ -79,17 +79,13 @@ class Suggestions(Mapping[str, str]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        body = "".join(
-            f"<tr><td>{escape(name)}</td><td><code>{escape(method) or '–'}</code></td>"
-            f"<td style='text-align:left'>{escape(self.reasons[name])}</td></tr>"
+        rows = [
+            (name, html.tag("code", method or "–"), self.reasons[name])
             for name, method in self.methods.items()
             if not self._is_complete(name)
-        )
-        return (
-            f"<p>Suggested methods (rule <code>{escape(self.rule)}</code>)</p><table><thead><tr>"
-            f"<th>variable</th><th>method</th><th>reason</th></tr></thead><tbody>{body}</tbody>"
-            "</table>"
-        )
+        ]
+        heading = html.tag("p", "Suggested methods (rule ", html.tag("code", self.rule), ")")
+        return str(html.join([heading, html.table(["variable", "method", "reason"], rows)]))
 
     def _is_complete(self, name: str) -> bool:
         return self.reasons[name] == _COMPLETE
