@@ -79,13 +79,20 @@ class Suggestions(Mapping[str, str]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = [
-            (name, html.tag("code", method or "–"), self.reasons[name])
+        head = html.tag("tr", *(html.tag("th", each) for each in ("variable", "method", "reason")))
+        body = [
+            html.tag(
+                "tr",
+                html.tag("td", name),
+                html.tag("td", html.tag("code", method or "–")),
+                html.tag("td", self.reasons[name], style="text-align:left"),
+            )
             for name, method in self.methods.items()
             if not self._is_complete(name)
         ]
         heading = html.tag("p", "Suggested methods (rule ", html.tag("code", self.rule), ")")
-        return str(html.join([heading, html.table(["variable", "method", "reason"], rows)]))
+        table = html.tag("table", html.tag("thead", head), html.tag("tbody", *body))
+        return str(html.join([heading, table]))
 
     def _is_complete(self, name: str) -> bool:
         return self.reasons[name] == _COMPLETE
