@@ -10,6 +10,7 @@ from bayesimpute.data.encoding import Kind, encode
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.frames import clusters_of, column_named, named_frame
+from bayesimpute.plots.kernel import grid_within, kernel_density, support
 from bayesimpute.plots.tiles import inches, shortened
 
 if TYPE_CHECKING:
@@ -194,15 +195,14 @@ def _axes(
 
 def _curves(ax: "Axes", group: _Groups, everything: np.ndarray) -> None:
     reach = 0.05 * np.ptp(everything)
-    grid = np.linspace(everything.min() - reach, everything.max() + reach, 300)
+    ends = support([everything])
+    grid = grid_within(everything.min() - reach, everything.max() + reach, ends)
     top = 0.0
     for values, colour, dashed in _both(group):
         line = (0, (3, 1.5)) if dashed else "-"
         if len(values) < FEWEST or np.ptp(values) == 0:
             continue
-        from scipy.stats import gaussian_kde
-
-        density = gaussian_kde(values)(grid)
+        density = kernel_density(values, grid, ends)
         top = max(top, float(density.max()))
         ax.fill_between(grid, density, color=colour, alpha=0.15, linewidth=0)
         ax.plot(grid, density, color=colour, linewidth=1.8, linestyle=line)
