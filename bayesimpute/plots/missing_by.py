@@ -124,7 +124,7 @@ def plot_missing_by(
         else:
             _curves(panel, group, values[known])
         if cluster is not None:
-            panel.set_title(shortened(name), fontsize=8, loc="left", pad=2)
+            panel.set_title(style.literal(shortened(name)), fontsize=8, loc="left", pad=2)
             panel.tick_params(labelsize=7)
     if levels is not None:
         # Limits come last: set on one of several shared axes they would stay those of its bars.
@@ -245,7 +245,8 @@ def _bars(ax: "Axes", group: _Groups, levels: np.ndarray, written: list[str]) ->
     room = 0.9 * inches(ax)[0] / len(levels)
     slanted = max(map(len, texts)) * 0.07 > room
     ax.set_xticks(
-        at, texts, rotation=35 if slanted else 0, ha="right" if slanted else "center",
+        at, [style.literal(text) for text in texts],
+        rotation=35 if slanted else 0, ha="right" if slanted else "center",
         rotation_mode="anchor" if slanted else None,
     )  # fmt: skip
     ax.set_xlim(-0.6, len(levels) - 0.4)
@@ -283,12 +284,12 @@ def _explain(
     drawn: dict[str, Any] = {"fontsize": 8, "frameon": False, "labelcolor": style.GREY, "ncols": 2}
     if clustered and not users_axes:
         text = title + (f" ({'; '.join(notes)})" if notes else "")
-        figure.suptitle(text, fontsize=10, x=0.01, ha="left", wrap=True)
+        figure.suptitle(style.literal(text), fontsize=10, x=0.01, ha="left", wrap=True)
         figure.legend(handles, labels, loc="outside lower left", **drawn)
         return
     first = axes[0]
     if not clustered:
-        first.set_title(title, fontsize=10, loc="left", pad=20)
+        first.set_title(style.literal(title), fontsize=10, loc="left", pad=20)
         first.legend(
             handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.1,
             borderpad=0, columnspacing=1, handletextpad=0.5, **drawn,

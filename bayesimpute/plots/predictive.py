@@ -81,7 +81,10 @@ def plot_ppc(
     ax.set_ylim(bottom=0)
     narrow = figure.get_figwidth() < 4.8
     ax.set_title(
-        str(attributes.get("target", name)), fontsize=11, loc="left", pad=34 if narrow else 22
+        style.literal(attributes.get("target", name)),
+        fontsize=11,
+        loc="left",
+        pad=34 if narrow else 22,
     )
     handles, given = ax.get_legend_handles_labels()
     chosen = [handles[given.index(label)] for label in labels]

@@ -193,7 +193,7 @@ def _draw(panels: "Sequence[Axes]", name: str, shown: Sequence[_Shown]) -> None:
             text = _fitted(name, each, size, _room(ax))
             note = ", ".join(part for part in (r, each.rank) if part)
         _panel(ax, each.chains)
-        ax.set_title(text, fontsize=size, loc="left", pad=size + 4 if note else None)
+        ax.set_title(style.literal(text), fontsize=size, loc="left", pad=size + 4 if note else None)
         if note:
             ax.annotate(
                 note, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points",
