@@ -179,16 +179,17 @@ def _calibration(ax: "Axes", groups: "pd.DataFrame", wide: float) -> int:
         predicted, share, error = (
             own[c].to_numpy(dtype=float) for c in ("predicted", "share", "error")
         )
+        ends = np.clip([share - 2 * error, share + 2 * error], 0, 1)  # of a share
         ax.errorbar(
-            predicted, share, 2 * error,
+            predicted, share, np.abs(ends - share),
             fmt=MARKERS[k % len(MARKERS)], color=tone, markersize=4, linewidth=1,
             label=style.literal(name),
         )  # fmt: skip
-    ends = groups["share"] + 2 * groups["error"]
-    top = max(1.03 * float(max(groups["predicted"].max(), ends.max())), 0.1)
+    highest = (groups["share"] + 2 * groups["error"]).clip(upper=1)
+    top = max(1.03 * float(max(groups["predicted"].max(), highest.max())), 0.1)
     low = min(float(groups[["predicted", "share"]].min().min()) - 0.04, 0.0)
-    ax.set_xlim(low, min(1.02, top))
-    ax.set_ylim(low, min(1.02, top))
+    ax.set_xlim(low, min(1.03, top))
+    ax.set_ylim(low, min(1.03, top))
     ax.set_ylabel("observed share", fontsize=8)
     if len(names) == 1:
         label = f"predicted chance of {names[0]}"
