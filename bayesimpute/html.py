@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.wording import CHANCES, rounded
+
 #: Tables of notebook representations are cut after so many rows.
 MOST_ROWS = 30
 
@@ -178,11 +180,35 @@ def frame(
     numeric = [
         k for k in range(flat.shape[1]) if pd.api.types.is_numeric_dtype(flat.dtypes.iloc[k])
     ]
+    for name in flat.columns.intersection(pd.Index(CHANCES)):
+        if (flat[name] == 0).any():  # what underflows is small, and not nothing
+            flat = flat.assign(**{name: ["< 1e-300" if p == 0 else p for p in flat[name]]})
     columns = ["" if index and data.index.name is None and k == 0 else name
                for k, name in enumerate(flat.columns)]  # fmt: skip
     drawn = table(columns, flat.itertuples(index=False, name=None), numeric, caption)
     left = len(data) - len(shown)
     return join([drawn, tag("p", f"… and {left:,} more rows") if left else ""])
+
+
+def printed(data: pd.DataFrame, digits: int | None = None, index: bool = True) -> Html:
+    """Frame as pandas draws it, of any index and columns, names escaped and numbers rounded.
+
+    Parameters
+    ----------
+    data
+        Any frame.
+    digits
+        Decimals; None for pandas' own.
+    index
+        Whether the index is shown.
+    """
+    shown = data if digits is None else rounded(data, digits)
+    return Html(shown.to_html(index=index, escape=True))
+
+
+def lines(sentences: Iterable[Any]) -> Html:
+    """Sentences below one another, in one paragraph."""
+    return tag("p", join(sentences, Html("<br>")))
 
 
 def fields(value: Any) -> str:

@@ -123,6 +123,48 @@ class Design:
         )
 
 
+@dataclass(frozen=True)
+class Words:
+    """How a method tells people what it does; an attribute ``words`` of its class.
+
+    The texts are templates. Of the equation: ``{y}``, ``{name}``, ``{row}`` (index letters),
+    ``{predictor}`` and ``{unshifted}`` (the same without intercept), ``{effects}`` (distribution of
+    effects by cluster, possibly empty), ``{selection}`` (the second linear predictor), and what
+    options say: ``{variance}``, ``{spread}``, ``{bounds}``, ``{donors}``, ``{rho}``, ``{latent}``.
+    Of the sentences: ``{x}``, ``{donors}``, ``{block}``.
+
+    Attributes
+    ----------
+    notation
+        Which of the report's mathematical notations is the model's.
+    equation
+        The model in one line.
+    distribution
+        A sentence on the distribution of a value, without full stop.
+    draw
+        A sentence on how a missing value is drawn.
+    """
+
+    notation: str
+    equation: str
+    distribution: str
+    draw: str
+
+
+def words_of(method: Any) -> Words | None:
+    """Give the words of a method object; None if it has none that are its own.
+
+    Words that a class inherits are not those of a model that it builds otherwise.
+    """
+    for each in type(method).__mro__:
+        if "words" in vars(each):
+            words: Words | None = vars(each)["words"]
+            return words
+        if vars(each).keys() & {"model", "kernel", "likelihood"}:
+            return None
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class Adaptation:
     """What is learnt once, before the chains start, and shared by all of them.

@@ -39,7 +39,7 @@ from scipy.special import log_ndtr, ndtri_exp
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Array, Design, Kernel
+from bayesimpute.method import Array, Design, Kernel, Words
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
@@ -68,6 +68,13 @@ class Truncated:
     >>> model_options = {"score": {"lower": 0, "upper": 10}}  # bi.impute(df, method=method, …)
     """
 
+    words = Words(
+        "normal.truncated",
+        "{y} ~ N(μ_{row}, σ²) within {bounds},  μ_{row} = {predictor}{effects}",
+        "Values follow a normal distribution cut off at its bounds, which no "
+        "value can pass; its location depends linearly on {x}",
+        "A missing value is drawn from the distribution within the bounds.",
+    )
     kinds = frozenset({Kind.NUMERIC})
     options = OPTIONS
 
@@ -125,6 +132,13 @@ class Censored:
     >>> model_options = {"score": {"lower": 0, "upper": 10}}  # bi.impute(df, method=method, …)
     """
 
+    words = Words(
+        "normal.censored",
+        "{y} = y*_{row} cut off at {bounds},  y*_{row} ~ N({predictor}, σ²){effects}",
+        "Values are those of a normal distribution recorded as the bound where "
+        "they lie beyond it; its mean depends linearly on {x}",
+        "A missing value is drawn, and set to the bound where it lies beyond.",
+    )
     kinds = frozenset({Kind.NUMERIC})
     options = OPTIONS
 

@@ -39,7 +39,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Array, Design, Kernel
+from bayesimpute.method import Array, Design, Kernel, Words
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
@@ -59,6 +59,14 @@ class Categorical:
     >>> method = {"pupil": "categorical"}  # bi.impute(df, cluster="study", method=method)
     """
 
+    words = Words(
+        "categorical",
+        "log P({y} = k)/P({y} = reference) = {predictor}, all by k{effects}",
+        "Unordered categories: the log-odds of each against the reference, the "
+        "category observed most often, depend linearly on {x}, with coefficients "
+        "of their own",
+        "A missing value is each category with its probability.",
+    )
     kinds = frozenset({Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY})
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 

@@ -43,7 +43,7 @@ from scipy.special import gammaln
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SamplingError, SpecificationError
-from bayesimpute.method import Array, Design, Kernel
+from bayesimpute.method import Array, Design, Kernel, Words
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.priors import attach
@@ -67,6 +67,12 @@ class Poisson:
     >>> method = {"visits": "poisson"}  # bi.impute(df, cluster="practice", method=method)
     """
 
+    words = Words(
+        "poisson",
+        "{y} ~ Poisson(μ_{row}),  log μ_{row} = {predictor}{effects}",
+        "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
+        "A missing count is drawn from that distribution.",
+    )
     kinds = frozenset({Kind.NUMERIC})
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 
@@ -113,6 +119,13 @@ class NegativeBinomial:
     >>> method = {"visits": "negative_binomial"}  # bi.impute(df, method=method)
     """
 
+    words = Words(
+        "negative_binomial",
+        "{y} ~ NegativeBinomial(μ_{row}, φ),  log μ_{row} = {predictor}{effects}",
+        "Counts vary more than a Poisson distribution lets them (negative "
+        "binomial); the logarithm of the mean depends linearly on {x}",
+        "A missing count is drawn from that distribution.",
+    )
     kinds = frozenset({Kind.NUMERIC})
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 

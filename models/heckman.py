@@ -59,7 +59,7 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Design, Kernel
+from bayesimpute.method import Design, Kernel, Words
 from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
 from bayesimpute.sampling.selection_kernel import (
@@ -135,6 +135,15 @@ class Heckman:
     >>> method = {"weight": "heckman"}  # code the exclusion restriction −3 in predictors=
     """
 
+    words = Words(
+        "heckman",
+        "{y} = {predictor} + ε_{row};  seen if {selection} + u_{row} > 0;  "
+        "corr(ε_{row}, u_{row}) = {rho}{effects}",
+        "Not missing at random: whether a value is seen depends on the value "
+        "itself, through errors of outcome and selection that correlate by ρ. "
+        "Predictors: {x}",
+        "A missing value is drawn given that it was not seen.",
+    )
     kinds = frozenset({Kind.NUMERIC})
     options = OPTIONS
     #: Codes −3 and −4 have a meaning here.
@@ -255,6 +264,15 @@ class HeckmanBinary(Heckman):
     >>> method = {"smokes": "heckman.binary"}  # bi.impute(df, cluster=..., method=method)
     """
 
+    words = Words(
+        "heckman.binary",
+        "{name}*_{row} = {predictor} + ε_{row},  {y} = last if {name}*_{row} > 0;"
+        "  seen if {selection} + u_{row} > 0;  corr(ε_{row}, u_{row}) = "
+        "{rho}{effects}",
+        "Not missing at random: a probit model of two categories, whose error "
+        "correlates by ρ with that of being seen. Predictors: {x}",
+        "A missing value is drawn given that it was not seen.",
+    )
     kinds = frozenset({Kind.BINARY})
     options: Mapping[str, Any] = MappingProxyType(
         {name: value for name, value in OPTIONS.items() if name not in ("pmm", "donors")}

@@ -34,7 +34,7 @@ Draw
 from collections.abc import Mapping
 from typing import Any
 
-from bayesimpute.method import Design, Kernel
+from bayesimpute.method import Design, Kernel, Words
 from bayesimpute.models.heckman import Heckman, Prior, Rows, check_rho, log_normal_share
 from bayesimpute.sampling.selection_kernel import selection_kernel
 from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
@@ -54,6 +54,15 @@ class HeckmanRobust(Heckman):
     >>> method = {"income": "heckman.robust"}  # bi.impute(df, cluster=..., method=method)
     """
 
+    words = Words(
+        "heckman.robust",
+        "{y} = {predictor} + ε_{row};  seen if {selection} + u_{row} > 0;  "
+        "corr(ε_{row}, u_{row}) = {rho}, t(ν) errors{effects}",
+        "Not missing at random: whether a value is seen depends on the value "
+        "itself, through Student t errors of outcome and selection that correlate"
+        " by ρ. Predictors: {x}",
+        "A missing value is drawn given that it was not seen.",
+    )
     likelihood = StudentSelectionLikelihood
 
     def kernel(

@@ -57,7 +57,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Array, Design, Kernel
+from bayesimpute.method import Array, Design, Kernel, Words
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.joint import Members
 from bayesimpute.sampling.joint_kernel import joint_kernel, shared_priors
@@ -83,6 +83,15 @@ class Joint:
     >>> method = {"weight": "joint", "smokes": "joint"}  # bi.impute(df, cluster=..., method=method)
     """
 
+    words = Words(
+        "joint",
+        "{name}*_{row} = {predictor} + ε_{row},  ε_{row} of ({latent}) ~ N(0, Σ);"
+        " a number is its latent value, a category the interval that it lies "
+        "in{effects}",
+        "Imputed together with {block} by one multivariate normal model of latent"
+        " values, whose means depend linearly on {x}",
+        "What is missing of a row is drawn jointly, given what is known of it.",
+    )
     kinds = frozenset({Kind.NUMERIC, Kind.BINARY, Kind.ORDINAL})
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
     #: Targets with this method become one block.

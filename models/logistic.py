@@ -42,7 +42,7 @@ import numpy as np
 from scipy.special import expit
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Array, Design, Kernel
+from bayesimpute.method import Array, Design, Kernel, Words
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
@@ -64,6 +64,12 @@ class Logistic:
     >>> method = {"hypox": "logistic"}  # bi.impute(df, cluster="study", method=method)
     """
 
+    words = Words(
+        "logistic",
+        "logit P({y} = last) = {predictor}{effects}",
+        "The log-odds of the second of two categories depend linearly on {x}",
+        "A missing value is each category with its probability.",
+    )
     kinds = frozenset({Kind.BINARY})
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 

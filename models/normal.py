@@ -54,7 +54,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
@@ -85,6 +85,12 @@ class Normal:
     >>> method = {"popular": "normal"}  # bi.impute(df, cluster="school", method=method)
     """
 
+    words = Words(
+        "gaussian",
+        "{y} = {predictor} + ε_{row}{effects},  ε_{row} ~ N(0, {variance}){spread}",
+        "Values are normally distributed around a mean that depends linearly on {x}",
+        "A missing value is drawn from that distribution.",
+    )
     kinds = frozenset({Kind.NUMERIC})
     options: Mapping[str, Any] = MappingProxyType(
         {"heteroscedastic": False, "transitions": 4, "tune": 300}

@@ -42,7 +42,7 @@ from scipy.special import log_expit
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Array, Design, Kernel, Parameters
+from bayesimpute.method import Array, Design, Kernel, Parameters, Words
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.linear_parts import Point
@@ -67,6 +67,13 @@ class Ordinal:
     >>> method = {"ct": "ordinal"}  # bi.impute(df, cluster="study", method=method)
     """
 
+    words = Words(
+        "ordinal",
+        "logit P({y} ≤ k) = c_k − ({unshifted}){effects}",
+        "Ordered categories, proportional odds: the log-odds of a higher category"
+        " depend linearly on {x}, alike at each step",
+        "A missing value is each category with its probability.",
+    )
     kinds = frozenset({Kind.ORDINAL, Kind.BINARY})
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 from bayesimpute.models.normal import (
     FIRST_TRANSITIONS,
     Normal,
@@ -54,6 +54,14 @@ class PMM:
     >>> method = {"popular": "pmm"}  # bi.impute(df, cluster="school", method=method)
     """
 
+    words = Words(
+        "gaussian",
+        "{y} = {predictor} + ε_{row}{effects},  ε_{row} ~ N(0, "
+        "{variance}){spread};  value of one of the {donors} nearest donors",
+        "Predictive mean matching: a normal model with a mean that depends on {x} ranks the rows",
+        "A missing value is copied from one of the {donors} observed rows whose "
+        "predicted mean is nearest, so that only values that occur are imputed.",
+    )
     kinds = frozenset(Kind)
     #: Values are copied: they have no density.
     has_likelihood = False

@@ -33,7 +33,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Array, Design, Kernel
+from bayesimpute.method import Array, Design, Kernel, Words
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
@@ -55,6 +55,13 @@ class Robust:
     >>> method = {"weight": "normal.robust"}  # bi.impute(df, cluster="city", method=method)
     """
 
+    words = Words(
+        "normal.robust",
+        "{y} = {predictor} + ε_{row},  ε_{row} ~ t(ν, 0, σ){effects}",
+        "Values follow a Student t distribution, which allows for outliers, "
+        "around a mean that depends linearly on {x}",
+        "A missing value is drawn from that distribution.",
+    )
     kinds = frozenset({Kind.NUMERIC})
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 
 
 class Sample:
@@ -34,6 +34,12 @@ class Sample:
     >>> method = {"popular": "sample"}  # bi.impute(df, method=method)
     """
 
+    words = Words(
+        "sample",
+        "{name} ~ its observed values, with Dirichlet shares",
+        "No predictors: each observed value has an unknown share of the population",
+        "A missing value is each of the observed values with a draw of its share.",
+    )
     kinds = frozenset(Kind)
     #: Values are copied: they have no density.
     has_likelihood = False

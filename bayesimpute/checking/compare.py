@@ -21,7 +21,6 @@ Weights are those of stacking (Yao, Vehtari, Simpson & Gelman 2018), all imputat
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import logsumexp
 
+from bayesimpute import html
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.checking.alternatives import alternative
 from bayesimpute.checking.psis import FEWEST, LARGE_K, leave_one_out
@@ -102,8 +102,8 @@ class ModelComparison:
         return f"{self._heading}\n{self.table.round(2).to_string()}{self._doubt}"
 
     def _repr_html_(self) -> str:
-        table = self.table.round(2).to_html()
-        return f"<p>{escape(self._heading)}</p>{table}<p>{escape(self._doubt.strip())}</p>"
+        doubt = html.tag("p", self._doubt.strip())
+        return html.plain(self._heading, html.printed(self.table, 2), doubt)
 
     @property
     def _heading(self) -> str:

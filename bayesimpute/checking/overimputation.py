@@ -12,12 +12,12 @@ beside it, as well as out of the parameters.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.checking.pit import departure, randomised_pit, weighted_quantiles
 from bayesimpute.checking.psis import FEWEST, LARGE_K, LeftOut, leave_one_out
@@ -166,7 +166,7 @@ class Overimputation:
         return f"Overimputation: {self._heading}\n{self.table.round(3).to_string()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self._heading)}</p>{self.table.round(3).to_html()}"
+        return html.plain(self._heading, html.printed(self.table, 3))
 
     @property
     def _heading(self) -> str:

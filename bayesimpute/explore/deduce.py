@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import NotNegative, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
@@ -52,8 +53,9 @@ class Deduction:
         return "\n".join(self._lines())
 
     def _repr_html_(self) -> str:
-        lines = "<br>".join(self._lines())
-        return f"<p>{lines}</p>{self.log.head(10).to_html(index=False)}"
+        return str(
+            html.join([html.lines(self._lines()), html.printed(self.log.head(10), index=False)])
+        )
 
     def _lines(self) -> list[str]:
         counts = self.log["variable"].value_counts(sort=False)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
@@ -90,7 +91,7 @@ class IntraclassCorrelation:
 
     def _repr_html_(self) -> str:
         first, *rest = self._lines()
-        return f"<p><b>{first}</b><br>{'<br>'.join(rest)}</p>"
+        return str(html.lines([html.tag("b", first), *rest]))
 
     def _lines(self) -> tuple[str, ...]:
         low, high = self.interval

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
@@ -76,8 +77,8 @@ class MissingModel:
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        between = "" if self.between.empty else self.between.round(3).to_html()
-        return f"<p>{self._heading()}</p>{self.table.round(3).to_html()}{between}"
+        between = "" if self.between.empty else html.printed(self.between, 3)
+        return html.plain(self._heading(), html.printed(self.table, 3), between)
 
     def _heading(self) -> str:
         by = f", random intercept by {self.cluster!r}" if self.cluster else ""

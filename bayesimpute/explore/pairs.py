@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import check_frame
 
@@ -43,8 +44,8 @@ class MissingPairs:
         return "\n\n".join(f"{name}\n{self[name].to_string()}" for name in self)
 
     def _repr_html_(self) -> str:
-        parts = (f"<h4>{name}</h4>{self[name].to_html()}" for name in self)
-        return f"<p>Rows by what is observed: r observed, m missing</p>{''.join(parts)}"
+        parts = [html.join([html.tag("h4", name), html.printed(self[name])]) for name in self]
+        return html.plain("Rows by what is observed: r observed, m missing", *parts)
 
 
 @checked

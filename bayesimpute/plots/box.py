@@ -146,7 +146,8 @@ def _name_levels(drawn: panels.Panels, cells: Cells, parts: list[Cells]) -> None
     moved = ticks.apart(middles, 0.13 / max(height, 0.5))
     for name, at, middle in zip(cells.categories, moved, middles, strict=True):
         last.annotate(
-            panels.shortened(name, 14), (1, middle), (9, (at - middle) * height * 72),
+            style.literal(panels.shortened(name, 14)), (1, middle),
+            (9, (at - middle) * height * 72),
             xycoords=("axes fraction", "data"), textcoords="offset points",
             annotation_clip=False, fontsize=8 if drawn.single else 7, color=style.GREY,
             va="center", arrowprops={"arrowstyle": "-", "color": style.GREY, "linewidth": 0.5,

@@ -117,9 +117,11 @@ def plot_corr(
         values, rows = associations(columns, one, clusters)
         maps.append(_map(panel, values, rows if counts else None, names, upright))
         if one != "total":
-            panel.set_title(f"{one} {tiles.shortened(str(cluster))}", fontsize=10, loc="left")
+            panel.set_title(
+                style.literal(f"{one} {tiles.shortened(str(cluster))}"), fontsize=10, loc="left"
+            )
         elif cluster is not None:
-            panel.set_title(one, fontsize=10, loc="left")
+            panel.set_title(style.literal(one), fontsize=10, loc="left")
     for one, drawn in zip(parts, maps, strict=True):
         drawn.finish(texts[one])
     figure.draw_without_rendering()

@@ -7,6 +7,7 @@ import numpy as np
 from bayesimpute.plots import panels, style, ticks
 from bayesimpute.plots.cells import Cells, cells_of, shares
 from bayesimpute.plots.facets import faceted
+from bayesimpute.plots.kernel import grid_within, kernel_density, support
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +27,10 @@ def plot_density(
 ) -> "Figure":
     """Observed values in blue, each imputation's values in vermillion.
 
-    Numbers are drawn as kernel densities (Scott's bandwidth), categories and numbers with at most
-    12 distinct values as bars of shares: the bar is the mean over imputations, a dot one
-    imputation.
+    Numbers are drawn as kernel densities (Scott's bandwidth; reflected at the bounds of a bounded
+    model, at 0 and 1 for shares, at 0 for numbers none of which is negative), categories and
+    numbers with at most 12 distinct values as bars of shares: the bar is the mean over
+    imputations, a dot one imputation.
 
     Parameters
     ----------
@@ -62,7 +64,9 @@ def plot_density(
         len(parts.cells), ax, figsize, picture="plot_density",
         sharex=True, sharey=bool(len(distinct)),
     )  # fmt: skip
-    ends = _ends(parts.cells)
+    options = getattr(imputations.specification.targets.get(variable), "options", {})
+    ends = support([each for part in parts.cells for each in part.columns], options)
+    grid = grid_within(*_ends(parts.cells), ends)
     for panel, part in zip(drawn.axes, parts.cells, strict=True):
         if len(distinct):
             _bars(panel, part, distinct)
@@ -72,7 +76,7 @@ def plot_density(
             else:
                 ticks.name_below(panel, names, most=10, room=18)
         else:
-            _curves(panel, part, ends)
+            _curves(panel, part, grid, ends)
         if not part.observed.size:
             _nothing_observed(panel)
     highest = max(panel.dataLim.y1 for panel in drawn.axes)
@@ -109,41 +113,25 @@ def _keys(cells: Cells, areas: bool) -> list[tuple[str, Any]]:
     return list(zip(cells.labels, lines, strict=True))
 
 
-def _curves(ax: "Axes", cells: Cells, ends: tuple[float, float]) -> None:
-    grid = np.linspace(*ends, 300)
+def _curves(ax: "Axes", cells: Cells, grid: np.ndarray, ends: np.ndarray) -> None:
     thin = 0.9 if cells.m <= 30 else 0.5
     for values in cells.imputed:
-        _curve(ax, values, grid, color=style.IMPUTED, linewidth=thin, alpha=0.6)
-    _curve(ax, cells.observed, grid, color=style.OBSERVED, linewidth=2.4)
+        _curve(ax, values, (grid, ends), color=style.IMPUTED, linewidth=thin, alpha=0.6)
+    _curve(ax, cells.observed, (grid, ends), color=style.OBSERVED, linewidth=2.4)
     ax.set_yticks([])
 
 
-def _curve(ax: "Axes", values: np.ndarray, grid: np.ndarray, **drawn: Any) -> None:
+def _curve(
+    ax: "Axes", values: np.ndarray, where: tuple[np.ndarray, np.ndarray], **drawn: Any
+) -> None:
     """Density of the values; a rug where there are too few, or all equal, for a density."""
     if values.size == 0:
         return
     if len(values) < 3 or np.ptp(values) == 0:
         ax.plot(values, np.zeros(len(values)), "|", markersize=14, clip_on=False, **drawn)
         return
-    ax.plot(grid, kernel_density(values, grid), **drawn)
-
-
-def kernel_density(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Gaussian kernel density at the points of a grid, with Scott's bandwidth, SD · n^(−1/5).
-
-    Where that is fewer, values are counted in bins of a twelfth of the bandwidth first; the error
-    is a thousandth of the density's height, and the cost does not depend on the number of values.
-    """
-    bandwidth = float(np.std(values, ddof=1)) * len(values) ** -0.2
-    bins = int(np.ceil(12 * float(np.ptp(values)) / bandwidth))
-    centres, weights = values, np.full(len(values), 1 / len(values))
-    if bins < len(values):
-        counts, edges = np.histogram(values, bins=bins)
-        centres = ((edges[1:] + edges[:-1]) / 2)[counts > 0]
-        weights = counts[counts > 0] / len(values)
-    away = (grid[:, None] - centres) / bandwidth
-    density: np.ndarray = np.exp(-0.5 * away**2) @ weights / (bandwidth * np.sqrt(2 * np.pi))
-    return density
+    grid, ends = where
+    ax.plot(grid, kernel_density(values, grid, ends), **drawn)
 
 
 def _bars(ax: "Axes", cells: Cells, distinct: np.ndarray) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.analysis import Fits
 from bayesimpute.arguments import checked
 from bayesimpute.errors import ImputationWarning, SpecificationError
@@ -52,7 +53,7 @@ class Comparison(pd.DataFrame):
     def _repr_html_(self) -> str | None:
         if self.empty or self.columns.nlevels != 2:
             return super()._repr_html_()  # type: ignore[misc]
-        return self.as_text().to_html()
+        return html.printed(self.as_text())
 
 
 @checked

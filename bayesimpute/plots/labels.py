@@ -35,7 +35,7 @@ def text_width(text: str, size: float) -> float:
     from matplotlib.textpath import TextPath
 
     font = FontProperties(size=size)
-    lines = [line for line in text.split("\n") if line.strip()]
+    lines = [style.literal(line) for line in text.split("\n") if line.strip()]
     return max((TextPath((0, 0), line, prop=font).get_extents().width for line in lines), default=0)
 
 
@@ -76,7 +76,7 @@ def label_points(
     frame = np.array(ax.get_window_extent().extents)
     extents = []
     for text in texts:
-        drawn = ax.text(0, 0, text, fontsize=size)
+        drawn = ax.text(0, 0, style.literal(text), fontsize=size)
         extent = drawn.get_window_extent()
         extents.append((extent.width + 2 * pixel, extent.height + pixel))
         drawn.remove()
@@ -118,7 +118,7 @@ def label_points(
             "shrinkB": 3,
         }
         note = ax.annotate(
-            texts[k], (x[k], y[k]), xytext=tuple(offset), textcoords="offset points",
+            style.literal(texts[k]), (x[k], y[k]), xytext=tuple(offset), textcoords="offset points",
             ha="center", va="center", fontsize=size,
             multialignment={1.0: "left", -1.0: "right"}.get(side, "center"),
             arrowprops={**line, "relpos": tuple(start)} if leads else None,

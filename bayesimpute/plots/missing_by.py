@@ -11,6 +11,7 @@ from bayesimpute.data.encoding import Kind, encode
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.frames import clusters_of, column_named, named_frame
+from bayesimpute.plots.kernel import grid_within, kernel_density, support
 from bayesimpute.plots.tiles import inches, shortened
 
 if TYPE_CHECKING:
@@ -125,8 +126,13 @@ def plot_missing_by(
         else:
             _curves(panel, group, values[known])
         if cluster is not None:
-            panel.set_title(shortened(name), fontsize=8, loc="left", pad=2)
+            panel.set_title(style.literal(shortened(name)), fontsize=8, loc="left", pad=2)
             panel.tick_params(labelsize=7)
+    if levels is not None:
+        # Limits come last: set on one of several shared axes they would stay those of its bars.
+        highest = max(bar.get_height() for panel in axes for bar in panel.patches)
+        for panel in axes:
+            panel.set_ylim(0, 1.05 * highest)
     _explain(figure, axes, whole, f"{shortened(by)}, by missingness of {shortened(variable)}",
              int((~known).sum()), left_out, (cluster is not None, ax is not None))  # fmt: skip
     return figure
@@ -191,15 +197,14 @@ def _axes(
 
 def _curves(ax: "Axes", group: _Groups, everything: np.ndarray) -> None:
     reach = 0.05 * np.ptp(everything)
-    grid = np.linspace(everything.min() - reach, everything.max() + reach, 300)
+    ends = support([everything])
+    grid = grid_within(everything.min() - reach, everything.max() + reach, ends)
     top = 0.0
     for values, colour, dashed in _both(group):
         line = (0, (3, 1.5)) if dashed else "-"
         if len(values) < FEWEST or np.ptp(values) == 0:
             continue
-        from scipy.stats import gaussian_kde
-
-        density = gaussian_kde(values)(grid)
+        density = kernel_density(values, grid, ends)
         top = max(top, float(density.max()))
         ax.fill_between(grid, density, color=colour, alpha=0.15, linewidth=0)
         ax.plot(grid, density, color=colour, linewidth=1.8, linestyle=line)
@@ -242,11 +247,11 @@ def _bars(ax: "Axes", group: _Groups, levels: np.ndarray, written: list[str]) ->
     room = 0.9 * inches(ax)[0] / len(levels)
     slanted = max(map(len, texts)) * 0.07 > room
     ax.set_xticks(
-        at, texts, rotation=35 if slanted else 0, ha="right" if slanted else "center",
+        at, [style.literal(text) for text in texts],
+        rotation=35 if slanted else 0, ha="right" if slanted else "center",
         rotation_mode="anchor" if slanted else None,
     )  # fmt: skip
     ax.set_xlim(-0.6, len(levels) - 0.4)
-    ax.set_ylim(bottom=0)
     place = ax.get_subplotspec()
     if place is None or place.is_first_col():
         ax.set_ylabel("share", fontsize=8)
@@ -281,12 +286,12 @@ def _explain(
     drawn: dict[str, Any] = {"fontsize": 8, "frameon": False, "labelcolor": style.GREY, "ncols": 2}
     if clustered and not users_axes:
         text = title + (f" ({'; '.join(notes)})" if notes else "")
-        figure.suptitle(text, fontsize=10, x=0.01, ha="left", wrap=True)
+        figure.suptitle(style.literal(text), fontsize=10, x=0.01, ha="left", wrap=True)
         figure.legend(handles, labels, loc="outside lower left", **drawn)
         return
     first = axes[0]
     if not clustered:
-        first.set_title(title, fontsize=10, loc="left", pad=20)
+        first.set_title(style.literal(title), fontsize=10, loc="left", pad=20)
         first.legend(
             handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.1,
             borderpad=0, columnspacing=1, handletextpad=0.5, **drawn,

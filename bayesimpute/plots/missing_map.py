@@ -206,7 +206,7 @@ def _name_blocks(ax: "Axes", starts: np.ndarray, clusters: list[str]) -> None:
             if place - last >= LINE:
                 kept.append(k)
                 last = place
-        ax.set_yticks(middle[kept], [texts[k] for k in kept], fontsize=8)
+        ax.set_yticks(middle[kept], [style.literal(texts[k]) for k in kept], fontsize=8)
         figure.draw_without_rendering()
 
 

@@ -92,7 +92,7 @@ def plot_overimputation(
             above = _calibration(panel, groups[name], wide)
         else:
             shade = _intervals(panel, cells[cells["variable"] == name], most)
-        panel.set_title(title, fontsize=9, loc="left", pad=4 + 72 * LINE * above)
+        panel.set_title(style.literal(title), fontsize=9, loc="left", pad=4 + 72 * LINE * above)
         if low:
             panel.set_ylabel(panel.get_ylabel().replace(" ", "\n", 1), fontsize=7)
     if shade is not None:
@@ -179,20 +179,24 @@ def _calibration(ax: "Axes", groups: "pd.DataFrame", wide: float) -> int:
         predicted, share, error = (
             own[c].to_numpy(dtype=float) for c in ("predicted", "share", "error")
         )
+        ends = np.clip([share - 2 * error, share + 2 * error], 0, 1)  # of a share
         ax.errorbar(
-            predicted, share, 2 * error,
-            fmt=MARKERS[k % len(MARKERS)], color=tone, markersize=4, linewidth=1, label=name,
+            predicted, share, np.abs(ends - share),
+            fmt=MARKERS[k % len(MARKERS)], color=tone, markersize=4, linewidth=1,
+            label=style.literal(name),
         )  # fmt: skip
-    ends = groups["share"] + 2 * groups["error"]
-    top = max(1.03 * float(max(groups["predicted"].max(), ends.max())), 0.1)
+    highest = (groups["share"] + 2 * groups["error"]).clip(upper=1)
+    top = max(1.03 * float(max(groups["predicted"].max(), highest.max())), 0.1)
     low = min(float(groups[["predicted", "share"]].min().min()) - 0.04, 0.0)
-    ax.set_xlim(low, min(1.02, top))
-    ax.set_ylim(low, min(1.02, top))
+    ax.set_xlim(low, min(1.03, top))
+    ax.set_ylim(low, min(1.03, top))
     ax.set_ylabel("observed share", fontsize=8)
     if len(names) == 1:
         label = f"predicted chance of {names[0]}"
         narrow = CHARACTER * len(label) > wide - 0.5
-        ax.set_xlabel(label.replace(" of ", "\nof ") if narrow else label, fontsize=8)
+        ax.set_xlabel(
+            style.literal(label.replace(" of ", "\nof ") if narrow else label), fontsize=8
+        )
         return 0
     ax.set_xlabel("predicted chance", fontsize=8)
     across = _beside(names, wide)

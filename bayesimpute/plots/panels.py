@@ -135,10 +135,10 @@ def titles(drawn: Panels, title: str, names: Sequence[str]) -> None:
     if drawn.single:
         text = f"{title}: {names[0]}" if names[0] else title
         pad = 36 if _narrow(drawn) else 22
-        drawn.axes[0].set_title(text, fontsize=11, loc="left", pad=pad)
+        drawn.axes[0].set_title(style.literal(text), fontsize=11, loc="left", pad=pad)
         return
     for panel, name in zip(drawn.axes, names, strict=True):
-        panel.set_title(shortened(name, 24), fontsize=9, loc="left", pad=3)
+        panel.set_title(style.literal(shortened(name, 24)), fontsize=9, loc="left", pad=3)
         panel.tick_params(labelsize=7)
 
 
@@ -154,7 +154,10 @@ def legend(drawn: Panels, title: str, entries: Sequence[tuple[str, Any]]) -> Non
     entries
         Label and artist.
     """
-    labels, handles = [label for label, _ in entries], [handle for _, handle in entries]
+    labels, handles = (
+        [style.literal(label) for label, _ in entries],
+        [handle for _, handle in entries],
+    )
     common: dict[str, Any] = {
         "fontsize": 8,
         "frameon": False,
@@ -171,7 +174,7 @@ def legend(drawn: Panels, title: str, entries: Sequence[tuple[str, Any]]) -> Non
         )  # fmt: skip
     elif drawn.own:
         drawn.figure.legend(
-            handles, labels, loc="outside upper left", title=title, alignment="left",
+            handles, labels, loc="outside upper left", title=style.literal(title), alignment="left",
             title_fontsize=11, **common, **spacing,
         )  # fmt: skip
     else:
@@ -184,11 +187,13 @@ def remark(drawn: Panels, sentences: Sequence[str]) -> None:
     if not text:
         return
     if drawn.own:
-        drawn.figure.supxlabel(text, fontsize=7, color=style.GREY, x=0.01, ha="left")
+        drawn.figure.supxlabel(style.literal(text), fontsize=7, color=style.GREY, x=0.01, ha="left")
         return
     last = drawn.axes[-1]
     above = last.get_xlabel()
-    last.set_xlabel(f"{above}\n({text})" if above else f"({text})", fontsize=8)
+    last.set_xlabel(
+        f"{above}\n({style.literal(text)})" if above else f"({style.literal(text)})", fontsize=8
+    )
 
 
 def label_outer(drawn: Panels, x: str = "", y: str = "") -> None:
@@ -196,9 +201,9 @@ def label_outer(drawn: Panels, x: str = "", y: str = "") -> None:
     for panel in drawn.axes:
         lowest, leftmost = outer(drawn, panel)
         if x and lowest:
-            panel.set_xlabel(x, fontsize=9 if drawn.single else 8)
+            panel.set_xlabel(style.literal(x), fontsize=9 if drawn.single else 8)
         if y and leftmost:
-            panel.set_ylabel(y, fontsize=9 if drawn.single else 8)
+            panel.set_ylabel(style.literal(y), fontsize=9 if drawn.single else 8)
 
 
 def outer(drawn: Panels, panel: "Axes") -> tuple[bool, bool]:

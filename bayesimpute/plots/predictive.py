@@ -6,6 +6,7 @@ import numpy as np
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
+from bayesimpute.plots.kernel import grid_within, kernel_density, support
 from bayesimpute.plots.ticks import name_below
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def plot_ppc(
     ax.set_ylim(bottom=0)
     narrow = figure.get_figwidth() < 4.8
     ax.set_title(
-        str(attributes.get("target", name)), fontsize=11, loc="left", pad=34 if narrow else 22
+        style.literal(attributes.get("target", name)),
+        fontsize=11,
+        loc="left",
+        pad=34 if narrow else 22,
     )
     handles, given = ax.get_legend_handles_labels()
     chosen = [handles[given.index(label)] for label in labels]
@@ -98,28 +102,27 @@ def _curves(ax: "Axes", draws: np.ndarray, observed: np.ndarray, labels: tuple[s
     low, high = np.quantile(shown, [0.002, 0.998])
     low, high = min(low, observed.min()), max(high, observed.max())
     reach = 0.05 * (high - low)
-    grid = np.linspace(low - reach, high + reach, 256)
+    ends = support([draws, observed])
+    grid = grid_within(low - reach, high + reach, ends, 256)
+    where = (grid, ends)
     for k, values in enumerate(shown):
         label = labels[1] if k == 0 else None
-        _curve(ax, values, grid, color=style.IMPUTED, linewidth=0.7, alpha=0.35, label=label)
-    _curve(ax, observed, grid, color=style.OBSERVED, linewidth=2.2, label=labels[0])
+        _curve(ax, values, where, color=style.IMPUTED, linewidth=0.7, alpha=0.35, label=label)
+    _curve(ax, observed, where, color=style.OBSERVED, linewidth=2.2, label=labels[0])
     ax.set_xlim(grid[0], grid[-1])
     ax.set_ylabel("density", fontsize=9)
     ax.set_yticks([])
 
 
-def _curve(ax: "Axes", values: np.ndarray, grid: np.ndarray, **drawn: Any) -> None:
+def _curve(
+    ax: "Axes", values: np.ndarray, where: tuple[np.ndarray, np.ndarray], **drawn: Any
+) -> None:
     """Density of the values; a rug where there are too few, or all equal, for a density."""
     if len(values) < 3 or np.ptp(values) == 0:
         ax.plot(values, np.zeros(len(values)), "|", markersize=14, clip_on=False, **drawn)
         return
-    from scipy.stats import gaussian_kde
-
-    # thousands of values and dozens of data sets: every curve is drawn from a fine histogram
-    count, edges = np.histogram(values, bins=400)
-    middle, filled = (edges[1:] + edges[:-1]) / 2, count > 0
-    kernel = gaussian_kde(middle[filled], bw_method=len(values) ** -0.2, weights=count[filled])
-    ax.plot(grid, kernel(grid), **drawn)
+    grid, ends = where
+    ax.plot(grid, kernel_density(values, grid, ends), **drawn)
 
 
 def _bars(

@@ -90,7 +90,7 @@ def _line(
             bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
     ax.set_xlabel(SYMBOLS[axis])
-    ax.set_ylabel(f"{term}: estimate, interval")
+    ax.set_ylabel(f"{style.literal(term)}: estimate, interval")
 
 
 def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
@@ -111,4 +111,6 @@ def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
     ax.scatter(x, y, s=6, color=style.GREY)
     ax.set_xlabel(SYMBOLS["rho"])
     ax.set_ylabel(SYMBOLS["delta"])
-    ax.set_title(f"{term}; grey where the interval holds {null:g}", fontsize=9, loc="left")
+    ax.set_title(
+        f"{style.literal(term)}; grey where the interval holds {null:g}", fontsize=9, loc="left"
+    )

@@ -49,6 +49,17 @@ def tidy(ax: "Axes") -> None:
     ax.tick_params(colors=GREY, labelsize=8)
 
 
+def literal(text: Any) -> str:
+    r"""Text that matplotlib draws as it is: a dollar in a name begins no formula.
+
+    Examples
+    --------
+    >>> print(literal("US$, CA$"))
+    US\$, CA\$
+    """
+    return str(text).replace("$", r"\$")
+
+
 def luminance(colour: Any) -> float:
     """Lightness of a colour from 0 to 1, as print in grey shows it (ITU-R BT.601)."""
     from matplotlib.colors import to_rgb

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesimpute.plots import style
 from bayesimpute.plots.cells import Cells
 from bayesimpute.plots.panels import shortened
 
@@ -22,7 +23,7 @@ def name_below(
     slanted = sum(map(len, texts)) > room
     ax.set_xticks(
         range(first, first + len(texts)),
-        texts,
+        [style.literal(text) for text in texts],
         rotation=35 if slanted else 0,
         ha="right" if slanted else "center",
         rotation_mode="anchor" if slanted else "default",
@@ -31,7 +32,7 @@ def name_below(
 
 def name_beside(ax: "Axes", at: Iterable[float], names: Sequence[str], most: int = 18) -> None:
     """Name positions of the vertical axis."""
-    ax.set_yticks(list(at), [shortened(name, most) for name in names])
+    ax.set_yticks(list(at), [style.literal(shortened(name, most)) for name in names])
 
 
 def number_imputations(ax: "Axes", m: int, narrow: bool = False) -> None:

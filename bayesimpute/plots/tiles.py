@@ -112,7 +112,7 @@ class Columns:
             if not kept or (place - self.at[kept[-1]]) / self.each * points >= LEAST_LINE:
                 kept.append(k)
         self.axis.set_xticks(
-            [self.at[k] for k in kept], [self.texts[k] for k in kept],
+            [self.at[k] for k in kept], [style.literal(self.texts[k]) for k in kept],
             color="black" if self.above else style.GREY, rotation=90 if upright else 0,
             ha="center", va="bottom" if self.above else "top",
             fontsize=float(np.clip(0.85 * points, LEAST_FONT, 8)) if upright else 8,
@@ -212,11 +212,11 @@ def finish(
         if left:
             size, every = fitting(inches(ax)[1], len(left))
             at = list(range(0, len(left), every))
-            ax.set_yticks(at, [left[k] for k in at], fontsize=size)
+            ax.set_yticks(at, [style.literal(left[k]) for k in at], fontsize=size)
             for label, k in zip(ax.get_yticklabels(), at, strict=True):
                 label.set_color("#999999" if len(pale) and pale[k] else colour)
             if beside is not None:
-                beside.set_yticks(at, [right[k] for k in at], fontsize=size)
+                beside.set_yticks(at, [style.literal(right[k]) for k in at], fontsize=size)
         caption(ax, text)
         if drawn is not None:
             drawn.remove()
@@ -250,7 +250,7 @@ def caption(ax: "Axes", text: str) -> None:
     """Write a caption below the axes, broken into lines as wide as the axes."""
     width = max(24, int(inches(ax)[0] / (CHARACTER * 0.85)))
     lines = [part for line in text.split("\n") for part in textwrap.wrap(line, width)]
-    ax.set_xlabel("\n".join(lines), fontsize=8, color=style.GREY, loc="left")
+    ax.set_xlabel(style.literal("\n".join(lines)), fontsize=8, color=style.GREY, loc="left")
 
 
 def key(ax: "Axes", entries: "Sequence[tuple[str, Any]]") -> "Artist":

@@ -32,6 +32,7 @@ def plot_trace(
     imputations: "Imputations",
     variables: Sequence[str] | str | None = None,
     *,
+    ax: Any = None,
     axes: Any = None,
     figsize: tuple[float, float] | None = None,
 ) -> "Figure":
@@ -52,8 +53,11 @@ def plot_trace(
         The result.
     variables
         Which ones; by default all that were imputed.
+    ax
+        Two axes a variable (mean, SD), in any array shape; one axes for one variable, whose left
+        panel (mean, or share) alone is drawn then. By default a new figure.
     axes
-        Two axes a variable (mean, SD), in any array shape; by default a new figure.
+        The same.
     figsize
         Inches; by default what the number of panels needs.
 
@@ -64,13 +68,17 @@ def plot_trace(
     Raises
     ------
     SpecificationError
-        If a variable was not imputed, the number of `axes` does not fit, or `figsize` is too low.
+        If a variable was not imputed, the number of axes does not fit, both `ax` and `axes` are
+        given, or `figsize` is too low.
 
     References
     ----------
     van Buuren & Groothuis-Oudshoorn (2011), Journal of Statistical Software 45(3), figure 3;
     R-hat: Vehtari et al. (2021), Bayesian Analysis 16(2).
     """
+    if ax is not None and axes is not None:
+        raise SpecificationError("plot_trace: ax= and axes= mean the same; give one of them.")
+    given = axes if ax is None else ax
     history = imputations.history
     chosen = [variables] if isinstance(variables, str) else list(variables or history.chain_mean)
     for name in chosen:
@@ -79,7 +87,7 @@ def plot_trace(
         raise SpecificationError("Nothing was imputed, so there is no trace to plot.")
     narrow = figsize is not None and figsize[0] < WIDE
     across = 1 if len(chosen) <= BESIDE or narrow else 2
-    if axes is None:
+    if given is None:
         down = -(-len(chosen) // across)
         if figsize is not None and figsize[1] < 0.3 + LOWEST * down:
             raise SpecificationError(
@@ -90,27 +98,43 @@ def plot_trace(
         figure, grid = style.subplots(down, 2 * across, size)
         panels = list(grid.ravel())
     else:
-        panels = list(np.ravel(np.asarray(axes, dtype=object)))
-        if len(panels) != 2 * len(chosen):
-            raise SpecificationError(
-                f"plot_trace(axes=…): {len(chosen)} variable(s) need {2 * len(chosen)} axes "
-                f"(mean and SD each), not {len(panels)}."
-            )
-        figure = panels[0].figure
+        panels = _users(given, len(chosen), "axes" if ax is None else "ax")
+        figure = panels[0].get_figure(root=True)
+    each = 1 if len(panels) == 1 else 2
     for k, name in enumerate(chosen):
-        _draw(panels[2 * k : 2 * k + 2], name, _chains(imputations, name))
-    for unused in panels[2 * len(chosen) :]:
+        _draw(panels[each * k : each * (k + 1)], name, _chains(imputations, name)[:each])
+    for unused in panels[each * len(chosen) :]:
         unused.set_axis_off()
-    lowest = 2 * across
-    for panel in panels[: 2 * len(chosen)][-lowest:]:
+    lowest = each * across
+    for panel in panels[: each * len(chosen)][-lowest:]:
         panel.set_xlabel("iteration", fontsize=9)
-    if axes is None:
+    if given is None:
         figure.suptitle(
             f"Imputed values by iteration, one line a chain (m = {history.m})",
             fontsize=10 if figure.get_figwidth() >= WIDE else 7.5,
             color=style.GREY,
         )
     return figure
+
+
+def _users(given: Any, variables: int, argument: str) -> "list[Axes]":
+    """Axes of the user's, two a variable, or one for one variable."""
+    from matplotlib.axes import Axes
+
+    panels = list(np.ravel(np.asarray(given, dtype=object)))
+    wrong = [panel for panel in panels if not isinstance(panel, Axes)]
+    if wrong:
+        raise SpecificationError(
+            f"plot_trace({argument}=…) takes axes of matplotlib, such as those of plt.subplots(); "
+            f"{wrong[0]!r} is none."
+        )
+    if len(panels) != 2 * variables and (len(panels), variables) != (1, 1):
+        raise SpecificationError(
+            f"plot_trace({argument}=…): {variables} variable(s) need {2 * variables} axes (mean "
+            f"and SD each){', or 1 for the mean alone' if variables == 1 else ''}, not "
+            f"{len(panels)}; choose variables with variables=."
+        )
+    return panels
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +193,7 @@ def _draw(panels: "Sequence[Axes]", name: str, shown: Sequence[_Shown]) -> None:
             text = _fitted(name, each, size, _room(ax))
             note = ", ".join(part for part in (r, each.rank) if part)
         _panel(ax, each.chains)
-        ax.set_title(text, fontsize=size, loc="left", pad=size + 4 if note else None)
+        ax.set_title(style.literal(text), fontsize=size, loc="left", pad=size + 4 if note else None)
         if note:
             ax.annotate(
                 note, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df
@@ -22,6 +23,7 @@ from bayesimpute.pooling.pool_input import (
 from bayesimpute.pooling.r_squared import Explained, explained, pool_r_squared
 from bayesimpute.pooling.rubin import RULES, Combined, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
+from bayesimpute.wording import rounded
 
 #: Columns of ``Pooled.table``.
 COLUMNS = (
@@ -106,16 +108,18 @@ class Pooled:
         return shown
 
     def __repr__(self) -> str:
-        text = f"{self._heading()}\n{self.summary().round(4).to_string()}"
+        text = f"{self._heading()}\n{rounded(self.summary(), 4).to_string()}"
         if self.variance_components.empty:
             return text
         return f"{text}\n\n{self.variance_components.round(4).to_string()}"
 
     def _repr_html_(self) -> str:
-        html = f"<p>{self._heading()}</p>{self.summary().round(4).to_html()}"
-        if self.variance_components.empty:
-            return html
-        return html + self.variance_components.round(4).to_frame().to_html()
+        components = self.variance_components
+        return html.plain(
+            self._heading(),
+            html.printed(self.summary(), 4),
+            "" if components.empty else html.printed(components.to_frame(), 4),
+        )
 
     def _heading(self) -> str:
         sets = "1 imputation" if self.m == 1 else f"{self.m} imputations"

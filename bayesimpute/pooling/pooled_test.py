@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.pooling.combined_tests import Statistic
 
 
@@ -58,9 +59,8 @@ class PooledTest:
         return "\n".join([self._heading(), self._values(), *self.notes])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<p>{note}</p>" for note in self.notes)
-        heading = self._heading().replace("&", "&amp;").replace("<", "&lt;")
-        return f"<p>{heading}</p>{self.table.round(4).to_html()}{notes}"
+        notes = [html.tag("p", note) for note in self.notes]
+        return html.plain(self._heading(), html.printed(self.table, 4), *notes)
 
     def _heading(self) -> str:
         tested = f": {', '.join(self.hypothesis)}" if self.hypothesis else ""

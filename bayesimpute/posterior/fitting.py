@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import Count, CountOrNone, Level, Seed, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.adapters_draws import is_posterior
@@ -64,7 +64,7 @@ class PosteriorFits:
         return f"<Posteriors by {self.analysis} of {len(self)} data sets; pool() mixes them>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self)[1:-1])}</p>"
+        return str(html.tag("p", repr(self)[1:-1]))
 
 
 @dataclass(frozen=True)

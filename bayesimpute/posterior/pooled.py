@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.errors import AnalysisError, ImputationWarning
 from bayesimpute.pooling.adapters_draws import scalar_draws
@@ -216,7 +217,7 @@ class PooledPosterior:
         return f"{self._heading()}\n{self._shown().to_string()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self._heading()}</p>{self._shown().to_html()}"
+        return html.plain(self._heading(), html.printed(self._shown()))
 
     def _shown(self) -> pd.DataFrame:
         shown = ["mean", "sd", "low", "high", "p_positive", "mcse_mean", "fmi", "fmi_low"]

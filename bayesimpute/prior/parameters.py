@@ -10,9 +10,10 @@ from bayesimpute.arguments import Seed, checked
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
 from bayesimpute.prior.conditional import Conditional, conditional, specified
 from bayesimpute.prior.drawing import drawn_variables
+from bayesimpute.prior.quantiles import quantiles
 from bayesimpute.specification.specification import Specification
 
-#: Draws that the quantiles are taken of.
+#: Draws that quantiles are taken of where they are not known exactly.
 DRAWS = 2000
 
 #: A correlation matrix is drawn by its Cholesky factor, whose name ends so.
@@ -74,7 +75,9 @@ def priors(
     pandas.DataFrame
         A row a parameter, vectors element by element: ``parameter``, ``element``,
         ``distribution`` (on the data's scale, in PyMC's words), ``replaced`` (by ``priors=``),
-        and the quantiles ``5%``, ``50%``, ``95%`` of its prior. Effects of single clusters are
+        and the quantiles ``5%``, ``50%``, ``95%`` of its prior: exact where its distribution
+        function is known, else those of 2,000 draws (a prior that depends on other parameters).
+        Effects of single clusters are
         left out; their SD is a parameter.
 
     Examples
@@ -143,15 +146,14 @@ def _elements(
             draws = draws[:, *np.tril_indices(draws.shape[-1], -1)]
         # of other matrices, the elements that are not fixed by definition
         moving = draws[:, draws.std(axis=0) > 0] if draws.ndim > 1 else draws
-        return [("", _text(variable, parameters), _quantiles(moving))]
-    return [
-        (
-            label,
-            _text(variable, [_element(each, k, len(labels)) for each in parameters]),
-            _quantiles(draws[:, k]),
-        )
-        for k, label in enumerate(labels)
-    ]
+        text = _text(variable, parameters)
+        return [("", text, quantiles(variable, _family(variable), parameters, moving))]
+    found = []
+    for k, label in enumerate(labels):
+        own = [_element(each, k, len(labels)) for each in parameters]
+        exact = quantiles(variable, _family(variable), own, draws[:, k])
+        found.append((label, _text(variable, own), exact))
+    return found
 
 
 def _labels(model: Any, variable: Any) -> list[str] | None:
@@ -171,12 +173,6 @@ def _element(parameter: Any, k: int, n: int) -> Any:
     if isinstance(parameter, str) or parameter.ndim == 0:
         return parameter
     return parameter[k] if parameter.shape == (n,) else parameter.squeeze()
-
-
-def _quantiles(draws: np.ndarray) -> tuple[float, ...]:
-    if draws.size == 0:
-        return (np.nan,) * 3
-    return tuple(float(q) for q in np.quantile(draws, [0.05, 0.5, 0.95]))
 
 
 def _parameters(model: Any, variable: Any) -> list[Any]:
@@ -203,9 +199,13 @@ def _parameters(model: Any, variable: Any) -> list[Any]:
     return found
 
 
-def _text(variable: Any, parameters: list[Any]) -> str:
+def _family(variable: Any) -> str:
     operation = variable.owner.op
-    family = (getattr(operation, "_print_name", None) or (type(operation).__name__,))[0]
+    return str((getattr(operation, "_print_name", None) or (type(operation).__name__,))[0])
+
+
+def _text(variable: Any, parameters: list[Any]) -> str:
+    family = _family(variable)
     names = ARGUMENTS.get(family, ())
     if len(names) != len(parameters):
         return f"{family}({', '.join(_written(each) for each in parameters)})"

@@ -8,6 +8,8 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.html import Html, join, tag
+from bayesimpute.method import words_of
+from bayesimpute.registry import resolve
 from bayesimpute.report.mathml import (
     Piece,
     between,
@@ -62,8 +64,8 @@ def equation_lines(specification: Specification, name: str) -> list[list[Line]] 
     target = specification.targets[name]
     if not isinstance(target, Target):
         return None
-    method = innermost(target.method)
-    write = WRITERS.get(method) if isinstance(method, str) else None
+    words = words_of(resolve(innermost(target.method)))
+    write = None if words is None else WRITERS.get(words.notation)
     if write is None:
         return None
     variable = specification.table.variables[name]
@@ -380,9 +382,9 @@ def _joint(m: Model) -> list[list[Line]]:
     return lines
 
 
+#: The ``notation`` of a method's words -> what writes it; without one the text is shown.
 WRITERS: Mapping[str, Callable[[Model], list[list[Line]]]] = {
-    "normal": _gaussian,
-    "pmm": _gaussian,
+    "gaussian": _gaussian,
     "normal.robust": _robust,
     "normal.truncated": _truncated,
     "normal.censored": _censored,

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bayesimpute.data.clusters import cluster_index
+from bayesimpute.method import words_of
+from bayesimpute.registry import resolve
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper, innermost, layers
 from bayesimpute.wrappers.by_group import ByGroup
@@ -14,81 +16,6 @@ from bayesimpute.wrappers.only_where import OnlyWhere
 #: Names listed in a sentence before the rest is counted.
 MOST_NAMES = 12
 
-#: Method -> the distribution of a value, and how a missing one is drawn.
-SAYS: Mapping[str, tuple[str, str]] = {
-    "normal": (
-        "Values are normally distributed around a mean that depends linearly on {x}",
-        "A missing value is drawn from that distribution.",
-    ),
-    "pmm": (
-        "Predictive mean matching: a normal model with a mean that depends on {x} ranks the rows",
-        "A missing value is copied from one of the {donors} observed rows whose predicted mean is "
-        "nearest, so that only values that occur are imputed.",
-    ),
-    "normal.robust": (
-        "Values follow a Student t distribution, which allows for outliers, around a mean that "
-        "depends linearly on {x}",
-        "A missing value is drawn from that distribution.",
-    ),
-    "normal.truncated": (
-        "Values follow a normal distribution cut off at its bounds, which no value can pass; its "
-        "location depends linearly on {x}",
-        "A missing value is drawn from the distribution within the bounds.",
-    ),
-    "normal.censored": (
-        "Values are those of a normal distribution recorded as the bound where they lie beyond "
-        "it; its mean depends linearly on {x}",
-        "A missing value is drawn, and set to the bound where it lies beyond.",
-    ),
-    "logistic": (
-        "The log-odds of the second of two categories depend linearly on {x}",
-        "A missing value is each category with its probability.",
-    ),
-    "ordinal": (
-        "Ordered categories, proportional odds: the log-odds of a higher category depend linearly "
-        "on {x}, alike at each step",
-        "A missing value is each category with its probability.",
-    ),
-    "categorical": (
-        "Unordered categories: the log-odds of each against the reference, the category observed "
-        "most often, depend linearly on {x}, with coefficients of their own",
-        "A missing value is each category with its probability.",
-    ),
-    "poisson": (
-        "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
-        "A missing count is drawn from that distribution.",
-    ),
-    "negative_binomial": (
-        "Counts vary more than a Poisson distribution lets them (negative binomial); the "
-        "logarithm of the mean depends linearly on {x}",
-        "A missing count is drawn from that distribution.",
-    ),
-    "heckman": (
-        "Not missing at random: whether a value is seen depends on the value itself, through "
-        "errors of outcome and selection that correlate by ρ. Predictors: {x}",
-        "A missing value is drawn given that it was not seen.",
-    ),
-    "heckman.binary": (
-        "Not missing at random: a probit model of two categories, whose error correlates by ρ with "
-        "that of being seen. Predictors: {x}",
-        "A missing value is drawn given that it was not seen.",
-    ),
-    "heckman.robust": (
-        "Not missing at random: whether a value is seen depends on the value itself, through "
-        "Student t errors of outcome and selection that correlate by ρ. Predictors: {x}",
-        "A missing value is drawn given that it was not seen.",
-    ),
-    "joint": (
-        "Imputed together with {block} by one multivariate normal model of latent values, whose "
-        "means depend linearly on {x}",
-        "What is missing of a row is drawn jointly, given what is known of it.",
-    ),
-    "sample": (
-        "No predictors: each observed value has an unknown share of the population",
-        "A missing value is each of the observed values with a draw of its share.",
-    ),
-}
-
 
 def says(specification: Specification, name: str) -> list[str]:
     """Sentences about the model of a target."""
@@ -98,23 +25,22 @@ def says(specification: Specification, name: str) -> list[str]:
             f"Computed anew from {names(target.inputs)} after each visit, so that it never "
             "contradicts what it is computed from."
         ]
-    method = innermost(target.method)
-    if not (isinstance(method, str) and method in SAYS):
+    words = words_of(resolve(innermost(target.method)))
+    if words is None:
         return [
             f"A model of your own, {specification.methods[name]}, with the predictors "
             f"{names(term.label for term in target.terms)}.",
             *_around(target),
         ]
-    distribution, draw = SAYS[method]
     filled = {
         "x": names(term.label for term in target.terms if term.fixed or term.random),
         "donors": target.options.get("donors", 5),
         "block": names(each for each in target.block if each != name),
     }
-    sentences = [f"{distribution.format(**filled)}.", draw.format(**filled)]
-    if method != "sample":
+    sentences = [f"{words.distribution.format(**filled)}.", words.draw.format(**filled)]
+    if "{predictor}" in words.equation or "{unshifted}" in words.equation:
         sentences[1:1] = _clusters(specification, target)
-    sentences += _selection(target) if method.startswith("heckman") else []
+    sentences += _selection(target) if "{selection}" in words.equation else []
     return [*sentences, *_around(target)]
 
 

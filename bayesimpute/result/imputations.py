@@ -694,6 +694,7 @@ class Imputations:
         self,
         variables: Sequence[str] | None = None,
         *,
+        ax: Any = None,
         axes: Any = None,
         figsize: FigureSize | None = None,
     ) -> "Figure":
@@ -703,7 +704,7 @@ class Imputations:
         """
         from bayesimpute.plots.trace import plot_trace
 
-        return plot_trace(self, variables, axes=axes, figsize=figsize)
+        return plot_trace(self, variables, ax=ax, axes=axes, figsize=figsize)
 
     @checked
     def plot_density(

@@ -1,8 +1,7 @@
 """How a result introduces itself in a console and in a notebook."""
 
-from html import escape
-
 from bayesimpute.engine.history import History
+from bayesimpute.html import plain, table, tag
 from bayesimpute.specification.specification import Passive, Specification
 
 MOST_ROWS = 12
@@ -50,14 +49,10 @@ def text(specification: Specification, history: History) -> str:
 def html(specification: Specification, history: History) -> str:
     """Give the same as a small table."""
     listed = rows(specification, history)
-    body = "".join(
-        f"<tr><td>{escape(name)}</td><td style='text-align:right'>{count}</td>"
-        f"<td>{escape(method)}</td></tr>"
-        for name, method, count in listed[:MOST_ROWS]
-    )
-    if len(listed) > MOST_ROWS:
-        body += f"<tr><td colspan='3'>… and {len(listed) - MOST_ROWS} more variables</td></tr>"
-    return (
-        f"<p>{escape(headline(specification, history))}</p><table><thead><tr><th>variable</th>"
-        f"<th>imputed cells</th><th>method</th></tr></thead><tbody>{body}</tbody></table>"
+    shown = [(name, f"{count}", method) for name, method, count in listed[:MOST_ROWS]]
+    left = len(listed) - MOST_ROWS
+    return plain(
+        headline(specification, history),
+        table(["variable", "imputed cells", "method"], shown, (1,)),
+        tag("p", f"… and {left} more variables") if left > 0 else "",
     )

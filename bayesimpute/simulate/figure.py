@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, subplots, tidy
+from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
 from bayesimpute.simulate.uniformity import band, ecdf, expected
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def rank_panels(result: "Calibration", figsize: tuple[float, float] | None) -> "
         _panel(panel, result, [name])
         verdict = "" if table.loc[str(name), "uniform"] else " (not uniform)"
         _title(panel, f"{name}{verdict}", bad=bool(verdict))
-    figure.suptitle(f"{result.method}, {result.scenario.pattern}", fontsize=10)
+    figure.suptitle(literal(f"{result.method}, {result.scenario.pattern}"), fontsize=10)
     _legend(figure)
     return figure
 
@@ -93,7 +93,7 @@ def _closed(inner: Any) -> Any:
 
 
 def _title(panel: "Axes", text: str, bad: bool) -> None:
-    panel.set_title(text, fontsize=8, loc="left", fontweight="bold" if bad else "normal")
+    panel.set_title(literal(text), fontsize=8, loc="left", fontweight="bold" if bad else "normal")
 
 
 def _legend(figure: "Figure") -> None:

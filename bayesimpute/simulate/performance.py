@@ -27,7 +27,7 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, subplots, tidy
+from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
 from bayesimpute.wording import did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def _panels(
     for row, term in enumerate(terms):
         part = table[table["term"] == term].set_index("method").reindex(list(methods))
         left, right = axes[row]
-        left.set_title(term, fontsize=9, loc="left")
+        left.set_title(literal(term), fontsize=9, loc="left")
         _intervals(left, part, "bias", 0.0)
         left.locator_params(axis="x", nbins=5)
         _intervals(right, part, "coverage", conf_level)
@@ -332,6 +332,6 @@ def _intervals(ax: "Axes", part: pd.DataFrame, measure: str, nominal: float) -> 
 def _labels(part: pd.DataFrame) -> list[str]:
     """Names, with what is missing from a method's replicates beside them."""
     return [
-        f"{name} ({int(failed)} failed)" if failed > 0 else str(name)
+        literal(f"{name} ({int(failed)} failed)" if failed > 0 else name)
         for name, failed in part["failed"].items()
     ]

@@ -1,11 +1,16 @@
 """Each target's model as an equation, written from its codes."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bayesimpute.data.clusters import cluster_index
+from bayesimpute.data.table import Kind
+from bayesimpute.method import Words, words_of
+from bayesimpute.registry import resolve
 from bayesimpute.specification.screening import term_columns
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
-from bayesimpute.wrappers.base import Wrapper
+from bayesimpute.wrappers.base import Wrapper, method_text
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
 
 
@@ -60,97 +65,117 @@ def _model(target: Target, of_clusters: frozenset[str]) -> str:
                 inside, cluster=None, random_intercept=False, terms=(*target.terms, of_cluster)
             )
         return target.method.equation(_model(inside, of_clusters))
-    if target.method == "sample":
-        return f"{target.name} ~ its observed values, with Dirichlet shares"
-    if not isinstance(target.method, str):
-        return f"{target.name} ~ {getattr(target.method, '__name__', target.method)}"
+    words = words_of(resolve(target.method))
+    if words is None:
+        return f"{target.name} ~ {method_text(target.method)}"
     row = "j" if target.level == 2 else ("ij" if target.cluster else "i")
-    two_level = target.cluster is not None and target.level == 1
-    parts_of: list[int] = []
-
-    def effect(part: int = 0) -> str:
-        parts_of.append(part)
-        return f"b{len(parts_of) - 1}_j"
-
-    parts = [f"(β0 + {effect()})" if two_level and target.random_intercept else "β0"]
-    count = 1
-    for term in target.terms:
-        if target.level == 2 and term.label not in of_clusters:
-            value = f"mean({term.label})_j"
-        else:
-            value = _symbol(term, "j" if term.label in of_clusters else row)
-        if term.fixed and term.random:
-            parts.append(f"(β{count} + {effect(term.random_part)})·{value}")
-        elif term.fixed:
-            parts.append(f"β{count}·{value}")
-        elif term.random:
-            parts.append(f"{effect(term.random_part)}·{value}")
-        count += term.fixed
-    for term in target.terms:
-        if term.cluster_mean:
-            parts.append(f"β{count}·mean({term.label})_j")
-            count += 1
-    predictor = " + ".join(parts)
-    text = _likelihood(target, f"{target.name}_{row}", predictor, row)
-    if parts_of:
-        text += f",  b_j ~ N(0, {'Ψ' if len(parts_of) > 1 or target.block else 'τ²'})"
-    if len(set(parts_of)) > 1:
-        text += f",  {_independent(parts_of)} independent"
-    if target.method in ("normal", "pmm"):
-        text += f",  ε_{row} ~ N(0, {'σ_j²' if target.options.get('heteroscedastic') else 'σ²'})"
-    if target.options.get("heteroscedastic"):
-        text += ",  log σ_j ~ N(log σ, ω²)"
-    if target.method == "pmm":
-        text += f";  value of one of the {target.options.get('donors', 5)} nearest donors"
-    return text
-
-
-def _independent(parts_of: list[int]) -> str:
-    """Effects of different random parts, each part in brackets unless it is of one effect."""
-    together = {
-        part: [f"b{k}_j" for k, own in enumerate(parts_of) if own == part] for part in parts_of
-    }
-    return ", ".join(
-        names[0] if len(names) == 1 else f"({', '.join(names)})" for names in together.values()
+    of = _Predictors(target, of_clusters, row)
+    outcome = of.write("outcome")
+    selection = of.write("selection", "γ", "a") if "{selection}" in words.equation else ""
+    unshifted = outcome.replace("(β0 + b0_j)", "b0_j").removeprefix("β0 + ")
+    options = target.options
+    by_cluster = bool(options.get("heteroscedastic"))
+    return words.equation.format(
+        y=f"{target.name}_{row}",
+        name=target.name,
+        row=row,
+        predictor=outcome,
+        unshifted="0" if unshifted == "β0" else unshifted,
+        selection=selection,
+        effects=_effects(of, words),
+        variance="σ_j²" if by_cluster else "σ²",
+        spread=",  log σ_j ~ N(log σ, ω²)" if by_cluster else "",
+        bounds=f"[{options.get('lower', '−∞')}, {options.get('upper', '∞')}]",
+        donors=options.get("donors", 5),
+        rho=_rho(of),
+        latent=", ".join(f"{name}*" for name in target.block),
     )
 
 
-def _likelihood(target: Target, y: str, predictor: str, row: str) -> str:
-    """How a value depends on its linear predictor."""
-    unshifted = predictor.replace("(β0 + b0_j)", "b0_j").removeprefix("β0 + ")
-    unshifted = "0" if unshifted == "β0" else unshifted
-    options = target.options
-    bounds = f"[{options.get('lower', '−∞')}, {options.get('upper', '∞')}]"
-    match target.method:
-        case "logistic":
-            return f"logit P({y} = last) = {predictor}"
-        case "ordinal":
-            return f"logit P({y} ≤ k) = c_k − ({unshifted})"
-        case "categorical":
-            return f"log P({y} = k)/P({y} = reference) = {predictor}, all by k"
-        case "poisson":
-            return f"{y} ~ Poisson(μ_{row}),  log μ_{row} = {predictor}"
-        case "negative_binomial":
-            return f"{y} ~ NegativeBinomial(μ_{row}, φ),  log μ_{row} = {predictor}"
-        case "normal.robust":
-            return f"{y} = {predictor} + ε_{row},  ε_{row} ~ t(ν, 0, σ)"
-        case "normal.truncated":
-            return f"{y} ~ N(μ_{row}, σ²) within {bounds},  μ_{row} = {predictor}"
-        case "normal.censored":
-            return f"{y} = y*_{row} cut off at {bounds},  y*_{row} ~ N({predictor}, σ²)"
-        case "heckman" | "heckman.binary" | "heckman.robust":
-            outcome = f"{target.name}*_{row}" if target.method == "heckman.binary" else y
-            errors = ", t(ν) errors" if target.method == "heckman.robust" else ""
-            return (
-                f"{outcome} = {predictor} + ε_{row} (without what is in the selection only);  "
-                f"seen if γ0 + … + u_{row} > 0,  corr(ε_{row}, u_{row}) = "
-                f"{options.get('rho') if options.get('rho') is not None else 'ρ'}{errors}"
-            )
-        case "joint":
-            latent = ", ".join(f"{name}*" for name in target.block)
-            return (
-                f"{target.name}*_{row} = {predictor} + ε_{row},  ε_{row} of ({latent}) ~ N(0, Σ); "
-                "a number is its latent value, a category the interval that it lies in"
-            )
-        case _:
-            return f"{y} = {predictor} + ε_{row}"
+class _Predictors:
+    """Linear predictors of a target, with the effects by cluster met while writing them."""
+
+    def __init__(self, target: Target, of_clusters: frozenset[str], row: str) -> None:
+        self.target, self.of_clusters, self.row = target, of_clusters, row
+        self.two_level = target.cluster is not None and target.level == 1
+        self.effects: list[tuple[str, int]] = []
+
+    def write(self, equation: str, beta: str = "β", letter: str = "b") -> str:
+        """Sum of the terms that an equation has."""
+        target = self.target
+        terms = [term for term in target.terms if term.equation in ("both", equation)]
+        numbers = itertools.count()
+
+        def effect(part: int = 0) -> str:
+            name = f"{letter}{next(numbers)}_j"
+            self.effects.append((name, part))
+            return name
+
+        first = f"{beta}0"
+        parts = [f"({first} + {effect()})" if self.two_level and target.random_intercept else first]
+        count = 1
+        for term in terms:
+            value = self._value(term)
+            if term.fixed and term.random:
+                parts.append(f"({beta}{count} + {effect(term.random_part)})·{value}")
+            elif term.fixed:
+                parts.append(f"{beta}{count}·{value}")
+            elif term.random:
+                parts.append(f"{effect(term.random_part)}·{value}")
+            count += term.fixed
+        for term in terms:
+            if term.cluster_mean:
+                parts.append(f"{beta}{count}·mean({term.label})_j")
+                count += 1
+        return " + ".join(parts)
+
+    def _value(self, term: Term) -> str:
+        constant = term.label in self.of_clusters
+        if self.target.level == 2 and not constant:
+            return f"mean({term.label})_j"
+        return _symbol(term, "j" if constant else self.row)
+
+
+def _varies(of: _Predictors) -> bool:
+    """Whether σ and ρ of a selection model vary by cluster, as its intercepts do."""
+    return of.two_level and of.target.random_intercept
+
+
+def _rho(of: _Predictors) -> str:
+    fixed = of.target.options.get("rho")
+    if fixed is not None:
+        return str(fixed)
+    return "ρ_j" if _varies(of) else "ρ"
+
+
+def _effects(of: _Predictors, words: Words) -> str:
+    """Distribution of the effects by cluster; empty without any."""
+    if not of.effects:
+        return ""
+    target, names = of.target, ["b_j"]
+    if "{selection}" in words.equation:
+        names.append("a_j")
+        if _varies(of):
+            names += ["log σ_j − log σ"] if Kind.NUMERIC in _kinds(target) else []
+            names += ["atanh ρ_j − atanh ρ"] if target.options.get("rho") is None else []
+    several = len(of.effects) > 1 or target.block
+    written = names[0] if len(names) == 1 else f"({', '.join(names)})"
+    text = f",  {written} ~ N(0, {'Ψ' if several else 'τ²'})"
+    if len({part for _, part in of.effects}) > 1:
+        text += f",  {_independent(of.effects)} independent"
+    return text
+
+
+def _kinds(target: Target) -> frozenset[Kind]:
+    kinds: frozenset[Kind] = resolve(target.method).kinds
+    return kinds
+
+
+def _independent(effects: Sequence[tuple[str, int]]) -> str:
+    """Effects of different random parts, each part in brackets unless it is of one effect."""
+    together: dict[int, list[str]] = {}
+    for name, part in effects:
+        together.setdefault(part, []).append(name)
+    return ", ".join(
+        names[0] if len(names) == 1 else f"({', '.join(names)})" for names in together.values()
+    )

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import CountOrNone, Share, checked
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind, Table
@@ -80,17 +80,20 @@ class Suggestions(Mapping[str, str]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        body = "".join(
-            f"<tr><td>{escape(name)}</td><td><code>{escape(method) or '–'}</code></td>"
-            f"<td style='text-align:left'>{escape(self.reasons[name])}</td></tr>"
+        head = html.tag("tr", *(html.tag("th", each) for each in ("variable", "method", "reason")))
+        body = [
+            html.tag(
+                "tr",
+                html.tag("td", name),
+                html.tag("td", html.tag("code", method or "–")),
+                html.tag("td", self.reasons[name], style="text-align:left"),
+            )
             for name, method in self.methods.items()
             if not self._is_complete(name)
-        )
-        return (
-            f"<p>Suggested methods (rule <code>{escape(self.rule)}</code>)</p><table><thead><tr>"
-            f"<th>variable</th><th>method</th><th>reason</th></tr></thead><tbody>{body}</tbody>"
-            "</table>"
-        )
+        ]
+        heading = html.tag("p", "Suggested methods (rule ", html.tag("code", self.rule), ")")
+        table = html.tag("table", html.tag("thead", head), html.tag("tbody", *body))
+        return str(html.join([heading, table]))
 
     def _is_complete(self, name: str) -> bool:
         return self.reasons[name] == _COMPLETE

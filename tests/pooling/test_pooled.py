@@ -160,3 +160,11 @@ def test_bad_options_get_one_clear_sentence(options, text):
 def test_frames_of_different_terms_are_refused():
     with pytest.raises(AnalysisError, match="the same terms"):
         pool(pd.DataFrame({"a": [1.0, 2.0]}), pd.DataFrame({"b": [1.0, 2.0]}))
+
+
+def test_a_p_value_is_never_shown_as_0():
+    pooled = bi.pool(pd.DataFrame({"a": [50.0, 50.001], "b": [1.0, 1.2]}), [[1e-4, 1.0]] * 2)
+    assert pooled.table.loc["a", "p_value"] < 1e-4
+    for text in (repr(pooled), pooled._repr_html_().replace("&lt;", "<")):
+        assert "< 0.0001" in text
+    assert pooled.summary()["p_value"].dtype == float

@@ -1,6 +1,8 @@
 """The conditional models: equations, methods, options, and what each says."""
 
 from bayesimpute.html import Html, join, tag
+from bayesimpute.method import words_of
+from bayesimpute.registry import resolve
 from bayesimpute.report.content import Content, folded, note, paragraph, subheading
 from bayesimpute.report.notation import equations_html
 from bayesimpute.report.predictor import setting_of
@@ -38,10 +40,11 @@ def models(content: Content) -> Html:
 def legend(specification: Specification) -> str:
     """Explain the symbols of these models, those that occur."""
     targets = [t for t in specification.targets.values() if isinstance(t, Target)]
-    methods = {str(innermost(target.method)) for target in targets}
+    said = [words_of(resolve(innermost(target.method))) for target in targets]
+    notations = {words.notation for words in said if words is not None}
     settings = [setting_of(specification, target) for target in targets]
     clustered = any(target.cluster is not None for target in targets)
-    selects = any(method.startswith("heckman") for method in methods)
+    selects = any("{selection}" in words.equation for words in said if words is not None)
     sentences = [f"i counts rows{' and j clusters' if clustered else ''}."]
     sentences.append(
         "β are coefficients of the outcome, γ of whether it is seen."
@@ -51,9 +54,9 @@ def legend(specification: Specification) -> str:
     if any(setting.grouped for setting in settings):
         letters = "b and a are" if selects else "b are"
         sentences.append(f"{letters} effects of single clusters, Ψ their covariance matrix.")
-    if methods & {"ordinal", "joint"}:
+    if notations & {"ordinal", "joint"}:
         sentences.append("c are cutpoints between categories.")
-    if "joint" in methods:
+    if "joint" in notations:
         sentences.append("Σ is the covariance matrix of residuals, a star marks latent values.")
     if any(width > 1 for setting in settings for width in setting.widths.values()):
         sentences.append(
