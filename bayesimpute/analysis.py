@@ -272,7 +272,7 @@ class Fits:
 @checked
 def fit(
     completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
-    formula: str | Analysis,
+    formula: Any,
     family: Any = None,
     reml: bool = True,
     executor: Executor | None = None,

@@ -9,6 +9,7 @@ the functions check themselves.
 import inspect
 import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import wraps
 from numbers import Integral, Real
@@ -18,8 +19,10 @@ from typing import Annotated, Any, Literal, TypeAliasType, TypeVar, Union, get_a
 
 import numpy as np
 
-from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.errors import AnalysisError, DataError, SpecificationError
 
+#: Modules that analyse completed data; their refusals are analysis errors.
+ANALYSING = ("analysis", "congeniality", "pooling", "posterior")
 #: Longest text of a refused value in an error.
 LONGEST = 80
 
@@ -91,8 +94,9 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     ------
     DataError
         When called with something else where a data frame is wanted.
-    SpecificationError
-        When called with another argument that does not fit.
+    SpecificationError, AnalysisError
+        When called with another argument that does not fit; the latter where completed data are
+        analysed.
     TypeError
         As any Python function, for arguments it does not have.
 
@@ -118,7 +122,7 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
         given = signature.bind(*args, **kwargs).arguments
         for name, hint in wanted.items():
             if name in given and not fits(given[name], hint):
-                raise _refusal(function.__name__, name, given[name], hint)
+                raise _refusal(function, name, given[name], hint)
         return function(*args, **kwargs)
 
     return call
@@ -166,6 +170,8 @@ def _fits_class(value: Any, kind: type) -> bool:
     if kind is float:
         number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
         return number and not np.isnan(float(value))
+    if kind is Executor:  # as those of dask and joblib, which only behave like one
+        return callable(getattr(value, "submit", None))
     return isinstance(value, kind)
 
 
@@ -193,13 +199,15 @@ def _fits_generic(value: Any, origin: Any, inner: tuple[Any, ...]) -> bool:
     return isinstance(value, origin)
 
 
-def _refusal(function: str, name: str, value: Any, hint: Any) -> Exception:
+def _refusal(function: Callable[..., Any], name: str, value: Any, hint: Any) -> Exception:
     if getattr(hint, "__name__", "") == "DataFrame":
         kind = type(value).__name__
-        return DataError(f"{function}: {name} must be a pandas DataFrame, not {kind}.")
+        return DataError(f"{function.__name__}: {name} must be a pandas DataFrame, not {kind}.")
     plain = isinstance(value, str | bytes | Real | list | tuple | dict | set | None)
     given = reprlib.repr(value)[:LONGEST] if plain else f"<{type(value).__name__}>"
-    return SpecificationError(f"{function}: {name}={given} must be {_words(hint)}.")
+    analysing = function.__module__.split(".")[1] in ANALYSING
+    error = AnalysisError if analysing else SpecificationError
+    return error(f"{function.__name__}: {name}={given} must be {_words(hint)}.")
 
 
 def _words(hint: Any) -> str:
@@ -219,7 +227,8 @@ def _words(hint: Any) -> str:
         return f"a dict from {_words(inner[0])} to {_words(inner[1])}"
     if origin is not None and origin is not Callable and issubclass(origin, Iterable):
         return f"a list, each {_words(inner[0])}" if inner[0] is not Any else "a list"
-    return _WORDS.get(origin or hint, getattr(hint, "__name__", str(hint)))
+    name = getattr(hint, "__name__", str(hint))
+    return _WORDS.get(origin or hint, "a pandas DataFrame" if name == "DataFrame" else name)
 
 
 _WORDS: Mapping[Any, str] = {
@@ -232,4 +241,5 @@ _WORDS: Mapping[Any, str] = {
     str: "a text",
     Callable: "a function",
     PathLike: "a path",
+    Executor: "an executor, which has a submit method",
 }

@@ -1,7 +1,7 @@
 """``bi.impute``: from a frame to imputations."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ def impute(
     checkpoint: str | Path | None = None,
     progress: bool | None = None,
     on_error: str = "raise",
-    monitor: Mapping[str, Callable[[pd.DataFrame], Any]] | None = None,
+    monitor: Any = None,
 ) -> Imputations:
     """Impute a table by chained equations, every draw from the posterior of a PyMC model.
 

@@ -166,7 +166,7 @@ def test_what_is_computed_from_members_predicts_none_of_them(data):
         ({"method": {**BLOCK, "y": bi.by_group("joint", "x2")}}, "only be shifted"),
         ({"model_options": {"y": {"tune": 40}, "s": {"tune": 50}}}, "tune=50 of 's' contradicts"),
         ({"method": {**BLOCK, "n": "joint"}}, "'n' is nominal"),
-        ({"priors": {"s": {"sigma": 1}}}, "no parameter 'sigma'"),
+        ({"priors": {"s": {"sigma": 1}}}, "parameter 'sigma' is 1, not a PyMC distribution"),
     ],
 )
 def test_what_cannot_be_is_said_before_any_work(data, arguments, words):

@@ -61,10 +61,13 @@ class ImputationModel:
     @cached_property
     def dropped(self) -> frozenset[str]:
         """Labels of the terms the specification took out because they have nothing to add."""
-        return frozenset(
-            event.message.split(" does not predict ")[0].strip("'\"")
+        said = (
+            event.message.partition(" does not predict ")
             for event in self.specification.events
-            if event.variable == self.name and event.action == "predictor dropped"
+            if event.action == "predictor dropped"
+        )
+        return frozenset(
+            label.strip("'\"") for label, _, targets in said if repr(self.name) in targets
         )
 
     @property

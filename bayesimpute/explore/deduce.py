@@ -71,7 +71,7 @@ class Deduction:
 @checked
 def deduce(
     df: pd.DataFrame,
-    rules: str | Sequence[str] = (),
+    rules: Any = (),
     cluster: str | None = None,
     level2: Sequence[str] | None = None,
     *,

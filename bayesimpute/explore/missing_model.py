@@ -95,7 +95,7 @@ class MissingModel:
 def missing_model(
     df: pd.DataFrame,
     variable: str,
-    predictors: Sequence[str] | None = None,
+    predictors: str | Sequence[str] | None = None,
     cluster: str | None = None,
     *,
     priors: Mapping[str, Any] | None = None,

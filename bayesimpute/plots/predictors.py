@@ -43,7 +43,7 @@ TILE = 0.36
 
 @checked
 def plot_predictors(
-    predictors: pd.DataFrame,
+    predictors: Any,
     method: "Mapping[str, Any] | pd.Series[Any] | None" = None,
     *,
     ax: "Axes | None" = None,

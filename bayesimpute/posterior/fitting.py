@@ -78,7 +78,7 @@ class _Sampling:
 @checked
 def fit_posterior(
     completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
-    analysis: Analysis,
+    analysis: Any,
     *,
     draws: Count = 500,
     tune: CountOrNone = 500,

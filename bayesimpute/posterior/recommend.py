@@ -44,7 +44,7 @@ FEWEST = 2
 
 @checked
 def recommend_m(
-    analysis: Pooled | PooledPosterior | Fits,
+    analysis: Any,
     cv: Positive = 0.05,
     mc_error: Positive = 0.1,
     terms: Sequence[str] | None = None,

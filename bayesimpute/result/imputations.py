@@ -1,6 +1,6 @@
 """`Imputations`: m completed data sets, and everything that shows how they came about."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -147,9 +147,7 @@ class Imputations:
     ) -> pd.DataFrame | list[pd.DataFrame]: ...
 
     @checked
-    def complete(
-        self, action: int | str | Sequence[int] = 1, include: bool = False
-    ) -> pd.DataFrame | list[pd.DataFrame]:
+    def complete(self, action: Any = 1, include: bool = False) -> pd.DataFrame | list[pd.DataFrame]:
         """Completed data.
 
         Parameters
@@ -345,7 +343,7 @@ class Imputations:
         return Imputations(self.specification, history, fingerprint=self.fingerprint)
 
     @checked
-    def fit(self, formula: str | Callable[[pd.DataFrame], Any], **options: Any) -> "Fits":
+    def fit(self, formula: Any, **options: Any) -> "Fits":
         """Fit one analysis model to every completed data set; ``.pool()`` combines the fits.
 
         Parameters
@@ -372,7 +370,7 @@ class Imputations:
         return fits
 
     @checked
-    def fit_posterior(self, analysis: Callable[..., Any], **options: Any) -> "PosteriorFits":
+    def fit_posterior(self, analysis: Any, **options: Any) -> "PosteriorFits":
         """Get a Bayesian analysis' posterior for every completed data set; ``.pool()`` mixes them.
 
         Parameters
@@ -692,7 +690,7 @@ class Imputations:
     @checked
     def plot_trace(
         self,
-        variables: Sequence[str] | None = None,
+        variables: str | Sequence[str] | None = None,
         *,
         ax: Any = None,
         axes: Any = None,
@@ -766,7 +764,7 @@ class Imputations:
         x: str,
         y: str,
         *,
-        imputation: int | Sequence[int] | Literal["all"] = 1,
+        imputation: Any = 1,
         by: str | None = None,
         groups: Any = None,
         log: str = "",

@@ -25,7 +25,7 @@ from bayesimpute.simulate.ampute_draw import amputed_by_pattern
 from bayesimpute.simulate.ampute_patterns import make_patterns
 from bayesimpute.simulate.ampute_result import Amputed
 from bayesimpute.simulate.ampute_scores import Columns
-from bayesimpute.simulate.ampute_selection import Selection, check_selection, select
+from bayesimpute.simulate.ampute_selection import check_selection, select
 from bayesimpute.simulate.ampute_systematic import systematic_clusters
 from bayesimpute.wording import did_you_mean, listed
 
@@ -36,22 +36,22 @@ PATTERNS, SYSTEMATIC, SELECTION = range(3)
 @checked
 def ampute(
     data: pd.DataFrame,
-    prop: float | Mapping[Any, float] = 0.5,
+    prop: Any = 0.5,
     patterns: Sequence[Any] | pd.DataFrame | npt.NDArray[Any] | None = None,
     freq: Sequence[float] | None = None,
     mech: str = "MAR",
-    weights: Mapping[str, Any] | Sequence[Mapping[str, Any]] | pd.DataFrame | None = None,
+    weights: Any = None,
     std: bool = True,
     cont: bool = True,
-    type: str | Sequence[str] = "RIGHT",
-    odds: Sequence[Any] | None = None,
+    type: Any = "RIGHT",
+    odds: Any = None,
     bycases: bool = True,
     *,
     seed: Seed | None = None,
     cluster: str | None = None,
-    systematic: Mapping[str, Any] | None = None,
+    systematic: Any = None,
     prop_sd: NotNegative = 0.0,
-    selection: Mapping[str, Selection] | None = None,
+    selection: Any = None,
 ) -> Amputed:
     """Make complete data incomplete, as ``ampute`` of mice does, also in clusters.
 

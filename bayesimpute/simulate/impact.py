@@ -115,7 +115,7 @@ def simulate_impact(
     seed: Seed,
     studies: Count = 15,
     patients: Count = 11022,
-    missing: float | Mapping[str, float] = SHARES,
+    missing: Any = SHARES,
     systematic: CountOrNone = 2,
 ) -> SimulatedStudy:
     """Patients with traumatic brain injury in several studies, near the IMPACT data.

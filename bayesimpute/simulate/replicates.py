@@ -47,13 +47,13 @@ COLUMNS = (
 
 @checked
 def replicate(
-    simulate: Callable[[int], Any],
-    methods: Mapping[str, Any],
-    analysis: str | Callable[[pd.DataFrame], Any],
+    simulate: Any,
+    methods: Any,
+    analysis: Any,
     *,
     replicates: Count = 200,
     seed: Seed | None = None,
-    truth: Mapping[str, float] | None = None,
+    truth: Any = None,
     impute: Mapping[str, Any] | None = None,
     dfcom: Positive | None = None,
     conf_level: Level = 0.95,

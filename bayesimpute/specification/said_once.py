@@ -35,7 +35,10 @@ def one_a_fact(events: Sequence[Event]) -> tuple[Event, ...]:
         groups.setdefault(key, []).append(event)
     return tuple(
         replace(
-            group[0], message=key[1].replace("\0", listed(dict.fromkeys(e.variable for e in group)))
+            group[0],
+            message=key[1].replace(
+                "\0", listed(dict.fromkeys(e.variable for e in group), len(group))
+            ),
         )
         if len(group) > 1
         else group[0]

@@ -165,7 +165,8 @@ def specify(
                 f"model_options: no method of this run has an option {option!r}; each has its own, "
                 "such as donors (pmm), heteroscedastic (normal), transitions, tune."
             )
-    events.extend(gap_events(table, targets))
+    if targets:
+        events.extend(gap_events(table, targets))
     if request.predictors is None:
         events.extend(idle_events(table, cluster))
     sequence, more = visit_order(visit_sequence, targets, table)

@@ -212,5 +212,5 @@ def test_what_has_no_icc_says_so():
         bi.icc(level2, "y", "g", draws=3)
     with pytest.raises(bi.SpecificationError, match="another column"):
         bi.icc(level2, "g", "g")
-    with pytest.raises(bi.SpecificationError, match=r"conf_level=95 must lie"):
+    with pytest.raises(bi.SpecificationError, match=r"conf_level=95 must be a number from 0 to 1"):
         bi.icc(level2, "y", "g", conf_level=95)

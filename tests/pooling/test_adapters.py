@@ -220,7 +220,7 @@ def test_the_users_estimator_stays_unfitted(regressions):
         ({"new": pd.DataFrame({"x": [1.0]})}, "new has no column 'z'"),
         ({"response": "predict_proba"}, "no method 'predict_proba'"),
         ({"bootstrap": 1}, "2 refits"),
-        ({"conf_level": 95}, "between 0 and 1"),
+        ({"conf_level": 95}, "conf_level=95 must be a number from 0 to 1"),
     ],
 )
 def test_predictions_that_cannot_be_made_are_refused(regressions, arguments, message):

@@ -378,7 +378,8 @@ def test_sums_of_squares_are_those_of_statsmodels(frames, kind) -> None:
 def test_the_clusters_of_the_imputations_are_those_of_cluster_means(frames) -> None:
     data = frames[0].assign(z=frames[0]["z"].mask(frames[0]["k"] > 3))
     imputed = bi.impute(data, cluster="g", m=2, iterations=1, seed=1, progress=False)
-    found = imputed.fit("y ~ z + cluster_mean(z)")
+    with pytest.warns(bi.ImputationWarning, match="a cluster mean"):
+        found = imputed.fit("y ~ z + cluster_mean(z)")
     by_hand = imputed.fit(
         lambda d: smf.ols("y ~ z + m", d.assign(m=d.groupby("g")["z"].transform("mean"))).fit()
     )

@@ -148,7 +148,7 @@ def test_functions_of_several_values_are_named_by_their_number():
         ("x = z = 1", "needs one ="),
         ("x =", "needs one ="),
         ([], "at least one constraint"),
-        ([3], "is text or a function, not int"),
+        ([3], r"constraints=\[3\] must be a text, or a function"),
         ("open('x')", "cannot be read|no term"),
     ],
 )

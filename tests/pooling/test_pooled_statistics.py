@@ -192,7 +192,7 @@ def test_equal_statistics_are_referred_to_their_chi_square():
         ([1.0], 1, "at least 2 imputations"),
         ([1.0, -1.0], 1, "imputation 2 is -1"),
         ([1.0, np.nan], 1, "imputation 2 is nan"),
-        ([1.0, 2.0], 0, "must be positive"),
+        ([1.0, 2.0], 0, r"df1?=0 must be a number above 0"),
         (["a", "b"], 1, "must be numbers"),
     ],
 )

@@ -177,7 +177,7 @@ def test_generalized_mixed_models_predict_for_a_typical_cluster(clustered):
         (NEW.assign(group="z"), {}, "cannot be predicted"),
         ([NEW] * 2, {}, "for each of the 5 fits .in a list., not list of 2"),
         (NEW.head(0), {}, "at least one"),
-        (3, {}, "New rows are one data frame"),
+        (3, {}, "newdata=3 must be a pandas DataFrame, or a list"),
         (NEW, {"level": "row"}, "level is 'row'"),
         (NEW, {"scale": "links"}, "did you mean 'link'"),
         (NEW, {"interval": 95}, "between 0 and 1"),

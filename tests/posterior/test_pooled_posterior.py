@@ -310,7 +310,7 @@ def test_entries_with_other_labels_are_refused(analyses):
     ("argument", "message"),
     [
         ({"draws": 500}, "it must be 2 to 400"),
-        ({"ci_prob": 95}, "between 0 and 1"),
+        ({"ci_prob": 95}, "ci_prob=95 must be a number from 0 to 1"),
         ({"ci_kind": "hpd"}, "'eti', 'hdi'"),
     ],
 )

@@ -73,8 +73,8 @@ def test_fits_are_pooled_first():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"cv": 0}, "cv is 0"),
-        ({"mc_error": -1}, "mc_error is -1"),
+        ({"cv": 0}, "cv=0 must be a number above 0"),
+        ({"mc_error": -1}, "mc_error=-1 must be a number above 0"),
         ({"terms": ["xx"]}, "did you mean 'x'"),
     ],
 )

@@ -617,7 +617,7 @@ def test_data_that_cannot_be_amputed_are_refused_in_words(df, arguments, words):
     ({"systematic": {"x": [9]}, "cluster": "c"}, "names cluster 9"),
     ({"systematic": {"x": "0"}, "cluster": "c"}, "must be a share of the clusters or a list"),
     ({"prop_sd": 0.5}, "prop_sd is about clusters"),
-    ({"prop_sd": -1, "cluster": "c"}, "prop_sd=-1 must be an SD"),
+    ({"prop_sd": -1, "cluster": "c"}, "prop_sd=-1 must be a number from 0"),
     ({"prop": {0: 0, 1: 0, 2: 0}, "prop_sd": 1, "cluster": "c"}, "nothing is left for prop_sd"),
     ({"selection": Selection({"x": 1})}, "must be a mapping"),
     ({"selection": {"y": 0.5}}, "must be a Selection.*not float"),

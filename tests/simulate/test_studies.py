@@ -11,7 +11,6 @@ from scipy import stats
 
 import bayesimpute as bi
 from bayesimpute.analysis import fit
-from bayesimpute.errors import DataError
 from bayesimpute.simulate import simulate_impact, simulate_obesity
 
 GAPS = ["pupil", "ct", "hypox", "hypots", "tsah", "edh"]
@@ -178,14 +177,14 @@ def test_the_mixed_model_recovers_truth():
         ({"studies": 15, "patients": 149}, "149 patients in 15 studies"),
         ({"studies": 15.0}, "studies=15.0 must be a whole number"),
         ({"systematic": 14}, "systematic=14 of 15 studies.*from 0 to 13"),
-        ({"systematic": -1}, "from 0 to 13"),
+        ({"systematic": -1}, "systematic=-1 must be a whole number from 0"),
         ({"missing": 1}, "missing of 'pupil' is 1"),
         ({"missing": {"pupils": 0.2}}, "names 'pupils'.*Did you mean 'pupil'"),
         ({"missing": {"ct": "0.2"}}, "missing of 'ct' is '0.2'"),
     ],
 )
 def test_impact_says_what_cannot_be_met(arguments, words):
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(bi.BayesimputeError, match=words):
         simulate_impact(1, **arguments)
 
 
@@ -320,7 +319,7 @@ def test_unseen_weights_are_away_by_what_a_truncated_normal_says(rho):
     ],
 )
 def test_obesity_says_what_cannot_be_met(arguments, words):
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(bi.BayesimputeError, match=words):
         simulate_obesity(1, **arguments)
 
 

@@ -214,8 +214,8 @@ def test_wrong_arguments_are_named(arguments, sentence):
         ({"classes": {"y": "factor"}}, "'y', which is no column"),
         ({"classes": {"x": "character"}}, "'character' for 'x'.*factor, integer, numeric"),
         ({"classes": "factor"}, "must be a dict"),
-        ({"prop_small": 40}, "prop_small=40 must be a share"),
-        ({"ni_small": "many"}, "ni_small='many' must be a number"),
+        ({"prop_small": 40}, "prop_small=40 must be a number from 0 to 1"),
+        ({"ni_small": "many"}, "ni_small='many' must be a whole number"),
         ({"I_small": float("nan")}, "I_small=nan"),
     ],
 )
