@@ -12,7 +12,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
-from bayesimpute.errors import AnalysisError, ImputationWarning
+from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.anova import pool_anova
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
 from bayesimpute.pooling.estimates import Estimates, estimates_from
@@ -417,4 +417,4 @@ def _report(messages: list[list[str]]) -> None:
         concerned = [str(i) for i, each in enumerate(messages, start=1) if text in each]
         some = len(concerned) < len(messages)
         which = f"imputation {', '.join(concerned)}" if some else "all imputations"
-        warnings.warn(f"Analysis of {which}: {text}", ImputationWarning, stacklevel=3)
+        warn(f"Analysis of {which}: {text}")

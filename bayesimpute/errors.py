@@ -1,5 +1,8 @@
 """The errors and warnings a user can meet, under one base class."""
 
+import warnings
+from pathlib import Path
+
 
 class BayesimputeError(Exception):
     """Base of every error this package raises on purpose."""
@@ -31,3 +34,16 @@ class AnalysisError(BayesimputeError, ValueError):
 
 class ImputationWarning(UserWarning):
     """Something was done automatically that the user should know; also in ``imp.events``."""
+
+
+def warn(message: str, category: type[Warning] = ImputationWarning) -> None:
+    """Warn, as if from the line outside this package that called it.
+
+    Parameters
+    ----------
+    message
+        What the user should know.
+    category
+        :class:`ImputationWarning`, or a subclass.
+    """
+    warnings.warn(message, category, skip_file_prefixes=(str(Path(__file__).parent),))

@@ -1,6 +1,5 @@
 """``bi.impute``: from a frame to imputations."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -15,7 +14,7 @@ from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import NOWHERE, go_on, start
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import ImputationWarning, WritingError
+from bayesimpute.errors import WritingError, warn
 from bayesimpute.events import Event
 from bayesimpute.files import check_target
 from bayesimpute.result.frame_store import check_storable
@@ -187,7 +186,7 @@ def impute(
             Imputations(specification, reached, fingerprint=run).to_netcdf(path)
         except WritingError as error:  # the run is worth more than its checkpoint
             if not unwritten:
-                warnings.warn(f"Checkpoint: {error}", ImputationWarning, stacklevel=2)
+                warn(f"Checkpoint: {error}")
             unwritten.append(
                 f"The checkpoint of iteration {reached.iterations} is missing: {error}"
             )

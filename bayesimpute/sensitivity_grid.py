@@ -1,6 +1,5 @@
 """How far an answer depends on what no data can tell: grids over ρ and δ."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,7 +14,7 @@ from bayesimpute.analysis import fit
 from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Seed, checked
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.engine.failures import StoppedWarning
-from bayesimpute.errors import SpecificationError
+from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder
 from bayesimpute.plots.sensitivity import plot_sensitivity
 from bayesimpute.sensitivity_points import Plan, imputed_points
@@ -333,11 +332,10 @@ def _warn_of_stop(done: int, wanted: int, folder: Path | None) -> None:
         if folder is None
         else f"the same call goes on from folder {folder.name!r}, bit for bit"
     )
-    warnings.warn(
+    warn(
         f"sensitivity: stopped by Ctrl-C after {done} of {wanted} points, which is what is "
         f"returned; {again}.",
         StoppedWarning,
-        stacklevel=3,
     )
 
 

@@ -1,6 +1,5 @@
 """Points of a sensitivity grid: each from its neighbour's chains, or from a file."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.run import go_on, start
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import ImputationWarning
+from bayesimpute.errors import warn
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.opening import open_file
 from bayesimpute.result.other_versions import changed_versions
@@ -87,12 +86,10 @@ def _warn_of_versions(stored: Imputations) -> None:
     """Warn of a change that a result would have an event of: a grid has none."""
     changed = changed_versions(stored.versions)
     if changed:
-        warnings.warn(
+        warn(
             f"sensitivity: finished points are of other versions ({', '.join(changed)}). Points "
             "from here on may differ in their last bits, and so in their draws, from those of one "
-            "run; name another folder= to run all of them anew.",
-            ImputationWarning,
-            stacklevel=4,
+            "run; name another folder= to run all of them anew."
         )
 
 

@@ -123,6 +123,9 @@ TWIN = pd.Series(np.where(BASE["y"].isna(), np.nan, BASE["y"] + 0.1 * CLOSE))
 STUCK = np.where(np.arange(M)[:, None] == 6, 0.3, rng().normal(size=(M, ITERATIONS)))
 DRIFTING = rng().normal(size=(M, ITERATIONS)) + np.linspace(0, 3, ITERATIONS)
 NORMAL = {"method": {"y": "normal", "sick": "pmm"}}
+WHEN = pd.Series(pd.date_range("2020-01-01", periods=120)).where(np.arange(120) > 9)
+PARTS = pd.DataFrame(rng().integers(0, 9, (120, 3)) * 1.0, columns=["i1", "i2", "i3"])
+ITEMS = data(total=PARTS.sum(axis=1), **PARTS.mask(rng().random((120, 3)) < 0.3))
 FEW_SEEN = BASE["y"].where(np.arange(120) < 14)
 
 # finding -> data, arguments of the call, what is done to the run, its iterations and m
@@ -152,6 +155,10 @@ PROVOKED = {
         "cluster": "g", "method": {"y": "heckman", "sick": "pmm"}}, None, {}),
     "values kept": ("y", BASE, {}, event("values kept", "imputation"), {}),
     "monitor failed": ("y", BASE, {}, event("monitor failed", "imputation"), {}),
+    "computed exactly": ("double", data(double=2 * BASE["y"]), {}, None, {}),
+    "identity not kept": ("i3", ITEMS, {}, None, {}),
+    "nearly exact": ("y", data(near=BASE["y"].round(2)), {}, None, {}),
+    "gaps stay": ("when", data(when=WHEN), {}, None, {}),
     "plain model sampled": ("y", BASE, NORMAL, event("plain model sampled", "adaptation"), {}),
     "collinear predictors": ("y", data(w=CLOSE), {}, None, {}),
     "separation": ("sick", data(sick=SPLIT), {"method": {
@@ -299,4 +306,4 @@ def test_a_fit_warns_once_of_a_formula_and_never_of_a_function(recwarn):
         imp.fit("y ~ x * z")
     assert len(warned) == 1 and warned[0].filename == __file__
     imp.fit("y ~ x + z")
-    imp.fit(lambda d: (d["y"].mean(), d["y"].sem()))
+    imp.fit(lambda d: {"estimate": d["y"].mean(), "std_error": d["y"].sem()})

@@ -1,6 +1,5 @@
 """``bi.congenial``: an analysis formula held against the imputation models."""
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,7 @@ from bayesimpute.congeniality.data_checks import left_missing, stale_means, unkn
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.reasons import REASONS
 from bayesimpute.congeniality.wants import lacks
-from bayesimpute.errors import AnalysisError, ImputationWarning, SpecificationError
+from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Specification, Target
@@ -146,7 +145,7 @@ def findings_of(analysis: Any, specification: Specification) -> list[Finding]:
     return _found(read, specification)
 
 
-def warn_if_uncongenial(analysis: Any, specification: Specification, stacklevel: int = 3) -> None:
+def warn_if_uncongenial(analysis: Any, specification: Specification) -> None:
     """Warn once of all that an analysis asks for and the imputation models do not hold.
 
     Warns
@@ -157,11 +156,9 @@ def warn_if_uncongenial(analysis: Any, specification: Specification, stacklevel:
     found = findings_of(analysis, specification)
     if found:
         each = "; ".join(f"{x.variable}: {x.finding} ({x.evidence.rstrip('.')})" for x in found)
-        warnings.warn(
+        warn(
             f"The imputation does not hold all that {analysis!r} asks for. {each}. "
-            f"imp.congenial({analysis!r}) says why it matters and what to change.",
-            ImputationWarning,
-            stacklevel=stacklevel,
+            f"imp.congenial({analysis!r}) says why it matters and what to change."
         )
 
 

@@ -62,7 +62,7 @@ def events(run: Run) -> Iterator[Finding]:
 
 def _fact(event: Event) -> str:
     """Say what an event says whatever variable it is of; that visits failed, of each apart."""
-    if event.stage != "specification":
+    if event.stage != "specification" or event.action == "gaps stay":
         return event.variable
     return event.message.replace(repr(event.variable), "").partition("(")[0]
 
@@ -101,7 +101,11 @@ def _advice(run: Run, event: Event) -> str:
     if action == "plain model sampled":
         return f"model_options.setdefault({name!r}, {{}})['transitions'] = 20"
     if action == "computed exactly":
-        return f"imp.method[{name!r}]  # how it is computed"
+        return f"df = df.drop(columns={name!r})  # if it is not wanted; else nothing"
     if action in ("identity not kept", "nearly exact"):
         return f"df = df.drop(columns={name!r})  # and compute it from the completed others"
+    if action == "gaps stay":
+        drop = f"df = df.drop(columns={name!r})"
+        dates = run.specification.table.frame[name].dtype.kind in "mM"
+        return f"method[{name!r}] = 'pmm'  # imputes it as numbers, or\n{drop}" if dates else drop
     return f"imp.events[imp.events['action'] == {action!r}]['message'].iloc[0]"

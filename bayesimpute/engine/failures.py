@@ -1,10 +1,9 @@
 """What ends a run early: the user's own code, a worker, Ctrl-C; each said in a sentence."""
 
-import warnings
 from dataclasses import replace
 
 from bayesimpute.engine.history import History
-from bayesimpute.errors import BayesimputeError, ImputationWarning, SamplingError
+from bayesimpute.errors import BayesimputeError, ImputationWarning, SamplingError, warn
 from bayesimpute.events import Event
 
 #: What the user's functions may raise. ``sys.exit()`` in one of them is a failure of it as any
@@ -64,5 +63,5 @@ class Stopped(KeyboardInterrupt):
 
     def finished(self) -> History:
         """Give what is finished, with a warning."""
-        warnings.warn(str(self), StoppedWarning, stacklevel=3)
+        warn(str(self), StoppedWarning)
         return self.history

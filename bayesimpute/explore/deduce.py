@@ -1,6 +1,5 @@
 """``bi.deduce``: missing values that follow from others, filled before anything is imputed."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from bayesimpute import html
 from bayesimpute.arguments import NotNegative, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.errors import DataError, ImputationWarning, SpecificationError
+from bayesimpute.errors import DataError, SpecificationError, warn
 from bayesimpute.explore.columns import check_columns, clusters_of
 from bayesimpute.explore.filling import Filling
 from bayesimpute.explore.identity import Identity, parse
@@ -163,11 +162,9 @@ def deduce(
 
 def _warn(found: Deduction) -> None:
     for rule, rows in found.contradictions.groupby("rule", sort=False)["row"]:
-        warnings.warn(
+        warn(
             f"{len(rows)} row(s) contradict the rule {str(rule)!r}: index {listed(rows)}. Nothing "
-            "is changed in them; look at .contradictions.",
-            ImputationWarning,
-            stacklevel=3,
+            "is changed in them; look at .contradictions."
         )
 
 

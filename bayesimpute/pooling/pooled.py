@@ -1,6 +1,5 @@
 """Pooled estimates with their labels: Rubin's rules (`rubin`) as tables people read."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
-from bayesimpute.errors import AnalysisError, ImputationWarning
+from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df
 from bayesimpute.pooling.estimates import Estimates, nearest
 from bayesimpute.pooling.pool_input import (
@@ -197,11 +196,9 @@ def pool(
         raise AnalysisError(f"Unknown pooling rule {rule!r}{nearest(rule, RULES)}.")
     m = len(q)
     if m == 1:
-        warnings.warn(
+        warn(
             "Only one imputation (m = 1): the result is that single analysis, and its standard "
-            "errors ignore that data were missing. Impute with m = 20 or more.",
-            ImputationWarning,
-            stacklevel=2,
+            "errors ignore that data were missing. Impute with m = 20 or more."
         )
     each = np.diagonal(u, axis1=1, axis2=2) if u.ndim == 3 else u
     combined = (single if m == 1 else RULES[rule])(q, each, complete)

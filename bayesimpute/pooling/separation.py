@@ -12,14 +12,13 @@ References
    regression models, DPhil thesis, University of Oxford.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesimpute.errors import ImputationWarning
+from bayesimpute.errors import warn
 from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.term_names import INTERCEPTS
 from bayesimpute.wording import listed
@@ -122,14 +121,12 @@ def warn_of_separation(estimates: Sequence[Estimates]) -> tuple[int, ...]:
     which = "all imputations"
     if len(concerned) < len(estimates):
         which = f"imputation {', '.join(map(str, concerned))}"
-    warnings.warn(
+    warn(
         f"Analysis of {which}: the outcome is separated by {listed(named)}: for some of "
         "their values it is always the same. There is no finite estimate of these coefficients, "
         f"and their standard errors (up to {max(errors):.3g}) mean nothing, pooled or not. Leave "
         "terms out, merge categories, or use weakly informative priors, as Bambi does by default: "
-        "imp.fit_posterior(…).pool().",
-        ImputationWarning,
-        stacklevel=3,
+        "imp.fit_posterior(…).pool()."
     )
     return concerned
 

@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, CountOrNone, Level, Seed, checked
-from bayesimpute.errors import AnalysisError, ImputationWarning
+from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.adapters_draws import is_posterior
 from bayesimpute.pooling.refusals import is_bambi_model
 from bayesimpute.posterior.pooled import PooledPosterior, pool_posteriors
@@ -159,12 +158,10 @@ def fit_posterior(
     posteriors = [posterior for found, _ in outcomes for posterior in found]
     anew = sum(again for _, again in outcomes)
     if anew:
-        warnings.warn(
+        warn(
             f"The models of {anew} imputations were compiled anew, because more than the values "
             "of pm.Data differs from the first; put columns and numbers of the frame into pm.Data "
-            "and one compilation serves all.",
-            ImputationWarning,
-            stacklevel=2,
+            "and one compilation serves all."
         )
     return PosteriorFits(tuple(posteriors), getattr(analysis, "__name__", type(analysis).__name__))
 

@@ -1,6 +1,5 @@
 """`PooledPosterior`: m posteriors as one, and how much of its width is missing information."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +10,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
-from bayesimpute.errors import AnalysisError, ImputationWarning
+from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.adapters_draws import scalar_draws
 from bayesimpute.posterior.draws import Draws, aligned
 from bayesimpute.posterior.mixing import mixed
@@ -347,20 +346,16 @@ def _table(draws: Draws, tree: "xr.DataTree", ci_prob: float, ci_kind: str) -> p
 def _warn(pooled: PooledPosterior) -> None:
     diverged = pooled.divergences[pooled.divergences.fillna(0) > 0]
     if len(diverged):
-        warnings.warn(
+        warn(
             f"{diverged.sum()} divergent transitions in imputation {listed(diverged.index)}: "
             "those posteriors may be biased; look at pooled.divergences, and reparametrise or "
-            "raise target_accept.",
-            ImputationWarning,
-            stacklevel=3,
+            "raise target_accept."
         )
     short = pooled._shortfall()
     if short.max() > MOST_SHORTFALL:
         term = short.idxmax()
-        warnings.warn(
+        warn(
             f"The mixed draws of {term!r} are {short.max():.0%} narrower than they would be with "
             f"many imputations: m = {pooled.m} is few for them. Impute more (bi.recommend_m says "
-            "how many; 100 is usual), or use Rubin's rules: mean, t and df of the table.",
-            ImputationWarning,
-            stacklevel=3,
+            "how many; 100 is usual), or use Rubin's rules: mean, t and df of the table."
         )

@@ -1,6 +1,5 @@
 """How far the data, and not the prior, speak of the correlation between outcome and selection."""
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ import pandas as pd
 
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.engine.history import History
-from bayesimpute.errors import ImputationWarning
+from bayesimpute.errors import warn
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import innermost, layers
 from bayesimpute.wrappers.by_group import ByGroup
@@ -69,14 +68,12 @@ def warn_of_prior(specification: Specification, history: History) -> None:
         rows = (row for row in _rows(name, specification, history) if row["cluster"] is None)
         row = next((row for row in rows if row["verdict"] == PRIOR_DECIDES), None)
         if row is not None:
-            warnings.warn(
+            warn(
                 f"The data say little of ρ of {name!r}, the correlation of its outcome and its "
                 f"selection (contraction {row['contraction']:.2f}, overlap with the prior "
                 f"{row['overlap']:.2f}): what is imputed rests on the prior. See "
                 "imp.identification(), and bi.sensitivity(...) for the answer at fixed values of "
-                "ρ.",
-                ImputationWarning,
-                stacklevel=3,
+                "ρ."
             )
 
 

@@ -16,6 +16,7 @@ from bayesimpute.events import events_table
 from bayesimpute.result import completion, summary, tree
 from bayesimpute.result.identification import identification, warn_of_prior
 from bayesimpute.specification.fingerprint import Fingerprint
+from bayesimpute.specification.said_once import one_a_fact
 from bayesimpute.specification.specification import Specification
 
 if TYPE_CHECKING:
@@ -108,8 +109,12 @@ class Imputations:
 
     @property
     def events(self) -> pd.DataFrame:
-        """Every automatic action, one row each, in the order they happened."""
-        return events_table(self.history.events)
+        """Every automatic action, a row a fact, in the order they happened.
+
+        What holds of several targets alike (a predictor that is constant, say) is one row, whose
+        message names them all; ``variable`` is then the first of them.
+        """
+        return events_table(one_a_fact(self.history.events))
 
     @cached_property
     def datatree(self) -> "xr.DataTree":

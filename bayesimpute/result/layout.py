@@ -128,7 +128,7 @@ def _wrong_specification(specification: Specification) -> Iterator[str]:
         yield "methods"
     matrix = specification.predictors
     known = [int(role) for role in Role]
-    if list(matrix.index) != names or list(matrix.columns) != names:
+    if not {*matrix.index, *matrix.columns} <= set(names):
         yield "predictors"
     elif not np.isin(matrix.to_numpy(), known).all():
         yield "codes of predictors"

@@ -6,7 +6,6 @@ every number as it is. Results are small, and written one file a replicate and m
 """
 
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
@@ -20,6 +19,7 @@ import pandas as pd
 from bayesimpute.arguments import Count, Level, Positive, Seed, checked
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.engine.streams import fresh_seed
+from bayesimpute.errors import warn
 from bayesimpute.simulate.performance import Replicates
 from bayesimpute.simulate.study_checks import (
     check_study,
@@ -220,11 +220,10 @@ def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:
         if store is None
         else f"the same call goes on from folder {store.path.name!r}, bit for bit"
     )
-    warnings.warn(
+    warn(
         f"replicate: stopped by Ctrl-C after {done} of {wanted} replicates, which is what is "
         f"returned; {again}.",
         StoppedWarning,
-        stacklevel=3,
     )
 
 

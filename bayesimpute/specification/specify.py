@@ -35,7 +35,6 @@ from bayesimpute.specification.requests import (
     passive_methods,
     without_complete,
 )
-from bayesimpute.specification.said_once import one_a_fact
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.targets import build_target
 from bayesimpute.specification.wrapped import stays_missing
@@ -189,6 +188,6 @@ def specify(
         ignore=ignored,
         methods={name: method_name(chosen.get(name, "")) for name in table.variables},
         predictors=matrix,
-        events=one_a_fact((*events, *more)),
+        events=(*events, *more),
         monitors=monitors,
     )
