@@ -15,7 +15,7 @@ from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.anova import pool_anova
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
-from bayesimpute.pooling.estimates import Estimates, estimates_from
+from bayesimpute.pooling.estimates import Estimates, estimates_from, nearest
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
 from bayesimpute.pooling.model_tests import compare
@@ -347,6 +347,10 @@ def fit(
             "fit needs the completed data sets, at least one DataFrame: imp.fit(...), or "
             "fit(imp.complete('all'), ...)."
         )
+    if cluster is not None and cluster not in frames[0].columns:
+        known = frames[0].columns
+        near = nearest(cluster, known)
+        raise AnalysisError(f"cluster={cluster!r} is no column of the data{near}.")
     analysis, name = _analysis(formula, family, reml, cluster, frames[0].columns)
     numbered = list(enumerate(frames, start=1))
     if executor is None:

@@ -53,6 +53,24 @@ class Within:
         return f"below {self.high:g}" if self.high_open else f"up to {self.high:g}"
 
 
+@dataclass(frozen=True)
+class Drawable:
+    """Axes of matplotlib, known by what they can do; `several`: also a list or array of them."""
+
+    several: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        each = [value]
+        if self.several and not hasattr(value, "get_figure"):
+            each = list(np.ravel(value)) if isinstance(value, Collection) else [None]
+        return bool(each) and all(hasattr(part, "get_figure") for part in each)
+
+    def __str__(self) -> str:
+        return "matplotlib Axes" + (", or a list of them" if self.several else "")
+
+
+#: Where a picture is drawn, if it may be in several places.
+type Places = Annotated[Any, Drawable(several=True)]
 #: How many of something: a whole number from 1.
 type Count = Annotated[int, Within(1)]
 #: How many, or none.
@@ -135,7 +153,8 @@ def _resolved(annotation: Any, function: Callable[..., Any]) -> Any:
     if isinstance(annotation, str):
         home = getattr(function, "__globals__", {})
         try:
-            return eval(annotation, home)  # our own source text, never a user's
+            # our own source text, never a user's; matplotlib need not be loaded to check axes
+            return eval(annotation, {"Axes": Annotated[Any, Drawable()], **home})
         except (NameError, TypeError):  # a name, or a generic, of type checkers only
             return Any
     return annotation
@@ -153,8 +172,7 @@ def fits(value: Any, hint: Any) -> bool:
     if origin in (Union, UnionType):
         return any(fits(value, each) for each in inner)
     if origin is Annotated:
-        bounds = [each for each in inner[1:] if isinstance(each, Within)]
-        return fits(value, inner[0]) and all(value in each for each in bounds)
+        return fits(value, inner[0]) and all(value in each for each in inner[1:])
     if origin is Literal:
         return any(type(value) is type(each) and value == each for each in inner)
     if origin is not None:
@@ -218,7 +236,8 @@ def _words(hint: Any) -> str:
     if origin in (Union, UnionType):
         return ", or ".join(dict.fromkeys(_words(each) for each in inner))
     if origin is Annotated:
-        return " ".join([_words(inner[0]), *(str(each) for each in inner[1:])])
+        kind = [] if inner[0] is Any else [_words(inner[0])]
+        return " ".join([*kind, *(str(each) for each in inner[1:])])
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is tuple and inner[-1:] != (Ellipsis,):

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute import html
-from bayesimpute.arguments import FigureSize, checked
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.checking.pit import departure, randomised_pit, weighted_quantiles
 from bayesimpute.checking.psis import FEWEST, LARGE_K, LeftOut, leave_one_out
 from bayesimpute.checking.replay import Replay, check_draws, modelled, replay
@@ -120,7 +120,7 @@ class Overimputation:
         self,
         variables: str | Sequence[str] | None = None,
         *,
-        axes: Any = None,
+        axes: Places | None = None,
         figsize: FigureSize | None = None,
     ) -> "Figure":
         """Observed against predicted values; predicted chances against observed shares.

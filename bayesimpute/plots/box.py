@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesimpute.arguments import Places
 from bayesimpute.plots import panels, style, ticks
 from bayesimpute.plots.cells import Cells, cells_of, shares, thinned
 from bayesimpute.plots.facets import faceted
@@ -26,7 +27,7 @@ def plot_box(
     *,
     by: str | None = None,
     groups: Any = None,
-    ax: Any = None,
+    ax: Places | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> "Figure":
     """Box of the observed values at 0, boxes of imputations 1 … m beside it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import FigureSize, checked
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style, tiles
 from bayesimpute.plots.association import Part, association_columns, associations
@@ -33,7 +33,7 @@ def plot_corr(
     part: Literal["total", "within", "between", "all"] | None = None,
     *,
     counts: bool = False,
-    ax: Any = None,
+    ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
     """Correlations of every two variables, each from the rows in which both are observed.

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesimpute.arguments import Places
 from bayesimpute.plots import panels, style, ticks
 from bayesimpute.plots.cells import Cells, cells_of, shares
 from bayesimpute.plots.facets import faceted
@@ -22,7 +23,7 @@ def plot_density(
     *,
     by: str | None = None,
     groups: Any = None,
-    ax: Any = None,
+    ax: Places | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> "Figure":
     """Observed values in blue, each imputation's values in vermillion.

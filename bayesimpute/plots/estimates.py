@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import FigureSize, checked
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.estimates_table import NEEDED, chosen_terms, tables_of
@@ -25,7 +25,7 @@ def plot_estimates(
     analyses: Mapping[str, Any],
     terms: Sequence[str] | None = None,
     truth: "Mapping[str, float] | pd.Series[Any] | None" = None,
-    ax: Any = None,
+    ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
     """Estimates with their intervals, a panel for each term and a line for each analysis.
@@ -94,7 +94,12 @@ def _truth(
 ) -> dict[str, float]:
     if truth is None:
         return {}
-    values = {str(term): float(value) for term, value in truth.items()}
+    try:
+        values = {str(term): float(value) for term, value in truth.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise SpecificationError(
+            f"truth={truth!r:.60} must be a dict from term to number, or a Series."
+        ) from None
     if not any(term in values for term in terms):
         raise SpecificationError(
             f"truth= names {listed(values)}, and none of the terms {listed(terms, 12)}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from bayesimpute.analysis import Fits
-from bayesimpute.arguments import FigureSize, Positive, checked
+from bayesimpute.arguments import FigureSize, Places, Positive, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.panels import check_height
@@ -43,7 +43,7 @@ def plot_fmi(
     quantity: str = "width",
     *,
     cv: Positive = 0.05,
-    ax: Any = None,
+    ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
     """Show how a pooled quantity settles with the number of imputations, a panel a term.
@@ -182,8 +182,8 @@ def _course(analysis: Any) -> _Course:
     given = list(analysis) if isinstance(analysis, list | tuple) else []
     if len(given) < 2 or not all(isinstance(each, Pooled) and each.m > 1 for each in given):
         raise SpecificationError(
-            "plot_fmi takes the fits of imp.fit, a pooled posterior, or a list of two or more "
-            "pooled results of different m."
+            "plot_fmi: analysis must be the fits of imp.fit, a pooled posterior, or a list of two "
+            f"or more pooled results of different m, not {type(analysis).__name__}."
         )
     given = sorted(given, key=lambda each: each.m)
     terms = [term for term in given[0].table.index if all(term in p.table.index for p in given)]

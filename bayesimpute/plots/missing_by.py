@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import FigureSize, checked
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.data.encoding import Kind, encode
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
@@ -40,7 +40,7 @@ def plot_missing_by(
     by: Any,
     cluster: Any = None,
     *,
-    ax: Any = None,
+    ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
     """Compare a covariate between rows in which a variable is observed and is missing.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesimpute.arguments import Places
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.panels import beside, panels, remark, shortened
@@ -32,7 +33,7 @@ def plot_overimputation(
     found: "Overimputation",
     variables: str | Sequence[str] | None = None,
     *,
-    axes: Any = None,
+    axes: Places | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> "Figure":
     """Draw a panel for each variable: intervals of numbers, calibration of categories.

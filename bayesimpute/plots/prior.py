@@ -57,8 +57,8 @@ def plot_prior_predictive(
     groups = getattr(tree, "children", {})
     if not {"prior_predictive", "observed_data"} <= set(groups):
         raise SpecificationError(
-            "plot_prior_predictive draws what bi.prior_predictive() returns: a DataTree with the "
-            "groups prior_predictive and observed_data."
+            "plot_prior_predictive: tree must be what bi.prior_predictive() returns, a DataTree "
+            f"with the groups prior_predictive and observed_data, not {type(tree).__name__}."
         )
     names = [str(name) for name in tree["prior_predictive"].data_vars]
     if ax is None:

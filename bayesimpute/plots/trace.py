@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesimpute.arguments import Places
 from bayesimpute.diagnostics import FEWEST_DRAWS, r_hat
 from bayesimpute.engine.shares import labels_of
 from bayesimpute.errors import SpecificationError
@@ -32,8 +33,8 @@ def plot_trace(
     imputations: "Imputations",
     variables: Sequence[str] | str | None = None,
     *,
-    ax: Any = None,
-    axes: Any = None,
+    ax: Places | None = None,
+    axes: Places | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> "Figure":
     """Mean and SD of the imputed cells by iteration, a line for each chain.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bayesimpute.arguments import Places
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, scatter, style
 from bayesimpute.plots.facets import labels_of
@@ -29,7 +30,7 @@ def plot_xy(
     by: str | None = None,
     groups: Any = None,
     log: str = "",
-    ax: Any = None,
+    ax: Places | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> "Figure":
     """Observed rows in blue, rows with an imputed x or y in vermillion.

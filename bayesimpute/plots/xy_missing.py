@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import FigureSize, checked
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, scatter, style, ticks
@@ -33,7 +33,7 @@ def plot_xy(
     by: Hashable | None = None,
     groups: Any = None,
     log: str = "",
-    ax: Any = None,
+    ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
     """Observed pairs in blue; rows without x or y in vermillion, on the margin of the other one.

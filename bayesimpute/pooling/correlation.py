@@ -72,6 +72,8 @@ def pool_correlation(
         raise AnalysisError(f"method is {method!r}{nearest(method, _Z_VARIANCE)}.")
     frames = _frames(data)
     names = _numeric(frames, variables, exclude=partial)
+    if len(names) < 2:
+        raise AnalysisError(f"variables={names}: a correlation is of two columns or more.")
     _numeric(frames, list(partial)) if partial else ()
     rows = min(len(frame) for frame in frames) - len(partial)
     if rows < 4:
@@ -169,6 +171,8 @@ def _numeric(
             if pd.api.types.is_numeric_dtype(first[name].dtype) and name not in exclude
         ]
     names = list(variables)
+    if len(set(names)) < len(names):
+        raise AnalysisError(f"variables={names} names a column twice.")
     both = [name for name in names if name in exclude]
     if both:
         raise AnalysisError(f"{both[0]!r} is correlated and held constant; it can be one of them.")

@@ -65,7 +65,12 @@ def fit_formula(
 
 
 def check_family(family: Any) -> None:
-    """Refuse an unknown family name."""
+    """Refuse an unknown family name, and what is no family at all."""
+    if family is not None and not isinstance(family, str) and not hasattr(family, "link"):
+        raise AnalysisError(
+            f"family={family!r:.60} must be a name such as 'binomial', or a family object of "
+            "statsmodels (or of mixedlm, with a random part)."
+        )
     if isinstance(family, str) and family.lower() not in FAMILIES:
         raise AnalysisError(
             f"Unknown family {family!r}{nearest(family.lower(), FAMILIES)} For another one give a "

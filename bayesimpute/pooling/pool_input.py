@@ -45,11 +45,33 @@ def checked_estimates(
     names = pd.Index([str(i) for i in range(k)] if terms is None else terms, name="term")
     if len(names) != k:
         raise AnalysisError(f"{len(names)} terms are named, but there are {k} estimates.")
+    if names.has_duplicates:
+        twice = names[names.duplicated()][0]
+        raise AnalysisError(f"terms names {twice!r} more than once; each estimate needs its own.")
+    if u.ndim == 3:
+        _refuse_no_covariance(u)
     each = np.diagonal(u, axis1=1, axis2=2) if u.ndim == 3 else u
     finite = np.isfinite(q) & np.isfinite(each)
     _refuse(~finite, names, "is not a finite number; see why that analysis failed, or leave it out")
     _refuse(each < 0, names, "has a negative variance; give squared standard errors")
     return q, u, names
+
+
+def _refuse_no_covariance(matrices: np.ndarray) -> None:
+    """Raise unless every finite matrix is symmetric and has no negative eigenvalue."""
+    for number, matrix in enumerate(matrices, start=1):
+        if not np.isfinite(matrix).all():
+            continue
+        size = np.abs(matrix).max()
+        if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-9 * size):
+            raise AnalysisError(
+                f"variances of imputation {number} are no covariance matrix: it is not symmetric."
+            )
+        if np.linalg.eigvalsh(matrix)[0] < -1e-8 * size:
+            raise AnalysisError(
+                f"variances of imputation {number} are no covariance matrix: a combination of "
+                "terms would have a negative variance (correlations beyond 1)."
+            )
 
 
 def refuse_numbers_alone(

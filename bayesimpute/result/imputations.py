@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import pandas as pd
 
-from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Positive, Seed, checked
+from bayesimpute.arguments import (
+    Count,
+    CountOrNone,
+    FigureSize,
+    Level,
+    Places,
+    Positive,
+    Seed,
+    checked,
+)
 from bayesimpute.engine.history import History
 from bayesimpute.events import events_table
 from bayesimpute.result import completion, summary, tree
@@ -697,8 +706,8 @@ class Imputations:
         self,
         variables: str | Sequence[str] | None = None,
         *,
-        ax: Any = None,
-        axes: Any = None,
+        ax: Places | None = None,
+        axes: Places | None = None,
         figsize: FigureSize | None = None,
     ) -> "Figure":
         """Mean and SD, or shares of categories, by iteration, a line for each chain.
@@ -716,7 +725,7 @@ class Imputations:
         *,
         by: str | None = None,
         groups: Any = None,
-        ax: Any = None,
+        ax: Places | None = None,
         figsize: FigureSize | None = None,
     ) -> "Figure":
         """Distribution of the observed and of the imputed values of one variable.
@@ -734,7 +743,7 @@ class Imputations:
         *,
         by: str | None = None,
         groups: Any = None,
-        ax: Any = None,
+        ax: Places | None = None,
         figsize: FigureSize | None = None,
     ) -> "Figure":
         """Values of one variable, observed and of every imputation beside each other.
@@ -752,7 +761,7 @@ class Imputations:
         *,
         by: str | None = None,
         groups: Any = None,
-        ax: Any = None,
+        ax: Places | None = None,
         figsize: FigureSize | None = None,
     ) -> "Figure":
         """Box plots of one variable, observed and of every imputation; shares of categories.
@@ -773,7 +782,7 @@ class Imputations:
         by: str | None = None,
         groups: Any = None,
         log: str = "",
-        ax: Any = None,
+        ax: Places | None = None,
         figsize: FigureSize | None = None,
     ) -> "Figure":
         """Two variables of the completed data, rows with an imputed value in their own colour.

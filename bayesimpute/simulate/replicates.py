@@ -22,6 +22,7 @@ from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import warn
 from bayesimpute.simulate.performance import Replicates
 from bayesimpute.simulate.study_checks import (
+    check_numbers,
     check_study,
     check_truth,
     prepared_methods,
@@ -158,6 +159,7 @@ def replicate(
     check_study(
         simulate, methods, analysis, replicates, seed, conf_level, dfcom, executor, progress
     )
+    check_numbers(truth)
     study = Study(
         simulate, prepared_methods(methods, impute or {}), analysis, family, dfcom,
         0 if seed is None else int(seed),

@@ -66,6 +66,10 @@ def check_study(
 def prepared_methods(methods: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
     """Give methods with their arguments in full; built-in ones are None."""
     _check_arguments("impute=", common)
+    check_run_arguments(
+        common.get("m", 1), common.get("iterations", 1), None, None,
+        common.get("on_error", "raise"), None,
+    )  # fmt: skip
     prepared: dict[str, Any] = {}
     for name, given in methods.items():
         if not isinstance(name, str) or not name:
@@ -133,6 +137,21 @@ def rehearse(study: Study, number: int) -> None:
             except Exception:
                 # of these data, perhaps, and not of others: it will be among the failures
                 continue
+
+
+def check_numbers(truth: Any) -> None:
+    """Refuse a truth that is no number by term; NaN is one that is not known.
+
+    Raises
+    ------
+    SpecificationError
+        Before any work.
+    """
+    if truth is None:
+        return
+    values = list(truth.values()) if isinstance(truth, Mapping) else [None]
+    if not all(isinstance(value, Real) for value in values):
+        raise SpecificationError(f"truth={truth!r:.60} must be a dict from term to number.")
 
 
 def check_truth(
