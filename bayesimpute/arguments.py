@@ -60,9 +60,9 @@ class Drawable:
     several: bool = False
 
     def __contains__(self, value: Any) -> bool:
-        each = [value]
+        each: list[Any] = [value]
         if self.several and not hasattr(value, "get_figure"):
-            each = list(np.ravel(value)) if isinstance(value, Collection) else [None]
+            each = np.array(value, dtype=object).ravel().tolist()
         return bool(each) and all(hasattr(part, "get_figure") for part in each)
 
     def __str__(self) -> str:

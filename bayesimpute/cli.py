@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayesimpute.errors import BayesimputeError, DataError, SpecificationError
+from bayesimpute.errors import BayesimputeError, DataError, SpecificationError, WritingError
 from bayesimpute.files import check_target, write
 
 if TYPE_CHECKING:
@@ -196,7 +196,10 @@ def _check_written(paths: Mapping[str, Path | None], source: Path) -> None:
     for option, path in paths.items():
         if path is None:
             continue
-        check_target(path)
+        try:
+            check_target(path)
+        except (WritingError, FileNotFoundError) as problem:
+            raise type(problem)(f"{option}: {problem}") from None
         if path.resolve() in taken:
             use = taken[path.resolve()]
             raise SpecificationError(

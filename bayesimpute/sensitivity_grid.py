@@ -17,6 +17,7 @@ from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder
 from bayesimpute.plots.sensitivity import plot_sensitivity
+from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.sensitivity_points import Plan, imputed_points
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specification import Specification
@@ -228,6 +229,8 @@ def sensitivity(
             f"{{{variable!r}: {'heckman' if rho is not None else 'normal'!r}}}."
             f"{did_you_mean(variable, method)}"
         )
+    if isinstance(analysis, str):
+        check_formula(analysis, df.columns)
     inside = innermost(method[variable])
     if rho is not None and inside not in SELECTION_MODELS:
         raise SpecificationError(

@@ -8,7 +8,7 @@ from bayesimpute.congeniality.factors import as_written
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import quoted
-from bayesimpute.specification.formulas import MEANS
+from bayesimpute.specification.formula_terms import MEANS
 from bayesimpute.specification.specification import Term
 
 

@@ -67,7 +67,7 @@ def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
 def _labelled(predictors: Any, names: Sequence[str]) -> Any:
     """Name the rows and columns of a square matrix without labels, in column order."""
     if isinstance(predictors, np.ndarray) and predictors.shape == (len(names), len(names)):
-        return pd.DataFrame(predictors, index=names, columns=names)
+        return pd.DataFrame(predictors, index=list(names), columns=list(names))
     if isinstance(predictors, pd.DataFrame) and predictors.shape == (len(names), len(names)):
         predictors = predictors.copy()
         if isinstance(predictors.index, pd.RangeIndex):

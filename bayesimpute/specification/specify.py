@@ -149,8 +149,8 @@ def specify(
         )
         targets[name] = plan.informed(targets[name])
         events.extend(more)
-    request, more = without_complete(request, targets, table)
-    events.extend(more)
+    request, idle = without_complete(request, targets, table)
+    events.extend(idle)
     for name in (*request.formulas, *request.priors, *request.post):
         if not isinstance(targets.get(name), Target):
             raise SpecificationError(
