@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -99,7 +99,7 @@ def plot_trace(
         panels = list(grid.ravel())
     else:
         panels = _users(given, len(chosen), "axes" if ax is None else "ax")
-        figure = panels[0].get_figure(root=True)
+        figure = cast("Figure", panels[0].get_figure(root=True))
     each = 1 if len(panels) == 1 else 2
     for k, name in enumerate(chosen):
         _draw(panels[each * k : each * (k + 1)], name, _chains(imputations, name)[:each])
