@@ -130,8 +130,7 @@ def plot_missing_by(
             panel.tick_params(labelsize=7)
     if levels is not None:
         # Limits come last: set on one of several shared axes they would stay those of its bars.
-        bars: list[Any] = [bar for panel in axes for bar in panel.patches]
-        highest = max(bar.get_height() for bar in bars)
+        highest = max(panel.dataLim.y1 for panel in axes)
         for panel in axes:
             panel.set_ylim(0, 1.05 * highest)
     _explain(figure, axes, whole, f"{shortened(by)}, by missingness of {shortened(variable)}",

@@ -152,6 +152,6 @@ def test_a_trace_takes_the_users_axes(imp):
         imp.plot_trace(["share", "g"], ax=one)
     with pytest.raises(SpecificationError, match="same; give one"):
         imp.plot_trace("share", ax=two, axes=two)
-    with pytest.raises(SpecificationError, match="axes of matplotlib"):
+    with pytest.raises(SpecificationError, match="ax='left' must be matplotlib Axes"):
         imp.plot_trace("share", ax="left")
     plt.close("all")
