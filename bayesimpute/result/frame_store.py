@@ -209,7 +209,7 @@ def _index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
 def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     how = stored["as"]
     if how == "numpy":
-        return arrays[stored["array"]].astype(stored["dtype"])
+        return arrays[stored["array"]].astype(json_values.known_dtype(stored["dtype"]))
     if how == "complex":
         return arrays[stored["array"]].view(stored["dtype"])
     if how == "period":
@@ -222,7 +222,7 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
         native = _series(stored["cells"], arrays)
         if stored["dtype"] == ARROW_TEXT[0]:  # which cannot be asked for by this name
             return native.convert_dtypes(dtype_backend="pyarrow").array
-        return native.astype(stored["dtype"]).array
+        return native.astype(json_values.known_dtype(stored["dtype"])).array
     if how == "interval":
         left, right = (_index(stored[side], arrays) for side in ("left", "right"))
         return pd.arrays.IntervalArray.from_arrays(left, right, closed=stored["closed"])
@@ -237,7 +237,7 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
         ticks = arrays[stored["array"]].view(f"M8[{stored['unit']}]")
         return pd.DatetimeIndex(ticks).tz_localize("UTC").tz_convert(stored["zone"])
     if how == "masked":
-        values = pd.array(arrays[stored["array"]], dtype=stored["dtype"])
+        values = pd.array(arrays[stored["array"]], dtype=json_values.known_dtype(stored["dtype"]))
         values[arrays[f"{stored['array']}_absent"].astype(bool)] = pd.NA
         return values
     if how == "text":

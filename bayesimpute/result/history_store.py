@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.engine.history import History
+from bayesimpute.result import json_values
 from bayesimpute.result.specification_store import decode_events, encode_events
 
 type Arrays = dict[str, np.ndarray]
@@ -59,7 +60,8 @@ def decode_history(description: Mapping[str, Any], arrays: Mapping[str, np.ndarr
     description = {"monitored": {}, "monitor_labels": {}, "chain_share": {}, **description}
 
     def found(stored: Mapping[str, Any]) -> np.ndarray:
-        return arrays[stored["array"]].astype(stored["dtype"]).reshape(stored["shape"])
+        dtype = json_values.known_dtype(stored["dtype"])
+        return arrays[stored["array"]].astype(dtype).reshape(stored["shape"])
 
     def by_target(what: str) -> dict[str, np.ndarray]:
         return {target: found(each) for target, each in description[what].items()}

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,11 @@ import numpy as np
 import pandas as pd
 
 TAG = "__type__"
+#: Dtypes of fixed small size, and text of NumPy of moderate length.
+_DTYPE = re.compile(
+    r"[<>|=]?[biufc]\d{1,2}|[<>|=]?U\d{1,4}|u?int\d{1,2}|float\d{1,3}|complex\d{1,3}|bool|object"
+    r"|U?Int\d{1,2}|Float\d{1,2}|boolean|[\w :,()/+.-]{1,80}(\[[^\[\]]{1,60}\])?\[pyarrow\]"
+)
 
 
 class NotStorable(TypeError):
@@ -83,10 +89,28 @@ def _tagged(name: str, content: Any) -> dict[str, Any]:
     return {TAG: name, "value": content}
 
 
-def _plain(code: str) -> np.dtype:
-    dtype = np.dtype(code)
+def known_dtype(code: Any) -> str:
+    """Name of a dtype of numbers, as it is stored; any other could ask for any amount of memory.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+
+    Examples
+    --------
+    >>> known_dtype("<f8"), known_dtype("Int64"), known_dtype("double[pyarrow]")
+    ('<f8', 'Int64', 'double[pyarrow]')
+    """
+    if not isinstance(code, str) or not _DTYPE.fullmatch(code):
+        raise ValueError(f"unknown stored dtype {code!r:.60}")
+    return code
+
+
+def _plain(code: Any) -> np.dtype:
+    dtype = np.dtype(known_dtype(code))
     if dtype.kind not in "biufU":
-        raise ValueError(f"unknown stored dtype {code!r}")
+        raise ValueError(f"unknown stored dtype {code!r:.60}")
     return dtype
 
 

@@ -15,9 +15,12 @@ import numpy as np
 from bayesimpute.arguments import fits
 from bayesimpute.engine.history import History
 from bayesimpute.events import Event
+from bayesimpute.findings import SEVERITIES
+from bayesimpute.registry import METHODS
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.storage import Arrays, described
 from bayesimpute.roles import Role
+from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 
 #: Largest whole number that an option of a method may be: more is no setting but an attack.
@@ -70,6 +73,8 @@ def _form(array: np.ndarray) -> tuple[int, np.dtype[Any]]:
 def _problems(specification: Specification, history: History) -> Iterator[str]:
     for event in (*specification.events, *history.events):
         yield from _wrong_fields(event, Event)
+        if event.severity not in SEVERITIES or not 0 <= event.imputation <= LARGEST_OPTION:
+            yield "an event"
     for target in specification.targets.values():
         yield from _wrong_fields(target, type(target))
         if isinstance(target, Target):
@@ -89,11 +94,16 @@ def _wrong_fields(record: Any, kind: type) -> Iterator[str]:
 
 
 def _wrong_target(target: Target, specification: Specification) -> Iterator[str]:
+    names = specification.table.variables
     for term in target.terms:
         yield from _wrong_fields(term, Term)
-    names = specification.table.variables
+        for factor in term.factors:
+            if factor not in names and not set(names_in(factor)) <= names.keys():
+                yield f"predictors of {target.name!r}"
     if target.level not in (1, 2) or (target.cluster is not None and target.cluster not in names):
         yield f"level or cluster of {target.name!r}"
+    if isinstance(target.method, str) and target.method not in METHODS:
+        yield f"method of {target.name!r}"
     if any(member not in specification.targets for member in target.block):
         yield f"block of {target.name!r}"
     for option, value in target.options.items():
@@ -124,7 +134,8 @@ def _wrong_specification(specification: Specification) -> Iterator[str]:
     for mask in (specification.ignore, *specification.where.values()):
         if mask.shape != (specification.table.n_rows,):
             yield "cells to impute"
-    if not fits(dict(specification.methods), Mapping[str, str]):
+    methods = dict(specification.methods)
+    if not fits(methods, Mapping[str, str]) or set(methods) != set(names):
         yield "methods"
     matrix = specification.predictors
     known = [int(role) for role in Role]
@@ -138,6 +149,9 @@ def _wrong_history(history: History, specification: Specification) -> Iterator[s
     m, iterations = history.m, history.iterations
     if not fits(m, int) or not fits(iterations, int) or m < 1 or iterations < 0 or history.seed < 0:
         yield "m, iterations or seed"
+        return
+    if not fits(history.labels, Mapping[str, Mapping[str, Sequence[str]]]):
+        yield "labels of parameters"
         return
     if set(history.imputed) != set(specification.where) or len(history.states) != m:
         yield "chains"

@@ -61,6 +61,7 @@ def decode_specification(
     shape = (len(stored["rows"]), len(stored["columns"]))
     codes = np.array(stored["codes"], dtype=np.int64).reshape(shape)
     predictors = pd.DataFrame(codes, index=stored["rows"], columns=stored["columns"])
+    dtypes = map(json_values.known_dtype, stored["dtypes"])
     return Specification(
         table=table,
         targets={target.name: target for target in targets},
@@ -71,7 +72,7 @@ def decode_specification(
         },
         ignore=arrays["ignore"].astype(bool),
         methods=dict(description["methods"]),
-        predictors=predictors.astype(dict(zip(predictors.columns, stored["dtypes"], strict=True))),
+        predictors=predictors.astype(dict(zip(predictors.columns, dtypes, strict=True))),
         events=decode_events(description["events"]),
         monitors={
             name: NotStored(text)  # type: ignore[misc]  # to be given again before it is called

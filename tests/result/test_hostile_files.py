@@ -1,0 +1,140 @@
+"""Files that a stranger changed and sealed anew: refused in one sentence, or the same object."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.result import seal
+
+GROUP = "bayesimpute"
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    rng = np.random.default_rng(4)
+    df = pd.DataFrame({"g": np.repeat(list("abcdef"), 8), "x": rng.normal(size=48)})
+    df["kind"] = pd.Categorical(rng.choice(["low", "high"], 48))
+    df.loc[::5, "x"] = np.nan
+    df.loc[::7, "kind"] = None
+    path = tmp_path_factory.mktemp("hostile") / "imp.nc"
+    post = {"x": bi.squeeze(-5, 5)}
+    imp = bi.impute(df, cluster="g", m=2, iterations=2, seed=1, post=post, progress=False)
+    imp.to_netcdf(path)
+    return path
+
+
+def opened(path, content: bytes) -> str:
+    """Empty if the file opens, else how it was refused."""
+    path.write_bytes(content)
+    try:
+        bi.open(path)
+    except bi.FileFormatError as error:
+        return str(error)
+    return ""
+
+
+def rebuilt(good, path, change) -> bytes:
+    """The file with its HDF5 part changed, sealed again."""
+    path.write_bytes(good.read_bytes()[: -seal.LENGTH])
+    with h5py.File(path, "a") as file:
+        change(file[GROUP])
+    return seal.sealed(path.read_bytes())
+
+
+def described(group: Any, text: str) -> None:
+    del group["description"]
+    group.create_dataset("description", data=np.frombuffer(text.encode(), dtype="u1"))
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict | list) and value:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, each in list(pairs)[:6]:
+            yield from leaves(each, (*path, key))
+    else:
+        yield path
+
+
+def changed(description: Any, path: tuple[Any, ...], value: Any) -> str:
+    copy = json.loads(json.dumps(description))
+    inside = copy
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = value
+    return json.dumps(copy)
+
+
+def test_every_leaf_of_the_description_is_of_its_type(good, tmp_path):
+    with h5py.File(good) as file:
+        description = json.loads(file[GROUP]["description"][()].tobytes())
+    path = tmp_path / "changed.nc"
+    same = rebuilt(good, path, lambda group: described(group, json.dumps(description)))
+    assert opened(path, same) == ""  # the control: what is the same opens
+    paths = [each for each in leaves(description) if each[0] not in ("created_at", "versions")]
+    assert len(paths) > 100
+    accepted = []
+    for number, leaf in enumerate(paths):
+        value = [{"a": 1}, 2**70, [[[1e308]]], -1, "S1000000000"][number % 5]
+        text = changed(description, leaf, value)
+        content = rebuilt(good, path, lambda group, text=text: described(group, text))
+        if opened(path, content) == "":
+            accepted.append((leaf, value))
+    # free text, and digests that only a checkpoint compares, may say anything
+    free = (
+        "message",
+        "fingerprint",
+        "action",
+        "stage",
+        "variable",
+        "methods",
+        "values",
+        "columns_name",
+        "name",
+    )
+    assert [each for each in accepted if not any(word in map(str, each[0]) for word in free)] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda g: (g.__delitem__("ignore"), g.__setitem__("ignore", h5py.SoftLink("/x"))),
+        lambda g: g.__setitem__("more", h5py.SoftLink("/posterior")),
+        lambda g: g.__setitem__("more", h5py.ExternalLink("other.nc", "/x")),
+        lambda g: g.__setitem__("more", g["ignore"]),
+        lambda g: g.create_dataset("more", data=np.arange(3)),
+        lambda g: g.create_dataset("more", shape=(10**9,), dtype="f8", chunks=(1000,)),
+        lambda g: g.create_dataset("more", data=np.arange(300), compression="gzip"),
+        lambda g: g.create_dataset("more", data=np.zeros((2, 2))),
+        lambda g: g.create_dataset("more", data="text"),
+        lambda g: g.create_dataset(
+            "more", shape=(9,), dtype="u1", external=[("/etc/hostname", 0, 9)]
+        ),
+        lambda g: g.create_group("more"),
+        lambda g: g.__delitem__("ignore"),
+        lambda g: g.move("ignore", "ignored"),
+        lambda g: g.attrs.__setitem__("format", "x" * 5000),
+        lambda g: g.attrs.__setitem__("format_version", np.arange(9)),
+        lambda g: described(g, "[" * 100_000),
+        lambda g: described(g, "{"),
+        lambda g: described(g, "null"),
+    ],
+)
+def test_what_the_writer_does_not_write_is_refused(good, tmp_path, change):
+    path = tmp_path / "changed.nc"
+
+    def applied(group: Any) -> None:
+        if (
+            "column_1" in group
+            and change.__code__.co_consts
+            and "column_1" in change.__code__.co_consts
+        ):
+            del group["column_1"]
+        change(group)
+
+    assert opened(path, rebuilt(good, path, applied)) != ""
