@@ -89,7 +89,7 @@ def _tagged(name: str, content: Any) -> dict[str, Any]:
     return {TAG: name, "value": content}
 
 
-def known_dtype(code: Any) -> str:
+def known_dtype(code: Any) -> Any:
     """Name of a dtype of numbers, as it is stored; any other could ask for any amount of memory.
 
     Raises
