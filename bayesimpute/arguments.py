@@ -223,7 +223,7 @@ def _refusal(function: Callable[..., Any], name: str, value: Any, hint: Any) -> 
         return DataError(f"{function.__name__}: {name} must be a pandas DataFrame, not {kind}.")
     plain = isinstance(value, str | bytes | Real | list | tuple | dict | set | None)
     given = reprlib.repr(value)[:LONGEST] if plain else f"<{type(value).__name__}>"
-    analysing = function.__module__.split(".")[1] in ANALYSING
+    analysing = function.__module__.startswith(tuple(f"bayesimpute.{each}" for each in ANALYSING))
     error = AnalysisError if analysing else SpecificationError
     return error(f"{function.__name__}: {name}={given} must be {_words(hint)}.")
 

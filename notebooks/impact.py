@@ -66,7 +66,7 @@ tests[tests["missing"].isin(["ct", "hypox"])].round(3)
 # `suggest_methods` looks at kind, level and gaps of each variable, and gives a reason.
 
 # %%
-suggestions = bi.suggest_methods(df, cluster="name")
+suggestions = bi.suggest_methods(df, cluster="name", rule="likelihood")
 suggestions
 
 # %%

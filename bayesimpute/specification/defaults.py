@@ -27,7 +27,7 @@ def make_method(df: pd.DataFrame) -> dict[str, str]:
     """Give the method ``impute`` takes for each column where the user names none.
 
     It is mice's default, with one addition: a number that is only ever 0 or 1 is a yes/no
-    variable. :func:`~bayesimpute.suggest_methods` looks closer at numbers.
+    variable. :func:`~bayesimpute.suggest_methods` gives the same, and its reasons.
 
     Parameters
     ----------

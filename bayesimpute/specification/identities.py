@@ -184,13 +184,67 @@ def find_relations(
     columns = {name: table.values[name] for name in usable}
     numbers = {n: v for n, v in columns.items() if table.variables[n].kind is Kind.NUMERIC}
     linear, near = linear_relations(numbers, [name for name in targets if name in numbers])
+    linear = [relation for relation in linear if _holds_between_groups(relation, table)]
     together = [set(relation.names) for relation in linear]
     coded = [
         relation
         for relation in category_relations(columns, targets)
         if not any(set(relation.names) <= names for names in together)
+        and _holds_between_groups(relation, table)
     ]
     return [*linear, *coded], near
+
+
+def _holds_between_groups(relation: Relation, table: Table) -> bool:
+    """Whether an identity is one, too, where rows that only repeat each other count once.
+
+    Properties of schools say in a thousand rows of pupils no more than in one row a school, and
+    a few schools agree by chance. Any column may be what groups the rows, named as cluster or not.
+    A code itself, or a third name of what it stands for, is none: it gives a group's own value.
+    """
+    columns = {name: table.values[name] for name in relation.names}
+    for name, values in table.values.items():
+        if relation.is_code and name in relation.names:
+            continue
+        known = values[~np.isnan(values)]
+        if not 2 <= len(np.unique(known)) <= len(known) / 2:
+            continue
+        once = {each: _one_a_group(column, values) for each, column in columns.items()}
+        if any(column is None for column in once.values()):
+            continue
+        reduced = {each: column for each, column in once.items() if column is not None}
+        if _names_the_groups(relation, reduced):
+            continue
+        numbers = {n: v for n, v in reduced.items() if table.variables[n].kind is Kind.NUMERIC}
+        linear, _ = linear_relations(numbers, list(numbers))
+        found = [*linear, *category_relations(reduced, list(reduced))]
+        if not any(set(each.names) == set(relation.names) for each in found):
+            return False
+    return True
+
+
+def _names_the_groups(relation: Relation, reduced: Mapping[str, np.ndarray]) -> bool:
+    """Whether what a code is read from is known in all groups, and another in each."""
+    if not relation.is_code:
+        return False
+    sources = [n for n in relation.names if {*relation.expressions} - {n}]
+    return all(
+        not np.isnan(reduced[n]).any() and len(np.unique(reduced[n])) == len(reduced[n])
+        for n in sources
+    )
+
+
+def _one_a_group(column: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
+    """Value of each group, NaN where it has none; None if it varies within a group."""
+    rows = ~np.isnan(column) & ~np.isnan(groups)
+    if (~np.isnan(column) & np.isnan(groups)).any():
+        return None
+    labels, codes = np.unique(groups[~np.isnan(groups)], return_inverse=True)
+    values = column[~np.isnan(groups)]
+    seen = rows[~np.isnan(groups)]
+    result = np.full(len(labels), np.nan)
+    result[codes[seen]] = values[seen]
+    return None if (result[codes[seen]] != values[seen]).any() else result
 
 
 def _computed(
@@ -243,7 +297,7 @@ def _compute(
 ) -> None:
     expression = relation.expressions[computed]
     others = [name for name in relation.names if name != computed]
-    inputs = names_in(expression) if "where(" not in expression else tuple(others)
+    inputs = names_in(expression) if not relation.is_code else tuple(others)
     plan.passives[computed] = Passive(computed, expression, inputs, found=True)
     numeric = [n for n in relation.names if table.variables[n].kind is Kind.NUMERIC]
     # indicators of categories hold what a number for them says, and not the reverse

@@ -34,6 +34,11 @@ class Relation:
     names: tuple[str, ...]
     rows: int
 
+    @property
+    def is_code(self) -> bool:
+        """Whether values are looked up one by one, and not calculated."""
+        return any("where(" in each for each in self.expressions.values())
+
 
 @dataclass(frozen=True)
 class NearRelation:

@@ -124,7 +124,7 @@ def default_events(method: Any, chosen: Mapping[str, Any], table: Table) -> list
             names[0] if len(names) == 1 else "",
             "default method",
             f"{listed(names)} by {chosen_method!r}, no method being named: {reason}. "
-            "bi.suggest_methods looks closer.",
+            "bi.suggest_methods gives reasons.",
         )
         for (chosen_method, reason), names in groups.items()
     ]

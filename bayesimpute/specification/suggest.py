@@ -12,16 +12,22 @@ from bayesimpute.arguments import CountOrNone, Share, checked
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.find_default_method import (
     Limits,
     checked_limits,
     documented_rule,
     r_classes,
 )
-from bayesimpute.specification.suggest_rule import choose, facts_of, is_level_2
+from bayesimpute.specification.suggest_rule import (
+    choose,
+    explain_default,
+    facts_of,
+    is_level_2,
+)
 from bayesimpute.wording import did_you_mean
 
-RULES = ("bayesimpute", "find.defaultMethod")
+RULES = ("default", "likelihood", "find.defaultMethod")
 
 _COMPLETE = "Complete: nothing to impute."
 
@@ -103,7 +109,7 @@ class Suggestions(Mapping[str, str]):
 def suggest_methods(
     df: pd.DataFrame,
     cluster: str | None = None,
-    rule: str = "bayesimpute",
+    rule: str = "default",
     *,
     classes: Mapping[str, str] | None = None,
     I_small: CountOrNone = 7,
@@ -119,7 +125,9 @@ def suggest_methods(
     cluster
         Column of cluster ids.
     rule
-        ``"bayesimpute"``: each variable keeps its own likelihood; see Notes.
+        ``"default"``: what ``bi.impute`` takes where no method is named (:func:`make_method`),
+        with a closer look at each column in the reason. ``"likelihood"``: each variable keeps its
+        own likelihood; see Notes.
         ``"find.defaultMethod"``: the documented rule of micemd's function of that name, in the
         method names of mice.
     classes
@@ -143,13 +151,16 @@ def suggest_methods(
 
     Notes
     -----
-    Two categories, or a number with two values: ``logistic``; ordered categories: ``ordinal``;
-    others: ``categorical``. Counts (whole numbers from 0 or 1, with a right tail, spread at least
-    as Poisson): ``poisson``, or ``negative_binomial`` where the variance within clusters is over
-    1.5 times the mean. Up to 7 other whole numbers: ``ordinal``; longer scores: ``pmm``.
-    Continuous numbers: ``pmm`` if skewed, with a spike, or close above zero; ``normal.robust`` if
-    symmetric with heavy tails; else ``normal``. A column of one value or of none is not imputed.
-    The rule sees one column at a time, not what depends on what.
+    By default: numbers ``pmm``, but ``logistic`` where they are only ever 0 or 1; categories their
+    likelihood; a column of one value or of none is not imputed.
+
+    ``"likelihood"``: two categories, or a number with two values: ``logistic``; ordered
+    categories: ``ordinal``; others: ``categorical``. Counts (whole numbers from 0 or 1, with a
+    right tail, spread at least as Poisson): ``poisson``, or ``negative_binomial`` where the
+    variance within clusters is over 1.5 times the mean. Up to 7 other whole numbers: ``ordinal``;
+    longer scores: ``pmm``. Continuous numbers: ``pmm`` if skewed, with a spike, or close above
+    zero; ``normal.robust`` if symmetric with heavy tails; else ``normal``. The rule sees one
+    column at a time, not what depends on what.
 
     Examples
     --------
@@ -157,7 +168,9 @@ def suggest_methods(
     >>> study = bi.simulate.simulate_popularity(seed=1)
     >>> methods = bi.suggest_methods(study.incomplete, cluster="school")
     >>> methods["popular"], methods["sex"]
-    ('normal', '')
+    ('pmm', '')
+    >>> bi.suggest_methods(study.incomplete, "school", rule="likelihood")["popular"]
+    'normal'
     >>> imp = bi.impute(study.incomplete, "school", method=methods)  # doctest: +SKIP
     """
     limits = Limits(I_small, ni_small, prop_small)
@@ -176,8 +189,12 @@ def suggest_methods(
     for name, variable in table.variables.items():
         if not table.missing(name).any():
             chosen[name] = "", _COMPLETE
-        elif rule == "bayesimpute" or variable.kind is Kind.OTHER:
-            chosen[name] = choose(facts_of(table, name, clusters))
+        elif rule != "find.defaultMethod" or variable.kind is Kind.OTHER:
+            facts = facts_of(table, name, clusters)
+            default = rule == "default"
+            chosen[name] = (
+                explain_default(facts, default_method(table, name)[0]) if default else choose(facts)
+            )
         else:
             assert clusters is not None
             values = table.values[name]
@@ -202,7 +219,7 @@ def _check_rule(rule: Any, cluster: str | None, classes: Any, limits: Limits) ->
     elif classes is not None or limits != Limits():
         raise SpecificationError(
             "classes, I_small, ni_small and prop_small belong to rule='find.defaultMethod'; the "
-            "rule 'bayesimpute' looks at the values."
+            f"rule {rule!r} looks at the values."
         )
 
 

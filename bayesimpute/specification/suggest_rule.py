@@ -1,4 +1,4 @@
-"""The rule behind ``bi.suggest_methods``: from what a column looks like to a method and a reason.
+"""What ``bi.suggest_methods`` says of a column: the likelihood it looks like, and the reason.
 
 The limits are conventions, chosen so that a sample of a few hundred from the family in question is
 told from its neighbours; where two methods serve, the one that fails more gently is taken.
@@ -114,13 +114,27 @@ def is_level_2(values: np.ndarray, clusters: ClusterIndex | None) -> bool:
 
 
 def choose(facts: Facts) -> tuple[str, str]:
-    """Give the method of an incomplete column, and the reason."""
-    method, reason = _without_model(facts) or (
-        _number(facts) if facts.kind is Kind.NUMERIC else _category(facts)
-    )
+    """Give the method with the likelihood a column looks like, and the reason."""
+    method, reason = _likelihood(facts)
+    return (method, " ".join([reason, *_notes(facts, method)])) if method else (method, reason)
+
+
+def explain_default(facts: Facts, default: str) -> tuple[str, str]:
+    """Give the method ``bi.impute`` takes by itself, and what to think of it."""
+    method, reason = _likelihood(facts)
+    if facts.names_rows and default:
+        return default, f"{reason} Matching copies the label of another row; '' leaves the gaps."
     if not method:
         return method, reason
-    return method, " ".join([reason, *_notes(facts, method)])
+    if method != default:
+        reason += f" Matched by default, as in mice; rule='likelihood' takes {method!r}."
+    return default, " ".join([reason, *_notes(facts, default)])
+
+
+def _likelihood(facts: Facts) -> tuple[str, str]:
+    return _without_model(facts) or (
+        _number(facts) if facts.kind is Kind.NUMERIC else _category(facts)
+    )
 
 
 def _without_model(facts: Facts) -> tuple[str, str] | None:

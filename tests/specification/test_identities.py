@@ -177,3 +177,50 @@ def test_it_survives_the_file_and_goes_on(rng, tmp_path):
     imp.to_netcdf(tmp_path / "run.nc")
     longer = bi.open(tmp_path / "run.nc").extend(1)
     assert longer.complete(1).equals(imp.extend(1).complete(1))
+
+
+@pytest.mark.parametrize("schools", [5, 8, 12])
+@pytest.mark.parametrize("cluster", ["g", None])
+def test_properties_of_few_schools_that_agree_are_no_identity(schools, cluster):
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(schools), 20)
+    numbers = rng.normal(size=(schools, 4))
+    half = np.resize([0.0, 1.0], schools)
+    frame = pd.DataFrame(numbers[g], columns=list("abcd")).assign(
+        g=g, sector=half[g], urban=np.where(half == 1, "u", "r")[g], y=rng.normal(size=len(g))
+    )
+    frame["mean"], frame["region"] = frame["b"], np.resize(["n", "s", "e"], schools)[g]
+    frame.loc[g == schools - 1, ["a", "sector", "mean", "region"]] = np.nan
+    frame.loc[g > 2, ["c", "region"]] = np.nan
+    specification = specify(frame, cluster=cluster, method="pmm")
+    assert not [e.message for e in specification.events if e.action == "computed exactly"]
+
+
+def test_properties_of_many_schools_are_one_where_they_are():
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(60), 5)
+    size, half = rng.normal(size=60), rng.integers(0, 2, 60) * 1.0
+    frame = pd.DataFrame({"g": g, "size": size[g], "double": 2 * size[g], "half": half[g]})
+    frame["label"] = np.where(half == 1, "u", "r")[g]
+    frame.loc[g > 50, ["double", "label"]] = np.nan
+    specification = specify(frame, cluster="g", method="pmm")
+    said = {e.variable for e in specification.events if e.action == "computed exactly"}
+    assert said == {"double", "label"}
+
+
+def test_a_third_name_of_the_same_groups_takes_nothing_away():
+    rng = np.random.default_rng(0)
+    code = rng.integers(0, 12, 300)
+    answer = rng.integers(1, 6, 300) * 1.0
+    frame = pd.DataFrame(
+        {
+            "iso2": [f"c{k}" for k in code], "iso3": [f"co{k}" for k in code],
+            "country": [f"country {k}" for k in code], "item": answer, "reversed": 6 - answer,
+            "copy": answer, "y": rng.normal(size=300),
+        }
+    )  # fmt: skip
+    frame.loc[:20, "country"] = None
+    frame.loc[30:50, "reversed"] = np.nan
+    specification = specify(frame, method="pmm")
+    said = {e.variable for e in specification.events if e.action == "computed exactly"}
+    assert said == {"country", "reversed"}

@@ -104,7 +104,7 @@ def every():
     df = df.astype({"text": object})
     for k, name in enumerate(COLUMNS):
         df.loc[df.index[k % 20 :: 20], name] = None
-    return bi.suggest_methods(df, "school"), df
+    return bi.suggest_methods(df, "school", "likelihood"), df
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -117,13 +117,16 @@ def test_each_kind_of_variable_gets_its_likelihood_and_a_reason(name, every):
 
 def test_spread_between_clusters_is_not_overdispersion(every):
     _, df = every
-    assert bi.suggest_methods(df[["varying count"]])["varying count"] == "negative_binomial"
+    assert (
+        bi.suggest_methods(df[["varying count"]], rule="likelihood")["varying count"]
+        == "negative_binomial"
+    )
 
 
 def systematic(values):
     df = pd.DataFrame({"school": SCHOOL, "x": values}, dtype=float)
     df.loc[(df["school"] == 3) | (df.index % 7 == 0), "x"] = np.nan
-    return bi.suggest_methods(df, "school")
+    return bi.suggest_methods(df, "school", "likelihood")
 
 
 def test_systematic_missingness_is_explained_by_what_the_method_does():
@@ -140,7 +143,7 @@ def test_a_level_2_variable_is_judged_by_one_value_a_cluster():
     skewed = np.random.default_rng(1).exponential(1, 30)[SCHOOL] + 10
     df = pd.DataFrame({"school": SCHOOL, "texp": skewed})
     df.loc[df["school"].isin([4, 5]), "texp"] = np.nan
-    suggested = bi.suggest_methods(df, "school")
+    suggested = bi.suggest_methods(df, "school", "likelihood")
     assert suggested["texp"] == "normal"
     assert "Only 28 observed values" in suggested.reasons["texp"]
     assert "one value a cluster" in suggested.reasons["texp"]
@@ -148,9 +151,23 @@ def test_a_level_2_variable_is_judged_by_one_value_a_cluster():
 
 
 def test_a_handful_of_whole_numbers_are_not_taken_as_grades():
-    assert bi.suggest_methods(pd.DataFrame({"x": [7, 9, 10, 11, 12, 15, 9, 10, None]})) == {
-        "x": "normal"
-    }
+    df = pd.DataFrame({"x": [7, 9, 10, 11, 12, 15, 9, 10, None]})
+    assert bi.suggest_methods(df, rule="likelihood") == {"x": "normal"}
+
+
+def test_by_default_impute_and_make_method_take_what_is_suggested(every):
+    likelihoods, df = every
+    usable = [name for name in df if name not in ("constant", "nothing")]
+    suggested = bi.suggest_methods(df, "school")
+    assert {n: suggested[n] for n in usable} == bi.make_method(df[usable])
+    assert suggested["normal"] == suggested["count"] == suggested["heavy"] == "pmm"
+    assert suggested["zero-one"] == "logistic" and suggested["ordered"] == "ordinal"
+    for name, method in likelihoods.items():
+        says = f"rule='likelihood' takes {method!r}" in suggested.reasons[name]
+        assert says == (method not in ("", suggested[name]))
+    small = df[["school", "normal", "zero-one", "text", "count"]].iloc[:150]
+    imp = bi.impute(small, "school", m=1, iterations=1, seed=1)
+    assert imp.method == dict(bi.suggest_methods(small, "school"))
 
 
 def test_few_clusters_say_that_the_prior_matters():
@@ -195,7 +212,10 @@ def test_suggestions_show_themselves_and_do_not_change(every):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"rule": "micemd"}, "rule='micemd' must be one of 'bayesimpute', 'find.defaultMethod'"),
+        (
+            {"rule": "micemd"},
+            "rule='micemd' must be one of 'default', 'likelihood', 'find.defaultMethod'",
+        ),
         ({"cluster": "shool"}, "Did you mean 'school'"),
         ({"rule": "find.defaultMethod"}, "counts clusters; give cluster="),
         ({"classes": {"x": "factor"}}, "belong to rule='find.defaultMethod'"),
