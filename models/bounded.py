@@ -29,29 +29,28 @@ Draw
    function, or drawn from the normal and recorded as the bound where it is beyond.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import numba
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Array, Design, Kernel, Words
-from bayesimpute.sampling.gaussian import Units
-from bayesimpute.sampling.generic import ModelKernel
-from bayesimpute.sampling.linear_kernel import Family, linear_kernel
-from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.textbook import Defaults, linear_predictor
+from bayesimpute.method import Array, Design, Words
+from bayesimpute.sampling.linear_model import LinearModel
+from bayesimpute.sampling.linear_parts import no_prior
+from bayesimpute.sampling.tails import LOG_ROOT_2_PI, interval, log_share
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {"lower": None, "upper": None, "transitions": 4, "tune": 60}
 )
 
 
-class Truncated:
+class Truncated(LinearModel):
     """Normal model of a numeric target that cannot lie beyond its bounds.
 
     Options
@@ -77,45 +76,37 @@ class Truncated:
     )
     kinds = frozenset({Kind.NUMERIC})
     options = OPTIONS
+    on_scale = True
+    scaled = ("sigma",)
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed target."""
+    @staticmethod
+    def distribution(eta: Any, sigma: Any, lower: float, upper: float) -> Any:
+        """Give numbers around their mean that cannot lie beyond the bounds."""
         import pymc as pm
 
+        return pm.Truncated.dist(pm.Normal.dist(eta, sigma), lower=lower, upper=upper)
+
+    def positive(self) -> Mapping[str, Any]:
+        """Give the extra: σ, in units of the target's SD."""
+        return {"sigma": 1.0}
+
+    def check(self, design: Design, options: Mapping[str, Any]) -> None:
+        """Refuse missing or wrong bounds, and observed values beyond them."""
+        bounds(design, options)
+
+    def row(self, design: Design, options: Mapping[str, Any]) -> Callable[..., Any]:
+        """Give the distribution with its bounds."""
         lower, upper = bounds(design, options)
-        seen = design.rows(design.fit)
-        with pm.Model(coords=design.coords) as model:
-            y = pm.Data("y", seen.y, dims="row")
-            mean, sigma = _mean_and_sigma(design, seen, priors)
-            latent = pm.Normal.dist(mean, sigma)
-            pm.Truncated(
-                f"{design.target}_observed",
-                latent,
-                lower=lower,
-                upper=upper,
-                observed=y,
-                dims="row",
-            )
-        return model
+        return partial(type(self).distribution, lower=lower, upper=upper)
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictor, or the plain model's where the priors need it.
-
-        Raises
-        ------
-        SpecificationError
-            If bounds are missing, in the wrong order, or observed values lie beyond them.
-        """
-        units = Units.of(design)
-        likelihood = TruncatedLikelihood(*_in_units(bounds(design, options), units))
-        family = _family(likelihood, likelihood.draw, units)
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+    def likelihood(
+        self, design: Design, options: Mapping[str, Any], units: Any
+    ) -> "TruncatedLikelihood":
+        """Give the density by hand: exact however far out the bounds lie."""
+        return TruncatedLikelihood(*_in_units(bounds(design, options), units))
 
 
-class Censored:
+class Censored(Truncated):
     """Normal model of a numeric target recorded as the bound where it would lie beyond.
 
     Options
@@ -139,48 +130,27 @@ class Censored:
         "they lie beyond it; its mean depends linearly on {x}",
         "A missing value is drawn, and set to the bound where it lies beyond.",
     )
-    kinds = frozenset({Kind.NUMERIC})
-    options = OPTIONS
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed target."""
+    @staticmethod
+    def distribution(eta: Any, sigma: Any, lower: float, upper: float) -> Any:
+        """Give numbers around their mean, recorded as the bound where they lie beyond."""
         import pymc as pm
 
-        lower, upper = bounds(design, options)
-        seen = design.rows(design.fit)
-        with pm.Model(coords=design.coords) as model:
-            y = pm.Data("y", seen.y, dims="row")
-            mean, sigma = _mean_and_sigma(design, seen, priors)
-            pm.Censored(
-                f"{design.target}_observed",
-                pm.Normal.dist(mean, sigma),
-                lower=lower,
-                upper=upper,
-                observed=y,
-                dims="row",
-            )
-        return model
+        return pm.Censored.dist(pm.Normal.dist(eta, sigma), lower=lower, upper=upper)
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictor, or the plain model's where the priors need it.
+    def likelihood(
+        self, design: Design, options: Mapping[str, Any], units: Any
+    ) -> "CensoredLikelihood":
+        """Give the density by hand: exact however far out the bounds lie."""
+        return CensoredLikelihood(*_in_units(bounds(design, options), units))
 
-        Raises
-        ------
-        SpecificationError
-            If bounds are missing, in the wrong order, or observed values lie beyond them.
-        """
-        units = Units.of(design)
-        original = bounds(design, options)
-        likelihood = CensoredLikelihood(*_in_units(original, units))
-
-        def draw(mean: Array, sigma: float, rng: np.random.Generator) -> Array:
-            return np.asarray(mean + sigma * rng.normal(size=len(mean)))
-
-        family = _family(likelihood, draw, units, original)
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+    def values(
+        self, likelihood: Any, design: Design, options: Mapping[str, Any], units: Any
+    ) -> Callable[..., Any]:
+        """Draw values; those beyond are the bounds themselves, to the last bit."""
+        drawn = super().values(likelihood, design, options, units)
+        limits = bounds(design, options)
+        return lambda *given: np.clip(drawn(*given), *limits)
 
 
 def bounds(design: Design, options: Mapping[str, Any]) -> tuple[float, float]:
@@ -219,79 +189,68 @@ def bounds(design: Design, options: Mapping[str, Any]) -> tuple[float, float]:
     return lower, upper
 
 
-def _mean_and_sigma(design: Design, seen: Design, priors: Mapping[str, Any]) -> tuple[Any, Any]:
-    import pymc as pm
-
-    units = Units.of(design)
-    mean = linear_predictor(seen, units, priors, Defaults())
-    return mean, attach(priors.get("sigma", pm.HalfNormal.dist(units.scale_y)), "sigma")
-
-
-def _in_units(limits: tuple[float, float], units: Units) -> tuple[float, float]:
+def _in_units(limits: tuple[float, float], units: Any) -> tuple[float, float]:
     lower, upper = ((limit - units.centre_y) / units.scale_y for limit in limits)
     return lower, upper
 
 
-def _family(
-    likelihood: Any, draw: Any, units: Units, clip: tuple[float, float] = (-np.inf, np.inf)
-) -> Family:
-    def values(eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
-        drawn = units.centre_y + units.scale_y * draw(eta[:, 0], positive[0], rng)
-        return np.clip(drawn, *clip)
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def truncated_density(
+    arguments: tuple[Array, Array, Array, Array],
+) -> tuple[Array, Array, Array]:
+    """Log likelihood without a constant, and its gradient; constants are the bounds."""
+    columns, eta, extra, constants = arguments
+    sigma = extra[0]
+    value, by_eta, by_sigma = 0.0, np.empty(eta.shape), 0.0
+    log_sigma = np.log(sigma)
+    for i in range(eta.shape[1]):
+        r = (columns[0, i] - eta[0, i]) / sigma
+        a, b = (constants[0] - eta[0, i]) / sigma, (constants[1] - eta[0, i]) / sigma
+        mass, at_lower, at_upper = interval(a, b)
+        value -= 0.5 * r * r + mass + log_sigma
+        by_eta[0, i] = (r + at_upper - at_lower) / sigma
+        # (b φ(b) − a φ(a)) over the mass; an end that is nowhere has no part in it
+        moment = (b * at_upper if np.isfinite(b) else 0.0) - (
+            a * at_lower if np.isfinite(a) else 0.0
+        )
+        by_sigma += (r * r - 1.0 + moment) / sigma
+    return np.full((), value), by_eta, np.full(1, by_sigma)
 
-    return Family(
-        likelihood,
-        values,
-        units,
-        Defaults(),
-        positive={"sigma": 1.0},
-        positive_units=(units.scale_y,),
-    )
 
+class _Bounded:
+    """Between two bounds; σ is a positive extra."""
 
-def _log_density(t: Array) -> Array:
-    return np.asarray(-0.5 * t * t - 0.5 * np.log(2 * np.pi))
-
-
-@dataclass(frozen=True)
-class TruncatedLikelihood:
-    """Normal distribution between two bounds; σ is a positive extra."""
-
-    lower: float
-    upper: float
     equations = 1
     free = 0
+    information = None
+    extra_prior = staticmethod(no_prior)
+
+    def __init__(self, lower: float, upper: float) -> None:
+        self.lower, self.upper = lower, upper
+        self.constants = np.array([lower, upper])
+
+
+class TruncatedLikelihood(_Bounded):
+    """Normal distribution between two bounds; σ is a positive extra."""
+
     measure = "density"
+    density = staticmethod(truncated_density)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log density of each row, (row,)."""
         sigma = positive[0]
-        log_mass = self._normaliser(eta[:, 0], sigma)[0]
         r = (y - eta[:, 0]) / sigma
-        return np.asarray(_log_density(r) - log_mass - np.log(sigma * unit))
+        a, b = (self.lower - eta[:, 0]) / sigma, (self.upper - eta[:, 0]) / sigma
+        mirrored = a > 0
+        low, high = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
+        log_low, log_high = log_ndtr(low), log_ndtr(high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_mass = log_high + np.log1p(-np.exp(log_low - log_high))
+        return np.asarray(-0.5 * r * r - LOG_ROOT_2_PI - log_mass - np.log(sigma * unit))
 
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient."""
-        sigma = positive[0]
-        r = (y - eta[:, 0]) / sigma
-        log_mass, at_lower, at_upper, moment = self._normaliser(eta[:, 0], sigma)
-        value = float((_log_density(r) - log_mass).sum() - len(y) * np.log(sigma))
-        by_eta = (r + at_upper - at_lower) / sigma
-        by_sigma = float((r * r - 1 + moment).sum() / sigma)
-        return value, by_eta[:, None], np.array([by_sigma]), free
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Variance of the standardised truncated normal, over σ²."""
-        sigma = positive[0]
-        _, at_lower, at_upper, moment = self._normaliser(eta[:, 0], sigma)
-        variance = 1 - moment - (at_upper - at_lower) ** 2
-        return np.asarray(np.clip(variance, 1e-3, 1.0) / sigma**2)[:, None, None]
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing beyond the normal prior."""
-        return 0.0, np.zeros_like(intercepts), free
+    def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
+        """Draw values in computing units."""
+        return self.draw(eta[:, 0], positive[0], rng)
 
     def draw(self, mean: Array, sigma: float, rng: np.random.Generator) -> Array:
         """Draw by the inverse distribution function, in the lower tail for accuracy."""
@@ -306,60 +265,48 @@ class TruncatedLikelihood:
         t = np.clip(ndtri_exp(log_p), low, high)
         return np.clip(mean + sigma * np.where(mirrored, -t, t), self.lower, self.upper)
 
-    def _normaliser(self, mean: Array, sigma: float) -> tuple[Array, Array, Array, Array]:
-        """Log of the mass between the bounds; densities at them over it; (bφ(b) − aφ(a))/mass."""
-        a, b = (self.lower - mean) / sigma, (self.upper - mean) / sigma
-        mirrored = a > 0
-        low, high = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
-        log_low, log_high = log_ndtr(low), log_ndtr(high)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_mass = log_high + np.log1p(-np.exp(log_low - log_high))
-            at_lower = np.exp(_log_density(a) - log_mass)
-            at_upper = np.exp(_log_density(b) - log_mass)
-            moment = np.where(np.isinf(b), 0.0, b * at_upper)
-            moment = moment - np.where(np.isinf(a), 0.0, a * at_lower)
-        return log_mass, at_lower, at_upper, moment
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def censored_density(
+    arguments: tuple[Array, Array, Array, Array],
+) -> tuple[Array, Array, Array]:
+    """Log likelihood without a constant, and its gradient; constants are the bounds."""
+    columns, eta, extra, constants = arguments
+    sigma = extra[0]
+    value, by_eta, by_sigma = 0.0, np.empty(eta.shape), 0.0
+    log_scale = np.log(sigma) + LOG_ROOT_2_PI
+    for i in range(eta.shape[1]):
+        y = columns[0, i]
+        r = (y - eta[0, i]) / sigma
+        if constants[0] < y < constants[1]:
+            value -= 0.5 * r * r + log_scale
+            by_eta[0, i] = r / sigma
+            by_sigma += (r * r - 1.0) / sigma
+        else:
+            # beyond a bound, the tail's probability takes the density's place
+            sign = 1.0 if y <= constants[0] else -1.0
+            share, hazard = log_share(sign * r)
+            value += share
+            by_eta[0, i] = -sign * hazard / sigma
+            by_sigma -= sign * hazard * r / sigma
+    return np.full((), value), by_eta, np.full(1, by_sigma)
 
 
-@dataclass(frozen=True)
-class CensoredLikelihood:
+class CensoredLikelihood(_Bounded):
     """Normal distribution whose values beyond the bounds are known as the bounds only."""
 
-    lower: float
-    upper: float
-    equations = 1
-    free = 0
     #: A probability at the bounds, a density between them.
     measure = "mixed"
+    density = staticmethod(censored_density)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log density of each row, or log probability of a row at a bound, (row,)."""
         sigma = positive[0]
         r = (y - eta[:, 0]) / sigma
         sign = np.where(y <= self.lower, 1.0, np.where(y >= self.upper, -1.0, 0.0))
-        between = _log_density(r) - np.log(sigma * unit)
+        between = (-0.5 * r * r - LOG_ROOT_2_PI) - np.log(sigma * unit)
         return np.asarray(np.where(sign == 0, between, log_ndtr(sign * r)))
 
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient."""
-        sigma = positive[0]
-        r = (y - eta[:, 0]) / sigma
-        # beyond a bound, the tail's probability takes the density's place
-        sign = np.where(y <= self.lower, 1.0, np.where(y >= self.upper, -1.0, 0.0))
-        inside = sign == 0
-        log_tail = log_ndtr(sign * r)
-        hazard = np.exp(_log_density(r) - log_tail)
-        value = np.where(inside, _log_density(r) - np.log(sigma), log_tail).sum()
-        pull = np.where(inside, r, -sign * hazard)
-        by_sigma = (np.where(inside, r * r - 1, pull * r) / sigma).sum()
-        return float(value), (pull / sigma)[:, None], np.array([by_sigma]), free
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Give 1 / σ², a little much for censored values."""
-        return np.full((len(y), 1, 1), positive[0] ** -2)
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing beyond the normal prior."""
-        return 0.0, np.zeros_like(intercepts), free
+    def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
+        """Draw values in computing units, as they are before they are recorded."""
+        return np.asarray(eta[:, 0] + positive[0] * rng.normal(size=len(eta)))

@@ -35,6 +35,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numba
 import numpy as np
 from scipy.special import log_softmax, softmax
 
@@ -42,6 +43,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.method import Array, Design, Kernel, Words
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
+from bayesimpute.sampling.linear_parts import no_prior
 from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
 
 
@@ -112,49 +114,77 @@ def reference_first(design: Design) -> np.ndarray:
     return np.array([reference, *(k for k in range(len(count)) if k != reference)])
 
 
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def softmax_density(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """Log likelihood of codes and its gradient; constants are the codes' positions."""
+    columns, eta, extra, constants = arguments
+    equations, rows = eta.shape
+    value, by_eta, product = 0.0, np.empty(eta.shape), 1.0
+    for i in range(rows):
+        top = 0.0  # the reference's predictor
+        for r in range(equations):
+            top = max(top, eta[r, i])
+        total = np.exp(-top)
+        for r in range(equations):
+            by_eta[r, i] = np.exp(eta[r, i] - top)
+            total += by_eta[r, i]
+        value -= top
+        product *= total  # between 1 and R + 1: one logarithm serves many rows
+        if product > 1e280:
+            value -= np.log(product)
+            product = 1.0
+        for r in range(equations):
+            by_eta[r, i] /= -total
+        at = int(constants[int(columns[0, i])]) - 1
+        if at >= 0:
+            value += eta[at, i]
+            by_eta[at, i] += 1.0
+    value -= np.log(product)
+    return np.full((), value), by_eta, np.zeros(extra.size)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def softmax_information(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array]:
+    """Give diag(p) − pp'."""
+    _, eta, _, _ = arguments
+    equations, rows = eta.shape
+    out = np.empty((equations, equations, rows))
+    p = np.empty(equations)
+    for i in range(rows):
+        top = 0.0
+        for r in range(equations):
+            top = max(top, eta[r, i])
+        total = np.exp(-top)
+        for r in range(equations):
+            p[r] = np.exp(eta[r, i] - top)
+            total += p[r]
+        for r in range(equations):
+            p[r] /= total
+        for r in range(equations):
+            for s in range(equations):
+                out[r, s, i] = (p[r] if r == s else 0.0) - p[r] * p[s]
+    return (out,)
+
+
 class SoftmaxLikelihood:
     """Unordered categories, one linear predictor for each but the reference."""
 
     free = 0
     measure = "probability"
+    density = staticmethod(softmax_density)
+    information = staticmethod(softmax_information)
+    extra_prior = staticmethod(no_prior)
 
     def __init__(self, order: np.ndarray) -> None:
         self.order = order
         self.equations = len(order) - 1
         self._position = np.argsort(order)
-
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient."""
-        top = np.zeros(len(eta))  # the reference's predictor
-        for column in eta.T:  # few and long: a reduction over rows would be many times slower
-            np.maximum(top, column, out=top)
-        by_eta = np.exp(eta - top[:, None])
-        total = np.exp(-top)
-        for column in by_eta.T:
-            total += column
-        value = -float((top + np.log(total)).sum())
-        by_eta /= -total[:, None]
-        at = self._position[y.astype(np.int64)] - 1
-        rows = np.flatnonzero(at >= 0)
-        value += float(eta[rows, at[rows]].sum())
-        by_eta[rows, at[rows]] += 1.0
-        return value, by_eta, positive, free
+        self.constants = self._position.astype(np.float64)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log probability of each row's category, (row,)."""
         chances = log_softmax(np.hstack([np.zeros((len(eta), 1)), eta]), axis=1)
         return np.asarray(chances[np.arange(len(eta)), self._position[y.astype(np.int64)]])
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Give diag(p) − pp'."""
-        p = self._chances(eta)[:, 1:]
-        return np.asarray(p[:, :, None] * (np.eye(p.shape[1]) - p[:, None, :]))
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing beyond the normal prior."""
-        return 0.0, np.zeros_like(intercepts), free
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw categories, as codes."""

@@ -33,8 +33,7 @@ Draw
 2. A missing count is drawn from its distribution.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numba
@@ -43,17 +42,16 @@ from scipy.special import gammaln
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SamplingError, SpecificationError
-from bayesimpute.method import Array, Design, Kernel, Words
-from bayesimpute.sampling.generic import ModelKernel
-from bayesimpute.sampling.linear_kernel import Family, linear_kernel
-from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
+from bayesimpute.method import Array, Design, Words
+from bayesimpute.sampling.linear_model import LinearModel
+from bayesimpute.sampling.linear_parts import no_prior
+from bayesimpute.sampling.textbook import Defaults
 
 #: Largest expected count that is drawn; beyond, a prediction has left the data far behind.
 LARGEST = 1e12
 
 
-class Poisson:
+class Poisson(LinearModel):
     """Poisson model of a target that counts.
 
     Options
@@ -74,38 +72,36 @@ class Poisson:
         "A missing count is drawn from that distribution.",
     )
     kinds = frozenset({Kind.NUMERIC})
-    options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed target."""
+    @staticmethod
+    def distribution(eta: Any) -> Any:
+        """Give counts by the logarithm of their mean."""
         import pymc as pm
 
-        seen = design.rows(design.fit)
-        with pm.Model(coords=design.coords) as model:
-            y = pm.Data("y", seen.y.astype(np.int64), dims="row")
-            eta = linear_predictor(seen, plain_units(design), priors, _defaults(design))
-            pm.Poisson(f"{design.target}_observed", pm.math.exp(eta), observed=y, dims="row")
-        return model
+        return pm.Poisson.dist(pm.math.exp(eta))
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictor, or the plain model's where the priors need it.
+    def defaults(self, design: Design) -> Defaults:
+        """Centre the intercept at the logarithm of the mean count."""
+        mean = float(design.y[design.fit].mean())
+        return Defaults(intercept_mean=float(np.log(max(mean, 0.1))), beta_sd=1.0)
 
-        Raises
-        ------
-        SpecificationError
-            If an observed value is no count.
-        """
+    def check(self, design: Design, options: Mapping[str, Any]) -> None:
+        """Refuse observed values that are no counts."""
         check_counts(design)
-        family = Family(
-            PoissonLikelihood(), _poisson_values, plain_units(design), _defaults(design)
-        )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+
+    def values(
+        self, likelihood: Any, design: Design, options: Mapping[str, Any], units: Any
+    ) -> Callable[..., Any]:
+        """Draw counts, unless the model is asked for impossible ones."""
+
+        def drawn(eta: Array, *given: Any) -> Array:
+            _mean(eta)
+            return np.asarray(likelihood.values(eta, *given))
+
+        return drawn
 
 
-class NegativeBinomial:
+class NegativeBinomial(Poisson):
     """Negative binomial model of a target that counts, more dispersed than Poisson.
 
     Options
@@ -126,49 +122,23 @@ class NegativeBinomial:
         "binomial); the logarithm of the mean depends linearly on {x}",
         "A missing count is drawn from that distribution.",
     )
-    kinds = frozenset({Kind.NUMERIC})
-    options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed target."""
+    @staticmethod
+    def distribution(eta: Any, overdispersion: Any) -> Any:
+        """Give counts by the logarithm of their mean, and the SD of what multiplies it."""
         import pymc as pm
 
-        seen = design.rows(design.fit)
-        with pm.Model(coords=design.coords) as model:
-            y = pm.Data("y", seen.y.astype(np.int64), dims="row")
-            eta = linear_predictor(seen, plain_units(design), priors, _defaults(design))
-            prior = priors.get("overdispersion", pm.HalfNormal.dist(1.0))
-            overdispersion = attach(prior, "overdispersion")
-            pm.NegativeBinomial(
-                f"{design.target}_observed",
-                mu=pm.math.exp(eta),
-                alpha=overdispersion**-2,
-                observed=y,
-                dims="row",
-            )
-        return model
+        return pm.NegativeBinomial.dist(mu=pm.math.exp(eta), alpha=overdispersion**-2)
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictor, or the plain model's where the priors need it.
+    def positive(self) -> Mapping[str, Any]:
+        """Give the extra: the SD of the multiplier."""
+        return {"overdispersion": 1.0}
 
-        Raises
-        ------
-        SpecificationError
-            If an observed value is no count.
-        """
-        check_counts(design)
-        family = Family(
-            NegativeBinomialLikelihood(),
-            _negative_binomial_values,
-            plain_units(design),
-            _defaults(design),
-            positive={"overdispersion": 1.0},
-            positive_units=(1.0,),
-        )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+    def likelihood(
+        self, design: Design, options: Mapping[str, Any], units: Any
+    ) -> "NegativeBinomialLikelihood":
+        """Give the density by hand, without a gamma function a row: seven times as fast."""
+        return NegativeBinomialLikelihood()
 
 
 def check_counts(design: Design) -> None:
@@ -188,73 +158,6 @@ def check_counts(design: Design) -> None:
         )
 
 
-def _defaults(design: Design) -> Defaults:
-    mean = float(design.y[design.fit].mean())
-    return Defaults(intercept_mean=float(np.log(max(mean, 0.1))), beta_sd=1.0)
-
-
-class PoissonLikelihood:
-    """Counts by a log mean; no further parameters."""
-
-    equations = 1
-    free = 0
-    measure = "probability"
-
-    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
-        """Log probability of each row's count, (row,)."""
-        mean = np.exp(np.minimum(eta[:, 0], 700.0))
-        return np.asarray(y * eta[:, 0] - mean - gammaln(y + 1))
-
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood (without the constant log y!) and its gradient."""
-        mean = np.exp(np.minimum(eta[:, 0], 700.0))
-        value = float(y @ eta[:, 0] - mean.sum())
-        return value, (y - mean)[:, None], positive, free
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Give μ."""
-        return np.asarray(np.exp(np.minimum(eta, 50.0)))[:, :, None]
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing beyond the normal prior."""
-        return 0.0, np.zeros_like(intercepts), free
-
-
-class NegativeBinomialLikelihood:
-    """Counts by a log mean and an overdispersion."""
-
-    equations = 1
-    free = 0
-    measure = "probability"
-
-    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
-        """Log probability of each row's count, (row,)."""
-        size = positive[0] ** -2
-        ratio = np.log1p(np.exp(np.minimum(eta[:, 0], 700.0)) / size)
-        # Γ(y + size) / Γ(size) / size^y as a sum over 0 … y − 1, exact for large sizes
-        steps = np.log1p(np.arange(int(y.max(initial=0))) / size)
-        rising = np.append(0.0, np.cumsum(steps))[y.astype(np.int64)]
-        return np.asarray(y * eta[:, 0] - (y + size) * ratio + rising - gammaln(y + 1))
-
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood (without the constant log y!) and its gradient."""
-        value, by_eta, by_size = _log_negative_binomial(y, eta, positive[0] ** -2)
-        return value, by_eta, np.array([-2.0 * by_size * positive[0] ** -3]), free
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Give μ / (1 + μ overdispersion²)."""
-        mean = np.exp(np.minimum(eta, 50.0))
-        return np.asarray(mean / (1 + mean * positive[0] ** 2))[:, :, None]
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing beyond the normal prior."""
-        return 0.0, np.zeros_like(intercepts), free
-
-
 def _mean(eta: Array) -> Array:
     top = float(eta.max(initial=-np.inf))
     if top > np.log(LARGEST):
@@ -265,39 +168,64 @@ def _mean(eta: Array) -> Array:
     return np.exp(eta[:, 0])
 
 
-def _poisson_values(eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
-    return rng.poisson(_mean(eta)).astype(np.float64)
-
-
-def _negative_binomial_values(
-    eta: Array, positive: Array, free: Array, rng: np.random.Generator
-) -> Array:
-    shape = max(positive[0], 1e-6) ** -2
-    mean = np.minimum(_mean(eta) * rng.gamma(shape, 1 / shape, size=len(eta)), 1e18)
-    return rng.poisson(mean).astype(np.float64)
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _log_negative_binomial(y: Array, eta: Array, size: float) -> tuple[float, Array, float]:
-    """Log likelihood, gradient by η, derivative by size = 1 / overdispersion²."""
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def negative_binomial_density(
+    arguments: tuple[Array, Array, Array, Array],
+) -> tuple[Array, Array, Array]:
+    """Log likelihood without the constant log y!, and its gradient."""
+    columns, eta, extra, _ = arguments
+    overdispersion = extra[0]
+    size = overdispersion**-2
     # log Γ(y + size) − log Γ(size) as a sum over 0 … y − 1, exact for large sizes; all rows need
     # the same sums, so they are tabulated up to the largest count
-    largest = int(y.max()) if y.size else 0
+    largest = 0
+    for i in range(eta.shape[1]):
+        largest = max(largest, int(columns[0, i]))
     log_rising = np.zeros(largest + 1)
     rising = np.zeros(largest + 1)
     for k in range(largest):
         log_rising[k + 1] = log_rising[k] + np.log1p(k / size)
         rising[k + 1] = rising[k] + 1.0 / (size + k) - 1.0 / size
     value = 0.0
-    by_eta = np.empty_like(eta)
+    by_eta = np.empty(eta.shape)
     by_size = 0.0
-    for i in range(y.size):
-        mean = np.exp(min(eta[i, 0], 700.0))
+    for i in range(eta.shape[1]):
+        y = columns[0, i]
+        mean = np.exp(min(eta[0, i], 700.0))
         ratio = mean / size
-        k = int(y[i])
+        k = int(y)
         # y log μ − (y + size) log(1 + μ / size) + Σ log(1 + k / size)
         log1 = np.log1p(ratio)
-        value += y[i] * eta[i, 0] - (y[i] + size) * log1 + log_rising[k]
-        by_eta[i, 0] = (y[i] - mean) / (1.0 + ratio)
-        by_size += rising[k] - log1 + (y[i] + size) * ratio / (size * (1.0 + ratio))
-    return value, by_eta, by_size
+        value += y * eta[0, i] - (y + size) * log1 + log_rising[k]
+        by_eta[0, i] = (y - mean) / (1.0 + ratio)
+        by_size += rising[k] - log1 + (y + size) * ratio / (size * (1.0 + ratio))
+    by_extra = np.zeros(extra.size)
+    by_extra[0] = -2.0 * by_size * size / overdispersion
+    return np.full((), value), by_eta, by_extra
+
+
+class NegativeBinomialLikelihood:
+    """Counts by a log mean and an overdispersion."""
+
+    equations = 1
+    free = 0
+    measure = "probability"
+    constants = np.empty(0)
+    density = staticmethod(negative_binomial_density)
+    information = None
+    extra_prior = staticmethod(no_prior)
+
+    def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
+        """Log probability of each row's count, (row,)."""
+        size = positive[0] ** -2
+        ratio = np.log1p(np.exp(np.minimum(eta[:, 0], 700.0)) / size)
+        # Γ(y + size) / Γ(size) / size^y as a sum over 0 … y − 1, exact for large sizes
+        steps = np.log1p(np.arange(int(y.max(initial=0))) / size)
+        rising = np.append(0.0, np.cumsum(steps))[y.astype(np.int64)]
+        return np.asarray(y * eta[:, 0] - (y + size) * ratio + rising - gammaln(y + 1))
+
+    def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
+        """Draw counts."""
+        shape = max(positive[0], 1e-6) ** -2
+        mean = np.minimum(_mean(eta) * rng.gamma(shape, 1 / shape, size=len(eta)), 1e18)
+        return rng.poisson(mean).astype(np.float64)

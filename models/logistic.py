@@ -34,21 +34,19 @@ Draw
 2. A missing value is 1 with its probability.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
+import numba
 import numpy as np
 from scipy.special import expit
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Array, Design, Kernel, Words
-from bayesimpute.sampling.generic import ModelKernel
-from bayesimpute.sampling.linear_kernel import Family, linear_kernel
-from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
+from bayesimpute.method import Array, Design, Words
+from bayesimpute.sampling.linear_model import LinearModel
+from bayesimpute.sampling.linear_parts import no_prior
 
 
-class Logistic:
+class Logistic(LinearModel):
     """Logistic model of a target with two categories.
 
     Options
@@ -71,27 +69,37 @@ class Logistic:
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.BINARY})
-    options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed target."""
+    @staticmethod
+    def distribution(eta: Any) -> Any:
+        """Give one category or the other."""
         import pymc as pm
 
-        units = plain_units(design)
-        seen = design.rows(design.fit)
-        with pm.Model(coords=design.coords) as model:
-            y = pm.Data("y", seen.y.astype(np.int64), dims="row")
-            eta = linear_predictor(seen, units, priors, Defaults())
-            pm.Bernoulli(f"{design.target}_observed", logit_p=eta, observed=y, dims="row")
-        return model
+        return pm.Bernoulli.dist(logit_p=eta)
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictor, or the plain model's where the priors need it."""
-        family = Family(BernoulliLikelihood(), _values, plain_units(design), Defaults())
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+    def likelihood(self, design: Design, options: Any, units: Any) -> "BernoulliLikelihood":
+        """Give the density by hand, with one exponential a row: five times as fast."""
+        return BernoulliLikelihood()
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def bernoulli_density(
+    arguments: tuple[Array, Array, Array, Array],
+) -> tuple[Array, Array, Array]:
+    """Log likelihood of 0/1 by their logits, and its gradient."""
+    columns, eta, extra, _ = arguments
+    value, by_eta, product = 0.0, np.empty(eta.shape), 1.0
+    for i in range(eta.shape[1]):
+        y, t = columns[0, i], eta[0, i]
+        small = np.exp(-abs(t))  # no exponent that could overflow
+        value += y * t - max(t, 0.0)
+        by_eta[0, i] = y - (1.0 if t > 0.0 else small) / (1.0 + small)
+        product *= 1.0 + small  # one logarithm serves hundreds of rows
+        if product > 1e280:
+            value -= np.log(product)
+            product = 1.0
+    value -= np.log(product)
+    return np.full((), value), by_eta, np.zeros(extra.size)
 
 
 class BernoulliLikelihood:
@@ -100,31 +108,16 @@ class BernoulliLikelihood:
     equations = 1
     free = 0
     measure = "probability"
+    constants = np.empty(0)
+    density = staticmethod(bernoulli_density)
+    information = None
+    extra_prior = staticmethod(no_prior)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log probability of each row's category, (row,)."""
         t = np.where(y > 0.5, eta[:, 0], -eta[:, 0])
         return np.asarray(np.minimum(t, 0.0) - np.log1p(np.exp(-np.abs(t))))
 
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient."""
-        t = eta[:, 0]
-        small = np.exp(-np.abs(t))  # no exponent that could overflow
-        p = np.where(t > 0, 1.0, small) / (1.0 + small)
-        value = float(y @ t - np.maximum(t, 0.0).sum() - np.log(1.0 + small).sum())
-        return value, (y - p)[:, None], positive, free
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Give p (1 − p)."""
-        p = expit(eta[:, 0])
-        return np.asarray(p * (1 - p))[:, None, None]
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing beyond the normal prior."""
-        return 0.0, np.zeros_like(intercepts), free
-
-
-def _values(eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
-    return (rng.random(len(eta)) < expit(eta[:, 0])).astype(np.float64)
+    def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
+        """Draw codes."""
+        return (rng.random(len(eta)) < expit(eta[:, 0])).astype(np.float64)

@@ -52,11 +52,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 from bayesimpute.sampling.correlation import CorrelationBlocks
-from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
+from bayesimpute.sampling.gaussian import Fitted, GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
@@ -224,8 +225,7 @@ class NormalKernel:
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design."""
-        self._posterior.observe(design)
-        return self._posterior.adapt(self._options["tune"], rng)
+        return self._posterior.adapt(design, self._options["tune"], rng)
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
@@ -240,17 +240,11 @@ class NormalKernel:
         first: bool,
     ) -> Visit:
         """Draw parameters, then each wanted value from its normal distribution."""
-        posterior = self._posterior
-        posterior.observe(design)
-        if first:
-            state = posterior.settle(state, adaptation, FIRST_TRANSITIONS, rng)
-        fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
-        wanted = design.rows(design.draw)
-        mean = posterior.linear_predictor(wanted, fitted)
-        if wanted.shift is not None:
-            mean = mean + wanted.shift
-        noise = rng.normal(size=mean.size)
-        values = mean + posterior.residual_sd(wanted, fitted) * noise
+        fitted = self._fitted(design, design.draw, adaptation, state, rng, first)
+        mean = fitted.mean
+        if design.shift is not None:
+            mean = mean + design.shift[design.draw]
+        values = mean + fitted.sd * rng.normal(size=mean.size)
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
 
     def predict(
@@ -263,20 +257,28 @@ class NormalKernel:
         by_cluster: bool = False,
     ) -> Prediction:
         """Draw parameters, then hold the rows fitted to against their normal distributions."""
-        posterior = self._posterior
-        posterior.observe(design)
-        if first:
-            state = posterior.settle(state, adaptation, FIRST_TRANSITIONS, rng)
-        fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
-        rows = design.rows(design.fit)
-        mean, sd = posterior.linear_predictor(rows, fitted), posterior.residual_sd(rows, fitted)
+        fitted = self._fitted(design, design.fit, adaptation, state, rng, first)
+        rows, mean, sd = design.rows(design.fit), fitted.mean, fitted.sd
         return Prediction(
             fitted.state,
             mean + sd * rng.normal(size=mean.size),
             fitted.parameters,
             log_normal_density(rows.y, mean, sd),
-            by_cluster=posterior.by_cluster(rows, fitted) if by_cluster else None,
+            by_cluster=self._posterior.by_cluster(rows, fitted) if by_cluster else None,
         )
+
+    def _fitted(
+        self,
+        design: Design,
+        wanted: npt.NDArray[np.bool_],
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Fitted:
+        settling = FIRST_TRANSITIONS if first else 0
+        transitions = self._options["transitions"]
+        return self._posterior.visit(design, wanted, adaptation, state, settling, transitions, rng)
 
 
 def log_normal_density(y: Array, mean: Array, sd: Array) -> Array:

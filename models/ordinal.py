@@ -37,6 +37,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
+import numba
 import numpy as np
 from scipy.special import log_expit
 
@@ -151,6 +152,81 @@ def _concentration(design: Design, prior: Any) -> Array:
     return found
 
 
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def cumulative_density(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """Log likelihood of codes and its gradient by η and the log gaps."""
+    columns, eta, extra, constants = arguments
+    return _cumulative(columns[0], np.ones(eta.shape[1]), eta, extra, constants.size)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _cumulative(
+    codes: Array, weight: Array, eta: Array, free: Array, categories: int
+) -> tuple[Array, Array, Array]:
+    """Weighted log likelihood, gradient by η and by the log gaps."""
+    gaps, cutpoints = np.exp(free), np.zeros(categories - 1)
+    for k in range(free.size):
+        cutpoints[k + 1] = cutpoints[k] + gaps[k]
+    by_cutpoint, inside = np.zeros(categories - 1), np.zeros(categories)
+    value, by_eta = 0.0, np.empty(eta.shape)
+    for i in range(codes.size):
+        k = int(codes[i])
+        slope = 0.0
+        # F(a) − F(b) = F(a) F(−b) (1 − e^{b − a}), exact however small the gap
+        if k < categories - 1:  # below the upper cutpoint
+            a = cutpoints[k] - eta[0, i]
+            small = np.exp(-abs(a))
+            over = (small if a > 0.0 else 1.0) / (1.0 + small)
+            value += weight[i] * (min(a, 0.0) - np.log1p(small))
+            by_cutpoint[k] += weight[i] * over
+            slope -= over
+        if k > 0:  # above the lower one
+            b = cutpoints[k - 1] - eta[0, i]
+            small = np.exp(-abs(b))
+            under = (1.0 if b > 0.0 else small) / (1.0 + small)
+            value -= weight[i] * (max(b, 0.0) + np.log1p(small))
+            by_cutpoint[k - 1] -= weight[i] * under
+            slope += under
+        inside[k] += weight[i]
+        by_eta[0, i] = weight[i] * slope
+    by_free = np.zeros(free.size)
+    above = 0.0
+    for k in range(free.size - 1, -1, -1):  # a gap moves its own cutpoint and those above
+        value += inside[k + 1] * np.log(-np.expm1(-gaps[k]))
+        above += by_cutpoint[k + 1]
+        by_free[k] = gaps[k] * (above + inside[k + 1] / np.expm1(gaps[k]))
+    return np.full((), value), by_eta, by_free
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def share_prior(arguments: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """Dirichlet density of the shares at η = 0, by intercept and log gaps."""
+    intercepts, free, concentration = arguments
+    categories = concentration.size
+    # the Jacobian of the shares is the product of logistic densities at the cutpoints, that of the
+    # cutpoints the product of the gaps
+    codes, eta = np.empty(categories), np.empty((1, categories))
+    for k in range(categories):
+        codes[k], eta[0, k] = k, intercepts[0]
+    chances, by_eta, by_free = _cumulative(codes, concentration - 1.0, eta, free, categories)
+    value, by_intercept = chances.item(), 0.0
+    for k in range(categories):
+        by_intercept += by_eta[0, k]
+    slopes, at = np.empty(categories - 1), -intercepts[0]
+    for k in range(categories - 1):
+        if k > 0:
+            at += np.exp(free[k - 1])
+        value -= abs(at) + 2.0 * np.log1p(np.exp(-abs(at)))
+        slopes[k] = -np.tanh(0.5 * at)
+        by_intercept -= slopes[k]
+    above = 0.0
+    for k in range(free.size - 1, -1, -1):
+        above += slopes[k + 1]
+        value += free[k]
+        by_free[k] += 1.0 + np.exp(free[k]) * above
+    return np.full((), value), np.full(1, by_intercept), by_free
+
+
 class CumulativeLikelihood:
     """Ordered categories by a cumulative logit; free parameters are log gaps between cutpoints.
 
@@ -159,18 +235,13 @@ class CumulativeLikelihood:
 
     equations = 1
     measure = "probability"
+    density = staticmethod(cumulative_density)
+    information = None
+    extra_prior = staticmethod(share_prior)
 
     def __init__(self, categories: int, concentration: Array) -> None:
-        self.categories = categories
-        self.concentration = concentration
+        self.constants = np.asarray(concentration, dtype=np.float64)
         self.free = categories - 2
-
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient."""
-        value, by_eta, by_free = _log_likelihood(y, eta, free, np.ones(len(y)))
-        return value, by_eta, positive, by_free
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log probability of each row's category, (row,)."""
@@ -179,31 +250,6 @@ class CumulativeLikelihood:
         lower = np.append(-np.inf, cutpoints)[code] - eta[:, 0]
         # log F(upper) + log F(−lower) + log(1 − e^{lower − upper}), as in the sum
         return np.asarray(log_expit(upper) + log_expit(-lower) + np.log(-np.expm1(lower - upper)))
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Give the expected information of η, Σ (dp_k/dη)² / p_k."""
-        shares, slopes = _shares(eta[:, 0], _cutpoints(free))
-        return np.asarray((slopes**2 / np.maximum(shares, 1e-12)).sum(axis=1))[:, None, None]
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Dirichlet density of the shares at η = 0, by intercept and log gaps."""
-        # the Jacobian of the shares is the product of logistic densities at the cutpoints, that
-        # of the cutpoints the product of the gaps
-        at = _cutpoints(free) - intercepts[0]
-        far = np.abs(at)
-        value = float(free.sum() - (far + 2 * np.log1p(np.exp(-far))).sum())
-        slope = -np.tanh(at / 2)
-        by_intercepts = np.array([-slope.sum()])
-        by_free = 1.0 + np.exp(free) * np.cumsum(slope[::-1])[::-1][1:]
-        weight = self.concentration - 1
-        if weight.any():
-            codes = np.arange(self.categories, dtype=float)
-            eta = np.full((self.categories, 1), intercepts[0])
-            more, by_eta, by_gaps = _log_likelihood(codes, eta, free, weight)
-            value += more
-            by_intercepts = by_intercepts + by_eta.sum()
-            by_free = by_free + by_gaps
-        return value, by_intercepts, by_free
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw categories, as codes."""
@@ -228,25 +274,3 @@ def _shares(eta: Array, cutpoints: Array) -> tuple[Array, Array]:
     shares = np.diff(np.hstack([ends, below, ends + 1]), axis=1)
     slopes = np.diff(np.hstack([ends, -below * (1 - below), ends]), axis=1)
     return shares, slopes
-
-
-def _log_likelihood(y: Array, eta: Array, free: Array, weight: Array) -> tuple[float, Array, Array]:
-    """Weighted log likelihood, gradient by η and by the log gaps."""
-    code = y.astype(np.int64)
-    cutpoints = _cutpoints(free)
-    a = np.append(cutpoints, np.inf)[code] - eta[:, 0]  # below the upper cutpoint
-    b = np.append(-np.inf, cutpoints)[code] - eta[:, 0]  # above the lower one
-    small_a, small_b = np.exp(-np.abs(a)), np.exp(-np.abs(b))
-    over_a = np.where(a > 0, small_a, 1.0) / (1.0 + small_a)
-    under_b = np.where(b > 0, 1.0, small_b) / (1.0 + small_b)
-    # F(a) − F(b) = F(a) F(−b) (1 − e^{b − a}), exact however small the gap
-    each = np.minimum(a, 0.0) - np.log(1.0 + small_a) - np.maximum(b, 0.0) - np.log(1.0 + small_b)
-    gaps = np.exp(free)
-    inside = np.bincount(code, weight, len(cutpoints) + 1)[1:-1]
-    value = float(weight @ each + inside @ np.log(-np.expm1(-gaps)))
-    by_eta = weight * (under_b - over_a)
-    by_cutpoint = np.bincount(code, weight * over_a, len(cutpoints) + 1)[:-1]
-    by_cutpoint = by_cutpoint - np.bincount(code, weight * under_b, len(cutpoints) + 1)[1:]
-    # a gap moves its own cutpoint and those above
-    by_gap = np.cumsum(by_cutpoint[::-1])[::-1][1:] + inside / np.expm1(gaps)
-    return value, by_eta[:, None], gaps * by_gap

@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
@@ -35,7 +36,7 @@ from bayesimpute.models.normal import (
     log_normal_density,
     parameter_labels,
 )
-from bayesimpute.sampling.gaussian import GaussianPosterior
+from bayesimpute.sampling.gaussian import Fitted, GaussianPosterior
 
 
 class PMM:
@@ -114,8 +115,8 @@ class PMMKernel:
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design."""
-        self._posterior.observe(_scored(design, self._scores))
-        return self._posterior.adapt(self._options["tune"], rng)
+        scored = _scored(design, self._scores)
+        return self._posterior.adapt(scored, self._options["tune"], rng)
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
@@ -130,12 +131,11 @@ class PMMKernel:
         first: bool,
     ) -> Visit:
         """Draw parameters, then donors."""
-        posterior = self._posterior
-        posterior.observe(_scored(design, self._scores))
-        if first:
-            state = posterior.settle(state, adaptation, FIRST_TRANSITIONS, rng)
-        fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
-        predicted = posterior.linear_predictor(design, fitted)
+        everyone = np.ones(len(design.y), dtype=bool)
+        fitted = self._fitted(
+            _scored(design, self._scores), everyone, adaptation, state, rng, first
+        )
+        predicted = fitted.mean
         wanted = predicted[design.draw]
         if design.shift is not None:
             wanted = wanted + design.shift[design.draw]
@@ -157,21 +157,29 @@ class PMMKernel:
 
         What the parameters learn from a row is its normal density; a donated value has none.
         """
-        posterior = self._posterior
         scored = _scored(design, self._scores)
-        posterior.observe(scored)
-        if first:
-            state = posterior.settle(state, adaptation, FIRST_TRANSITIONS, rng)
-        fitted = posterior.draw(state, adaptation, self._options["transitions"], rng)
-        rows = scored.rows(design.fit)
-        mean, sd = posterior.linear_predictor(rows, fitted), posterior.residual_sd(rows, fitted)
+        fitted = self._fitted(scored, design.fit, adaptation, state, rng, first)
+        mean = fitted.mean
         donors = nearest_others(mean, self._options["donors"], rng)
         return Prediction(
             fitted.state,
             design.y[design.fit][donors],
             fitted.parameters,
-            learnt=log_normal_density(rows.y, mean, sd),
+            learnt=log_normal_density(scored.y[design.fit], mean, fitted.sd),
         )
+
+    def _fitted(
+        self,
+        scored: Design,
+        wanted: npt.NDArray[np.bool_],
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Fitted:
+        settling = FIRST_TRANSITIONS if first else 0
+        transitions = self._options["transitions"]
+        return self._posterior.visit(scored, wanted, adaptation, state, settling, transitions, rng)
 
 
 def nearest_others(predicted: Array, k: int, rng: np.random.Generator) -> np.ndarray:

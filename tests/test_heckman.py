@@ -196,10 +196,10 @@ def test_whoever_relies_on_the_prior_is_warned(study):
     few.loc[::3, "y"] = np.nan
     arguments = {"method": {"y": "heckman"}, "seed": 1, "progress": False}
     with pytest.warns(bi.ImputationWarning, match=r"little of ρ of 'y'.*bi.sensitivity"):
-        run = bi.impute(few, m=10, iterations=10, **arguments)
+        run = bi.impute(few, m=20, iterations=15, **arguments)
     assert run.identification().iloc[0]["verdict"].startswith("the data say little")
     fixed = {"model_options": {"y": {"rho": 0.3}}}
-    bi.impute(few, m=10, iterations=10, **fixed, **arguments)  # nothing to warn of
+    bi.impute(few, m=20, iterations=15, **fixed, **arguments)  # nothing to warn of
 
 
 def test_heavy_tails_do_not_pass_for_selection():

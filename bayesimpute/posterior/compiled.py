@@ -11,7 +11,8 @@ import numpy as np
 
 from bayesimpute.errors import AnalysisError
 from bayesimpute.sampling.arithmetic import exact_arithmetic
-from bayesimpute.sampling.nuts import Nuts
+from bayesimpute.sampling.model_density import ModelDensity
+from bayesimpute.sampling.nuts import statistics_of
 from bayesimpute.wording import listed
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ class CompiledModel:
 
     def __init__(self, model: Any) -> None:
         import pymc as pm
-        from pymc.blocking import DictToArrayBijection
 
         discrete = [v.name for v in model.free_RVs if v.dtype.startswith(("int", "uint", "bool"))]
         if discrete or not model.free_RVs:
@@ -48,23 +48,16 @@ class CompiledModel:
                 else "the model has nothing to sample: all its variables are observed."
             )
         self._model = model
+        self._density = ModelDensity(model)
+        self._reported = [*model.free_RVs, *model.deterministics]
         with exact_arithmetic():
-            point = model.initial_point(random_seed=0)
-            self._density = model.logp_dlogp_function(ravel_inputs=True)
-            self._density.set_extra_values({})
-            start = DictToArrayBijection.map({v.name: point[v.name] for v in model.value_vars})
-            self._initial = np.asarray(start.data, dtype=float)
-            self._point_map = start.point_map_info
-            self._reported = [*model.free_RVs, *model.deterministics]
             self._constrain = pm.compile(
                 model.value_vars,
                 model.replace_rvs_by_values(self._reported),
                 on_unused_input="ignore",
             )
             # machine code is made at the first call
-            self._density._pytensor_function(self._initial)
-            self._constrain(*(point[v.name] for v in model.value_vars))
-        self._nuts = Nuts(self._density._pytensor_function, self._initial.size)
+            self._constrain(*self._density.split(self._density.initial))
 
     def sample(
         self, model: Any, draws: int, tune: int, chains: int, seed: np.random.SeedSequence
@@ -117,24 +110,23 @@ class CompiledModel:
     def _chain(
         self, draws: int, tune: int, rng: np.random.Generator
     ) -> tuple[list[list[Any]], list[dict[str, float]]]:
-        from pymc.blocking import DictToArrayBijection, RaveledVars
-
-        adaptation, state = self._nuts.adapt(self._start(rng), tune, rng)
+        problem, sampler = self._density.problem(), self._density.nuts
+        adaptation, state = sampler.adapt(problem, self._start(rng), tune, rng)
         drawn, records = [], []
         for _ in range(draws):
-            state, record = self._nuts.move(state, adaptation, 1, rng)
-            point: dict[str, Any] = DictToArrayBijection.rmap(RaveledVars(state, self._point_map))
-            drawn.append(self._constrain(*(point[v.name] for v in self._model.value_vars)))
-            records.append(dict(record))
+            state, record = sampler.move(problem, state, adaptation, 0, 1, rng)
+            drawn.append(self._constrain(*self._density.split(state)))
+            records.append(dict(statistics_of(record)))
         return drawn, records
 
     def _start(self, rng: np.random.Generator) -> np.ndarray:
         """PyMC's initial point with its jitter, uniform within 1 on the unconstrained scale."""
         for _ in range(STARTS):
-            start = self._initial + rng.uniform(-1, 1, self._initial.size)
-            if np.isfinite(self._density._pytensor_function(start)[0]):
+            initial = self._density.initial
+            start = initial + rng.uniform(-1, 1, initial.size)
+            if np.isfinite(self._density.log_density(start)):
                 return start
-        return self._initial
+        return self._density.initial
 
 
 def same_graph(first: Any, second: Any) -> bool:

@@ -20,16 +20,16 @@ Divisions follow NumPy's rules (``error_model``): a trajectory that runs a varia
 a density that is not finite, which NUTS refuses, and not an exception.
 """
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.sampling.struct import Struct
+
 Array = npt.NDArray[np.float64]
 
 
-class CrossProducts(NamedTuple):
+class CrossProducts(Struct):
     """What the collapsed density knows of the data.
 
     Attributes
@@ -51,34 +51,60 @@ class CrossProducts(NamedTuple):
     rows: Array
 
 
+class Standard(Struct):
+    """Centres and scales that take rows to computing units, (column,) each."""
+
+    centre_x: Array
+    scale_x: Array
+    centre_z: Array
+    scale_z: Array
+    centre_y: float
+    scale_y: float
+
+
 @numba.njit(cache=True, error_model="numpy")
 def cross_products(
-    x: Array, z: Array, y: Array, start: npt.NDArray[np.int64], by_cluster: bool
+    x: Array,
+    z: Array,
+    y: Array,
+    cluster: npt.NDArray[np.int64],
+    fit: npt.NDArray[np.bool_],
+    clusters: int,
+    standard: Standard,
+    by_cluster: bool,
 ) -> CrossProducts:
-    """One pass over rows sorted by cluster; cluster j owns rows ``start[j]:start[j + 1]``."""
-    clusters = start.size - 1
-    p = x.shape[1]
+    """One pass over the rows that are fitted to, an intercept put before the predictors."""
+    p = x.shape[1] + 1
     q = z.shape[1]
     groups = clusters if by_cluster else 1
     zz = np.zeros((clusters, q, q))
     zw = np.zeros((clusters, q, p + 1))
     ww = np.zeros((groups, p + 1, p + 1))
     rows = np.zeros(clusters)
-    for j in range(clusters):
+    w = np.ones(p + 1)
+    v = np.empty(q)
+    centre_x, scale_x = standard.centre_x, standard.scale_x
+    centre_z, scale_z = standard.centre_z, standard.scale_z
+    centre_y, scale_y = standard.centre_y, standard.scale_y
+    for i in range(len(y)):
+        if not fit[i]:
+            continue
+        j = cluster[i]
         g = j if by_cluster else 0
-        rows[j] = start[j + 1] - start[j]
-        for i in range(start[j], start[j + 1]):
-            for a in range(q):
-                for b in range(a + 1):
-                    zz[j, a, b] += z[i, a] * z[i, b]
-                for b in range(p):
-                    zw[j, a, b] += z[i, a] * x[i, b]
-                zw[j, a, p] += z[i, a] * y[i]
-            for a in range(p):
-                for b in range(a + 1):
-                    ww[g, a, b] += x[i, a] * x[i, b]
-                ww[g, p, a] += y[i] * x[i, a]
-            ww[g, p, p] += y[i] * y[i]
+        rows[j] += 1.0
+        for a in range(p - 1):
+            w[a + 1] = (x[i, a] - centre_x[a]) / scale_x[a]
+        w[p] = (y[i] - centre_y) / scale_y
+        for a in range(q):
+            v[a] = (z[i, a] - centre_z[a]) / scale_z[a]
+            for b in range(a + 1):
+                zz[j, a, b] += v[a] * v[b]
+            for b in range(p + 1):
+                zw[j, a, b] += v[a] * w[b]
+        for a in range(p + 1):
+            for b in range(a + 1):
+                ww[g, a, b] += w[a] * w[b]
+    for j in range(clusters):
         for a in range(q):
             for b in range(a):
                 zz[j, b, a] = zz[j, a, b]
@@ -151,7 +177,7 @@ def _precision(
     factor: Array, sigma2: Array, data: CrossProducts, prior_precision: Array, prior_mean: Array
 ) -> tuple[Array, Array, float, float]:
     """``K`` by cluster, ``[X y]'V⁻¹[X y]`` plus the prior, ``log |V|`` and the prior's constant."""
-    zz, zw, ww, rows = data
+    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
     clusters, q = zz.shape[0], zz.shape[1]
     p1 = ww.shape[1]
     p = p1 - 1
@@ -249,7 +275,7 @@ def log_marginal(
     gradient_sigma2
         Derivative by each cluster's residual variance, (cluster,).
     """
-    zz, zw, ww, rows = data
+    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
     clusters, q = zz.shape[0], zz.shape[1]
     p = ww.shape[1] - 1
     k_all, total, log_det, constant = _precision(factor, sigma2, data, prior_precision, prior_mean)
@@ -349,7 +375,7 @@ def draw_coefficients(
     β comes from its conditional with b integrated out, then each b_j from
     ``N(K Z'(y − Xβ), σ²K)``.
     """
-    zz, zw, _, rows = data
+    zz, zw, rows = data.zz, data.zw, data.rows
     clusters, q = zz.shape[0], zz.shape[1]
     p = prior_mean.size
     k_all, total, _, _ = _precision(factor, sigma2, data, prior_precision, prior_mean)

@@ -11,18 +11,22 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import numpy.typing as npt
+from numba.extending import register_jitable
 
 from bayesimpute.method import Adaptation, Design, Parameters
+from bayesimpute.sampling import nuts
 from bayesimpute.sampling.collapsed import (
     CrossProducts,
+    Standard,
     cross_products,
     draw_coefficients,
     log_marginal,
 )
+from bayesimpute.sampling.compiled import Callable, density_of, specialised
 from bayesimpute.sampling.correlation import CorrelationBlocks, correlation_factor, pull_back
 from bayesimpute.sampling.integrated import normal_density
-from bayesimpute.sampling.nuts import Nuts
 from bayesimpute.sampling.scales import ScalePriors
+from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
 
@@ -60,6 +64,13 @@ class Units:
             scale_x,
             np.where(constant, 0.0, centre_z),
             np.where(constant, 1.0, scale_z),
+        )
+
+    @property
+    def standard(self) -> Standard:
+        """The same for compiled code."""
+        return Standard(
+            self.centre_x, self.scale_x, self.centre_z, self.scale_z, self.centre_y, self.scale_y
         )
 
     @property
@@ -117,36 +128,99 @@ class Layout(NamedTuple):
         return self.scales + self.correlations + self.offsets
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """Coefficients drawn at a visit, in computing units."""
+class Fixed(Struct):
+    """What a compiled model knows before it sees data.
 
-    beta: Array
-    effects: Array
-    sigma: Array
-    parameters: Parameters
-    state: Array
-    statistics: Mapping[str, float]
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _collapsed_density(
-    sd: Array,
-    sigma: float,
-    spread: float,
-    partial: Array,
-    offsets: Array,
-    shapes: Array,
-    data: CrossProducts,
-    prior_precision: Array,
-    prior_mean: Array,
-) -> tuple[float, Array, float, float, Array, Array]:
-    """Log density of scales, partial correlations and offsets (without the scales' prior).
-
-    Returns the value and its gradient by sd, sigma, spread, partial and offsets.
+    Attributes
+    ----------
+    standard
+        Units of the data.
+    clusters
+        Number of clusters.
+    prior, constants
+        Of the scales (:class:`~bayesimpute.sampling.scales.ScalePriors`).
+    unit
+        What divides ``sd_<effect>…, sigma`` to give computing units, (q + 1,).
+    precision, mean
+        Of the coefficients' normal priors, (p,).
+    shapes, pairs
+        Beta shape of each partial correlation, and whether it is free, (pair,).
+    heteroscedastic
+        Whether the residual SD varies by cluster.
     """
-    q = sd.size
-    clusters = data.rows.size
+
+    standard: Standard
+    clusters: int
+    prior: Callable
+    constants: Array
+    unit: Array
+    precision: Array
+    mean: Array
+    shapes: Array
+    pairs: npt.NDArray[np.bool_]
+    heteroscedastic: bool
+
+
+class Collapsed(Struct):
+    """The posterior of the scales: the problem that NUTS gets."""
+
+    data: CrossProducts
+    fixed: Fixed
+
+
+class Rows(NamedTuple):
+    """Completed data of a visit, as a :class:`~bayesimpute.method.Design` has them."""
+
+    x: Array
+    z: Array
+    y: Array
+    cluster: npt.NDArray[np.int64]
+    fit: npt.NDArray[np.bool_]
+
+
+class Scales(NamedTuple):
+    """A state taken apart, in computing units."""
+
+    sd: Array
+    sigma: float
+    spread: float
+    partial: Array
+    offsets: Array
+
+
+@register_jitable
+def _scales(state: Array, fixed: Fixed) -> tuple[Scales, float, Array, Array]:
+    """Take a state apart; also the scales' log prior, its gradient, and their derivatives."""
+    q = fixed.unit.size - 1
+    count = fixed.constants.size
+    value, given = fixed.prior((state[:count].copy(), fixed.constants))
+    gradient, parameters, slope = given[0], given[1], given[2]
+    partial = np.zeros(fixed.pairs.size)
+    at = count
+    for k in range(fixed.pairs.size):
+        if fixed.pairs[k]:
+            partial[k] = state[at]
+            at += 1
+    spread = parameters[q + 1] if fixed.heteroscedastic else 0.0
+    sd = np.empty(q)
+    for a in range(q):
+        sd[a] = parameters[a] / fixed.unit[a]
+    scales = Scales(sd, parameters[q] / fixed.unit[q], spread, partial, state[at:])
+    return scales, value.item(), gradient, slope
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def scales_of(state: Array, fixed: Fixed) -> Scales:
+    """Take a state apart."""
+    return _scales(state, fixed)[0]
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
+    """Unnormalised log posterior of the state; its gradient into `out`."""
+    fixed = problem.fixed
+    q, count, clusters = fixed.unit.size - 1, fixed.constants.size, fixed.clusters
+    (sd, sigma, spread, partial, offsets), value, gradient, slope = _scales(state, fixed)
     correlation = correlation_factor(partial, q)
     factor = np.zeros((q, q))
     for a in range(q):
@@ -155,36 +229,139 @@ def _collapsed_density(
     sigma2 = np.full(clusters, sigma * sigma)
     for j in range(offsets.size):
         sigma2[j] *= np.exp(2.0 * spread * offsets[j])
-    value, by_psi, by_sigma2 = log_marginal(factor, sigma2, data, prior_precision, prior_mean)
+    lp, by_psi, by_sigma2 = log_marginal(factor, sigma2, problem.data, fixed.precision, fixed.mean)
+    value += lp
 
-    by_factor = np.zeros((q, q))
-    for a in range(q):
-        for b in range(a + 1):
-            for c in range(q):
-                by_factor[a, b] += 2.0 * by_psi[a, c] * factor[c, b]
-    by_sd = np.zeros(q)
     by_correlation = np.zeros((q, q))
     for a in range(q):
+        by_sd = 0.0
         for b in range(a + 1):
-            by_sd[a] += by_factor[a, b] * correlation[a, b]
-            by_correlation[a, b] = by_factor[a, b] * sd[a]
-    by_partial = pull_back(partial, correlation, by_correlation)
-    for k in range(partial.size):
-        z = np.tanh(partial[k])
-        value += shapes[k] * np.log1p(-z * z)
-        by_partial[k] -= 2.0 * shapes[k] * z
-
+            by_factor = 0.0
+            for c in range(q):
+                by_factor += 2.0 * by_psi[a, c] * factor[c, b]
+            by_sd += by_factor * correlation[a, b]
+            by_correlation[a, b] = by_factor * sd[a]
+        out[a] = by_sd / fixed.unit[a] * slope[a] + gradient[a]
     by_sigma = 0.0
-    by_spread = 0.0
-    by_offsets = np.zeros(offsets.size)
     for j in range(clusters):
         by_sigma += by_sigma2[j] * 2.0 * sigma2[j] / sigma
+    out[q] = by_sigma / fixed.unit[q] * slope[q] + gradient[q]
+
+    by_partial = pull_back(partial, correlation, by_correlation)
+    at = count
+    for k in range(partial.size):
+        z = np.tanh(partial[k])
+        value += fixed.shapes[k] * np.log1p(-z * z)
+        if fixed.pairs[k]:
+            out[at] = by_partial[k] - 2.0 * fixed.shapes[k] * z
+            at += 1
+    by_spread = 0.0
     for j in range(offsets.size):
         by_log = by_sigma2[j] * 2.0 * sigma2[j]
         by_spread += by_log * offsets[j]
-        by_offsets[j] = by_log * spread - offsets[j]
+        out[at + j] = by_log * spread - offsets[j]
         value -= 0.5 * offsets[j] ** 2
-    return value, by_sd, by_sigma, by_spread, by_partial, by_offsets
+    if fixed.heteroscedastic:
+        out[q + 1] = by_spread * slope[q + 1] + gradient[q + 1]
+    return value
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def observe(rows: Rows, fixed: Fixed) -> Collapsed:
+    """Give the posterior of the scales on the current completed data: one pass over the rows."""
+    data = cross_products(
+        rows.x, rows.z, rows.y, rows.cluster, rows.fit, fixed.clusters, fixed.standard,
+        fixed.heteroscedastic,
+    )  # fmt: skip
+    return Collapsed(data, fixed)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _predict(
+    problem: Collapsed,
+    rows: Rows,
+    wanted: npt.NDArray[np.bool_],
+    scales: Scales,
+    rng: np.random.Generator,
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Draw β and b exactly, and predict the wanted rows by them."""
+    fixed = problem.fixed
+    standard = fixed.standard
+    q = scales.sd.size
+    factor = correlation_factor(scales.partial, q)
+    for a in range(q):
+        for b in range(q):
+            factor[a, b] *= scales.sd[a]
+    residual_sd = np.full(fixed.clusters, scales.sigma)
+    for j in range(scales.offsets.size):
+        residual_sd[j] *= np.exp(scales.spread * scales.offsets[j])
+    variance = np.empty(fixed.clusters)
+    for j in range(fixed.clusters):
+        variance[j] = residual_sd[j] ** 2
+    beta, effects = draw_coefficients(
+        factor,
+        variance,
+        problem.data,
+        fixed.precision,
+        fixed.mean,
+        rng.standard_normal(fixed.mean.size),
+        rng.standard_normal(fixed.clusters * q).reshape(fixed.clusters, q),
+    )
+    count = 0
+    for i in range(wanted.size):
+        count += wanted[i]
+    mean, sd = np.empty(count), np.empty(count)
+    x, z, cluster = rows.x, rows.z, rows.cluster
+    centre_x, scale_x = standard.centre_x, standard.scale_x
+    centre_z, scale_z = standard.centre_z, standard.scale_z
+    centre_y, scale_y = standard.centre_y, standard.scale_y
+    at = 0
+    for i in range(wanted.size):
+        if wanted[i]:
+            j = cluster[i]
+            eta = beta[0]
+            for a in range(x.shape[1]):
+                eta += (x[i, a] - centre_x[a]) / scale_x[a] * beta[a + 1]
+            for a in range(q):
+                eta += (z[i, a] - centre_z[a]) / scale_z[a] * effects[j, a]
+            mean[at] = centre_y + scale_y * eta
+            sd[at] = scale_y * residual_sd[j]
+            at += 1
+    return beta, effects, residual_sd, factor, mean, sd
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a visit has drawn.
+
+    Attributes
+    ----------
+    state, statistics
+        Of the sampler.
+    scales
+        Of the state.
+    beta
+        Coefficients in computing units, (1 + predictor,).
+    effects, sigma
+        Effects (cluster, effect) and residual SD of each cluster, (cluster,), the same way.
+    factor
+        Cholesky factor of Ψ in computing units.
+    mean, sd
+        Expected value and residual SD of each wanted row in original units, (row,).
+    parameters
+        In original units.
+    """
+
+    state: Array
+    statistics: Mapping[str, float]
+    scales: Scales
+    beta: Array
+    effects: Array
+    sigma: Array
+    factor: Array
+    mean: Array
+    sd: Array
+    parameters: Parameters
 
 
 class GaussianPosterior:
@@ -221,138 +398,108 @@ class GaussianPosterior:
         self.layout = Layout(
             q, len(priors.names), self.blocks.count, design.n_clusters if heteroscedastic else 0
         )
-        self._heteroscedastic = heteroscedastic
         coefficient = np.append(1.0, self.units.scale_x) / self.units.scale_y
         centre = np.append(self.units.centre_y, np.zeros(len(design.predictors)))
-        self._prior_mean = (prior_mean - centre) * coefficient
-        self._prior_precision = 1.0 / (prior_sd * coefficient) ** 2
-        self._data: CrossProducts | None = None
+        self._heteroscedastic = heteroscedastic
         self._unit = np.where(priors.replaced[: q + 1], self.units.scales, 1.0)
-        self._nuts = Nuts(self.log_density, self.layout.size)
-
-    def observe(self, design: Design) -> None:
-        """Take the current completed data: one pass over the rows."""
-        fit = np.flatnonzero(design.fit)
-        order = fit[np.argsort(design.cluster[fit], kind="stable")]
-        rows = design.cluster[order]
-        start = np.searchsorted(rows, np.arange(design.n_clusters + 1)).astype(np.int64)
-        part = design if len(order) == len(design.y) and (np.diff(order) == 1).all() else None
-        part = part or design.rows(order)
-        self._data = cross_products(
-            self.units.x(part),
-            self.units.z(part),
-            self.units.y(part),
-            start,
-            self._heteroscedastic,
-        )
-
-    def log_density(self, state: Array) -> tuple[float, Array]:
-        """Unnormalised log posterior of the state and its gradient."""
-        assert self._data is not None, "observe() comes first"
-        _, scales, correlations, _ = self.layout
-        value, gradient, sd, sigma, spread, slope = self._scales(state)
-        lp, by_sd, by_sigma, by_spread, by_partial, by_offsets = _collapsed_density(
-            sd,
-            sigma,
-            spread,
-            self.blocks.full(state[scales : scales + correlations]),
-            state[scales + correlations :],
+        self.fixed = Fixed(
+            self.units.standard,
+            design.n_clusters,
+            priors.compiled,
+            priors.constants,
+            self._unit,
+            1.0 / (prior_sd * coefficient) ** 2,
+            (prior_mean - centre) * coefficient,
             self.blocks.shapes,
-            self._data,
-            self._prior_precision,
-            self._prior_mean,
+            self.blocks.free,
+            heteroscedastic,
         )
-        out = np.empty(self.layout.size)
-        q = self.layout.effects
-        out[:q] = by_sd / self._unit[:q]
-        out[q] = by_sigma / self._unit[q]
-        out[q + 1 : scales] = by_spread
-        out[:scales] *= slope
-        out[:scales] += gradient
-        out[scales : scales + correlations] = self.blocks.of_free(by_partial)
-        out[scales + correlations :] = by_offsets
-        total = value + lp
-        if not (np.isfinite(total) and np.isfinite(out).all()):
-            return -np.inf, np.zeros_like(out)
-        return total, out
+        rows, rng = rows_of(design), np.random.default_rng(0)
+        self._observe = specialised(observe, rows, self.fixed)
+        data = self._observe(rows, self.fixed)
+        self._density = density_of(log_posterior, data)
+        self._nuts = nuts.CompiledNuts(nuts.Problem(data, self._density))
+        state = np.zeros(self.layout.size)
+        scales = scales_of(state, self.fixed)
+        self._scales = specialised(scales_of, state, self.fixed)
+        self._predict = specialised(_predict, data, rows, design.fit, scales, rng)
 
-    def adapt(self, tune: int, rng: np.random.Generator) -> Adaptation:
+    def observe(self, design: Design) -> nuts.Problem:
+        """Give the posterior of the scales on the current completed data."""
+        return nuts.Problem(self._observe(rows_of(design), self.fixed), self._density)
+
+    def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""
         start = np.zeros(self.layout.size)
         for i, guess in enumerate(np.append(self._unit * 0.5, 0.2)[: self.layout.scales]):
             start[i] = self._unconstrain(i, float(guess))
-        return self._nuts.adapt(start, tune, rng)[0]
+        return self._nuts.adapt(self.observe(design), start, tune, rng)[0]
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
-        return self._nuts.start(adaptation, rng)
+        return nuts.dispersed(adaptation.start_mean, adaptation.start_sd, rng)
 
-    def settle(
-        self, state: Array, adaptation: Adaptation, transitions: int, rng: np.random.Generator
-    ) -> Array:
-        """Bring a dispersed start to the posterior of the observed data."""
-        return self._nuts.settle(state, adaptation, transitions, rng)
-
-    def draw(
-        self, state: Array, adaptation: Adaptation, transitions: int, rng: np.random.Generator
+    def visit(
+        self,
+        design: Design,
+        wanted: npt.NDArray[np.bool_],
+        adaptation: Adaptation,
+        state: Array,
+        first: int,
+        transitions: int,
+        rng: np.random.Generator,
     ) -> Fitted:
-        """Move the scales by NUTS, then draw β and b exactly given them."""
-        state, statistics = self._nuts.move(state, adaptation, transitions, rng)
-        q, scales, correlations, _ = self.layout
-        _, _, sd, sigma, spread, _ = self._scales(state)
-        correlation = self.blocks.factor(state[scales : scales + correlations])
-        offsets = state[scales + correlations :]
-        data = self._data
-        assert data is not None
-        residual_sd = np.full(data.rows.size, sigma)
-        if self._heteroscedastic:
-            residual_sd *= np.exp(spread * offsets)
-        beta, effects = draw_coefficients(
-            sd[:, None] * correlation,
-            residual_sd**2,
-            data,
-            self._prior_precision,
-            self._prior_mean,
-            rng.normal(size=self._prior_mean.size),
-            rng.normal(size=(data.rows.size, q)),
-        )
-        parameters = self._parameters(beta, sd, sigma, spread, correlation)
-        return Fitted(beta, effects, residual_sd, parameters, state, statistics)
+        """Move the scales by NUTS, draw β and b exactly given them, predict the wanted rows.
 
-    def linear_predictor(self, design: Design, fitted: Fitted) -> Array:
-        """Give the expected value of the target in original units, (row,)."""
-        eta = self.units.x(design) @ fitted.beta
-        if self.layout.effects:
-            eta += (self.units.z(design) * fitted.effects[design.cluster]).sum(axis=1)
-        return np.asarray(self.units.centre_y + self.units.scale_y * eta)
+        Parameters
+        ----------
+        design
+            The completed data.
+        wanted
+            Rows to predict, (row,).
+        adaptation, state
+            Of the sampler.
+        first
+            Transitions that bring a dispersed start to the posterior; 0 for a chain that is there.
+        transitions
+            Further ones.
+        rng
+            Of this visit.
+        """
+        problem = self.observe(design)
+        state, record = self._nuts.move(problem, state, adaptation, first, transitions, rng)
+        scales = self._scales(state, self.fixed)
+        beta, effects, sigma, factor, mean, sd = self._predict(
+            problem.data, rows_of(design), wanted, scales, rng
+        )
+        parameters = self._parameters(beta, scales, factor)
+        return Fitted(
+            state,
+            nuts.statistics_of(record),
+            scales,
+            beta,
+            effects,
+            sigma,
+            factor,
+            mean,
+            sd,
+            parameters,
+        )
 
     def by_cluster(self, rows: Design, fitted: Fitted) -> Array:
         """Log density of each cluster's values, its effects integrated out, (cluster,)."""
-        _, scales, correlations, _ = self.layout
-        _, _, sd, sigma, spread, _ = self._scales(fitted.state)
-        correlation = self.blocks.factor(fitted.state[scales : scales + correlations])
+        scales = fitted.scales
         density = normal_density(
             self.units.y(rows) - self.units.x(rows) @ fitted.beta,
             self.units.z(rows),
             rows.cluster,
             rows.n_clusters,
-            sd[:, None] * correlation,
-            sigma,
-            spread if self._heteroscedastic else None,
+            fitted.factor,
+            scales.sigma,
+            scales.spread if self._heteroscedastic else None,
         )
         size = np.bincount(rows.cluster, minlength=rows.n_clusters)
         return np.where(size > 0, density - size * np.log(self.units.scale_y), 0.0)
-
-    def residual_sd(self, design: Design, fitted: Fitted) -> Array:
-        """Residual SD in original units, (row,)."""
-        return np.asarray(self.units.scale_y * fitted.sigma[design.cluster])
-
-    def _scales(self, state: Array) -> tuple[float, Array, Array, float, float, Array]:
-        q, scales, _, _ = self.layout
-        value, gradient, parameters, slope = self.priors(np.ascontiguousarray(state[:scales]))
-        computing = parameters[: q + 1] / self._unit
-        spread = float(parameters[q + 1]) if self._heteroscedastic else 0.0
-        return value, gradient, computing[:q], float(computing[q]), spread, slope
 
     def _unconstrain(self, index: int, wanted: float) -> float:
         """Find by bisection the unconstrained value whose parameter is nearest to `wanted`."""
@@ -366,19 +513,28 @@ class GaussianPosterior:
                 high = probe[index]
         return float((low + high) / 2)
 
-    def _parameters(
-        self, beta: Array, sd: Array, sigma: float, spread: float, correlation: Array
-    ) -> Parameters:
+    def _parameters(self, beta: Array, scales: Scales, factor: Array) -> Parameters:
         units = self.units
-        scales = np.append(sd, sigma) * units.scales
+        original = np.append(scales.sd, scales.sigma) * units.scales
         parameters: dict[str, float | Array] = {
             "intercept": float(units.centre_y + units.scale_y * beta[0])
         }
         if beta.size > 1:
             parameters["beta"] = beta[1:] * units.scale_y / units.scale_x
-        parameters |= dict(zip(self.priors.names, map(float, scales), strict=False))
+        parameters |= dict(zip(self.priors.names, map(float, original), strict=False))
         if self._heteroscedastic:
-            parameters["sd_log_sigma"] = spread
+            parameters["sd_log_sigma"] = scales.spread
         if self.layout.correlations:
-            parameters["correlation"] = self.blocks.correlations(correlation)
+            parameters["correlation"] = self.blocks.correlations(factor / scales.sd[:, None])
         return parameters
+
+
+def rows_of(design: Design) -> Rows:
+    """Rows of a design for compiled code, which takes their types and layout as given."""
+    return Rows(
+        np.ascontiguousarray(design.x, dtype=np.float64),
+        np.ascontiguousarray(design.z, dtype=np.float64),
+        np.ascontiguousarray(design.y, dtype=np.float64),
+        np.ascontiguousarray(design.cluster, dtype=np.int64),
+        np.ascontiguousarray(design.fit, dtype=np.bool_),
+    )

@@ -20,7 +20,8 @@ from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.sampling.arithmetic import exact_arithmetic
-from bayesimpute.sampling.nuts import Nuts
+from bayesimpute.sampling.model_density import ModelDensity
+from bayesimpute.sampling.nuts import dispersed, statistics_of
 
 DATA = ("x", "z", "cluster_index", "y")
 
@@ -98,21 +99,12 @@ class ModelKernel:
 
     def __init__(self, model: Any, design: Design, options: Mapping[str, Any]) -> None:
         import pymc as pm
-        from pymc.blocking import DictToArrayBijection
 
         self._model = model
         self._options = options
         self._observed = _likelihood(model, design)
         self._check_data(design)
-        with exact_arithmetic():
-            self._logp = model.logp_dlogp_function(ravel_inputs=True)
-        self._logp.set_extra_values({})
-        start = DictToArrayBijection.map(
-            {v.name: model.initial_point()[v.name] for v in model.value_vars}
-        )
-        self._initial = np.asarray(start.data, dtype=float)
-        self._point_map = start.point_map_info
-        self._nuts = Nuts(self._logp._pytensor_function, self._initial.size)
+        self._density = ModelDensity(model)
         self._free = list(model.free_RVs)
         self._reported = [v for v in self._free if v.type.ndim == 0 or _is_coefficient(model, v)]
         values = model.replace_rvs_by_values(self._free)
@@ -130,18 +122,18 @@ class ModelKernel:
 
     def _call_each(self) -> None:
         """Machine code is made at the first call, under the settings of that moment."""
-        self._logp._pytensor_function(self._initial)
-        point = self._model.initial_point()
-        self._forward(*self._constrain(*(point[v.name] for v in self._model.value_vars)))
+        self._forward(*self._constrain(*self._density.split(self._density.initial)))
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design, from PyMC's initial point."""
         self._see(design.rows(design.fit))
-        return self._nuts.adapt(self._initial, self._options["tune"], rng)[0]
+        tune = self._options["tune"]
+        density = self._density
+        return density.nuts.adapt(density.problem(), density.initial, tune, rng)[0]
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
-        return self._nuts.start(adaptation, rng)
+        return dispersed(adaptation.start_mean, adaptation.start_sd, rng)
 
     def visit(
         self,
@@ -179,7 +171,7 @@ class ModelKernel:
         self._see(rows)
         reseed(self._forward, rng)
         values = np.asarray(self._forward(*drawn), dtype=float)
-        density = np.asarray(self._log_density(point), dtype=float)
+        density = np.asarray(self._log_density(*point), dtype=float)
         discrete = not self._observed.dtype.startswith("float")
         return Prediction(
             state,
@@ -196,8 +188,7 @@ class ModelKernel:
 
         (each,) = self._model.logp(vars=[self._observed], sum=False, jacobian=False)
         with exact_arithmetic():
-            function = pm.compile(self._model.value_vars, each, on_unused_input="ignore")
-        return lambda point: function(*(point[v.name] for v in self._model.value_vars))
+            return pm.compile(self._model.value_vars, each, on_unused_input="ignore")
 
     def _move(
         self,
@@ -206,18 +197,16 @@ class ModelKernel:
         state: Array,
         rng: np.random.Generator,
         first: bool,
-    ) -> tuple[Array, dict[str, Any], Any, Mapping[str, float]]:
-        """State, its point of value variables, the free variables' values, and statistics."""
-        from pymc.blocking import DictToArrayBijection, RaveledVars
-
+    ) -> tuple[Array, list[Any], Any, Mapping[str, float]]:
+        """State, its values of the value variables, the free variables' values, and statistics."""
         transitions = self._options["transitions"]
         self._see(design.rows(design.fit))
-        if first:
-            state = self._nuts.settle(state, adaptation, 5 * transitions, rng)
-        state, statistics = self._nuts.move(state, adaptation, transitions, rng)
-        point: dict[str, Any] = DictToArrayBijection.rmap(RaveledVars(state, self._point_map))
-        drawn = self._constrain(*(point[v.name] for v in self._model.value_vars))
-        return state, point, drawn, statistics
+        settling = 5 * transitions if first else 0
+        state, record = self._density.nuts.move(
+            self._density.problem(), state, adaptation, settling, transitions, rng
+        )
+        point = self._density.split(state)
+        return state, point, self._constrain(*point), statistics_of(record)
 
     def _parameters(self, drawn: Any) -> dict[str, float | Array]:
         by_name = dict(zip([v.name for v in self._free], drawn, strict=True))

@@ -13,7 +13,6 @@ Nothing missing has to be imputed to learn the parameters, so a variable without
 a cluster does not slow the chain down, as data augmentation (pan, jomo) does.
 """
 
-import math
 from dataclasses import dataclass, field
 
 import numba
@@ -24,14 +23,13 @@ from scipy.special import log_ndtr, ndtri_exp
 from bayesimpute.method import Design
 from bayesimpute.sampling.correlation import beta_shapes, correlation_factor, pull_back
 from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.tails import interval
 
 Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
 
 #: No judged member.
 NOBODY = -1
-_LOG_ROOT_2_PI = 0.5 * math.log(2 * math.pi)
-_ROOT_2 = math.sqrt(2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,12 +112,24 @@ class JointUnits(Units):
 
     members: int = 0
 
-    def y(self, design: Design) -> Rows:  # type: ignore[override]
-        """Rows of a design whose columns :func:`known_columns` has made."""
-        values = np.column_stack([design.columns[f"value {k}"] for k in range(self.members)])
-        columns = design.columns
-        judged = columns["judged"].astype(np.int64)
-        return Rows.of(values, judged, columns["lower"], columns["upper"])
+    def y(self, design: Design) -> Array:
+        """Give what is known of each row of a design with the columns of :func:`known_columns`.
+
+        Columns are the members' values, NaN where unknown, the ends of the interval, the number
+        of the row's pattern, and who is judged, (row, member + 4).
+        """
+        rows = rows_of(design, self.members)
+        return np.column_stack(
+            [rows.values, rows.lower, rows.upper, rows.pattern, rows.judged[rows.pattern]]
+        )
+
+
+def rows_of(design: Design, members: int) -> Rows:
+    """Rows of a design whose columns :func:`known_columns` has made."""
+    columns = design.columns
+    values = np.column_stack([columns[f"value {k}"] for k in range(members)])
+    judged = columns["judged"].astype(np.int64)
+    return Rows.of(values, judged, columns["lower"], columns["upper"])
 
 
 def known_columns(values: Array, judged: Array, lower: Array, upper: Array) -> dict[str, Array]:
@@ -162,105 +172,24 @@ def draw_between(lower: Array, upper: Array, rng: np.random.Generator) -> Array:
     return np.asarray(np.where(flip, -drawn, drawn))
 
 
-@dataclass(eq=False)
-class JointLikelihood:
-    """Likelihood of the groups; positive extras are residual SDs, free ones make correlations.
-
-    Attributes
-    ----------
-    members
-        Of the block.
-    eta
-        LKJ parameter of the residual correlation.
-    cutpoints
-        Member -> its cutpoints, the first of them 0; set anew whenever they have moved.
-    """
-
-    members: Members
-    eta: float
-    cutpoints: dict[int, Array] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.equations = len(self.members.names)
-        self.free = self.equations * (self.equations - 1) // 2
-        self._shapes = beta_shapes(self.equations, self.eta)
-        self._continuous = self.members.continuous
-
-    def factor(self, positive: Array, free: Array) -> tuple[Array, Array, Array]:
-        """Residual SDs, and lower Cholesky factors of correlation and covariance."""
-        sd = np.ones(self.equations)
-        sd[self._continuous] = positive
-        correlation = correlation_factor(np.ascontiguousarray(free), self.equations)
-        return sd, correlation, sd[:, None] * correlation
-
-    def covariance(self, positive: Array, free: Array) -> Array:
-        """Residual covariance Σ, (member, member)."""
-        factor = self.factor(positive, free)[2]
-        return np.asarray(factor @ factor.T)
-
-    def __call__(
-        self, y: Rows, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient by η, residual SDs and partial correlations."""
-        sd, correlation, factor = self.factor(positive, free)
-        if not (np.diag(factor) > 1e-100).all() or not np.isfinite(factor).all():
-            return -np.inf, np.zeros_like(eta), np.zeros_like(positive), np.zeros_like(free)
-        value, by_eta, by_covariance = _log_likelihood(
-            y.values, y.lower, y.upper, y.pattern, y.known, y.judged,
-            np.ascontiguousarray(eta), factor @ factor.T,
-        )  # fmt: skip
-        by_factor = np.tril((by_covariance + by_covariance.T) @ factor)
-        by_sd = (by_factor * correlation).sum(axis=1)
-        by_free = pull_back(np.ascontiguousarray(free), correlation, by_factor * sd[:, None])
-        return float(value), by_eta, by_sd[self._continuous], by_free
-
-    def information(self, y: Rows, eta: Array, positive: Array, free: Array) -> Array:
-        """Curvature of each row by η, (row, member, member)."""
-        covariance = self.covariance(positive, free)
-        return np.asarray(
-            _information(
-                y.values, y.lower, y.upper, y.pattern, y.known, y.judged,
-                np.ascontiguousarray(eta), covariance,
-            )
-        )  # fmt: skip
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """LKJ prior of the residual correlation, uniform shares of the categories at η = 0."""
-        partial = np.tanh(free)
-        value = float((self._shapes * np.log1p(-partial * partial)).sum())
-        by_intercepts = np.zeros(self.equations)
-        for k, cutpoints in self.cutpoints.items():
-            away = cutpoints - intercepts[k]
-            value -= 0.5 * float(away @ away)
-            by_intercepts[k] = away.sum()
-        return value, by_intercepts, -2.0 * self._shapes * partial
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _patterns(columns: Array, size: int) -> tuple[npt.NDArray[np.bool_], Positions]:
+    """Which members each pattern knows, and whom it judges; columns as of JointUnits.y."""
+    rows = columns.shape[1]
+    count = 0
+    for i in range(rows):
+        count = max(count, int(columns[size + 2, i]) + 1)
+    known = np.zeros((count, size), dtype=np.bool_)
+    judged = np.full(count, NOBODY)
+    for i in range(rows):
+        p = int(columns[size + 2, i])
+        judged[p] = int(columns[size + 3, i])
+        for a in range(size):
+            known[p, a] = not np.isnan(columns[a, i])
+    return known, judged
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _log_share(x: float) -> float:
-    """Logarithm of Φ(x)."""
-    if x > -37.0:
-        return np.log(0.5 * math.erfc(-x / _ROOT_2))
-    if x == -np.inf:
-        return -np.inf
-    over = 1.0 / (x * x)  # asymptotic series; the next term is below rounding here
-    return -0.5 * x * x - np.log(-x) - _LOG_ROOT_2_PI + np.log1p(over * (-1.0 + 3.0 * over))
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _interval(low: float, high: float) -> tuple[float, float, float]:
-    """Logarithm of Φ(high) − Φ(low), and the densities at both ends relative to it."""
-    if low > 0.0:
-        below, above = _log_share(-high), _log_share(-low)
-    else:
-        below, above = _log_share(low), _log_share(high)
-    mass = above + np.log1p(-np.exp(below - above))
-    at_low = np.exp(-0.5 * low * low - _LOG_ROOT_2_PI - mass) if np.isfinite(low) else 0.0
-    at_high = np.exp(-0.5 * high * high - _LOG_ROOT_2_PI - mass) if np.isfinite(high) else 0.0
-    return mass, at_low, at_high
-
-
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _pattern_parts(
     known: npt.NDArray[np.bool_], judged: Positions, covariance: Array
 ) -> tuple[Array, Array, Array, Array]:
@@ -296,22 +225,14 @@ def _pattern_parts(
     return inverse, log_determinant, weights, sd
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _log_likelihood(
-    values: Array,
-    lower: Array,
-    upper: Array,
-    pattern: Positions,
-    known: npt.NDArray[np.bool_],
-    judged: Positions,
-    eta: Array,
-    covariance: Array,
-) -> tuple[float, Array, Array]:
-    """Value, gradient by η (row, member), and by Σ, each of whose cells counts for itself."""
-    rows, size = eta.shape
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _log_likelihood(columns: Array, eta: Array, covariance: Array) -> tuple[float, Array, Array]:
+    """Value, gradient by η (member, row), and by Σ, each of whose cells counts for itself."""
+    size, rows = eta.shape
+    known, judged = _patterns(columns, size)
     patterns = len(judged)
     inverse, log_determinant, weights, sd = _pattern_parts(known, judged, covariance)
-    by_eta = np.zeros((rows, size))
+    by_eta = np.zeros((size, rows))
     by_covariance = np.zeros((size, size))
     count = np.zeros(patterns)
     pulled = np.zeros((patterns, size))
@@ -319,35 +240,35 @@ def _log_likelihood(
     residual = np.zeros(size)
     value = 0.0
     for i in range(rows):
-        p = pattern[i]
+        p = int(columns[size + 2, i])
         count[p] += 1.0
         for a in range(size):
-            residual[a] = values[i, a] - eta[i, a] if known[p, a] else 0.0
+            residual[a] = columns[a, i] - eta[a, i] if known[p, a] else 0.0
         for a in range(size):
             weighted = 0.0
             for b in range(size):
                 weighted += inverse[p, a, b] * residual[b]
-            by_eta[i, a] = weighted
+            by_eta[a, i] = weighted
             value -= 0.5 * weighted * residual[a]
         for a in range(size):
             for b in range(a + 1):
-                by_covariance[a, b] += 0.5 * by_eta[i, a] * by_eta[i, b]
+                by_covariance[a, b] += 0.5 * by_eta[a, i] * by_eta[b, i]
         k = judged[p]
         if k >= 0:
-            mean = eta[i, k]
+            mean = eta[k, i]
             for a in range(size):
                 mean += weights[p, a] * residual[a]
-            low, high = (lower[i] - mean) / sd[p], (upper[i] - mean) / sd[p]
-            mass, at_low, at_high = _interval(low, high)
+            low, high = (columns[size, i] - mean) / sd[p], (columns[size + 1, i] - mean) / sd[p]
+            mass, at_low, at_high = interval(low, high)
             value += mass
             by_mean = (at_low - at_high) / sd[p]
             slope = (low * at_low if at_low > 0.0 else 0.0) - (
                 high * at_high if at_high > 0.0 else 0.0
             )
             by_variance[p] += slope / (2.0 * sd[p] * sd[p])
-            by_eta[i, k] += by_mean
+            by_eta[k, i] += by_mean
             for a in range(size):
-                by_eta[i, a] -= by_mean * weights[p, a]
+                by_eta[a, i] -= by_mean * weights[p, a]
                 pulled[p, a] += by_mean * residual[a]
     for a in range(size):
         for b in range(a):
@@ -372,45 +293,174 @@ def _log_likelihood(
     return value, by_eta, by_covariance
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _information(
-    values: Array,
-    lower: Array,
-    upper: Array,
-    pattern: Positions,
-    known: npt.NDArray[np.bool_],
-    judged: Positions,
-    eta: Array,
-    covariance: Array,
-) -> Array:
-    """Curvature of each row by η, (row, member, member)."""
-    rows, size = eta.shape
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _information(columns: Array, eta: Array, covariance: Array) -> Array:
+    """Curvature of each row by η, (member, member, row)."""
+    size, rows = eta.shape
+    known, judged = _patterns(columns, size)
     inverse, _, weights, sd = _pattern_parts(known, judged, covariance)
-    out = np.empty((rows, size, size))
+    out = np.empty((size, size, rows))
     direction = np.zeros(size)
     for i in range(rows):
-        p = pattern[i]
+        p = int(columns[size + 2, i])
         k = judged[p]
         curvature = 0.0
         if k >= 0:
-            mean = eta[i, k]
+            mean = eta[k, i]
             for a in range(size):
                 direction[a] = -weights[p, a]
                 if known[p, a]:
-                    mean += weights[p, a] * (values[i, a] - eta[i, a])
+                    mean += weights[p, a] * (columns[a, i] - eta[a, i])
             direction[k] = 1.0
-            low, high = (lower[i] - mean) / sd[p], (upper[i] - mean) / sd[p]
-            _, at_low, at_high = _interval(low, high)
+            low, high = (columns[size, i] - mean) / sd[p], (columns[size + 1, i] - mean) / sd[p]
+            _, at_low, at_high = interval(low, high)
             curvature = (at_high - at_low) ** 2
             curvature += high * at_high if at_high > 0.0 else 0.0
             curvature -= low * at_low if at_low > 0.0 else 0.0
             curvature = max(curvature, 1e-6) / (sd[p] * sd[p])
         for a in range(size):
             for b in range(size):
-                out[i, a, b] = inverse[p, a, b]
+                out[a, b, i] = inverse[p, a, b]
                 if k >= 0:
-                    out[i, a, b] += curvature * direction[a] * direction[b]
+                    out[a, b, i] += curvature * direction[a] * direction[b]
     return out
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _residual(extra: Array, constants: Array, size: int) -> tuple[Array, Array, Array]:
+    """Residual SDs, partial correlations, and lower Cholesky factor of the correlation."""
+    sd, at = np.ones(size), 0
+    for k in range(size):
+        if constants[k] > 0.0:
+            sd[k] = extra[at]
+            at += 1
+    partial = extra[at:].copy()
+    return sd, partial, correlation_factor(partial, size)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _covariance(sd: Array, correlation: Array) -> Array:
+    size = sd.size
+    out = np.zeros((size, size))
+    for a in range(size):
+        for b in range(size):
+            for c in range(min(a, b) + 1):
+                out[a, b] += sd[a] * correlation[a, c] * correlation[b, c] * sd[b]
+    return out
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def joint_density(
+    arguments: tuple[Array, Array, Array, Array],
+) -> tuple[Array, Array, Array]:
+    """Log likelihood and its gradient by η, residual SDs and partial correlations."""
+    columns, eta, extra, constants = arguments
+    size = eta.shape[0]
+    by_extra = np.zeros(extra.size)
+    sd, partial, correlation = _residual(extra, constants, size)
+    for a in range(size):
+        if not (sd[a] * correlation[a, a] > 1e-100 and np.isfinite(sd[a])):
+            return np.full((), -np.inf), np.zeros(eta.shape), by_extra
+    value, by_eta, by_covariance = _log_likelihood(columns, eta, _covariance(sd, correlation))
+    by_correlation, at = np.zeros((size, size)), 0
+    for a in range(size):
+        by_sd = 0.0
+        for b in range(a + 1):
+            by_factor = 0.0
+            for c in range(size):
+                both = by_covariance[a, c] + by_covariance[c, a]
+                by_factor += both * sd[c] * correlation[c, b]
+            by_sd += by_factor * correlation[a, b]
+            by_correlation[a, b] = by_factor * sd[a]
+        if constants[a] > 0.0:
+            by_extra[at] = by_sd
+            at += 1
+    by_partial = pull_back(partial, correlation, by_correlation)
+    for k in range(partial.size):
+        by_extra[at + k] = by_partial[k]
+    return np.full((), value), by_eta, by_extra
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def joint_information(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array]:
+    """Curvature of each row by η."""
+    columns, eta, extra, constants = arguments
+    sd, _, correlation = _residual(extra, constants, eta.shape[0])
+    return (_information(columns, eta, _covariance(sd, correlation)),)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def joint_prior(arguments: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """LKJ prior of the residual correlation, uniform shares of the categories at η = 0."""
+    intercepts, extra, constants = arguments
+    size = intercepts.size
+    pairs = size * (size - 1) // 2
+    positive = extra.size - pairs
+    value, by_intercepts, by_extra = 0.0, np.zeros(size), np.zeros(extra.size)
+    for k in range(pairs):
+        z = np.tanh(extra[positive + k])
+        value += constants[size + k] * np.log1p(-z * z)
+        by_extra[positive + k] = -2.0 * constants[size + k] * z
+    at = 2 * size + pairs
+    for k in range(size):
+        for _ in range(int(constants[size + pairs + k])):
+            away = constants[at] - intercepts[k]
+            value -= 0.5 * away * away
+            by_intercepts[k] += away
+            at += 1
+    return np.full((), value), by_intercepts, by_extra
+
+
+@dataclass(eq=False)
+class JointLikelihood:
+    """Likelihood of the groups; positive extras are residual SDs, free ones make correlations.
+
+    Attributes
+    ----------
+    members
+        Of the block.
+    eta
+        LKJ parameter of the residual correlation.
+    cutpoints
+        Member -> its cutpoints, the first of them 0; set anew whenever they have moved.
+    """
+
+    members: Members
+    eta: float
+    cutpoints: dict[int, Array] = field(default_factory=dict)
+
+    density = staticmethod(joint_density)
+    information = staticmethod(joint_information)
+    extra_prior = staticmethod(joint_prior)
+
+    def __post_init__(self) -> None:
+        self.equations = len(self.members.names)
+        self.free = self.equations * (self.equations - 1) // 2
+        self._shapes = beta_shapes(self.equations, self.eta)
+        self._continuous = self.members.continuous
+
+    @property
+    def constants(self) -> Array:
+        """Numbers of the compiled functions, at the cutpoints as they are.
+
+        Whether each member is a number; Beta shapes of the residual correlations; how many
+        cutpoints each member has; and these.
+        """
+        counts = [len(self.cutpoints.get(k, ())) for k in range(self.equations)]
+        cutpoints = [self.cutpoints[k] for k in sorted(self.cutpoints)]
+        return np.concatenate([self._continuous, self._shapes, counts, *cutpoints]).astype(float)
+
+    def factor(self, positive: Array, free: Array) -> tuple[Array, Array, Array]:
+        """Residual SDs, and lower Cholesky factors of correlation and covariance."""
+        sd = np.ones(self.equations)
+        sd[self._continuous] = positive
+        correlation = correlation_factor(np.ascontiguousarray(free), self.equations)
+        return sd, correlation, sd[:, None] * correlation
+
+    def covariance(self, positive: Array, free: Array) -> Array:
+        """Residual covariance Σ, (member, member)."""
+        factor = self.factor(positive, free)[2]
+        return np.asarray(factor @ factor.T)
 
 
 def draw_unknown(values: Array, eta: Array, covariance: Array, rng: np.random.Generator) -> Array:

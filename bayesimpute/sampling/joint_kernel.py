@@ -21,6 +21,7 @@ from bayesimpute.sampling.joint import (
     draw_unknown,
     known_columns,
     log_interval,
+    rows_of,
 )
 from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_kernel import FIRST_SWEEPS
@@ -252,7 +253,7 @@ class JointKernel:
         design = seen.rows(seen.members[judged].fit)
         eta = self._posterior.linear_predictor(design, point)
         covariance = self._likelihood.covariance(point.positive, point.free)
-        means, sds = conditional(self._units.y(design), judged, eta, covariance)
+        means, sds = conditional(rows_of(design, self._units.members), judged, eta, covariance)
         codes = design.members[judged].y
         intercept = point.beta[judged, 0]
 
@@ -298,15 +299,21 @@ class JointKernel:
         gaps, latent = self._first(design, rng)
         self._likelihood.cutpoints = self._cutpoints(gaps)
         judged = self._turn()[-1]
-        tuned = posterior.adapt(self._seen(design, latent, judged), tune // 2, rng)
+        tuned = posterior.adapt(
+            self._seen(design, latent, judged), tune // 2, rng, self._likelihood.constants
+        )
         linear = tuned.start_mean
         turns = 8 if len(self.members.judged) > 1 else 2
         for judged in self._turn() * turns:
             seen = self._seen(design, latent, judged)
-            linear, point, _ = posterior.draw(seen, tuned, linear, 1, rng)
+            linear, point, _ = posterior.draw(
+                seen, tuned, linear, 1, rng, self._likelihood.constants
+            )
             if judged != NOBODY:
                 self._update_categories(seen, judged, point, gaps, latent, rng)
-        tuned = posterior.adapt(self._seen(design, latent, judged), tune, rng)
+        tuned = posterior.adapt(
+            self._seen(design, latent, judged), tune, rng, self._likelihood.constants
+        )
         spread = np.concatenate([tuned.start_sd, *(np.full(len(g), 0.3) for g in gaps.values())])
         mean = np.concatenate([tuned.start_mean, *gaps.values()])
         return Adaptation(tuned.step_size, tuned.variance, mean, spread, tuned.parts)
@@ -414,14 +421,18 @@ class JointKernel:
                 latent[fit, k] = draw_between(lower, upper, rng)
             for judged in turn * -(-FIRST_SWEEPS // (2 * len(turn))):
                 seen = self._seen(design, latent, judged)
-                linear = posterior.settle(seen, tuned, linear, 2, rng)
-                linear, point, _ = posterior.draw(seen, tuned, linear, 1, rng)
+                linear = posterior.settle(seen, tuned, linear, 2, rng, self._likelihood.constants)
+                linear, point, _ = posterior.draw(
+                    seen, tuned, linear, 1, rng, self._likelihood.constants
+                )
                 if judged != NOBODY:
                     self._update_categories(seen, judged, point, gaps, latent, rng)
         records = []
         for judged in turn * -(-self._options["transitions"] // len(turn)):
             seen = self._seen(design, latent, judged)
-            linear, point, statistics = posterior.draw(seen, tuned, linear, 1, rng)
+            linear, point, statistics = posterior.draw(
+                seen, tuned, linear, 1, rng, self._likelihood.constants
+            )
             records.append(statistics)
             if judged != NOBODY:
                 self._update_categories(seen, judged, point, gaps, latent, rng)

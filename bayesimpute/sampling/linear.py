@@ -1,79 +1,346 @@
-"""The posterior of linear predictors as kernels use it: adapt once, settle a chain, draw."""
+r"""The posterior of every model whose rows see the data through linear predictors.
+
+With R linear predictors a row (one for counts or yes/no, one fewer than the categories for a
+softmax),
+
+.. math::
+    η_{ir} = x_i β_r + z_i b_{jr},\quad b_j = (b_{j1}, …, b_{jR}) \sim N(0, Ψ),\quad
+    Ψ = \operatorname{diag}(sd)\,C\,\operatorname{diag}(sd),
+
+and any likelihood ``p(y_i | η_i, extra)``, a sweep is three moves, each leaving the posterior
+invariant:
+
+1. β and b given the rest, by NUTS in coordinates whitened by the curvature at a fixed reference,
+   where the posterior is nearly standard normal.
+2. sd and C given b: no row of the data is looked at.
+3. sd, C and the likelihood's extra parameters given β and the *standardised* effects.
+
+Moves 2 and 3 together are an interweaving of the centred and the non-centred parametrisation
+(Yu & Meng 2011): the first mixes where clusters are informative, the second where they are not, so
+no one has to choose. Clusters without rows stay outside; their effects are drawn from N(0, Ψ).
+
+State: scales ``sd…, positive extras`` (unconstrained), partial correlations, free extras, β, b.
+The sweeps themselves are compiled (:mod:`bayesimpute.sampling.linear_sweeps`).
+"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.method import Adaptation, Design
-from bayesimpute.sampling.linear_moves import Moves
-from bayesimpute.sampling.linear_parts import Point
-from bayesimpute.sampling.nuts import DISPERSION
+from bayesimpute.sampling import linear_densities as densities_of
+from bayesimpute.sampling import linear_sweeps as sweeps_of
+from bayesimpute.sampling import nuts
+from bayesimpute.sampling.compiled import density_of, specialised
+from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.linear_parts import (
+    Equations,
+    LatentLikelihood,
+    Likelihood,
+    Point,
+    Sizes,
+    compiled,
+)
+from bayesimpute.sampling.linear_sweeps import Tuning
+from bayesimpute.sampling.scales import ScalePriors
 
 Array = npt.NDArray[np.float64]
-
-#: Newton steps that look for the mode move no linear predictor by more.
-LONGEST_STEP = 3.0
 
 #: Share of its posterior variance below which the conditional variance of a partial correlation
 #: leaves it to move 2.
 TIED = 0.5
 
 
-class LinearPosterior(Moves):
+#: Newton steps that look for the mode, at most.
+NEWTON_STEPS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    """Completed data of a visit, for compiled code; the columns change with what is latent."""
+
+    model: densities_of.Model
+    design: Design
+    x: Array
+    z: Array
+    cluster: npt.NDArray[np.int64]
+    columns: Array
+
+
+class LinearPosterior:
     """Draws from the posterior of a generalised linear mixed model.
 
-    Parameters are those of :class:`~bayesimpute.sampling.linear_moves.Moves`.
+    Parameters
+    ----------
+    design
+        Fixes sizes and units.
+    units
+        Centres and scales of predictors, and of the target where it is a number on a scale; its
+        ``y(design)`` gives what the likelihood knows of each row, (row,) or (row, column).
+    likelihood
+        Of a row.
+    priors
+        Of ``sd…`` and the positive extras; those the user replaced in original units.
+    scales
+        Original units of one computing unit of each, (scale,).
+    prior_mean, prior_precision
+        Of the coefficients in computing units, (R, 1 + predictor).
+    eta
+        LKJ parameter of the correlation of the random effects.
+    equations
+        Which columns each linear predictor has; default, all.
     """
 
-    def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
+    def __init__(
+        self,
+        design: Design,
+        units: Units,
+        likelihood: Likelihood,
+        priors: ScalePriors,
+        scales: Array,
+        prior_mean: Array,
+        prior_precision: Array,
+        eta: float,
+        equations: Equations | None = None,
+    ) -> None:
+        equations = equations or Equations.all(design, likelihood.equations)
+        effects = int(equations.varying.sum())
+        self.units = units
+        self.likelihood = likelihood
+        self.priors = priors
+        self.sizes = Sizes(design, likelihood, equations, len(priors.names) - effects, eta)
+        self.scales = scales
+        self._unit = np.where(priors.replaced, scales, 1.0).astype(np.float64)
+        self._guess_beta = np.asarray(prior_mean, dtype=np.float64)[equations.fixed]
+        functions, prior = compiled(likelihood), priors.compiled
+        precision = np.where(equations.fixed, prior_precision, 0.0)
+
+        def with_constants(constants: Array) -> densities_of.Model:
+            return densities_of.Model(
+                constants, *functions, prior, priors.constants, self._unit, equations.fixed,
+                equations.varying, np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
+                self.sizes.blocks.shapes, self.sizes.blocks.free, self.sizes.clusters,
+                likelihood.free, units.standard,
+            )  # fmt: skip
+
+        self._with_constants = with_constants
+        self._model = with_constants(likelihood.constants)
+        self._standard = units.standard
+        self._latent = likelihood if isinstance(likelihood, LatentLikelihood) else None
+        # what the likelihood moves by itself is no part of move 3
+        self._movable = np.ones(self.sizes.shape.stop, dtype=bool)
+        self._movable[self.sizes.effects : self.sizes.scales] = self._latent is None
+        self._compile(design)
+
+    def _compile(self, design: Design) -> None:
+        """Find the machine code for the types of this model, which are those of all models."""
+        x, z = np.empty((1, self.sizes.columns - 1)), np.empty((1, self.sizes.random))
+        columns, one = np.empty((1, 1)), np.zeros(1, dtype=bool)
+        cluster, rng = np.zeros(1, dtype=np.int64), np.random.default_rng(0)
+        model, state = self._model, np.zeros(self.sizes.size)
+        arguments = (x, z, columns, cluster, one, 1, self._standard)
+        self._sort = specialised(densities_of.sorted_rows, *arguments)
+        rows = self._sort(*arguments)
+        self._predictors = specialised(
+            densities_of.linear_predictors, x, z, cluster, one, model, state
+        )
+        block, matrix, at = np.empty((1, 1, 1)), np.empty((1, 1)), np.empty(0, dtype=np.int64)
+        point = densities_of.Point(state, state, state, matrix, matrix)
+        moving = densities_of.Moving(
+            model, rows, state, point, matrix, block, matrix, block, matrix, matrix, matrix, at
+        )
+        self._densities = sweeps_of.Densities(
+            3,
+            density_of(densities_of.coefficient_density, moving),
+            density_of(densities_of.centred_density, moving),
+            density_of(densities_of.shape_density, moving),
+        )
+        tuning = Tuning(matrix, state, state)
+        self._curvature = specialised(densities_of.curvature_at, model, rows, state)
+        given = (model, rows, self._densities, densities_of.Curvature(block, block, matrix), state)
+        self._sweeps = specialised(sweeps_of.sweeps, *given, tuning, 0, False, rng)
+        self._slopes = specialised(sweeps_of.slopes, *given, 0)
+        self._newton_step = specialised(sweeps_of.newton_step, *given)
+
+    # -- data ------------------------------------------------------------------------------
+
+    def columns(self, design: Design) -> Array:
+        """Give what the likelihood knows of each row of the design, (column, row)."""
+        y = np.asarray(self.units.y(design), dtype=np.float64)
+        of_values = getattr(self.likelihood, "columns", np.atleast_2d)
+        return np.ascontiguousarray(of_values(y.T))
+
+    def _observe(self, design: Design, constants: Array | None) -> "_Observed":
+        """Take the current completed data."""
+        return _Observed(
+            self._model if constants is None else self._with_constants(constants),
+            design,
+            np.ascontiguousarray(design.x, dtype=np.float64),
+            np.ascontiguousarray(design.z, dtype=np.float64),
+            np.ascontiguousarray(design.cluster, dtype=np.int64),
+            self.columns(design),
+        )
+
+    def _rows(self, data: "_Observed") -> Any:
+        fit, clusters = data.design.fit, max(data.design.n_clusters, 1)
+        return self._sort(data.x, data.z, data.columns, data.cluster, fit, clusters, self._standard)
+
+    def _given(self, data: "_Observed", reference: Array) -> tuple[Any, ...]:
+        """Give what sweeps take: model, rows, densities, and the curvature at a reference."""
+        rows = self._rows(data)
+        curvature = self._curvature(data.model, rows, reference)
+        return data.model, rows, self._densities, curvature
+
+    def _sweep(
+        self,
+        data: "_Observed",
+        reference: Array,
+        state: Array,
+        tuning: Tuning,
+        count: int,
+        tune: bool,
+        rng: np.random.Generator,
+        given: tuple[Any, ...] = (),
+    ) -> tuple[Array, Array]:
+        """Make sweeps, the curvature that whitens them taken at the reference; also a record."""
+        if self._latent is None:
+            given = given or self._given(data, reference)
+            found: tuple[Array, Array] = self._sweeps(*given, state, tuning, count, tune, rng)
+            return found
+        record = np.zeros(6)
+        for _ in range(count):
+            state = self._refresh(data.design, data.columns, state, rng)
+            given = self._given(data, reference)
+            state, found_now = self._sweeps(*given, state, tuning, 1, tune, rng)
+            nuts.summed(record, found_now, count)
+        return state, record
+
+    def _mode(self, data: "_Observed", state: Array) -> Array:
+        """Mode of the coefficients at the scales of a state."""
+        for _ in range(NEWTON_STEPS):
+            state, gain, _ = self._newton_step(*self._given(data, state), state)
+            if not gain > 1e-3:
+                break
+        return state
+
+    def _refresh(
+        self, design: Design, columns: Array, state: Array, rng: np.random.Generator
+    ) -> Array:
+        """Let the likelihood draw what it does not see, into the columns; gives the state."""
+        assert self._latent is not None
+        extras = slice(self.sizes.effects, self.sizes.scales)
+        scale = state[self.sizes.scale].copy()
+
+        def log_prior(extra: Array) -> tuple[float, Array]:
+            scale[extras] = extra
+            value, _, parameters, _ = self.priors(scale)
+            return value, parameters[extras] / self._unit[extras]
+
+        eta = self.predictors(design, design.fit, state)
+        known = np.ascontiguousarray(columns[:, design.fit].T)
+        extra, y = self._latent.refresh(known, eta, state[extras], log_prior, rng)
+        columns[:, design.fit] = y.T
+        state = state.copy()
+        state[extras] = extra
+        return state
+
+    # -- the state ---------------------------------------------------------------------------
+
+    def point(self, state: Array) -> Point:
+        """Take a state apart."""
+        size = self.sizes
+        parameters = self.priors(np.ascontiguousarray(state[size.scale]))[2]
+        scales = parameters / self._unit
+        beta = np.zeros((size.equations, size.columns))
+        beta[size.fixed] = state[size.beta]
+        return Point(
+            scales[: size.effects],
+            scales[size.effects :],
+            size.blocks.factor(state[size.partial]),
+            state[size.free],
+            beta,
+            state[size.b].reshape(size.clusters, size.effects),
+        )
+
+    def predictors(self, design: Design, wanted: npt.NDArray[np.bool_], state: Array) -> Array:
+        """Linear predictors of the wanted rows, (row, R), in computing units."""
+        found: Array = self._predictors(
+            np.ascontiguousarray(design.x, dtype=np.float64),
+            np.ascontiguousarray(design.z, dtype=np.float64),
+            np.ascontiguousarray(design.cluster, dtype=np.int64),
+            wanted,
+            self._model,
+            state,
+        )
+        return found
+
+    def linear_predictor(self, design: Design, point: Point) -> Array:
+        """Linear predictors of any rows, (row, R), from a state taken apart."""
+        size = self.sizes
+        eta = self.units.x(design) @ point.beta.T
+        if size.effects:
+            full = np.zeros((size.clusters, size.varying.size))
+            full[:, size.varying] = point.effects
+            by_row = full.reshape(-1, size.equations, size.random)[design.cluster]
+            eta += np.einsum("ia,ira->ir", self.units.z(design), by_row)
+        return np.asarray(eta)
+
+    # -- what kernels ask for ------------------------------------------------------------------
+
+    def adapt(
+        self,
+        design: Design,
+        tune: int,
+        rng: np.random.Generator,
+        constants: Array | None = None,
+    ) -> Adaptation:
         """Find the posterior's mode, then tune all moves around it.
 
-        The adaptation's parts are those of moves 1, 2 and 3.
+        The adaptation's parts are those of moves 1, 2 and 3. `constants` take the place of the
+        likelihood's.
         """
-        self.observe(design, None)
-        state = self._mode(self._guess())
-        self._take_curvature(self._take_apart(state))
         size = self.sizes
-        centred = np.full(self._centred.size if self._centred else 0, 0.1)
+        state = self._guess()
+        centred = np.full(size.effects + size.correlations, 0.1)
         shape = np.where(self._movable, 0.1, 0.0)
         shape[size.partial] = 0.0
         half = tune // 2
         steps = np.array([0.5, 0.5, 0.1])
+        data = self._observe(design, constants)
+        reference = state = self._mode(data, state)
+        kept = state[None]
         for phase, length in enumerate((half, tune - half)):
             # scales of moves 2 and 3 are learnt in the first half, step sizes in both
-            self._whiten(self._take_apart(state))
-            moving = self._let_move(shape > 0)
-            moves = (
-                (self._coefficients(), None),
-                (self._centred, centred),
-                (moving, shape[shape > 0]),
-            )
-            for (move, variance), step in zip(moves, steps, strict=True):
-                if move is not None:
-                    ones = np.ones(move.size) if variance is None else variance
-                    move.begin_tuning(ones, step, rng.spawn(1)[0])
+            tuning = _tuning(steps, centred, shape)
+            given = self._given(data, reference)
             draws = np.empty((length, size.size))
             slopes = np.empty((length, centred.size + shape.size))
             for i in range(length):
-                state = self._tuning_sweep(state, rng)
-                draws[i], slopes[i] = state, self._slopes(state)
-            steps = np.array([m.tuned_step_size if m else 1.0 for m, _ in moves])
+                state, _ = self._sweep(data, reference, state, tuning, 1, True, rng, given)
+                if self._latent is not None:
+                    given = self._given(data, reference)
+                draws[i], slopes[i] = state, self._slopes(*given, state, shape.size)
+            # a move that never was made has learnt no step
+            learnt = tuning.averaging[:, 3] > 0
+            steps = np.where(learnt, np.exp(tuning.averaging[:, 1]), 1.0)
             kept = draws[length // 3 :]
-            learnt = _variance_of(slopes[length // 3 :])
+            variance = _variance_of(slopes[length // 3 :])
             if phase == 0:
-                centred, shape = np.split(learnt, [centred.size])
+                centred, shape = np.split(variance, [centred.size])
                 steps[1:] = 0.4  # the scales being right, a step is a matter of dimension
                 # given the effects little is known of few clusters: near the whole posterior
                 spread = kept.var(axis=0)
-                centred = np.sqrt(centred * np.clip(self._centred_part(spread), 1e-8, 2.0))
+                of_centred = np.append(spread[: size.effects], spread[size.partial])
+                centred = np.sqrt(centred * np.clip(of_centred, 1e-8, 2.0))
                 # correlations of effects that the rows know well are tied up with all others in
                 # move 3, which would need many short steps; move 2 suffices for them
                 tied = shape[size.partial] < TIED * spread[size.partial]
                 shape[size.partial] = np.where(tied, 0.0, shape[size.partial])
                 shape = np.where(self._movable, shape, 0.0)
-                self._take_curvature(self._take_apart(kept.mean(axis=0)))
+                reference = kept.mean(axis=0)
         mean, sd = kept.mean(axis=0), kept.std(axis=0)
         none = np.empty(0)
         parts = tuple(
@@ -82,43 +349,9 @@ class LinearPosterior(Moves):
         )
         return Adaptation(float(steps[0]), none, mean, sd, parts)
 
-    def _slopes(self, state: Array) -> Array:
-        """Gradients of moves 2 and 3 where they stand."""
-        parts = [np.empty(0), np.empty(0)]
-        if self._centred is not None:
-            self._fix_effects(state)
-            parts[0] = self._centred_density(self._centred_part(state))[1]
-        if self.sizes.shape.stop:
-            moving, self._moving = self._moving, np.ones(self.sizes.shape.stop, dtype=bool)
-            self._standardise(state)
-            parts[1] = self._shape_density(state[self.sizes.shape])[1]
-            self._moving = moving
-        return np.concatenate(parts)
-
-    def _tuning_sweep(self, state: Array, rng: np.random.Generator) -> Array:
-        state = self._refresh(state, rng)
-        point = self._take_apart(state)
-        self._whiten(point)
-        u = self._coefficients().tune(self._coordinates(point))
-        state = self._with_coefficients(state, u)
-        if self._centred is not None:
-            self._fix_effects(state)
-            part = self._centred_part(state)
-            for _ in range(3):  # no row is looked at, so learning more costs little
-                part = self._centred.tune(part)
-            state = self._put_centred(state, part)
-        shape = self._let_move(self._moving)
-        if shape is not None:
-            self._standardise(state)
-            part = shape.tune(state[self.sizes.shape][self._moving])
-            state = self._put_shape(state, part)
-        return state
-
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
-        spread = max(1.0, DISPERSION * min(1.0, 8 / self.sizes.size) ** 0.5)
-        noise = rng.normal(size=self.sizes.size)
-        return np.asarray(adaptation.start_mean + spread * adaptation.start_sd * noise)
+        return nuts.dispersed(adaptation.start_mean, adaptation.start_sd, rng)
 
     def settle(
         self,
@@ -127,34 +360,20 @@ class LinearPosterior(Moves):
         state: Array,
         sweeps: int,
         rng: np.random.Generator,
+        constants: Array | None = None,
     ) -> Array:
         """Bring a dispersed start to the posterior, step sizes adapting on the way.
 
         A start in the tails can be stiffer than the posterior is, where the frozen step sizes
         would be refused for ever. What is learnt here is forgotten afterwards.
         """
-        self.observe(design, adaptation.start_mean)
-        with np.errstate(all="ignore"):
-            while not self._possible(state):
-                state = (state + adaptation.start_mean) / 2
-        shape = self._let_move(adaptation.parts[2].variance > 0)
-        for move, part in zip(
-            (self._coefficients(), self._centred, shape), adaptation.parts, strict=True
-        ):
-            if move is not None:
-                variance = part.variance[part.variance > 0]
-                variance = variance if variance.size else np.ones(move.size)
-                move.begin_tuning(variance, part.step_size / 4, rng.spawn(1)[0])
-        for _ in range(sweeps):
-            state = self._tuning_sweep(state, rng)
-        return state
-
-    def _possible(self, state: Array) -> bool:
-        point = self._take_apart(state)
-        if not (np.isfinite(point.factor).all() and (point.sd > 1e-100).all()):
-            return False
-        self._whiten(point)
-        return bool(np.isfinite(self._coefficient_density(self._coordinates(point))[0]))
+        steps = np.array([part.step_size / 4 for part in adaptation.parts])
+        tuning = _tuning(steps, *(part.variance for part in adaptation.parts[1:]))
+        data, reference = self._observe(design, constants), adaptation.start_mean
+        given = self._given(data, reference)
+        while not np.isfinite(self._newton_step(*given, state)[2]):
+            state = 0.5 * (state + reference)
+        return self._sweep(data, reference, state, tuning, sweeps, True, rng, given)[0]
 
     def draw(
         self,
@@ -163,28 +382,30 @@ class LinearPosterior(Moves):
         state: Array,
         sweeps: int,
         rng: np.random.Generator,
+        constants: Array | None = None,
     ) -> tuple[Array, Point, Mapping[str, float]]:
         """Go on by some sweeps on the current data; also draws effects of clusters without rows."""
-        self.observe(design, adaptation.start_mean)
-        records = []
-        for _ in range(sweeps):
-            state, record = self.sweep(state, adaptation, rng)
-            records.append(record)
-        point = self._take_apart(state)
+        steps = np.array([part.step_size for part in adaptation.parts])
+        tuning = _tuning(steps, *(part.variance for part in adaptation.parts[1:]))
+        data = self._observe(design, constants)
+        state, record = self._sweep(data, adaptation.start_mean, state, tuning, sweeps, False, rng)
+        point = self.point(state)
         if self.sizes.effects:
-            absent = np.setdiff1d(np.arange(self.sizes.clusters), self._rows.seen)
-            effects = point.effects.copy()
-            noise = rng.normal(size=(len(absent), self.sizes.effects))
-            effects[absent] = noise @ point.factor.T
-            point = replace(point, effects=effects)
-            state = state.copy()
-            state[self.sizes.b] = effects.ravel()
-        return state, point, _summed(records)
+            rows = np.bincount(design.cluster[design.fit], minlength=self.sizes.clusters)
+            absent = np.flatnonzero(rows == 0)
+            if len(absent):
+                effects = point.effects.copy()
+                noise = rng.normal(size=(len(absent), self.sizes.effects))
+                effects[absent] = noise @ point.factor.T
+                point = replace(point, effects=effects)
+                state = state.copy()
+                state[self.sizes.b] = effects.ravel()
+        return state, point, nuts.statistics_of(record)
 
     def _guess(self) -> Array:
         """State with scales of half a unit, coefficients at their prior means, zero elsewhere."""
         state = np.zeros(self.sizes.size)
-        state[self.sizes.beta] = self._prior_mean[self.sizes.fixed]
+        state[self.sizes.beta] = self._guess_beta
         unit = self._unit
         for i in range(self.sizes.scales):
             low, high = -30.0, 30.0
@@ -196,29 +417,10 @@ class LinearPosterior(Moves):
                     high = state[i]
         return state
 
-    def _mode(self, state: Array) -> Array:
-        """Mode of the coefficients at the guessed scales, by damped Newton steps."""
-        for _ in range(50):
-            point = self._take_apart(state)
-            self._take_curvature(point)
-            self._whiten(point)
-            u = self._coordinates(point)
-            before, gradient = self._coefficient_density(u)
-            # in whitened coordinates a Newton step is the gradient; where the likelihood flattens,
-            # as a count's does, it can lead far away, so no linear predictor may move by more
-            # than LONGEST_STEP
-            moved = self._predictors(u + gradient) - self._predictors(u)
-            step = min(1.0, LONGEST_STEP / max(float(np.abs(moved).max()), 1e-300))
-            while step > 1e-10:
-                with np.errstate(all="ignore"):  # a step too long may overflow; it is halved
-                    gain = self._coefficient_density(u + step * gradient)[0] - before
-                if gain > 0:
-                    break
-                step /= 2
-            if not gain > 1e-3:
-                break
-            state = self._with_coefficients(state, u + step * gradient)
-        return state
+
+def _tuning(steps: Array, centred: Any, shape: Any) -> Tuning:
+    """Tuning of the moves; of a step that is not to learn, only its logarithm counts."""
+    return Tuning(np.array([nuts.begin_averaging(step) for step in steps]), centred, shape)
 
 
 def _variance_of(slopes: Array) -> Array:
@@ -231,14 +433,3 @@ def _variance_of(slopes: Array) -> Array:
     if not len(slopes):
         return np.full(slopes.shape[1], 0.1)
     return np.asarray(np.clip(1.0 / np.maximum((slopes**2).mean(axis=0), 1e-12), 1e-8, 2.0))
-
-
-def _summed(records: list[Mapping[str, float]]) -> Mapping[str, float]:
-    return {
-        "diverging": sum(r["diverging"] for r in records),
-        "n_steps": sum(r["n_steps"] for r in records),
-        "tree_depth": max(r["tree_depth"] for r in records),
-        "acceptance_rate": float(np.mean([r["acceptance_rate"] for r in records])),
-        "energy": records[-1]["energy"],
-        "lp": records[-1]["lp"],
-    }

@@ -11,7 +11,7 @@ from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearPosterior
-from bayesimpute.sampling.linear_parts import Point, RowLikelihood
+from bayesimpute.sampling.linear_parts import Point, RowLikelihood, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import Defaults
@@ -190,10 +190,9 @@ class LinearKernel:
         if first:
             state = posterior.settle(design, adaptation, state, FIRST_SWEEPS, rng)
         state, point, statistics = posterior.draw(design, adaptation, state, sweeps, rng)
-        wanted = design.rows(design.draw)
-        eta = posterior.linear_predictor(wanted, point)
-        if wanted.shift is not None:
-            eta = eta + self._shift(wanted.shift)
+        eta = posterior.predictors(design, design.draw, state)
+        if design.shift is not None:
+            eta = eta + self._shift(design.shift[design.draw])
         values = self.family.values(eta, point.positive, point.free, rng)
         return Visit(state, values, self._parameters(point), statistics)
 
@@ -212,7 +211,7 @@ class LinearKernel:
             state = posterior.settle(design, adaptation, state, FIRST_SWEEPS, rng)
         state, point, _ = posterior.draw(design, adaptation, state, sweeps, rng)
         rows = design.rows(design.fit)
-        eta = posterior.linear_predictor(rows, point)
+        eta = posterior.predictors(design, design.fit, state)
         values = self.family.values(eta, point.positive, point.free, rng)
         likelihood, units = self.family.likelihood, self.family.units
         y, extra = units.y(rows), (point.positive, point.free)
@@ -220,8 +219,10 @@ class LinearKernel:
         def log_density(eta: Array) -> Array:
             return likelihood.log_density(y, eta, *extra, units.scale_y)
 
+        columns = posterior.columns(rows)
+
         def information(eta: Array) -> Array:
-            return likelihood.information(y, eta, *extra)
+            return curvature(likelihood, columns, eta, *extra)
 
         whole: tuple[Array | None, Array | None] = (None, None)
         if by_cluster and self._effects:

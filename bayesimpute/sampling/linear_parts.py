@@ -1,42 +1,55 @@
-"""What the sampler of linear predictors is made of: likelihood, columns, state, data."""
+"""What the sampler of linear predictors is made of: likelihood, columns, state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numba
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
 from bayesimpute.method import Design
+from bayesimpute.sampling.compiled import Callable as Compiled
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import blocks_of
 
 Array = npt.NDArray[np.float64]
 
 
+_VECTOR = types.Array(types.float64, 1, "C")
+_MATRIX = types.Array(types.float64, 2, "C")
+#: What compiled likelihoods get: one tuple, as PyTensor's compiled functions do.
+ROWS = types.Tuple((_MATRIX, _MATRIX, _VECTOR, _VECTOR))
+PRIOR = types.UniTuple(_VECTOR, 3)
+
+
 class Likelihood(Protocol):
-    """How a row depends on its linear predictors; arrays only, in computing units."""
+    """How a row depends on its linear predictors, in computing units.
+
+    ``density``, ``information`` and ``extra_prior`` are compiled by numba, or
+    :class:`~bayesimpute.sampling.compiled.Callable` already. Of n rows, they take
+
+    - ``density((columns, eta, extra, constants))``: what is known of the rows (column, n), linear
+      predictors (R, n), positive extras followed by free ones, ``constants``; and give the log
+      likelihood (0-d) with its gradient by eta (R, n) and by extra;
+    - ``information`` of the same: ``(curvature by eta,)``, (R, R, n), which guides the sampler
+      only; None for the differences of the gradient, good enough where the density is concave;
+    - ``extra_prior((intercepts, extra, constants))``: log prior of what has no normal or scale
+      prior (0-d), with gradients by intercepts (R,) and extra.
+    """
 
     equations: int
     """Linear predictors a row, R."""
     free: int
     """Extra parameters without bounds."""
+    density: Any
+    information: Any
+    extra_prior: Any
 
-    def __call__(
-        self, y: Any, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient by η (row, R), positive and free extras.
-
-        `y` is what ``units.y`` makes of the rows: their targets, (row,), or more than that.
-        """
-        ...
-
-    def information(self, y: Any, eta: Array, positive: Array, free: Array) -> Array:
-        """Curvature of the log likelihood by η, (row, R, R); guides the sampler only."""
-        ...
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Log prior of what has no normal or scale prior, with gradients by both arguments."""
+    @property
+    def constants(self) -> Array:
+        """Numbers the three need."""
         ...
 
 
@@ -56,19 +69,89 @@ class RowLikelihood(Likelihood, Protocol):
 
 
 @runtime_checkable
-class LatentLikelihood(Likelihood, Protocol):
+class LatentLikelihood(Protocol):
     """A likelihood given something unseen of each row, which `y` holds, drawn anew every sweep."""
 
     def refresh(
         self,
-        y: Any,
+        y: Array,
         eta: Array,
         positive: Array,
         log_prior: Callable[[Array], tuple[float, Array]],
         rng: np.random.Generator,
-    ) -> tuple[Array, Any]:
+    ) -> tuple[Array, Array]:
         """Move the positive extras (unconstrained), then draw what is unseen; gives both."""
         ...
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def no_prior(arguments: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """Prior of parameters that all have a normal or a scale prior."""
+    intercepts, extra, _ = arguments
+    return np.zeros(()), np.zeros(intercepts.size), np.zeros(extra.size)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def by_differences(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array]:
+    """Take the place of an information that is to be found by differences: none at all."""
+    return (np.empty((0, 0, 0)),)
+
+
+def compiled(likelihood: Likelihood) -> tuple[Compiled, Compiled, Compiled]:
+    """Density, information and extra prior, as compiled code takes them."""
+    density, information, prior = (
+        each if isinstance(each, Compiled) else Compiled(each, (arguments,))
+        for each, arguments in (
+            (likelihood.density, ROWS),
+            (likelihood.information or by_differences, ROWS),
+            (likelihood.extra_prior, PRIOR),
+        )
+    )
+    return density, information, prior
+
+
+#: Step of the differences of a gradient, in units of a linear predictor.
+STEP = 1e-4
+#: Curvature of a row is taken as no less: where a density is not concave it says nothing.
+LEAST_CURVATURE = 1e-6
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def curvature_of_rows(
+    density: Compiled, information: Compiled, arguments: tuple[Array, Array, Array, Array]
+) -> Array:
+    """Curvature of the log density of each row by its linear predictors, (R, R, row)."""
+    (out,) = information(arguments)
+    if out.size > 0:
+        return out
+    columns, eta, extra, constants = arguments
+    equations, rows = eta.shape
+    out = np.empty((equations, equations, rows))
+    for r in range(equations):
+        aside = eta.copy()
+        for i in range(rows):
+            aside[r, i] += STEP
+        above = density((columns, aside, extra, constants))[1]
+        for i in range(rows):
+            aside[r, i] -= 2.0 * STEP
+        below = density((columns, aside, extra, constants))[1]
+        for s in range(equations):
+            for i in range(rows):
+                out[r, s, i] = (below[s, i] - above[s, i]) / (2.0 * STEP)
+        for i in range(rows):
+            if not out[r, r, i] > LEAST_CURVATURE:
+                out[r, r, i] = LEAST_CURVATURE
+    return out
+
+
+def curvature(
+    likelihood: Likelihood, columns: Array, eta: Array, positive: Array, free: Array
+) -> Array:
+    """Curvature of rows by their linear predictors (row, R): (row, R, R)."""
+    density, information, _ = compiled(likelihood)
+    extra = np.concatenate([positive, free])
+    given = (columns, np.ascontiguousarray(eta.T), extra, likelihood.constants)
+    return np.asarray(curvature_of_rows(density, information, given).transpose(2, 0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,33 +225,3 @@ class Point:
     def factor(self) -> Array:
         """Lower Cholesky factor of Ψ."""
         return np.asarray(self.sd[:, None] * self.correlation)
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """The rows fitted to, sorted by cluster, in computing units.
-
-    Attributes
-    ----------
-    x, z
-        (row, 1 + predictor) and (row, random_effect).
-    x_along, z_along
-        The same with rows along the last axis.
-    y
-        What the likelihood takes.
-    seen
-        Clusters that have rows.
-    start
-        First row of each of them.
-    ends
-        The same, and the number of rows.
-    """
-
-    x: Array
-    z: Array
-    x_along: Array
-    z_along: Array
-    y: Any
-    seen: npt.NDArray[np.int64]
-    start: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]

@@ -1,201 +1,474 @@
-"""PyMC's NUTS, kept alive between visits.
+r"""The no-U-turn sampler, compiled: it holds no lock of the interpreter.
 
-``pm.sample`` compiles and adapts at every call. Here the step is made once; its density is
-whatever the visit has put behind it, its step size and mass matrix are frozen after one
-adaptation, so every transition leaves the current conditional posterior invariant.
+Multinomial NUTS with the generalised criterion (Hoffman & Gelman 2014; Betancourt 2017), its trees
+built leaf by leaf (Phan, Pradhan & Jankowiak 2019): a doubling needs no recursion, and of its
+2^d points only d are kept. Step sizes are tuned by dual averaging, variances from draws in windows.
+After one adaptation both are frozen, so every transition leaves the current posterior invariant.
+
+What is sampled is a *problem*: a density ``density(position, data, gradient) -> value``, which
+writes its gradient, and its data. The density is a
+:class:`~bayesimpute.sampling.compiled.Callable`: it is compiled apart, so that neither is compiled
+again with the other.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.method import Adaptation
+from bayesimpute.sampling.compiled import specialised
+
+#: What is compiled as part of something else, and not kept on disk by itself.
+_part = numba.njit(error_model="numpy", nogil=True)
 
 Array = npt.NDArray[np.float64]
-Density = Callable[[Array], tuple[float, Array]]
 
 #: A chain starts this many posterior SDs (of the adaptation run) away, on average: R-hat is
 #: evidence of convergence only when chains start further apart than they end (Gelman & Rubin
 #: 1992).
 DISPERSION = 2.0
+#: A trajectory that loses more energy than this has diverged.
+MOST_ENERGY = 1000.0
+#: Doublings of a trajectory, at most; fewer while a chain still comes from far away.
+DEEPEST, DEEPEST_TUNING = 10, 8
+#: Mean acceptance that dual averaging aims at, and its constants (Hoffman & Gelman 2014, §3.2.1).
+ACCEPTANCE, SHRINKAGE, DELAY, FORGETTING = 0.8, 0.05, 10.0, 0.75
+#: Variances are learnt in so many windows, the last of which only tunes the step.
+WINDOWS = 4
+
+#: What is known of a transition or of several, in this order.
+DIVERGING, STEPS, DEPTH, ACCEPTED, ENERGY, LOG_DENSITY = range(6)
+STATISTICS = ("diverging", "n_steps", "tree_depth", "acceptance_rate", "energy", "lp")
 
 
-@dataclass(frozen=True, eq=False)
-class _GradientFunction:
-    """The four attributes through which PyMC's integrator reads a density."""
+class Problem(NamedTuple):
+    """What is sampled.
 
-    _pytensor_function: Density
-    _raveled_inputs: bool = True
-    dtype: str = "float64"
-    _extra_vars_shared: Any = None
+    Attributes
+    ----------
+    data
+        What the density needs besides the position.
+    density
+        ``density(position, data, gradient) -> value``.
+    """
+
+    data: Any
+    density: Any
 
 
-class Nuts:
-    """A NUTS step over a plain function.
+@_part
+def finite_density(position: Array, problem: Problem, gradient: Array) -> float:
+    """Log density; a point without a finite one is minus infinity, which NUTS refuses."""
+    value = problem.density(position, problem.data, gradient)
+    if not (np.isfinite(value) and np.isfinite(gradient.sum())):
+        gradient[:] = 0.0
+        return -np.inf
+    return value
+
+
+# Arithmetic on vectors is written as plain loops, which numba compiles in a fraction of the time
+# that it takes for array expressions.
+
+
+@_part
+def _moved(x: Array, step: float, along: Array) -> Array:
+    """Give ``x + step * along``."""
+    out = np.empty(x.size)
+    for i in range(x.size):
+        out[i] = x[i] + step * along[i]
+    return out
+
+
+@_part
+def _scaled(x: Array, y: Array) -> Array:
+    out = np.empty(x.size)
+    for i in range(x.size):
+        out[i] = x[i] * y[i]
+    return out
+
+
+@_part
+def _kinetic(momentum: Array, variance: Array) -> float:
+    total = 0.0
+    for i in range(momentum.size):
+        total += variance[i] * momentum[i] * momentum[i]
+    return 0.5 * total
+
+
+@_part
+def _momentum(variance: Array, rng: np.random.Generator) -> Array:
+    out = rng.standard_normal(variance.size)
+    for i in range(variance.size):
+        out[i] /= np.sqrt(variance[i])
+    return out
+
+
+@_part
+def _put(target: Array, values: Array) -> None:
+    for i in range(target.size):
+        target[i] = values[i]
+
+
+@_part
+def _turns(left: Array, right: Array, total: Array, variance: Array) -> bool:
+    """Whether a trajectory from momentum `left` to `right`, summing to `total`, turns back."""
+    past, future = 0.0, 0.0
+    for i in range(left.size):
+        along = variance[i] * total[i]
+        past += left[i] * along
+        future += right[i] * along
+    return past <= 0.0 or future <= 0.0
+
+
+@_part
+def _ones_of(number: int) -> int:
+    count = 0
+    while number:
+        count += number & 1
+        number >>= 1
+    return count
+
+
+@_part
+def leapfrog(
+    problem: Any, position: Array, momentum: Array, gradient: Array, variance: Array, step: float
+) -> tuple[Array, Array, Array, float]:
+    """One leapfrog step; gives position, momentum, gradient and log density there."""
+    half = _moved(momentum, 0.5 * step, gradient)
+    moved = _moved(position, step, _scaled(variance, half))
+    slope = np.empty(gradient.size)
+    value = finite_density(moved, problem, slope)
+    return moved, _moved(half, 0.5 * step, slope), slope, value
+
+
+@_part
+def transition(
+    problem: Any,
+    position: Array,
+    variance: Array,
+    step: float,
+    deepest: int,
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:
+    """Make one NUTS transition.
 
     Parameters
     ----------
-    density
-        Unconstrained state (state,) → log density and gradient (state,).
-    size
-        Length of the state.
+    problem
+        What is sampled.
+    position
+        Where it stands, (state,).
+    variance
+        Diagonal of the inverse mass matrix, (state,).
+    step
+        Step size.
+    deepest
+        Doublings, at most.
+    rng
+        Of this transition.
+
+    Returns
+    -------
+    position
+        Where it goes, (state,).
+    record
+        In the order of ``STATISTICS``.
+    """
+    size = position.size
+    gradient = np.empty(size)
+    value = finite_density(position, problem, gradient)
+    momentum = _momentum(variance, rng)
+    start_energy = _kinetic(momentum, variance) - value
+    record = np.zeros(6)
+    record[ENERGY], record[LOG_DENSITY] = start_energy, value
+    # ends of the trajectory: 0 the past, 1 the future
+    ends = np.empty((2, 3, size))
+    for end in range(2):
+        _put(ends[end, 0], position)
+        _put(ends[end, 1], momentum)
+        _put(ends[end, 2], gradient)
+    total = momentum.copy()
+    chosen = position.copy()
+    log_weight = 0.0
+    kept = np.empty((deepest + 1, 2, size))
+    accepted = 0.0
+    for depth in range(deepest):
+        end = 1 if rng.random() < 0.5 else 0
+        signed = step if end == 1 else -step
+        at, moving, slope = ends[end, 0].copy(), ends[end, 1].copy(), ends[end, 2].copy()
+        sub_total = np.zeros(size)
+        sub_chosen = at
+        sub_energy, sub_value, sub_weight = 0.0, 0.0, -np.inf
+        stopped = False
+        for leaf in range(1 << depth):
+            at, moving, slope, value = leapfrog(problem, at, moving, slope, variance, signed)
+            energy = _kinetic(moving, variance) - value
+            lost = energy - start_energy
+            if np.isnan(lost):
+                lost = np.inf
+            record[STEPS] += 1.0
+            accepted += min(1.0, np.exp(-lost))
+            if lost > MOST_ENERGY:
+                record[DIVERGING] = 1.0
+                stopped = True
+                break
+            sub_weight = np.logaddexp(sub_weight, -lost)
+            if np.log(rng.random()) < -lost - sub_weight:
+                sub_chosen, sub_energy, sub_value = at, energy, value
+            sub_total = _moved(sub_total, 1.0, moving)
+            # each even leaf begins subtrees that later odd leaves end; one a level is kept
+            level = _ones_of(leaf >> 1)
+            if leaf % 2 == 0:
+                _put(kept[level, 0], moving)
+                _put(kept[level, 1], sub_total)
+            else:
+                lowest = level
+                trailing = leaf >> 1
+                while trailing & 1:
+                    lowest -= 1
+                    trailing >>= 1
+                for begun in range(level, lowest - 1, -1):
+                    between = _moved(_moved(sub_total, -1.0, kept[begun, 1]), 1.0, kept[begun, 0])
+                    if _turns(kept[begun, 0], moving, between, variance):
+                        stopped = True
+                        break
+            if stopped:
+                break
+        record[DEPTH] = depth + 1.0
+        if stopped:
+            break
+        if np.log(rng.random()) < sub_weight - log_weight:
+            chosen = sub_chosen
+            record[ENERGY], record[LOG_DENSITY] = sub_energy, sub_value
+        log_weight = np.logaddexp(log_weight, sub_weight)
+        total = _moved(total, 1.0, sub_total)
+        _put(ends[end, 0], at)
+        _put(ends[end, 1], moving)
+        _put(ends[end, 2], slope)
+        if _turns(ends[0, 1], ends[1, 1], total, variance):
+            break
+    record[ACCEPTED] = accepted / max(record[STEPS], 1.0)
+    return chosen, record
+
+
+@_part
+def summed(total: Array, record: Array, transitions: int) -> None:
+    """Add a transition's record to that of several."""
+    total[DIVERGING] += record[DIVERGING]
+    total[STEPS] += record[STEPS]
+    total[DEPTH] = max(total[DEPTH], record[DEPTH])
+    total[ACCEPTED] += record[ACCEPTED] / transitions
+    total[ENERGY], total[LOG_DENSITY] = record[ENERGY], record[LOG_DENSITY]
+
+
+@_part
+def move(
+    problem: Any,
+    position: Array,
+    variance: Array,
+    step: float,
+    transitions: int,
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:
+    """Make some transitions with a frozen tuning; the record is that of all of them."""
+    total = np.zeros(6)
+    for _ in range(transitions):
+        position, record = transition(problem, position, variance, step, DEEPEST, rng)
+        summed(total, record, transitions)
+    return position, total
+
+
+@_part
+def begin_averaging(step: float) -> Array:
+    """State of dual averaging: log step, its average, mean error, count, centre."""
+    return np.array([np.log(step), 0.0, 0.0, 0.0, np.log(10.0 * step)])
+
+
+@_part
+def learn(averaging: Array, acceptance: float) -> None:
+    """Let the step size learn from the acceptance of one transition."""
+    averaging[3] += 1.0
+    count = averaging[3]
+    weight = 1.0 / (count + DELAY)
+    averaging[2] = (1.0 - weight) * averaging[2] + weight * (ACCEPTANCE - acceptance)
+    averaging[0] = averaging[4] - np.sqrt(count) / SHRINKAGE * averaging[2]
+    weight = count**-FORGETTING
+    averaging[1] = weight * averaging[0] + (1.0 - weight) * averaging[1]
+
+
+@_part
+def tuned(averaging: Array) -> float:
+    """Step size that has been learnt."""
+    return float(np.exp(averaging[1]))
+
+
+@_part
+def tuning_transition(
+    problem: Any, position: Array, variance: Array, averaging: Array, rng: np.random.Generator
+) -> Array:
+    """Make a transition from which the step size learns."""
+    position, record = transition(
+        problem, position, variance, np.exp(averaging[0]), DEEPEST_TUNING, rng
+    )
+    learn(averaging, record[ACCEPTED])
+    return position
+
+
+@_part
+def _mean_and_variance(draws: Array, first: int, last: int, k: int) -> tuple[float, float]:
+    """Mean and variance of one column of the draws `first` to `last`."""
+    mean, variance = 0.0, 0.0
+    for i in range(first, last):
+        mean += draws[i, k] / (last - first)
+    for i in range(first, last):
+        variance += (draws[i, k] - mean) ** 2 / (last - first)
+    return mean, variance
+
+
+@_part
+def adapt(
+    problem: Any, start: Array, tune: int, rng: np.random.Generator
+) -> tuple[float, Array, Array, Array, Array]:
+    """Tune step size and variances from `start`.
+
+    Returns
+    -------
+    step, variance
+        The tuning.
+    mean, sd
+        Of the draws of the second half, (state,).
+    position
+        Where the run ended, (state,).
+    """
+    size = start.size
+    variance = np.full(size, 0.1)
+    step = 0.25 / size**0.25 if size else 1.0
+    position = start.copy()
+    draws = np.empty((tune, size))
+    window = max(tune // WINDOWS, 1)
+    first = 0
+    averaging = begin_averaging(step)
+    for i in range(tune):
+        position = tuning_transition(problem, position, variance, averaging, rng)
+        _put(draws[i], position)
+        if (i + 1) % window == 0 and i + 1 <= tune - window:
+            # the first of a window still remember where it began
+            begun = first + (i + 1 - first) // 3
+            count = i + 1 - begun
+            for k in range(size):
+                spread = _mean_and_variance(draws, begun, i + 1, k)[1]
+                variance[k] = (count * spread + 5.0 * 1e-3) / (count + 5.0)
+            if first == 0:  # the scales are new, and with them the step
+                averaging = begin_averaging(tuned(averaging))
+            first = i + 1
+    mean, sd = np.empty(size), np.empty(size)
+    for k in range(size):
+        mean[k], spread = _mean_and_variance(draws, tune // 2, tune, k)
+        sd[k] = np.sqrt(spread)
+    return tuned(averaging), variance, mean, sd, position
+
+
+@_part
+def settle(
+    problem: Any,
+    position: Array,
+    variance: Array,
+    step: float,
+    mean: Array,
+    transitions: int,
+    rng: np.random.Generator,
+) -> Array:
+    """Bring a dispersed start to the posterior, the step size adapting on the way.
+
+    A start in the tails can be stiffer than the posterior is, where the frozen step size would be
+    refused for ever. What is adapted here is forgotten afterwards.
+    """
+    gradient = np.empty(position.size)
+    while not np.isfinite(finite_density(position, problem, gradient)):
+        position = _moved(_scaled(position, np.full(position.size, 0.5)), 0.5, mean)
+    averaging = begin_averaging(step / 10.0)
+    for _ in range(transitions):
+        position = tuning_transition(problem, position, variance, averaging, rng)
+    return position
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _sample(
+    problem: Problem,
+    position: Array,
+    tuning: tuple[float, Array, Array, Array],
+    tune: int,
+    settling: int,
+    transitions: int,
+    rng: np.random.Generator,
+) -> tuple[Array, tuple[float, Array, Array, Array], Array]:
+    """All there is to do with a compiled problem; one function, so that it compiles once."""
+    record = np.zeros(6)
+    if tune > 0:
+        step, variance, mean, sd, position = adapt(problem, position, tune, rng)
+        tuning = (step, variance, mean, sd)
+    if settling > 0:
+        position = settle(problem, position, tuning[1], tuning[0], tuning[2], settling, rng)
+    if transitions > 0:
+        position, record = move(problem, position, tuning[1], tuning[0], transitions, rng)
+    return position, tuning, record
+
+
+class CompiledNuts:
+    """The sampler over a compiled problem.
+
+    Parameters
+    ----------
+    example
+        A problem: of the types that all will have.
     """
 
-    def __init__(self, density: Density, size: int) -> None:
-        import pymc as pm
-        from pymc.blocking import DictToArrayBijection
+    def __init__(self, example: Problem) -> None:
+        x, rng = np.empty(0), np.random.default_rng(0)
+        self._sample = specialised(_sample, example, x, (1.0, x, x, x), 0, 0, 0, rng)
 
-        self._size = size
-        self._density = density
-        with pm.Model() as model:
-            pm.Flat("state", shape=size)
-        self._point = {"state": np.zeros(size)}
-        self._step = pm.NUTS(
-            vars=[model["state"]],
-            model=model,
-            logp_dlogp_func=_GradientFunction(density, _extra_vars_shared={}),
-            initial_point=self._point,
-            rng=np.random.default_rng(0),
-        )
-        self._map_info = DictToArrayBijection.map(self._point).point_map_info
-
-    @property
-    def size(self) -> int:
-        """Length of the state."""
-        return self._size
-
-    def adapt(self, start: Array, tune: int, rng: np.random.Generator) -> tuple[Adaptation, Array]:
-        """Tune step size and mass matrix from `start`.
-
-        Returns
-        -------
-        adaptation
-            Frozen tuning, with mean and SD of the draws of the second half.
-        state
-            Where the run ended, (state,).
-        """
-        from pymc.step_methods.hmc.quadpotential import QuadPotentialDiagAdapt
-
-        # Three mass-matrix windows whatever the length of the run.
-        window = max(20, tune // 4)
-        potential = QuadPotentialDiagAdapt(
-            self._size,
-            start.copy(),
-            np.full(self._size, 0.1),
-            10,
-            adaptation_window=window,
-            discard_window=window // 2,
-            rng=rng.spawn(1)[0],
-        )
-        step = self._use(potential, rng)
-        step.step_adapt._initial_step = 0.25 / self._size**0.25
-        step.reset_tuning()
-        step.adapt_step_size = True
-        state = start
-        draws = np.empty((tune, self._size))
-        for i in range(tune):
-            state, _ = self._transition(state)
-            draws[i] = state
-        kept = draws[tune // 2 :]
-        step_size = float(step.step_adapt.current(False))
-        adaptation = Adaptation(
-            step_size, np.array(potential._var, dtype=float), kept.mean(axis=0), kept.std(axis=0)
-        )
-        return adaptation, state
-
-    def settle(
-        self, state: Array, adaptation: Adaptation, transitions: int, rng: np.random.Generator
-    ) -> Array:
-        """Bring a dispersed start to the posterior, the step size adapting on the way.
-
-        A start in the tails can be stiffer than the posterior is, where the frozen step size
-        would be refused for ever. What is adapted here is forgotten afterwards.
-        """
-        from pymc.step_methods.hmc.quadpotential import QuadPotentialDiag
-
-        step = self._use(QuadPotentialDiag(adaptation.variance, rng=rng), rng)
-        step.tune = True
-        step.adapt_step_size = True
-        step.iter_count = 0
-        step.step_adapt._initial_step = adaptation.step_size / 10
-        step.step_adapt.reset()
-        while not np.isfinite(self._density(state)[0]):
-            state = (state + adaptation.start_mean) / 2
-        for _ in range(transitions):
-            state, _ = self._transition(state)
-        return state
-
-    def begin_tuning(self, variance: Array, step_size: float, rng: np.random.Generator) -> None:
-        """Let the step size adapt from now on, with this mass matrix, until the next call."""
-        from pymc.step_methods.hmc.quadpotential import QuadPotentialDiag
-
-        step = self._use(QuadPotentialDiag(variance, rng=rng), rng)
-        step.tune = True
-        step.adapt_step_size = True
-        step.iter_count = 0
-        step.step_adapt._initial_step = step_size
-        step.step_adapt.reset()
-
-    def tune(self, state: Array) -> Array:
-        """Make one transition whose acceptance rate teaches the step size."""
-        return self._transition(state)[0]
-
-    @property
-    def tuned_step_size(self) -> float:
-        """Step size learnt since :meth:`begin_tuning`."""
-        return float(self._step.step_adapt.current(False))
+    def adapt(
+        self, problem: Problem, start: Array, tune: int, rng: np.random.Generator
+    ) -> tuple[Adaptation, Array]:
+        """Tune from `start`; gives the tuning and where the run ended, (state,)."""
+        nothing = (1.0, start, start, start)
+        position, tuning, _ = self._sample(problem, start, nothing, tune, 0, 0, rng)
+        return Adaptation(*tuning), position
 
     def move(
-        self, state: Array, adaptation: Adaptation, transitions: int, rng: np.random.Generator
-    ) -> tuple[Array, Mapping[str, float]]:
-        """Make `transitions` transitions with the frozen tuning.
+        self,
+        problem: Problem,
+        state: Array,
+        adaptation: Adaptation,
+        settling: int,
+        transitions: int,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        """Make transitions with the frozen tuning, after `settling` ones from a dispersed start.
 
         Returns
         -------
         state
             Where they end, (state,).
-        statistics
-            Means (for ``diverging`` and ``n_steps``, the sum) over the transitions.
+        record
+            In the order of ``STATISTICS``.
         """
-        from pymc.step_methods.hmc.quadpotential import QuadPotentialDiag
+        a = adaptation
+        tuning = (a.step_size, a.variance, a.start_mean, a.start_sd)
+        position, _, record = self._sample(problem, state, tuning, 0, settling, transitions, rng)
+        return position, record
 
-        step = self._use(QuadPotentialDiag(adaptation.variance, rng=rng), rng)
-        step.tune = False
-        step.adapt_step_size = False
-        step.step_adapt._log_bar = np.log(adaptation.step_size)
-        step.step_adapt._tuned_stats.clear()
-        records = []
-        for _ in range(transitions):
-            state, record = self._transition(state)
-            records.append(record)
-        return state, {
-            "diverging": float(sum(r["diverging"] for r in records)),
-            "n_steps": float(sum(r["tree_size"] for r in records)),
-            "tree_depth": float(max(r["depth"] for r in records)),
-            "acceptance_rate": float(np.mean([r["mean_tree_accept"] for r in records])),
-            "energy": float(records[-1]["energy"]),
-            "lp": float(records[-1]["model_logp"]),
-        }
 
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Draw a state dispersed around the adaptation run."""
-        # In many dimensions 2 SD in each would be far outside any typical set.
-        spread = max(1.0, DISPERSION * min(1.0, 8 / self._size) ** 0.5)
-        return adaptation.start_mean + spread * adaptation.start_sd * rng.normal(size=self._size)
+def dispersed(mean: Array, sd: Array, rng: np.random.Generator) -> Array:
+    """Draw a state dispersed around an adaptation run, (state,)."""
+    # in many dimensions 2 SD in each would be far outside any typical set
+    spread = max(1.0, DISPERSION * min(1.0, 8.0 / max(mean.size, 1)) ** 0.5)
+    return np.asarray(mean + spread * sd * rng.standard_normal(mean.size))
 
-    def _use(self, potential: Any, rng: np.random.Generator) -> Any:
-        step = self._step
-        step.rng = rng
-        step.potential = potential
-        step.integrator._potential = potential
-        return step
 
-    def _transition(self, state: Array) -> tuple[Array, dict[str, Any]]:
-        from pymc.blocking import RaveledVars
-
-        with np.errstate(all="ignore"):  # a divergent trajectory overflows
-            moved, (record,) = self._step.astep(RaveledVars(state, self._map_info))
-        return moved.data, record
+def statistics_of(record: Array) -> Mapping[str, float]:
+    """Name what a record holds."""
+    return dict(zip(STATISTICS, map(float, record), strict=True))

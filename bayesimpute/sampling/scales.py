@@ -9,13 +9,13 @@ unconstrained vector.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import get_ident
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling.arithmetic import exact_arithmetic
+from bayesimpute.sampling.compiled import Callable
 from bayesimpute.sampling.prior_key import PriorKey
 
 Array = npt.NDArray[np.float64]
@@ -34,8 +34,8 @@ class ScalePriors:
     constants
         Scales of the default priors, (k,); entries of replaced priors are not used.
     function
-        Compiled: (unconstrained (k,), constants (k,)) → log prior with Jacobian, its gradient
-        (k,), the parameters (k,), and their derivatives by the unconstrained values (k,).
+        Compiled: (unconstrained (k,), constants (k,)) → log prior with Jacobian; its gradient, the
+        parameters, and their derivatives by the unconstrained values, (3, k).
     """
 
     names: tuple[str, ...]
@@ -43,9 +43,14 @@ class ScalePriors:
     constants: Array
     function: Any
 
+    @property
+    def compiled(self) -> Callable:
+        """The same function for compiled code; for no parameters never called."""
+        return Callable.of_pytensor(self.function if self.names else _compile(("scale_0",), ()))
+
     def __call__(self, unconstrained: Array) -> tuple[float, Array, Array, Array]:
         """Evaluate log prior, gradient, parameters and their derivatives."""
-        value, gradient, parameters, slope = self.function(unconstrained, self.constants)
+        value, (gradient, parameters, slope) = self.function(unconstrained, self.constants)
         return float(value), gradient, parameters, slope
 
 
@@ -68,21 +73,19 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     chosen = {name: PriorKey.of(replaced[name]) for name in names if name in replaced}
     # default priors differ only in their constants: one function serves all of one length
     known = names if chosen else tuple(f"scale_{i}" for i in range(len(names)))
-    function = _compile(known, tuple(chosen.items()), get_ident()) if names else _nothing
+    function = _compile(known, tuple(chosen.items())) if names else _nothing
     replaced_names = np.array([name in chosen for name in names])
     return ScalePriors(names, replaced_names, constants, function)
 
 
-def _nothing(unconstrained: Array, constants: Array) -> tuple[float, Array, Array, Array]:
+def _nothing(unconstrained: Array, constants: Array) -> tuple[float, Array]:
     """Prior of no parameters."""
-    return 0.0, unconstrained, unconstrained, unconstrained
+    return 0.0, np.empty((3, 0))
 
 
 @lru_cache(maxsize=64)
-def _compile(
-    names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...], thread: int
-) -> Any:
-    """Compile once a process and thread: compiled functions own their memory."""
+def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...]) -> Any:
+    """Compile once a process."""
     import pymc as pm
     import pytensor
     import pytensor.tensor as pt
@@ -103,12 +106,9 @@ def _compile(
     log_prior = model.logp(jacobian=True)
     parameters = pt.stack(model.replace_rvs_by_values([model[name] for name in names]))
     log_prior, parameters = graph_replace([log_prior, parameters], by_value, strict=False)
-    results = [
-        log_prior,
-        pt.grad(log_prior, unconstrained),
-        parameters,
-        pt.grad(parameters.sum(), unconstrained),
-    ]
+    derivatives = [pt.grad(each, unconstrained) for each in (log_prior, parameters.sum())]
+    # one matrix: its type does not depend on how many parameters there are
+    results = [log_prior, pt.stack([derivatives[0], parameters, derivatives[1]])]
     with exact_arithmetic():
         function = pytensor.function(
             [unconstrained, constants],

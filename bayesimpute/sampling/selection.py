@@ -18,114 +18,91 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr
 
+from bayesimpute.sampling.linear_parts import no_prior
+from bayesimpute.sampling.tails import LOG_ROOT_2_PI, log_share
+
 Array = npt.NDArray[np.float64]
 
-_LOG_ROOT_2_PI = 0.5 * math.log(2 * math.pi)
-_ROOT_2 = math.sqrt(2.0)
-
-# log Φ is asked for at every row and every step of NUTS, and erfc, exp and log were nearly all of
-# its cost: between these ends it is a Taylor series about the nearest of these many points a unit,
-# right to 1e-12.
-_LOWEST, _HIGHEST, _POINTS = -16.0, 9.0, 64.0
+#: Numbers every call of a compiled function gets and gives, see
+#: :class:`~bayesimpute.sampling.linear_parts.Likelihood`.
+Arguments = tuple[Array, Array, Array, Array]
 
 
-def _series() -> Array:
-    """Taylor coefficients of log Φ about each point, (point, 6), from its derivatives.
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def selection_density(arguments: Arguments) -> tuple[Array, Array, Array]:
+    """Log likelihood and gradient; columns are value, whether it is seen, and √w of its row.
 
-    With s = φ/Φ, s' = −s (x + s); the others follow by the rule of Leibniz.
+    Without heavy tails √w is 1. The one constant is added to atanh ρ.
     """
-    x = np.arange(_LOWEST, _HIGHEST + 1 / _POINTS, 1 / _POINTS)
-    derivatives = [log_ndtr(x)]
-    s = [np.exp(-0.5 * x * x - _LOG_ROOT_2_PI - derivatives[0])]
-    both = [x + s[0]]  # derivatives of x + s
-    for k in range(4):
-        s.append(-sum(math.comb(k, j) * s[j] * both[k - j] for j in range(k + 1)))
-        both.append(s[-1] + (1.0 if k == 0 else 0.0))
-    derivatives += s
-    factorials = [math.factorial(k) for k in range(6)]
-    return np.ascontiguousarray(np.array(derivatives[:6]).T / factorials)
-
-
-_SERIES = _series()
-
-
-@numba.njit(cache=True, error_model="numpy")
-def log_share(x: float) -> tuple[float, float]:
-    """Logarithm of Φ(x), and its slope φ(x)/Φ(x)."""
-    if _LOWEST <= x <= _HIGHEST:
-        k = int((x - _LOWEST) * _POINTS + 0.5)
-        d = x - (_LOWEST + k / _POINTS)
-        c = _SERIES[k]
-        value = c[0] + d * (c[1] + d * (c[2] + d * (c[3] + d * (c[4] + d * c[5]))))
-        slope = c[1] + d * (2 * c[2] + d * (3 * c[3] + d * (4 * c[4] + d * 5 * c[5])))
-        return value, slope
-    if x > -37.0:
-        value = np.log(0.5 * math.erfc(-x / _ROOT_2))
-    else:
-        over = 1.0 / (x * x)  # asymptotic series; the next term is below 1e-10 here
-        rest = over * (-1.0 + over * (3.0 - 15.0 * over))
-        value = -0.5 * x * x - np.log(-x) - _LOG_ROOT_2_PI + np.log1p(rest)
-    return value, np.exp(-0.5 * x * x - _LOG_ROOT_2_PI - value)
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _normal(y: Array, eta: Array, shift: float) -> tuple[float, Array]:
-    """Log likelihood and gradient by the linear predictors; `shift` is added to atanh ρ."""
+    columns, eta, extra, constants = arguments
+    shift = constants[0]
     value = 0.0
     by_eta = np.zeros(eta.shape)
     # σ and ρ are those of a cluster, and its rows stand together
     at_sigma, at_rho = np.nan, np.nan
     sigma, sinh, cosh = 1.0, 0.0, 1.0
-    for i in range(len(eta)):
-        if y[i, 1] > 0.0:
-            if eta[i, 2] != at_sigma:
-                at_sigma = eta[i, 2]
+    for i in range(eta.shape[1]):
+        root = columns[2, i]
+        if columns[1, i] > 0.0:
+            if eta[2, i] != at_sigma:
+                at_sigma = eta[2, i]
                 sigma = np.exp(at_sigma)
-            if eta[i, 3] != at_rho:
-                at_rho = eta[i, 3]
+            if eta[3, i] != at_rho:
+                at_rho = eta[3, i]
                 sinh, cosh = np.sinh(at_rho + shift), np.cosh(at_rho + shift)
-            e = (y[i, 0] - eta[i, 0]) / sigma
-            share, slope = log_share(eta[i, 1] * cosh + e * sinh)
-            value += share - 0.5 * e * e - eta[i, 2]
-            by_eta[i, 0] = (e - slope * sinh) / sigma
-            by_eta[i, 1] = slope * cosh
-            by_eta[i, 2] = e * e - 1.0 - slope * sinh * e
-            by_eta[i, 3] = slope * (eta[i, 1] * sinh + e * cosh)
+            e = root * (columns[0, i] - eta[0, i]) / sigma
+            selection = root * eta[1, i]
+            share, slope = log_share(selection * cosh + e * sinh)
+            value += share - 0.5 * e * e - eta[2, i]
+            by_eta[0, i] = root * (e - slope * sinh) / sigma
+            by_eta[1, i] = root * slope * cosh
+            by_eta[2, i] = e * e - 1.0 - slope * sinh * e
+            by_eta[3, i] = slope * (selection * sinh + e * cosh)
         else:
-            share, slope = log_share(-eta[i, 1])
+            share, slope = log_share(-root * eta[1, i])
             value += share
-            by_eta[i, 1] = -slope
-    return value, by_eta
+            by_eta[1, i] = -root * slope
+    return np.full((), value), by_eta, np.zeros(extra.size)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _normal_information(y: Array, eta: Array, shift: float) -> Array:
-    """Gauss–Newton curvature of each row, (row, 4, 4), never negative."""
-    rows, size = eta.shape
-    out = np.zeros((rows, size, size))
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def selection_information(arguments: Arguments) -> tuple[Array]:
+    """Gauss–Newton curvature of each row, never negative.
+
+    With heavy tails (ν is the first extra) at the weight that the row's residual lets expect.
+    """
+    columns, eta, extra, constants = arguments
+    size, rows = eta.shape
+    out = np.zeros((size, size, rows))
     direction = np.zeros(size)
     for i in range(rows):
-        if y[i, 1] > 0.0:
-            sigma = np.exp(eta[i, 2])
-            t = eta[i, 3] + shift
+        seen = columns[1, i] > 0.0
+        sigma = np.exp(eta[2, i])
+        away = (columns[0, i] - eta[0, i]) / sigma if seen else 1.0
+        root = 1.0
+        if extra.size > 0:
+            root = np.sqrt((extra[0] + 1.0) / (extra[0] + away * away))
+        selection = root * eta[1, i]
+        if seen:
+            t = eta[3, i] + constants[0]
             sinh, cosh = np.sinh(t), np.cosh(t)
-            e = (y[i, 0] - eta[i, 0]) / sigma
-            at = eta[i, 1] * cosh + e * sinh
+            e = root * away
+            at = selection * cosh + e * sinh
             slope = log_share(at)[1]
             curvature = slope * (slope + at)
-            direction[0] = -sinh / sigma
-            direction[1] = cosh
+            direction[0] = -root * sinh / sigma
+            direction[1] = root * cosh
             direction[2] = -sinh * e
-            direction[3] = eta[i, 1] * sinh + e * cosh
+            direction[3] = selection * sinh + e * cosh
             for a in range(size):
                 for b in range(size):
-                    out[i, a, b] = curvature * direction[a] * direction[b]
-            out[i, 0, 0] += 1.0 / (sigma * sigma)
-            out[i, 2, 2] += 2.0
+                    out[a, b, i] = curvature * direction[a] * direction[b]
+            out[0, 0, i] += root * root / (sigma * sigma)
+            out[2, 2, i] += 2.0
         else:
-            slope = log_share(-eta[i, 1])[1]
-            out[i, 1, 1] = slope * (slope - eta[i, 1])
-    return out
+            slope = log_share(-selection)[1]
+            out[1, 1, i] = root * root * slope * (slope - selection)
+    return (out,)
 
 
 class SelectionLikelihood:
@@ -142,31 +119,20 @@ class SelectionLikelihood:
     #: Linear predictors after outcome and selection.
     further = ("log_sigma", "atanh_rho")
     measure = "density"
+    density = staticmethod(selection_density)
+    information = staticmethod(selection_information)
+    extra_prior = staticmethod(no_prior)
 
     def __init__(self, fixed_rho: float | None = None) -> None:
         self.shift = 0.0 if fixed_rho is None else math.atanh(fixed_rho)
-
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient; `y` holds value and whether it is seen, (row, 2)."""
-        value, by_eta = _normal(y, np.ascontiguousarray(eta), self.shift)
-        return value, by_eta, positive, free
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Curvature of each row by η, (row, 4, 4)."""
-        return np.asarray(_normal_information(y, np.ascontiguousarray(eta), self.shift))
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing: all parameters have normal or scale priors."""
-        return 0.0, np.zeros(self.equations), free
+        self.constants = np.array([self.shift])
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log density of each seen value and its being seen, or of not being seen, (row,)."""
         t = eta[:, 3] + self.shift
         e = (y[:, 0] - eta[:, 0]) * np.exp(-eta[:, 2])
         share = log_ndtr(eta[:, 1] * np.cosh(t) + e * np.sinh(t))
-        value = share - 0.5 * e * e - _LOG_ROOT_2_PI - eta[:, 2] - np.log(unit)
+        value = share - 0.5 * e * e - LOG_ROOT_2_PI - eta[:, 2] - np.log(unit)
         return np.where(y[:, 1] > 0, value, self.log_selection(y, eta, positive))
 
     def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
@@ -189,7 +155,7 @@ class SelectionLikelihood:
         return np.asarray(eta[:, 0] + np.exp(eta[:, 2]) * e)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _log_both(h: float, k: float, t: float, nodes: Array, weights: Array) -> tuple[float, Array]:
     """Logarithm of P(U < h, V < k) at correlation tanh t, and its gradient by h, k and t.
 
@@ -220,17 +186,17 @@ def _log_both(h: float, k: float, t: float, nodes: Array, weights: Array) -> tup
         else:
             value = log_k + log_share(h * cosh + slope_k * sinh)[0]
     # φ(h) Φ((k − ρh)/√(1 − ρ²)) and its mirror; by ρ the bivariate density
-    log_density_h = -0.5 * h * h - _LOG_ROOT_2_PI
-    log_density_k = -0.5 * k * k - _LOG_ROOT_2_PI
+    log_density_h = -0.5 * h * h - LOG_ROOT_2_PI
+    log_density_k = -0.5 * k * k - LOG_ROOT_2_PI
     gradient[0] = np.exp(log_density_h + log_share(k * cosh - h * sinh)[0] - value)
     gradient[1] = np.exp(log_density_k + log_share(h * cosh - k * sinh)[0] - value)
     away = k * cosh - h * sinh
     # bivariate density times dρ/dt = 1 − ρ²: φ(h) φ(away) / cosh t
-    gradient[2] = np.exp(log_density_h - 0.5 * away * away - _LOG_ROOT_2_PI - value) / cosh
+    gradient[2] = np.exp(log_density_h - 0.5 * away * away - LOG_ROOT_2_PI - value) / cosh
     return value, gradient
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _log_both_each(h: Array, k: Array, t: Array, nodes: Array, weights: Array) -> Array:
     """Logarithm of P(U < h, V < k) at correlation tanh t for each row, (row,)."""
     out = np.empty(len(h))
@@ -239,48 +205,56 @@ def _log_both_each(h: Array, k: Array, t: Array, nodes: Array, weights: Array) -
     return out
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _binary(
-    y: Array, eta: Array, shift: float, nodes: Array, weights: Array
-) -> tuple[float, Array]:
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def binary_density(arguments: Arguments) -> tuple[Array, Array, Array]:
+    """Log likelihood and gradient; columns are code and whether it is seen.
+
+    Constants: what is added to atanh ρ, then nodes and weights of the quadrature.
+    """
+    columns, eta, extra, constants = arguments
+    order = (constants.size - 1) // 2
+    shift, nodes, weights = constants[0], constants[1 : order + 1], constants[order + 1 :]
     value = 0.0
     by_eta = np.zeros(eta.shape)
-    for i in range(len(eta)):
-        if y[i, 1] > 0.0:
-            sign = 1.0 if y[i, 0] > 0.5 else -1.0
+    for i in range(eta.shape[1]):
+        if columns[1, i] > 0.0:
+            sign = 1.0 if columns[0, i] > 0.5 else -1.0
             both, gradient = _log_both(
-                sign * eta[i, 0], eta[i, 1], sign * (eta[i, 2] + shift), nodes, weights
+                sign * eta[0, i], eta[1, i], sign * (eta[2, i] + shift), nodes, weights
             )
             value += both
-            by_eta[i, 0] = sign * gradient[0]
-            by_eta[i, 1] = gradient[1]
-            by_eta[i, 2] = sign * gradient[2]
+            by_eta[0, i] = sign * gradient[0]
+            by_eta[1, i] = gradient[1]
+            by_eta[2, i] = sign * gradient[2]
         else:
-            share, slope = log_share(-eta[i, 1])
+            share, slope = log_share(-eta[1, i])
             value += share
-            by_eta[i, 1] = -slope
-    return value, by_eta
+            by_eta[1, i] = -slope
+    return np.full((), value), by_eta, np.zeros(extra.size)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _binary_information(y: Array, eta: Array, shift: float, nodes: Array, weights: Array) -> Array:
-    """Give the expected outer product of the scores, (row, 3, 3)."""
-    rows, size = eta.shape
-    out = np.zeros((rows, size, size))
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def binary_information(arguments: Arguments) -> tuple[Array]:
+    """Give the expected outer product of the scores."""
+    _, eta, _, constants = arguments
+    order = (constants.size - 1) // 2
+    shift, nodes, weights = constants[0], constants[1 : order + 1], constants[order + 1 :]
+    size, rows = eta.shape
+    out = np.zeros((size, size, rows))
     for i in range(rows):
-        share, slope = log_share(-eta[i, 1])
-        out[i, 1, 1] = np.exp(share) * slope * slope
+        share, slope = log_share(-eta[1, i])
+        out[1, 1, i] = np.exp(share) * slope * slope
         for outcome in range(2):
             sign = 2.0 * outcome - 1.0
             value, gradient = _log_both(
-                sign * eta[i, 0], eta[i, 1], sign * (eta[i, 2] + shift), nodes, weights
+                sign * eta[0, i], eta[1, i], sign * (eta[2, i] + shift), nodes, weights
             )
             gradient[0] *= sign
             gradient[2] *= sign
             for a in range(size):
                 for b in range(size):
-                    out[i, a, b] += np.exp(value) * gradient[a] * gradient[b]
-    return out
+                    out[a, b, i] += np.exp(value) * gradient[a] * gradient[b]
+    return (out,)
 
 
 class BinarySelectionLikelihood:
@@ -290,27 +264,14 @@ class BinarySelectionLikelihood:
     free = 0
     further = ("atanh_rho",)
     measure = "probability"
+    density = staticmethod(binary_density)
+    information = staticmethod(binary_information)
+    extra_prior = staticmethod(no_prior)
 
     def __init__(self, fixed_rho: float | None = None) -> None:
         self.shift = 0.0 if fixed_rho is None else math.atanh(fixed_rho)
         self._nodes, self._weights = np.polynomial.legendre.leggauss(12)
-
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood and its gradient; `y` holds code and whether it is seen, (row, 2)."""
-        eta = np.ascontiguousarray(eta)
-        value, by_eta = _binary(y, eta, self.shift, self._nodes, self._weights)
-        return value, by_eta, positive, free
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Give the expected curvature of each row by η, (row, 3, 3)."""
-        eta = np.ascontiguousarray(eta)
-        return np.asarray(_binary_information(y, eta, self.shift, self._nodes, self._weights))
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing: all parameters have normal or scale priors."""
-        return 0.0, np.zeros(self.equations), free
+        self.constants = np.concatenate([[self.shift], self._nodes, self._weights])
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log probability of each seen code and its being seen, or of not being seen, (row,)."""

@@ -14,7 +14,7 @@ from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearPosterior
-from bayesimpute.sampling.linear_parts import Equations, Point
+from bayesimpute.sampling.linear_parts import Equations, Point, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
@@ -340,10 +340,9 @@ class SelectionKernel:
         # unseen, unless the whole cluster is; a cell that is only asked for is a seen one
         some = np.bincount(design.cluster[counted.fit], minlength=design.n_clusters) > 0
         seen = np.where(design.fit, 1.0, np.where(some[design.cluster], 0.0, np.nan))[wanted]
-        rows = design.rows(wanted)
-        eta = posterior.linear_predictor(rows, point)
-        if rows.shift is not None:
-            eta[:, 0] += rows.shift / self._units.scale_y
+        eta = posterior.predictors(design, wanted, state)
+        if design.shift is not None:
+            eta[:, 0] += design.shift[wanted] / self._units.scale_y
         drawn = self._likelihood.draw(eta, point.positive, seen, rng)
         if not self._binary:
             drawn = self._units.centre_y + self._units.scale_y * drawn
@@ -372,7 +371,7 @@ class SelectionKernel:
         state, point, _ = posterior.draw(counted, adaptation, state, sweeps, rng)
         unit = 1.0 if self._binary else self._units.scale_y
         rows = counted.rows(design.fit)
-        y, eta = self._units.y(rows), posterior.linear_predictor(rows, point)
+        y, eta = self._units.y(rows), posterior.predictors(counted, design.fit, state)
         values = self._likelihood.draw(eta, point.positive, np.ones(len(eta)), rng)
         if not self._binary:
             values = self._units.centre_y + self._units.scale_y * values
@@ -402,8 +401,10 @@ class SelectionKernel:
         likelihood, y = self._likelihood, self._units.y(rows)
         extra = (point.positive, point.free)
 
+        columns = self._posterior.columns(rows)
+
         def information(eta: Array) -> Array:
-            return likelihood.information(y, eta, *extra)
+            return curvature(likelihood, columns, eta, *extra)
 
         def of_selection(eta: Array) -> Array:
             out = np.zeros((len(eta), eta.shape[1], eta.shape[1]))

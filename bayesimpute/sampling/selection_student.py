@@ -18,7 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, stdtr, stdtrit
 
-from bayesimpute.sampling.selection import SelectionLikelihood
+from bayesimpute.sampling.linear_parts import no_prior
+from bayesimpute.sampling.selection import (
+    SelectionLikelihood,
+    selection_density,
+    selection_information,
+)
 from bayesimpute.sampling.slice import slice_step
 
 Array = npt.NDArray[np.float64]
@@ -43,38 +48,13 @@ class StudentSelectionLikelihood:
     free = 0
     further = SelectionLikelihood.further
     measure = "density"
+    density = staticmethod(selection_density)
+    information = staticmethod(selection_information)
+    extra_prior = staticmethod(no_prior)
 
     def __init__(self, fixed_rho: float | None = None) -> None:
-        self._normal = SelectionLikelihood(fixed_rho)
-        self.shift = self._normal.shift
-
-    def __call__(
-        self, y: Array, eta: Array, positive: Array, free: Array
-    ) -> tuple[float, Array, Array, Array]:
-        """Log likelihood given the weights and its gradient by η; ν is not in it."""
-        root = y[:, 2:]
-        scaled = eta.copy()
-        scaled[:, :2] *= root
-        value, by_eta, _, _ = self._normal(_times_root(y), scaled, positive, free)
-        by_eta[:, :2] *= root
-        return value, by_eta, np.zeros_like(positive), free
-
-    def information(self, y: Array, eta: Array, positive: Array, free: Array) -> Array:
-        """Curvature of each row by η at the weight its residual lets expect, (row, 4, 4)."""
-        (nu,) = positive
-        e = np.where(y[:, 1] > 0, (y[:, 0] - eta[:, 0]) * np.exp(-eta[:, 2]), 1.0)
-        root = np.sqrt((nu + 1) / (nu + e * e))[:, None]
-        scaled = eta.copy()
-        scaled[:, :2] *= root
-        weighted = np.column_stack([y[:, :2], root])
-        out = self._normal.information(_times_root(weighted), scaled, positive, free)
-        out[:, :2, :] *= root[:, :, None]
-        out[:, :, :2] *= root[:, :, None]
-        return out
-
-    def prior(self, intercepts: Array, free: Array) -> tuple[float, Array, Array]:
-        """Nothing: all parameters have normal or scale priors."""
-        return self._normal.prior(intercepts, free)
+        normal = SelectionLikelihood(fixed_rho)
+        self.shift, self.constants = normal.shift, normal.constants
 
     def refresh(
         self,
@@ -199,8 +179,3 @@ def _log_chance(df: Array | float, x: Array) -> Array:
     With many degrees of freedom and a row far out it does, and a slice through −∞ has no end.
     """
     return np.log(np.maximum(stdtr(df, x), 1e-300))
-
-
-def _times_root(y: Array) -> Array:
-    """Values times √w, with whether they are seen, (row, 2)."""
-    return np.column_stack([y[:, 0] * y[:, 2], y[:, 1]])

@@ -9,9 +9,10 @@ from scipy import integrate, stats
 from scipy.special import log_expit, logsumexp
 
 from bayesimpute.data.table import Kind
-from bayesimpute.models.counts import NegativeBinomialLikelihood, PoissonLikelihood
+from bayesimpute.models.counts import NegativeBinomialLikelihood, Poisson
 from bayesimpute.registry import resolve
 from bayesimpute.sampling import integrated
+from bayesimpute.sampling.from_pymc import pymc_likelihood
 from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
 from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
 
@@ -31,7 +32,7 @@ def predicted(name, design, options, by_cluster=False, first=True):
 def test_counts_have_their_constants():
     rng = np.random.default_rng(0)
     y, eta = rng.poisson(3, 30).astype(float), rng.normal(size=(30, 1))
-    found = PoissonLikelihood().log_density(y, eta, NONE, NONE, 1.0)
+    found = pymc_likelihood(Poisson.distribution, 0).log_density(y, eta, NONE, NONE, 1.0)
     np.testing.assert_allclose(found, stats.poisson.logpmf(y, np.exp(eta[:, 0])), rtol=1e-10)
     found = NegativeBinomialLikelihood().log_density(y, eta, np.array([0.7]), NONE, 1.0)
     n = 0.7**-2
@@ -123,7 +124,7 @@ def test_a_joint_member_is_predicted_from_the_others_of_its_row(made):
     )
     drawn, kernel = predicted("joint", block, {})
     _, _, latent = kernel._split(block, drawn.state)
-    point = kernel._posterior._take_apart(drawn.state[: kernel._posterior.sizes.size])
+    point = kernel._posterior.point(drawn.state[: kernel._posterior.sizes.size])
     covariance = kernel._likelihood.covariance(point.positive, point.free)
     eta = kernel._posterior.linear_predictor(block, point)
     known = kernel._values(block, latent)
@@ -228,7 +229,7 @@ def test_a_clusters_density_in_a_selection_model_is_given_what_is_seen(made, man
     design = replace(design, z=design.z[:, :1], random_effects=("intercept",))
     drawn, kernel = predicted("heckman", design, {"rho": 0.4}, by_cluster=True)
     posterior = kernel._posterior
-    point = posterior._take_apart(drawn.state)
+    point = posterior.point(drawn.state)
     counted = kernel._counted(design)
     rows = counted.rows(counted.fit)
     grid, weight = hermite(3, 24)

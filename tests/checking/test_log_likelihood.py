@@ -41,7 +41,7 @@ def textbook(model, drawn, kernel, design):
     q = len(design.random_effects)
     if isinstance(kernel, LinearKernel):
         posterior = kernel._posterior
-        point = posterior._take_apart(drawn.state)
+        point = posterior.point(drawn.state)
         values["standard_effect"] = np.linalg.solve(point.factor, point.effects.T).T
         values["correlation_factor"] = point.correlation
         several = kernel.family.categories
@@ -76,13 +76,13 @@ def remember_fitted(monkeypatch):
     """Keep what the normal posterior draws, which its state does not hold."""
     from bayesimpute.sampling.gaussian import GaussianPosterior
 
-    draw = GaussianPosterior.draw
+    visit = GaussianPosterior.visit
 
     def kept(self, *arguments):
-        FITTED.append(draw(self, *arguments))
+        FITTED.append(visit(self, *arguments))
         return FITTED[-1]
 
-    monkeypatch.setattr(GaussianPosterior, "draw", kept)
+    monkeypatch.setattr(GaussianPosterior, "visit", kept)
 
 
 @pytest.mark.slow

@@ -6,10 +6,12 @@ from scipy import stats
 
 from bayesimpute.models.bounded import CensoredLikelihood, TruncatedLikelihood
 from bayesimpute.models.categorical import SoftmaxLikelihood
-from bayesimpute.models.counts import NegativeBinomialLikelihood, PoissonLikelihood
+from bayesimpute.models.counts import NegativeBinomialLikelihood, Poisson
 from bayesimpute.models.logistic import BernoulliLikelihood
 from bayesimpute.models.ordinal import CumulativeLikelihood
-from bayesimpute.models.robust import StudentLikelihood
+from bayesimpute.models.robust import Robust
+from bayesimpute.sampling.from_pymc import pymc_likelihood
+from tests import calls
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -20,9 +22,9 @@ CASES = {
     "logistic": (BernoulliLikelihood(), CODES % 2, [], []),
     "ordinal": (CumulativeLikelihood(4, np.array([1, 2, 3, 1.5])), CODES, [], [0.3, -0.4]),
     "categorical": (SoftmaxLikelihood(np.array([2, 0, 1, 3])), CODES, [], []),
-    "poisson": (PoissonLikelihood(), COUNTS, [], []),
+    "poisson": (pymc_likelihood(Poisson.distribution, 0), COUNTS, [], []),
     "negative binomial": (NegativeBinomialLikelihood(), COUNTS, [0.7], []),
-    "student": (StudentLikelihood(), NUMBERS, [0.7, 3.0], []),
+    "student": (pymc_likelihood(Robust.distribution, 2, True), NUMBERS, [0.7, 3.0], []),
     "truncated": (TruncatedLikelihood(-1, 1.2), NUMBERS, [0.7], []),
     "truncated below": (TruncatedLikelihood(-1, np.inf), NUMBERS, [0.7], []),
     "censored": (CensoredLikelihood(-1, 1.2), NUMBERS, [0.7], []),
@@ -44,24 +46,30 @@ def test_gradients_are_those_of_the_value(name):
     likelihood, y, positive, free = CASES[name]
     positive, free = np.array(positive), np.array(free)
     eta = np.random.default_rng(1).normal(size=(N, likelihood.equations))
-    _, by_eta, by_positive, by_free = likelihood(y, eta, positive, free)
+    _, by_eta, by_positive, by_free = calls.density(likelihood, y, eta, positive, free)
     close = {"rtol": 1e-6, "atol": 1e-6}
     np.testing.assert_allclose(
-        by_eta, numerical(lambda a: likelihood(y, a, positive, free)[0], eta), **close
+        by_eta,
+        numerical(lambda a: calls.density(likelihood, y, a, positive, free)[0], eta),
+        **close,
     )
     np.testing.assert_allclose(
-        by_positive, numerical(lambda a: likelihood(y, eta, a, free)[0], positive), **close
+        by_positive,
+        numerical(lambda a: calls.density(likelihood, y, eta, a, free)[0], positive),
+        **close,
     )
     np.testing.assert_allclose(
-        by_free, numerical(lambda a: likelihood(y, eta, positive, a)[0], free), **close
+        by_free,
+        numerical(lambda a: calls.density(likelihood, y, eta, positive, a)[0], free),
+        **close,
     )
     intercepts = eta[0]
-    _, by_intercepts, by_free = likelihood.prior(intercepts, free)
+    _, by_intercepts, by_free = calls.prior(likelihood, intercepts, free)
     np.testing.assert_allclose(
-        by_intercepts, numerical(lambda a: likelihood.prior(a, free)[0], intercepts), **close
+        by_intercepts, numerical(lambda a: calls.prior(likelihood, a, free)[0], intercepts), **close
     )
     np.testing.assert_allclose(
-        by_free, numerical(lambda a: likelihood.prior(intercepts, a)[0], free), **close
+        by_free, numerical(lambda a: calls.prior(likelihood, intercepts, a)[0], free), **close
     )
 
 
@@ -69,7 +77,7 @@ def test_gradients_are_those_of_the_value(name):
 def test_information_is_positive_and_near_the_expected_curvature(name):
     likelihood, y, positive, free = CASES[name]
     eta = np.random.default_rng(2).normal(size=(N, likelihood.equations))
-    weight = likelihood.information(y, eta, np.array(positive), np.array(free))
+    weight = calls.information(likelihood, y, eta, np.array(positive), np.array(free))
     assert weight.shape == (N, likelihood.equations, likelihood.equations)
     assert (np.linalg.eigvalsh(weight) > 0).all()
 
@@ -110,7 +118,7 @@ def test_differences_of_the_value_are_those_of_the_true_density(name):
     ours, true = [], []
     for _ in range(2):
         eta = rng.normal(size=(N, likelihood.equations))
-        ours.append(likelihood(y, eta, np.array(positive), np.array(free))[0])
+        ours.append(calls.density(likelihood, y, eta, np.array(positive), np.array(free))[0])
         true.append(values_of(name, y, eta, positive, free))
     assert ours[0] - ours[1] == pytest.approx(true[0] - true[1], rel=1e-9)
 
@@ -130,8 +138,6 @@ def test_the_prior_of_the_cutpoints_is_uniform_in_the_shares():
     # integrate the density over a grid of intercept and log gap: a proper prior has mass 1 / 2
     # times that of the Dirichlet(1, 1, 1), whose density is 2
     intercepts, gaps = np.linspace(-14, 14, 141), np.linspace(-9, 4, 131)
-    density = np.exp(
-        [[likelihood.prior(np.array([a]), np.array([g]))[0] for g in gaps] for a in intercepts]
-    )
+    density = np.exp([[calls.prior(likelihood, [a], [g])[0] for g in gaps] for a in intercepts])
     area = (intercepts[1] - intercepts[0]) * (gaps[1] - gaps[0])
     assert density.sum() * area == pytest.approx(0.5, rel=1e-2)

@@ -7,7 +7,12 @@ import pytest
 from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal
 
-from bayesimpute.sampling.collapsed import cross_products, draw_coefficients, log_marginal
+from bayesimpute.sampling.collapsed import (
+    Standard,
+    cross_products,
+    draw_coefficients,
+    log_marginal,
+)
 
 ROWS = np.array([4, 0, 7, 3, 1, 9])  # one cluster without rows, one with a single one
 START = np.r_[0, np.cumsum(ROWS)].astype(np.int64)
@@ -22,6 +27,25 @@ def rows():
     x = rng.normal(size=(ROWS.sum(), 3))
     x[:, 0] = 1.0
     return x, np.ascontiguousarray(x[:, :2]), 2 * rng.normal(size=ROWS.sum())
+
+
+def products(rows, heteroscedastic):
+    """Cross-products of the rows in another order, in other units, some rows not to be seen."""
+    x, z, y = rows
+    order = np.random.default_rng(7).permutation(len(y) + 2)
+    cluster = np.append(np.repeat(np.arange(len(ROWS)), ROWS), [0, 1])[order]
+    x, z, y = (np.concatenate([each, 9 * each[:2]])[order] for each in (x[:, 1:], z, y))
+    centre_x, scale_x, scale_z = np.array([1.0, 2.0]), np.array([3.0, 0.5]), np.array([1.0, 4.0])
+    return cross_products(
+        x * scale_x + centre_x,
+        np.ascontiguousarray(z * scale_z),
+        y * 2.0 - 1.0,
+        cluster,
+        order < len(y) - 2,
+        len(ROWS),
+        Standard(centre_x, scale_x, np.zeros(2), scale_z, -1.0, 2.0),
+        heteroscedastic,
+    )
 
 
 def sigma2(heteroscedastic):
@@ -44,7 +68,7 @@ def dense(rows, psi, s2):
 @pytest.mark.parametrize("heteroscedastic", [False, True])
 def test_density_equals_the_dense_one(rows, heteroscedastic):
     s2 = sigma2(heteroscedastic)
-    data = cross_products(*rows, START, heteroscedastic)
+    data = products(rows, heteroscedastic)
     value, _, _ = log_marginal(FACTOR, s2, data, PRECISION, MEAN)
     assert value == pytest.approx(dense(rows, FACTOR @ FACTOR.T, s2), rel=1e-11)
 
@@ -52,7 +76,7 @@ def test_density_equals_the_dense_one(rows, heteroscedastic):
 @pytest.mark.parametrize("heteroscedastic", [False, True])
 def test_gradient_equals_differences_of_the_dense_density(rows, heteroscedastic):
     s2, psi, step = sigma2(heteroscedastic), FACTOR @ FACTOR.T, 1e-5
-    data = cross_products(*rows, START, heteroscedastic)
+    data = products(rows, heteroscedastic)
     _, by_psi, by_s2 = log_marginal(FACTOR, s2, data, PRECISION, MEAN)
     for direction in ([[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]):
         d = np.array(direction)
@@ -67,7 +91,7 @@ def test_gradient_equals_differences_of_the_dense_density(rows, heteroscedastic)
 
 
 def test_density_is_finite_where_effects_vanish(rows):
-    data = cross_products(*rows, START, False)
+    data = products(rows, False)
     zero = np.zeros((2, 2))
     value, _, _ = log_marginal(zero, sigma2(False), data, PRECISION, MEAN)
     assert value == pytest.approx(dense(rows, zero, sigma2(False)), rel=1e-11)
@@ -76,7 +100,7 @@ def test_density_is_finite_where_effects_vanish(rows):
 def test_drawn_coefficients_have_the_exact_posterior(rows):
     x, z, y = rows
     s2, psi = sigma2(True), FACTOR @ FACTOR.T
-    data = cross_products(x, z, y, START, True)
+    data = products(rows, True)
     rng = np.random.default_rng(2)
     draws = np.array(
         [

@@ -15,6 +15,7 @@ from bayesimpute.sampling.joint import (
     log_interval,
 )
 from bayesimpute.sampling.slice import slice_step
+from tests import calls
 
 MEMBERS = Members(
     ("y", "s", "o", "w"), ((), ("no", "yes"), ("a", "b", "c"), ()), np.zeros(4), np.ones(4)
@@ -42,6 +43,12 @@ def rows():
     return values, judged, lower, upper
 
 
+def columns(rows):
+    """Rows as the compiled likelihood takes them, (row, column)."""
+    y = Rows.of(*rows)
+    return np.column_stack([y.values, y.lower, y.upper, y.pattern, y.judged[y.pattern]])
+
+
 def numerical(function, at, step=1e-6):
     out = np.zeros(at.shape)
     for i in np.ndindex(at.shape):
@@ -53,23 +60,27 @@ def numerical(function, at, step=1e-6):
 
 
 def test_gradients_are_those_of_the_value(likelihood, rows):
-    y = Rows.of(*rows)
+    y = columns(rows)
     eta = np.random.default_rng(4).normal(size=(N, 4))
     value = [
-        lambda a: likelihood(y, a, POSITIVE, FREE)[0],
-        lambda a: likelihood(y, eta, a, FREE)[0],
-        lambda a: likelihood(y, eta, POSITIVE, a)[0],
+        lambda a: calls.density(likelihood, y, a, POSITIVE, FREE)[0],
+        lambda a: calls.density(likelihood, y, eta, a, FREE)[0],
+        lambda a: calls.density(likelihood, y, eta, POSITIVE, a)[0],
     ]
-    _, *gradients = likelihood(y, eta, POSITIVE, FREE)
+    _, *gradients = calls.density(likelihood, y, eta, POSITIVE, FREE)
     for function, at, gradient in zip(value, (eta, POSITIVE, FREE), gradients, strict=True):
         np.testing.assert_allclose(gradient, numerical(function, at), rtol=1e-6, atol=1e-6)
-    _, by_intercepts, by_free = likelihood.prior(eta[0], FREE)
+    _, by_intercepts, by_free = calls.prior(likelihood, eta[0], np.append(POSITIVE, FREE))
     close = {"rtol": 1e-6, "atol": 1e-6}
     np.testing.assert_allclose(
-        by_intercepts, numerical(lambda a: likelihood.prior(a, FREE)[0], eta[0]), **close
+        by_intercepts,
+        numerical(lambda a: calls.prior(likelihood, a, np.append(POSITIVE, FREE))[0], eta[0]),
+        **close,
     )
     np.testing.assert_allclose(
-        by_free, numerical(lambda a: likelihood.prior(eta[0], a)[0], FREE), **close
+        by_free[2:],
+        numerical(lambda a: calls.prior(likelihood, eta[0], np.append(POSITIVE, a))[0], FREE),
+        **close,
     )
 
 
@@ -93,21 +104,23 @@ def test_the_value_is_that_of_normals_and_their_intervals(likelihood, rows):
                 variance = variance - weights @ covariance[known, k]
             normal = stats.norm(mean, variance**0.5)
             total += np.log(normal.cdf(upper[i]) - normal.cdf(lower[i]))
-    assert likelihood(Rows.of(*rows), eta, POSITIVE, FREE)[0] == pytest.approx(total, rel=1e-9)
+    assert calls.density(likelihood, columns(rows), eta, POSITIVE, FREE)[0] == pytest.approx(
+        total, rel=1e-9
+    )
 
 
 def test_information_is_the_curvature_where_values_are_known_and_positive_elsewhere(
     likelihood, rows
 ):
-    y = Rows.of(*rows)
+    y = columns(rows)
     eta = np.random.default_rng(4).normal(size=(N, 4))
-    found = likelihood.information(y, eta, POSITIVE, FREE)
+    found = calls.information(likelihood, y, eta, POSITIVE, FREE)
     for i in range(4):
         at = eta.copy()
         slopes = []
         for step in (1e-5, -1e-5):
             at[:, i] = eta[:, i] + step
-            slopes.append(likelihood(y, at, POSITIVE, FREE)[1])
+            slopes.append(calls.density(likelihood, y, at, POSITIVE, FREE)[1])
         curvature = -(slopes[0] - slopes[1]) / 2e-5
         np.testing.assert_allclose(found[:, :, i], curvature, atol=1e-4)
 

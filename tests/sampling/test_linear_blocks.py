@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 from scipy.stats import beta, halfnorm, multivariate_normal
 
 from bayesimpute.registry import resolve
+from bayesimpute.sampling import linear_densities, linear_sweeps
 from tests.models.test_linear_posterior import make_design
 
 
@@ -21,8 +23,33 @@ def posterior_of(kind, method, blocks):
     )
     implementation = resolve(method)
     posterior = implementation.kernel(design, {}, dict(implementation.options))._posterior
-    posterior.observe(design, None)
-    return posterior, 0.4 * np.random.default_rng(4).normal(size=posterior.sizes.size)
+    return posterior, design, 0.4 * np.random.default_rng(4).normal(size=posterior.sizes.size)
+
+
+@numba.njit
+def density_of(move, part, model, rows, state, size):
+    """Log density of a move and its gradient, all else as the state has it."""
+    curvature = linear_densities.curvature_at(model, rows, state)
+    moving = linear_sweeps._standing(model, rows, state, curvature, np.ones(size))
+    gradient = np.zeros(part.size)
+    if move == 1:
+        value = linear_densities.coefficient_density(part, moving, gradient)
+    elif move == 2:
+        value = linear_densities.centred_density(part, moving, gradient)
+    else:
+        value = linear_densities.shape_density(part, moving, gradient)
+    return value, gradient
+
+
+def densities(posterior, design, state, move):
+    """Density of one move as a function of its part alone."""
+    data = posterior._observe(design, None)
+    given = (data.model, posterior._rows(data), state, posterior.sizes.shape.stop)
+    return lambda part: density_of(move, part, *given)
+
+
+def centred_part(posterior, state):
+    return np.append(state[: posterior.sizes.effects], state[posterior.sizes.partial])
 
 
 def differences(density, at, step=1e-6):
@@ -35,24 +62,24 @@ def differences(density, at, step=1e-6):
 @pytest.mark.parametrize(("kind", "method"), [("binary", "logistic"), ("nominal", "categorical")])
 @pytest.mark.parametrize("blocks", [(0, 1, 0), (0, 1, 2)])
 def test_gradients_are_those_of_the_value(kind, method, blocks):
-    posterior, state = posterior_of(kind, method, blocks)
-    posterior._fix_effects(state)
-    part = posterior._centred_part(state)
-    slope = posterior._centred_density(part)[1]
-    assert slope == pytest.approx(differences(posterior._centred_density, part), rel=1e-5, abs=1e-5)
-    posterior._standardise(state)
-    part = state[posterior.sizes.shape]
-    slope = posterior._shape_density(part)[1]
-    assert slope == pytest.approx(differences(posterior._shape_density, part), rel=1e-5, abs=1e-5)
+    posterior, design, state = posterior_of(kind, method, blocks)
+    clusters = len(np.unique(design.cluster[design.fit]))
+    coordinates = np.random.default_rng(5).normal(
+        size=clusters * posterior.sizes.effects + int(posterior.sizes.fixed.sum())
+    )
+    parts = {1: coordinates, 2: centred_part(posterior, state), 3: state[posterior.sizes.shape]}
+    for move, part in parts.items():
+        density = densities(posterior, design, state, move)
+        assert density(part)[1] == pytest.approx(differences(density, part), rel=1e-5, abs=1e-5)
 
 
 def test_effects_have_the_density_of_their_blocks():
     """Of x1 (block 1) apart from that of intercept and x2 (block 0), by SciPy."""
-    posterior, state = posterior_of("binary", "logistic", (0, 1, 0))
+    posterior, design, state = posterior_of("binary", "logistic", (0, 1, 0))
     size = posterior.sizes
     assert size.correlations == 1
-    effects = state[size.b].reshape(size.clusters, 3)[posterior._rows.seen]
-    posterior._fix_effects(state)
+    effects = state[size.b].reshape(size.clusters, 3)[np.unique(design.cluster[design.fit])]
+    centred = densities(posterior, design, state, 2)
 
     def dense(part):
         sd, r = np.exp(part[:3]), np.tanh(part[3])
@@ -62,13 +89,13 @@ def test_effects_have_the_density_of_their_blocks():
         value += (halfnorm.logpdf(sd) + part[:3]).sum()
         return value + beta.logpdf(r / 2 + 0.5, 2, 2) + np.log(1 - r**2)
 
-    parts = [posterior._centred_part(state) + shift for shift in (0.0, 0.3, -0.5)]
-    ours = [posterior._centred_density(part)[0] for part in parts]
+    parts = [centred_part(posterior, state) + shift for shift in (0.0, 0.3, -0.5)]
+    ours = [centred(part)[0] for part in parts]
     assert np.diff(ours) == pytest.approx(np.diff([dense(part) for part in parts]), rel=1e-9)
 
 
 def test_effects_of_all_categories_share_the_block():
     """An effect of one category is correlated with its namesakes of the others."""
-    posterior, _ = posterior_of("nominal", "categorical", (0, 1, 2))
+    posterior, _, _ = posterior_of("nominal", "categorical", (0, 1, 2))
     names = [f"{e}{c}" for c in "bc" for e in ("i", "x", "z")]
     assert posterior.sizes.blocks.labels(names) == ("ib~ic", "xb~xc", "zb~zc")

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
+from tests import calls
 
 N = 60
 NONE = np.empty(0)
@@ -14,7 +15,7 @@ def rows(binary):
     rng = np.random.default_rng(1)
     seen = (rng.random(N) < 0.6).astype(float)
     y = (rng.random(N) < 0.5).astype(float) if binary else rng.normal(size=N)
-    return np.column_stack([np.where(seen > 0, y, 0.0), seen])
+    return np.column_stack([np.where(seen > 0, y, 0.0), seen, np.ones(N)])
 
 
 LIKELIHOODS = {
@@ -29,13 +30,13 @@ def test_gradients_are_those_of_the_value(name, rho):
     kind, equations = LIKELIHOODS[name]
     likelihood, y = kind(rho), rows(name == "binary")
     eta = np.random.default_rng(2).normal(size=(N, equations))
-    _, by_eta, _, _ = likelihood(y, eta, NONE, NONE)
+    _, by_eta, _, _ = calls.density(likelihood, y, eta, NONE, NONE)
     for i, r in np.ndindex(eta.shape):
         ends = []
         for step in (1e-6, -1e-6):
             at = eta.copy()
             at[i, r] += step
-            ends.append(likelihood(y, at, NONE, NONE)[0])
+            ends.append(calls.density(likelihood, y, at, NONE, NONE)[0])
         assert by_eta[i, r] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=2e-5, abs=2e-5)
 
 
@@ -46,7 +47,7 @@ def test_the_value_is_that_of_a_bivariate_normal(name):
     y = rows(binary)
     eta = np.random.default_rng(2).normal(size=(N, equations))
     expected = 0.0
-    for (value, seen), at in zip(y, eta, strict=True):
+    for (value, seen, _), at in zip(y, eta, strict=True):
         rho = np.tanh(at[-1])
         if not seen:
             expected += stats.norm.logcdf(-at[1])
@@ -61,7 +62,7 @@ def test_the_value_is_that_of_a_bivariate_normal(name):
             e = (value - at[0]) / sigma
             expected += stats.norm.logpdf(value, at[0], sigma) + 0.5 * np.log(2 * np.pi)
             expected += stats.norm.logcdf((at[1] + rho * e) / np.sqrt(1 - rho**2))
-    found = kind()(y, eta, NONE, NONE)[0]
+    found = calls.density(kind(), y, eta, NONE, NONE)[0]
     assert found == pytest.approx(expected, rel=1e-6)
 
 
@@ -77,11 +78,11 @@ def test_information_is_never_negative_and_near_the_mean_curvature(name):
     e, u = rng.multivariate_normal([0, 0], [[1, np.tanh(0.5)], [np.tanh(0.5), 1]], n).T
     latent = at[0] + (np.exp(at[2]) if equations == 4 else 1.0) * e
     seen = (at[1] + u > 0).astype(float)
-    y = np.column_stack([(latent > 0) if equations == 3 else latent, seen]) * seen[:, None]
-    y[:, 1] = seen
-    found = kind().information(y, eta, NONE, NONE)
+    value = (latent > 0) if equations == 3 else latent
+    y = np.column_stack([value * seen, seen, np.ones(n)])
+    found = calls.information(kind(), y, eta, NONE, NONE)
     assert np.linalg.eigvalsh(found).min() > -1e-10
-    score = kind()(y, eta, NONE, NONE)[1]
+    score = calls.density(kind(), y, eta, NONE, NONE)[1]
     fisher = score.T @ score / n
     np.testing.assert_allclose(np.diag(found.mean(axis=0)), np.diag(fisher), rtol=0.25)
 

@@ -6,6 +6,7 @@ from scipy import integrate, stats
 
 from bayesimpute.sampling.selection import SelectionLikelihood
 from bayesimpute.sampling.selection_student import StudentSelectionLikelihood, between
+from tests import calls
 
 NU = 5.0
 NONE = np.empty(0)
@@ -23,14 +24,14 @@ def test_gradients_are_those_of_the_value(rho):
     y = np.column_stack([rng.normal(size=40) * seen, seen, np.sqrt(rng.gamma(2, 0.5, size=40))])
     eta = rng.normal(size=(40, 4))
     likelihood, positive = StudentSelectionLikelihood(rho), np.array([NU])
-    _, by_eta, by_nu, _ = likelihood(y, eta, positive, NONE)
+    _, by_eta, by_nu, _ = calls.density(likelihood, y, eta, positive, NONE)
     assert by_nu == 0.0
     for i, r in np.ndindex(eta.shape):
         ends = []
         for step in (1e-6, -1e-6):
             at = eta.copy()
             at[i, r] += step
-            ends.append(likelihood(y, at, positive, NONE)[0])
+            ends.append(calls.density(likelihood, y, at, positive, NONE)[0])
         assert by_eta[i, r] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=2e-5, abs=2e-5)
 
 
@@ -42,7 +43,7 @@ def test_the_marginal_is_the_weighted_likelihood_over_the_weights(value, seen):
         y = row(value, seen, np.sqrt(w))
         # the density of y given w has the root of w before it, which no η changes
         front = np.sqrt(w) / np.sqrt(2 * np.pi) if seen else 1.0
-        lp = likelihood(y, ETA[None], np.array([nu]), NONE)[0]
+        lp = calls.density(likelihood, y, ETA[None], np.array([nu]), NONE)[0]
         return front * np.exp(lp) * stats.gamma.pdf(w, nu / 2, scale=2 / nu)
 
     both = []
@@ -60,7 +61,8 @@ def test_weights_have_their_conditional_moments(value, seen):
 
     def moment(k):
         def density(w):
-            lp = likelihood(row(value, seen, np.sqrt(w)), ETA[None], np.array([NU]), NONE)[0]
+            y = row(value, seen, np.sqrt(w))
+            lp = calls.density(likelihood, y, ETA[None], np.array([NU]), NONE)[0]
             front = np.sqrt(w) if seen else 1.0
             return w**k * front * np.exp(lp) * stats.gamma.pdf(w, NU / 2, scale=2 / NU)
 
@@ -99,7 +101,7 @@ def test_many_degrees_of_freedom_are_the_normal_model():
     gain = student.marginal(y, moved, nu) - student.marginal(y, eta, nu)
     # the marginal leaves out log σ, which is free of ν
     gain -= (moved[:, 2] - eta[:, 2]) @ seen
-    expected = normal(y, moved, NONE, NONE)[0] - normal(y, eta, NONE, NONE)[0]
+    expected = np.diff([calls.density(normal, y, at, NONE, NONE)[0] for at in (eta, moved)])
     assert gain == pytest.approx(expected, rel=1e-4)
     assert student.weights(y, eta, nu, rng) == pytest.approx(np.ones(n), abs=0.01)
 

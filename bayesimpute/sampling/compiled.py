@@ -1,0 +1,78 @@
+"""Functions that machine code takes as arguments and calls, without the interpreter or its lock."""
+
+from typing import Any
+
+import numba
+from numba import types
+
+
+class Callable(types.WrapperAddressProtocol):
+    """A function that compiled code takes as an argument, of one type for all of one signature.
+
+    Parameters
+    ----------
+    machine_code
+        A function compiled by numba.
+    arguments
+        Numba's types of its arguments.
+    """
+
+    def __init__(self, machine_code: Any, arguments: tuple[Any, ...]) -> None:
+        machine_code.compile(arguments)
+        (self._signature,) = (s for s in machine_code.nopython_signatures if s.args == arguments)
+        compiled = machine_code.get_compile_result(self._signature)
+        name = compiled.fndesc.llvm_cfunc_wrapper_name
+        self._machine_code = machine_code  # kept alive as long as its address is
+        self._address = compiled.library.get_pointer_to_function(name)
+
+    @classmethod
+    def of_pytensor(cls, function: Any) -> "Callable":
+        """Take a function of PyTensor, compiled for numba and called once.
+
+        Compiled code calls it with *one* tuple of its inputs, and gets a tuple of its outputs. It
+        holds no state: what PyTensor allocates between calls is not used this way, so threads may
+        share it.
+        """
+        machine_code = function.vm.jit_fn
+        (signature,) = machine_code.nopython_signatures
+        return cls(machine_code, signature.args)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it from Python."""
+        return self._machine_code(*arguments)
+
+    def __wrapper_address__(self) -> int:
+        """Address of the machine code, for numba."""
+        return int(self._address)
+
+    def signature(self) -> Any:
+        """Types of its arguments and result, for numba."""
+        return self._signature
+
+
+_VECTOR = types.Array(types.float64, 1, "C")
+
+
+def density_of(function: Any, data: Any) -> Callable:
+    """Give a compiled ``density(position, data, gradient) -> value`` for such data.
+
+    Parameters
+    ----------
+    function
+        A function compiled by numba.
+    data
+        An example: of the types that all data will have.
+    """
+    return Callable(function, (_VECTOR, numba.typeof(data), _VECTOR))
+
+
+def specialised(function: Any, *example: Any) -> Any:
+    """Give a compiled function for arguments of the types of an example, and for no others.
+
+    Numba works out the type of every named tuple at every call, which takes longer than most of
+    what is called. Here it is done once; whoever calls the result sees to the types.
+    """
+    arguments = tuple(map(numba.typeof, example))
+    function.compile(arguments)
+    (signature,) = (s for s in function.nopython_signatures if s.args == arguments)
+    return function.get_compile_result(signature).entry_point

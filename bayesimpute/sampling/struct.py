@@ -1,0 +1,40 @@
+"""Groups of arrays that compiled code passes by reference, as one pointer.
+
+A named tuple of thirty arrays goes by value: numba copies it, and counts the references of all
+thirty, at every call of every function that is given it. That is slow to run and slower to compile.
+"""
+
+from typing import Any
+
+from numba import types
+from numba.experimental import structref
+
+
+class Struct(structref.StructRefProxy):
+    """Base of such groups: a class of annotations, made by the fields in their order.
+
+    Only compiled code reads the fields.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *fields: Any) -> "Struct":
+        """Make it of the values of all fields."""
+        made: Struct = structref.StructRefProxy.__new__(cls, *fields)
+        return made
+
+    def __init_subclass__(cls) -> None:
+        """Tell numba of the class."""
+        name = f"{cls.__name__}Type"
+        kind = type(name, (types.StructRef,), {"preprocess_fields": _without_literals})
+        # numba's cache on disk finds the type by its place
+        kind.__module__, kind.__qualname__ = cls.__module__, f"{cls.__name__}.kind"
+        cls.kind = structref.register(kind)
+        structref.define_proxy(cls, cls.kind, list(cls.__annotations__))
+
+    kind: Any = None
+
+
+def _without_literals(self: Any, fields: Any) -> Any:
+    """Let a field take any value of its type, not only the one it was made with."""
+    return tuple((name, types.unliteral(kind)) for name, kind in fields)
