@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     impute = commands.add_parser("impute", help="impute a CSV file")
     impute.add_argument("file", type=Path, metavar="FILE.csv")
     impute.add_argument("--cluster", metavar="COLUMN", help="column of cluster ids")
+    impute.add_argument("--cores", type=int, help="threads (default: all physical cores)")
     impute.add_argument("--out", type=Path, required=True, metavar="FILE.nc", help="result")
     impute.add_argument(
         "--method", action="append", default=[], metavar="COLUMN=NAME",
@@ -120,6 +121,7 @@ def _impute(options: argparse.Namespace) -> None:
         iterations=options.iterations,
         method=method,
         seed=options.seed,
+        cores=options.cores,
     )
     imputations.to_netcdf(options.out)
     if options.complete is not None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayesimpute.arguments import Count, Seed, checked
 from bayesimpute.checkpoint import resume_point
+from bayesimpute.engine.cores import threads_of
 from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import NOWHERE, go_on, start
@@ -47,6 +48,7 @@ def impute(
     visit_sequence: str | Sequence[str] | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
     seed: Seed | None = None,
+    cores: Count | None = None,
     executor: Executor | None = None,
     checkpoint: str | Path | None = None,
     progress: bool | None = None,
@@ -101,10 +103,13 @@ def impute(
     model_options
         Options by target (key ``"*"`` for all): ``{"popular": {"donors": 10}}``.
     seed
-        Whole number from 0; the same seed gives the same bits for any `executor`. Default: from
-        the operating system, and recorded.
+        Whole number from 0; the same seed gives the same bits for any `cores` and `executor`.
+        Default: from the operating system, and recorded.
+    cores
+        Chains run in so many threads of this process. Default, all physical cores, as in
+        ``pm.sample``: the samplers are machine code and wait for no one. 1 for no threads.
     executor
-        Any ``concurrent.futures.Executor``; default, this process.
+        Any ``concurrent.futures.Executor``, for a cluster of machines; default, this process.
     checkpoint
         File to write after every iteration, and to go on from if it exists and is of the same run:
         same data, same arguments, functions by their code and what they read. Another run is
@@ -149,6 +154,7 @@ def impute(
     0
     """
     check_run_arguments(m, iterations, seed, executor, on_error, progress)
+    threads = threads_of(cores, executor)
     if checkpoint is not None:
         check_target(checkpoint)
     specification = specify(
@@ -176,7 +182,7 @@ def impute(
             history = noted_versions(history, stored.versions)
     else:
         chosen = fresh_seed() if seed is None else int(seed)
-        history, bench = start(specification, m, chosen, executor)
+        history, bench = start(specification, m, chosen, executor, threads)
 
     unwritten: list[str] = []
 
@@ -202,6 +208,7 @@ def impute(
             progress=progress,
             on_error=on_error,
             kept=NOWHERE if path is None else CHECKPOINT.format(path.name),
+            cores=threads,
         )
     except Stopped as stop:
         history = stop.finished()

@@ -216,6 +216,9 @@ def parameter_labels(design: Design, options: Mapping[str, Any]) -> Mapping[str,
 class NormalKernel:
     """Visits of the collapsed normal model."""
 
+    #: Threads may use it side by side.
+    shareable = True
+
     def __init__(
         self, design: Design, posterior: GaussianPosterior, options: Mapping[str, Any]
     ) -> None:

@@ -101,6 +101,9 @@ class PMM:
 class PMMKernel:
     """Visits of predictive mean matching."""
 
+    #: Threads may use it side by side.
+    shareable = True
+
     def __init__(
         self,
         design: Design,

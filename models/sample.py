@@ -67,6 +67,9 @@ class Sample:
 class SampleKernel:
     """Exact visits of the Dirichlet–multinomial model; independent of one another."""
 
+    #: Threads may use it side by side.
+    shareable = True
+
     labels: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:

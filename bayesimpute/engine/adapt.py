@@ -1,11 +1,13 @@
 """Before the chains: a pilot chain that tunes every kernel once."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState, check_design, fill, store, update_passive
+from bayesimpute.engine.cores import side_by_side
 from bayesimpute.engine.failures import FAILURES, tuning_failed
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.events import Event
@@ -20,8 +22,10 @@ def reference_values(specification: Specification, seed: int) -> Mapping[str, Ar
     return fill(specification, stream(seed, Purpose.PILOT_FILL))
 
 
-def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, ...]]:
-    """Tune every kernel along a pilot chain.
+def adapt(
+    bench: Bench, seed: int, cores: int = 1
+) -> tuple[dict[str, Adaptation], tuple[Event, ...]]:
+    """Tune every kernel along a pilot chain, those of one round side by side.
 
     With several incomplete variables the pilot goes round twice: in the first round predictors
     are still random fills, and what is tuned there would be tuned for associations too weak.
@@ -39,14 +43,20 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
     adaptations: dict[str, Adaptation] = {}
     order = list(dict.fromkeys(specification.visit_sequence))
     for sweep in range(2 if len(order) > 1 else 1):
+        # all kernels of a round are tuned on the data that the round before has left
+        tuned = side_by_side(
+            [
+                partial(_tuned, bench, state, name, stream(seed, Purpose.ADAPT, sweep, position))
+                for position, name in enumerate(order)
+            ],
+            cores,
+        )
+        adaptations = dict(zip(order, tuned, strict=True))
         for position, name in enumerate(order):
             kernel, builder = bench.kernels[name], bench.builders[name]
             try:
                 design = builder.build(state.values)
                 check_design(design)
-                adaptations[name] = kernel.adapt(
-                    design, stream(seed, Purpose.ADAPT, sweep, position)
-                )
                 rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
                 start = kernel.start(adaptations[name], rng)
                 visit = kernel.visit(design, adaptations[name], start, rng, True)
@@ -80,6 +90,17 @@ def adapt(bench: Bench, seed: int) -> tuple[dict[str, Adaptation], tuple[Event, 
         )
         for name, tuned in adaptations.items()
     )
+
+
+def _tuned(bench: Bench, state: ChainState, name: str, rng: np.random.Generator) -> Adaptation:
+    """Tune one kernel on the data as they stand."""
+    try:
+        design = bench.builders[name].build(state.values)
+        check_design(design)
+        with bench.locks[name]:
+            return bench.kernels[name].adapt(design, rng)
+    except FAILURES as error:
+        raise tuning_failed(name, error) from error
 
 
 def _samples_plain_model(kernel: Kernel) -> bool:

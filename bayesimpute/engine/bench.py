@@ -1,7 +1,9 @@
 """The compiled models of a run: what a worker builds once and uses for all its chains."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,25 @@ from bayesimpute.wrappers.delta import Delta
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """Design builders and kernels of every target of a specification."""
+    """Design builders and kernels of every target of a specification.
+
+    Attributes
+    ----------
+    specification
+        What is imputed and how.
+    builders, kernels
+        Of each target.
+    locks
+        Of each target: held around its kernel, unless threads may share it.
+    users
+        Held around the user's own functions, which may not expect threads.
+    """
 
     specification: Specification
     builders: Mapping[str, DesignBuilder]
     kernels: Mapping[str, Kernel]
+    locks: Mapping[str, AbstractContextManager[Any]]
+    users: Lock
 
     @classmethod
     def of(cls, specification: Specification, reference: Mapping[str, Array]) -> "Bench":
@@ -53,7 +69,8 @@ class Bench:
                     raise
                 except FAILURES as error:  # the user's builder may fail in any way
                     raise tuning_failed(name, error) from error
-        return cls(specification, builders, kernels)
+        locks = {n: nullcontext() if shareable(kernels[n]) else Lock() for n in kernels}
+        return cls(specification, builders, kernels, locks, Lock())
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:
         """NaN arrays for the parameters of a target, (iteration,) or (iteration, k)."""
@@ -63,6 +80,17 @@ class Bench:
             parameter: np.full((iterations, len(names)) if names else iterations, np.nan)
             for parameter, names in labels.items()
         }
+
+
+def shareable(kernel: Kernel) -> bool:
+    """Whether threads may use a kernel at the same time: it says so, and all it is made of does.
+
+    A method of the user's own is taken not to be.
+    """
+    parts = getattr(kernel, "parts", ())
+    if parts:
+        return all(map(shareable, parts))
+    return bool(getattr(kernel, "shareable", False))
 
 
 def method_of(target: Target) -> Method:

@@ -240,9 +240,12 @@ def run_chain(
                 sd[name][t] = cells.std(ddof=1)
         for name, by_category in share.items():
             by_category[t] = shares_of(state.imputed[name], categories[name])
-        events += _follow(
-            specification, state, monitor_labels, monitored, t, imputation, iteration, on_error
-        )
+        if monitor_labels:
+            with bench.users:
+                events += _follow(
+                    specification, state, monitor_labels, monitored, t, imputation, iteration,
+                    on_error,
+                )  # fmt: skip
     imputed = {name: values.copy() for name, values in state.imputed.items()}
     return Stretch(
         state, imputed, mean, sd, share, parameters, statistics, tuple(events), monitored
@@ -260,8 +263,6 @@ def _follow(
     on_error: str,
 ) -> list[Event]:
     """Record the user's quantities of the data as they stand; the chain itself is not touched."""
-    if not labels:
-        return []
     events = []
     frame = completed_frame(specification, state.imputed)
     for name in labels:
@@ -302,11 +303,15 @@ def _visit(
     )
     design = builder.build(state.values)
     check_design(design)
-    visit = kernel.visit(design, adaptations[name], kernel_state, rng, first)
+    with bench.locks[name]:
+        visit = kernel.visit(design, adaptations[name], kernel_state, rng, first)
     _check_visit(kernel, design, visit)
     processed = []
     for part, drawn in builder.parts(visit.values):
-        processed.append((part, post_processed(part, drawn, state.values, rng)))
+        if part.target.post is not None:
+            with bench.users:
+                drawn = post_processed(part, drawn, state.values, rng)
+        processed.append((part, drawn))
     state.kernel[name] = visit.state
     for part, drawn in processed:
         store(specification, state, part.target.name, drawn, part.cells)

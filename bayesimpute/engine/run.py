@@ -1,7 +1,8 @@
 """m chains from a specification: start them, take them further, here or on workers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -14,19 +15,22 @@ from bayesimpute.engine.history import History
 from bayesimpute.engine.monitor import try_monitors
 from bayesimpute.engine.packing import pack_adaptations
 from bayesimpute.engine.record import begin, lengthen
+from bayesimpute.engine.threads import on_threads
 from bayesimpute.engine.workers import State, Workplace, at_rest, on_workers, packed
 from bayesimpute.errors import SpecificationError
 from bayesimpute.progress import Advance, progress_bar
 from bayesimpute.specification.specification import Specification, Target
-
-type Take = Callable[[Sequence[State], range, Advance], list[Stretch]]
 
 #: Where what was finished can be found, if the caller does not know.
 NOWHERE = "What was finished is lost; bi.impute keeps it in a file named by checkpoint=."
 
 
 def start(
-    specification: Specification, m: int, seed: int, executor: Executor | None = None
+    specification: Specification,
+    m: int,
+    seed: int,
+    executor: Executor | None = None,
+    cores: int = 1,
 ) -> tuple[History, Bench]:
     """Build and tune every model; chains have not moved yet.
 
@@ -40,6 +44,8 @@ def start(
         Entropy of the run.
     executor
         Where chains will run: what cannot travel there is said before any work.
+    cores
+        Threads in which kernels are tuned side by side.
 
     Returns
     -------
@@ -60,7 +66,7 @@ def start(
     reference = reference_values(specification, seed)
     labels = try_monitors(specification, reference)
     bench = Bench.of(specification, reference)
-    adaptations, events = adapt(bench, seed)
+    adaptations, events = adapt(bench, seed, cores)
     events = (*specification.events, *events)
     adaptation = pack_adaptations(adaptations)
     return begin(specification, bench, m, adaptation, seed, events, labels), bench
@@ -76,8 +82,9 @@ def go_on(
     progress: bool | None = None,
     on_error: str = "raise",
     kept: str = NOWHERE,
+    cores: int = 1,
 ) -> History:
-    """Take all chains further; the same bits as in one longer run, for any executor.
+    """Take all chains further; the same bits as in one longer run, for any executor or cores.
 
     Parameters
     ----------
@@ -99,6 +106,8 @@ def go_on(
         ``"raise"`` or ``"keep"``.
     kept
         Sentence on where finished iterations can be found, should a worker die.
+    cores
+        Threads of this process in which chains run, without an executor.
 
     Raises
     ------
@@ -111,19 +120,19 @@ def go_on(
         return history
     if history.iterations:
         try_monitors(specification, reference_values(specification, history.seed))
-    take = _taking(specification, history, bench, executor, on_error, kept)
     last = history.iterations + iterations
-    states: Sequence[State] = history.states
-    reached = history, states
+    ahead = range(history.iterations, last)
+    reached: tuple[History, Sequence[State]] = history, history.states
     with progress_bar(total=history.m * iterations, enabled=progress) as advance:
+        work = _work(specification, history, ahead, bench, executor, on_error, kept, cores, advance)
         try:
             # one iteration of all chains at a time, so that no more than one is ever lost
-            for iteration in range(history.iterations, last):
-                stretches = take(states, range(iteration, iteration + 1), advance)
-                states = [stretch.state for stretch in stretches]
-                reached = lengthen(reached[0], 1, stretches), states
-                if save is not None:
-                    save(_at_rest(*reached))
+            with closing(work):
+                for stretches in work:
+                    states = [stretch.state for stretch in stretches]
+                    reached = lengthen(reached[0], 1, stretches), states
+                    if save is not None:
+                        save(_at_rest(*reached))
         except KeyboardInterrupt as stop:
             if not reached[0].iterations:
                 raise
@@ -135,34 +144,40 @@ def _at_rest(history: History, states: Sequence[State]) -> History:
     return replace(history, states=tuple(map(at_rest, states)))
 
 
-def _taking(
+def _work(
     specification: Specification,
     history: History,
+    iterations: range,
     bench: Bench | None,
     executor: Executor | None,
     on_error: str,
     kept: str,
-) -> Take:
-    """Give the function that takes all chains further, here or on workers."""
+    cores: int,
+    advance: Advance,
+) -> Generator[list[Stretch]]:
+    """Give iteration after iteration of all chains, made here or on workers."""
+    states: Sequence[State] = history.states
     if executor is not None:
         shared = packed(specification, history, on_error)
-
-        def there(states: Sequence[State], iterations: range, advance: Advance) -> list[Stretch]:
-            return on_workers(executor, shared, states, iterations, advance, kept)
-
-        return there
+        for iteration in iterations:
+            step = range(iteration, iteration + 1)
+            stretches = on_workers(executor, shared, states, step, advance, kept)
+            states = [stretch.state for stretch in stretches]
+            yield stretches
+        return
     if bench is None:
         bench = Bench.of(specification, reference_values(specification, history.seed))
     place = Workplace.of(bench, history, on_error)
-
-    def here(states: Sequence[State], iterations: range, advance: Advance) -> list[Stretch]:
+    if cores > 1 and history.m > 1:
+        yield from on_threads(place, states, iterations, cores, advance)
+        return
+    for iteration in iterations:
         stretches = []
         for imputation, state in enumerate(states):
-            stretches.append(place.stretch(state, imputation, iterations))
-            advance(len(iterations))
-        return stretches
-
-    return here
+            stretches.append(place.stretch(state, imputation, range(iteration, iteration + 1)))
+            advance(1)
+        states = [stretch.state for stretch in stretches]
+        yield stretches
 
 
 def textbook_model(

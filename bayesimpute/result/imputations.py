@@ -308,6 +308,7 @@ class Imputations:
         iterations: Count,
         executor: Executor | None = None,
         progress: bool | None = None,
+        cores: Count | None = None,
     ) -> "Imputations":
         """Go on for more iterations; equals one longer run bit for bit.
 
@@ -319,6 +320,8 @@ class Imputations:
             Where the chains run; by default as in ``bi.impute``.
         progress
             Show a progress bar; by default only in terminals and notebooks.
+        cores
+            Threads the chains run in; by default as in ``bi.impute``.
 
         Returns
         -------
@@ -337,6 +340,7 @@ class Imputations:
             The data say little of a selection model's ρ; or Ctrl-C was pressed, and what is
             returned has the iterations that all chains finished.
         """
+        from bayesimpute.engine.cores import threads_of
         from bayesimpute.engine.failures import Stopped
         from bayesimpute.engine.run import go_on
         from bayesimpute.result.other_versions import noted_versions
@@ -344,12 +348,13 @@ class Imputations:
         from bayesimpute.specification.arguments import check_run_arguments
 
         check_run_arguments(self.m, iterations, self.seed, executor, "raise", progress)
+        threads = threads_of(cores, executor)
         require_to_extend(self.specification)
         history = noted_versions(self.history, self.versions)
         try:
             history = go_on(
                 self.specification, history, iterations, executor=executor, progress=progress,
-                kept="The result that was to be extended is as it was.",
+                kept="The result that was to be extended is as it was.", cores=threads,
             )  # fmt: skip
         except Stopped as stop:
             history = stop.finished()

@@ -65,13 +65,13 @@ class PyMCLikelihood:
         total = each.sum()
         by_eta, by_extra = pytensor.grad(total, [eta, extra], disconnected_inputs="ignore")
         known = known_of_rows([total, by_eta, by_extra], y, [eta, extra])
-        self._prepare = _function([y], known)
+        self._prepare = _function([y], known) if known else lambda y: ()
         given = {y: columns[0]} | {each: columns[k + 1] for k, each in enumerate(known)}
         outputs = pytensor.graph.clone_replace(
             [total, by_eta, by_extra], given, rebuild_strict=False
         )
         arguments = [columns, eta, extra, constants]
-        self.density = Callable.of_pytensor(_function(arguments, outputs, len(known) + 1))
+        self.density = _function(arguments, outputs, len(known) + 1)
 
     def columns(self, y: Array) -> Array:
         """Give what the compiled density has to know of values (row,): (column, row)."""
@@ -127,8 +127,11 @@ def known_of_rows(outputs: list[Any], y: Any, others: list[Any]) -> list[Any]:
     return found
 
 
-def _function(inputs: list[Any], outputs: list[Any], columns: int = 1) -> Any:
-    """Compile, and call once: machine code is made under the settings of that moment."""
+def _function(inputs: list[Any], outputs: list[Any], columns: int = 1) -> Callable:
+    """Compile, and call once: machine code is made under the settings of that moment.
+
+    What is given back holds nothing between calls, unlike a function of PyTensor: threads share it.
+    """
     import pymc as pm
 
     with exact_arithmetic():
@@ -136,4 +139,4 @@ def _function(inputs: list[Any], outputs: list[Any], columns: int = 1) -> Any:
         function.trust_input = True
         shapes = {"y": (1,), "eta": (1, 1), "extra": (8,), "constants": (0,), "y…": (columns, 1)}
         function(*(np.ones(shapes[each.name]) for each in inputs))
-    return function
+    return Callable.of_pytensor(function)

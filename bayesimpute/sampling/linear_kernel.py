@@ -136,6 +136,9 @@ def linear_kernel(
 class LinearKernel:
     """Visits of one model with linear predictors."""
 
+    #: Threads may use it side by side.
+    shareable = True
+
     def __init__(
         self,
         design: Design,

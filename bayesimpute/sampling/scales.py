@@ -45,8 +45,8 @@ class ScalePriors:
 
     @property
     def compiled(self) -> Callable:
-        """The same function for compiled code; for no parameters never called."""
-        return Callable.of_pytensor(self.function if self.names else _compile(("scale_0",), ()))
+        """The function as compiled code takes it; of no parameters it is never called."""
+        return self.function if self.names else _compile(("scale_0",), ())
 
     def __call__(self, unconstrained: Array) -> tuple[float, Array, Array, Array]:
         """Evaluate log prior, gradient, parameters and their derivatives."""
@@ -84,7 +84,7 @@ def _nothing(unconstrained: Array, constants: Array) -> tuple[float, Array]:
 
 
 @lru_cache(maxsize=64)
-def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...]) -> Any:
+def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...]) -> Callable:
     """Compile once a process."""
     import pymc as pm
     import pytensor
@@ -118,4 +118,4 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...])
             mode="NUMBA",
         )
         function(np.zeros(len(names)), np.ones(len(names)))  # machine code is made at a first call
-    return function
+    return Callable.of_pytensor(function)

@@ -274,6 +274,9 @@ def _not_normal(target: str, what: str) -> SpecificationError:
 class SelectionKernel:
     """Visits of a selection model."""
 
+    #: Threads may use it side by side.
+    shareable = True
+
     def __init__(
         self,
         likelihood: SelectionModel,

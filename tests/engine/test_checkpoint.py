@@ -224,7 +224,7 @@ def test_a_run_that_failed_goes_on_once_the_cause_is_gone(whole, tmp_path):
         return data["y"].mean()
 
     calls = iter(range(1000))
-    given = {**run(), "monitor": {"mean": monitored}}
+    given = {**run(), "monitor": {"mean": monitored}, "cores": 1}
     with pytest.raises(bi.SamplingError, match=r"imputation 2, iteration 2: OSError: no room"):
         bi.impute(**given, checkpoint=tmp_path / "run.nc")
     assert bi.open(tmp_path / "run.nc").iterations == 1

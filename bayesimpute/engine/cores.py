@@ -1,0 +1,58 @@
+"""Threads: how many there is work for on this machine, and independent calls in them."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from bayesimpute.errors import SpecificationError
+
+_TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+
+
+def threads_of(cores: int | None, executor: Any) -> int:
+    """Threads that chains run in: as many as the machine has cores, if nothing else is said.
+
+    Raises
+    ------
+    SpecificationError
+        If an executor is given, too: it has workers of its own.
+    """
+    if executor is None:
+        return physical_cores() if cores is None else int(cores)
+    if cores is not None:
+        raise SpecificationError(
+            f"cores={cores} and executor= cannot both say where chains run: leave one of them out."
+        )
+    return 1
+
+
+def physical_cores() -> int:
+    """Cores this process may use; the two threads of one core count once where that is known.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return max(os.cpu_count() or 1, 1)
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        try:
+            cores.add(Path(_TOPOLOGY.format(cpu)).read_text())
+        except OSError:  # not known here: each is taken for a core of its own
+            cores.add(str(cpu))
+    return max(len(cores), 1)
+
+
+def side_by_side(calls: Sequence[Callable[[], Any]], cores: int) -> list[Any]:
+    """Make independent calls in threads; their results in order, or the first one's error."""
+    if cores == 1 or len(calls) == 1:
+        return [call() for call in calls]
+    pool = ThreadPoolExecutor(min(cores, len(calls)))
+    try:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,88 @@
+"""Chains side by side in threads of this process: machine code holds no lock of the interpreter."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from bayesimpute.engine.chain import Stretch
+from bayesimpute.engine.workers import State, Workplace
+
+#: Iterations that a chain may be ahead of the slowest: what is ahead waits in memory.
+AHEAD = 8
+
+
+def on_threads(
+    place: Workplace,
+    states: Sequence[State],
+    iterations: range,
+    cores: int,
+    advance: Callable[[int], None],
+) -> Generator[list[Stretch]]:
+    """Take chains further, each as fast as it gets on; give an iteration when all have made it.
+
+    No chain waits for another at the end of an iteration, so five chains keep two cores busy. Each
+    draws from streams of its own: the bits are those of one thread.
+
+    Parameters
+    ----------
+    place
+        Models, adaptations and seed; shared by all threads.
+    states
+        Where the chains are.
+    iterations
+        Which ones.
+    cores
+        Number of threads.
+    advance
+        Called with the iterations of a chain that has finished them.
+
+    Yields
+    ------
+    list of Stretch
+        One iteration of all chains.
+    """
+    standing = list(states)
+    todo = [iterations.start] * len(standing)
+    done: list[deque[Stretch]] = [deque() for _ in standing]
+    running: dict[Future[Stretch], int] = {}
+    reached = iterations.start
+    pool = ThreadPoolExecutor(min(cores, len(standing)), thread_name_prefix="chain")
+
+    def set_off(chain: int) -> None:
+        at = todo[chain]
+        if at < min(iterations.stop, reached + AHEAD):
+            todo[chain] += 1
+            step = range(at, at + 1)
+            running[pool.submit(place.stretch, standing[chain], chain, step)] = chain
+
+    def collect(finished: set[Future[Stretch]]) -> list[Future[Stretch]]:
+        """Take what is finished; give back what failed."""
+        failed = [f for f in finished if f.exception() is not None]
+        for future in finished.difference(failed):
+            chain = running.pop(future)
+            standing[chain] = future.result().state
+            done[chain].append(future.result())
+        return failed
+
+    failed: list[Future[Stretch]] = []
+    try:
+        for chain in range(len(standing)):
+            set_off(chain)
+        while running and not failed:
+            finished = wait(running, return_when=FIRST_COMPLETED).done
+            failed = collect(finished)
+            if failed:
+                pool.shutdown(wait=True, cancel_futures=True)
+                failed += collect({f for f in running if not f.cancelled()}.difference(failed))
+            advance(len(finished))
+            while all(done):
+                reached += 1
+                yield [ready.popleft() for ready in done]
+            for chain in sorted(set(range(len(standing))).difference(running.values())):
+                if not failed:
+                    set_off(chain)
+        if failed:  # of several, the one that a single thread would have come to first
+            min(failed, key=lambda each: running[each]).result()
+    finally:
+        # after Ctrl-C, too: what has not begun is left, what has ends its iteration
+        pool.shutdown(wait=True, cancel_futures=True)
