@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from bayesimpute.result.imputations import Imputations
 
 GROUP = "bayesimpute"
-FORMAT = "bayesimpute imputations"
-FORMAT_VERSION = 1
+#: Bytes, which are stored in place: text would go to a heap of any length (see `reading`).
+FORMAT = b"bayesimpute imputations"
+FORMAT_VERSION = 2
 
 type Arrays = dict[str, np.ndarray]
 
@@ -95,5 +96,5 @@ def _own_group(imputations: "Imputations") -> "xr.Dataset":
     }
     return xr.Dataset(
         {name: ((f"{name}_length",), array) for name, array in everything.items()},
-        attrs={"format": FORMAT, "format_version": FORMAT_VERSION},
+        attrs={"format": np.bytes_(FORMAT), "format_version": FORMAT_VERSION},
     )
