@@ -9,6 +9,7 @@ from bayesimpute.data.dates import periods
 from bayesimpute.data.encoding import dense
 from bayesimpute.errors import DataError
 from bayesimpute.result import json_values
+from bayesimpute.result.cells import objects_of, of_first_version, text_of, to_lines
 
 type Arrays = dict[str, np.ndarray]
 
@@ -54,7 +55,7 @@ def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
 
 
 def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
-    """Rebuild the frame from `encode_frame`'s description and arrays."""
+    """Rebuild the frame from `encode_frame`'s description and arrays, which are taken out."""
     index = _decode_index(description["index"], arrays)
     names = [json_values.decode(column["name"]) for column in description["columns"]]
     columns = [_series(column, arrays, index) for column in description["columns"]]
@@ -65,6 +66,32 @@ def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
     )
     frame.columns = pd.Index(names, name=json_values.decode(description["columns_name"]))
     return frame
+
+
+def frame_of_first_version(description: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
+    """Give the description of a frame of version 1, which holds text cells, as it is now.
+
+    Parameters
+    ----------
+    description
+        As stored, of any version.
+    arrays
+        Those of the file; cells that the description holds are added.
+    """
+    index = description["index"]
+    return {
+        **description,
+        "columns": [
+            of_first_version(column, f"column_{k}", arrays)
+            for k, column in enumerate(description["columns"])
+        ],
+        "index": {
+            name: [of_first_version(each, f"index_{k}", arrays) for k, each in enumerate(held)]
+            if name == "levels"
+            else held
+            for name, held in index.items()
+        },
+    }
 
 
 def check_storable(frame: pd.DataFrame) -> None:
@@ -114,17 +141,18 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
     if pd.api.types.is_extension_array_dtype(dtype) and getattr(dtype, "kind", "O") in NUMPY_KINDS:
         return _encode_masked(series, key, arrays)
     if isinstance(dtype, pd.StringDtype):
-        text = [None if absent else str(v) for v, absent in zip(series, series.isna(), strict=True)]
+        arrays[key] = to_lines(series, lambda cell: cell if isinstance(cell, str) else None)
         na = "NA" if dtype.na_value is pd.NA else "nan"
         return {
-            "as": "text", "dtype": str(dtype), "storage": dtype.storage, "na": na, "values": text,
+            "as": "text", "dtype": str(dtype), "storage": dtype.storage, "na": na, "array": key,
         }  # fmt: skip
     if isinstance(dtype, pd.ArrowDtype):
         native = _native(series)
         return {"as": "arrow", "dtype": str(dtype), "cells": _encode(native, key, arrays)}
     if dtype == np.dtype(object):
         try:
-            return {"as": "object", "values": [json_values.encode(value) for value in series]}
+            arrays[key] = to_lines(series, json_values.encode)
+            return {"as": "object", "array": key}
         except json_values.NotStorable as unknown:
             raise DataError(
                 f"Variable {series.name!r} holds values of type {unknown}, which a file cannot "
@@ -209,11 +237,12 @@ def _index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
 def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     how = stored["as"]
     if how == "numpy":
-        return arrays[stored["array"]].astype(json_values.known_dtype(stored["dtype"]))
+        dtype = json_values.known_dtype(stored["dtype"])
+        return arrays.pop(stored["array"]).astype(dtype, copy=False)
     if how == "complex":
-        return arrays[stored["array"]].view(stored["dtype"])
+        return arrays.pop(stored["array"]).view(stored["dtype"])
     if how == "period":
-        return periods(arrays[stored["array"]], pd.PeriodDtype(stored["dtype"]))
+        return periods(arrays.pop(stored["array"]), pd.PeriodDtype(stored["dtype"]))
     if how == "sparse":
         cells = _series(stored["cells"], arrays)
         fill = json_values.decode(stored["fill"])
@@ -229,27 +258,26 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     if how == "category":
         labels = _index(stored["labels"], arrays)
         return pd.Categorical.from_codes(
-            arrays[stored["array"]], dtype=pd.CategoricalDtype(labels, ordered=stored["ordered"])
+            arrays.pop(stored["array"]),
+            dtype=pd.CategoricalDtype(labels, ordered=stored["ordered"]),
         )
     if how == "ticks":
-        return arrays[stored["array"]].view(stored["dtype"])
+        return arrays.pop(stored["array"]).view(stored["dtype"])
     if how == "zoned":
-        ticks = arrays[stored["array"]].view(f"M8[{stored['unit']}]")
+        ticks = arrays.pop(stored["array"]).view(f"M8[{stored['unit']}]")
         return pd.DatetimeIndex(ticks).tz_localize("UTC").tz_convert(stored["zone"])
     if how == "masked":
-        values = pd.array(arrays[stored["array"]], dtype=json_values.known_dtype(stored["dtype"]))
-        values[arrays[f"{stored['array']}_absent"].astype(bool)] = pd.NA
+        values = pd.array(
+            arrays.pop(stored["array"]), dtype=json_values.known_dtype(stored["dtype"])
+        )
+        values[arrays.pop(f"{stored['array']}_absent").astype(bool)] = pd.NA
         return values
     if how == "text":
-        if stored["storage"] is None:
-            return pd.array(stored["values"], dtype=stored["dtype"])
         na = pd.NA if stored["na"] == "NA" else np.nan
-        return pd.array(stored["values"], dtype=pd.StringDtype(stored["storage"], na_value=na))
+        text = pd.StringDtype(stored["storage"], na_value=na)
+        return text_of(arrays.pop(stored["array"]), text)
     if how == "object":
-        values = np.empty(len(stored["values"]), dtype=object)
-        for k, value in enumerate(stored["values"]):
-            values[k] = json_values.decode(value)
-        return values
+        return objects_of(arrays.pop(stored["array"]))
     raise ValueError(f"unknown column encoding {how!r}")
 
 

@@ -13,10 +13,10 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
 from bayesimpute.result import restored
-from bayesimpute.result.frame_store import decode_frame
+from bayesimpute.result.frame_store import decode_frame, encode_frame, frame_of_first_version
 from bayesimpute.result.history_store import decode_history
 from bayesimpute.result.imputations import Imputations
-from bayesimpute.result.layout import check_layout
+from bayesimpute.result.layout import check_layout, forms, left_over
 from bayesimpute.result.reading import read_arrays
 from bayesimpute.result.specification_store import decode_specification
 from bayesimpute.result.storage import Arrays
@@ -95,17 +95,29 @@ def open_file(
 
 
 def _restore(arrays: Arrays) -> Imputations:
-    description = json.loads(arrays["description"].astype(np.uint8).tobytes().decode())
+    """Rebuild the result; `arrays` is emptied, so that little is held twice."""
+    text = arrays.pop("description")
+    if text.dtype != np.uint8:
+        raise ValueError("its description is no text")
+    description = json.loads(str(text.data, "utf-8"))
+    del text
+    columns = frame_of_first_version(description.pop("frame"), arrays)
+    found = forms(arrays)
+    history = decode_history(description["history"], arrays)
+    frame = decode_frame(columns, arrays)
+    # looked at before the table is made, which holds every label once more
+    found = left_over(columns, found, *encode_frame(frame))
     imputed = {target["name"] for target in description["specification"]["targets"]}
-    table = Table.from_frame(decode_frame(description["frame"], arrays), dates=imputed)
+    table = Table.from_frame(frame, dates=imputed)
+    del frame
     imputations = Imputations(
         decode_specification(description["specification"], arrays, table),
-        decode_history(description["history"], arrays),
+        history,
         created_at=description["created_at"],
         versions=description["versions"],
         fingerprint=_fingerprint(description.get("fingerprint")),
     )
-    check_layout(imputations, description, arrays)
+    check_layout(imputations, description, found)
     return imputations
 
 
