@@ -1,5 +1,6 @@
 """A pandas frame as plain arrays and JSON, and back to the very same frame."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from bayesimpute.data.dates import periods
 from bayesimpute.data.encoding import dense
 from bayesimpute.errors import DataError
 from bayesimpute.result import json_values
-from bayesimpute.result.cells import objects_of, of_first_version, text_of, to_lines
+from bayesimpute.result.cells import form_of_lines, objects_of, of_first_version, text_of, to_lines
 
 type Arrays = dict[str, np.ndarray]
+type Lines = Callable[["pd.Series[Any]", Callable[[Any], Any]], np.ndarray]
 
 NUMPY_KINDS = "biuf"
 
@@ -21,7 +23,7 @@ COMPLEX = {np.dtype(pair).str: half for pair, half in (("c8", "f4"), ("c16", "f8
 ARROW_TEXT = ("string[pyarrow]", "large_string[pyarrow]")
 
 
-def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
+def encode_frame(frame: pd.DataFrame, lines: Lines = to_lines) -> tuple[dict[str, Any], Arrays]:
     """Take a frame apart into a description (JSON) and numeric arrays.
 
     Parameters
@@ -29,6 +31,8 @@ def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
     frame
         Any columns of numpy, nullable, pyarrow, string, categorical, datetime, timedelta or
         object dtype; any index.
+    lines
+        Gives cells of text and objects as bytes, `form_of_lines` if only their length matters.
 
     Returns
     -------
@@ -42,14 +46,14 @@ def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
     """
     arrays: Arrays = {}
     columns = [
-        {"name": json_values.encode(name), **_encode(frame[name], f"column_{k}", arrays)}
+        {"name": json_values.encode(name), **_encode(frame[name], f"column_{k}", arrays, lines)}
         for k, name in enumerate(frame.columns)
     ]
     description = {
         "rows": len(frame),
         "columns": columns,
         "columns_name": json_values.encode(frame.columns.name),
-        "index": _encode_index(frame.index, arrays),
+        "index": _encode_index(frame.index, arrays, lines),
     }
     return description, arrays
 
@@ -102,18 +106,18 @@ def check_storable(frame: pd.DataFrame) -> None:
     DataError
         If a column, or the index, holds values no file format without code can hold.
     """
-    encode_frame(frame)
+    encode_frame(frame, form_of_lines)
 
 
-def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
+def _encode(series: pd.Series, key: str, arrays: Arrays, lines: Lines) -> dict[str, Any]:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         arrays[key] = np.asarray(series.cat.codes)
         labels = pd.Series(dtype.categories, name=series.name)
-        stored = _encode(labels, f"{key}_labels", arrays)
+        stored = _encode(labels, f"{key}_labels", arrays, lines)
         return {"as": "category", "array": key, "ordered": bool(dtype.ordered), "labels": stored}
     if isinstance(dtype, pd.SparseDtype):
-        cells = _encode(dense(series), key, arrays)
+        cells = _encode(dense(series), key, arrays, lines)
         return {"as": "sparse", "fill": json_values.encode(dtype.fill_value), "cells": cells}
     if isinstance(dtype, np.dtype) and dtype.kind in NUMPY_KINDS:
         arrays[key] = series.to_numpy()
@@ -126,8 +130,8 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
         return {
             "as": "interval",
             "closed": dtype.closed,
-            "left": _encode(pd.Series(ends.left), f"{key}_left", arrays),
-            "right": _encode(pd.Series(ends.right), f"{key}_right", arrays),
+            "left": _encode(pd.Series(ends.left), f"{key}_left", arrays, lines),
+            "right": _encode(pd.Series(ends.right), f"{key}_right", arrays, lines),
         }
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
         arrays[key] = series.to_numpy().view(np.int64)
@@ -141,17 +145,17 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
     if pd.api.types.is_extension_array_dtype(dtype) and getattr(dtype, "kind", "O") in NUMPY_KINDS:
         return _encode_masked(series, key, arrays)
     if isinstance(dtype, pd.StringDtype):
-        arrays[key] = to_lines(series, lambda cell: cell if isinstance(cell, str) else None)
+        arrays[key] = lines(series, lambda cell: cell if isinstance(cell, str) else None)
         na = "NA" if dtype.na_value is pd.NA else "nan"
         return {
             "as": "text", "dtype": str(dtype), "storage": dtype.storage, "na": na, "array": key,
         }  # fmt: skip
     if isinstance(dtype, pd.ArrowDtype):
         native = _native(series)
-        return {"as": "arrow", "dtype": str(dtype), "cells": _encode(native, key, arrays)}
+        return {"as": "arrow", "dtype": str(dtype), "cells": _encode(native, key, arrays, lines)}
     if dtype == np.dtype(object):
         try:
-            arrays[key] = to_lines(series, json_values.encode)
+            arrays[key] = lines(series, json_values.encode)
             return {"as": "object", "array": key}
         except json_values.NotStorable as unknown:
             raise DataError(
@@ -281,7 +285,7 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     raise ValueError(f"unknown column encoding {how!r}")
 
 
-def _encode_index(index: pd.Index, arrays: Arrays) -> dict[str, Any]:
+def _encode_index(index: pd.Index, arrays: Arrays, lines: Lines) -> dict[str, Any]:
     if isinstance(index, pd.RangeIndex):
         bounds = [index.start, index.stop, index.step]
         return {"as": "range", "bounds": bounds, "name": json_values.encode(index.name)}
@@ -293,7 +297,7 @@ def _encode_index(index: pd.Index, arrays: Arrays) -> dict[str, Any]:
         "names": [json_values.encode(level.name) for level in levels],
         **({"freq": freq} if freq is not None else {}),
         "levels": [
-            _encode(pd.Series(level).rename(f"index level {k}"), f"index_{k}", arrays)
+            _encode(pd.Series(level).rename(f"index level {k}"), f"index_{k}", arrays, lines)
             for k, level in enumerate(levels)
         ],
     }

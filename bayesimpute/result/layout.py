@@ -17,10 +17,13 @@ from bayesimpute.events import Event
 from bayesimpute.findings import SEVERITIES
 from bayesimpute.registry import METHODS
 from bayesimpute.result.imputations import Imputations
+from bayesimpute.result.restored import NotStored
 from bayesimpute.result.storage import Arrays, described
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in
+from bayesimpute.specification.predictors import TWO_EQUATIONS
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.wrappers.base import Wrapper
 
 #: Largest whole number that an option of a method may be: more is no setting but an attack.
 LARGEST_OPTION = 1_000_000
@@ -124,12 +127,15 @@ def _wrong_target(target: Target, specification: Specification) -> Iterator[str]
     names = specification.table.variables
     for term in target.terms:
         yield from _wrong_fields(term, Term)
+        if term.equation not in ("both", *TWO_EQUATIONS.values()):
+            yield f"equation of a predictor of {target.name!r}"
         for factor in term.factors:
             if factor not in names and not set(names_in(factor)) <= names.keys():
                 yield f"predictors of {target.name!r}"
     if target.level not in (1, 2) or (target.cluster is not None and target.cluster not in names):
         yield f"level or cluster of {target.name!r}"
-    if isinstance(target.method, str) and target.method not in METHODS:
+    known = isinstance(target.method, Wrapper | NotStored)
+    if not known and target.method not in METHODS:
         yield f"method of {target.name!r}"
     if any(member not in specification.targets for member in target.block):
         yield f"block of {target.name!r}"

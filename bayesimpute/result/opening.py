@@ -13,6 +13,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
 from bayesimpute.result import restored
+from bayesimpute.result.cells import form_of_lines
 from bayesimpute.result.frame_store import decode_frame, encode_frame, frame_of_first_version
 from bayesimpute.result.history_store import decode_history
 from bayesimpute.result.imputations import Imputations
@@ -106,7 +107,7 @@ def _restore(arrays: Arrays) -> Imputations:
     history = decode_history(description["history"], arrays)
     frame = decode_frame(columns, arrays)
     # looked at before the table is made, which holds every label once more
-    found = left_over(columns, found, *encode_frame(frame))
+    found = left_over(columns, found, *encode_frame(frame, form_of_lines))
     imputed = {target["name"] for target in description["specification"]["targets"]}
     table = Table.from_frame(frame, dates=imputed)
     del frame
