@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
+from bayesimpute.files import place
 from bayesimpute.result import restored
 from bayesimpute.result.cells import form_of_lines
 from bayesimpute.result.frame_store import decode_frame, encode_frame, frame_of_first_version
@@ -68,7 +68,7 @@ def open_file(
     >>> bi.open("popularity.nc").m  # doctest: +SKIP
     20
     """
-    path = Path(path)
+    path = place(path)
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{str(path)!r} {what}; give a file written by imp.to_netcdf().")

@@ -74,7 +74,7 @@ class Folder:
                 try:
                     text = self._file(number, name).read_text("utf-8")
                     found[number, name] = Outcome.from_json(text)
-                except (FileNotFoundError, ValueError, KeyError, TypeError):
+                except (OSError, ValueError, KeyError, TypeError):
                     continue
         return found
 
@@ -93,7 +93,7 @@ class Folder:
         try:
             held = json.loads(path.read_text("utf-8"))
             known = (held["format"], held["format_version"]) == (FORMAT, FORMAT_VERSION)
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileFormatError(f"{path} is damaged; delete the folder.") from error
         if not known:
             raise FileFormatError(f"{path} is not of this version's format; name another folder.")
@@ -101,7 +101,8 @@ class Folder:
 
     @staticmethod
     def _replace(path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            make_folder(path.parent)
         write(path, text.encode())
 
 
