@@ -1,6 +1,7 @@
 """The folder of a simulation study: finished results, a file each, written all or nothing."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class Folder:
 
     def compare(self, study: Study, seed: int | None) -> int | None:
         """Seed of the study that is there, None if none is; refuse another study."""
-        if self.path.exists() and not self.path.is_dir():
+        if os.path.exists(self.path) and not os.path.isdir(self.path):
             raise SpecificationError(f"folder={str(self.path)!r} is a file; name a folder.")
         held = self._held()
         if held is None:
@@ -88,7 +89,7 @@ class Folder:
 
     def _held(self) -> dict[str, Any] | None:
         path = self.path / "study.json"
-        if not path.exists():
+        if not os.path.exists(path):  # which does not raise where it may not look
             return None
         try:
             held = json.loads(path.read_text("utf-8"))
