@@ -94,6 +94,10 @@ type FigureSize = tuple[
 ]
 
 
+#: What functions are called whose public name is one of Python's own.
+PUBLIC = {"open_file": "open"}
+
+
 def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Make a function refuse arguments that its annotations do not allow.
 
@@ -221,11 +225,12 @@ def _refusal(function: Callable[..., Any], name: str, value: Any, hint: Any) -> 
     if getattr(hint, "__name__", "") == "DataFrame":
         kind = type(value).__name__
         return DataError(f"{function.__name__}: {name} must be a pandas DataFrame, not {kind}.")
+    said = PUBLIC.get(function.__name__, function.__name__)
     plain = isinstance(value, str | bytes | Real | list | tuple | dict | set | None)
     given = reprlib.repr(value)[:LONGEST] if plain else f"<{type(value).__name__}>"
     analysing = function.__module__.startswith(tuple(f"bayesimpute.{each}" for each in ANALYSING))
     error = AnalysisError if analysing else SpecificationError
-    return error(f"{function.__name__}: {name}={given} must be {_words(hint)}.")
+    return error(f"{said}: {name}={given} must be {_words(hint)}.")
 
 
 def _words(hint: Any) -> str:

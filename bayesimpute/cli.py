@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesimpute.errors import BayesimputeError, DataError, SpecificationError, WritingError
-from bayesimpute.files import check_target, write
+from bayesimpute.files import check_target, place, write
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bayesimpute.result.imputations import Imputations
 
 MISSING = ["", "NA", "NaN", "nan"]  # never "None", which is a label in real data
 
@@ -123,24 +125,38 @@ def _impute(options: argparse.Namespace) -> None:
         seed=options.seed,
         cores=options.cores,
     )
-    imputations.to_netcdf(options.out)
-    if options.complete is not None:
-        table = imputations.complete("long").to_csv(index=False)
-        write(options.complete, table.encode())
-    _describe(options.out)
-    for path in filter(None, (options.out, options.complete)):
-        print(f"Written: {path}")
+    _describe(imputations)
+    problems = []
+    for path, kept in ((options.out, _result), (options.complete, _completed)):
+        if path is None:
+            continue
+        try:
+            kept(imputations, path)
+        except OSError as problem:  # what can be kept of the run is
+            problems.append(problem)
+        else:
+            print(f"Written: {path}")
+    if problems:
+        raise problems[0]
+
+
+def _result(imputations: "Imputations", path: Path) -> None:
+    imputations.to_netcdf(path)
+
+
+def _completed(imputations: "Imputations", path: Path) -> None:
+    write(path, imputations.complete("long").to_csv(index=False).encode())
 
 
 def _show(options: argparse.Namespace) -> None:
-    _describe(options.file)
-
-
-def _describe(path: Path) -> None:
-    from bayesimpute.demo import convergence_table, verdict
     from bayesimpute.result.opening import open_file
 
-    imputations = open_file(path)
+    _describe(open_file(options.file))
+
+
+def _describe(imputations: "Imputations") -> None:
+    from bayesimpute.demo import convergence_table, verdict
+
     print(f"{imputations!r}\nseed {imputations.seed}, made {imputations.created_at}")
     for target, equation in imputations.equations().items():
         print(f"  {target}: {equation}")
@@ -162,6 +178,7 @@ def read_csv(path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    path = place(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)!r}; give a CSV file.")
     try:
@@ -194,7 +211,7 @@ def _check_written(paths: Mapping[str, Path | None], source: Path) -> None:
     SpecificationError, WritingError, FileNotFoundError
         Naming the option, or the file.
     """
-    taken = {source.resolve(): "the data are read from"}
+    taken = {place(source).resolve(): "the data are read from"}
     for option, path in paths.items():
         if path is None:
             continue
@@ -202,9 +219,10 @@ def _check_written(paths: Mapping[str, Path | None], source: Path) -> None:
             check_target(path)
         except (WritingError, FileNotFoundError) as problem:
             raise type(problem)(f"{option}: {problem}") from None
-        if path.resolve() in taken:
-            use = taken[path.resolve()]
+        found = place(path).resolve()
+        if found in taken:
+            use = taken[found]
             raise SpecificationError(
                 f"{option} {str(path)!r} is the file that {use}; name another."
             )
-        taken[path.resolve()] = f"{option} writes"
+        taken[found] = f"{option} writes"

@@ -23,6 +23,20 @@ PART = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.pa
 OLD = 86_400.0
 
 
+def place(path: str | PathLike[str]) -> Path:
+    """Give the path that is meant: ``~`` is the user's folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is empty, or no name of a file or folder can be.
+    """
+    text = os.fspath(path)
+    if not text.strip() or "\0" in text:
+        raise FileNotFoundError(f"{text!r} is no name of a file or folder.")
+    return Path(os.path.expanduser(text))
+
+
 def write(path: str | PathLike[str], content: bytes) -> None:
     """Write a file, all or nothing; a link is followed, permissions of an existing file are kept.
 
@@ -42,7 +56,8 @@ def write(path: str | PathLike[str], content: bytes) -> None:
         there before is unchanged.
     """
     check_target(path)
-    target = Path(os.path.realpath(path))
+    given = place(path)
+    target = Path(os.path.realpath(given))
     part = _part(target)
     try:
         with part.open("xb") as file:
@@ -53,7 +68,7 @@ def write(path: str | PathLike[str], content: bytes) -> None:
             shutil.copymode(target, part)
         os.replace(part, target)
     except OSError as problem:
-        raise _refusal(Path(path), problem) from problem
+        raise _refusal(given, problem) from problem
     finally:
         part.unlink(missing_ok=True)
 
@@ -70,7 +85,8 @@ def check_target(path: str | PathLike[str]) -> None:
     WritingError
         If a folder or device is in its place, or it may not be written.
     """
-    given, target = Path(path), Path(os.path.realpath(path))
+    given = place(path)
+    target = Path(os.path.realpath(given))
     try:
         if target.is_dir():
             raise WritingError(f"{str(given)!r} is a folder; give the name of a file in it.")
@@ -90,21 +106,22 @@ def check_target(path: str | PathLike[str]) -> None:
     sweep(target.parent)
 
 
-def make_folder(path: str | PathLike[str]) -> None:
-    """Make a folder, with those above it, and see that files can be written in it.
+def make_folder(path: str | PathLike[str]) -> Path:
+    """Make a folder, with those above it, and see that files can be written in it; give its path.
 
     Raises
     ------
     WritingError
         If it cannot be made or written to.
     """
-    folder = Path(path)
+    folder = place(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _probe(folder / "probe")
     except OSError as problem:
         raise _refusal(folder, problem) from problem
     sweep(folder)
+    return folder
 
 
 def sweep(folder: Path) -> None:

@@ -15,9 +15,9 @@ from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import NOWHERE, go_on, start
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import WritingError, warn
+from bayesimpute.errors import warn
 from bayesimpute.events import Event
-from bayesimpute.files import check_target
+from bayesimpute.files import check_target, place
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
@@ -173,7 +173,7 @@ def impute(
     )
     check_storable(specification.table.frame)
     run = fingerprint(specification)  # now: what functions hold may change while they are called
-    path = Path(checkpoint) if checkpoint is not None else None
+    path = place(checkpoint) if checkpoint is not None else None
     stored = resume_point(path, run, m, seed, iterations) if path is not None else None
     bench = None
     if stored is not None:
@@ -190,7 +190,7 @@ def impute(
         assert path is not None
         try:
             Imputations(specification, reached, fingerprint=run).to_netcdf(path)
-        except WritingError as error:  # the run is worth more than its checkpoint
+        except OSError as error:  # the run is worth more than its checkpoint
             if not unwritten:
                 warn(f"Checkpoint: {error}")
             unwritten.append(

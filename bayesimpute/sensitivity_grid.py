@@ -246,9 +246,8 @@ def sensitivity(
         for point in points
     ]
     warn_if_uncongenial(analysis, specifications[0])
-    if folder is not None:
-        make_folder(folder)
-    plan = Plan(m, iterations, further, None if folder is None else Path(folder), run)
+    made = None if folder is None else make_folder(folder)
+    plan = Plan(m, iterations, further, made, run)
     chosen = plan.seed() if seed is None else int(seed)
     cluster = specifications[0].cluster if isinstance(analysis, str) else None
     rows: list[dict[str, Any]] = []

@@ -124,5 +124,8 @@ def _imputed(
         history = go_on(specification, history, plan.further, kept=plan.kept, **plan.run)
     imp = Imputations(specification, history, fingerprint=run)
     if path is not None:
-        imp.to_netcdf(path)
+        try:
+            imp.to_netcdf(path)
+        except OSError as error:  # the grid is worth more than its folder
+            warn(f"sensitivity: {error} This point is not kept; the grid goes on.")
     return imp

@@ -12,6 +12,7 @@ import bayesimpute as bi
 from bayesimpute import files
 from bayesimpute.errors import WritingError
 from bayesimpute.result import storage
+from bayesimpute.simulate import study_folder
 
 
 def names(folder):
@@ -86,3 +87,84 @@ def test_a_run_outlives_a_checkpoint_that_cannot_be_written(tmp_path, monkeypatc
 def test_a_checkpoint_that_has_no_place_is_said_before_any_work(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder"):
         bi.impute(pd.DataFrame({"x": [1.0]}), checkpoint=tmp_path / "none" / "run.nc")
+
+
+WORK = """
+import os, resource, signal, sys, warnings
+import numpy as np, pandas as pd, bayesimpute as bi
+folder, how = sys.argv[1:]
+rng = np.random.default_rng(1)
+df = pd.DataFrame({"x": rng.normal(size=60)}); df["y"] = df["x"] + rng.normal(size=60)
+truth = df.copy(); df.loc[::4, "y"] = np.nan
+run = dict(m=2, iterations=2, seed=1, method="sample", progress=False)
+imp = bi.impute(df, **run)
+def simulate(seed): return bi.simulate.SimulatedStudy(df, truth, {"x": 1.0})
+study = dict(replicates=2, analysis="y ~ x", seed=1, progress=False)
+methods = {"mi": dict(m=2, iterations=1, method="sample")}
+grid = dict(delta=[0.0, 1.0], m=2, iterations=1, further=1, seed=1, method={"y": "sample"})
+calls = {
+    "checkpoint": lambda: bi.impute(df, checkpoint=f"{folder}/run.nc", **run),
+    "grid": lambda: bi.sensitivity(df, "y", "y ~ x", "x", folder=f"{folder}/grid", **grid),
+    "study": lambda: bi.simulate.replicate(simulate, methods, folder=f"{folder}/study", **study),
+    "file": lambda: imp.to_netcdf(f"{folder}/old"),
+    "report": lambda: imp.report(f"{folder}/old"),
+}
+bi.simulate.replicate(simulate, methods, **study)  # what is imported late is there
+bi.sensitivity(df, "y", "y ~ x", "x", **grid)
+imp.report(f"{folder}/report.html")
+os.remove(f"{folder}/report.html")
+if how == "full":
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
+else:
+    os.chmod(folder, 0o555)
+    if os.geteuid() == 0: os.setresuid(65534, 65534, 65534)
+for name, call in calls.items():
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", bi.ImputationWarning)
+        try: got = type(call()).__name__
+        except OSError as error: got = f"{type(error).__name__}: {error}"
+    texts = [str(each.message) for each in said if "cannot be written" in str(each.message)]
+    print(name, "|", got, "|", len(texts), texts[:1])
+"""
+
+
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_a_full_disk_loses_no_run_and_a_read_only_folder_is_seen_before_it(tmp_path, how):
+    old = tmp_path / "old"
+    old.write_text("old")
+    call = [sys.executable, "-W", "ignore", "-c", WORK, str(tmp_path), how]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    tmp_path.chmod(0o755)
+    got = {line.split(" | ")[0]: line.split(" | ")[1] for line in done.stdout.splitlines()}
+    lost = {"file", "report"} if how == "full" else set(got)
+    assert len(got) == 5
+    assert {name for name, text in got.items() if text.startswith("WritingError")} == lost
+    assert old.read_text() == "old" and list(tmp_path.rglob("*.part")) == []
+
+
+def test_a_study_outlives_results_that_cannot_be_written(tmp_path, monkeypatch):
+    def full(folder, outcome):
+        raise WritingError("no space left")
+
+    monkeypatch.setattr(study_folder.Folder, "write", full)
+    study = bi.simulate.simulate_popularity
+    with pytest.warns(bi.ImputationWarning, match="no space left") as warned:
+        done = bi.simulate.replicate(
+            lambda seed: study(seed, schools=5, pupils=40),
+            {"mi": {"m": 2, "iterations": 1, "method": "sample"}},
+            replicates=2, analysis="popular ~ texp", seed=1, folder=tmp_path, progress=False,
+        )  # fmt: skip
+    assert done.replicates == 2
+    assert sum("no space left" in str(each.message) for each in warned) == 1
+
+
+def test_a_tilde_is_the_home_folder_and_an_empty_path_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files.write("~/a.bin", b"new")
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+    for call in (bi.open, files.check_target, files.make_folder):
+        with pytest.raises(FileNotFoundError, match="no name of a file"):
+            call("")
+    with pytest.raises(bi.SpecificationError, match=r"^open: path=3"):
+        bi.open(3)

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import pandas as pd
 
 from bayesimpute.data.dates import Ticks, date_cells, encode_dates, is_date
 from bayesimpute.errors import DataError
+
+#: Cells of text that are objects at a time.
+PIECE = 16_384
 
 
 class Kind(StrEnum):
@@ -85,6 +89,8 @@ def encode(column: "pd.Series[Any]", dates: bool = False) -> tuple[Variable, np.
         return Variable(name, Kind.BINARY, dtype, (False, True)), _numbers(column)
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
         return Variable(name, Kind.NUMERIC, dtype), _finite(name, _numbers(column))
+    if isinstance(dtype, pd.StringDtype):
+        return _encode_text(name, column)
     if pd.api.types.is_string_dtype(dtype) or dtype is np.dtype(object):
         return _encode_objects(name, column)
     if dates and is_date(dtype):
@@ -168,6 +174,23 @@ def _finite(name: str, values: np.ndarray) -> np.ndarray:
 
 def _presence(column: "pd.Series[Any]") -> np.ndarray:
     return np.where(column.isna().to_numpy(), np.nan, 0.0)
+
+
+def _encode_text(name: str, column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:
+    """Codes by the labels in ascending order; beside those, few cells are objects at a time."""
+    observed = column.notna().to_numpy()
+    pieces = [slice(start, start + PIECE) for start in range(0, len(column), PIECE)]
+
+    def cells(piece: slice) -> np.ndarray:
+        return column.array[piece].to_numpy(dtype=object)[observed[piece]]
+
+    found = sorted(cell for piece in pieces for cell in set(cells(piece)))
+    labels = np.array([label for label, _ in groupby(found)], dtype=object)
+    del found
+    values = np.full(len(column), np.nan)
+    for piece in pieces:
+        values[piece][observed[piece]] = np.searchsorted(labels, cells(piece))
+    return Variable(name, _kind_of_categories(labels), column.dtype, tuple(labels)), values
 
 
 def _encode_objects(name: str, column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.files import check_target, write
+from bayesimpute.files import check_target, place, write
 from bayesimpute.html import Html, join, tag
 from bayesimpute.report.content import Content, Section, counted
 from bayesimpute.report.sections.analyses import analyses as analyses_section
@@ -100,7 +100,7 @@ def report(
     >>> imp.report("out.html", analyses={"MAR": fits})  # doctest: +SKIP
     PosixPath('out.html')
     """
-    path = Path(path)
+    path = place(path)
     check_target(path)
     if analyses is not None and not isinstance(analyses, Mapping):
         raise SpecificationError(

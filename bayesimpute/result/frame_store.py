@@ -1,5 +1,6 @@
 """A pandas frame as plain arrays and JSON, and back to the very same frame."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ from bayesimpute.data.dates import periods
 from bayesimpute.data.encoding import dense
 from bayesimpute.errors import DataError
 from bayesimpute.result import json_values
+from bayesimpute.result.cells import form_of_lines, objects_of, of_first_version, text_of, to_lines
 
 type Arrays = dict[str, np.ndarray]
+type Lines = Callable[["pd.Series[Any]", Callable[[Any], Any]], np.ndarray]
 
 NUMPY_KINDS = "biuf"
 
@@ -20,7 +23,7 @@ COMPLEX = {np.dtype(pair).str: half for pair, half in (("c8", "f4"), ("c16", "f8
 ARROW_TEXT = ("string[pyarrow]", "large_string[pyarrow]")
 
 
-def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
+def encode_frame(frame: pd.DataFrame, lines: Lines = to_lines) -> tuple[dict[str, Any], Arrays]:
     """Take a frame apart into a description (JSON) and numeric arrays.
 
     Parameters
@@ -28,6 +31,8 @@ def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
     frame
         Any columns of numpy, nullable, pyarrow, string, categorical, datetime, timedelta or
         object dtype; any index.
+    lines
+        Gives cells of text and objects as bytes, `form_of_lines` if only their length matters.
 
     Returns
     -------
@@ -41,20 +46,20 @@ def encode_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
     """
     arrays: Arrays = {}
     columns = [
-        {"name": json_values.encode(name), **_encode(frame[name], f"column_{k}", arrays)}
+        {"name": json_values.encode(name), **_encode(frame[name], f"column_{k}", arrays, lines)}
         for k, name in enumerate(frame.columns)
     ]
     description = {
         "rows": len(frame),
         "columns": columns,
         "columns_name": json_values.encode(frame.columns.name),
-        "index": _encode_index(frame.index, arrays),
+        "index": _encode_index(frame.index, arrays, lines),
     }
     return description, arrays
 
 
 def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
-    """Rebuild the frame from `encode_frame`'s description and arrays."""
+    """Rebuild the frame from `encode_frame`'s description and arrays, which are taken out."""
     index = _decode_index(description["index"], arrays)
     names = [json_values.decode(column["name"]) for column in description["columns"]]
     columns = [_series(column, arrays, index) for column in description["columns"]]
@@ -67,6 +72,32 @@ def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
     return frame
 
 
+def frame_of_first_version(description: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
+    """Give the description of a frame of version 1, which holds text cells, as it is now.
+
+    Parameters
+    ----------
+    description
+        As stored, of any version.
+    arrays
+        Those of the file; cells that the description holds are added.
+    """
+    index = description["index"]
+    return {
+        **description,
+        "columns": [
+            of_first_version(column, f"column_{k}", arrays)
+            for k, column in enumerate(description["columns"])
+        ],
+        "index": {
+            name: [of_first_version(each, f"index_{k}", arrays) for k, each in enumerate(held)]
+            if name == "levels"
+            else held
+            for name, held in index.items()
+        },
+    }
+
+
 def check_storable(frame: pd.DataFrame) -> None:
     """Raise before a run what writing its result would raise after it.
 
@@ -75,18 +106,18 @@ def check_storable(frame: pd.DataFrame) -> None:
     DataError
         If a column, or the index, holds values no file format without code can hold.
     """
-    encode_frame(frame)
+    encode_frame(frame, form_of_lines)
 
 
-def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
+def _encode(series: pd.Series, key: str, arrays: Arrays, lines: Lines) -> dict[str, Any]:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         arrays[key] = np.asarray(series.cat.codes)
         labels = pd.Series(dtype.categories, name=series.name)
-        stored = _encode(labels, f"{key}_labels", arrays)
+        stored = _encode(labels, f"{key}_labels", arrays, lines)
         return {"as": "category", "array": key, "ordered": bool(dtype.ordered), "labels": stored}
     if isinstance(dtype, pd.SparseDtype):
-        cells = _encode(dense(series), key, arrays)
+        cells = _encode(dense(series), key, arrays, lines)
         return {"as": "sparse", "fill": json_values.encode(dtype.fill_value), "cells": cells}
     if isinstance(dtype, np.dtype) and dtype.kind in NUMPY_KINDS:
         arrays[key] = series.to_numpy()
@@ -99,8 +130,8 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
         return {
             "as": "interval",
             "closed": dtype.closed,
-            "left": _encode(pd.Series(ends.left), f"{key}_left", arrays),
-            "right": _encode(pd.Series(ends.right), f"{key}_right", arrays),
+            "left": _encode(pd.Series(ends.left), f"{key}_left", arrays, lines),
+            "right": _encode(pd.Series(ends.right), f"{key}_right", arrays, lines),
         }
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
         arrays[key] = series.to_numpy().view(np.int64)
@@ -114,17 +145,18 @@ def _encode(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any]:
     if pd.api.types.is_extension_array_dtype(dtype) and getattr(dtype, "kind", "O") in NUMPY_KINDS:
         return _encode_masked(series, key, arrays)
     if isinstance(dtype, pd.StringDtype):
-        text = [None if absent else str(v) for v, absent in zip(series, series.isna(), strict=True)]
+        arrays[key] = lines(series, lambda cell: cell if isinstance(cell, str) else None)
         na = "NA" if dtype.na_value is pd.NA else "nan"
         return {
-            "as": "text", "dtype": str(dtype), "storage": dtype.storage, "na": na, "values": text,
+            "as": "text", "dtype": str(dtype), "storage": dtype.storage, "na": na, "array": key,
         }  # fmt: skip
     if isinstance(dtype, pd.ArrowDtype):
         native = _native(series)
-        return {"as": "arrow", "dtype": str(dtype), "cells": _encode(native, key, arrays)}
+        return {"as": "arrow", "dtype": str(dtype), "cells": _encode(native, key, arrays, lines)}
     if dtype == np.dtype(object):
         try:
-            return {"as": "object", "values": [json_values.encode(value) for value in series]}
+            arrays[key] = lines(series, json_values.encode)
+            return {"as": "object", "array": key}
         except json_values.NotStorable as unknown:
             raise DataError(
                 f"Variable {series.name!r} holds values of type {unknown}, which a file cannot "
@@ -209,11 +241,12 @@ def _index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
 def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     how = stored["as"]
     if how == "numpy":
-        return arrays[stored["array"]].astype(json_values.known_dtype(stored["dtype"]))
+        dtype = json_values.known_dtype(stored["dtype"])
+        return arrays.pop(stored["array"]).astype(dtype, copy=False)
     if how == "complex":
-        return arrays[stored["array"]].view(stored["dtype"])
+        return arrays.pop(stored["array"]).view(stored["dtype"])
     if how == "period":
-        return periods(arrays[stored["array"]], pd.PeriodDtype(stored["dtype"]))
+        return periods(arrays.pop(stored["array"]), pd.PeriodDtype(stored["dtype"]))
     if how == "sparse":
         cells = _series(stored["cells"], arrays)
         fill = json_values.decode(stored["fill"])
@@ -229,31 +262,30 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     if how == "category":
         labels = _index(stored["labels"], arrays)
         return pd.Categorical.from_codes(
-            arrays[stored["array"]], dtype=pd.CategoricalDtype(labels, ordered=stored["ordered"])
+            arrays.pop(stored["array"]),
+            dtype=pd.CategoricalDtype(labels, ordered=stored["ordered"]),
         )
     if how == "ticks":
-        return arrays[stored["array"]].view(stored["dtype"])
+        return arrays.pop(stored["array"]).view(stored["dtype"])
     if how == "zoned":
-        ticks = arrays[stored["array"]].view(f"M8[{stored['unit']}]")
+        ticks = arrays.pop(stored["array"]).view(f"M8[{stored['unit']}]")
         return pd.DatetimeIndex(ticks).tz_localize("UTC").tz_convert(stored["zone"])
     if how == "masked":
-        values = pd.array(arrays[stored["array"]], dtype=json_values.known_dtype(stored["dtype"]))
-        values[arrays[f"{stored['array']}_absent"].astype(bool)] = pd.NA
+        values = pd.array(
+            arrays.pop(stored["array"]), dtype=json_values.known_dtype(stored["dtype"])
+        )
+        values[arrays.pop(f"{stored['array']}_absent").astype(bool)] = pd.NA
         return values
     if how == "text":
-        if stored["storage"] is None:
-            return pd.array(stored["values"], dtype=stored["dtype"])
         na = pd.NA if stored["na"] == "NA" else np.nan
-        return pd.array(stored["values"], dtype=pd.StringDtype(stored["storage"], na_value=na))
+        text = pd.StringDtype(stored["storage"], na_value=na)
+        return text_of(arrays.pop(stored["array"]), text)
     if how == "object":
-        values = np.empty(len(stored["values"]), dtype=object)
-        for k, value in enumerate(stored["values"]):
-            values[k] = json_values.decode(value)
-        return values
+        return objects_of(arrays.pop(stored["array"]))
     raise ValueError(f"unknown column encoding {how!r}")
 
 
-def _encode_index(index: pd.Index, arrays: Arrays) -> dict[str, Any]:
+def _encode_index(index: pd.Index, arrays: Arrays, lines: Lines) -> dict[str, Any]:
     if isinstance(index, pd.RangeIndex):
         bounds = [index.start, index.stop, index.step]
         return {"as": "range", "bounds": bounds, "name": json_values.encode(index.name)}
@@ -265,7 +297,7 @@ def _encode_index(index: pd.Index, arrays: Arrays) -> dict[str, Any]:
         "names": [json_values.encode(level.name) for level in levels],
         **({"freq": freq} if freq is not None else {}),
         "levels": [
-            _encode(pd.Series(level).rename(f"index level {k}"), f"index_{k}", arrays)
+            _encode(pd.Series(level).rename(f"index level {k}"), f"index_{k}", arrays, lines)
             for k, level in enumerate(levels)
         ],
     }

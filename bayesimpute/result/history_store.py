@@ -54,14 +54,14 @@ def encode_history(history: History) -> tuple[dict[str, Any], Arrays]:
     return description, arrays
 
 
-def decode_history(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> History:
-    """Rebuild the history from `encode_history`'s description and arrays, bit for bit."""
+def decode_history(description: Mapping[str, Any], arrays: Arrays) -> History:
+    """Rebuild the history from `encode_history`'s description and arrays, which are taken out."""
     # a file of a run before monitors or shares were known has none
     description = {"monitored": {}, "monitor_labels": {}, "chain_share": {}, **description}
 
     def found(stored: Mapping[str, Any]) -> np.ndarray:
         dtype = json_values.known_dtype(stored["dtype"])
-        return arrays[stored["array"]].astype(dtype).reshape(stored["shape"])
+        return arrays.pop(stored["array"]).astype(dtype, copy=False).reshape(stored["shape"])
 
     def by_target(what: str) -> dict[str, np.ndarray]:
         return {target: found(each) for target, each in description[what].items()}

@@ -5,7 +5,6 @@ So nothing that the writer does not write gets in, and no second list of what a 
 Types that survive the round trip unnoticed are held against the annotations of the data classes.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_type_hints
@@ -18,24 +17,64 @@ from bayesimpute.events import Event
 from bayesimpute.findings import SEVERITIES
 from bayesimpute.registry import METHODS
 from bayesimpute.result.imputations import Imputations
+from bayesimpute.result.restored import NotStored
 from bayesimpute.result.storage import Arrays, described
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in
+from bayesimpute.specification.predictors import TWO_EQUATIONS
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.wrappers.base import Wrapper
 
 #: Largest whole number that an option of a method may be: more is no setting but an attack.
 LARGEST_OPTION = 1_000_000
 
 
-def check_layout(imputations: Imputations, description: Mapping[str, Any], arrays: Arrays) -> None:
+type Forms = dict[str, tuple[int, np.dtype[Any]]]
+
+
+def forms(arrays: Arrays) -> Forms:
+    """Length of each array, and type as it is stored: truth values are bytes."""
+    return {
+        name: (array.size, np.dtype("u1") if array.dtype == bool else array.dtype)
+        for name, array in arrays.items()
+    }
+
+
+def left_over(description: Any, found: Forms, written: Any, arrays: Arrays) -> Forms:
+    """Give the forms of the arrays of a file that do not belong to a part of it.
+
+    Parameters
+    ----------
+    description, found
+        Description of the part, and forms of arrays, as stored.
+    written, arrays
+        The same of what was restored, as it is written.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    if not _agrees(description, written):
+        raise ValueError("its description is not as it is written")
+    expected = forms(arrays)
+    for name, form in expected.items():
+        if found.get(name) != form:
+            raise ValueError(f"array {name!r} is not as it is written")
+    return {name: form for name, form in found.items() if name not in expected}
+
+
+def check_layout(imputations: Imputations, description: Mapping[str, Any], found: Forms) -> None:
     """Raise ValueError unless a result is what its file says, and the file nothing more.
 
     Parameters
     ----------
     imputations
         As restored.
-    description, arrays
-        What it was restored from.
+    description
+        What it was restored from, the frame's aside.
+    found
+        Forms of the arrays it was restored from, the frame's aside.
     """
     for problem in _problems(imputations.specification, imputations.history):
         raise ValueError(problem)
@@ -43,31 +82,22 @@ def check_layout(imputations: Imputations, description: Mapping[str, Any], array
         imputations.versions, Mapping[str, str]
     ):
         raise ValueError("time or versions are no text")
-    again, anew = described(imputations)
-    if not _agrees(dict(description), json.loads(json.dumps(again))):
-        raise ValueError("its description is not as it is written")
-    expected = {name: _form(array) for name, array in anew.items()}
-    found = {name: _form(array) for name, array in arrays.items() if name != "description"}
-    for name in expected.keys() | found.keys():
-        if expected.get(name) != found.get(name):
-            raise ValueError(f"array {name!r} is not as it is written")
+    for name in left_over(description, found, *described(imputations)):
+        raise ValueError(f"array {name!r} is not as it is written")
 
 
 def _agrees(stored: Any, written: Any) -> bool:
-    """Whether JSON says the same; what a file of an older version lacks must be empty."""
-    if isinstance(stored, dict) and isinstance(written, dict):
+    """Whether JSON says what is written; what a file of an older version lacks must be empty."""
+    if isinstance(stored, dict) and isinstance(written, Mapping):
         return stored.keys() <= written.keys() and all(
             _agrees(stored[key], each) if key in stored else not each
             for key, each in written.items()
         )
-    if isinstance(stored, list) and isinstance(written, list):
+    if isinstance(stored, list) and isinstance(written, list | tuple):
         return len(stored) == len(written) and all(map(_agrees, stored, written))
-    return type(stored) is type(written) and stored == written
-
-
-def _form(array: np.ndarray) -> tuple[int, np.dtype[Any]]:
-    """Length, and type as it is stored: truth values are bytes."""
-    return array.size, np.dtype("u1") if array.dtype == bool else array.dtype
+    if isinstance(stored, bool) or isinstance(written, bool):
+        return stored is written
+    return isinstance(written, type(stored)) and stored == written  # text may be of an enumeration
 
 
 def _problems(specification: Specification, history: History) -> Iterator[str]:
@@ -97,12 +127,15 @@ def _wrong_target(target: Target, specification: Specification) -> Iterator[str]
     names = specification.table.variables
     for term in target.terms:
         yield from _wrong_fields(term, Term)
+        if term.equation not in ("both", *TWO_EQUATIONS.values()):
+            yield f"equation of a predictor of {target.name!r}"
         for factor in term.factors:
             if factor not in names and not set(names_in(factor)) <= names.keys():
                 yield f"predictors of {target.name!r}"
     if target.level not in (1, 2) or (target.cluster is not None and target.cluster not in names):
         yield f"level or cluster of {target.name!r}"
-    if isinstance(target.method, str) and target.method not in METHODS:
+    known = isinstance(target.method, Wrapper | NotStored)
+    if not known and target.method not in METHODS:
         yield f"method of {target.name!r}"
     if any(member not in specification.targets for member in target.block):
         yield f"block of {target.name!r}"

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,13 @@ import numpy as np
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
+from bayesimpute.files import place
 from bayesimpute.result import restored
-from bayesimpute.result.frame_store import decode_frame
+from bayesimpute.result.cells import form_of_lines
+from bayesimpute.result.frame_store import decode_frame, encode_frame, frame_of_first_version
 from bayesimpute.result.history_store import decode_history
 from bayesimpute.result.imputations import Imputations
-from bayesimpute.result.layout import check_layout
+from bayesimpute.result.layout import check_layout, forms, left_over
 from bayesimpute.result.reading import read_arrays
 from bayesimpute.result.specification_store import decode_specification
 from bayesimpute.result.storage import Arrays
@@ -67,7 +68,7 @@ def open_file(
     >>> bi.open("popularity.nc").m  # doctest: +SKIP
     20
     """
-    path = Path(path)
+    path = place(path)
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{str(path)!r} {what}; give a file written by imp.to_netcdf().")
@@ -95,17 +96,29 @@ def open_file(
 
 
 def _restore(arrays: Arrays) -> Imputations:
-    description = json.loads(arrays["description"].astype(np.uint8).tobytes().decode())
+    """Rebuild the result; `arrays` is emptied, so that little is held twice."""
+    text = arrays.pop("description")
+    if text.dtype != np.uint8:
+        raise ValueError("its description is no text")
+    description = json.loads(str(text.data, "utf-8"))
+    del text
+    columns = frame_of_first_version(description.pop("frame"), arrays)
+    found = forms(arrays)
+    history = decode_history(description["history"], arrays)
+    frame = decode_frame(columns, arrays)
+    # looked at before the table is made, which holds every label once more
+    found = left_over(columns, found, *encode_frame(frame, form_of_lines))
     imputed = {target["name"] for target in description["specification"]["targets"]}
-    table = Table.from_frame(decode_frame(description["frame"], arrays), dates=imputed)
+    table = Table.from_frame(frame, dates=imputed)
+    del frame
     imputations = Imputations(
         decode_specification(description["specification"], arrays, table),
-        decode_history(description["history"], arrays),
+        history,
         created_at=description["created_at"],
         versions=description["versions"],
         fingerprint=_fingerprint(description.get("fingerprint")),
     )
-    check_layout(imputations, description, arrays)
+    check_layout(imputations, description, found)
     return imputations
 
 

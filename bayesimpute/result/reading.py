@@ -3,6 +3,11 @@
 HDF5 can point elsewhere (links, external and virtual storage), declare gigabytes that are nowhere,
 and unpack filters. The writer uses none of it: every array lies in one piece within the file. What
 lies otherwise is refused before a byte of it is allocated.
+
+Nor is text of any length asked of HDF5: it lies in a heap that bears no checksum, and HDF5 may
+never come back from a damaged one. Our attributes are a number and text of a fixed length. Files
+of version 1 have the name of the format in that heap, and there it is left unread: it tells
+nothing that the group's name, the version and a description that fits every array do not.
 """
 
 from pathlib import Path
@@ -18,6 +23,8 @@ from bayesimpute.result.storage import FORMAT, FORMAT_VERSION, GROUP, Arrays
 ONLY_A_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 #: Longest attribute of ours in bytes: a version is a number, a format a few words.
 LONGEST = 1024
+#: Version since which the name of the format is text of a fixed length.
+FIRST_OF_FIXED_LENGTH = 2
 
 
 class _Foreign(Exception):
@@ -51,9 +58,7 @@ def read_arrays(path: Path) -> Arrays:
             group = _member(file, GROUP)
             if not isinstance(group, h5py.Group):
                 raise _Foreign(f"{GROUP} is no group")
-            if _attribute(group, "format") != FORMAT:
-                raise _Foreign("it is of another program")
-            version = int(_attribute(group, "format_version"))
+            version = _version(group)
             if version <= FORMAT_VERSION:
                 return _arrays(group, path.stat().st_size)
     except _Foreign as problem:
@@ -79,13 +84,25 @@ def _member(group: Any, name: str) -> Any:
     return group[name]
 
 
-def _attribute(group: Any, name: str) -> Any:
-    """Give a short text or a number."""
-    attribute = group.attrs.get_id(name)
-    if int(np.prod(attribute.shape, dtype=object)) > 1 or attribute.dtype.itemsize > LONGEST:
-        raise _Foreign(f"its attribute {name!r} is no single value")
-    value = np.ravel(group.attrs[name])[0]
-    return value.decode() if isinstance(value, bytes) else value
+def _version(group: Any) -> int:
+    """Give the version of the format, which is to be ours."""
+    version = _attribute(group, "format_version")
+    if version.dtype.kind not in "iu":
+        raise _Foreign("its version is no number")
+    if int(version) >= FIRST_OF_FIXED_LENGTH and bytes(_attribute(group, "format")) != FORMAT:
+        raise _Foreign("it is of another program")
+    return int(version)
+
+
+def _attribute(holder: Any, name: str) -> np.generic:
+    """Give a number, or text of a fixed length; its type is looked at before its value."""
+    attribute = holder.attrs.get_id(name)
+    size, kind = attribute.dtype.itemsize, attribute.dtype.kind
+    if kind not in "iuS" or size > LONGEST or attribute.shape not in ((), (1,)):
+        raise _Foreign(f"its attribute {name!r} is no number and no text of a fixed length")
+    value = np.empty(1, attribute.dtype).reshape(attribute.shape)
+    attribute.read(value)
+    return value.reshape(())[()]
 
 
 def _arrays(group: Any, size: int) -> Arrays:
@@ -100,7 +117,10 @@ def _arrays(group: Any, size: int) -> Arrays:
 
 
 def _is_dimension(dataset: Any) -> bool:
-    return bytes(dataset.attrs.get("NAME", b"")).startswith(ONLY_A_DIMENSION)
+    if "NAME" not in dataset.attrs:
+        return False
+    name = _attribute(dataset, "NAME")
+    return isinstance(name, bytes) and name.startswith(ONLY_A_DIMENSION)
 
 
 def _check_storage(name: str, dataset: Any, size: int) -> None:

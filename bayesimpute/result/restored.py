@@ -134,9 +134,9 @@ def give_again(
     targets = {name: with_objects(target) for name, target in specification.targets.items()}
     monitors = {**specification.monitors, **checked_monitors(monitor, specification.table)}
     filled = replace(specification, targets=targets, monitors=monitors)
-    if run is not None and not run.why_not_compared():
-        left = [*gaps(filled), *monitor_gaps(filled)]
-        again = [gap for gap in missing if gap not in left]
+    left = [*gaps(filled), *monitor_gaps(filled)]
+    again = [gap for gap in missing if gap not in left]
+    if again and run is not None and not run.why_not_compared():
         _refuse_changed(run.differences(fingerprint(filled)), again)
     return filled
 

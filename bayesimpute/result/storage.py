@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from bayesimpute.result.imputations import Imputations
 
 GROUP = "bayesimpute"
-FORMAT = "bayesimpute imputations"
-FORMAT_VERSION = 1
+#: Bytes, which are stored in place: text would go to a heap of any length (see `reading`).
+FORMAT = b"bayesimpute imputations"
+FORMAT_VERSION = 2
 
 type Arrays = dict[str, np.ndarray]
 
@@ -64,12 +65,10 @@ def to_netcdf(imputations: "Imputations", path: str | PathLike[str]) -> None:
 
 
 def described(imputations: "Imputations") -> tuple[dict[str, Any], Arrays]:
-    """Take a result apart into a description (JSON) and arrays; what a file of ours holds."""
-    frame, arrays = encode_frame(imputations.specification.table.frame)
+    """Take what is not the frame apart into a description (JSON) and arrays, as in a file."""
     specification, cells = encode_specification(imputations.specification)
     history, states = encode_history(imputations.history)
     description = {
-        "frame": frame,
         "specification": specification,
         "history": history,
         "created_at": imputations.created_at,
@@ -81,19 +80,21 @@ def described(imputations: "Imputations") -> tuple[dict[str, Any], Arrays]:
             "python": imputations.fingerprint.python,
         },
     }
-    return description, {**arrays, **cells, **states}
+    return description, {**cells, **states}
 
 
 def _own_group(imputations: "Imputations") -> "xr.Dataset":
     import xarray as xr
 
+    frame, columns = encode_frame(imputations.specification.table.frame)
     description, arrays = described(imputations)
-    text = np.frombuffer(json.dumps(description, allow_nan=False).encode(), dtype=np.uint8)
+    whole = {"frame": frame, **description}
+    text = np.frombuffer(json.dumps(whole, allow_nan=False).encode(), dtype=np.uint8)
     everything = {
         name: array.astype(np.uint8) if array.dtype == bool else array
-        for name, array in {"description": text, **arrays}.items()
+        for name, array in {"description": text, **columns, **arrays}.items()
     }
     return xr.Dataset(
         {name: ((f"{name}_length",), array) for name, array in everything.items()},
-        attrs={"format": FORMAT, "format_version": FORMAT_VERSION},
+        attrs={"format": np.bytes_(FORMAT), "format_version": FORMAT_VERSION},
     )

@@ -20,6 +20,7 @@ from bayesimpute.arguments import Count, Level, Positive, Seed, checked
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import warn
+from bayesimpute.files import make_folder, place
 from bayesimpute.simulate.performance import Replicates
 from bayesimpute.simulate.study_checks import (
     check_numbers,
@@ -164,7 +165,7 @@ def replicate(
         simulate, prepared_methods(methods, impute or {}), analysis, family, dfcom,
         0 if seed is None else int(seed),
     )  # fmt: skip
-    store = None if folder is None else Folder(Path(folder))
+    store = None if folder is None else Folder(place(folder))
     stored_seed = None if store is None else store.compare(study, seed)
     if seed is None:
         study = replace(study, seed=fresh_seed() if stored_seed is None else stored_seed)
@@ -174,10 +175,13 @@ def replicate(
         for number in range(replicates)
         if (names := tuple(name for name in study.methods if (number, name) not in found))
     }
+    if store is not None:
+        make_folder(store.path)
     if pending:
         rehearse(study, min(pending))
     if store is not None:
         store.begin(study)
+    unwritten = 0
     with (
         _bar(replicates, replicates - len(pending), progress) as advance,
         closing(outcomes_of(study, pending, executor)) as finished,
@@ -186,7 +190,7 @@ def replicate(
             for outcomes in finished:
                 for outcome in outcomes:
                     if store is not None:
-                        store.write(outcome)
+                        unwritten += _unwritten(store, outcome, first=not unwritten)
                     found[outcome.replicate, outcome.method] = outcome
                 # where a method failed, its terms are not known yet
                 if not any(outcome.error for outcome in outcomes):
@@ -214,6 +218,20 @@ def replicate(
 def _whole(study: Study, found: Mapping[tuple[int, str], Outcome], replicates: int) -> list[int]:
     """Numbers of the replicates that every method has finished."""
     return [k for k in range(replicates) if all((k, name) in found for name in study.methods)]
+
+
+def _unwritten(store: Folder, outcome: Outcome, first: bool) -> bool:
+    """Whether a result could not be written; the first time, it is said."""
+    try:
+        store.write(outcome)
+    except OSError as error:  # the study is worth more than its folder
+        if first:
+            warn(
+                f"replicate: {error} The study goes on; results that are not in the folder are "
+                "done again by a call that goes on from it."
+            )
+        return True
+    return False
 
 
 def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:

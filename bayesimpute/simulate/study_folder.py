@@ -1,6 +1,7 @@
 """The folder of a simulation study: finished results, a file each, written all or nothing."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class Folder:
 
     def compare(self, study: Study, seed: int | None) -> int | None:
         """Seed of the study that is there, None if none is; refuse another study."""
-        if self.path.exists() and not self.path.is_dir():
+        if os.path.exists(self.path) and not os.path.isdir(self.path):
             raise SpecificationError(f"folder={str(self.path)!r} is a file; name a folder.")
         held = self._held()
         if held is None:
@@ -74,7 +75,7 @@ class Folder:
                 try:
                     text = self._file(number, name).read_text("utf-8")
                     found[number, name] = Outcome.from_json(text)
-                except (FileNotFoundError, ValueError, KeyError, TypeError):
+                except (OSError, ValueError, KeyError, TypeError):
                     continue
         return found
 
@@ -88,12 +89,12 @@ class Folder:
 
     def _held(self) -> dict[str, Any] | None:
         path = self.path / "study.json"
-        if not path.exists():
+        if not os.path.exists(path):  # which does not raise where it may not look
             return None
         try:
             held = json.loads(path.read_text("utf-8"))
             known = (held["format"], held["format_version"]) == (FORMAT, FORMAT_VERSION)
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileFormatError(f"{path} is damaged; delete the folder.") from error
         if not known:
             raise FileFormatError(f"{path} is not of this version's format; name another folder.")
@@ -101,7 +102,8 @@ class Folder:
 
     @staticmethod
     def _replace(path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            make_folder(path.parent)
         write(path, text.encode())
 
 

@@ -1,6 +1,9 @@
 """Files that a stranger changed and sealed anew: refused in one sentence, or the same object."""
 
 import json
+import random
+import re
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,6 +99,7 @@ def test_every_leaf_of_the_description_is_of_its_type(good, tmp_path):
         "values",
         "columns_name",
         "name",
+        "labels",
     )
     assert [each for each in accepted if not any(word in map(str, each[0]) for word in free)] == []
 
@@ -138,3 +142,67 @@ def test_what_the_writer_does_not_write_is_refused(good, tmp_path, change):
         change(group)
 
     assert opened(path, rebuilt(good, path, applied)) != ""
+
+
+def test_opening_takes_at_most_three_times_the_file(tmp_path):
+    rows = 10_000
+    df = pd.DataFrame({"y": np.arange(float(rows))})
+    df.loc[:5, "y"] = np.nan
+    df["t"] = [f"a rather long distinct label, that of row {row}, as text" for row in range(rows)]
+    df["o"] = df["t"].astype(object)
+    path = tmp_path / "text.nc"
+    run: dict[str, Any] = {"method": {"y": "sample"}, "formulas": {"y": "y ~ 1"}}
+    bi.impute(df, m=2, iterations=1, seed=1, progress=False, **run).to_netcdf(path)
+    assert bi.open(path).data.equals(df)  # and everything that is imported late is
+    tracemalloc.start()
+    try:
+        bi.open(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * path.stat().st_size
+
+
+def test_cells_of_a_file_of_the_first_version_are_found_where_they_were(good, tmp_path):
+    def as_it_was(group: Any) -> None:
+        text = json.loads(group["description"][()].tobytes())
+        columns = text["frame"]["columns"]
+        for stored in (columns[0], columns[2]["labels"]):
+            cells = group[stored["array"]][()].tobytes().splitlines()
+            del group[stored.pop("array")]
+            stored["values"] = [cell for line in cells for cell in json.loads(line)]
+        described(group, json.dumps(text))
+        group.attrs["format"] = "bayesimpute imputations"
+        group.attrs["format_version"] = np.array([1])
+
+    path = tmp_path / "first.nc"
+    path.write_bytes(rebuilt(good, path, as_it_was))
+    assert b'"values":' in path.read_bytes()
+    first, now = bi.open(path), bi.open(good)
+    pd.testing.assert_frame_equal(first.complete(2), now.complete(2))
+    assert first.data.dtypes.equals(now.data.dtypes)
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_flipped_bytes_of_a_file_sealed_again_are_refused_or_change_nothing(good, tmp_path, number):
+    draw = random.Random(number)
+    content = bytearray(good.read_bytes()[: -seal.LENGTH])
+    heap = content.find(b"GCOL")  # where HDF5 keeps text of any length, without a checksum
+    for _ in range(draw.randint(1, 8)):
+        place = [draw.randrange(4096), heap + draw.randrange(4096), draw.randrange(len(content))]
+        content[place[number % 3] % len(content)] ^= 1 << draw.randrange(8)
+    opened(tmp_path / "flipped.nc", seal.sealed(bytes(content)))
+
+
+def test_text_of_any_length_is_not_asked_of_hdf5(good, tmp_path):
+    damaged = tmp_path / "damaged.nc"
+
+    def as_it_was(group: Any) -> None:
+        group.attrs["format"] = "bayesimpute imputations"
+        group.attrs["format_version"] = np.array([1])
+
+    content = bytearray(rebuilt(good, damaged, as_it_was))[: -seal.LENGTH]
+    for heap in re.finditer(b"GCOL", content):
+        content[heap.start() + 16 : heap.start() + 4096] = bytes(4080)  # HDF5 would walk for ever
+    assert b"bayesimpute imputations" not in content
+    assert opened(damaged, seal.sealed(bytes(content))) == ""
