@@ -13,6 +13,7 @@ from bayesimpute import html
 from bayesimpute.analysis import fit
 from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Seed, checked
 from bayesimpute.congeniality.check import warn_if_uncongenial
+from bayesimpute.engine.cores import threads_of
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder
@@ -241,6 +242,7 @@ def sensitivity(
     run: dict[str, Any] = {
         name: arguments.pop(name) for name in ("executor", "progress") if name in arguments
     }
+    run["cores"] = threads_of(arguments.pop("cores", None), run.get("executor"))
     specifications = [
         _specification(df, variable, point, delta_where, method, model_options, arguments)
         for point in points

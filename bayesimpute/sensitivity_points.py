@@ -31,7 +31,7 @@ class Plan:
     folder
         Where finished points are kept, or None.
     run
-        Arguments of :func:`bayesimpute.engine.run.go_on`: ``executor``, ``progress``.
+        Arguments of :func:`bayesimpute.engine.run.go_on`: ``executor``, ``progress``, ``cores``.
     """
 
     m: int
@@ -115,7 +115,9 @@ def _imputed(
         _warn_of_versions(stored)
         return replace(stored, specification=specification)
     if before is None:
-        history, bench = start(specification, plan.m, seed, plan.run.get("executor"))
+        history, bench = start(
+            specification, plan.m, seed, plan.run.get("executor"), plan.run["cores"]
+        )
         history = go_on(
             specification, history, wanted, bench=bench, kept=plan.kept, **plan.run
         )  # fmt: skip

@@ -190,7 +190,7 @@ def _encode_text(name: str, column: "pd.Series[Any]") -> tuple[Variable, np.ndar
     values = np.full(len(column), np.nan)
     for piece in pieces:
         values[piece][observed[piece]] = np.searchsorted(labels, cells(piece))
-    return Variable(name, _kind_of_categories(labels), column.dtype, tuple(labels)), values
+    return Variable(name, _kind_of_categories(tuple(labels)), column.dtype, tuple(labels)), values
 
 
 def _encode_objects(name: str, column: "pd.Series[Any]") -> tuple[Variable, np.ndarray]:

@@ -94,7 +94,7 @@ def _version(group: Any) -> int:
     return int(version)
 
 
-def _attribute(holder: Any, name: str) -> np.generic:
+def _attribute(holder: Any, name: str) -> Any:
     """Give a number, or text of a fixed length; its type is looked at before its value."""
     attribute = holder.attrs.get_id(name)
     size, kind = attribute.dtype.itemsize, attribute.dtype.kind

@@ -158,10 +158,13 @@ def _study_of(shared: bytes) -> Study:
 
 
 def _remote(shared: bytes, number: int, names: tuple[str, ...]) -> list[Outcome]:
-    return _one_replicate(_study_of(shared), number, names)
+    # each worker has a core: a run in it needs no others
+    return _one_replicate(_study_of(shared), number, names, cores=1)
 
 
-def _one_replicate(study: Study, number: int, names: tuple[str, ...]) -> list[Outcome]:
+def _one_replicate(
+    study: Study, number: int, names: tuple[str, ...], cores: int | None = None
+) -> list[Outcome]:
     data = study.simulated(number)
     truth = {str(term): float(value) for term, value in data.truth.items()}
     outcomes = []
@@ -171,7 +174,7 @@ def _one_replicate(study: Study, number: int, names: tuple[str, ...]) -> list[Ou
         said: list[str] = []
         reason = None
         try:
-            answers, said = _watched(partial(_answers, study, data, number, name))
+            answers, said = _watched(partial(_answers, study, data, number, name, cores))
         except MemoryError:  # of this machine, not of the method
             raise
         except FAILURES as error:
@@ -203,7 +206,7 @@ def _watched(work: Callable[[], list[Answer]]) -> tuple[list[Answer], list[str]]
 _IMPUTING = RLock()  # PyTensor does not compile in two threads at once
 
 
-def _answers(study: Study, data: Any, number: int, name: str) -> list[Answer]:
+def _answers(study: Study, data: Any, number: int, name: str, cores: int | None) -> list[Answer]:
     work, seed = study.methods[name], study.method_seed(number, name)
     if name == COMPLETE_DATA:
         given = data.complete
@@ -214,7 +217,9 @@ def _answers(study: Study, data: Any, number: int, name: str) -> list[Answer]:
             if callable(work):
                 given = work(deepcopy(data), seed)  # whatever it does, others see the same data
             else:
-                given = run_imputation(data.incomplete, seed=seed, progress=False, **work)
+                given = run_imputation(
+                    data.incomplete, seed=seed, progress=False, **{"cores": cores, **work}
+                )
     analysed = _analysed(study, given)
     if isinstance(analysed, Pooled):
         table = analysed.table
