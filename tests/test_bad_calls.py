@@ -143,6 +143,7 @@ VALUES: dict[str, list[Any]] = {
     "path": PATH,
     "progress": ["yes", 1, Thing()],
     "executor": ["threads", 4, Thing()],
+    "cores": COUNT,
     "priors": [*MAPPING, {"y": 3}, {"y": {"nosuch": 1.0}}, {"y": {"sigma": 0.5}}],
     "formulas": [*MAPPING, {"y": 3}, {"y": "y ~ nosuch"}, {"y": "y ~ x +"}, {"y": ""}],
     "model_options": [*MAPPING, {"y": 3}, {"y": {"nosuch": 1}}],

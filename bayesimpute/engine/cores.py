@@ -49,7 +49,7 @@ def physical_cores() -> int:
 
 def side_by_side(calls: Sequence[Callable[[], Any]], cores: int) -> list[Any]:
     """Make independent calls in threads; their results in order, or the first one's error."""
-    if cores == 1 or len(calls) == 1:
+    if cores == 1 or len(calls) < 2:
         return [call() for call in calls]
     pool = ThreadPoolExecutor(min(cores, len(calls)))
     try:

@@ -46,7 +46,7 @@ def test_a_prior_that_does_not_integrate_out_is_moved_as_well(trial):
 
 def test_donors_are_matched_at_the_moved_predictor(trial):
     df = trial[trial["arm"] == "a"].drop(columns=["arm", "sex"])
-    plain, moved = run(df, "pmm", m=10), run(df, bi.delta("pmm", 2))
+    plain, moved = run(df, "pmm", m=40), run(df, bi.delta("pmm", 2), m=40)
     assert set(imputed(moved, df).ravel()) <= set(df["y"].dropna())
     inside = df["x"].between(-1, 0)  # where observed values lie 2 further up
     difference = imputed(moved, df, inside).mean() - imputed(plain, df, inside).mean()
