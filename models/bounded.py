@@ -99,9 +99,7 @@ class Truncated(LinearModel):
         lower, upper = bounds(design, options)
         return partial(type(self).distribution, lower=lower, upper=upper)
 
-    def likelihood(
-        self, design: Design, options: Mapping[str, Any], units: Any
-    ) -> "TruncatedLikelihood":
+    def likelihood(self, design: Design, options: Mapping[str, Any], units: Any) -> Any:
         """Give the density by hand: exact however far out the bounds lie."""
         return TruncatedLikelihood(*_in_units(bounds(design, options), units))
 
@@ -138,9 +136,7 @@ class Censored(Truncated):
 
         return pm.Censored.dist(pm.Normal.dist(eta, sigma), lower=lower, upper=upper)
 
-    def likelihood(
-        self, design: Design, options: Mapping[str, Any], units: Any
-    ) -> "CensoredLikelihood":
+    def likelihood(self, design: Design, options: Mapping[str, Any], units: Any) -> Any:
         """Give the density by hand: exact however far out the bounds lie."""
         return CensoredLikelihood(*_in_units(bounds(design, options), units))
 

@@ -51,34 +51,10 @@ from bayesimpute.sampling.textbook import Defaults
 LARGEST = 1e12
 
 
-class Poisson(LinearModel):
-    """Poisson model of a target that counts.
+class _Counts(LinearModel):
+    """What the models of counts share."""
 
-    Options
-    -------
-    transitions, tune
-        As for :class:`~bayesimpute.models.logistic.Logistic`.
-
-    Examples
-    --------
-    >>> import bayesimpute as bi
-    >>> method = {"visits": "poisson"}  # bi.impute(df, cluster="practice", method=method)
-    """
-
-    words = Words(
-        "poisson",
-        "{y} ~ Poisson(μ_{row}),  log μ_{row} = {predictor}{effects}",
-        "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
-        "A missing count is drawn from that distribution.",
-    )
     kinds = frozenset({Kind.NUMERIC})
-
-    @staticmethod
-    def distribution(eta: Any) -> Any:
-        """Give counts by the logarithm of their mean."""
-        import pymc as pm
-
-        return pm.Poisson.dist(pm.math.exp(eta))
 
     def defaults(self, design: Design) -> Defaults:
         """Centre the intercept at the logarithm of the mean count."""
@@ -101,7 +77,36 @@ class Poisson(LinearModel):
         return drawn
 
 
-class NegativeBinomial(Poisson):
+class Poisson(_Counts):
+    """Poisson model of a target that counts.
+
+    Options
+    -------
+    transitions, tune
+        As for :class:`~bayesimpute.models.logistic.Logistic`.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> method = {"visits": "poisson"}  # bi.impute(df, cluster="practice", method=method)
+    """
+
+    words = Words(
+        "poisson",
+        "{y} ~ Poisson(μ_{row}),  log μ_{row} = {predictor}{effects}",
+        "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
+        "A missing count is drawn from that distribution.",
+    )
+
+    @staticmethod
+    def distribution(eta: Any) -> Any:
+        """Give counts by the logarithm of their mean."""
+        import pymc as pm
+
+        return pm.Poisson.dist(pm.math.exp(eta))
+
+
+class NegativeBinomial(_Counts):
     """Negative binomial model of a target that counts, more dispersed than Poisson.
 
     Options

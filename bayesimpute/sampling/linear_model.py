@@ -19,7 +19,7 @@ from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_unit
 class LinearModel:
     """What such a model's file says, and what follows from it.
 
-    A file says ``words``, ``kinds``, :meth:`distribution`, and where it has them the positive extra
+    A file says ``words``, ``kinds``, ``distribution``, and where it has them the positive extra
     parameters, other priors, and what values it refuses. Density, gradient, draws, the textbook
     model and the sampler follow.
 
@@ -38,11 +38,9 @@ class LinearModel:
     on_scale = False
     #: Positive extra parameters in the target's unit.
     scaled: tuple[str, ...] = ()
-
-    @staticmethod
-    def distribution(eta: Any, **positive: Any) -> Any:
-        """PyMC distribution of rows, given linear predictors (row,) and the positive extras."""
-        raise NotImplementedError
+    #: ``distribution(eta, **positive)``: PyMC distribution of rows, given linear predictors (row,)
+    #: and the positive extras; a static method.
+    distribution: Callable[..., Any]
 
     def positive(self) -> Mapping[str, Any]:
         """Give the positive extras: name -> scale of the half-normal default, or a distribution."""
