@@ -52,19 +52,15 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 from bayesimpute.sampling.correlation import CorrelationBlocks
-from bayesimpute.sampling.gaussian import Fitted, GaussianPosterior, Units, blocks_of
+from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import correlated
-
-#: Transitions that bring a chain from its dispersed start to the posterior, at its first visit.
-FIRST_TRANSITIONS = 20
 
 
 class Normal:
@@ -243,7 +239,9 @@ class NormalKernel:
         first: bool,
     ) -> Visit:
         """Draw parameters, then each wanted value from its normal distribution."""
-        fitted = self._fitted(design, design.draw, adaptation, state, rng, first)
+        fitted = self._posterior.visit(
+            design, design.draw, adaptation, state, first, self._options["transitions"], rng
+        )
         mean = fitted.mean
         if design.shift is not None:
             mean = mean + design.shift[design.draw]
@@ -260,7 +258,9 @@ class NormalKernel:
         by_cluster: bool = False,
     ) -> Prediction:
         """Draw parameters, then hold the rows fitted to against their normal distributions."""
-        fitted = self._fitted(design, design.fit, adaptation, state, rng, first)
+        fitted = self._posterior.visit(
+            design, design.fit, adaptation, state, first, self._options["transitions"], rng
+        )
         rows, mean, sd = design.rows(design.fit), fitted.mean, fitted.sd
         return Prediction(
             fitted.state,
@@ -269,19 +269,6 @@ class NormalKernel:
             log_normal_density(rows.y, mean, sd),
             by_cluster=self._posterior.by_cluster(rows, fitted) if by_cluster else None,
         )
-
-    def _fitted(
-        self,
-        design: Design,
-        wanted: npt.NDArray[np.bool_],
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-    ) -> Fitted:
-        settling = FIRST_TRANSITIONS if first else 0
-        transitions = self._options["transitions"]
-        return self._posterior.visit(design, wanted, adaptation, state, settling, transitions, rng)
 
 
 def log_normal_density(y: Array, mean: Array, sd: Array) -> Array:

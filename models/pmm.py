@@ -24,19 +24,17 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 from bayesimpute.models.normal import (
-    FIRST_TRANSITIONS,
     Normal,
     gaussian_posterior,
     log_normal_density,
     parameter_labels,
 )
-from bayesimpute.sampling.gaussian import Fitted, GaussianPosterior
+from bayesimpute.sampling.gaussian import GaussianPosterior
 
 
 class PMM:
@@ -135,8 +133,14 @@ class PMMKernel:
     ) -> Visit:
         """Draw parameters, then donors."""
         everyone = np.ones(len(design.y), dtype=bool)
-        fitted = self._fitted(
-            _scored(design, self._scores), everyone, adaptation, state, rng, first
+        fitted = self._posterior.visit(
+            _scored(design, self._scores),
+            everyone,
+            adaptation,
+            state,
+            first,
+            self._options["transitions"],
+            rng,
         )
         predicted = fitted.mean
         wanted = predicted[design.draw]
@@ -161,7 +165,9 @@ class PMMKernel:
         What the parameters learn from a row is its normal density; a donated value has none.
         """
         scored = _scored(design, self._scores)
-        fitted = self._fitted(scored, design.fit, adaptation, state, rng, first)
+        fitted = self._posterior.visit(
+            scored, design.fit, adaptation, state, first, self._options["transitions"], rng
+        )
         mean = fitted.mean
         donors = nearest_others(mean, self._options["donors"], rng)
         return Prediction(
@@ -170,19 +176,6 @@ class PMMKernel:
             fitted.parameters,
             learnt=log_normal_density(scored.y[design.fit], mean, fitted.sd),
         )
-
-    def _fitted(
-        self,
-        scored: Design,
-        wanted: npt.NDArray[np.bool_],
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-    ) -> Fitted:
-        settling = FIRST_TRANSITIONS if first else 0
-        transitions = self._options["transitions"]
-        return self._posterior.visit(scored, wanted, adaptation, state, settling, transitions, rng)
 
 
 def nearest_others(predicted: Array, k: int, rng: np.random.Generator) -> np.ndarray:

@@ -95,7 +95,7 @@ def adapt(
 def _tuned(bench: Bench, state: ChainState, name: str, rng: np.random.Generator) -> Adaptation:
     """Tune one kernel on the data as they stand."""
     try:
-        design = bench.builders[name].build(state.values)
+        design = bench.design(name, state.values)
         check_design(design)
         with bench.locks[name]:
             return bench.kernels[name].adapt(design, rng)

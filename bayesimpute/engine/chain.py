@@ -301,7 +301,7 @@ def _visit(
         if first
         else state.kernel[name]
     )
-    design = builder.build(state.values)
+    design = bench.design(name, state.values)
     check_design(design)
     with bench.locks[name]:
         visit = kernel.visit(design, adaptations[name], kernel_state, rng, first)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ def threads_of(cores: int | None, executor: Any) -> int:
     Raises
     ------
     SpecificationError
-        If an executor is given, too: it has workers of its own.
+        If it is no whole number from 1, or an executor is given, too: that has its own workers.
     """
+    whole = isinstance(cores, Integral) and not isinstance(cores, bool)
+    if cores is not None and not (whole and cores >= 1):
+        raise SpecificationError(f"cores={cores!r} must be a whole number from 1, or None.")
     if executor is None:
         return physical_cores() if cores is None else int(cores)
     if cores is not None:

@@ -30,6 +30,9 @@ from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
 
+#: Transitions that bring a chain from its dispersed start to the posterior, at its first visit.
+FIRST_TRANSITIONS = 20
+
 
 @dataclass(frozen=True, eq=False)
 class Units:
@@ -445,7 +448,7 @@ class GaussianPosterior:
         wanted: npt.NDArray[np.bool_],
         adaptation: Adaptation,
         state: Array,
-        first: int,
+        first: bool,
         transitions: int,
         rng: np.random.Generator,
     ) -> Fitted:
@@ -460,14 +463,16 @@ class GaussianPosterior:
         adaptation, state
             Of the sampler.
         first
-            Transitions that bring a dispersed start to the posterior; 0 for a chain that is there.
+            Whether the state is a dispersed start, to be brought to the posterior.
         transitions
-            Further ones.
+            How many; those that settle a chain come before them.
         rng
             Of this visit.
         """
         problem = self.observe(design)
-        state, record = self._nuts.move(problem, state, adaptation, first, transitions, rng)
+        state, record = self._nuts.move(
+            problem, state, adaptation, FIRST_TRANSITIONS if first else 0, transitions, rng
+        )
         scales = self._scales(state, self.fixed)
         beta, effects, sigma, factor, mean, sd = self._predict(
             problem.data, rows_of(design), wanted, scales, rng

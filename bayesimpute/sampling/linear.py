@@ -122,8 +122,7 @@ class LinearPosterior:
             return densities_of.Model(
                 constants, *functions, prior, priors.constants, self._unit, equations.fixed,
                 equations.varying, np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
-                self.sizes.blocks.shapes, self.sizes.blocks.free, self.sizes.clusters,
-                likelihood.free, units.standard,
+                self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, units.standard,
             )  # fmt: skip
 
         self._with_constants = with_constants
@@ -185,7 +184,8 @@ class LinearPosterior:
         )
 
     def _rows(self, data: "_Observed") -> Any:
-        fit, clusters = data.design.fit, max(data.design.n_clusters, 1)
+        fit = np.ascontiguousarray(data.design.fit, dtype=np.bool_)
+        clusters = max(data.design.n_clusters, 1)
         return self._sort(data.x, data.z, data.columns, data.cluster, fit, clusters, self._standard)
 
     def _given(self, data: "_Observed", reference: Array) -> tuple[Any, ...]:
@@ -271,7 +271,7 @@ class LinearPosterior:
             np.ascontiguousarray(design.x, dtype=np.float64),
             np.ascontiguousarray(design.z, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
-            wanted,
+            np.ascontiguousarray(wanted, dtype=np.bool_),
             self._model,
             state,
         )
@@ -370,8 +370,11 @@ class LinearPosterior:
         steps = np.array([part.step_size / 4 for part in adaptation.parts])
         tuning = _tuning(steps, *(part.variance for part in adaptation.parts[1:]))
         data, reference = self._observe(design, constants), adaptation.start_mean
+        self._check(state, adaptation)
         given = self._given(data, reference)
-        while not np.isfinite(self._newton_step(*given, state)[2]):
+        for _ in range(nuts.HALVINGS):
+            if np.isfinite(self._newton_step(*given, state)[2]):
+                break
             state = 0.5 * (state + reference)
         return self._sweep(data, reference, state, tuning, sweeps, True, rng, given)[0]
 
@@ -388,7 +391,9 @@ class LinearPosterior:
         steps = np.array([part.step_size for part in adaptation.parts])
         tuning = _tuning(steps, *(part.variance for part in adaptation.parts[1:]))
         data = self._observe(design, constants)
+        self._check(state, adaptation)
         state, record = self._sweep(data, adaptation.start_mean, state, tuning, sweeps, False, rng)
+        nuts.check_density(record)
         point = self.point(state)
         if self.sizes.effects:
             rows = np.bincount(design.cluster[design.fit], minlength=self.sizes.clusters)
@@ -401,6 +406,14 @@ class LinearPosterior:
                 state = state.copy()
                 state[self.sizes.b] = effects.ravel()
         return state, point, nuts.statistics_of(record)
+
+    def _check(self, state: Array, adaptation: Adaptation) -> None:
+        """Machine code does not look whether what it reads is there."""
+        size = self.sizes
+        nuts.check_sizes(size.size, state.size, adaptation.start_mean.size)
+        _, centred, shape = adaptation.parts
+        nuts.check_sizes(size.effects + size.correlations, centred.variance.size)
+        nuts.check_sizes(size.shape.stop, shape.variance.size)
 
     def _guess(self) -> Array:
         """State with scales of half a unit, coefficients at their prior means, zero elsewhere."""

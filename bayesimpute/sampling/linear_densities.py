@@ -44,8 +44,6 @@ class Model(Struct):
         Of the coefficients' normal priors, (R, P).
     shapes, pairs
         Beta shape of each partial correlation of the effects, and whether it is free, (pair,).
-    clusters
-        Their number, J.
     free
         Number of extra parameters without bounds, F.
     standard
@@ -65,7 +63,6 @@ class Model(Struct):
     precision: Array
     shapes: Array
     pairs: Flags
-    clusters: int
     free: int
     standard: Standard
 
@@ -523,15 +520,7 @@ def _lower_inverse(matrix: Array, out: Array) -> None:
                     for b in range(n):
                         lower[a, b] = 1.0 if a == b else 0.0
                 good = True
-    for a in range(n):
-        for b in range(n):
-            out[a, b] = 0.0
-        out[a, a] = 1.0 / lower[a, a]
-        for b in range(a):
-            total = 0.0
-            for c in range(b, a):
-                total += lower[a, c] * out[c, b]
-            out[a, b] = -total / lower[a, a]
+    lower_triangle_inverse(lower, out)
 
 
 @part_of

@@ -18,6 +18,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.errors import SamplingError
 from bayesimpute.method import Adaptation
 from bayesimpute.sampling.compiled import specialised
 
@@ -36,6 +37,8 @@ MOST_ENERGY = 1000.0
 DEEPEST, DEEPEST_TUNING = 10, 8
 #: Mean acceptance that dual averaging aims at, and its constants (Hoffman & Gelman 2014, §3.2.1).
 ACCEPTANCE, SHRINKAGE, DELAY, FORGETTING = 0.8, 0.05, 10.0, 0.75
+#: Halvings of the way to the middle of the posterior that look for a possible start.
+HALVINGS = 60
 #: Variances are learnt in so many windows, the last of which only tunes the step.
 WINDOWS = 4
 
@@ -387,7 +390,9 @@ def settle(
     refused for ever. What is adapted here is forgotten afterwards.
     """
     gradient = np.empty(position.size)
-    while not np.isfinite(finite_density(position, problem, gradient)):
+    for _ in range(HALVINGS):
+        if np.isfinite(finite_density(position, problem, gradient)):
+            break
         position = _moved(_scaled(position, np.full(position.size, 0.5)), 0.5, mean)
     averaging = begin_averaging(step / 10.0)
     for _ in range(transitions):
@@ -405,8 +410,14 @@ def _sample(
     transitions: int,
     rng: np.random.Generator,
 ) -> tuple[Array, tuple[float, Array, Array, Array], Array]:
-    """All there is to do with a compiled problem; one function, so that it compiles once."""
+    """All there is to do with a compiled problem; one function, so that it compiles once.
+
+    Nothing is done from a start without a density, which the record says.
+    """
     record = np.zeros(6)
+    record[LOG_DENSITY] = finite_density(position, problem, np.empty(position.size))
+    if tune > 0 and not np.isfinite(record[LOG_DENSITY]):
+        return position, tuning, record
     if tune > 0:
         step, variance, mean, sd, position = adapt(problem, position, tune, rng)
         tuning = (step, variance, mean, sd)
@@ -435,7 +446,8 @@ class CompiledNuts:
     ) -> tuple[Adaptation, Array]:
         """Tune from `start`; gives the tuning and where the run ended, (state,)."""
         nothing = (1.0, start, start, start)
-        position, tuning, _ = self._sample(problem, start, nothing, tune, 0, 0, rng)
+        position, tuning, record = self._sample(problem, start, nothing, tune, 0, 0, rng)
+        check_density(record)
         return Adaptation(*tuning), position
 
     def move(
@@ -457,9 +469,42 @@ class CompiledNuts:
             In the order of ``STATISTICS``.
         """
         a = adaptation
+        # machine code does not look whether what it reads is there
+        check_sizes(state.size, a.variance.size, a.start_mean.size)
         tuning = (a.step_size, a.variance, a.start_mean, a.start_sd)
         position, _, record = self._sample(problem, state, tuning, 0, settling, transitions, rng)
+        check_density(record)
         return position, record
+
+
+def check_sizes(*sizes: int) -> None:
+    """Refuse a state and an adaptation of different lengths, as of another model.
+
+    Raises
+    ------
+    SamplingError
+        With the lengths.
+    """
+    if len(set(sizes)) > 1:
+        raise SamplingError(
+            f"the state of the sampler has lengths {', '.join(map(str, sizes))} where one is "
+            "needed: it is of another model or from a damaged file; start the run anew"
+        )
+
+
+def check_density(record: Array) -> None:
+    """Refuse a point at which the model has no finite density: no transition leads from it.
+
+    Raises
+    ------
+    SamplingError
+        With what to look at.
+    """
+    if not np.isfinite(record[LOG_DENSITY]):
+        raise SamplingError(
+            "the model has no finite log density where its sampler stands: look for observed "
+            "values that its distribution cannot give, and for priors that exclude each other"
+        )
 
 
 def dispersed(mean: Array, sd: Array, rng: np.random.Generator) -> Array:

@@ -109,9 +109,9 @@ def replicate(
         Of the analysis, as for ``imp.fit``.
     executor
         Any ``concurrent.futures.Executor``, such as a process pool or a Dask client's
-        ``get_executor()``; one task is one replicate, whose chains share the worker's one core;
-        threads take turns at imputing.
-        Default, this process, with the chains of a replicate side by side as in ``bi.impute``.
+        ``get_executor()``; one task is one replicate, whose chains share one core. Threads take
+        turns at imputing. Default, this process, with a replicate's chains in threads as in
+        ``bi.impute``.
     folder
         Where finished results are kept, a file a replicate and method, written all or nothing.
         Started again, the study goes on where it was, bit for bit, with more replicates or methods

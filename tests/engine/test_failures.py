@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.data.table import Kind
+from bayesimpute.engine.chain import ChainState
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.method import Adaptation, Visit
 
@@ -332,3 +334,30 @@ def test_ctrl_c_with_workers_cancels_them(frame):
     workers = Workers(KeyboardInterrupt(), at=2)
     with pytest.warns(StoppedWarning, match="after 1 of 3 iterations"):
         assert run(frame, executor=workers).iterations == 1
+
+
+# --- what machine code is given ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["normal", "normal.robust"])
+def test_a_state_of_another_length_is_refused_before_it_is_read(frame, method):
+    imp = run(frame, method={"y": method}, m=1, iterations=1)
+    state = ChainState.from_bytes(imp.specification, imp.history.states[0])
+    state.kernel["y"] = state.kernel["y"][:-1]
+    damaged = replace(imp, history=replace(imp.history, states=(state.to_bytes(),)))
+    with pytest.raises(bi.SamplingError, match=r"'y'.*lengths.*start the run anew"):
+        damaged.extend(1, progress=False)
+
+
+def test_values_that_a_model_cannot_give_are_an_error_and_no_endless_search(frame):
+    import pymc as pm
+
+    def positive(design):
+        with pm.Model() as model:
+            y = pm.Data("y", design.y, dims="row")
+            pm.Exponential("seen", pm.HalfNormal("rate", 1), observed=y, dims="row")
+        return model
+
+    negative = frame.assign(y=-frame["y"].abs() - 1)[["y"]]
+    with pytest.raises(bi.SamplingError, match=r"'y'.*no finite log density.*cannot give"):
+        run(negative, method={"y": positive})

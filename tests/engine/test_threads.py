@@ -41,6 +41,12 @@ METHODS = {
         "post": {"x": lambda values, data, rng: values.clip(-3, 3)},
         "monitor": {"mean": lambda data: data["y"].mean()},
     },
+    "a condition": {
+        "method": {
+            "y": bi.only_where("normal", lambda data: data["x"] > -1, otherwise=0.0),
+            "x": "normal",
+        }
+    },
     "a block": {"method": {"y": "joint", "kind": "joint", "x": "normal"}},
 }
 
@@ -118,6 +124,10 @@ def test_cores_are_whole_numbers_and_no_executors(study):
     for wrong in (0, -1, 1.5, "2", True):
         with pytest.raises(bi.SpecificationError, match="cores="):
             run(study, wrong)
+        with pytest.raises(bi.SpecificationError, match="cores="):
+            bi.sensitivity(
+                study, "y", "y ~ x", "x", delta=[0, 1], method={"y": "normal"}, cores=wrong
+            )
     with pytest.raises(bi.SpecificationError, match="leave one of them out"):
         run(study, 2, executor=machine.ThreadPoolExecutor(1))
 
