@@ -5,7 +5,7 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
-from scipy.stats import beta, halfnorm, multivariate_normal
+from scipy.stats import bernoulli, beta, halfnorm, multivariate_normal, norm
 
 from bayesimpute.registry import resolve
 from bayesimpute.sampling import linear_densities, linear_sweeps
@@ -92,6 +92,59 @@ def test_effects_have_the_density_of_their_blocks():
     parts = [centred_part(posterior, state) + shift for shift in (0.0, 0.3, -0.5)]
     ours = [centred(part)[0] for part in parts]
     assert np.diff(ours) == pytest.approx(np.diff([dense(part) for part in parts]), rel=1e-9)
+
+
+def test_scales_given_standardised_effects_have_the_density_of_the_model():
+    """Likelihood, half-normal scales and a Beta(2, 2) correlation, by SciPy, in move 3."""
+    posterior, design, state = posterior_of("binary", "logistic", (0, 1, 0))
+    rows, point = design.rows(design.fit), posterior.point(state)
+    z = posterior.units.z(rows)
+    fixed = posterior.units.x(rows) @ point.beta[0]
+    standard = np.linalg.solve(point.factor, point.effects.T).T[rows.cluster]
+
+    def dense(part):
+        sd, r = np.exp(part[:3]), np.tanh(part[3])
+        factor = np.array([[1.0, 0, 0], [0, 1, 0], [r, 0, np.sqrt(1 - r * r)]])
+        eta = fixed + (z * (standard @ (sd[:, None] * factor).T)).sum(axis=1)
+        value = bernoulli.logpmf(rows.y.astype(int), 1 / (1 + np.exp(-eta))).sum()
+        value += (halfnorm.logpdf(sd) + part[:3]).sum()
+        return value + beta.logpdf(r / 2 + 0.5, 2, 2) + np.log(1 - r**2)
+
+    shape = densities(posterior, design, state, 3)
+    parts = [state[posterior.sizes.shape] + shift for shift in (0.0, 0.3, -0.5)]
+    ours = [shape(part)[0] for part in parts]
+    assert np.diff(ours) == pytest.approx(np.diff([dense(part) for part in parts]), rel=1e-8)
+
+
+def test_coefficients_have_the_density_of_the_model():
+    """Likelihood, priors of β and normal effects, by SciPy, in the coordinates of move 1."""
+    posterior, design, state = posterior_of("binary", "logistic", (0, 1, 0))
+    rows, point = design.rows(design.fit), posterior.point(state)
+    x, z = posterior.units.x(rows), posterior.units.z(rows)
+    seen = np.unique(rows.cluster)
+    data = posterior._observe(design, None)
+    curvature = linear_densities.curvature_at(data.model, posterior._rows(data), state)
+
+    @numba.njit
+    def apart(u, model, rows, curvature, state):
+        moving = linear_sweeps._standing(model, rows, state, curvature, np.ones(1))
+        return linear_densities.coefficients_at(moving, u)
+
+    def dense(u):
+        packed, effects = apart(u, data.model, posterior._rows(data), curvature, state)
+        by_cluster = np.zeros((posterior.sizes.clusters, 3))
+        by_cluster[seen] = effects
+        eta = x @ packed + (z * by_cluster[rows.cluster]).sum(axis=1)
+        value = bernoulli.logpmf(rows.y.astype(int), 1 / (1 + np.exp(-eta))).sum()
+        value += norm.logpdf(packed, 0, 2.5).sum()
+        psi = point.factor @ point.factor.T
+        return value + multivariate_normal.logpdf(effects, np.zeros(3), psi).sum()
+
+    rng = np.random.default_rng(8)
+    size = len(seen) * 3 + int(posterior.sizes.fixed.sum())
+    at = [rng.normal(size=size) for _ in range(3)]
+    ours = [densities(posterior, design, state, 1)(u)[0] for u in at]
+    assert np.diff(ours) == pytest.approx(np.diff([dense(u) for u in at]), rel=1e-8)
 
 
 def test_effects_of_all_categories_share_the_block():
