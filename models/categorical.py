@@ -41,9 +41,10 @@ from scipy.special import log_softmax, softmax
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Array, Design, Kernel, Words
+from bayesimpute.sampling.exponentials import LARGEST, exponentials, sum_of_logs
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
-from bayesimpute.sampling.linear_parts import no_prior
+from bayesimpute.sampling.linear_parts import SUMS, no_prior
 from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
 
 
@@ -114,33 +115,22 @@ def reference_first(design: Design) -> np.ndarray:
     return np.array([reference, *(k for k in range(len(count)) if k != reference)])
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
 def softmax_density(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
-    """Log likelihood of codes and its gradient; constants are the codes' positions."""
-    columns, eta, extra, constants = arguments
+    """Log likelihood and its gradient; columns say of each category whether it is the row's."""
+    columns, eta, extra, _ = arguments
     equations, rows = eta.shape
-    value, by_eta, product = 0.0, np.empty(eta.shape), 1.0
-    for i in range(rows):
-        top = 0.0  # the reference's predictor
-        for r in range(equations):
-            top = max(top, eta[r, i])
-        total = np.exp(-top)
-        for r in range(equations):
-            by_eta[r, i] = np.exp(eta[r, i] - top)
-            total += by_eta[r, i]
-        value -= top
-        product *= total  # between 1 and R + 1: one logarithm serves many rows
-        if product > 1e280:
-            value -= np.log(product)
-            product = 1.0
-        for r in range(equations):
-            by_eta[r, i] /= -total
-        at = int(constants[int(columns[0, i])]) - 1
-        if at >= 0:
-            value += eta[at, i]
-            by_eta[at, i] += 1.0
-    value -= np.log(product)
-    return np.full((), value), by_eta, np.zeros(extra.size)
+    value, by_eta, total = 0.0, np.empty(eta.shape), np.ones(rows)
+    for r in range(equations):
+        odds, t, is_it = by_eta[r], eta[r], columns[r]
+        exponentials(t, odds)
+        for i in range(rows):
+            total[i] += odds[i]
+            value += is_it[i] * min(max(t[i], -LARGEST), LARGEST)
+    for r in range(equations):
+        for i in range(rows):
+            by_eta[r, i] = columns[r, i] - by_eta[r, i] / total[i]
+    return np.full((), value - sum_of_logs(total)), by_eta, np.zeros(extra.size)
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -171,6 +161,7 @@ class SoftmaxLikelihood:
 
     free = 0
     measure = "probability"
+    constants = np.empty(0)
     density = staticmethod(softmax_density)
     information = staticmethod(softmax_information)
     extra_prior = staticmethod(no_prior)
@@ -179,7 +170,11 @@ class SoftmaxLikelihood:
         self.order = order
         self.equations = len(order) - 1
         self._position = np.argsort(order)
-        self.constants = self._position.astype(np.float64)
+
+    def columns(self, y: Array) -> Array:
+        """Say of each category but the reference whether it is the row's, (R, row)."""
+        position = self._position[np.nan_to_num(y).astype(np.int64)]  # what is missing has no row
+        return (position == np.arange(1, self.equations + 1)[:, None]).astype(np.float64)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log probability of each row's category, (row,)."""

@@ -44,6 +44,7 @@ from scipy.special import log_expit
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Kernel, Parameters, Words
+from bayesimpute.sampling.exponentials import exponentials, sum_of_logs
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.linear_parts import Point
@@ -152,50 +153,67 @@ def _concentration(design: Design, prior: Any) -> Array:
     return found
 
 
+@numba.njit(error_model="numpy", nogil=True)
+def _odds(codes: Array, eta: Array, free: Array) -> tuple[Array, Array, Array]:
+    """Of each row, the odds that take its chance away at either end.
+
+    ``F(a) − F(b) = F(a) F(−b) (1 − e^{b − a})``, exact however small the gap.
+
+    Returns
+    -------
+    total
+        ``1 / (F(a) F(−b))``, (row,).
+    over, under
+        ``1 − F(a)`` and ``F(b)``, (row,): derivatives by either cutpoint.
+    """
+    categories = free.size + 2
+    upper, lower, cutpoint = np.zeros(categories), np.zeros(categories), 0.0
+    for k in range(categories - 1):
+        upper[k], lower[k + 1] = np.exp(-cutpoint), np.exp(cutpoint)
+        if k < free.size:
+            cutpoint += np.exp(free[k])
+    odds, total = np.empty(eta.size), np.empty(eta.size)
+    over, under = np.empty(eta.size), np.empty(eta.size)
+    exponentials(eta, odds)
+    for i in range(eta.size):
+        k = int(codes[i])
+        above, below = odds[i] * upper[k], lower[k] / odds[i]
+        total[i] = (1.0 + above) * (1.0 + below)
+        over[i], under[i] = above / (1.0 + above), below / (1.0 + below)
+    return total, over, under
+
+
+@numba.njit(error_model="numpy", nogil=True)
+def _by_gaps(over: Array, under: Array, inside: Array, free: Array) -> tuple[float, Array]:
+    """Part of the gaps in the log likelihood, and its whole gradient by their logarithms.
+
+    Of each category are given its derivatives by the upper and the lower cutpoint, and how many
+    rows there are, (category,).
+    """
+    value, by_free, above = 0.0, np.empty(free.size), 0.0
+    for k in range(free.size - 1, -1, -1):  # a gap moves its own cutpoint and those above
+        gap = np.exp(free[k])
+        value += inside[k + 1] * np.log(-np.expm1(-gap))
+        above += over[k + 1] - under[k + 2]
+        by_free[k] = gap * (above + inside[k + 1] / np.expm1(gap))
+    return value, by_free
+
+
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def cumulative_density(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
     """Log likelihood of codes and its gradient by η and the log gaps."""
-    columns, eta, extra, constants = arguments
-    return _cumulative(columns[0], np.ones(eta.shape[1]), eta, extra, constants.size)
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _cumulative(
-    codes: Array, weight: Array, eta: Array, free: Array, categories: int
-) -> tuple[Array, Array, Array]:
-    """Weighted log likelihood, gradient by η and by the log gaps."""
-    gaps, cutpoints = np.exp(free), np.zeros(categories - 1)
-    for k in range(free.size):
-        cutpoints[k + 1] = cutpoints[k] + gaps[k]
-    by_cutpoint, inside = np.zeros(categories - 1), np.zeros(categories)
-    value, by_eta = 0.0, np.empty(eta.shape)
+    columns, eta, free, _ = arguments
+    codes = columns[0]
+    total, over, under = _odds(codes, eta[0], free)
+    sums, by_eta = np.zeros((3, free.size + 2)), np.empty(eta.shape)
     for i in range(codes.size):
         k = int(codes[i])
-        slope = 0.0
-        # F(a) − F(b) = F(a) F(−b) (1 − e^{b − a}), exact however small the gap
-        if k < categories - 1:  # below the upper cutpoint
-            a = cutpoints[k] - eta[0, i]
-            small = np.exp(-abs(a))
-            over = (small if a > 0.0 else 1.0) / (1.0 + small)
-            value += weight[i] * (min(a, 0.0) - np.log1p(small))
-            by_cutpoint[k] += weight[i] * over
-            slope -= over
-        if k > 0:  # above the lower one
-            b = cutpoints[k - 1] - eta[0, i]
-            small = np.exp(-abs(b))
-            under = (1.0 if b > 0.0 else small) / (1.0 + small)
-            value -= weight[i] * (max(b, 0.0) + np.log1p(small))
-            by_cutpoint[k - 1] -= weight[i] * under
-            slope += under
-        inside[k] += weight[i]
-        by_eta[0, i] = weight[i] * slope
-    by_free = np.zeros(free.size)
-    above = 0.0
-    for k in range(free.size - 1, -1, -1):  # a gap moves its own cutpoint and those above
-        value += inside[k + 1] * np.log(-np.expm1(-gaps[k]))
-        above += by_cutpoint[k + 1]
-        by_free[k] = gaps[k] * (above + inside[k + 1] / np.expm1(gaps[k]))
-    return np.full((), value), by_eta, by_free
+        sums[0, k] += over[i]
+        sums[1, k] += under[i]
+        sums[2, k] += 1.0
+        by_eta[0, i] = under[i] - over[i]
+    value, by_free = _by_gaps(sums[0], sums[1], sums[2], free)
+    return np.full((), value - sum_of_logs(total)), by_eta, by_free
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -205,13 +223,18 @@ def share_prior(arguments: tuple[Array, Array, Array]) -> tuple[Array, Array, Ar
     categories = concentration.size
     # the Jacobian of the shares is the product of logistic densities at the cutpoints, that of the
     # cutpoints the product of the gaps
-    codes, eta = np.empty(categories), np.empty((1, categories))
+    codes, eta = np.empty(categories), np.empty(categories)
     for k in range(categories):
-        codes[k], eta[0, k] = k, intercepts[0]
-    chances, by_eta, by_free = _cumulative(codes, concentration - 1.0, eta, free, categories)
-    value, by_intercept = chances.item(), 0.0
+        codes[k], eta[k] = k, intercepts[0]
+    total, over, under = _odds(codes, eta, free)
+    value, by_intercept = 0.0, 0.0
     for k in range(categories):
-        by_intercept += by_eta[0, k]
+        weight = concentration[k] - 1.0
+        value -= weight * np.log(total[k])
+        over[k], under[k] = weight * over[k], weight * under[k]
+        by_intercept += under[k] - over[k]
+    more, by_free = _by_gaps(over, under, concentration - 1.0, free)
+    value += more
     slopes, at = np.empty(categories - 1), -intercepts[0]
     for k in range(categories - 1):
         if k > 0:

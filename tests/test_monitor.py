@@ -160,7 +160,7 @@ def test_a_wrong_monitor_is_refused_before_any_work(frame, monitor, words, monke
 
 
 def late(calls):
-    """A monitor that works so many times: the start data, then (on one core) both chains in turn."""
+    """A monitor that works so many times: the start data, then on one core both chains in turn."""
     seen = iter(range(100))
 
     def failing(data):

@@ -13,8 +13,8 @@ rows its cost depends on the number of clusters, not of rows. Given Ψ and σ, �
 exactly. A cluster without rows has zero cross-products and needs no special case: its effects
 come from the population.
 
-Symbols in the code: ``A = σ²I + L'Z'ZL`` with ``Ψ = LL'``; ``K = L A⁻¹ L'``, for which
-``V⁻¹ = (I − Z K Z')/σ²`` and ``|V| = σ^{2(n−q)} |A|``.
+Symbols in the code: ``A = σ²I + L'Z'ZL = CC'`` with ``Ψ = LL'``; ``R = C⁻¹L'`` and ``K = R'R``, for
+which ``V⁻¹ = (I − Z K Z')/σ²`` and ``|V| = σ^{2(n−q)} |A|``; ``σ²K`` is the covariance of b_j.
 
 Divisions follow NumPy's rules (``error_model``): a trajectory that runs a variance into zero gets
 a density that is not finite, which NUTS refuses, and not an exception.
@@ -51,6 +51,33 @@ class CrossProducts(Struct):
     rows: Array
 
 
+class Integrated(Struct):
+    """What integrating β and b out leaves behind, at the last Ψ and σ²: enough to draw them.
+
+    Attributes
+    ----------
+    factor
+        Lower triangular L with ``Ψ = LL'``, (q, q).
+    sigma2
+        Residual variance by cluster, (cluster,).
+    root
+        R by cluster, (cluster, q, q).
+    projected
+        ``R Z'[X y]`` by cluster, (cluster, q, p + 1).
+    chol
+        Lower Cholesky factor of the precision of β, (p, p).
+    beta
+        Its mean, (p,).
+    """
+
+    factor: Array
+    sigma2: Array
+    root: Array
+    projected: Array
+    chol: Array
+    beta: Array
+
+
 class Standard(Struct):
     """Centres and scales that take rows to computing units, (column,) each."""
 
@@ -72,8 +99,11 @@ def cross_products(
     clusters: int,
     standard: Standard,
     by_cluster: bool,
-) -> CrossProducts:
-    """One pass over the rows that are fitted to, an intercept put before the predictors."""
+) -> tuple[CrossProducts, Integrated]:
+    """One pass over the rows that are fitted to, an intercept put before the predictors.
+
+    Also makes the room that integrating needs.
+    """
     p = x.shape[1] + 1
     q = z.shape[1]
     groups = clusters if by_cluster else 1
@@ -112,7 +142,11 @@ def cross_products(
         for a in range(p + 1):
             for b in range(a):
                 ww[g, b, a] = ww[g, a, b]
-    return CrossProducts(zz, zw, ww, rows)
+    made = Integrated(
+        np.empty((q, q)), np.empty(clusters), np.empty((clusters, q, q)),
+        np.empty((clusters, q, p + 1)), np.empty((p, p)), np.empty(p),
+    )  # fmt: skip
+    return CrossProducts(zz, zw, ww, rows), made
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -143,128 +177,19 @@ def _solve_lower(c: Array, b: Array) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _solve_upper(c: Array, b: Array) -> None:
-    """Solve ``c' x = b`` in place for lower triangular c and the columns of b."""
-    n, m = b.shape
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            for col in range(m):
-                b[i, col] -= c[k, i] * b[k, col]
-        for col in range(m):
-            b[i, col] /= c[i, i]
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _inner(factor: Array, sigma2: float, zz: Array, half: Array, inner: Array) -> None:
-    """Cholesky factor of ``A = σ²I + L'Z'ZL`` into `inner`; `half` is work space."""
-    q = factor.shape[0]
-    for a in range(q):
-        for b in range(q):
-            half[a, b] = 0.0
-            for c in range(b, q):
-                half[a, b] += zz[a, c] * factor[c, b]
-    for a in range(q):
-        for b in range(a + 1):
-            inner[a, b] = 0.0
-            for c in range(a, q):
-                inner[a, b] += factor[c, a] * half[c, b]
-        inner[a, a] += sigma2
-    _cholesky(inner)
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _precision(
-    factor: Array, sigma2: Array, data: CrossProducts, prior_precision: Array, prior_mean: Array
-) -> tuple[Array, Array, float, float]:
-    """``K`` by cluster, ``[X y]'V⁻¹[X y]`` plus the prior, ``log |V|`` and the prior's constant."""
-    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
-    clusters, q = zz.shape[0], zz.shape[1]
-    p1 = ww.shape[1]
-    p = p1 - 1
-    k_all = np.empty((clusters, q, q))
-    total = np.zeros((p1, p1))
-    half = np.empty((q, q))
-    inner = np.empty((q, q))
-    root = np.empty((q, q))
-    projected = np.empty((q, p1))
-    log_det = 0.0
-    for g in range(ww.shape[0]):
-        for a in range(p1):
-            for b in range(a + 1):
-                total[a, b] += ww[g, a, b] / sigma2[g]
-    for j in range(clusters):
-        log_det += (rows[j] - q) * np.log(sigma2[j])
-        _inner(factor, sigma2[j], zz[j], half, inner)
-        for a in range(q):
-            log_det += 2.0 * np.log(inner[a, a])
-            for b in range(q):
-                root[a, b] = factor[b, a]
-        _solve_lower(inner, root)  # root = chol(A)^{-1} L', so K = root' root
-        for a in range(q):
-            for b in range(q):
-                value = 0.0
-                for c in range(q):
-                    value += root[c, a] * root[c, b]
-                k_all[j, a, b] = value
-        if rows[j] == 0.0:
-            continue
-        for a in range(q):
-            for b in range(p1):
-                value = 0.0
-                for c in range(q):
-                    value += root[a, c] * zw[j, c, b]
-                projected[a, b] = value
-        for c in range(q):
-            for a in range(p1):
-                left = projected[c, a] / sigma2[j]
-                for b in range(a + 1):
-                    total[a, b] -= left * projected[c, b]
-    constant = 0.0
-    for a in range(p):
-        total[a, a] += prior_precision[a]
-        total[p, a] += prior_precision[a] * prior_mean[a]
-        total[p, p] += prior_precision[a] * prior_mean[a] ** 2
-        constant += np.log(prior_precision[a])
-    return k_all, total, log_det, constant
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _coefficients(total: Array) -> tuple[Array, Array, float, float]:
-    """Cholesky factor and mean of β's conditional, its log determinant, and the quadratic form."""
-    p = total.shape[0] - 1
-    chol = total[:p, :p].copy()
-    _cholesky(chol)
-    mean = total[p : p + 1, :p].copy().reshape(p, 1)
-    _solve_lower(chol, mean)
-    quadratic = total[p, p]
-    log_det = 0.0
-    for a in range(p):
-        quadratic -= mean[a, 0] ** 2
-        log_det += 2.0 * np.log(chol[a, a])
-    _solve_upper(chol, mean)
-    return chol, mean[:, 0].copy(), log_det, quadratic
-
-
-@numba.njit(cache=True, error_model="numpy")
 def log_marginal(
-    factor: Array,
-    sigma2: Array,
-    data: CrossProducts,
-    prior_precision: Array,
-    prior_mean: Array,
+    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
 ) -> tuple[float, Array, Array]:
     """Log density of y given Ψ and σ², and its gradient.
 
     Parameters
     ----------
-    factor
-        Lower triangular L with ``Ψ = LL'``, (q, q).
-    sigma2
-        Residual variance by cluster, (cluster,).
     data
         Cross-products.
     prior_precision, prior_mean
         Of β, independent normal, (p,).
+    made
+        Its `factor` and `sigma2` are read, the rest is written.
 
     Returns
     -------
@@ -276,129 +201,150 @@ def log_marginal(
         Derivative by each cluster's residual variance, (cluster,).
     """
     zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
-    clusters, q = zz.shape[0], zz.shape[1]
-    p = ww.shape[1] - 1
-    k_all, total, log_det, constant = _precision(factor, sigma2, data, prior_precision, prior_mean)
-    chol, mean, log_det_beta, quadratic = _coefficients(total)
-    n = 0.0
+    clusters, q, p1 = zw.shape
+    p = p1 - 1
+    factor, sigma2, root, projected = made.factor, made.sigma2, made.root, made.projected
+    chol, beta = made.chol, made.beta
+    inner = np.empty((q, q))
+    total = np.zeros((p1, p1))
+    for g in range(ww.shape[0]):
+        for a in range(p1):
+            for b in range(a + 1):
+                total[a, b] += ww[g, a, b] / sigma2[g]
+    log_det = 0.0
     for j in range(clusters):
-        n += rows[j]
-    value = -0.5 * (n * np.log(2.0 * np.pi) + log_det + log_det_beta - constant + quadratic)
+        log_det += rows[j] * np.log(2.0 * np.pi) + (rows[j] - q) * np.log(sigma2[j])
+        for a in range(q):
+            for b in range(q):
+                root[j, a, b] = 0.0
+                for c in range(b, q):
+                    root[j, a, b] += zz[j, a, c] * factor[c, b]
+        for a in range(q):
+            for b in range(a + 1):
+                inner[a, b] = sigma2[j] if a == b else 0.0
+                for c in range(a, q):
+                    inner[a, b] += factor[c, a] * root[j, c, b]
+        _cholesky(inner)
+        for a in range(q):
+            log_det += 2.0 * np.log(inner[a, a])
+            for b in range(q):
+                root[j, a, b] = factor[b, a]
+        _solve_lower(inner, root[j])
+        for a in range(q):
+            for b in range(p1):
+                projected[j, a, b] = 0.0
+                for c in range(q):
+                    projected[j, a, b] += root[j, a, c] * zw[j, c, b]
+        for c in range(q):
+            for a in range(p1):
+                left = projected[j, c, a] / sigma2[j]
+                for b in range(a + 1):
+                    total[a, b] -= left * projected[j, c, b]
+    quadratic = total[p, p]
+    for a in range(p):
+        for b in range(a + 1):
+            chol[a, b] = total[a, b]
+        chol[a, a] += prior_precision[a]
+        total[p, a] += prior_precision[a] * prior_mean[a]
+        quadratic += prior_precision[a] * prior_mean[a] ** 2
+        log_det -= np.log(prior_precision[a])
+    _cholesky(chol)
+    for a in range(p):
+        value = total[p, a]
+        for b in range(a):
+            value -= chol[a, b] * beta[b]
+        beta[a] = value / chol[a, a]
+        quadratic -= beta[a] * beta[a]
+        log_det += 2.0 * np.log(chol[a, a])
+    for a in range(p - 1, -1, -1):
+        value = beta[a]
+        for b in range(a + 1, p):
+            value -= chol[b, a] * beta[b]
+        beta[a] = value / chol[a, a]
 
+    # moments of (β, −1): what is left of [X y] by them has Ω as its weights
     inverse = np.zeros((p, p))
     for a in range(p):
         inverse[a, a] = 1.0
     _solve_lower(chol, inverse)
-    _solve_upper(chol, inverse)
-
-    gradient_psi = np.zeros((q, q))
-    gradient_sigma2 = np.zeros(clusters)
-    # residual cross-products r'r and tr(Q⁻¹X'X) by residual group, with r = y − X E[β]
+    omega = np.ones((p1, p1))
+    for a in range(p):
+        omega[a, p] = -beta[a]
+        omega[p, a] = -beta[a]
+        for b in range(p):
+            omega[a, b] = beta[a] * beta[b]
+            for c in range(p):
+                omega[a, b] += inverse[c, a] * inverse[c, b]
+    by_psi = np.zeros((q, q))
+    by_sigma2 = np.zeros(clusters)
     for g in range(ww.shape[0]):
-        part = ww[g, p, p]
-        for a in range(p):
-            part -= 2.0 * ww[g, p, a] * mean[a]
-            for b in range(p):
-                part += ww[g, a, b] * (mean[a] * mean[b] + inverse[a, b])
-        gradient_sigma2[g] += 0.5 * part / sigma2[g] ** 2
-
-    outer = np.empty((q, q))
-    residual = np.empty(q)
-    weighted = np.empty((q, p))
-    sk = np.empty((q, q))
-    left = np.empty((q, q))
+        for a in range(p1):
+            for b in range(p1):
+                by_sigma2[g] += 0.5 * omega[a, b] * ww[g, a, b] / sigma2[g] ** 2
+    expected = np.empty((q, p1))  # K Z'[X y]
+    left = np.empty((q, p1))  # σ² Z'V⁻¹[X y]
+    scaled = np.empty((q, q))  # R Z'Z
     for j in range(clusters):
         s2 = sigma2[j]
-        gradient_sigma2[j] -= 0.5 * rows[j] / s2
+        by_sigma2[j] -= 0.5 * rows[j] / s2
         if rows[j] == 0.0:
             continue
-        k = k_all[j]
-        # outer = Z'(r r' + X Q⁻¹ X')Z
         for a in range(q):
-            residual[a] = zw[j, a, p]
-            for b in range(p):
-                residual[a] -= zw[j, a, b] * mean[b]
-                value_ab = 0.0
-                for c in range(p):
-                    value_ab += zw[j, a, c] * inverse[c, b]
-                weighted[a, b] = value_ab
-        for a in range(q):
-            for b in range(a + 1):
-                value_ab = residual[a] * residual[b]
-                for c in range(p):
-                    value_ab += weighted[a, c] * zw[j, b, c]
-                outer[a, b] = value_ab
-                outer[b, a] = value_ab
-        # left = I − SK; Z'V⁻¹Z = left S/σ², Z'V⁻¹(·)V⁻¹Z = left (·) left'/σ⁴
-        trace = 0.0
-        for a in range(q):
-            for b in range(q):
-                value_ab = 0.0
+            for b in range(p1):
+                expected[a, b] = 0.0
                 for c in range(q):
-                    value_ab += zz[j, a, c] * k[c, b]
-                sk[a, b] = value_ab
-                left[a, b] = -value_ab
-            left[a, a] += 1.0
-            trace += sk[a, a]
-        change = 0.0
-        for a in range(q):
+                    expected[a, b] += root[j, c, a] * projected[j, c, b]
             for b in range(q):
-                ksk = 0.0
+                scaled[a, b] = 0.0
                 for c in range(q):
-                    ksk += k[a, c] * sk[c, b]
-                change += (ksk - 2.0 * k[a, b]) * outer[a, b]
-        gradient_sigma2[j] += 0.5 * (trace / s2 + change / s2**2)
+                    scaled[a, b] += root[j, a, c] * zz[j, c, b]
+                by_sigma2[j] += 0.5 * root[j, a, b] * scaled[a, b] / s2
         for a in range(q):
-            for b in range(q):
-                value_ab = 0.0
+            for b in range(p1):
+                left[a, b] = zw[j, a, b]
                 for c in range(q):
-                    moved = 0.0
-                    for d in range(q):
-                        moved += outer[c, d] * left[b, d]
-                    value_ab += left[a, c] * (moved / s2**2 - zz[j, c, b] / s2)
-                gradient_psi[a, b] += 0.5 * value_ab
-    return value, gradient_psi, gradient_sigma2
+                    left[a, b] -= zz[j, a, c] * expected[c, b]
+        for a in range(q):
+            for b in range(p1):
+                weighted, change = 0.0, 0.0
+                for c in range(p1):
+                    weighted += omega[b, c] * left[a, c]
+                    change += omega[b, c] * expected[a, c]
+                by_sigma2[j] -= 0.5 * change * (left[a, b] + zw[j, a, b]) / s2**2
+                for c in range(q):
+                    by_psi[a, c] += 0.5 * weighted * left[c, b] / s2**2
+            for b in range(q):
+                within = zz[j, a, b]
+                for c in range(q):
+                    within -= scaled[c, a] * scaled[c, b]
+                by_psi[a, b] -= 0.5 * within / s2
+    return -0.5 * (log_det + quadratic), by_psi, by_sigma2
 
 
 @numba.njit(cache=True, error_model="numpy")
 def draw_coefficients(
-    factor: Array,
-    sigma2: Array,
-    data: CrossProducts,
-    prior_precision: Array,
-    prior_mean: Array,
-    noise_beta: Array,
-    noise_effects: Array,
+    made: Integrated, noise_beta: Array, noise_effects: Array
 ) -> tuple[Array, Array]:
     """Exact draw of β (p,) and b (cluster, q) given Ψ and σ², from standard normal noise.
 
     β comes from its conditional with b integrated out, then each b_j from
     ``N(K Z'(y − Xβ), σ²K)``.
     """
-    zz, zw, rows = data.zz, data.zw, data.rows
-    clusters, q = zz.shape[0], zz.shape[1]
-    p = prior_mean.size
-    k_all, total, _, _ = _precision(factor, sigma2, data, prior_precision, prior_mean)
-    chol, mean, _, _ = _coefficients(total)
-    shift = noise_beta.copy().reshape(p, 1)
-    _solve_upper(chol, shift)
-    beta = mean + shift[:, 0]
+    root, projected, chol = made.root, made.projected, made.chol
+    clusters, q, p1 = projected.shape
+    p = p1 - 1
+    beta = np.empty(p)
+    for a in range(p - 1, -1, -1):
+        beta[a] = noise_beta[a]
+        for b in range(a + 1, p):
+            beta[a] -= chol[b, a] * (beta[b] - made.beta[b])
+        beta[a] = made.beta[a] + beta[a] / chol[a, a]
     effects = np.zeros((clusters, q))
-    spread = np.zeros((q, 1))
-    half = np.empty((q, q))
-    inner = np.empty((q, q))
     for j in range(clusters):
-        _inner(factor, sigma2[j], zz[j], half, inner)
-        for a in range(q):
-            spread[a, 0] = noise_effects[j, a]
-        _solve_upper(inner, spread)  # L chol(A)^{-T} has K as its outer product
-        for a in range(q):
-            for b in range(a + 1):
-                effects[j, a] += np.sqrt(sigma2[j]) * factor[a, b] * spread[b, 0]
-            if rows[j] > 0.0:
-                for b in range(q):
-                    projection = zw[j, b, p]
-                    for c in range(p):
-                        projection -= zw[j, b, c] * beta[c]
-                    effects[j, a] += k_all[j, a, b] * projection
+        for c in range(q):
+            residual = projected[j, c, p] + np.sqrt(made.sigma2[j]) * noise_effects[j, c]
+            for b in range(p):
+                residual -= projected[j, c, b] * beta[b]
+            for a in range(q):
+                effects[j, a] += root[j, c, a] * residual
     return beta, effects

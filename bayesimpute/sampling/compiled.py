@@ -26,6 +26,11 @@ class Callable(types.WrapperAddressProtocol):
         self._address = compiled.library.get_pointer_to_function(name)
 
     @classmethod
+    def for_example(cls, machine_code: Any, *example: Any) -> "Callable":
+        """Take a function for arguments of the types of an example."""
+        return cls(machine_code, tuple(map(numba.typeof, example)))
+
+    @classmethod
     def of_pytensor(cls, function: Any) -> "Callable":
         """Take a function of PyTensor, compiled for numba and called once.
 

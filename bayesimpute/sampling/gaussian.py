@@ -17,6 +17,7 @@ from bayesimpute.method import Adaptation, Design, Parameters
 from bayesimpute.sampling import nuts
 from bayesimpute.sampling.collapsed import (
     CrossProducts,
+    Integrated,
     Standard,
     cross_products,
     draw_coefficients,
@@ -146,6 +147,8 @@ class Fixed(Struct):
         What divides ``sd_<effect>…, sigma`` to give computing units, (q + 1,).
     precision, mean
         Of the coefficients' normal priors, (p,).
+    marginal
+        :func:`~bayesimpute.sampling.collapsed.log_marginal`, compiled apart.
     shapes, pairs
         Beta shape of each partial correlation, and whether it is free, (pair,).
     heteroscedastic
@@ -159,15 +162,17 @@ class Fixed(Struct):
     unit: Array
     precision: Array
     mean: Array
+    marginal: Callable
     shapes: Array
     pairs: npt.NDArray[np.bool_]
     heteroscedastic: bool
 
 
-class Collapsed(Struct):
+class Collapsed(NamedTuple):
     """The posterior of the scales: the problem that NUTS gets."""
 
     data: CrossProducts
+    made: Integrated
     fixed: Fixed
 
 
@@ -196,8 +201,10 @@ def _scales(state: Array, fixed: Fixed) -> tuple[Scales, float, Array, Array]:
     """Take a state apart; also the scales' log prior, its gradient, and their derivatives."""
     q = fixed.unit.size - 1
     count = fixed.constants.size
-    value, given = fixed.prior((state[:count].copy(), fixed.constants))
-    gradient, parameters, slope = given[0], given[1], given[2]
+    each, gradient, parameters, slope = fixed.prior((state[:count].copy(), fixed.constants))
+    value = 0.0
+    for k in range(count):
+        value += each[k]
     partial = np.zeros(fixed.pairs.size)
     at = count
     for k in range(fixed.pairs.size):
@@ -209,7 +216,7 @@ def _scales(state: Array, fixed: Fixed) -> tuple[Scales, float, Array, Array]:
     for a in range(q):
         sd[a] = parameters[a] / fixed.unit[a]
     scales = Scales(sd, parameters[q] / fixed.unit[q], spread, partial, state[at:])
-    return scales, value.item(), gradient, slope
+    return scales, value, gradient, slope
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -225,14 +232,15 @@ def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
     q, count, clusters = fixed.unit.size - 1, fixed.constants.size, fixed.clusters
     (sd, sigma, spread, partial, offsets), value, gradient, slope = _scales(state, fixed)
     correlation = correlation_factor(partial, q)
-    factor = np.zeros((q, q))
+    factor, sigma2 = problem.made.factor, problem.made.sigma2
     for a in range(q):
-        for b in range(a + 1):
+        for b in range(q):
             factor[a, b] = sd[a] * correlation[a, b]
-    sigma2 = np.full(clusters, sigma * sigma)
-    for j in range(offsets.size):
-        sigma2[j] *= np.exp(2.0 * spread * offsets[j])
-    lp, by_psi, by_sigma2 = log_marginal(factor, sigma2, problem.data, fixed.precision, fixed.mean)
+    for j in range(clusters):
+        sigma2[j] = sigma * sigma
+        if offsets.size > 0:
+            sigma2[j] *= np.exp(2.0 * spread * offsets[j])
+    lp, by_psi, by_sigma2 = fixed.marginal(problem.data, fixed.precision, fixed.mean, problem.made)
     value += lp
 
     by_correlation = np.zeros((q, q))
@@ -270,46 +278,23 @@ def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def observe(rows: Rows, fixed: Fixed) -> Collapsed:
-    """Give the posterior of the scales on the current completed data: one pass over the rows."""
-    data = cross_products(
-        rows.x, rows.z, rows.y, rows.cluster, rows.fit, fixed.clusters, fixed.standard,
-        fixed.heteroscedastic,
-    )  # fmt: skip
-    return Collapsed(data, fixed)
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _predict(
-    problem: Collapsed,
+    problem: nuts.Problem,
+    state: Array,
     rows: Rows,
     wanted: npt.NDArray[np.bool_],
-    scales: Scales,
     rng: np.random.Generator,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """Draw β and b exactly, and predict the wanted rows by them."""
-    fixed = problem.fixed
-    standard = fixed.standard
-    q = scales.sd.size
-    factor = correlation_factor(scales.partial, q)
-    for a in range(q):
-        for b in range(q):
-            factor[a, b] *= scales.sd[a]
-    residual_sd = np.full(fixed.clusters, scales.sigma)
-    for j in range(scales.offsets.size):
-        residual_sd[j] *= np.exp(scales.spread * scales.offsets[j])
-    variance = np.empty(fixed.clusters)
-    for j in range(fixed.clusters):
-        variance[j] = residual_sd[j] ** 2
+    """Draw β and b exactly given the state, and predict the wanted rows by them."""
+    problem.density(state, problem.data, np.empty(state.size))
+    standard, made = problem.data.fixed.standard, problem.data.made
+    clusters, q, p1 = made.projected.shape
     beta, effects = draw_coefficients(
-        factor,
-        variance,
-        problem.data,
-        fixed.precision,
-        fixed.mean,
-        rng.standard_normal(fixed.mean.size),
-        rng.standard_normal(fixed.clusters * q).reshape(fixed.clusters, q),
+        made,
+        rng.standard_normal(p1 - 1),
+        rng.standard_normal(clusters * q).reshape(clusters, q),
     )
+    residual_sd = np.sqrt(made.sigma2)
     count = 0
     for i in range(wanted.size):
         count += wanted[i]
@@ -330,7 +315,7 @@ def _predict(
             mean[at] = centre_y + scale_y * eta
             sd[at] = scale_y * residual_sd[j]
             at += 1
-    return beta, effects, residual_sd, factor, mean, sd
+    return beta, effects, residual_sd, made.factor, mean, sd
 
 
 @dataclass(frozen=True, eq=False)
@@ -405,31 +390,39 @@ class GaussianPosterior:
         centre = np.append(self.units.centre_y, np.zeros(len(design.predictors)))
         self._heteroscedastic = heteroscedastic
         self._unit = np.where(priors.replaced[: q + 1], self.units.scales, 1.0)
+        self._standard = self.units.standard
+        rows, rng = rows_of(design), np.random.default_rng(0)
+        arguments = (*rows, design.n_clusters, self._standard, heteroscedastic)
+        self._cross_products = specialised(cross_products, *arguments)
+        products, made = self._cross_products(*arguments)
+        precision = 1.0 / (prior_sd * coefficient) ** 2
+        example = products, precision, precision, made
         self.fixed = Fixed(
-            self.units.standard,
+            self._standard,
             design.n_clusters,
             priors.compiled,
             priors.constants,
             self._unit,
-            1.0 / (prior_sd * coefficient) ** 2,
+            precision,
             (prior_mean - centre) * coefficient,
+            Callable.for_example(log_marginal, *example),
             self.blocks.shapes,
             self.blocks.free,
             heteroscedastic,
         )
-        rows, rng = rows_of(design), np.random.default_rng(0)
-        self._observe = specialised(observe, rows, self.fixed)
-        data = self._observe(rows, self.fixed)
+        data = Collapsed(products, made, self.fixed)
         self._density = density_of(log_posterior, data)
-        self._nuts = nuts.CompiledNuts(nuts.Problem(data, self._density))
+        problem = nuts.Problem(data, self._density)
+        self._nuts = nuts.CompiledNuts(problem)
         state = np.zeros(self.layout.size)
-        scales = scales_of(state, self.fixed)
         self._scales = specialised(scales_of, state, self.fixed)
-        self._predict = specialised(_predict, data, rows, design.fit, scales, rng)
+        self._predict = specialised(_predict, problem, state, rows, design.fit, rng)
 
     def observe(self, design: Design) -> nuts.Problem:
         """Give the posterior of the scales on the current completed data."""
-        return nuts.Problem(self._observe(rows_of(design), self.fixed), self._density)
+        arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
+        data = Collapsed(*self._cross_products(*arguments), self.fixed)
+        return nuts.Problem(data, self._density)
 
     def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""
@@ -475,7 +468,7 @@ class GaussianPosterior:
         )
         scales = self._scales(state, self.fixed)
         beta, effects, sigma, factor, mean, sd = self._predict(
-            problem.data, rows_of(design), wanted, scales, rng
+            problem, state, rows_of(design), wanted, rng
         )
         parameters = self._parameters(beta, scales, factor)
         return Fitted(

@@ -32,9 +32,11 @@ import numpy.typing as npt
 
 from bayesimpute.method import Adaptation, Design
 from bayesimpute.sampling import linear_densities as densities_of
+from bayesimpute.sampling import linear_state as state_of
 from bayesimpute.sampling import linear_sweeps as sweeps_of
+from bayesimpute.sampling import linear_whitening as whitening
 from bayesimpute.sampling import nuts
-from bayesimpute.sampling.compiled import density_of, specialised
+from bayesimpute.sampling.compiled import Callable, density_of, specialised
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.linear_parts import (
     Equations,
@@ -49,20 +51,24 @@ from bayesimpute.sampling.scales import ScalePriors
 
 Array = npt.NDArray[np.float64]
 
-#: Share of its posterior variance below which the conditional variance of a partial correlation
-#: leaves it to move 2.
-TIED = 0.5
+#: Share of its posterior variance below which the conditional variance of a scale or correlation
+#: given the standardised effects leaves it to move 2; for a scale, if that given the effects is at
+#: least the other share: then a sweep forgets most of where it came from.
+TIED, FREE = 0.5, 0.5
 
 
-#: Newton steps that look for the mode, at most.
-NEWTON_STEPS = 50
+#: Newton steps that look for the mode, at most; none moves a linear predictor by more.
+NEWTON_STEPS, LONGEST_STEP = 50, 3.0
+
+NOWHERE = np.empty(0, dtype=np.int64)
+_SUMMED = [nuts.DIVERGING, nuts.STEPS, nuts.ACCEPTED]
 
 
 @dataclass(frozen=True, eq=False)
 class _Observed:
     """Completed data of a visit, for compiled code; the columns change with what is latent."""
 
-    model: densities_of.Model
+    model: state_of.Model
     design: Design
     x: Array
     z: Array
@@ -118,11 +124,12 @@ class LinearPosterior:
         functions, prior = compiled(likelihood), priors.compiled
         precision = np.where(equations.fixed, prior_precision, 0.0)
 
-        def with_constants(constants: Array) -> densities_of.Model:
-            return densities_of.Model(
+        def with_constants(constants: Array) -> state_of.Model:
+            return state_of.Model(
                 constants, *functions, prior, priors.constants, self._unit, equations.fixed,
                 equations.varying, np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
-                self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, units.standard,
+                self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, effects,
+                self.sizes.beta.start, self.sizes.b.start, units.standard,
             )  # fmt: skip
 
         self._with_constants = with_constants
@@ -132,6 +139,8 @@ class LinearPosterior:
         # what the likelihood moves by itself is no part of move 3
         self._movable = np.ones(self.sizes.shape.stop, dtype=bool)
         self._movable[self.sizes.effects : self.sizes.scales] = self._latent is None
+        partial = self.sizes.partial
+        self._centred_at = np.r_[: self.sizes.effects, partial.start : partial.stop]
         self._compile(design)
 
     def _compile(self, design: Design) -> None:
@@ -141,28 +150,33 @@ class LinearPosterior:
         cluster, rng = np.zeros(1, dtype=np.int64), np.random.default_rng(0)
         model, state = self._model, np.zeros(self.sizes.size)
         arguments = (x, z, columns, cluster, one, 1, self._standard)
-        self._sort = specialised(densities_of.sorted_rows, *arguments)
+        self._sort = specialised(state_of.sorted_rows, *arguments)
         rows = self._sort(*arguments)
-        self._predictors = specialised(
-            densities_of.linear_predictors, x, z, cluster, one, model, state
-        )
-        block, matrix, at = np.empty((1, 1, 1)), np.empty((1, 1)), np.empty(0, dtype=np.int64)
-        point = densities_of.Point(state, state, state, matrix, matrix)
-        moving = densities_of.Moving(
-            model, rows, state, point, matrix, block, matrix, block, matrix, matrix, matrix, at
-        )
-        self._densities = sweeps_of.Densities(
-            3,
+        self._predictors = specialised(state_of.linear_predictors, x, z, cluster, one, model, state)
+        block, matrix, at = np.empty((1, 1, 1)), np.empty((1, 1)), NOWHERE
+        self._stand = specialised(densities_of.stand, model, rows, state, at)
+        curvature = whitening.Curvature(block, block, matrix)
+        moving = self._stand(model, rows, state, at)
+        self._curvature = specialised(whitening.curvature_at, moving)
+        self._whiten = specialised(whitening.whiten, moving, curvature)
+        self._place = specialised(whitening.place, moving, state)
+        densities = (
             density_of(densities_of.coefficient_density, moving),
             density_of(densities_of.centred_density, moving),
             density_of(densities_of.shape_density, moving),
         )
-        tuning = Tuning(matrix, state, state)
-        self._curvature = specialised(densities_of.curvature_at, model, rows, state)
-        given = (model, rows, self._densities, densities_of.Curvature(block, block, matrix), state)
-        self._sweeps = specialised(sweeps_of.sweeps, *given, tuning, 0, False, rng)
-        self._slopes = specialised(sweeps_of.slopes, *given, 0)
-        self._newton_step = specialised(sweeps_of.newton_step, *given)
+        self._coefficient_density, self._centred_density, self._shape_density = densities
+        self._pieces = sweeps_of.Pieces(
+            3,
+            Callable.for_example(densities_of.stand, model, rows, state, at),
+            Callable.for_example(whitening.whiten, moving, curvature),
+            Callable.for_example(whitening.place, moving, state),
+            nuts.sampler_of(nuts.Problem(moving, densities[0])),
+            *densities,
+        )
+        tuning = Tuning(matrix, at, state, at, state)
+        given = (model, rows, self._pieces, curvature, state, tuning, 0, False, rng)
+        self._sweeps = specialised(sweeps_of.sweeps, *given)
 
     # -- data ------------------------------------------------------------------------------
 
@@ -184,15 +198,18 @@ class LinearPosterior:
         )
 
     def _rows(self, data: "_Observed") -> Any:
-        fit = np.ascontiguousarray(data.design.fit, dtype=np.bool_)
-        clusters = max(data.design.n_clusters, 1)
+        fit, clusters = self._fit(data.design), max(data.design.n_clusters, 1)
         return self._sort(data.x, data.z, data.columns, data.cluster, fit, clusters, self._standard)
 
+    @staticmethod
+    def _fit(design: Design) -> npt.NDArray[np.bool_]:
+        return np.ascontiguousarray(design.fit, dtype=np.bool_)
+
     def _given(self, data: "_Observed", reference: Array) -> tuple[Any, ...]:
-        """Give what sweeps take: model, rows, densities, and the curvature at a reference."""
+        """Give what sweeps take: model, rows, pieces, and the curvature at a reference."""
         rows = self._rows(data)
-        curvature = self._curvature(data.model, rows, reference)
-        return data.model, rows, self._densities, curvature
+        curvature = self._curvature(self._stand(data.model, rows, reference, NOWHERE))
+        return data.model, rows, self._pieces, curvature
 
     def _sweep(
         self,
@@ -215,16 +232,66 @@ class LinearPosterior:
             state = self._refresh(data.design, data.columns, state, rng)
             given = self._given(data, reference)
             state, found_now = self._sweeps(*given, state, tuning, 1, tune, rng)
-            nuts.summed(record, found_now, count)
+            summed, deepest = record + found_now, max(record[nuts.DEPTH], found_now[nuts.DEPTH])
+            record = found_now
+            record[_SUMMED], record[nuts.DEPTH] = summed[_SUMMED], deepest
+        record[nuts.ACCEPTED] /= count
         return state, record
 
     def _mode(self, data: "_Observed", state: Array) -> Array:
         """Mode of the coefficients at the scales of a state."""
         for _ in range(NEWTON_STEPS):
-            state, gain, _ = self._newton_step(*self._given(data, state), state)
+            state, gain = self._newton_step(data, self._given(data, state), state)
             if not gain > 1e-3:
                 break
         return state
+
+    def _coordinates(
+        self, given: tuple[Any, ...], state: Array
+    ) -> tuple[float, Array, Array, Callable]:
+        """Give the log density of move 1 where the state stands, its coordinates, its gradient."""
+        model, rows, _, curvature = given
+        moving, u = self._whiten(self._stand(model, rows, state, NOWHERE), curvature)
+        gradient = np.empty(u.size)
+        value = self._coefficient_density(u, moving, gradient)
+        return value if np.isfinite(gradient).all() else -np.inf, u, gradient, moving
+
+    def _newton_step(
+        self, data: "_Observed", given: tuple[Any, ...], state: Array
+    ) -> tuple[Array, float]:
+        """One damped Newton step of the coefficients towards their mode; also what it gains."""
+        value, u, gradient, moving = self._coordinates(given, state)
+        if not np.isfinite(value):
+            return state, 0.0
+        # in whitened coordinates a Newton step is the gradient; where the likelihood flattens, as a
+        # count's does, it can lead far away: no linear predictor may move by more than LONGEST_STEP
+        rows = data.x, data.z, data.cluster, self._fit(data.design), data.model
+        away = self._predictors(*rows, self._place(moving, u + gradient))
+        away -= self._predictors(*rows, state)
+        step = min(1.0, LONGEST_STEP / max(np.abs(away).max(initial=0.0), 1e-300))
+        while step > 1e-10:
+            there = u + step * gradient
+            gain = self._coefficient_density(there, moving, np.empty(u.size)) - value
+            if gain > 0.0:
+                return self._place(moving, there), gain
+            step /= 2.0
+        return state, 0.0
+
+    def _slopes(self, given: tuple[Any, ...], state: Array) -> Array:
+        """Gradients of moves 2 and 3 where they stand, all parts of the shape moving."""
+        model, rows, _, _ = given
+        everything = np.arange(self.sizes.shape.stop)
+        moving = self._stand(model, rows, state, everything)
+        out = []
+        for density, at in (
+            (self._centred_density, self._centred_at),
+            (self._shape_density, everything),
+        ):
+            gradient = np.zeros(at.size)
+            if at.size and not np.isfinite(density(state[at], moving, gradient)):
+                gradient[:] = 0.0
+            out.append(gradient)
+        return np.concatenate(out)
 
     def _refresh(
         self, design: Design, columns: Array, state: Array, rng: np.random.Generator
@@ -314,7 +381,7 @@ class LinearPosterior:
         kept = state[None]
         for phase, length in enumerate((half, tune - half)):
             # scales of moves 2 and 3 are learnt in the first half, step sizes in both
-            tuning = _tuning(steps, centred, shape)
+            tuning = self._tuning(steps, centred, shape)
             given = self._given(data, reference)
             draws = np.empty((length, size.size))
             slopes = np.empty((length, centred.size + shape.size))
@@ -322,7 +389,7 @@ class LinearPosterior:
                 state, _ = self._sweep(data, reference, state, tuning, 1, True, rng, given)
                 if self._latent is not None:
                     given = self._given(data, reference)
-                draws[i], slopes[i] = state, self._slopes(*given, state, shape.size)
+                draws[i], slopes[i] = state, self._slopes(given, state)
             # a move that never was made has learnt no step
             learnt = tuning.averaging[:, 3] > 0
             steps = np.where(learnt, np.exp(tuning.averaging[:, 1]), 1.0)
@@ -335,11 +402,14 @@ class LinearPosterior:
                 spread = kept.var(axis=0)
                 of_centred = np.append(spread[: size.effects], spread[size.partial])
                 centred = np.sqrt(centred * np.clip(of_centred, 1e-8, 2.0))
-                # correlations of effects that the rows know well are tied up with all others in
-                # move 3, which would need many short steps; move 2 suffices for them
-                tied = shape[size.partial] < TIED * spread[size.partial]
-                shape[size.partial] = np.where(tied, 0.0, shape[size.partial])
-                shape = np.where(self._movable, shape, 0.0)
+                # what the rows know well of the effects is tied up with all others in move 3, which
+                # would need many short steps through all rows; for a scale that move 2 can take
+                # nearly anywhere, and for such a correlation, move 2 suffices
+                free = np.zeros(shape.size, dtype=bool)
+                free[self._centred_at] = variance[: centred.size] > FREE * of_centred
+                free[size.partial] = True
+                tied = shape < TIED * spread[size.shape]
+                shape = np.where(self._movable & ~(tied & free), shape, 0.0)
                 reference = kept.mean(axis=0)
         mean, sd = kept.mean(axis=0), kept.std(axis=0)
         none = np.empty(0)
@@ -368,12 +438,12 @@ class LinearPosterior:
         would be refused for ever. What is learnt here is forgotten afterwards.
         """
         steps = np.array([part.step_size / 4 for part in adaptation.parts])
-        tuning = _tuning(steps, *(part.variance for part in adaptation.parts[1:]))
+        tuning = self._tuning(steps, *(part.variance for part in adaptation.parts[1:]))
         data, reference = self._observe(design, constants), adaptation.start_mean
         self._check(state, adaptation)
         given = self._given(data, reference)
         for _ in range(nuts.HALVINGS):
-            if np.isfinite(self._newton_step(*given, state)[2]):
+            if np.isfinite(self._coordinates(given, state)[0]):
                 break
             state = 0.5 * (state + reference)
         return self._sweep(data, reference, state, tuning, sweeps, True, rng, given)[0]
@@ -389,7 +459,7 @@ class LinearPosterior:
     ) -> tuple[Array, Point, Mapping[str, float]]:
         """Go on by some sweeps on the current data; also draws effects of clusters without rows."""
         steps = np.array([part.step_size for part in adaptation.parts])
-        tuning = _tuning(steps, *(part.variance for part in adaptation.parts[1:]))
+        tuning = self._tuning(steps, *(part.variance for part in adaptation.parts[1:]))
         data = self._observe(design, constants)
         self._check(state, adaptation)
         state, record = self._sweep(data, adaptation.start_mean, state, tuning, sweeps, False, rng)
@@ -406,6 +476,12 @@ class LinearPosterior:
                 state = state.copy()
                 state[self.sizes.b] = effects.ravel()
         return state, point, nuts.statistics_of(record)
+
+    def _tuning(self, steps: Array, centred: Array, shape: Array) -> Tuning:
+        """Tuning of the moves; of a step that is not to learn, only its logarithm counts."""
+        averaging = np.array([nuts.averaging_from(step) for step in steps])
+        moving = np.flatnonzero(shape > 0.0)
+        return Tuning(averaging, self._centred_at, centred, moving, shape[moving])
 
     def _check(self, state: Array, adaptation: Adaptation) -> None:
         """Machine code does not look whether what it reads is there."""
@@ -429,11 +505,6 @@ class LinearPosterior:
                 else:
                     high = state[i]
         return state
-
-
-def _tuning(steps: Array, centred: Any, shape: Any) -> Tuning:
-    """Tuning of the moves; of a step that is not to learn, only its logarithm counts."""
-    return Tuning(np.array([nuts.begin_averaging(step) for step in steps]), centred, shape)
 
 
 def _variance_of(slopes: Array) -> Array:

@@ -17,6 +17,10 @@ from bayesimpute.sampling.gaussian import blocks_of
 Array = npt.NDArray[np.float64]
 
 
+#: Rows run along the last axis, so that a processor takes several in one step; sums over rows may
+#: then be taken in any order, which needs saying.
+SUMS = {"reassoc", "nsz", "contract"}
+
 _VECTOR = types.Array(types.float64, 1, "C")
 _MATRIX = types.Array(types.float64, 2, "C")
 #: What compiled likelihoods get: one tuple, as PyTensor's compiled functions do.

@@ -1,9 +1,10 @@
 r"""The no-U-turn sampler, compiled: it holds no lock of the interpreter.
 
-Multinomial NUTS with the generalised criterion (Hoffman & Gelman 2014; Betancourt 2017), its trees
-built leaf by leaf (Phan, Pradhan & Jankowiak 2019): a doubling needs no recursion, and of its
-2^d points only d are kept. Step sizes are tuned by dual averaging, variances from draws in windows.
-After one adaptation both are frozen, so every transition leaves the current posterior invariant.
+Multinomial NUTS with the generalised criterion (Hoffman & Gelman 2014; Betancourt 2017), looked at
+over each two halves and where they meet, as in Stan and PyMC. Trees are built leaf by leaf (Phan,
+Pradhan & Jankowiak 2019): a doubling needs no recursion, and of its 2^d points only d are kept.
+Step sizes are tuned by dual averaging, variances from draws in windows. After one adaptation both
+are frozen, so every transition leaves the current posterior invariant.
 
 What is sampled is a *problem*: a density ``density(position, data, gradient) -> value``, which
 writes its gradient, and its data. The density is a
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from bayesimpute.errors import SamplingError
 from bayesimpute.method import Adaptation
-from bayesimpute.sampling.compiled import specialised
+from bayesimpute.sampling.compiled import Callable, specialised
 
 #: What is compiled as part of something else, and not kept on disk by itself.
 _part = numba.njit(error_model="numpy", nogil=True)
@@ -72,222 +73,85 @@ def finite_density(position: Array, problem: Problem, gradient: Array) -> float:
     return value
 
 
-# Arithmetic on vectors is written as plain loops, which numba compiles in a fraction of the time
-# that it takes for array expressions.
+# Numba compiles what is called anew with each caller, and anew for each constant that it is called
+# with; plain loops over few matrices take it a fraction of the time that array expressions do.
+
+#: Rows of what is known of a point of the trajectory.
+_POINT, _MOMENTUM, _GRADIENT = range(3)
+#: Sums of momenta: of the trajectory, of its newest half, and of two stretches of that.
+_TOTAL, _NEW, _FIRST, _SECOND = range(4)
+#: What is kept of a leaf: its momentum, that of the leaf before, the sum of those before.
+_START, _BEFORE, _SUM = range(3)
 
 
 @_part
-def _moved(x: Array, step: float, along: Array) -> Array:
-    """Give ``x + step * along``."""
-    out = np.empty(x.size)
-    for i in range(x.size):
-        out[i] = x[i] + step * along[i]
-    return out
+def _put(target: Array, source: Array) -> None:
+    for row in range(source.shape[0]):
+        for i in range(source.shape[1]):
+            target[row, i] = source[row, i]
 
 
 @_part
-def _scaled(x: Array, y: Array) -> Array:
-    out = np.empty(x.size)
-    for i in range(x.size):
-        out[i] = x[i] * y[i]
-    return out
-
-
-@_part
-def _kinetic(momentum: Array, variance: Array) -> float:
+def _kinetic(leaf: Array, variance: Array) -> float:
     total = 0.0
-    for i in range(momentum.size):
-        total += variance[i] * momentum[i] * momentum[i]
+    for i in range(variance.size):
+        total += variance[i] * leaf[_MOMENTUM, i] * leaf[_MOMENTUM, i]
     return 0.5 * total
 
 
 @_part
-def _momentum(variance: Array, rng: np.random.Generator) -> Array:
-    out = rng.standard_normal(variance.size)
-    for i in range(variance.size):
-        out[i] /= np.sqrt(variance[i])
-    return out
+def _turns(
+    far: Array, near: Array, start: Array, end: Array, old: Array, new: Array, variance: Array
+) -> bool:
+    """Whether two adjacent stretches of a trajectory turn back, each with the other's first step.
 
-
-@_part
-def _put(target: Array, values: Array) -> None:
-    for i in range(target.size):
-        target[i] = values[i]
-
-
-@_part
-def _turns(left: Array, right: Array, total: Array, variance: Array) -> bool:
-    """Whether a trajectory from momentum `left` to `right`, summing to `total`, turns back."""
-    past, future = 0.0, 0.0
-    for i in range(left.size):
-        along = variance[i] * total[i]
-        past += left[i] * along
-        future += right[i] * along
-    return past <= 0.0 or future <= 0.0
-
-
-@_part
-def _ones_of(number: int) -> int:
-    count = 0
-    while number:
-        count += number & 1
-        number >>= 1
-    return count
-
-
-@_part
-def leapfrog(
-    problem: Any, position: Array, momentum: Array, gradient: Array, variance: Array, step: float
-) -> tuple[Array, Array, Array, float]:
-    """One leapfrog step; gives position, momentum, gradient and log density there."""
-    half = _moved(momentum, 0.5 * step, gradient)
-    moved = _moved(position, step, _scaled(variance, half))
-    slope = np.empty(gradient.size)
-    value = finite_density(moved, problem, slope)
-    return moved, _moved(half, 0.5 * step, slope), slope, value
-
-
-@_part
-def transition(
-    problem: Any,
-    position: Array,
-    variance: Array,
-    step: float,
-    deepest: int,
-    rng: np.random.Generator,
-) -> tuple[Array, Array]:
-    """Make one NUTS transition.
+    Without the looks at either stretch with one step of the other, a step size of which 2^d make
+    a whole period of a round posterior would never be seen to turn.
 
     Parameters
     ----------
-    problem
-        What is sampled.
-    position
-        Where it stands, (state,).
+    far, near
+        Momenta at the ends of the older stretch, the second next to the newer one.
+    start, end
+        Momenta at the ends of the newer stretch, the first next to the older one.
+    old, new
+        Sums of the momenta of either.
     variance
-        Diagonal of the inverse mass matrix, (state,).
-    step
-        Step size.
-    deepest
-        Doublings, at most.
-    rng
-        Of this transition.
-
-    Returns
-    -------
-    position
-        Where it goes, (state,).
-    record
-        In the order of ``STATISTICS``.
+        Inverse mass.
     """
-    size = position.size
-    gradient = np.empty(size)
-    value = finite_density(position, problem, gradient)
-    momentum = _momentum(variance, rng)
-    start_energy = _kinetic(momentum, variance) - value
-    record = np.zeros(6)
-    record[ENERGY], record[LOG_DENSITY] = start_energy, value
-    # ends of the trajectory: 0 the past, 1 the future
-    ends = np.empty((2, 3, size))
-    for end in range(2):
-        _put(ends[end, 0], position)
-        _put(ends[end, 1], momentum)
-        _put(ends[end, 2], gradient)
-    total = momentum.copy()
-    chosen = position.copy()
-    log_weight = 0.0
-    kept = np.empty((deepest + 1, 2, size))
-    accepted = 0.0
-    for depth in range(deepest):
-        end = 1 if rng.random() < 0.5 else 0
-        signed = step if end == 1 else -step
-        at, moving, slope = ends[end, 0].copy(), ends[end, 1].copy(), ends[end, 2].copy()
-        sub_total = np.zeros(size)
-        sub_chosen = at
-        sub_energy, sub_value, sub_weight = 0.0, 0.0, -np.inf
-        stopped = False
-        for leaf in range(1 << depth):
-            at, moving, slope, value = leapfrog(problem, at, moving, slope, variance, signed)
-            energy = _kinetic(moving, variance) - value
-            lost = energy - start_energy
-            if np.isnan(lost):
-                lost = np.inf
-            record[STEPS] += 1.0
-            accepted += min(1.0, np.exp(-lost))
-            if lost > MOST_ENERGY:
-                record[DIVERGING] = 1.0
-                stopped = True
-                break
-            sub_weight = np.logaddexp(sub_weight, -lost)
-            if np.log(rng.random()) < -lost - sub_weight:
-                sub_chosen, sub_energy, sub_value = at, energy, value
-            sub_total = _moved(sub_total, 1.0, moving)
-            # each even leaf begins subtrees that later odd leaves end; one a level is kept
-            level = _ones_of(leaf >> 1)
-            if leaf % 2 == 0:
-                _put(kept[level, 0], moving)
-                _put(kept[level, 1], sub_total)
-            else:
-                lowest = level
-                trailing = leaf >> 1
-                while trailing & 1:
-                    lowest -= 1
-                    trailing >>= 1
-                for begun in range(level, lowest - 1, -1):
-                    between = _moved(_moved(sub_total, -1.0, kept[begun, 1]), 1.0, kept[begun, 0])
-                    if _turns(kept[begun, 0], moving, between, variance):
-                        stopped = True
-                        break
-            if stopped:
-                break
-        record[DEPTH] = depth + 1.0
-        if stopped:
-            break
-        if np.log(rng.random()) < sub_weight - log_weight:
-            chosen = sub_chosen
-            record[ENERGY], record[LOG_DENSITY] = sub_energy, sub_value
-        log_weight = np.logaddexp(log_weight, sub_weight)
-        total = _moved(total, 1.0, sub_total)
-        _put(ends[end, 0], at)
-        _put(ends[end, 1], moving)
-        _put(ends[end, 2], slope)
-        if _turns(ends[0, 1], ends[1, 1], total, variance):
-            break
-    record[ACCEPTED] = accepted / max(record[STEPS], 1.0)
-    return chosen, record
+    far_all, end_all = 0.0, 0.0
+    far_old, start_old, near_new, end_new = 0.0, 0.0, 0.0, 0.0
+    for i in range(variance.size):
+        along = variance[i] * (old[i] + new[i])
+        far_all += far[i] * along
+        end_all += end[i] * along
+        along = variance[i] * (old[i] + start[i])
+        far_old += far[i] * along
+        start_old += start[i] * along
+        along = variance[i] * (new[i] + near[i])
+        near_new += near[i] * along
+        end_new += end[i] * along
+    whole = far_all <= 0.0 or end_all <= 0.0
+    return whole or far_old <= 0.0 or start_old <= 0.0 or near_new <= 0.0 or end_new <= 0.0
 
 
 @_part
-def summed(total: Array, record: Array, transitions: int) -> None:
-    """Add a transition's record to that of several."""
-    total[DIVERGING] += record[DIVERGING]
-    total[STEPS] += record[STEPS]
-    total[DEPTH] = max(total[DEPTH], record[DEPTH])
-    total[ACCEPTED] += record[ACCEPTED] / transitions
-    total[ENERGY], total[LOG_DENSITY] = record[ENERGY], record[LOG_DENSITY]
+def leapfrog(problem: Problem, leaf: Array, variance: Array, step: float) -> float:
+    """One leapfrog step of point, momentum and gradient, (3, state); gives the log density."""
+    for i in range(variance.size):
+        leaf[_MOMENTUM, i] += 0.5 * step * leaf[_GRADIENT, i]
+        leaf[_POINT, i] += step * (variance[i] * leaf[_MOMENTUM, i])
+    value = finite_density(leaf[_POINT], problem, leaf[_GRADIENT])
+    for i in range(variance.size):
+        leaf[_MOMENTUM, i] += 0.5 * step * leaf[_GRADIENT, i]
+    return value
 
 
 @_part
-def move(
-    problem: Any,
-    position: Array,
-    variance: Array,
-    step: float,
-    transitions: int,
-    rng: np.random.Generator,
-) -> tuple[Array, Array]:
-    """Make some transitions with a frozen tuning; the record is that of all of them."""
-    total = np.zeros(6)
-    for _ in range(transitions):
-        position, record = transition(problem, position, variance, step, DEEPEST, rng)
-        summed(total, record, transitions)
-    return position, total
-
-
-@_part
-def begin_averaging(step: float) -> Array:
-    """State of dual averaging: log step, its average, mean error, count, centre."""
-    return np.array([np.log(step), 0.0, 0.0, 0.0, np.log(10.0 * step)])
+def _log_sum(one: float, other: float) -> float:
+    """Log of the sum of two exponentials, one of them not zero."""
+    larger = max(one, other)
+    return larger + np.log1p(np.exp(min(one, other) - larger))
 
 
 @_part
@@ -302,130 +166,174 @@ def learn(averaging: Array, acceptance: float) -> None:
     averaging[1] = weight * averaging[0] + (1.0 - weight) * averaging[1]
 
 
-@_part
-def tuned(averaging: Array) -> float:
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def sample(
+    problem: Problem,
+    position: Array,
+    variance: Array,
+    averaging: Array,
+    learning: bool,
+    deepest: int,
+    count: int,
+    draws: Array,
+    record: Array,
+    rng: np.random.Generator,
+) -> float:
+    """Make transitions: all there is to do with a compiled problem.
+
+    Parameters
+    ----------
+    problem
+        What is sampled.
+    position
+        Where it stands, and in the end where it has gone, (state,).
+    variance
+        Diagonal of the inverse mass matrix, (state,).
+    averaging
+        State of dual averaging (:func:`averaging_from`): the step size is ``exp`` of the first.
+    learning
+        Whether the step size learns from each transition.
+    deepest
+        Doublings of a trajectory, at most.
+    count
+        Transitions; none from a start without a density.
+    draws
+        Receives the position after each, (count, state), where it has rows.
+    record
+        Receives what is known of all of them, in the order of ``STATISTICS``.
+    rng
+        Of these transitions.
+
+    Returns
+    -------
+    float
+        Log density where it stands now.
+    """
+    size = position.size
+    leaf, ends = np.empty((3, size)), np.empty((2, 3, size))
+    chosen, chosen_new = np.empty((3, size)), np.empty((3, size))
+    sums, kept, last = np.empty((4, size)), np.empty((deepest + 2, 3, size)), deepest + 1
+    for i in range(size):
+        chosen[_POINT, i] = position[i]
+    log_density = finite_density(chosen[_POINT], problem, chosen[_GRADIENT])
+    for k in range(record.size):
+        record[k] = 0.0
+    record[LOG_DENSITY] = log_density
+    if not log_density > -np.inf:
+        return log_density
+    for n in range(count):
+        step = np.exp(averaging[0])
+        for i in range(size):
+            chosen[_MOMENTUM, i] = rng.standard_normal() / np.sqrt(variance[i])
+            sums[_TOTAL, i] = chosen[_MOMENTUM, i]
+        start_energy = _kinetic(chosen, variance) - log_density
+        energy = start_energy
+        for end in range(2):
+            _put(ends[end], chosen)
+        log_weight, accepted, steps = 0.0, 0.0, 0.0
+        for depth in range(deepest):
+            end = 1 if rng.random() < 0.5 else 0
+            signed = step if end == 1 else -step
+            _put(leaf, ends[end])
+            for i in range(size):
+                sums[_NEW, i] = 0.0
+            new_energy, new_density, new_weight = 0.0, 0.0, -np.inf
+            stopped = False
+            for number in range(1 << depth):
+                for i in range(size):
+                    kept[last, _BEFORE, i] = leaf[_MOMENTUM, i]
+                    kept[last, _SUM, i] = sums[_NEW, i]
+                here = leapfrog(problem, leaf, variance, signed)
+                energy_here = _kinetic(leaf, variance) - here
+                lost = energy_here - start_energy
+                if np.isnan(lost):
+                    lost = np.inf
+                steps += 1.0
+                accepted += min(1.0, np.exp(-lost))
+                if lost > MOST_ENERGY:
+                    record[DIVERGING] += 1.0
+                    stopped = True
+                    break
+                new_weight = _log_sum(new_weight, -lost)
+                if np.log(rng.random()) < -lost - new_weight:
+                    _put(chosen_new, leaf)
+                    new_energy, new_density = energy_here, here
+                for i in range(size):
+                    kept[last, _START, i] = leaf[_MOMENTUM, i]
+                    sums[_NEW, i] += leaf[_MOMENTUM, i]
+                # each even leaf begins stretches that later odd leaves end; one a level is kept
+                level, half = 0, number >> 1
+                while half:
+                    level += half & 1
+                    half >>= 1
+                if number % 2 == 0:
+                    _put(kept[level], kept[last])
+                    continue
+                half, second = number >> 1, last
+                while True:  # from the shortest of the stretches that end here to the longest
+                    for i in range(size):
+                        sums[_FIRST, i] = kept[second, _SUM, i] - kept[level, _SUM, i]
+                        sums[_SECOND, i] = sums[_NEW, i] - kept[second, _SUM, i]
+                    stopped = _turns(
+                        kept[level, _START], kept[second, _BEFORE], kept[second, _START],
+                        leaf[_MOMENTUM], sums[_FIRST], sums[_SECOND], variance,
+                    )  # fmt: skip
+                    if stopped or not half & 1:
+                        break
+                    second = level
+                    level -= 1
+                    half >>= 1
+                if stopped:
+                    break
+            record[DEPTH] = max(record[DEPTH], depth + 1.0)
+            if stopped:
+                break
+            if np.log(rng.random()) < new_weight - log_weight:
+                _put(chosen, chosen_new)
+                energy, log_density = new_energy, new_density
+            log_weight = _log_sum(log_weight, new_weight)
+            stopped = _turns(
+                ends[1 - end, _MOMENTUM], ends[end, _MOMENTUM], kept[0, _START], leaf[_MOMENTUM],
+                sums[_TOTAL], sums[_NEW], variance,
+            )  # fmt: skip
+            if stopped:
+                break
+            for i in range(size):
+                sums[_TOTAL, i] += sums[_NEW, i]
+            _put(ends[end], leaf)
+        accepted /= max(steps, 1.0)
+        record[STEPS] += steps
+        record[ACCEPTED] += accepted / count
+        record[ENERGY], record[LOG_DENSITY] = energy, log_density
+        if learning:
+            learn(averaging, accepted)
+        if draws.shape[0] > 0:
+            for i in range(size):
+                draws[n, i] = chosen[_POINT, i]
+    for i in range(size):
+        position[i] = chosen[_POINT, i]
+    return log_density
+
+
+def averaging_from(step: float) -> Array:
+    """State of dual averaging: log step, its average, mean error, count, centre."""
+    return np.array([np.log(step), 0.0, 0.0, 0.0, np.log(10.0 * step)])
+
+
+def learnt(averaging: Array) -> float:
     """Step size that has been learnt."""
     return float(np.exp(averaging[1]))
 
 
-@_part
-def tuning_transition(
-    problem: Any, position: Array, variance: Array, averaging: Array, rng: np.random.Generator
-) -> Array:
-    """Make a transition from which the step size learns."""
-    position, record = transition(
-        problem, position, variance, np.exp(averaging[0]), DEEPEST_TUNING, rng
-    )
-    learn(averaging, record[ACCEPTED])
-    return position
+def _arguments(problem: Problem) -> tuple[Any, ...]:
+    """Arguments of :func:`sample`, for their types."""
+    x = np.empty(0)
+    return problem, x, x, x, False, 0, 0, np.empty((0, 0)), x, np.random.default_rng(0)
 
 
-@_part
-def _mean_and_variance(draws: Array, first: int, last: int, k: int) -> tuple[float, float]:
-    """Mean and variance of one column of the draws `first` to `last`."""
-    mean, variance = 0.0, 0.0
-    for i in range(first, last):
-        mean += draws[i, k] / (last - first)
-    for i in range(first, last):
-        variance += (draws[i, k] - mean) ** 2 / (last - first)
-    return mean, variance
-
-
-@_part
-def adapt(
-    problem: Any, start: Array, tune: int, rng: np.random.Generator
-) -> tuple[float, Array, Array, Array, Array]:
-    """Tune step size and variances from `start`.
-
-    Returns
-    -------
-    step, variance
-        The tuning.
-    mean, sd
-        Of the draws of the second half, (state,).
-    position
-        Where the run ended, (state,).
-    """
-    size = start.size
-    variance = np.full(size, 0.1)
-    step = 0.25 / size**0.25 if size else 1.0
-    position = start.copy()
-    draws = np.empty((tune, size))
-    window = max(tune // WINDOWS, 1)
-    first = 0
-    averaging = begin_averaging(step)
-    for i in range(tune):
-        position = tuning_transition(problem, position, variance, averaging, rng)
-        _put(draws[i], position)
-        if (i + 1) % window == 0 and i + 1 <= tune - window:
-            # the first of a window still remember where it began
-            begun = first + (i + 1 - first) // 3
-            count = i + 1 - begun
-            for k in range(size):
-                spread = _mean_and_variance(draws, begun, i + 1, k)[1]
-                variance[k] = (count * spread + 5.0 * 1e-3) / (count + 5.0)
-            if first == 0:  # the scales are new, and with them the step
-                averaging = begin_averaging(tuned(averaging))
-            first = i + 1
-    mean, sd = np.empty(size), np.empty(size)
-    for k in range(size):
-        mean[k], spread = _mean_and_variance(draws, tune // 2, tune, k)
-        sd[k] = np.sqrt(spread)
-    return tuned(averaging), variance, mean, sd, position
-
-
-@_part
-def settle(
-    problem: Any,
-    position: Array,
-    variance: Array,
-    step: float,
-    mean: Array,
-    transitions: int,
-    rng: np.random.Generator,
-) -> Array:
-    """Bring a dispersed start to the posterior, the step size adapting on the way.
-
-    A start in the tails can be stiffer than the posterior is, where the frozen step size would be
-    refused for ever. What is adapted here is forgotten afterwards.
-    """
-    gradient = np.empty(position.size)
-    for _ in range(HALVINGS):
-        if np.isfinite(finite_density(position, problem, gradient)):
-            break
-        position = _moved(_scaled(position, np.full(position.size, 0.5)), 0.5, mean)
-    averaging = begin_averaging(step / 10.0)
-    for _ in range(transitions):
-        position = tuning_transition(problem, position, variance, averaging, rng)
-    return position
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _sample(
-    problem: Problem,
-    position: Array,
-    tuning: tuple[float, Array, Array, Array],
-    tune: int,
-    settling: int,
-    transitions: int,
-    rng: np.random.Generator,
-) -> tuple[Array, tuple[float, Array, Array, Array], Array]:
-    """All there is to do with a compiled problem; one function, so that it compiles once.
-
-    Nothing is done from a start without a density, which the record says.
-    """
-    record = np.zeros(6)
-    record[LOG_DENSITY] = finite_density(position, problem, np.empty(position.size))
-    if tune > 0 and not np.isfinite(record[LOG_DENSITY]):
-        return position, tuning, record
-    if tune > 0:
-        step, variance, mean, sd, position = adapt(problem, position, tune, rng)
-        tuning = (step, variance, mean, sd)
-    if settling > 0:
-        position = settle(problem, position, tuning[1], tuning[0], tuning[2], settling, rng)
-    if transitions > 0:
-        position, record = move(problem, position, tuning[1], tuning[0], transitions, rng)
-    return position, tuning, record
+def sampler_of(example: Problem) -> Callable:
+    """Give :func:`sample` for problems of the types of an example, to call from machine code."""
+    return Callable.for_example(sample, *_arguments(example))
 
 
 class CompiledNuts:
@@ -438,17 +346,48 @@ class CompiledNuts:
     """
 
     def __init__(self, example: Problem) -> None:
-        x, rng = np.empty(0), np.random.default_rng(0)
-        self._sample = specialised(_sample, example, x, (1.0, x, x, x), 0, 0, 0, rng)
+        self._sample = specialised(sample, *_arguments(example))
+
+    def _run(
+        self,
+        problem: Problem,
+        position: Array,
+        variance: Array,
+        averaging: Array,
+        learning: bool,
+        draws: Array | int,
+        rng: np.random.Generator,
+    ) -> Array:
+        """Move `position` as often as `draws` says or has rows; gives the record."""
+        record, deepest = np.empty(len(STATISTICS)), DEEPEST_TUNING if learning else DEEPEST
+        kept = np.empty((0, 0)) if isinstance(draws, int) else draws
+        count = draws if isinstance(draws, int) else len(draws)
+        self._sample(
+            problem, position, variance, averaging, learning, deepest, count, kept, record, rng
+        )
+        return record
 
     def adapt(
         self, problem: Problem, start: Array, tune: int, rng: np.random.Generator
     ) -> tuple[Adaptation, Array]:
         """Tune from `start`; gives the tuning and where the run ended, (state,)."""
-        nothing = (1.0, start, start, start)
-        position, tuning, record = self._sample(problem, start, nothing, tune, 0, 0, rng)
-        check_density(record)
-        return Adaptation(*tuning), position
+        size, window = start.size, max(tune // WINDOWS, 1)
+        position, draws = start.copy(), np.empty((tune, start.size))
+        variance = np.full(size, 0.1)
+        averaging = averaging_from(0.25 / size**0.25 if size else 1.0)
+        first = 0
+        for end in (*range(window, tune - window + 1, window), tune):
+            part = draws[first:end]
+            check_density(self._run(problem, position, variance, averaging, True, part, rng))
+            if end < tune:
+                kept = part[len(part) // 3 :]  # the first of a window remember where it began
+                variance = (len(kept) * kept.var(axis=0) + 5.0 * 1e-3) / (len(kept) + 5.0)
+                if first == 0:  # the scales are new, and with them the step
+                    averaging = averaging_from(learnt(averaging))
+            first = end
+        half = draws[tune // 2 :]
+        tuning = Adaptation(learnt(averaging), variance, half.mean(axis=0), half.std(axis=0))
+        return tuning, position
 
     def move(
         self,
@@ -461,6 +400,9 @@ class CompiledNuts:
     ) -> tuple[Array, Array]:
         """Make transitions with the frozen tuning, after `settling` ones from a dispersed start.
 
+        A start in the tails can be stiffer than the posterior is, where the frozen step size would
+        be refused for ever. The step size that adapts there is forgotten afterwards.
+
         Returns
         -------
         state
@@ -468,11 +410,19 @@ class CompiledNuts:
         record
             In the order of ``STATISTICS``.
         """
-        a = adaptation
+        variance, mean = adaptation.variance, adaptation.start_mean
         # machine code does not look whether what it reads is there
-        check_sizes(state.size, a.variance.size, a.start_mean.size)
-        tuning = (a.step_size, a.variance, a.start_mean, a.start_sd)
-        position, _, record = self._sample(problem, state, tuning, 0, settling, transitions, rng)
+        check_sizes(state.size, variance.size, mean.size)
+        position, frozen = state.copy(), averaging_from(adaptation.step_size)
+        if settling:
+            for _ in range(HALVINGS):
+                record = self._run(problem, position, variance, frozen, False, 0, rng)
+                if np.isfinite(record[LOG_DENSITY]):
+                    break
+                position = 0.5 * (position + mean)
+            learning = averaging_from(adaptation.step_size / 10.0)
+            self._run(problem, position, variance, learning, True, settling, rng)
+        record = self._run(problem, position, variance, frozen, False, transitions, rng)
         check_density(record)
         return position, record
 

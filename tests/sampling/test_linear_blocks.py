@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 from scipy.stats import bernoulli, beta, halfnorm, multivariate_normal, norm
 
 from bayesimpute.registry import resolve
-from bayesimpute.sampling import linear_densities, linear_sweeps
+from bayesimpute.sampling import linear_densities, linear_whitening
 from tests.models.test_linear_posterior import make_design
 
 
@@ -26,26 +25,24 @@ def posterior_of(kind, method, blocks):
     return posterior, design, 0.4 * np.random.default_rng(4).normal(size=posterior.sizes.size)
 
 
-@numba.njit
-def density_of(move, part, model, rows, state, size):
-    """Log density of a move and its gradient, all else as the state has it."""
-    curvature = linear_densities.curvature_at(model, rows, state)
-    moving = linear_sweeps._standing(model, rows, state, curvature, np.ones(size))
-    gradient = np.zeros(part.size)
-    if move == 1:
-        value = linear_densities.coefficient_density(part, moving, gradient)
-    elif move == 2:
-        value = linear_densities.centred_density(part, moving, gradient)
-    else:
-        value = linear_densities.shape_density(part, moving, gradient)
-    return value, gradient
+def standing(posterior, design, state):
+    """All that the densities need, as the state has it, whitened there."""
+    data = posterior._observe(design, None)
+    rows, everything = posterior._rows(data), np.arange(posterior.sizes.shape.stop)
+    moving = linear_densities.stand(data.model, rows, state, everything)
+    return linear_whitening.whiten(moving, linear_whitening.curvature_at(moving))
 
 
 def densities(posterior, design, state, move):
-    """Density of one move as a function of its part alone."""
-    data = posterior._observe(design, None)
-    given = (data.model, posterior._rows(data), state, posterior.sizes.shape.stop)
-    return lambda part: density_of(move, part, *given)
+    """Density of one move, and its gradient, as a function of its part alone."""
+    moving, _ = standing(posterior, design, state)
+    names = {1: "coefficient_density", 2: "centred_density", 3: "shape_density"}
+
+    def density(part):
+        gradient = np.zeros(part.size)
+        return getattr(linear_densities, names[move])(part, moving, gradient), gradient
+
+    return density
 
 
 def centred_part(posterior, state):
@@ -122,18 +119,13 @@ def test_coefficients_have_the_density_of_the_model():
     rows, point = design.rows(design.fit), posterior.point(state)
     x, z = posterior.units.x(rows), posterior.units.z(rows)
     seen = np.unique(rows.cluster)
-    data = posterior._observe(design, None)
-    curvature = linear_densities.curvature_at(data.model, posterior._rows(data), state)
-
-    @numba.njit
-    def apart(u, model, rows, curvature, state):
-        moving = linear_sweeps._standing(model, rows, state, curvature, np.ones(1))
-        return linear_densities.coefficients_at(moving, u)
+    moving, u = standing(posterior, design, state)
+    assert linear_whitening.place(moving, u) == pytest.approx(state, abs=1e-10)
 
     def dense(u):
-        packed, effects = apart(u, data.model, posterior._rows(data), curvature, state)
-        by_cluster = np.zeros((posterior.sizes.clusters, 3))
-        by_cluster[seen] = effects
+        moved = linear_whitening.place(moving, u)
+        packed, by_cluster = moved[posterior.sizes.beta], moved[posterior.sizes.b].reshape(-1, 3)
+        effects = by_cluster[seen]
         eta = x @ packed + (z * by_cluster[rows.cluster]).sum(axis=1)
         value = bernoulli.logpmf(rows.y.astype(int), 1 / (1 + np.exp(-eta))).sum()
         value += norm.logpdf(packed, 0, 2.5).sum()

@@ -41,20 +41,21 @@ def plain(position):
     return value, gradient
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def compiled(problem, start, tune, draws, rng):
-    step, variance, _, _, position = nuts.adapt(problem, start, tune, rng)
-    out, accepted = np.empty((draws, start.size)), 0.0
-    for i in range(draws):
-        position, record = nuts.move(problem, position, variance, step, 1, rng)
-        out[i] = position
-        accepted += record[nuts.ACCEPTED] / draws
-    return out, accepted
+def steps_of(problem, position, variance, step, count, rng, deepest=10):
+    """Transitions with one step size from a position; all draws, and the record."""
+    draws, record = np.empty((count, len(position))), np.empty(6)
+    averaging, position = nuts.averaging_from(step), position.copy()
+    nuts.sample(problem, position, variance, averaging, False, deepest, count, draws, record, rng)
+    np.testing.assert_array_equal(position, draws[-1])
+    return draws, record
 
 
 @pytest.fixture(scope="module")
 def draws():
-    return compiled(PROBLEM, np.zeros(4), 1000, 40_000, np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    tuning, position = nuts.CompiledNuts(PROBLEM).adapt(PROBLEM, np.zeros(4), 1000, rng)
+    found, record = steps_of(PROBLEM, position, tuning.variance, tuning.step_size, 40_000, rng)
+    return found, record[nuts.ACCEPTED]
 
 
 def test_draws_have_the_known_distribution(draws):
@@ -91,12 +92,9 @@ def test_a_leapfrog_step_can_be_taken_back_and_keeps_volume():
     variance, step = np.array([0.3, 1.0, 2.0, 0.7]), 0.37
 
     def flow(z, signed=step):
-        gradient = plain(z[:4])[1]
-        position, momentum = z[:4].copy(), z[4:].copy()
-        moved, momentum, _, _ = nuts.leapfrog(
-            PROBLEM, position, momentum, gradient, variance, signed
-        )
-        return np.concatenate((moved, momentum))
+        leaf = np.array([z[:4], z[4:], plain(z[:4])[1]])
+        nuts.leapfrog(PROBLEM, leaf, variance, signed)
+        return leaf[:2].ravel()
 
     for _ in range(5):
         z = rng.normal(size=8)
@@ -119,19 +117,11 @@ def problem(wall):
     return nuts.Problem(data, density_of(one_dimensional, data))
 
 
-@numba.njit
-def walk(problem, steps, rng):
-    position, path = np.zeros(1), np.zeros(steps)
-    for i in range(steps):
-        position, _ = nuts.transition(problem, position, np.ones(1), 0.9, 6, rng)
-        path[i] = position[0]
-    return path
-
-
 @pytest.mark.parametrize("wall", [np.inf, 0.8])
 def test_a_transition_is_reversible_in_the_long_run(wall):
     # flows between any two parts of the space must balance: detailed balance, seen from outside
-    path = walk(problem(wall), 100_000, np.random.default_rng(3))
+    one, rng = np.ones(1), np.random.default_rng(3)
+    path = steps_of(problem(wall), np.zeros(1), one, 0.9, 100_000, rng, deepest=6)[0][:, 0]
     table = np.histogram2d(path[:-1], path[1:], bins=[-9, -0.6, 0.0, 0.7, 9])[0]
     upper = np.triu_indices(4, 1)
     there, back = table[upper], table.T[upper]
@@ -141,6 +131,25 @@ def test_a_transition_is_reversible_in_the_long_run(wall):
 
 
 def test_a_trajectory_that_runs_off_is_refused_and_said():
-    start, one = np.ones(4), np.ones(4)
-    at, record = nuts.transition(PROBLEM, start, one, 100.0, 6, np.random.default_rng(1))
-    assert record[nuts.DIVERGING] == 1 and (at == 1.0).all()
+    rng = np.random.default_rng(1)
+    draws, record = steps_of(PROBLEM, np.ones(4), np.ones(4), 100.0, 1, rng, deepest=6)
+    assert record[nuts.DIVERGING] == 1 and (draws == 1.0).all()
+
+
+@numba.njit(error_model="numpy")
+def round_density(position, data, gradient):
+    for i in range(position.size):
+        gradient[i] = -position[i]
+    return -0.5 * (position * position).sum()
+
+
+def test_a_step_of_which_a_power_of_two_makes_a_period_is_seen_to_turn():
+    # each whole turn ends where it began, its momenta summing to nothing: the plain criterion
+    # takes up to 2^10 steps there
+    data, rng = np.empty(0), np.random.default_rng(6)
+    target = nuts.Problem(data, density_of(round_density, data))
+    for power in (3, 4, 5):
+        step = 2 * np.sin(np.pi / 2**power)  # of the leapfrog map, whose period is not quite 2π
+        start = rng.normal(size=60)
+        _, record = steps_of(target, start, np.ones(60), step, 200, rng)
+        assert record[nuts.STEPS] / 200 < 2**power
