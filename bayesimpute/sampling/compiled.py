@@ -1,9 +1,25 @@
 """Functions that machine code takes as arguments and calls, without the interpreter or its lock."""
 
+from pathlib import Path
 from typing import Any
 
 import numba
 from numba import types
+
+
+def compile_for(function: Any, arguments: tuple[Any, ...]) -> None:
+    """Compile a function for arguments of some types, or take what is kept on disk.
+
+    What another version kept there may name classes that are gone: numba fails on reading it, and
+    would for ever, so it is thrown away.
+    """
+    try:
+        function.compile(arguments)
+    except (AttributeError, ImportError):
+        kept = Path(function.stats.cache_path)
+        for index in kept.glob(f"*.{function.__name__}-*.nbi"):
+            index.unlink(missing_ok=True)
+        function.compile(arguments)
 
 
 class Callable(types.WrapperAddressProtocol):
@@ -18,7 +34,7 @@ class Callable(types.WrapperAddressProtocol):
     """
 
     def __init__(self, machine_code: Any, arguments: tuple[Any, ...]) -> None:
-        machine_code.compile(arguments)
+        compile_for(machine_code, arguments)
         (self._signature,) = (s for s in machine_code.nopython_signatures if s.args == arguments)
         compiled = machine_code.get_compile_result(self._signature)
         name = compiled.fndesc.llvm_cfunc_wrapper_name
@@ -78,6 +94,6 @@ def specialised(function: Any, *example: Any) -> Any:
     what is called. Here it is done once; whoever calls the result sees to the types.
     """
     arguments = tuple(map(numba.typeof, example))
-    function.compile(arguments)
+    compile_for(function, arguments)
     (signature,) = (s for s in function.nopython_signatures if s.args == arguments)
     return function.get_compile_result(signature).entry_point
