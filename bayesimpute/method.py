@@ -143,12 +143,16 @@ class Words:
         A sentence on the distribution of a value, without full stop.
     draw
         A sentence on how a missing value is drawn.
+    linked
+        Link function, distribution and its further parameters, for the notation ``"linked"``: of a
+        distribution of a mean μ whose link is the linear predictor.
     """
 
     notation: str
     equation: str
     distribution: str
     draw: str
+    linked: tuple[str, ...] = ()
 
 
 def words_of(method: Any) -> Words | None:

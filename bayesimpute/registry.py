@@ -16,6 +16,8 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "categorical": "bayesimpute.models.categorical:Categorical",
         "poisson": "bayesimpute.models.counts:Poisson",
         "negative_binomial": "bayesimpute.models.counts:NegativeBinomial",
+        "gamma": "bayesimpute.models.gamma:Gamma",
+        "beta": "bayesimpute.models.beta:Beta",
         "normal.robust": "bayesimpute.models.robust:Robust",
         "normal.truncated": "bayesimpute.models.bounded:Truncated",
         "normal.censored": "bayesimpute.models.bounded:Censored",

@@ -79,6 +79,13 @@ class Truncated(LinearModel):
     on_scale = True
     scaled = ("sigma",)
 
+    def calibration(self, data: str) -> Mapping[str, Any]:
+        """Give bounds and typical values."""
+        return {
+            "typical": (-1.4, -0.8, -0.4, 0.0, 0.3, 0.8, 1.6),
+            "options": {"lower": -1.5, "upper": 2.0},
+        }
+
     @staticmethod
     def distribution(eta: Any, sigma: Any, lower: float, upper: float) -> Any:
         """Give numbers around their mean that cannot lie beyond the bounds."""
@@ -128,6 +135,13 @@ class Censored(Truncated):
         "they lie beyond it; its mean depends linearly on {x}",
         "A missing value is drawn, and set to the bound where it lies beyond.",
     )
+
+    def calibration(self, data: str) -> Mapping[str, Any]:
+        """Give bounds, and typical values some of which are at them."""
+        return {
+            "typical": (-1.0, -1.0, -0.6, -0.3, 0.0, 0.3, 0.7, 1.2, 1.2),
+            "options": {"lower": -1.0, "upper": 1.2},
+        }
 
     @staticmethod
     def distribution(eta: Any, sigma: Any, lower: float, upper: float) -> Any:

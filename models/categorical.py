@@ -46,6 +46,7 @@ from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.linear_parts import SUMS, no_prior
 from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
+from bayesimpute.sampling.variance_shares import VarianceShare, share_softmax
 
 
 class Categorical:
@@ -71,6 +72,7 @@ class Categorical:
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY})
+    share = VarianceShare(share_softmax, "of the latent utilities behind the softmax")
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:

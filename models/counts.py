@@ -46,6 +46,7 @@ from bayesimpute.method import Array, Design, Words
 from bayesimpute.sampling.linear_model import LinearModel
 from bayesimpute.sampling.linear_parts import no_prior
 from bayesimpute.sampling.textbook import Defaults
+from bayesimpute.sampling.variance_shares import VarianceShare, share_counts
 
 #: Largest expected count that is drawn; beyond, a prediction has left the data far behind.
 LARGEST = 1e12
@@ -55,6 +56,11 @@ class _Counts(LinearModel):
     """What the models of counts share."""
 
     kinds = frozenset({Kind.NUMERIC})
+    share = VarianceShare(share_counts, "on the log scale")
+
+    def calibration(self, data: str) -> Mapping[str, Any]:
+        """Give typical counts, and priors under which they stay in the hundreds everywhere."""
+        return {"typical": (0, 0, 1, 1, 2, 3, 4, 6, 9, 14), "priors": priors_of_logs(data)}
 
     def defaults(self, design: Design) -> Defaults:
         """Centre the intercept at the logarithm of the mean count."""
@@ -92,10 +98,11 @@ class Poisson(_Counts):
     """
 
     words = Words(
-        "poisson",
+        "linked",
         "{y} ~ Poisson(μ_{row}),  log μ_{row} = {predictor}{effects}",
         "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
         "A missing count is drawn from that distribution.",
+        ("log", "Poisson"),
     )
 
     @staticmethod
@@ -144,6 +151,18 @@ class NegativeBinomial(_Counts):
     ) -> "NegativeBinomialLikelihood":
         """Give the density by hand, without a gamma function a row (ARCHITECTURE.md)."""
         return NegativeBinomialLikelihood()
+
+
+def priors_of_logs(data: str) -> Mapping[str, Any]:
+    """Priors for calibration under which a log mean stays in bounds, in unseen clusters too."""
+    import pymc as pm
+
+    priors = {"intercept": pm.Normal.dist(1.0, 0.5), "beta": pm.Normal.dist(0.0, 0.3)}
+    if data != "level 2":
+        priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
+    if data in ("sporadic", "systematic"):
+        priors["sd_x1"] = pm.HalfNormal.dist(0.3)
+    return priors
 
 
 def check_counts(design: Design) -> None:

@@ -45,6 +45,7 @@ from bayesimpute.method import Array, Design, Words
 from bayesimpute.sampling.exponentials import LARGEST, exponentials, sum_of_logs
 from bayesimpute.sampling.linear_model import LinearModel
 from bayesimpute.sampling.linear_parts import SUMS, no_prior
+from bayesimpute.sampling.variance_shares import VarianceShare, share_logit
 
 
 class Logistic(LinearModel):
@@ -70,6 +71,7 @@ class Logistic(LinearModel):
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.BINARY})
+    share = VarianceShare(share_logit, "of the latent variable behind the logit")
 
     @staticmethod
     def distribution(eta: Any) -> Any:

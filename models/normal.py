@@ -61,6 +61,7 @@ from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import correlated
+from bayesimpute.sampling.variance_shares import VarianceShare, share_normal
 
 
 class Normal:
@@ -89,6 +90,7 @@ class Normal:
         "A missing value is drawn from that distribution.",
     )
     kinds = frozenset({Kind.NUMERIC})
+    share = VarianceShare(share_normal, "of the values")
     options: Mapping[str, Any] = MappingProxyType(
         {"heteroscedastic": False, "transitions": 4, "tune": 300}
     )

@@ -50,6 +50,7 @@ from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import value_of
 from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
+from bayesimpute.sampling.variance_shares import VarianceShare, share_logit
 
 #: The cutpoints take the place of the intercept.
 DEFAULTS = Defaults(intercept_sd=None)
@@ -77,6 +78,7 @@ class Ordinal:
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.ORDINAL, Kind.BINARY})
+    share = VarianceShare(share_logit, "of the latent variable behind the logit")
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:

@@ -15,17 +15,16 @@ from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
 from bayesimpute.explore.posterior import check_sampling, sample_posterior
 from bayesimpute.explore.variance_shares import (
-    SHARES,
     anova_components,
     observed_share,
     reml_components,
 )
 from bayesimpute.method import Array, Design
-from bayesimpute.registry import resolve
+from bayesimpute.registry import METHODS, resolve
 from bayesimpute.wording import did_you_mean, listed
 
 #: Method of a null model by kind of variable.
-METHODS = {
+METHOD_OF_KIND = {
     Kind.NUMERIC: "normal",
     Kind.BINARY: "logistic",
     Kind.ORDINAL: "ordinal",
@@ -98,7 +97,7 @@ class IntraclassCorrelation:
         return (
             f"ICC of {self.variable!r} by {self.cluster!r}: {self.mean:.3f}, "
             f"{self.conf_level:.0%} interval {low:.3f} to {high:.3f}",
-            f"{self.method} model, {SHARES[self.method][1]}; {self.n_rows} rows in "
+            f"{self.method} model, {resolve(self.method).share.scale}; {self.n_rows} rows in "
             f"{self.n_clusters} clusters; R-hat {self.r_hat:.3f}, ESS {self.ess:.0f}",
             f"on the values themselves: REML {self.reml:.3f}, ANOVA {self.anova:.3f}",
         )
@@ -122,8 +121,9 @@ def icc(
     The posterior is that of a null model (random intercept by cluster, no predictors) under the
     default priors of this package, on the rows in which the variable is observed. For a number it
     is the share τ² / (τ² + σ²); for categories that of the latent variable behind the logit, whose
-    error has variance π²/3; for counts that on the log scale (Nakagawa, Johnson & Schielzeth
-    2017). A rule of thumb: above 0.1, or where the analysis is a mixed model, impute with clusters.
+    error has variance π²/3; for counts and skewed numbers that on the log scale (Nakagawa, Johnson
+    & Schielzeth 2017). A rule of thumb: above 0.1, or where the analysis is a mixed model, impute
+    with clusters.
 
     Parameters
     ----------
@@ -134,10 +134,10 @@ def icc(
     cluster
         Column of cluster ids.
     method
-        ``"normal"``, ``"logistic"``, ``"ordinal"``, ``"categorical"``, ``"poisson"`` or
-        ``"negative_binomial"``. None (default) goes by the kind of column: numbers normal (with
-        two distinct values logistic), two categories logistic, ordered ones ordinal, others
-        categorical. Counts have to be named.
+        ``"normal"``, ``"logistic"``, ``"ordinal"``, ``"categorical"``, ``"poisson"``,
+        ``"negative_binomial"``, ``"gamma"`` or ``"beta"``. None (default) goes by the kind of
+        column: numbers normal (with two distinct values logistic), two categories logistic,
+        ordered ones ordinal, others categorical. Counts have to be named.
     priors
         Parameter -> PyMC distribution, as the method's documentation lists them: with few
         clusters that of ``"sd_intercept"`` decides much.
@@ -184,7 +184,7 @@ def icc(
     _check_variation(table.values[variable], index, variable, cluster)
     design = _null_design(table, variable, index, chosen)
     posterior = sample_posterior(chosen, design, priors, draws, chains, seed)
-    share = SHARES[chosen][0](posterior.draws)
+    share = resolve(chosen).share.of_draws(posterior.draws)
     columns = indicators(table, variable)[1][~table.missing(variable)]
     r_hat, ess = _diagnostics(share)
     tail = (1 - conf_level) / 2
@@ -217,14 +217,15 @@ def _method(table: Table, variable: str, asked: str | None) -> str:
             f"Variable {variable!r} is neither a number nor a category, so it has no ICC."
         )
     if asked is None:
-        return "logistic" if distinct == 2 else METHODS[kind]
-    if asked not in SHARES:
+        return "logistic" if distinct == 2 else METHOD_OF_KIND[kind]
+    known = [name for name in METHODS if hasattr(resolve(name), "share")]
+    if asked not in known:
         raise SpecificationError(
-            f"icc has no method {asked!r}; it has {listed(SHARES, 6)}.{did_you_mean(asked, SHARES)}"
+            f"icc has no method {asked!r}; it has {listed(known, 9)}.{did_you_mean(asked, known)}"
         )
     two = asked == "logistic" and distinct == 2
     if kind not in resolve(asked).kinds and not two:
-        fitting = [name for name in SHARES if kind in resolve(name).kinds]
+        fitting = [name for name in known if kind in resolve(name).kinds]
         raise SpecificationError(
             f"Method {asked!r} is not for {variable!r}, which is {kind.value} with {distinct} "
             f"distinct values; take {' or '.join(repr(name) for name in fitting)}."

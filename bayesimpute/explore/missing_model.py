@@ -15,8 +15,8 @@ from bayesimpute.diagnostics import diagnostics
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
 from bayesimpute.explore.posterior import Posterior, check_sampling, sample_posterior
-from bayesimpute.explore.variance_shares import share_logit
 from bayesimpute.method import Array, Design
+from bayesimpute.sampling.variance_shares import share_logit
 from bayesimpute.specification.defaults import usable_as_predictor
 
 if TYPE_CHECKING:

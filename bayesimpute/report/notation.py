@@ -54,6 +54,7 @@ class Model:
     categories: tuple[Any, ...]
     options: Mapping[str, Any]
     ordered: bool
+    linked: tuple[str, ...]
 
 
 def equation_lines(specification: Specification, name: str) -> list[list[Line]] | None:
@@ -75,7 +76,8 @@ def equation_lines(specification: Specification, name: str) -> list[list[Line]] 
         values = specification.table.values[name]
         categories = tuple(f"{v:g}" for v in np.unique(values[~np.isnan(values)]))
     setting = setting_of(specification, target)
-    model = Model(setting, symbol(name), categories, target.options, kind is not Kind.NUMERIC)
+    ordered, linked = kind is not Kind.NUMERIC, words.linked if words else ()
+    model = Model(setting, symbol(name), categories, target.options, ordered, linked)
     return write(model)
 
 
@@ -262,17 +264,18 @@ def _categorical(m: Model) -> list[list[Line]]:
     return lines
 
 
-def _log_mean(m: Model, predictor: Predictor) -> list[Line]:
-    left = [symbol("log"), operator("\u2009", False), indexed(m.setting, symbol("μ"))]
+def _linked_mean(m: Model, link: str, predictor: Predictor) -> list[Line]:
+    left = [symbol(link), operator("\u2009", False), indexed(m.setting, symbol("μ"))]
     return _broken(left, "=", predictor.summands)
 
 
-def _poisson(m: Model) -> list[list[Line]]:
+def _linked(m: Model) -> list[list[Line]]:
     predictor = linear_predictor(m.setting)
     y, mean = indexed(m.setting, m.name), indexed(m.setting, symbol("μ"))
+    link, distribution, *further = m.linked
     return [
-        [[y, operator("∼"), called("Poisson", mean)]],
-        _log_mean(m, predictor),
+        [[y, operator("∼"), called(distribution, mean, *map(words, further))]],
+        _linked_mean(m, link, predictor),
         *_effects(_by_part(predictor)),
     ]
 
@@ -286,7 +289,7 @@ def _negative_binomial(m: Model) -> list[list[Line]]:
     return [
         [[y, operator("∼"), called("Poisson", rate)]],
         [[multiplier, operator("∼"), gamma]],
-        _log_mean(m, predictor),
+        _linked_mean(m, "log", predictor),
         *_effects(_by_part(predictor)),
     ]
 
@@ -391,7 +394,7 @@ WRITERS: Mapping[str, Callable[[Model], list[list[Line]]]] = {
     "logistic": _logistic,
     "ordinal": _ordinal,
     "categorical": _categorical,
-    "poisson": _poisson,
+    "linked": _linked,
     "negative_binomial": _negative_binomial,
     "sample": _sample,
     "heckman": _selection,

@@ -57,9 +57,8 @@ class PyMCLikelihood:
         continuous = row.dtype.startswith("float")
         self.measure = "density" if continuous else "probability"
         self._on_scale = on_scale
-        self._draw = row.owner.op.rng_fn
         self._symbols = (y, eta, extra)
-        self._distribution = list(row.owner.op.dist_params(row.owner))
+        self._row = row
         each = pm.logp(row, y if continuous else y.astype("int64"), warn_rvs=False)
         self._log_density = each
         total = each.sum()
@@ -83,8 +82,24 @@ class PyMCLikelihood:
         return _function(list(self._symbols), [self._log_density])
 
     @cached_property
-    def _parameters(self) -> Any:
-        return _function(list(self._symbols[1:]), self._distribution)
+    def _draw(self) -> Function[..., Any]:
+        """Draw of the rows by (eta, extra, generator): NumPy's where it has one, or compiled."""
+        op = self._row.owner.op
+        if hasattr(op, "rng_fn"):
+            parameters = _function(list(self._symbols[1:]), list(op.dist_params(self._row.owner)))
+            return lambda eta, extra, generator: op.rng_fn(
+                generator, *parameters(eta, extra), size=(eta.shape[1],)
+            )
+        from pytensor.graph.replace import graph_replace
+        from pytensor.graph.traversal import graph_inputs
+        from pytensor.tensor.random.type import RandomType, random_generator_type
+
+        generator = random_generator_type("generator")
+        hidden = [v for v in graph_inputs([self._row]) if isinstance(v.type, RandomType)]
+        given = dict.fromkeys(hidden, generator)
+        (row,) = graph_replace([self._row], given)
+        compiled = _function([*self._symbols[1:], generator], [row])
+        return lambda *arguments: compiled(*arguments)[0]
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log density of each row with all constants, (row,), on the scale of the data."""
@@ -95,8 +110,8 @@ class PyMCLikelihood:
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw the target of each row, (row,)."""
-        parameters = self._parameters(np.ascontiguousarray(eta.T), np.asarray(positive))
-        drawn = self._draw(rng, *parameters, size=(len(eta),))
+        generator = np.random.default_rng(rng.integers(2**63))
+        drawn = self._draw(np.ascontiguousarray(eta.T), np.asarray(positive), generator)
         return np.asarray(drawn, dtype=np.float64)
 
 
@@ -138,5 +153,6 @@ def _function(inputs: list[Any], outputs: list[Any], columns: int = 1) -> Callab
         function = pm.compile(inputs, outputs, mode="NUMBA", on_unused_input="ignore")
         function.trust_input = True
         shapes = {"y": (1,), "eta": (1, 1), "extra": (8,), "constants": (0,), "y…": (columns, 1)}
-        function(*(np.ones(shapes[each.name]) for each in inputs))
+        generator = np.random.default_rng(0)
+        function(*(np.ones(shapes[v.name]) if v.name in shapes else generator for v in inputs))
     return Callable.of_pytensor(function)

@@ -3,12 +3,12 @@
 Every method of the registry is in it, a new one without a word here, unless it is named below.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from bayesimpute.registry import METHODS
+from bayesimpute.registry import METHODS, resolve
 
 DATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -26,34 +26,6 @@ NOT_FROM_A_MODEL = frozenset({"pmm", "sample"})
 NOT_BY_ONE_VARIABLE = frozenset({"joint", "heckman", "heckman.binary", "heckman.robust"})
 """Methods of several targets, or of what is missing: calibrated in ``tests/calibration``."""
 
-
-def _counts(data: str) -> Mapping[str, Any]:
-    """Priors under which counts stay in the hundreds, in unseen clusters too."""
-    import pymc as pm
-
-    priors = {"intercept": pm.Normal.dist(1.0, 0.5), "beta": pm.Normal.dist(0.0, 0.3)}
-    if data != "level 2":
-        priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
-    if data in ("sporadic", "systematic"):
-        priors["sd_x1"] = pm.HalfNormal.dist(0.3)
-    return {"typical": (0, 0, 1, 1, 2, 3, 4, 6, 9, 14), "priors": priors}
-
-
-ARGUMENTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = MappingProxyType(
-    {
-        "poisson": _counts,
-        "negative_binomial": _counts,
-        "normal.truncated": lambda data: {
-            "typical": (-1.4, -0.8, -0.4, 0.0, 0.3, 0.8, 1.6),
-            "options": {"lower": -1.5, "upper": 2.0},
-        },
-        "normal.censored": lambda data: {
-            "typical": (-1.0, -1.0, -0.6, -0.3, 0.0, 0.3, 0.7, 1.2, 1.2),
-            "options": {"lower": -1.0, "upper": 1.2},
-        },
-    }
-)
-"""Method -> further arguments by data, such as typical values or options it cannot do without."""
 
 MORE: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
     {
@@ -91,7 +63,9 @@ class Cell:
 
 
 def _arguments(method: str, data: str) -> Mapping[str, Any]:
-    return ARGUMENTS[method](data) if method in ARGUMENTS else {}
+    """Give what the method's file says: typical values, or options it cannot do without."""
+    of_method = getattr(resolve(method), "calibration", None)
+    return of_method(data) if of_method else {}
 
 
 def matrix() -> tuple[Cell, ...]:

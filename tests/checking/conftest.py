@@ -48,6 +48,8 @@ def targets():
         "binary": (eta + rng.logistic(size=n) > 0).astype(float),
         "codes": np.digitize(eta + rng.logistic(size=n), [-1.0, 0.5]).astype(float),
         "counts": rng.poisson(np.exp(0.5 + 0.4 * eta)).astype(float),
+        "positive": np.exp(0.5 + 0.4 * eta) * rng.gamma(2, 0.5, n),
+        "share": rng.beta(4 / (1 + np.exp(-eta)), 4 / (1 + np.exp(eta))),
     }
 
 

@@ -20,6 +20,8 @@ CASES = {
     "categorical": ("categorical", "codes", {}),
     "poisson": ("poisson", "counts", {}),
     "negative binomial": ("negative_binomial", "counts", {}),
+    "gamma": ("gamma", "positive", {}),
+    "beta": ("beta", "share", {}),
 }
 
 

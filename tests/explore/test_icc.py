@@ -11,10 +11,10 @@ from bayesimpute.explore.variance_shares import (
     anova_components,
     observed_share,
     reml_components,
-    share_counts,
-    share_logit,
-    share_softmax,
 )
+from bayesimpute.models.beta import share_beta
+from bayesimpute.models.gamma import share_gamma
+from bayesimpute.sampling.variance_shares import share_counts, share_logit, share_softmax
 
 
 def clustered(sizes, sd, seed):
@@ -83,6 +83,20 @@ def test_the_share_of_counts_is_nakagawas():
     assert share_counts(draws)[0] == pytest.approx(expected)
     over = share_counts({**draws, "overdispersion": np.array([0.7])})[0]
     assert over == pytest.approx(0.16 / (0.16 + np.log(1 + np.exp(-0.58) + 0.49)))
+
+
+def test_shares_of_skewed_numbers_and_proportions_are_those_of_their_variance():
+    rng = np.random.default_rng(4)
+    draws = {"sd_intercept": np.array([0.4]), "variation": np.array([0.5])}
+    # a gamma with a small variation is nearly log-normal
+    near = {**draws, "variation": np.array([0.1])}
+    spread = np.log(rng.gamma(100, 0.01, 200_000)).var()
+    assert share_gamma(near)[0] == pytest.approx(0.16 / (0.16 + spread), rel=0.01)
+    draws |= {"intercept": np.array([0.3]), "dispersion": np.array([0.1])}
+    mean = 1 / (1 + np.exp(-0.3))
+    drawn = rng.beta(100 * mean, 100 * (1 - mean), 200_000)
+    spread = np.log(drawn / (1 - drawn)).var()
+    assert share_beta(draws)[0] == pytest.approx(0.16 / (0.16 + spread), rel=0.02)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bayesimpute.models.beta import Beta
 from bayesimpute.models.bounded import CensoredLikelihood, TruncatedLikelihood
 from bayesimpute.models.categorical import SoftmaxLikelihood
 from bayesimpute.models.counts import NegativeBinomialLikelihood, Poisson
+from bayesimpute.models.gamma import Gamma
 from bayesimpute.models.logistic import BernoulliLikelihood
 from bayesimpute.models.ordinal import CumulativeLikelihood
 from bayesimpute.models.robust import Robust
@@ -24,6 +26,8 @@ CASES = {
     "categorical": (SoftmaxLikelihood(np.array([2, 0, 1, 3])), CODES, [], []),
     "poisson": (pymc_likelihood(Poisson.distribution, 0), COUNTS, [], []),
     "negative binomial": (NegativeBinomialLikelihood(), COUNTS, [0.7], []),
+    "gamma": (pymc_likelihood(Gamma.distribution, 1), np.exp(NUMBERS), [0.7], []),
+    "beta": (pymc_likelihood(Beta.distribution, 1), stats.norm.cdf(NUMBERS), [0.7], []),
     "student": (pymc_likelihood(Robust.distribution, 2, True), NUMBERS, [0.7, 3.0], []),
     "truncated": (TruncatedLikelihood(-1, 1.2), NUMBERS, [0.7], []),
     "truncated below": (TruncatedLikelihood(-1, np.inf), NUMBERS, [0.7], []),
@@ -92,6 +96,12 @@ def values_of(name, y, eta, positive, free):
     if name == "negative binomial":
         n = sizes[0] ** -2
         return stats.nbinom.logpmf(y, n, n / (n + np.exp(t))).sum()
+    if name == "gamma":
+        shape = sizes[0] ** -2
+        return stats.gamma.logpdf(y, shape, scale=np.exp(t) / shape).sum()
+    if name == "beta":
+        mean, precision = 1 / (1 + np.exp(-t)), sizes[0] ** -2
+        return stats.beta.logpdf(y, mean * precision, (1 - mean) * precision).sum()
     if name == "student":
         return stats.t.logpdf(y, sizes[1], t, sizes[0]).sum()
     if name == "truncated":

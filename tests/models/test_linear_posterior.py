@@ -33,6 +33,8 @@ def make_design(kind, slope, seed=0):
         "count": rng.poisson(np.exp(0.5 * eta) * rng.gamma(2, 0.5, n)).astype(float),
         "number": eta + rng.standard_t(4, n),
         "bounded": np.clip(eta + error, -3, 2.5),
+        "positive": np.exp(0.5 * eta) * rng.gamma(3, 1 / 3, n),
+        "share": rng.beta(5 / (1 + np.exp(-0.5 * eta)), 5 / (1 + np.exp(0.5 * eta))),
     }[kind]
     fit = rng.random(n) < 0.8
     kinds = {"binary": Kind.BINARY, "ordinal": Kind.ORDINAL, "nominal": Kind.NOMINAL}
@@ -58,6 +60,8 @@ CASES = {
     "categorical": ("nominal", False, {}),
     "poisson": ("count", False, {}),
     "negative_binomial": ("count", True, {}),
+    "gamma": ("positive", False, {}),
+    "beta": ("share", False, {}),
     "normal.robust": ("number", True, {}),
     "normal.truncated": ("bounded", False, {"lower": -3, "upper": 4}),
     "normal.censored": ("bounded", False, {"lower": -3, "upper": 2.5}),

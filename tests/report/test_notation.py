@@ -33,6 +33,8 @@ def written(method, slopes=False, **options):
     levels = CODED.get(method)
     if levels:
         df["y"] = df["y"] % levels
+    if method in ("gamma", "beta"):
+        df["y"] = (df["y"] + 1) / 13
     predictors = bi.make_predictors(df, cluster="school")
     if slopes:
         predictors.loc["y", ["x", "sort"]] = bi.Role.RANDOM_WITH_MEAN, bi.Role.RANDOM
@@ -82,6 +84,8 @@ def test_a_normal_model_with_everything():
         ("ordinal", "logitP(yij≤k)=ck−ηij"),
         ("categorical", "logP(yij=k)P(yij=reference)=(β0k+b0jk)"),
         ("poisson", "yij∼Poisson(μij)logμij="),
+        ("gamma", "yij∼Gamma(μij,SDv·mean)logμij="),
+        ("beta", "yij∼Beta(μij,precisionφ)logitμij="),
         ("negative_binomial", "gij∼Gamma(mean1,SDφ)"),
         ("normal.robust", "tij∼Student(ν)"),
         ("heckman.robust", "wij∼Gamma(ν/2,ν/2)"),
