@@ -1,4 +1,7 @@
-"""From a formula and completed data to columns of numbers, named as R names them."""
+"""From a formula and completed data to columns of numbers.
+
+They are named as R names them; the contrasts of C() as `formula_contrasts` says.
+"""
 
 import math
 from collections.abc import Collection, Mapping, Sequence

@@ -114,6 +114,12 @@ def arithmetic(label: str, text: str, frame: pd.DataFrame) -> Array:
         It is not finite somewhere, or takes categories for numbers.
     """
     names = names_in(text)
+    if text in names and isinstance(frame[text].dtype, pd.CategoricalDtype):
+        raise AnalysisError(
+            f"{label} cannot be computed: {text!r} holds categories; write {quoted(text)} itself, "
+            f"or compare it with a label, such as I({quoted(text)} == "
+            f"{frame[text].cat.categories[-1]!r})."
+        )
     try:
         if any(isinstance(frame[name].dtype, pd.CategoricalDtype) for name in names):
             table = Table.from_frame(frame[list(names)].reset_index(drop=True))
@@ -176,11 +182,14 @@ type _Learner = Callable[[pd.DataFrame], Learned]
 
 
 def _column(text: str, frame: pd.DataFrame) -> pd.Series:
-    """Values that are categories: a column, or arithmetic with whole numbers written as such."""
+    """Values that are categories: a column, or arithmetic; whole numbers are written as such."""
     names = names_in(text)
     if len(names) == 1 and canonical(text) == quoted(names[0]):
-        return frame[names[0]]
-    values = pd.Series(arithmetic(text, text, frame), index=frame.index)
+        values = frame[names[0]]
+        if values.dtype.kind != "f":
+            return values
+    else:
+        values = pd.Series(arithmetic(text, text, frame), index=frame.index)
     return values.astype(int) if (values == values.round()).all() else values
 
 
@@ -267,6 +276,10 @@ def _cluster_mean(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> L
             f"{factor.label}: of which clusters? The formula has no random part, or several with "
             "different groups; give cluster= or compute the mean as a column."
         )
+    column = frame.get(factor.arguments[0])
+    if column is not None and isinstance(column.dtype, pd.CategoricalDtype):
+        column = column if len(column.cat.categories) > 2 else column.cat.codes.astype(float)
+        frame = frame.assign(**{factor.arguments[0]: column})  # of two, the share of the second
     values = arithmetic(factor.label, factor.arguments[0], frame)
     means = (
         pd.Series(values, index=frame.index).groupby(frame[cluster].to_numpy(), sort=False).mean()
