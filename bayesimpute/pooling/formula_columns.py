@@ -116,9 +116,9 @@ def prepared(frame: pd.DataFrame, used: tuple[str, ...]) -> pd.DataFrame:
 
 
 def plain(name: str, column: pd.Series) -> pd.Series:
-    """Numbers as numpy has them, all else as categories."""
+    """Numbers and truth values as numpy has them, all else as categories."""
     if pd.api.types.is_bool_dtype(column.dtype):
-        return column.astype(float)
+        return column.astype(bool)
     if pd.api.types.is_numeric_dtype(column.dtype):
         kind = column.dtype.kind
         if kind == "c":

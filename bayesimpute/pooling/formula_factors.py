@@ -60,17 +60,18 @@ class Numeric:
 
 @dataclass(frozen=True, eq=False)
 class Categorical:
-    """Categories as indicators or other contrasts."""
+    """Categories as indicators or other contrasts; truth values have other labels than 0, 1."""
 
     label: str
     text: str
     categories: pd.Index
     suffixes: tuple[str, ...]
     contrast: Array
+    labels: tuple[str, ...] = ()
 
     def names(self, full: bool) -> tuple[str, ...]:
-        """Label and category, as in R."""
-        suffixes = map(str, self.categories) if full else self.suffixes
+        """Label and category, as in R; of truth values the contrast has the name alone."""
+        suffixes = (self.labels or map(str, self.categories)) if full else self.suffixes
         return tuple(f"{self.label}{suffix}" for suffix in suffixes)
 
     def values(self, frame: pd.DataFrame, full: bool) -> Array:
@@ -116,9 +117,8 @@ def arithmetic(label: str, text: str, frame: pd.DataFrame) -> Array:
     names = names_in(text)
     if text in names and isinstance(frame[text].dtype, pd.CategoricalDtype):
         raise AnalysisError(
-            f"{label} cannot be computed: {text!r} holds categories; write {quoted(text)} itself, "
-            f"or compare it with a label, such as I({quoted(text)} == "
-            f"{frame[text].cat.categories[-1]!r})."
+            f"{label} cannot be computed: {text!r} holds categories; compare it with a label, such "
+            f"as {quoted(text)} == {frame[text].cat.categories[-1]!r}, or let the function be."
         )
     try:
         if any(isinstance(frame[name].dtype, pd.CategoricalDtype) for name in names):
@@ -169,6 +169,10 @@ def learn(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> Learned:
     """
     if factor.column is not None and isinstance(frame[factor.column].dtype, pd.CategoricalDtype):
         return _categories(factor.label, factor.text, Coding(), frame)
+    if factor.column is not None and frame[factor.column].dtype == bool:
+        both = pd.Index([0, 1])
+        labels = ("False", "True")
+        return Categorical(factor.label, factor.text, both, ("",), np.eye(2)[:, 1:], labels)
     if not factor.arguments:
         arithmetic(factor.label, factor.text, frame)
         return Numeric(factor.label, factor.text)
@@ -186,7 +190,7 @@ def _column(text: str, frame: pd.DataFrame) -> pd.Series:
     names = names_in(text)
     if len(names) == 1 and canonical(text) == quoted(names[0]):
         values = frame[names[0]]
-        if values.dtype.kind != "f":
+        if values.dtype.kind not in "fb":
             return values
     else:
         values = pd.Series(arithmetic(text, text, frame), index=frame.index)

@@ -24,7 +24,7 @@ _INSTEAD = {
     **dict.fromkeys(("cut", "interaction", "is.na", "lag", "diff", "paste", "qcut"), _COLUMN),
     "as.integer": "write the column itself, or floor(x)",
     "c": "a formula joins terms by +",
-    "cbind": "an outcome is one column; fit a function for counts of successes and failures",
+    "cbind": "fit a function: imp.fit(lambda data: GLM(data[['hits', 'misses']], …).fit())",
     "inv_logit": "write I(1 / (1 + exp(-x)))",
     "logit": "write log(x / (1 - x))",
     "mo": "write C(x, Diff)",

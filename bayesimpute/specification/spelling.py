@@ -156,7 +156,7 @@ def quoted(name: str) -> str:
     """Name of a column as it is written in an expression: in backticks or Q() if it has to be."""
     if _is_plain(name):
         return name
-    if "`" not in name:
+    if name and "`" not in name:
         return f"`{name}`"
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'Q("{escaped}")'
