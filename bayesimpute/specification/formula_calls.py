@@ -68,7 +68,8 @@ def call_factor(formula: str, tokens: Sequence[Token]) -> Factor:
     label = f"{written}({inside})".replace("`", "")
     if name in FUNCTIONS:
         return replace(arithmetic_factor(text, name), label=label)
-    arguments, options = [], []
+    arguments: list[str] = []
+    options: list[tuple[str, str]] = []
     for part in split_at(tokens[2:-1], ","):
         if not part:
             raise unreadable(f"{name}() needs a column, and an argument after each comma", place)
