@@ -60,18 +60,18 @@ class Numeric:
 
 @dataclass(frozen=True, eq=False)
 class Categorical:
-    """Categories as indicators or other contrasts; truth values have other labels than 0, 1."""
+    """Categories as indicators or other contrasts; those of truth values are 0 and 1."""
 
     label: str
     text: str
     categories: pd.Index
     suffixes: tuple[str, ...]
     contrast: Array
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...]
 
     def names(self, full: bool) -> tuple[str, ...]:
         """Label and category, as in R; of truth values the contrast has the name alone."""
-        suffixes = (self.labels or map(str, self.categories)) if full else self.suffixes
+        suffixes = self.labels if full else self.suffixes
         return tuple(f"{self.label}{suffix}" for suffix in suffixes)
 
     def values(self, frame: pd.DataFrame, full: bool) -> Array:
@@ -185,15 +185,19 @@ def learn(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> Learned:
 type _Learner = Callable[[pd.DataFrame], Learned]
 
 
+def _named(text: str, frame: pd.DataFrame) -> pd.Series | None:
+    """Give the column that a text is the name of."""
+    names = names_in(text)
+    return frame[names[0]] if len(names) == 1 and canonical(text) == quoted(names[0]) else None
+
+
 def _column(text: str, frame: pd.DataFrame) -> pd.Series:
     """Values that are categories: a column, or arithmetic; whole numbers are written as such."""
-    names = names_in(text)
-    if len(names) == 1 and canonical(text) == quoted(names[0]):
-        values = frame[names[0]]
-        if values.dtype.kind not in "fb":
-            return values
-    else:
+    values = _named(text, frame)
+    if values is None:
         values = pd.Series(arithmetic(text, text, frame), index=frame.index)
+    if values.dtype.kind not in "fb":
+        return values
     return values.astype(int) if (values == values.round()).all() else values
 
 
@@ -202,15 +206,21 @@ def _categories(label: str, text: str, coding: Coding, frame: pd.DataFrame) -> C
     if not isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype("category")
     categories = column.cat.categories
+    written = _named(text, frame)
+    truth_values = written is not None and written.dtype == bool
+    named = {each: str(bool(each) if truth_values else each) for each in categories}
     if (levels := coding.levels) is not None:
-        absent = [level for level in map(str, categories) if level not in levels]
+        absent = [level for level in named.values() if level not in levels]
         if absent:
             raise AnalysisError(f"{label}: levels leaves out {absent[0]!r}, which the data have.")
-        categories = pd.Index(sorted(categories, key=lambda each: levels.index(str(each))))
+        categories = pd.Index(sorted(categories, key=lambda each: levels.index(named[each])))
     if len(categories) < 2:
-        raise AnalysisError(f"{label} has one category only, {categories[0]!r}; leave it out.")
-    suffixes, contrast = contrast_columns(label, coding, tuple(map(str, categories)))
-    return Categorical(label, text, categories, suffixes, contrast)
+        raise AnalysisError(
+            f"{label} has one category only, {named[categories[0]]!r}; leave it out."
+        )
+    labels = tuple(named[each] for each in categories)
+    suffixes, contrast = contrast_columns(label, coding, labels)
+    return Categorical(label, text, categories, suffixes, contrast, labels)
 
 
 def _categorical(factor: Factor) -> _Learner:
