@@ -327,8 +327,12 @@ def fit(
     ``center``, ``poly(x, 2)``, ``bs(x, df = 5)``, ``ns(x, df = 4)``, all as in R, of which each
     completed data set has its own means, norms and knots; ``cluster_mean(x)``, of the completed
     data; ``offset(x)`` (of a linear model it is subtracted from the outcome, whose R² is that of
-    the rest). Names that are none in R stand in backticks or in ``Q("body fat")``. A formula is
-    read, never run: it reaches nothing but the columns.
+    the rest). ``scale`` and ``standardize`` divide by the standard deviation (n - 1). Categories,
+    ordered ones too, have treatment contrasts unless ``C()`` says otherwise; the columns of
+    ``C(x, contr.sum)`` have R's names, those of ``C(x, Sum)`` patsy's. Truth values are categories
+    as in R, and their contrast has the name of the column alone. Names that are none in R stand in
+    backticks or in ``Q("body fat")``. A formula is read, never run: it reaches nothing but the
+    columns.
 
     Examples
     --------

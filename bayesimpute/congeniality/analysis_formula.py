@@ -6,9 +6,8 @@ from itertools import product as every
 from typing import Any
 
 from bayesimpute.congeniality.factors import product
-from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.pooling.formula_factors import check_arguments
-from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.errors import AnalysisError
+from bayesimpute.pooling.formula_columns import analysis_formula
 from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
 
 type Factors = frozenset[str]
@@ -73,14 +72,7 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
         raise AnalysisError(
             f"congenial({formula!r}): give a formula with one ~, such as 'y ~ x + (1 | g)'."
         )
-    try:
-        read = read_formula(formula, columns)
-    except SpecificationError as error:
-        raise AnalysisError(f"The formula {formula!r} cannot be used: {error}") from error
-    if read.response is None:
-        raise AnalysisError(f"The formula {formula!r} has no outcome left of the ~.")
-    for factor in (read.response, *read.factors):
-        check_arguments(factor)
+    read, outcome = analysis_formula(formula, columns)
     terms = [*read.terms, *((offset,) for offset in read.offsets)]
     fixed = [sets for term in terms if not _is_mean(term) for sets in _sets(term, columns)]
     slopes = [
@@ -96,7 +88,7 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
     ]
     return Analysis(
         formula,
-        next(iter(product(_text(read.response), columns)[0])),
+        next(iter(product(_text(outcome), columns)[0])),
         _once(fixed),
         _once(slopes),
         tuple(correlated),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import FUNCTIONS, read
+from bayesimpute.specification.expressions import read
 from bayesimpute.specification.formula_calls import COLUMN_FUNCTIONS
 from bayesimpute.specification.spelling import quoted, syntax_tree, unaliased
 
@@ -71,17 +71,14 @@ def product(factor: str, columns: Collection[str]) -> tuple[frozenset[str], ...]
     if isinstance(node, ast.Call) and _called(node) in POWERS and node.args:
         base = _spelled(node.args[0], aliases)
         return tuple(
-            frozenset({base if k == 1 else f"{_quoted(base)} ** {k}"})
-            for k in range(1, _degree(node) + 1)
+            frozenset({base if k == 1 else _power(base, k)}) for k in range(1, _degree(node) + 1)
         )
     if _is_linear(node):
-        names = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
-        found = dict.fromkeys(aliases.get(name, name) for name in names if name not in FUNCTIONS)
-        return tuple(frozenset({name}) for name in found if name not in LINEAR_CALLS)
+        return tuple(frozenset({name}) for name in columns_in(factor, columns))
     parts = [_spelled(part, aliases) for part in _multiplied(node)]
     counts = {part: parts.count(part) for part in parts}
     return (
-        frozenset(p if n == 1 else f"{_quoted(p)} ** {n}" for p, n in counts.items()),
+        frozenset(p if n == 1 else _power(p, n) for p, n in counts.items()),
     )  # fmt: skip
 
 
@@ -102,8 +99,11 @@ def usable(factor: str) -> bool:
     return True
 
 
-def _quoted(name: str) -> str:
-    return quoted(name) if re.fullmatch(r"[\w. ]+", name) else f"({name})"
+def _power(base: str, exponent: int) -> str:
+    """Spell a power as `_spelled` does: a column in backticks, a call as it is."""
+    single = re.fullmatch(r"[\w. ]+", base)
+    alone = single or re.fullmatch(r"\w+\([^()]*\)", base)
+    return f"{quoted(base) if single else base if alone else f'({base})'} ** {exponent}"
 
 
 def _called(node: ast.Call) -> str:
@@ -149,6 +149,10 @@ def _is_constant(node: ast.expr) -> bool:
 
 def _multiplied(node: ast.expr) -> list[ast.expr]:
     node = _bare(node)
+    if isinstance(node, ast.UnaryOp):
+        return _multiplied(node.operand)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _is_constant(node.right):
+        return _multiplied(node.left)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         sides = [side for side in (node.left, node.right) if not _is_constant(side)]
         return [part for side in sides for part in _multiplied(side)]
@@ -157,7 +161,21 @@ def _multiplied(node: ast.expr) -> list[ast.expr]:
 
 def _spelled(node: ast.expr, aliases: Mapping[str, str]) -> str:
     """Text of a node, what only scales left out, columns by their own names."""
-    node = _bare(node)
+    node = _OneSpelling().visit(_bare(node))
     if isinstance(node, ast.Name):
         return aliases.get(node.id, node.id)
     return unaliased(ast.unparse(node), aliases)
+
+
+class _OneSpelling(ast.NodeTransformer):
+    """Takes I() off inside and writes 2.0 as 2."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if _called(node) == "I" and len(node.args) == 1:
+            return self.visit(node.args[0])
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, float) and node.value.is_integer():
+            return ast.Constant(int(node.value))
+        return node

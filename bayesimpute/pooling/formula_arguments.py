@@ -1,6 +1,7 @@
 """Arguments of functions of formulas: numbers, truth values, names and lists, read from text."""
 
 import math
+import re
 from collections.abc import Mapping
 
 from bayesimpute.errors import AnalysisError
@@ -9,6 +10,7 @@ from bayesimpute.specification.formula_terms import Factor
 from bayesimpute.specification.formula_tokens import split_at, tokens_of
 from bayesimpute.specification.spelling import unquoted
 
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)L?")
 _TRUTH = {"True": True, "TRUE": True, "T": True, "False": False, "FALSE": False, "F": False}
 
 
@@ -84,10 +86,8 @@ def _parts(text: str) -> list[str]:
 
 
 def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
+    match = _NUMBER.fullmatch(text.strip())
+    number = float(match[1]) if match else math.inf
     return number if math.isfinite(number) else None
 
 

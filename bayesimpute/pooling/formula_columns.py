@@ -9,7 +9,7 @@ from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.formula_factors import check_arguments
 from bayesimpute.specification.formula_reader import read_formula
-from bayesimpute.specification.formula_terms import Formula, label_of
+from bayesimpute.specification.formula_terms import Factor, Formula, label_of
 
 
 def checked_formula(formula: str, columns: Iterable[str]) -> Formula:
@@ -28,24 +28,43 @@ def checked_formula(formula: str, columns: Iterable[str]) -> Formula:
     ('x', 'z')
     """
     known = list(columns)
-    try:
-        read = read_formula(formula, [name for name in known if isinstance(name, str)])
-    except SpecificationError as error:
-        raise AnalysisError(f"The formula {formula!r} cannot be used: {error}") from error
-    if read.response is None:
-        raise AnalysisError(
-            f"The formula {formula!r} does not parse: write the outcome left of the ~."
-        )
+    read, _ = analysis_formula(formula, known)
     for name in read.names:
         if name not in known:
             raise AnalysisError(
                 f"The formula {formula!r} names {name!r}, which is no column of the data"
                 f"{nearest(name, known)}"
             )
+    return read
+
+
+def analysis_formula(formula: str, columns: Iterable[str]) -> tuple[Formula, Factor]:
+    """Read a formula, with its outcome; an error says what no data can make right.
+
+    Parameters
+    ----------
+    formula
+        ``"y ~ x"`` or ``"y ~ x + (1 | g)"``.
+    columns
+        Of the data; that the formula names others is left to the caller.
+
+    Examples
+    --------
+    >>> analysis_formula("log(y) ~ x", ["x", "y"])[1].label
+    'log(y)'
+    """
+    try:
+        read = read_formula(formula, [name for name in columns if isinstance(name, str)])
+    except SpecificationError as error:
+        raise AnalysisError(f"The formula {formula!r} cannot be used: {error}") from error
+    if read.response is None or not read.response.names:
+        raise AnalysisError(
+            f"The formula {formula!r} does not parse: write the outcome left of the ~."
+        )
     for factor in (read.response, *read.factors):
         check_arguments(factor)
-    _check_sides(read)
-    return read
+    _check_sides(read, read.response)
+    return read, read.response
 
 
 def check_formula(formula: str, columns: pd.Index) -> tuple[str, ...]:
@@ -59,13 +78,12 @@ def check_formula(formula: str, columns: pd.Index) -> tuple[str, ...]:
     return checked_formula(formula, columns).names
 
 
-def _check_sides(read: Formula) -> None:
+def _check_sides(read: Formula, response: Factor) -> None:
     """Refuse an outcome that predicts itself, and formulas that leave nothing to estimate."""
-    response = read.response
     parts = [(part.terms, part.intercept) for part in read.random]
     for terms, _ in [(read.terms, True), *parts]:
         for term in terms:
-            if response is not None and response.key in {factor.key for factor in term}:
+            if response.key in {factor.key for factor in term}:
                 raise AnalysisError(
                     f"The formula {read.text!r} has {response.label!r} on both sides of the ~ "
                     f"({label_of(term)}); take it out of the right one."
@@ -98,9 +116,9 @@ def prepared(frame: pd.DataFrame, used: tuple[str, ...]) -> pd.DataFrame:
 
 
 def plain(name: str, column: pd.Series) -> pd.Series:
-    """Numbers as numpy has them, all else as categories."""
+    """Numbers and truth values as numpy has them, all else as categories."""
     if pd.api.types.is_bool_dtype(column.dtype):
-        return column.astype(float)
+        return column.astype(bool)
     if pd.api.types.is_numeric_dtype(column.dtype):
         kind = column.dtype.kind
         if kind == "c":

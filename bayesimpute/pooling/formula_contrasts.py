@@ -1,8 +1,12 @@
-"""Columns that stand for a categorical variable: indicators, and other contrasts by name."""
+"""Columns that stand for a categorical variable: indicators, and other contrasts by name.
+
+Contrasts with a name of R (``contr.sum``) name their columns as R does, those with a name of
+patsy (``Sum``) as patsy does; the numbers are the same.
+"""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +18,11 @@ from bayesimpute.specification.formula_terms import Factor
 
 Array = NDArray[np.float64]
 
-_CONTRAST = re.compile(r"\s*([\w.]+)\s*(?:\(\s*(?:(?:reference|base)\s*=\s*)?(.*?)\s*\))?\s*")
-#: Other names of the same contrasts.
+_QUOTED = re.compile(r"\s*(['\"])(contr\.\w+)\1\s*")
+_CONTRAST = re.compile(r"\s*(?P<name>[\w.]+)\s*(?:\(\s*(?P<inside>.*?)\s*\))?\s*")
+_OF_PATSY = re.compile(r"(?:reference\s*=\s*)?(?P<reference>.+)|")
+_OF_R = re.compile(r"(?:n\s*=\s*)?(?P<n>\d+)?\s*(?:(?:^|,)\s*(?:base\s*=\s*)?(?P<base>\d+))?")
+#: R's names of the same contrasts.
 _ALIASES = {
     "contr.treatment": "Treatment",
     "contr.sum": "Sum",
@@ -36,11 +43,20 @@ class Coding:
         Label of the category left out of treatment contrasts; None for the first.
     levels
         Labels in another order, or None.
+    base
+        Place of the category left out, from 1, as R counts; None where it is not given.
+    count
+        Number of categories that the formula says there are, or None.
+    as_in_r
+        Whether columns are named as R names those of the contrast.
     """
 
     contrast: str = "Treatment"
     reference: str | None = None
     levels: tuple[str, ...] | None = None
+    base: int | None = None
+    count: int | None = None
+    as_in_r: bool = False
 
 
 def coding_of(factor: Factor) -> Coding:
@@ -55,35 +71,81 @@ def coding_of(factor: Factor) -> Coding:
         given = bound(factor, ("ref",))
         if "ref" not in given:
             raise AnalysisError(f"{factor.label}: relevel() needs ref, as relevel(x, ref = 'b').")
-        return Coding(reference=labels(factor, "ref", given["ref"])[0])
-    given = bound(factor, ("levels",) if factor.function == "factor" else ("contrast", "levels"))
+        place = int(given["ref"]) if re.fullmatch("[0-9]+", given["ref"]) else None
+        return Coding(reference=labels(factor, "ref", given["ref"])[0], base=place)
+    known = ("levels",) if factor.function == "factor" else ("contrast", "levels")
+    options = tuple(("contrast" if n == "contr" else n, text) for n, text in factor.options)
+    given = bound(replace(factor, options=options), known)
     levels = labels(factor, "levels", given["levels"]) if "levels" in given else None
-    match = _CONTRAST.fullmatch(given.get("contrast", "Treatment"))
-    name = _ALIASES.get(match[1], match[1]) if match else given["contrast"]
-    if match is None or name not in _CONTRASTS or (match[2] and name != "Treatment"):
+    return replace(_contrast(factor, given.get("contrast", "Treatment")), levels=levels)
+
+
+def _contrast(factor: Factor, text: str) -> Coding:
+    """Read Treatment('b'), "contr.sum" or contr.treatment(3, base = 2)."""
+    written = _QUOTED.sub(r"\2", text)
+    match = _CONTRAST.fullmatch(written)
+    name = match["name"] if match else written
+    as_in_r = name in _ALIASES
+    inside = (_OF_R if as_in_r else _OF_PATSY).fullmatch((match and match["inside"]) or "")
+    contrast = _ALIASES.get(name, name)
+    told = {part: said for part, said in (inside.groupdict() if inside else {}).items() if said}
+    treatment = contrast == "Treatment"
+    if contrast not in _CONTRASTS or inside is None or not (treatment or told.keys() <= {"n"}):
         raise AnalysisError(
-            f"{factor.label}: the contrast {given['contrast']!r} is not known"
+            f"{factor.label}: the contrast {text!r} is not known"
             f"{nearest(name, [*_CONTRASTS, *_ALIASES])}"
         )
-    reference = labels(factor, "reference", match[2])[0] if match[2] else None
-    return Coding(name, reference, levels)
+    return Coding(
+        contrast,
+        labels(factor, "reference", told["reference"])[0] if "reference" in told else None,
+        base=int(told["base"]) if "base" in told else None,
+        count=int(told["n"]) if "n" in told else None,
+        as_in_r=as_in_r,
+    )
 
 
 def contrast_columns(
     label: str, coding: Coding, levels: tuple[str, ...]
 ) -> tuple[tuple[str, ...], Array]:
     """Suffixes of the labels, and values (levels, columns)."""
+    if coding.count not in (None, len(levels)):
+        raise AnalysisError(
+            f"{label}: there are {len(levels)} categories, not {coding.count}; leave the number "
+            "out. The category left out is said by base = 2 or Treatment('b')."
+        )
     if coding.contrast != "Treatment":
-        return _CONTRASTS[coding.contrast](levels)
-    left_out = 0
-    if coding.reference is not None:
-        if coding.reference not in levels:
-            raise AnalysisError(
-                f"{label}: {coding.reference!r} is no category{nearest(coding.reference, levels)}"
-            )
-        left_out = levels.index(coding.reference)
+        suffixes, values = _CONTRASTS[coding.contrast](levels)
+        return _names_of_r(coding.contrast, suffixes) if coding.as_in_r else suffixes, values
+    left_out = _left_out(label, coding, levels)
     kept = [i for i in range(len(levels)) if i != left_out]
     return tuple(levels[i] for i in kept), np.eye(len(levels))[:, kept]
+
+
+def _left_out(label: str, coding: Coding, levels: tuple[str, ...]) -> int:
+    """Index of the category that treatment contrasts leave out."""
+    if coding.base is not None and not 1 <= coding.base <= len(levels):
+        raise AnalysisError(f"{label}: there are {len(levels)} categories, so no {coding.base}.")
+    if coding.reference is None:
+        return 0 if coding.base is None else coding.base - 1
+    if coding.reference not in levels:
+        raise AnalysisError(
+            f"{label}: {coding.reference!r} is no category{nearest(coding.reference, levels)}"
+        )
+    found = levels.index(coding.reference)
+    if coding.base is not None and coding.base != found + 1:
+        raise AnalysisError(
+            f"{label}: without quotation marks R takes {coding.base} for a place and leaves out "
+            f"{levels[coding.base - 1]!r}; write ref = {levels[coding.base - 1]!r} for that, or "
+            f"ref = {coding.reference!r}."
+        )
+    return found
+
+
+def _names_of_r(contrast: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the suffixes of R: numbers, or .L, .Q, .C, ^4, … of polynomials."""
+    if contrast == "Poly":
+        return (".L", ".Q", ".C", *suffixes[3:])[: len(suffixes)]
+    return tuple(str(k) for k in range(1, len(suffixes) + 1))
 
 
 def _sum(levels: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:

@@ -1,4 +1,7 @@
-"""From a formula and completed data to columns of numbers, named as R names them."""
+"""From a formula and completed data to columns of numbers.
+
+They are named as R names them; the contrasts of C() as `formula_contrasts` says.
+"""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -43,11 +46,11 @@ class TermColumns:
         """Names of the columns, the first factor varying fastest."""
         found = []
         for coding in self.codings:
-            products = [""]
+            products: list[tuple[str, ...]] = [()]
             for index, full in coding:
                 names = self.factors[index].names(full)
-                products = [f"{p}:{name}" if p else name for name in names for p in products]
-            found += products
+                products = [(*before, name) for name in names for before in products]
+            found += [":".join(parts) for parts in products]
         return found
 
     @property

@@ -60,17 +60,18 @@ class Numeric:
 
 @dataclass(frozen=True, eq=False)
 class Categorical:
-    """Categories as indicators or other contrasts."""
+    """Categories as indicators or other contrasts; those of truth values are 0 and 1."""
 
     label: str
     text: str
     categories: pd.Index
     suffixes: tuple[str, ...]
     contrast: Array
+    labels: tuple[str, ...]
 
     def names(self, full: bool) -> tuple[str, ...]:
-        """Label and category, as in R."""
-        suffixes = map(str, self.categories) if full else self.suffixes
+        """Label and category, as in R; of truth values the contrast has the name alone."""
+        suffixes = self.labels if full else self.suffixes
         return tuple(f"{self.label}{suffix}" for suffix in suffixes)
 
     def values(self, frame: pd.DataFrame, full: bool) -> Array:
@@ -114,6 +115,11 @@ def arithmetic(label: str, text: str, frame: pd.DataFrame) -> Array:
         It is not finite somewhere, or takes categories for numbers.
     """
     names = names_in(text)
+    if text in names and isinstance(frame[text].dtype, pd.CategoricalDtype):
+        raise AnalysisError(
+            f"{label} cannot be computed: {text!r} holds categories; compare it with a label, such "
+            f"as {quoted(text)} == {frame[text].cat.categories[-1]!r}, or let the function be."
+        )
     try:
         if any(isinstance(frame[name].dtype, pd.CategoricalDtype) for name in names):
             table = Table.from_frame(frame[list(names)].reset_index(drop=True))
@@ -163,6 +169,10 @@ def learn(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> Learned:
     """
     if factor.column is not None and isinstance(frame[factor.column].dtype, pd.CategoricalDtype):
         return _categories(factor.label, factor.text, Coding(), frame)
+    if factor.column is not None and frame[factor.column].dtype == bool:
+        both = pd.Index([0, 1])
+        labels = ("False", "True")
+        return Categorical(factor.label, factor.text, both, ("",), np.eye(2)[:, 1:], labels)
     if not factor.arguments:
         arithmetic(factor.label, factor.text, frame)
         return Numeric(factor.label, factor.text)
@@ -175,12 +185,19 @@ def learn(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> Learned:
 type _Learner = Callable[[pd.DataFrame], Learned]
 
 
-def _column(text: str, frame: pd.DataFrame) -> pd.Series:
-    """Values that are categories: a column, or arithmetic with whole numbers written as such."""
+def _named(text: str, frame: pd.DataFrame) -> pd.Series | None:
+    """Give the column that a text is the name of."""
     names = names_in(text)
-    if len(names) == 1 and canonical(text) == quoted(names[0]):
-        return frame[names[0]]
-    values = pd.Series(arithmetic(text, text, frame), index=frame.index)
+    return frame[names[0]] if len(names) == 1 and canonical(text) == quoted(names[0]) else None
+
+
+def _column(text: str, frame: pd.DataFrame) -> pd.Series:
+    """Values that are categories: a column, or arithmetic; whole numbers are written as such."""
+    values = _named(text, frame)
+    if values is None:
+        values = pd.Series(arithmetic(text, text, frame), index=frame.index)
+    if values.dtype.kind not in "fb":
+        return values
     return values.astype(int) if (values == values.round()).all() else values
 
 
@@ -189,15 +206,21 @@ def _categories(label: str, text: str, coding: Coding, frame: pd.DataFrame) -> C
     if not isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype("category")
     categories = column.cat.categories
+    written = _named(text, frame)
+    truth_values = written is not None and written.dtype == bool
+    named = {each: str(bool(each) if truth_values else each) for each in categories}
     if (levels := coding.levels) is not None:
-        absent = [level for level in map(str, categories) if level not in levels]
+        absent = [level for level in named.values() if level not in levels]
         if absent:
             raise AnalysisError(f"{label}: levels leaves out {absent[0]!r}, which the data have.")
-        categories = pd.Index(sorted(categories, key=lambda each: levels.index(str(each))))
+        categories = pd.Index(sorted(categories, key=lambda each: levels.index(named[each])))
     if len(categories) < 2:
-        raise AnalysisError(f"{label} has one category only, {categories[0]!r}; leave it out.")
-    suffixes, contrast = contrast_columns(label, coding, tuple(map(str, categories)))
-    return Categorical(label, text, categories, suffixes, contrast)
+        raise AnalysisError(
+            f"{label} has one category only, {named[categories[0]]!r}; leave it out."
+        )
+    labels = tuple(named[each] for each in categories)
+    suffixes, contrast = contrast_columns(label, coding, labels)
+    return Categorical(label, text, categories, suffixes, contrast, labels)
 
 
 def _categorical(factor: Factor) -> _Learner:
@@ -267,6 +290,10 @@ def _cluster_mean(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> L
             f"{factor.label}: of which clusters? The formula has no random part, or several with "
             "different groups; give cluster= or compute the mean as a column."
         )
+    column = frame.get(factor.arguments[0])
+    if column is not None and isinstance(column.dtype, pd.CategoricalDtype):
+        column = column if len(column.cat.categories) > 2 else column.cat.codes.astype(float)
+        frame = frame.assign(**{factor.arguments[0]: column})  # of two, the share of the second
     values = arithmetic(factor.label, factor.arguments[0], frame)
     means = (
         pd.Series(values, index=frame.index).groupby(frame[cluster].to_numpy(), sort=False).mean()

@@ -88,6 +88,8 @@ def _is_gaussian(family: Any) -> bool:
 
 def _outcome(factor: Factor, data: pd.DataFrame, family: Any) -> Array:
     """Outcome as numbers; of two categories the second is 1, as R has it."""
+    if factor.column is not None and data[factor.column].dtype == bool:
+        return data[factor.column].to_numpy(dtype=float)
     learned, binomial = learn(factor, data, None), _named(family) == "binomial"
     if isinstance(learned, Numeric) and learned.width == 1:
         values = learned.values(data, False)[:, 0]

@@ -220,6 +220,11 @@ def _check(node: ast.expr, expression: str, labels: bool) -> None:
                     f"not {len(arguments)}."
                 )
             parts = arguments
+        case ast.BinOp(op=ast.BitAnd() | ast.BitOr()) | ast.BoolOp() | ast.UnaryOp():
+            raise SpecificationError(
+                f"'{expression}' contains '{ast.unparse(node)}'; write 'and' as the product "
+                "(x > 2) * (z > 0), 'or' as maximum(x > 2, z > 0), 'not' as 1 - (x > 2)."
+            )
         case _:
             raise SpecificationError(
                 f"'{expression}' contains '{ast.unparse(node)}', which is not allowed; only "

@@ -31,7 +31,8 @@ from bayesimpute.specification.formula_tokens import (
     tokens_of,
     unreadable,
 )
-from bayesimpute.specification.spelling import unquoted
+from bayesimpute.specification.spelling import function_name, unquoted
+from bayesimpute.wording import did_you_mean
 
 #: Terms a formula may have, lest (a + b + …)^9 fills the memory.
 MOST_TERMS = 2000
@@ -144,6 +145,8 @@ class _Reader:
         sign = self._take().text if self._is("+", "-") else "+"
         while True:
             start = self._now.start
+            if sign == "+" and self._is("+", "-"):
+                sign = self._take().text  # x + -1
             part = self._summand()
             if part is None and (sign == "-" or self._depth):
                 raise unreadable("a random part or an offset can only be added", start)
@@ -151,6 +154,7 @@ class _Reader:
                 if sign == "+":
                     found.setdefault(key_of(term), term)
                 else:
+                    self._refuse_unknown(term, start)
                     found.pop(key_of(term), None)
             if part is not None and part.intercept is not None:
                 intercept = part.intercept == (sign == "+")
@@ -158,6 +162,13 @@ class _Reader:
             if not self._is("+", "-"):
                 return _Sum(tuple(found.values()), intercept)
             sign = self._take().text
+
+    def _refuse_unknown(self, term: Product, place: int) -> None:
+        """Refuse to take out what is no column, lest a slip of the pen leaves a term in."""
+        for name in (name for factor in term for name in factor.names):
+            if self._columns and name not in self._columns:
+                near = did_you_mean(name, self._columns)
+                raise unreadable(f"it takes out {name!r}, which is no column.{near}", place)
 
     def _summand(self) -> _Sum | None:
         """Terms; None for a random part or an offset, which are kept aside."""
@@ -175,26 +186,31 @@ class _Reader:
         """Read a * b = a + b + a:b, and a / b = a + a:b."""
         left = self._interaction()
         while self._is("*", "/"):
-            sign = self._take().text
+            sign = self._take()
             right = self._interaction()
-            base = (_all_of(left.terms),) if sign == "/" else left.terms
+            _refuse_intercept((left, right), sign)
+            base = (_all_of(left.terms),) if sign.text == "/" else left.terms
             crossed = _crossed(base, right.terms)
-            left = _Sum(_once([*left.terms, *(right.terms if sign == "*" else ()), *crossed]))
+            left = _Sum(_once([*left.terms, *(right.terms if sign.text == "*" else ()), *crossed]))
         return left
 
     def _interaction(self) -> _Sum:
         """Read a:b and a %in% b."""
         left = self._power()
         while self._is(":", "%in%"):
-            self._take()
-            left = _Sum(_crossed(left.terms, self._power().terms))
+            sign = self._take()
+            if sign.text == ":" and self._is(":"):
+                raise unreadable("no package stands before a function: bs(x)", sign.start)
+            right = self._power()
+            _refuse_intercept((left, right), sign)
+            left = _Sum(_crossed(left.terms, right.terms))
         return left
 
     def _power(self) -> _Sum:
         """Read (a + b)^2 = a + b + a:b."""
         found = self._atom()
         while self._is("^", "**"):
-            self._take()
+            _refuse_intercept((found,), self._take())
             exponent = self._take()
             if exponent.kind != "number" or exponent.text not in map(str, range(1, 11)):
                 raise unreadable(
@@ -204,7 +220,7 @@ class _Reader:
                 )
             terms = found.terms
             for _ in range(int(exponent.text) - 1):
-                found = _Sum(_once([*found.terms, *_crossed(found.terms, terms)]), found.intercept)
+                found = _Sum(_once([*found.terms, *_crossed(found.terms, terms)]))
         return found
 
     def _atom(self) -> _Sum:
@@ -315,6 +331,15 @@ def _joined(one: Product, other: Product) -> Product:
     return (*one, *(factor for factor in other if factor.key not in known))
 
 
+def _refuse_intercept(parts: Iterable[_Sum], sign: Token) -> None:
+    if any(part.intercept is not None for part in parts):
+        raise unreadable(
+            f"0 and 1 say whether there is an intercept and have no {sign.text}; arithmetic stands "
+            "inside I(), such as I(1 / x)",
+            sign.start,
+        )
+
+
 def _all_of(terms: Iterable[Product]) -> Product:
     found: Product = ()
     for term in terms:
@@ -338,7 +363,9 @@ def _refuse_many(terms: Collection[object]) -> None:
 def _groups(tokens: Sequence[Token], place: int) -> tuple[str, ...]:
     names = []
     for part in split_at(tokens, ":"):
-        wrapped = len(part) > 3 and part[0].text in ("factor", "C") and part[1].text == "("
+        wrapped = (
+            len(part) > 3 and function_name(part[0].text) in ("factor", "C") and part[1].text == "("
+        )
         name = name_in(part[2:-1] if wrapped else part)
         if name is None:
             raise unreadable("right of the bar stands a column, or several as g:h or g/h", place)

@@ -26,10 +26,21 @@ _OPERATORS = (
 _STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 _TOKEN = re.compile(
     rf"`(?P<quoted>[^`]+)`|\bQ\s*\(\s*(?P<named>{_STRING})\s*\)|(?P<text>{_STRING})"
-    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>(?:[^\W\d]|\.(?=[^\W\d]))[\w.]*)(?P<call>\s*\()?|(?P<power>\^)"
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:L\b)?"
+    r"|(?P<name>(?:[^\W\d]|\.(?=[^\W\d]))[\w.]*)(?P<call>\s*\()?"
+    r"|(?P<operator>\^|%%|%/%)"
 )
 _NUMPY = re.compile(r"(?:np|numpy)\.(?=\w+$)")
+#: R's names of operators and functions, and those by which they are known here.
+_OF_R = {"^": "**", "%%": "%", "%/%": "//"}
+_CALLS_OF_R = {
+    "as.factor": "factor",
+    "as.numeric": "I",
+    "ceiling": "ceil",
+    "ifelse": "where",
+    "pmax": "maximum",
+    "pmin": "minimum",
+}
 _ALIAS = re.compile(r"\b_column\d+_\b")
 #: Characters of an expression; longer ones are no arithmetic anybody wrote.
 LONGEST = 50_000
@@ -40,8 +51,9 @@ DEEPEST = 2000
 def respelled(expression: str, name_of: Callable[[str], str]) -> str:
     """Write an expression in Python's spelling, names Python would not read by `name_of`.
 
-    ``^`` is a power, as in R; ``np.log`` is ``log``; names are ``wt.loss``, ``class``,
-    ``Q("body fat")`` and what stands in backticks.
+    ``^`` is a power, ``%%`` a remainder and ``2L`` a number, as in R; ``np.log`` is ``log`` and
+    ``pmin`` is ``minimum``; names are ``wt.loss``, ``class``, ``Q("body fat")`` and what stands in
+    backticks.
 
     Examples
     --------
@@ -54,16 +66,28 @@ def respelled(expression: str, name_of: Callable[[str], str]) -> str:
             return name_of(token["quoted"])
         if token["named"]:
             return name_of(unquoted(token["named"]))
-        if token["power"]:
-            return "**"
+        if token["operator"]:
+            return _OF_R[token["operator"]]
         name = token["name"]
         if name is None:
-            return token[0]
+            return token["number"] or token[0]
         if token["call"]:
-            return _NUMPY.sub("", name) + token["call"]
+            return function_name(name) + token["call"]
         return name if name in _OPERATORS or _is_plain(name) else name_of(name)
 
     return _TOKEN.sub(spelled, expression)
+
+
+def function_name(written: str) -> str:
+    """Name by which a function is known here, whether R, NumPy or this package calls it so.
+
+    Examples
+    --------
+    >>> function_name("np.log"), function_name("pmin"), function_name("sqrt")
+    ('log', 'minimum', 'sqrt')
+    """
+    name = _NUMPY.sub("", written)
+    return _CALLS_OF_R.get(name, name)
 
 
 def _is_plain(name: str) -> bool:
@@ -132,7 +156,7 @@ def quoted(name: str) -> str:
     """Name of a column as it is written in an expression: in backticks or Q() if it has to be."""
     if _is_plain(name):
         return name
-    if "`" not in name:
+    if name and "`" not in name:
         return f"`{name}`"
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'Q("{escaped}")'
