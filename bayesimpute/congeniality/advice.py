@@ -79,22 +79,30 @@ def _on_the_scale_of_the_analysis(model: ImputationModel, what: str) -> str:
     """Impute a function of the variable, and compute the variable from it where that can be."""
     name, method = model.name, _method(model)
     function = what.partition("(")[0]
+    computed = [
+        column
+        for column, target in model.specification.targets.items()
+        if isinstance(target, Passive) and what in product(target.expression, model.columns)[0]
+    ]
     if what == f"{function}({quoted(name)})" and function in INVERSES:
-        new = f"{function}_{name}"
+        new = next(iter(computed), f"{function}_{name}")
         back = INVERSES[function]
         inverse = f"I({quoted(new)} ** 2)" if back == "square" else f"{back}({quoted(new)})"
+        made = "" if computed else f"df[{new!r}] = np.{function}(df[{name!r}])\n"
         return (
-            f"df[{new!r}] = np.{function}(df[{name!r}])\n"
+            f"{made}"
             f"method[{new!r}] = {method}\n"
             f"method[{name!r}] = '~ {inverse}'  # imputed on the scale of the analysis\n"
             f"# and analyse {new} in place of {what}"
         )
-    for column, target in model.specification.targets.items():
-        if isinstance(target, Passive) and what in product(target.expression, model.columns)[0]:
-            return f"method[{column!r}] = {method}  # imputed itself, on the scale of the analysis"
-    new = f"{name}_transformed"
+    for column in computed:
+        return f"method[{column!r}] = {method}  # imputed itself, on the scale of the analysis"
+    new, value = f"{name}_transformed", f"df.eval({what!r})"
+    if any(sign in what for sign in "<>=!"):  # pandas compares with what is missing as False
+        columns = list(columns_in(what, model.columns))
+        value = f"df.eval({what!r}).astype(float).where(df[{columns!r}].notna().all(axis=1))"
     return (
-        f"df[{new!r}] = df.eval({what!r})\n"
+        f"df[{new!r}] = {value}\n"
         f"df = df.drop(columns={name!r})  # imputed on the scale of the analysis\n"
         f"# and analyse {new} in place of {what}"
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product as every
 from typing import Any
 
-from bayesimpute.congeniality.factors import product
+from bayesimpute.congeniality.factors import product, whole
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling.formula_factors import check_arguments
 from bayesimpute.specification.formula_reader import read_formula
@@ -96,7 +96,7 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
     ]
     return Analysis(
         formula,
-        next(iter(product(_text(read.response), columns)[0])),
+        whole(_text(read.response), columns),
         _once(fixed),
         _once(slopes),
         tuple(correlated),

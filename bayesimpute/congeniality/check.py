@@ -13,6 +13,7 @@ from bayesimpute.congeniality.changes import Addition, change
 from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
 from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
 from bayesimpute.congeniality.imputation_model import ImputationModel
+from bayesimpute.congeniality.just_another import as_if_computed, just_another_variable
 from bayesimpute.congeniality.reasons import REASONS
 from bayesimpute.congeniality.wants import lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
@@ -67,6 +68,8 @@ def congenial(
     and the square, a single function by imputing on its scale, and cluster means also by a
     ``"joint"`` block. With a binary outcome or random intercepts in a model of a category the
     equations are compatible up to the average over the cluster effects, and that is no finding.
+    A column that holds a product or function of others in the analysis and is imputed as a variable
+    of its own is one.
 
     Raises
     ------
@@ -171,11 +174,13 @@ def _models(analysis: Analysis, specification: Specification) -> list[Imputation
 
 
 def _found(analysis: Analysis, specification: Specification) -> list[Finding]:
-    models = _models(analysis, specification)
+    computed = as_if_computed(analysis, specification)
+    models = _models(analysis, computed)
     return [
         *unknown_names(analysis, specification),
         *left_missing(analysis, specification),
         *stale_means(analysis, specification),
+        *just_another_variable(specification, computed),
         *(finding for model in models for finding in _of_model(model, analysis)),
     ]
 

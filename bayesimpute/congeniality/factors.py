@@ -71,8 +71,7 @@ def product(factor: str, columns: Collection[str]) -> tuple[frozenset[str], ...]
     if isinstance(node, ast.Call) and _called(node) in POWERS and node.args:
         base = _spelled(node.args[0], aliases)
         return tuple(
-            frozenset({base if k == 1 else f"{_quoted(base)} ** {k}"})
-            for k in range(1, _degree(node) + 1)
+            frozenset({base if k == 1 else raised(base, k)}) for k in range(1, _degree(node) + 1)
         )
     if _is_linear(node):
         names = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
@@ -81,7 +80,7 @@ def product(factor: str, columns: Collection[str]) -> tuple[frozenset[str], ...]
     parts = [_spelled(part, aliases) for part in _multiplied(node)]
     counts = {part: parts.count(part) for part in parts}
     return (
-        frozenset(p if n == 1 else f"{_quoted(p)} ** {n}" for p, n in counts.items()),
+        frozenset(p if n == 1 else raised(p, n) for p, n in counts.items()),
     )  # fmt: skip
 
 
@@ -100,6 +99,32 @@ def usable(factor: str) -> bool:
     except SpecificationError:
         return False
     return True
+
+
+def raised(base: str, exponent: int) -> str:
+    """Power of a factor, in the one spelling.
+
+    Examples
+    --------
+    >>> raised("body fat", 2), raised("log(x)", 2)
+    ('`body fat` ** 2', '(log(x)) ** 2')
+    """
+    return f"{_quoted(base)} ** {exponent}"
+
+
+def whole(factor: str, columns: Collection[str]) -> str:
+    """Spelling of a factor that is not taken apart unless it is one column up to scale.
+
+    Examples
+    --------
+    >>> whole("I(y - x)", ["x", "y"]), whole("scale(y)", ["x", "y"])
+    ('y - x', 'y')
+    """
+    parts = product(factor, columns)
+    if len(parts) == 1 and len(parts[0]) == 1:
+        return next(iter(parts[0]))
+    tree, aliases = syntax_tree(factor)
+    return _spelled(tree, aliases)
 
 
 def _quoted(name: str) -> str:

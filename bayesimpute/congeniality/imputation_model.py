@@ -124,6 +124,9 @@ class ImputationModel:
             return True
         if len(rest) == 1 and next(iter(rest)) in self.columns:
             return self.relates_to(next(iter(rest)))
+        parts = product(next(iter(rest)), self.columns) if len(rest) == 1 else ()
+        if len(parts) > 1:  # a sum
+            return all(map(self.has, parts))
         if any(each == rest for each, _ in self.terms):
             return True
         if any(each == rest for each in self._dropped_terms):

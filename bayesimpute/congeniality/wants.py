@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from bayesimpute.congeniality.analysis_formula import Analysis, Factors
 from bayesimpute.congeniality.changes import Addition
-from bayesimpute.congeniality.factors import columns_in
+from bayesimpute.congeniality.factors import columns_in, product, whole
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.predictor_terms import PredictorTerms, is_continuous
+from bayesimpute.specification.specification import Passive
 
 #: Functions with an inverse: impute the transformed column and compute the original from it.
 INVERSES = {"log": "exp", "exp": "log", "sqrt": "square", "log1p": "expm1", "expm1": "log1p"}
@@ -63,10 +64,13 @@ def lacks(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
 
 def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
     """Each term of the analysis in the model of the outcome, on the scale of the analysis."""
-    own = model.name in columns_in(analysis.outcome, model.columns)
-    if own and analysis.outcome not in model.columns and is_continuous(model, model.name):
-        yield Lack("transformation", None, analysis.outcome)
+    scale = _other_scale(model, analysis)
+    if scale and is_continuous(model, model.name):
+        yield Lack("transformation", None, scale)
         return  # what the terms are wanted in is the model on that scale
+    for column in columns_in(analysis.outcome, model.columns):  # the others of a sum
+        if column in model.columns and not model.relates_to(column):
+            yield Lack("outcome", Addition(frozenset({column})), column)
     for factors in analysis.terms:
         columns = _columns(model, factors)
         if model.has(factors) or model.name in columns or not columns <= model.columns:
@@ -90,6 +94,19 @@ def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
             yield Lack("mean", Addition(frozenset({column}), mean=True), column)
 
 
+def _other_scale(model: ImputationModel, analysis: Analysis) -> str:
+    """Give the function of the variable that the outcome is; empty for itself or a sum of it."""
+    outcome = analysis.outcome
+    passive = model.specification.targets.get(outcome)
+    if isinstance(passive, Passive):
+        outcome = whole(passive.expression, model.columns)
+        if columns_in(outcome, model.columns) != (model.name,):
+            return ""  # of several, such as a ratio: of each it is a function given the others
+    parts = product(outcome, model.columns)
+    straight = all(len(part) == 1 and part <= model.columns for part in parts)
+    return "" if straight or model.name not in columns_in(outcome, model.columns) else outcome
+
+
 def _of_predictor(model: ImputationModel, analysis: Analysis, outcome: set[str]) -> Iterator[Lack]:
     """Outcome, in the form that follows from the analysis, and the other predictors."""
     read = PredictorTerms(model, analysis)
@@ -111,7 +128,8 @@ def _of_predictor(model: ImputationModel, analysis: Analysis, outcome: set[str])
     for column in analysis.means:
         own = column == model.name or model.is_computed_from_it(column)
         cluster = _cluster(model, analysis)
-        wanted = own and analysis.outcome in model.columns and not _constant(model, column, cluster)
+        varying = not any(_constant(model, name, cluster) for name in (column, analysis.outcome))
+        wanted = own and analysis.outcome in model.columns and varying
         if cluster and wanted and not model.cluster_mean(analysis.outcome):
             yield Lack("mean", Addition(y, mean=True), column)
 
@@ -150,9 +168,9 @@ def _of_own(
             return
         yield Lack("interaction", Addition(y | rest), what)
     if partners and read.continuous_outcome:
-        for square in read.squares(partners):
-            if not model.has(square):
-                yield Lack("interaction", Addition(square), what)
+        for term in read.beside(rest):
+            if not model.has(term):
+                yield Lack("interaction", Addition(term), what)
     if bent:
         yield from _bent(read, bent[0], outcome)
 

@@ -1,0 +1,208 @@
+"""Columns that hold a product or function of others and are imputed as variables of their own.
+
+"Just another variable": the imputed product is then not the product of what was imputed. With
+values missing at random that is biased (Seaman, Bartlett & White 2012), however good the models of
+all columns are, so that such a column is read as what it holds, not as one more predictor.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product as every
+
+import numpy as np
+
+from bayesimpute.congeniality.analysis_formula import Analysis
+from bayesimpute.congeniality.factors import columns_in
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import SpecificationError
+from bayesimpute.findings import Finding
+from bayesimpute.specification.expressions import evaluate, quoted
+from bayesimpute.specification.sources import sources
+from bayesimpute.specification.specification import Passive, Specification, Target
+
+#: Largest error, in SDs of the column, up to which it holds a function: it may have been rounded.
+EXACT = 1e-3
+#: Smallest error, in SDs, from which the arguments alone, as straight lines, are not enough.
+BENT = 1e-2
+#: Rows beyond the number of coefficients that it takes to believe it.
+MARGIN = 10
+#: Rows the first look is taken at; all rows are looked at before anything is believed.
+FIRST_LOOK = 200
+#: Categories with more levels have no products looked for.
+MOST_LEVELS = 10
+
+type Columns = list[np.ndarray]
+
+
+def as_if_computed(analysis: Analysis, specification: Specification) -> Specification:
+    """Give the specification in which columns that hold a function of others are computed.
+
+    Parameters
+    ----------
+    analysis
+        Whose columns are looked at.
+    specification
+        As it is.
+
+    Returns
+    -------
+    Specification
+        The same one if there is no such column.
+    """
+    held = dict(_held(analysis, specification))
+    if not held:
+        return specification
+    return replace(specification, targets={**specification.targets, **held})
+
+
+def just_another_variable(
+    specification: Specification, computed: Specification
+) -> Iterator[Finding]:
+    """Say of each column that :func:`as_if_computed` has changed what it holds."""
+    for name, target in computed.targets.items():
+        if target is specification.targets[name] or not isinstance(target, Passive):
+            continue
+        table = specification.table
+        exactly = _is_exactly(table, name, target.expression)
+        if exactly:
+            advice = f"method[{name!r}] = '~ I({target.expression})'"
+        else:
+            advice = (
+                f"df = df.drop(columns={name!r})  # and write {target.expression} in the analysis"
+            )
+        yield Finding(
+            "warning",
+            name,
+            "a function of others imputed as a variable of its own",
+            f"Where it is known, {name!r} is {target.expression}"
+            f"{'' if exactly else ', up to a straight line'}.",
+            "Imputed as just another variable it is not the function of the values beside it, "
+            "which is biased where values are missing at random (Seaman, Bartlett & White 2012, "
+            "BMC Med Res Methodol 12: 46).",
+            advice,
+        )
+
+
+def _held(analysis: Analysis, specification: Specification) -> Iterator[tuple[str, Passive]]:
+    """Incomplete predictors of the analysis that are functions of others, and of which."""
+    table, outcome = specification.table, columns_in(analysis.outcome, analysis.names)
+    predictors = [n for n in analysis.names if n in table.variables and n not in outcome]
+    latest_first = sorted(predictors, key=list(table.variables).index, reverse=True)
+    found: dict[str, Passive] = {}
+    for name in latest_first:  # what is computed usually stands behind what it is computed from
+        target = specification.targets.get(name)
+        if not isinstance(target, Target) or table.variables[name].kind is not Kind.NUMERIC:
+            continue
+        second = [
+            n for n in table.variables
+            if n != name and n not in outcome and n not in found
+            and (n in predictors or not table.missing(n).any())
+            and name not in sources(specification, n)
+        ]  # fmt: skip
+        first = [n for n in second if n in predictors and _number(table, n)]
+        for expression, inputs in _readings(table, name, first, second):
+            found[name] = Passive(name, expression, inputs)
+            yield name, found[name]
+            break
+
+
+def _readings(
+    table: Table, name: str, first: list[str], second: list[str]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    wanted = table.values[name]
+    for a in first:
+        values = table.values[a]
+        for expression, curve in _curves(a, values).items():
+            if _given(wanted, [values], [curve]):
+                yield expression, (a,)
+    for a, b in every(first, second):
+        if a == b:
+            continue
+        lines, products = _crossed(table, a, b)
+        if products and _given(wanted, lines, products):
+            yield f"{quoted(a)} * {quoted(b)}", (a, b)
+        elif _number(table, b) and (text := _powers(table, name, a, b)):
+            yield text, (a, b)
+
+
+def _number(table: Table, name: str) -> bool:
+    return table.variables[name].kind is Kind.NUMERIC
+
+
+def _curves(name: str, values: np.ndarray) -> Mapping[str, np.ndarray]:
+    """Functions of one column that are often put into data."""
+    column = quoted(name)
+    seen = values[~np.isnan(values)]
+    curves = {f"{column} ** {k}": values**k for k in (2, 3)}
+    with np.errstate(all="ignore"):
+        if seen.size and np.abs(seen).max() < 500:
+            curves[f"exp({column})"] = np.exp(values)
+        if seen.size and seen.min() > 0:
+            curves[f"log({column})"] = np.log(values)
+        if seen.size and seen.min() >= 0:
+            curves[f"sqrt({column})"] = np.sqrt(values)
+        if seen.size and np.abs(seen).min() > 0:
+            curves[f"1 / {column}"] = 1 / values
+    return curves
+
+
+def _crossed(table: Table, a: str, b: str) -> tuple[Columns, Columns]:
+    """Two columns, the first a number, and their products; a category as its indicators."""
+    one, other = table.values[a], table.values[b]
+    if _number(table, b):
+        return [one, other], [one * other]
+    levels = np.unique(other[~np.isnan(other)])
+    if not 2 <= len(levels) <= MOST_LEVELS or table.variables[b].kind is Kind.OTHER:
+        return [], []
+    indicators = [np.where(np.isnan(other), np.nan, other == level) for level in levels[1:]]
+    return [one, *indicators], [one * each for each in indicators]
+
+
+def _powers(table: Table, name: str, a: str, b: str) -> str:
+    """Product of powers of two columns, such as a ratio, that a column is; empty for none."""
+    wanted, one, other = (table.values[n] for n in (name, a, b))
+    if any(np.nanmin(values) <= 0 for values in (wanted, one, other)):
+        return ""
+    logs = [np.log(values) for values in (wanted, one, other)]
+    if not _given(logs[0], [], logs[1:]) or _given(wanted, [], [one, other]):
+        return ""
+    known = np.isfinite(np.column_stack(logs)).all(axis=1)
+    columns = np.column_stack([np.ones(known.sum()), logs[1][known], logs[2][known]])
+    exponents = np.linalg.lstsq(columns, logs[0][known], rcond=None)[0][1:].round(2)
+    raised = zip((a, b), exponents, strict=True)
+    return " * ".join(quoted(n) if k == 1 else f"{quoted(n)} ** {k:g}" for n, k in raised if k)
+
+
+def _is_exactly(table: Table, name: str, expression: str) -> bool:
+    """Whether a column is what an expression gives, and not only up to shift and scale."""
+    numbers = {n: values for n, values in table.values.items() if _number(table, n)}
+    try:
+        computed = np.asarray(evaluate(expression, numbers), dtype=float)
+    except SpecificationError:  # a product with a category
+        return False
+    both = np.isfinite(computed) & np.isfinite(table.values[name])
+    return np.allclose(computed[both], table.values[name][both], rtol=1e-3)
+
+
+def _given(wanted: np.ndarray, lines: Columns, bent: Columns) -> bool:
+    """Whether a column is a linear combination of others, and not of the first ones alone."""
+    columns = np.column_stack([wanted, *lines, *bent])
+    known = np.flatnonzero(np.isfinite(columns).all(axis=1))
+    if len(known) < columns.shape[1] + MARGIN:
+        return False
+    look = known[:: max(1, len(known) // FIRST_LOOK)]
+    if _error(columns[look]) > EXACT or _error(columns[known]) > EXACT:
+        return False
+    return _error(columns[known][:, : 1 + len(lines)]) > BENT
+
+
+def _error(columns: np.ndarray) -> float:
+    """Largest error of the first column by the others, in SDs of the first."""
+    spread = columns.std(axis=0)
+    if spread[0] == 0:
+        return 0.0  # nothing to explain
+    scaled = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    if scaled.shape[1] == 1:
+        return float(np.abs(scaled[:, 0]).max())
+    solved = np.linalg.lstsq(scaled[:, 1:], scaled[:, 0], rcond=None)[0]
+    return float(np.abs(scaled[:, 0] - scaled[:, 1:] @ solved).max())
