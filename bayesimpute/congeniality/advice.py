@@ -1,12 +1,13 @@
 """What to write to mend a model that lacks something."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bayesimpute.congeniality.analysis_formula import Analysis
 from bayesimpute.congeniality.changes import Addition, change, of_a_mean
-from bayesimpute.congeniality.factors import as_written, columns_in, product, usable
+from bayesimpute.congeniality.factors import columns_in, in_powers, product
 from bayesimpute.congeniality.imputation_model import ImputationModel
-from bayesimpute.congeniality.wants import INVERSES, Lack
+from bayesimpute.congeniality.wants import INVERSES, Lack, incomplete_in
 from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.specification import Passive
 from bayesimpute.wrappers.base import innermost, method_text
@@ -29,6 +30,8 @@ def advice(
         That asks for it.
     """
     name = model.name
+    if mine[0].kind == "order":
+        return f"method[{name!r}] = 'categorical'  # an order is given up in imputing only"
     if mine[0].kind == "incompatible":
         return _complete_cases(name, analysis)
     for lack in mine:
@@ -42,6 +45,7 @@ def advice(
     lines = ""
     if mates & involved and mine[0].kind != "outcome":
         lines = f"method[{name!r}] = 'pmm'  # members of a joint block have no such terms\n"
+        every = [*every, *(Addition(frozenset({mate})) for mate in sorted(mates))]
     if model.fixed_clusters and mine[0].kind == "slope":
         lines = f"method[{name!r}] = {_method(model)}  # fixed clusters have no random slopes\n"
     if any(of_a_mean(a) for a in own):
@@ -49,13 +53,18 @@ def advice(
             "No formula takes a product with a cluster mean: compute the mean as a column first, "
             "if what it is of is complete, and take the product with that."
         )
-    unknown = [f for a in own for f in a.factors if not usable(as_written(f, model.columns))]
-    if unknown:
-        columns = dict.fromkeys(c for f in unknown for c in columns_in(f, model.columns))
-        known = [Addition(frozenset({f"{c} ** {k}"})) for c in columns for k in (2, 3)]
-        kept = [a for a in every if not a.factors & set(unknown)]
-        return lines + change(model, known, [*kept, *known])
-    return lines + change(model, own, every)
+    return lines + change(model, _known(model, own), _known(model, every))
+
+
+def _known(model: ImputationModel, additions: Iterable[Addition]) -> list[Addition]:
+    """Give additions with powers in place of functions that imputation formulas do not know."""
+    found = [
+        replace(each, factors=factors)
+        for each in additions
+        for factors in (in_powers(each.factors, model.columns) if each.factors else [each.factors])
+        if of_a_mean(each) or not (each.factors != factors and model.has(factors))
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _complete_cases(name: str, analysis: Analysis) -> str:
@@ -101,9 +110,11 @@ def _on_the_scale_of_the_analysis(model: ImputationModel, what: str) -> str:
     if any(sign in what for sign in "<>=!"):  # pandas compares with what is missing as False
         columns = list(columns_in(what, model.columns))
         value = f"df.eval({what!r}).astype(float).where(df[{columns!r}].notna().all(axis=1))"
+    gone = incomplete_in(model, what)
+    dropped = gone if len(gone) > 1 else name
     return (
         f"df[{new!r}] = {value}\n"
-        f"df = df.drop(columns={name!r})  # imputed on the scale of the analysis\n"
+        f"df = df.drop(columns={dropped!r})  # imputed on the scale of the analysis\n"
         f"# and analyse {new} in place of {what}"
     )
 

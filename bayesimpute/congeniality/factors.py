@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import product as every
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import FUNCTIONS, read
@@ -107,9 +108,43 @@ def raised(base: str, exponent: int) -> str:
     Examples
     --------
     >>> raised("body fat", 2), raised("log(x)", 2)
-    ('`body fat` ** 2', '(log(x)) ** 2')
+    ('`body fat` ** 2', 'log(x) ** 2')
     """
-    return f"{_quoted(base)} ** {exponent}"
+    tree, aliases = syntax_tree(f"{_quoted(base)} ** {exponent}")
+    return _spelled(tree, aliases)
+
+
+def as_power(factor: str, columns: Collection[str]) -> tuple[str, int]:
+    """Take a factor apart into base and exponent; any column is a base.
+
+    Examples
+    --------
+    >>> as_power("log(x) ** 2", ["x"]), as_power("x", ["x"])
+    (('log(x)', 2), ('x', 1))
+    """
+    if factor not in columns:
+        tree, aliases = syntax_tree(factor)
+        match tree:
+            case ast.BinOp(left=base, op=ast.Pow(), right=ast.Constant(value=int(exponent))):
+                return _spelled(base, aliases), exponent
+    return factor, 1
+
+
+def in_powers(factors: Iterable[str], columns: Collection[str]) -> Iterator[frozenset[str]]:
+    """Give a term with powers in place of functions that imputation formulas do not know.
+
+    Examples
+    --------
+    >>> [sorted(each) for each in in_powers(["bs(x, df=4)", "z"], ["x", "z"])]
+    [['x', 'z'], ['x ** 2', 'z'], ['x ** 3', 'z']]
+    """
+    choices = [
+        [factor]
+        if usable(as_written(factor, columns))
+        else [c if k == 1 else raised(c, k) for c in columns_in(factor, columns) for k in (1, 2, 3)]
+        for factor in factors
+    ]
+    return map(frozenset, every(*choices))
 
 
 def whole(factor: str, columns: Collection[str]) -> str:

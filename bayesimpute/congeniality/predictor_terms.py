@@ -17,7 +17,6 @@ is f(y | x, z) f(x | z), which settles what can stand in the model of x:
   a square asks for a variance of its own in each category, so for models by category.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.congeniality.analysis_formula import Analysis, Factors
-from bayesimpute.congeniality.factors import columns_in, product, raised
+from bayesimpute.congeniality.factors import as_power, columns_in, product, raised
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
@@ -83,6 +82,12 @@ class PredictorTerms:
         return frozenset(found)
 
     @cached_property
+    def outcomes(self) -> tuple[Factors, ...]:
+        """What stands for the outcome in products with it: of a sum each column."""
+        parts = product(self.analysis.outcome, self.model.columns)
+        return parts if len(parts) > 1 else (frozenset({self.analysis.outcome}),)
+
+    @cached_property
     def own_factors(self) -> tuple[str, ...]:
         """All forms in which the variable stands in the analysis, once each."""
         own = [f for factors in self.terms for f in sorted(self.mine(factors))]
@@ -94,8 +99,9 @@ class PredictorTerms:
 
     @property
     def alone(self) -> bool:
-        """Whether it stands there in one form only, and in no product with others."""
-        products = any(self.mine(factors) not in (frozenset(), factors) for factors in self.terms)
+        """Whether it stands there in one form only, multiplied by complete categories at most."""
+        rests = (factors - mine for factors in self.terms if (mine := self.mine(factors)))
+        products = any(rest and not self.groups_for(rest) for rest in rests)
         slopes = any(self.mine(factors) for _, factors in self.analysis.slopes)
         return len(self.own_factors) == 1 and not products and not slopes
 
@@ -171,7 +177,7 @@ class PredictorTerms:
     def _times(self, one: Factors, other: Factors) -> Factors:
         powers: dict[str, int] = {}
         for factor in (*sorted(one), *sorted(other)):
-            base, exponent = _as_power(factor, self.model.columns)
+            base, exponent = as_power(factor, self.model.columns)
             powers[base] = powers.get(base, 0) + exponent
         return frozenset(
             base if k == 1 or self._is_own_square(base) else raised(base, k)
@@ -203,12 +209,3 @@ def is_continuous(model: ImputationModel, column: str) -> bool:
 def _distinct(model: ImputationModel, column: str) -> int:
     values = model.specification.table.values[column]
     return len(np.unique(values[~np.isnan(values)]))
-
-
-def _as_power(factor: str, columns: frozenset[str]) -> tuple[str, int]:
-    """Take a factor apart into base and exponent; any column is a base."""
-    read = None if factor in columns else re.fullmatch(r"(.+) \*\* (\d)", factor)
-    if read is None:
-        return factor, 1
-    base = read[1].strip("`")
-    return (base if base in columns else read[1]), int(read[2])

@@ -45,6 +45,14 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "Imputed rows then follow a straight line where the analysis asks for a curve; to impute "
         "and then transform draws the curve towards 0 (von Hippel 2009, Sociol Methodol 39: 265).",
     ),
+    "order": (
+        "warning",
+        "its model has one slope for all categories",
+        "In the analysis each category has an effect of its own, while categories imputed by "
+        "'ordinal', 'joint' or 'pmm' go only up or only down with the outcome, equally at every "
+        "threshold. In 30 simulated data sets an effect that was largest in the middle came out "
+        "half as large, and interactions a tenth smaller; with 'categorical' there was no bias.",
+    ),
     "slope": (
         "warning",
         "a random slope of the analysis is not in its model",
