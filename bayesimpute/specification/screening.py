@@ -50,7 +50,7 @@ def screen(
     crowded = crowded_terms(terms, table, int(fitted.sum()))
     for term in terms:
         if term in crowded:
-            events.append(_crowded(target, term, crowded[term], int(fitted.sum())))
+            events.append(_crowded(target, term, crowded[term], table.n_rows))
             continue
         block = term_columns(term, table)
         seen = block[fitted]
@@ -176,9 +176,9 @@ def _crowded(target: str, term: Term, indicators: int, rows: int) -> Event:
         "specification",
         target,
         "too many categories",
-        f"{term.label!r} does not predict {target!r}: {indicators + 1:,} categories are too many "
-        f"for {rows:,} rows and the other terms. Join rare ones into one, or make the column the "
-        "cluster, whose effects are partially pooled.",
+        f"{term.label!r} does not predict {target!r}: in {rows:,} rows, its {indicators:,} "
+        "indicators are too many, alone or with those of other columns. Join rare categories into "
+        "one, or make the column the cluster, whose effects are partially pooled.",
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.crowded import FEW, MOST
+from bayesimpute.specification.said_once import one_a_fact
 from bayesimpute.specification.specify import specify
 
 
@@ -39,12 +40,21 @@ def test_columns_of_very_many_categories_do_not_predict_and_an_event_says_so():
     imp = bi.impute(df, m=2, iterations=1, seed=1, progress=False, cores=1)
     said = imp.events[imp.events["action"] == "too many categories"]
     assert len(said) == 4 and (said["variable"] == "y").all()
-    assert (
-        "'text 0' does not predict 'y': 900 categories are too many for" in said["message"].iloc[0]
-    )
+    assert "'text 0' does not predict 'y': in 2,000 rows, its 899 ind" in said["message"].iloc[0]
     without = bi.impute(df[["x", "y"]], m=2, iterations=1, seed=1, progress=False, cores=1)
     assert imp.complete(1)["y"].equals(without.complete(1)["y"])
-    assert not imp.diagnose().empty
+    found = imp.diagnose()
+    names = {"df": df.copy()}
+    for advice in found.loc[found["finding"] == "too many categories", "advice"]:
+        exec(advice, names)
+    assert names["df"].columns.tolist() == ["x", "y"]
+
+
+def test_one_event_a_column_whatever_it_would_predict():
+    df = texts(2000, 900)
+    df.loc[3::9, "x"] = np.nan
+    said = [e for e in one_a_fact(specify(df).events) if e.action == "too many categories"]
+    assert len(said) == 4 and all("predict 'x', 'y': in 2,000" in e.message for e in said)
 
 
 def test_memory_grows_with_rows_and_labels_not_with_their_product():
