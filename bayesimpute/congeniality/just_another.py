@@ -5,7 +5,7 @@ values missing at random that is biased (Seaman, Bartlett & White 2012), however
 all columns are, so that such a column is read as what it holds, not as one more predictor.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product as every
 
@@ -27,7 +27,7 @@ BENT = 1e-2
 #: Rows beyond the number of coefficients that it takes to believe it.
 MARGIN = 10
 #: Rows the first look is taken at; all rows are looked at before anything is believed.
-FIRST_LOOK = 200
+FIRST_LOOK = 1000
 #: Categories with more levels have no products looked for.
 MOST_LEVELS = 10
 
@@ -100,28 +100,36 @@ def _held(analysis: Analysis, specification: Specification) -> Iterator[tuple[st
             and name not in sources(specification, n)
         ]  # fmt: skip
         first = [n for n in second if n in predictors and _number(table, n)]
-        for expression, inputs in _readings(table, name, first, second):
-            found[name] = Passive(name, expression, inputs)
-            yield name, found[name]
-            break
+        known = np.flatnonzero(~table.missing(name))
+        look = known[:: max(1, len(known) // FIRST_LOOK)]
+        for expression, inputs in _readings(table, look, name, first, second):
+            if expression in dict(_readings(table, known, name, inputs[:1], inputs)):
+                found[name] = Passive(name, expression, inputs)
+                yield name, found[name]
+                break
 
 
 def _readings(
-    table: Table, name: str, first: list[str], second: list[str]
+    table: Table, rows: np.ndarray, name: str, first: Sequence[str], second: Sequence[str]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    wanted = table.values[name]
+    """Functions of one column or of two that a column is in some rows, and their columns."""
+    values = {n: table.values[n][rows] for n in {name, *first, *second}}
+    wanted = values[name]
     for a in first:
-        values = table.values[a]
-        for expression, curve in _curves(a, values).items():
-            if _given(wanted, [values], [curve]):
+        for expression, curve in _curves(a, values[a]).items():
+            if _given(wanted, [values[a]], [curve]):
                 yield expression, (a,)
     for a, b in every(first, second):
         if a == b:
             continue
-        lines, products = _crossed(table, a, b)
+        if _number(table, b):
+            lines, products = [values[a], values[b]], [values[a] * values[b]]
+        else:
+            indicators = _indicators(table, b, values[b])
+            lines, products = [values[a], *indicators], [values[a] * each for each in indicators]
         if products and _given(wanted, lines, products):
             yield f"{quoted(a)} * {quoted(b)}", (a, b)
-        elif _number(table, b) and (text := _powers(table, name, a, b)):
+        elif _number(table, b) and (text := _powers(wanted, {n: values[n] for n in (a, b)})):
             yield text, (a, b)
 
 
@@ -146,30 +154,27 @@ def _curves(name: str, values: np.ndarray) -> Mapping[str, np.ndarray]:
     return curves
 
 
-def _crossed(table: Table, a: str, b: str) -> tuple[Columns, Columns]:
-    """Two columns, the first a number, and their products; a category as its indicators."""
-    one, other = table.values[a], table.values[b]
-    if _number(table, b):
-        return [one, other], [one * other]
-    levels = np.unique(other[~np.isnan(other)])
-    if not 2 <= len(levels) <= MOST_LEVELS or table.variables[b].kind is Kind.OTHER:
-        return [], []
-    indicators = [np.where(np.isnan(other), np.nan, other == level) for level in levels[1:]]
-    return [one, *indicators], [one * each for each in indicators]
+def _indicators(table: Table, name: str, codes: np.ndarray) -> Columns:
+    """Columns of 0 and 1 for a category; none where there are too many to look at."""
+    variable = table.variables[name]
+    levels = np.unique(codes[~np.isnan(codes)])
+    if not 2 <= len(variable.categories) <= MOST_LEVELS or variable.kind is Kind.OTHER:
+        return []
+    return [np.where(np.isnan(codes), np.nan, codes == level) for level in levels[1:]]
 
 
-def _powers(table: Table, name: str, a: str, b: str) -> str:
+def _powers(wanted: np.ndarray, factors: Mapping[str, np.ndarray]) -> str:
     """Product of powers of two columns, such as a ratio, that a column is; empty for none."""
-    wanted, one, other = (table.values[n] for n in (name, a, b))
-    if any(np.nanmin(values) <= 0 for values in (wanted, one, other)):
+    columns = [wanted, *factors.values()]
+    if any(np.isnan(values).all() or np.nanmin(values) <= 0 for values in columns):
         return ""
-    logs = [np.log(values) for values in (wanted, one, other)]
-    if not _given(logs[0], [], logs[1:]) or _given(wanted, [], [one, other]):
+    logs = [np.log(values) for values in columns]
+    if not _given(logs[0], [], logs[1:]) or _given(wanted, [], columns[1:]):
         return ""
     known = np.isfinite(np.column_stack(logs)).all(axis=1)
-    columns = np.column_stack([np.ones(known.sum()), logs[1][known], logs[2][known]])
-    exponents = np.linalg.lstsq(columns, logs[0][known], rcond=None)[0][1:].round(2)
-    raised = zip((a, b), exponents, strict=True)
+    design = np.column_stack([np.ones(known.sum()), *(each[known] for each in logs[1:])])
+    exponents = np.linalg.lstsq(design, logs[0][known], rcond=None)[0][1:].round(2)
+    raised = zip(factors, exponents, strict=True)
     return " * ".join(quoted(n) if k == 1 else f"{quoted(n)} ** {k:g}" for n, k in raised if k)
 
 
@@ -190,8 +195,7 @@ def _given(wanted: np.ndarray, lines: Columns, bent: Columns) -> bool:
     known = np.flatnonzero(np.isfinite(columns).all(axis=1))
     if len(known) < columns.shape[1] + MARGIN:
         return False
-    look = known[:: max(1, len(known) // FIRST_LOOK)]
-    if _error(columns[look]) > EXACT or _error(columns[known]) > EXACT:
+    if _error(columns[known]) > EXACT:
         return False
     return _error(columns[known][:, : 1 + len(lines)]) > BENT
 
