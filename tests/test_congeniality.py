@@ -346,6 +346,22 @@ def test_just_another_variable_is_not_certified(df, held, others):
         assert "# and write " in row.advice
 
 
+def test_a_category_cut_from_an_incomplete_number_is_no_variable_of_its_own(df):
+    high = df["x"] > 0.3
+    for held in (
+        high.astype(float).where(df["x"].notna()),
+        pd.Series(np.where(high, "high", "low")).where(df["x"].notna()),
+        pd.cut(df["x"], [-9, -0.5, 0.5, 9], labels=list("abc")),
+    ):
+        found = seen("y ~ x + held", df.assign(held=held))
+        assert list(found)[:2] == [("held", ANOTHER), ("x", NO_MODEL)]
+        row = found["held", ANOTHER]
+        assert "x > 0." in row.evidence and "straight" not in row.evidence
+        number = held.dtype.kind == "f"
+        assert row.advice.startswith("method['held'] = '~ I(" if number else "df = df.drop(")
+        assert not seen("y ~ z + held", df.assign(held=held))
+
+
 def test_a_product_imputed_by_itself_is_welcome_where_its_factors_are_not_analysed(df):
     data = df.assign(xz=df["x"] * df["z"], near=df["x"] * df["z"] + 0.1 * df["aux"])
     assert not seen("y ~ xz", data)

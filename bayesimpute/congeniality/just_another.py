@@ -7,6 +7,7 @@ all columns are, so that such a column is read as what it holds, not as one more
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from itertools import product as every
 
 import numpy as np
@@ -28,6 +29,8 @@ BENT = 1e-2
 MARGIN = 10
 #: Rows the first look is taken at; all rows are looked at before anything is believed.
 FIRST_LOOK = 1000
+#: Rows a category has to have to be one that a number was cut into.
+EACH = 5
 #: Categories with more levels have no products looked for.
 MOST_LEVELS = 10
 
@@ -63,7 +66,8 @@ def just_another_variable(
         if target is specification.targets[name] or not isinstance(target, Passive):
             continue
         table = specification.table
-        exactly = _is_exactly(table, name, target.expression)
+        exactly = _number(table, name) and _is_exactly(table, name, target.expression)
+        but = "a straight line" if _number(table, name) else "its labels"
         if exactly:
             advice = f"method[{name!r}] = '~ I({target.expression})'"
         else:
@@ -75,7 +79,7 @@ def just_another_variable(
             name,
             "a function of others imputed as a variable of its own",
             f"Where it is known, {name!r} is {target.expression}"
-            f"{'' if exactly else ', up to a straight line'}.",
+            f"{'' if exactly else f', up to {but}'}.",
             "Imputed as just another variable it is not the function of the values beside it, "
             "which is biased where values are missing at random (Seaman, Bartlett & White 2012, "
             "BMC Med Res Methodol 12: 46).",
@@ -91,7 +95,7 @@ def _held(analysis: Analysis, specification: Specification) -> Iterator[tuple[st
     found: dict[str, Passive] = {}
     for name in latest_first:  # what is computed usually stands behind what it is computed from
         target = specification.targets.get(name)
-        if not isinstance(target, Target) or table.variables[name].kind is not Kind.NUMERIC:
+        if not isinstance(target, Target):
             continue
         second = [
             n for n in table.variables
@@ -102,8 +106,10 @@ def _held(analysis: Analysis, specification: Specification) -> Iterator[tuple[st
         first = [n for n in second if n in predictors and _number(table, n)]
         known = np.flatnonzero(~table.missing(name))
         look = known[:: max(1, len(known) // FIRST_LOOK)]
-        for expression, inputs in _readings(table, look, name, first, second):
-            if expression in dict(_readings(table, known, name, inputs[:1], inputs)):
+        for _, inputs in _readings(table, look, name, first, second):
+            everywhere = _readings(table, known, name, inputs[:1], inputs)
+            expression = next((text for text, read in everywhere if read == inputs), None)
+            if expression is not None:
                 found[name] = Passive(name, expression, inputs)
                 yield name, found[name]
                 break
@@ -115,6 +121,11 @@ def _readings(
     """Functions of one column or of two that a column is in some rows, and their columns."""
     values = {n: table.values[n][rows] for n in {name, *first, *second}}
     wanted = values[name]
+    for a in first:
+        if steps := _steps(wanted, a, values[a]):
+            yield steps, (a,)
+    if not _number(table, name):
+        return
     for a in first:
         for expression, curve in _curves(a, values[a]).items():
             if _given(wanted, [values[a]], [curve]):
@@ -131,6 +142,21 @@ def _readings(
             yield f"{quoted(a)} * {quoted(b)}", (a, b)
         elif _number(table, b) and (text := _powers(wanted, {n: values[n] for n in (a, b)})):
             yield text, (a, b)
+
+
+def _steps(wanted: np.ndarray, name: str, values: np.ndarray) -> str:
+    """Categories that a column of numbers was cut into, as sum of steps; empty for none."""
+    known = np.isfinite(values) & np.isfinite(wanted)
+    levels, sizes = np.unique(wanted[known], return_counts=True)
+    few = not 2 <= len(levels) <= MOST_LEVELS or sizes.min() < EACH
+    if few or len(np.unique(values[known])) <= 2 * MOST_LEVELS:
+        return ""
+    parts = [values[known & (wanted == level)] for level in levels]
+    ranges = sorted((part.min(), part.max()) for part in parts)
+    pairs = [(below[1], above[0]) for below, above in pairwise(ranges)]
+    if any(top >= bottom for top, bottom in pairs):
+        return ""
+    return " + ".join(f"({quoted(name)} > {(top + bottom) / 2:.6g})" for top, bottom in pairs)
 
 
 def _number(table: Table, name: str) -> bool:
