@@ -62,8 +62,9 @@ def congenial(
     An incomplete outcome needs the terms of the analysis in its model. An incomplete predictor x of
     a continuous outcome y needs y and all that y depends on. If x is a number and is multiplied by
     another number, stands under a function beside itself, or has a slope by cluster, no chained
-    equation holds that, outcome × z or a slope of y in the model of x included: complete cases in
-    x are advised, which are right if the gaps of x do not depend on y. Products with a complete
+    equation holds that, outcome × z or a slope of y in the model of x included, nor the slopes by
+    cluster of a category: complete cases in x are advised, which are right if the gaps of x do not
+    depend on y. Products with a complete
     category are held by :func:`bayesimpute.by_group`, the log odds of a category by the product
     and the square, a single function by imputing on its scale, and cluster means also by a
     ``"joint"`` block. With a binary outcome or random intercepts in a model of a category the

@@ -12,7 +12,8 @@ is f(y | x, z) f(x | z), which settles what can stand in the model of x:
   terms added to a model of constant variance hold that. Where z is a complete category, a model
   for each of its categories does.
 - y continuous, x a category: its log odds are linear in y, in all that y depends on, and, with an
-  interaction, in yz and in the products of z with all that y depends on, z² included.
+  interaction, in yz and in the products of z with all that y depends on, z² included. With a slope
+  b by cluster they are b(y − u) − b²/2, of which no normal effects of clusters are left.
 - y a category, x continuous: x is normal in each category of y, with a mean that depends on z: yz;
   a square asks for a variance of its own in each category, so for models by category.
 """

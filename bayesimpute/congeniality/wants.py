@@ -228,7 +228,7 @@ def _slopes_of_predictor(read: PredictorTerms) -> Iterator[Lack]:
             own = bool(read.mine(factors))
             if not _applies(model, factors, cluster) or cluster in model.groups:
                 continue
-            if own and read.continuous and read.continuous_outcome:
+            if own and read.continuous_outcome:
                 yield Lack("incompatible", None, f"{written(factors)} | {cluster}")
             elif own:
                 for y in read.outcomes:
