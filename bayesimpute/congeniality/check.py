@@ -68,7 +68,10 @@ def congenial(
     category are held by :func:`bayesimpute.by_group`, the log odds of a category by the product
     and the square, a single function by imputing on its scale, and cluster means also by a
     ``"joint"`` block. With a binary outcome or random intercepts in a model of a category the
-    equations are compatible up to the average over the cluster effects, and that is no finding.
+    equations are compatible up to the average over the cluster effects, and that is no finding. It
+    is not nothing where clusters are small and differ much in y: over 14 data sets of 50 clusters
+    of 8, half of a category missing, its effect of 1 came out .11 too small, and with
+    ``cluster_mean(y)`` in its model without bias.
     A column that holds a product or function of others in the analysis and is imputed as a variable
     of its own is one.
 
