@@ -1,11 +1,10 @@
 # %% [markdown]
-# # Fifteen studies of head injury, six incomplete variables
+# # Studies of head injury with variables of many kinds incomplete
 #
-# The IMPACT data: 11,022 patients with traumatic brain injury from 15 studies. Which of the signs
-# seen on admission predict death within six months? Pupils, the CT class and four yes/no signs have
-# gaps, and every one of them asks for a likelihood of its own: three categories without an order,
-# three with one, four times yes or no. Where the data are not found, the notebook runs on a
-# simulated study of the same design.
+# The IMPACT data: patients with traumatic brain injury from many studies. Which of the signs seen
+# on admission predict death within six months? Some of the signs have gaps, and their kinds differ:
+# categories without an order, with one, yes or no. Each asks for a likelihood of its own. Where the
+# data are not found, the notebook runs on a simulated study of the same design.
 
 # %%
 import os
@@ -35,13 +34,14 @@ def ordered(df):
 
 df, complete = patients()
 print("simulated here, truth known" if complete is not None else "IMPACT data")
+print(f"{len(df):,} patients in {df['name'].nunique()} studies; incomplete: "
+      + ", ".join(f"{n} ({df[n].nunique()} values)" for n in df if df[n].isna().any()))  # fmt: skip
 df.head()
 
 # %% [markdown]
 # ## Gaps
 # Who is missing what, in how many studies, and is anything missing in a whole study? `icc` says how
-# much of a variable's variation lies between studies: from about 0.1 on, a model without studies
-# would be wrong.
+# much of a variable's variation lies between studies, which a model without studies takes for 0.
 
 # %%
 bi.missing_summary(df, cluster="name")
@@ -75,11 +75,14 @@ predictors = bi.make_predictors(df, cluster="name")
 bi.plot_predictors(predictors, method=method)
 
 # %% [markdown]
-# Every variable may predict every other, each model has an intercept that varies by study, and the
-# outcome `mort` is among the predictors: leaving it out would pull every association with it to 0.
-# Will the imputations fit the analysis that is planned?
+# Every variable may predict every other (code 1), each model has an intercept that varies by study
+# (code −2), and the outcome `mort` is among the predictors: leaving it out would pull every
+# association with it to 0. Will the imputations fit the analysis that is planned?
 
 # %%
+for target in [name for name in df if df[name].isna().any()]:
+    assert (predictors.loc[target, "name"], predictors.loc[target, "mort"]) == (-2, 1)
+    assert (predictors.loc[target].drop([target, "name"]) == 1).all()
 formula = "mort ~ type + age + motor_score + pupil + ct + (1 | name)"
 bi.congenial(formula, df, cluster="name", method=method, predictors=predictors)
 
@@ -146,9 +149,17 @@ bi.compare_estimates(analyses)
 bi.plot_estimates(analyses)
 
 # %% [markdown]
-# Complete cases are fewer than half of the patients: their intervals are wider. Does the CT
-# class matter, both of its coefficients taken together? And are classes III and IV/V any different
-# from each other?
+# How many patients are complete cases, and what does leaving out the others cost?
+
+# %%
+errors = bi.compare_estimates(analyses).xs("std_error", axis=1, level="quantity")
+wider = (errors["complete cases"] > errors["imputed"]).sum()
+print(f"{len(df.dropna()) / len(df):.0%} of the patients are complete cases; their standard errors "
+      f"are larger for {wider} of {len(errors['imputed'])} coefficients")  # fmt: skip
+
+# %% [markdown]
+# Does the CT class matter, both of its coefficients taken together? And are classes III and IV/V
+# any different from each other?
 
 # %%
 fits.test(["ctIII", "`ctIV/V`"])

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # A survey on weight that heavy people may have left unanswered
 #
-# 2,111 people in five regions were asked for their height and weight. Half gave no weight, and in
+# People in five regions were asked for their height and weight. Many gave no weight, and in
 # region 3 nobody did. How is body mass index (BMI) related to age, gender and obesity in the
 # family? The answer is worked out three times: from the complete cases, with weights *missing at
 # random* given what else is known of a person, and with weights missing *because of what they
@@ -37,6 +37,8 @@ def survey():
 
 df, complete = survey()
 print("simulated here, truth known" if complete is not None else "obesity data")
+regions = df["Cluster"].nunique()
+print(f"{len(df):,} people in {regions} regions, {df['Weight'].isna().mean():.0%} without a weight")
 df.head()
 
 # %% [markdown]
@@ -44,7 +46,9 @@ df.head()
 # Share missing by region. Region 3 has no weight at all: *systematically* missing.
 
 # %%
-print(df.isna().groupby(df["Cluster"]).mean().round(2))
+gaps = df.isna().groupby(df["Cluster"]).mean()
+assert list(gaps.index[gaps["Weight"] == 1]) == [3] and regions == 5
+print(gaps.round(2))
 
 # %% [markdown]
 # The gaps are nested: whoever left out height, age or family history also left out weight. Two
@@ -54,14 +58,21 @@ print(df.isna().groupby(df["Cluster"]).mean().round(2))
 
 # %%
 silent = df["Weight"].isna()
-print(df.loc[~silent].isna().sum().to_string())
-print(df.assign(silent=silent).groupby("silent")[["Height", "Age", "Time"]].mean().round(2))
-print(pd.crosstab(df["Gender"], silent, normalize="index").round(2))
+assert not df.loc[~silent].isna().any().any()
+means = df.assign(silent=silent).groupby("silent")[["Height", "Age", "Time"]].mean()
+by_gender = pd.crosstab(df["Gender"], silent, normalize="index")
+print(means.round(2), by_gender.round(2), sep="\n")
+for what, more in {
+    "men": by_gender.loc["Male", True] > by_gender.loc["Female", True],
+    "short people": means.loc[True, "Height"] < means.loc[False, "Height"],
+    "those who took longer": means.loc[True, "Time"] > means.loc[False, "Time"],
+}.items():
+    print(f"{what} gave their weight {'less' if more else 'no less'} often")
 
 # %% [markdown]
-# Men, short people, and those who took longer gave their weight less often. `Time`, minutes spent
-# on the survey, is the important one: it may say who got tired of answering and still nothing
-# about what a person weighs. That cannot be tested; it is an assumption of the second model.
+# `Time`, minutes spent on the survey, is the important one: it may say who got tired of answering
+# and still nothing about what a person weighs. That cannot be tested; it is an assumption of the
+# second model.
 
 # %% [markdown]
 # ## Models
@@ -86,24 +97,27 @@ print(predictors.loc[["Height", "FamOb", "Age", "Weight"]])
 # %% [markdown]
 # ### What five regions cannot tell
 # How much do regions differ? Weights were seen in four. By default the SDs between regions have
-# priors as wide as the data: the slope of height may differ between regions by hundreds of
-# kilograms a metre. Where a region has data this is harmless. Region 3 has none, so its line is
-# drawn from the population of regions, and that from four regions and the prior.
+# priors as wide as the data. Where a region has data this is harmless. Region 3 has none, so its
+# line is drawn from the population of regions, and that from four regions and the prior.
 
 # %%
 given = {"method": {**method, "Weight": "heckman"}, "predictors": predictors}
 table = bi.priors(df, "Weight", **given)
 spread = table["parameter"].str.contains("sd_")
 print(table.loc[spread, ["parameter", "5%", "50%", "95%"]].round(2).to_string(index=False))
+high = table.set_index("parameter").loc["sd_Height", "95%"]
+print(f"SD of the slope of height between regions: up to {high:.0f} kg a metre")
+wild = bi.impute(df, method=method, predictors=predictors, m=4, iterations=3, seed=1)
+region_3 = wild.complete("long").query("Cluster == 3")["Weight"]
+print(f"weights in region 3 with default priors: {region_3.min():.0f} to {region_3.max():.0f} kg")
 
 # %% [markdown]
-# With such defaults a run on the obesity data put weights from −9 to 288 kg into region 3. So
-# here knowledge of the subject has to come in: what differs between regions, and about how much. A
-# log-normal prior says so within a factor of 2.7 either way (95 %). It also keeps SDs away from 0,
-# where chains linger: that regions differ in nothing at all is not credible anyway. Mean weights
+# So here knowledge of the subject has to come in: what differs between regions, and about how much.
+# A log-normal prior says so within a factor of 2.7 either way (95 %). It also keeps SDs away from
+# 0, where chains linger: that regions differ in nothing at all is not credible anyway. Mean weights
 # differ by some 10 kg; the difference between women and men, or between families, by 3 kg; ten
-# years of age by 2 kg, ten centimetres by 2 kg. In the equation of who answers, the units are
-# those of a probit.
+# years of age by 2 kg, ten centimetres by 2 kg. In the equation of who answers, the units are those
+# of a probit.
 
 
 # %%
@@ -172,10 +186,9 @@ print(mnar)
 
 # %% [markdown]
 # ## Convergence
-# R-hat compares the chains and should be near 1; with ten chains of twenty draws a few among a
-# hundred exceed 1.05 by chance. The slowest is ρ, of all regions and of each: weights that are
-# imputed heavy make ρ look more negative, and the other way round. After ten iterations its R-hat
-# was near 1.2; twenty are the least here, and `mnar.extend(20)` goes on where this stopped.
+# R-hat compares the chains and should be near 1; in short chains a few among a hundred exceed 1.05
+# by chance. ρ is to be watched: weights that are imputed heavy make ρ look more negative, and the
+# other way round. `mnar.extend(20)` goes on where this stopped.
 
 
 # %%
@@ -198,22 +211,23 @@ mnar.plot_trace(["Weight", "BMI"])
 # ## Is there anything in the data about ρ?
 
 # %%
-print(mnar.identification().iloc[0].to_string())
+known = mnar.identification().iloc[0]
+print(known.to_string())
+sign = "negative" if known["95%"] < 0 else "positive" if known["5%"] > 0 else "of either sign"
+print(f"{known['verdict']}; it is {sign} (90 % interval {known['5%']:.2f} to {known['95%']:.2f})")
 
 # %% [markdown]
 # `strength` is how many posterior SDs the coefficient of `Time` is away from 0, `contraction` how
-# much narrower ρ is than its prior. Both say that the data, and not the prior, decide — *inside
-# this model*. They cannot say whether the model holds: ρ is read off the way weights change with
+# much narrower ρ is than its prior. The verdict is one *inside this model*. It cannot say whether
+# the model holds: ρ is read off the way weights change with
 # the time people took, and off the normal shape of the errors. If `Time` had to do with weight
 # other than through answering, or if weights were skewed, the same numbers would come out, and
 # they would mean something else.
 
 # %% [markdown]
 # ## What was imputed
-# Mean weight by region, seen and imputed. For regions 1, 2, 4 and 5 the two models disagree about
-# the sign: at random, the silent are lighter (they are shorter and more often men, who are lighter
-# in these data); not at random, they are heavier. In region 3 both know next to nothing: the
-# last column is the SD of the imputed *mean* over the imputations.
+# Mean weight by region, seen and imputed, and the SD of the imputed *mean* over the imputations.
+# Are the silent lighter or heavier than those who answered? And how much is known of region 3?
 
 
 # %%
@@ -231,27 +245,31 @@ for name, imp in {"at random": mar, "not at random": mnar}.items():
 if complete is not None:
     weights["truth"] = complete["Weight"][silent].groupby(complete["Cluster"]).mean()
 print(weights.round(1).to_string())
+for name in ("at random", "not at random"):
+    lighter = weights.index[weights[name] < weights["seen"]].tolist()
+    heavier = weights.index[weights[name] > weights["seen"]].tolist()
+    unsure = weights.loc[3, f"{name}: SD"] / weights.drop(3)[f"{name}: SD"].max()
+    print(f"{name}: the silent are lighter in regions {lighter}, heavier in {heavier}; "
+          f"the SD of region 3 is {unsure:.0f} times the next largest")  # fmt: skip
 for name, imp in {"at random": mar, "not at random": mnar}.items():
     imputed = imp.complete("long")["Weight"]
-    print(f"{name}: weights from {imputed.min():.0f} to {imputed.max():.0f} kg, "
+    print(f"{name}: weights from {imputed.min():.0f} to {imputed.max():.0f} kg (seen: "
+          f"{df['Weight'].min():.0f} to {df['Weight'].max():.0f}), "
           f"{(imputed == 25).sum()} of {len(imputed):,} moved to a bound")  # fmt: skip
 
 # %%
 mnar.plot_density("Weight")
 
 # %% [markdown]
-# The ranges are wider than what was seen, as they should be: the observed extremes are those of
-# half the people, without region 3. `model_options={"Weight": {"pmm": True}}` takes observed
-# values instead, as the paper does; that keeps the range and hides that nothing is known of
-# region 3.
+# Ranges may well be wider than what was seen: the observed extremes are those of the people who
+# answered, without region 3. `model_options={"Weight": {"pmm": True}}` takes observed
+# values instead, as the paper does; that keeps the range and hides how little is known of region 3.
 
 # %% [markdown]
 # ## Answer
-# A mixed model by REML, with Rubin's rules. It warns that four regions are few and that the
-# variance of the age slope is at its bound 0 in places; both are true, and no reason to change the
-# question. It also warns of what the models do not hold: no model of an incomplete age given the
-# others is compatible with a slope of age that varies. As hardly any variance of slopes is to be
-# seen, this is left as the paper has it.
+# A mixed model by REML, with Rubin's rules. It warns of few regions, and of what the imputation
+# models do not hold, which `congenial` explains. The question is left as the paper has it; how much
+# slopes vary is printed below.
 
 # %%
 formula = "BMI ~ Age + FamOb + Gender + (1 + Age | Cluster)"
@@ -264,20 +282,24 @@ if complete is not None:
     analyses["nothing missing"] = bi.fit([complete], formula)
 comparison = bi.compare_estimates(analyses)
 print(comparison)
+print(analyses["at random"].variance_components.round(3).to_string())
 
 # %%
 bi.plot_estimates(analyses)
 
 # %% [markdown]
-# The baseline is higher when weights are missing not at random, as in the paper, and age is the
-# same everywhere. The difference between women and men shrinks: men left out their weight more
-# often, so if the silent are heavy, men's weights are the more understated. The columns with
-# imputations pay for the gaps with wider intervals for gender and family; complete cases have four
-# regions and pretend that the fifth does not exist. `fmi` is the fraction of information missing:
-# with values like these, ten imputations leave noise in the standard errors, and a report should
-# have more.
+# What changes when weights are missing not at random? Complete cases have four regions and pretend
+# that the fifth does not exist. `fmi` is the fraction of information missing, and says how many
+# imputations a report should have.
 
 # %%
+values = comparison.xs("estimate", axis=1, level="quantity")
+errors = comparison.xs("std_error", axis=1, level="quantity")
+wider = errors["at random"] / errors["complete cases"]
+shift = (values["not at random"] - values["at random"]) / errors["at random"]
+for term, by in shift.items():
+    print(f"{term}: {abs(by):.1f} standard errors {'higher' if by > 0 else 'lower'} not at random, "
+          f"standard error {wider[term]:.2f} times that of the complete cases")  # fmt: skip
 comparison.xs("fmi", axis=1, level="quantity").round(2)
 
 # %% [markdown]
@@ -307,8 +329,7 @@ print(of_gender)
 of_gender.plot()
 
 # %% [markdown]
-# The mean BMI is asked of the four regions with weights: what is imputed in region 3 varies so
-# much, whatever ρ is, that the curve could not be seen.
+# The mean BMI is asked of the four regions with weights, of which something is known.
 
 
 # %%
@@ -329,7 +350,7 @@ of_mean.plot()
 # within the interval of ρ above:
 
 # %%
-known = mnar.identification().iloc[0]
+assert of_mean.table.sort_values("rho")["estimate"].is_monotonic_decreasing
 for asked, found in {"difference of men": of_gender, "mean BMI against 30": of_mean}.items():
     for tip in found.tipping.query("axis == 'rho'").to_dict("records"):
         inside = "within" if known["5%"] <= tip["value"] <= known["95%"] else "outside"

@@ -2,8 +2,8 @@
 # # Your own PyMC model as an imputation method
 #
 # A reading test gives the share of correct answers, a number between 0 and 1 that piles up near 1
-# in good schools. None of the built-in models is made for that: a normal model imputes shares above
-# 1, predictive mean matching knows no school without a single result. So we write the model we
+# in good schools. None of the built-in models is made for that: a normal model knows no bounds,
+# predictive mean matching knows no school without a single result. So we write the model we
 # want, a beta regression with effects of schools, and hand it to `bi.impute` like the name of any
 # method.
 
@@ -16,8 +16,8 @@ import bayesimpute as bi
 
 # %% [markdown]
 # ## A study with known truth
-# 30 schools of 25 pupils. Older pupils do better, and 30 % of the results are missing, more often
-# of younger pupils. Two schools did not take part in the test.
+# 30 schools of 25 pupils. Older pupils do better, and results are missing more often of younger
+# pupils. The last two schools did not take part in the test.
 
 # %%
 rng = np.random.default_rng(1)
@@ -33,6 +33,7 @@ left_out = rng.random(school.size) < 1 / (1 + np.exp(1.4 + 1.5 * (age - 9.5)))
 df = complete.copy()
 df.loc[left_out | (school >= schools - 2), "share"] = np.nan
 print(f"{df['share'].isna().mean():.0%} of the shares are missing")
+assert df.loc[left_out, "age"].mean() < df.loc[~left_out, "age"].mean()
 df.head()
 
 # %% [markdown]
@@ -119,7 +120,9 @@ def account(imputations):
     }
 
 
-pd.DataFrame({"beta regression": account(imp), "normal": account(normal)})
+accounts = pd.DataFrame({"beta regression": account(imp), "normal": account(normal)})
+assert accounts.loc["outside 0-1", "beta regression"] == "0.0%"  # a share by construction
+accounts
 
 # %%
 imp.plot_density("share")
@@ -133,7 +136,7 @@ normal.plot_density("share")
 # priors and data from the model, hides values, imputes them, and ranks the truth among the draws:
 # if the model and its sampler are right, all ranks are uniform. A function written for one data set
 # (here the 9.5 years in the middle of the ages, and the narrow range of a share) is first written
-# for any. Sixty data sets show a gross mistake; `replicates=400` a moderate one.
+# for any. Twenty data sets can only show a gross mistake; `replicates=400` a moderate one too.
 
 
 # %%

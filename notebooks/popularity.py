@@ -1,9 +1,9 @@
 # %% [markdown]
-# # Pupils in schools, 42 % of the popularity scores missing
+# # Pupils in schools, many popularity scores missing
 #
-# Does teacher experience make pupils more popular, and are girls more popular than boys? 2,000
-# pupils in 100 schools; the score of many was not recorded. The data are those of mice's
-# `popmis` where they are found, else a simulated study of the same design, whose truth is known.
+# Does teacher experience make pupils more popular, and are girls more popular than boys? The score
+# of many was not recorded. The data are those of mice's `popmis` where they are found, else a
+# simulated study of the same design, whose truth is known.
 
 # %%
 import os
@@ -30,28 +30,41 @@ def pupils():
 
 df, truth = pupils()
 print("simulated here, truth known" if truth is not None else "popmis")
+print(f"{len(df):,} pupils in {df['school'].nunique()} schools, "
+      f"{df['popular'].isna().mean():.0%} of the scores missing")  # fmt: skip
 df.describe().round(2)
 
 # %% [markdown]
 # ## Gaps
-# One variable is incomplete, in every school a little. `icc` is the share of its variance that lies
-# between schools: far too much for a model that does not know the schools.
+# Which variables are incomplete, and in how many schools? `icc` is the share of a variable's
+# variance that lies between schools; a model that does not know the schools takes it for 0.
 
 # %%
+gaps = df.isna().groupby(df["school"]).mean()
+for name in gaps.columns[gaps.any()]:
+    print(f"{name}: gaps in {(gaps[name] > 0).sum()} schools, all of it missing in "
+          f"{(gaps[name] == 1).sum()}")  # fmt: skip
 bi.plot_pattern(df)
 
 # %%
 bi.missing_summary(df, cluster="school")
 
 # %%
-bi.icc(df, "popular", "school", seed=1)
+icc = bi.icc(df, "popular", "school", seed=1)
+icc
 
 # %% [markdown]
 # Is the score missing more often where teachers have less experience? Welch's t test takes pupils
-# of a school for strangers; with `cluster=` they are not, and the p value is another one.
+# of a school for strangers; with `cluster=` they are not (`p_cluster`).
 
 # %%
-bi.missing_tests(df, cluster="school").round(3)
+tests = bi.missing_tests(df, cluster="school")
+experience = tests[tests["variable"] == "texp"].iloc[0]
+seen, unseen = experience["mean_observed"], experience["mean_missing"]
+print(f"teachers of pupils without a score have {'less' if unseen < seen else 'no less'} "
+      f"experience, {unseen:.1f} for {seen:.1f} years: p = {experience['p_value']:.2g}, "
+      f"and with the schools in sight {experience['p_cluster']:.2g}")  # fmt: skip
+tests.round(3)
 
 # %%
 bi.plot_missing_by(df, "popular", by="texp")
@@ -59,8 +72,8 @@ bi.plot_missing_by(df, "popular", by="texp")
 # %% [markdown]
 # ## Model
 # A score is drawn from its posterior predictive distribution given sex, experience and school, or,
-# with `"pmm"`, taken from a pupil with nearly the same prediction; then it is a whole number, as
-# scores are. Does the planned analysis ask for anything that this model does not hold?
+# with `"pmm"`, taken from a pupil with nearly the same prediction; then it is a score that somebody
+# has. Does the planned analysis ask for anything that this model does not hold?
 
 # %%
 formula = "popular ~ texp + sex + (1 | school)"
@@ -85,10 +98,13 @@ imp.plot_trace()
 imp.plot_chains("rank", parameters="all")
 
 # %% [markdown]
-# What was imputed, beside what was observed: scores are whole numbers and a normal model draws any,
-# but the distribution should agree where the gaps have no other reason.
+# What was imputed, beside what was observed: a normal model draws any number, whatever scores are
+# possible, but the distribution should agree where the gaps have no other reason.
 
 # %%
+scores = df["popular"].dropna()
+whole = "all of them" if (scores % 1 == 0).all() else "not only"
+print(f"{scores.nunique()} different scores among {len(scores):,}, {whole} whole numbers")
 imp.plot_density("popular")
 
 # %%
@@ -96,8 +112,8 @@ imp.plot_xy("texp", "popular")
 
 # %% [markdown]
 # Could the model have predicted the scores that are known? Each is held against the draws that did
-# not use it (leave-one-out). The curve of a model that fits stays within the band; scores that are
-# whole numbers put small steps into it.
+# not use it (leave-one-out). The curve of a model that fits stays within the band; scores of few
+# different values put small steps into it.
 
 # %%
 imp.plot_ppc("popular")
@@ -161,5 +177,8 @@ posterior = few.pool(names=["intercept", "texp", "sex", "sd_school", "sigma"])
 posterior
 
 # %% [markdown]
-# Five imputations are enough to see it work; an analysis mixes many (Zhou & Reiter, 2010, advise
-# 100), and `bi.recommend_m(posterior)` says how many.
+# Five imputations show how it is done; an analysis mixes many (Zhou & Reiter, 2010, advise 100),
+# and `bi.recommend_m` says how many.
+
+# %%
+bi.recommend_m(posterior)

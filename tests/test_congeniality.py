@@ -76,6 +76,8 @@ INTERACTION = "an interaction of the analysis is not in its model"
 FUNCTION = "a function of a variable in the analysis is not in its model"
 SLOPE = "a random slope of the analysis is not in its model"
 MEAN = "a cluster mean of the analysis is not in its model"
+ONE_SLOPE = "its model has one slope for all categories"
+ANOTHER = "a function of others imputed as a variable of its own"
 CORRELATION = "effects that are correlated in the analysis are independent in its model"
 
 
@@ -160,10 +162,115 @@ def test_the_log_odds_of_a_category_need_the_square_of_what_it_interacts_with(df
     advice = found["sex", INTERACTION].advice
     assert "x:y" in advice and "I(x ** 2)" in advice
     assert mended("y ~ sex * x", data, found, {"sex": "logistic", "y": "pmm"}).empty
+
+
+def test_no_log_odds_of_a_category_hold_its_slopes_by_cluster(df):
+    """Over 25 data sets the variance of slopes was .29 of .64 too small, with y as slope .20."""
+    data = df.assign(sex=df["sex"].where(np.arange(200) % 9 > 0), x=df["z"] - df["aux"])
     slope = "y ~ sex + (1 + sex | g)"
     found = seen(slope, data, cluster="g")
-    assert found["sex", SLOPE].advice.startswith("predictors.loc['sex', 'y'] = 2")
+    assert list(found) == [("sex", NO_MODEL), ("y", SLOPE)]
+    reverse = {"sex": "sex ~ x + y + (1 + y | g)"}
+    assert ("sex", NO_MODEL) in seen(slope, data, cluster="g", formulas=reverse)
     assert mended(slope, data, found, cluster="g").empty
+
+
+def test_the_log_odds_of_a_category_need_what_it_interacts_with_times_all_else(df):
+    """(y − η)·x with η = x + w: without w:x b:x was −.28 off over 40 data sets, with it −.03."""
+    data = df.assign(sex=df["sex"].where(np.arange(200) % 9 > 0), x=df["z"] - df["aux"])
+    data = data.assign(y=data["y"].fillna(0), arm=np.where(data["z"] > 0, 1.0, 2.0))
+    method = {"sex": "logistic"}
+    for analysis, wanted in {
+        "y ~ sex * x + w": ["sex ~", "x:y", "I(x ** 2)", "w:x"],
+        "y ~ sex * arm + w": ["arm:y", "arm:w"],
+        "y ~ sex * x * w": ["x:y", "w:y", "w:x:y", "I(x ** 2):w", "I(w ** 2):x"],
+        "y ~ sex + x + w": [],
+    }.items():
+        found = seen(analysis, data, method=method)
+        for text in wanted:
+            assert text in found["sex", INTERACTION].advice
+        assert bool(found) is bool(wanted) and mended(analysis, data, found, method).empty
+    assert "arm ** 2" not in seen("y ~ sex * arm", data, method=method)["sex", INTERACTION].advice
+
+
+@pytest.mark.parametrize("method", ["ordinal", "pmm", "joint"])
+def test_categories_with_one_slope_do_not_follow_interactions_or_a_curve(df, method):
+    """Over 30 data sets (0, 1.2, .2) came out with −.57 at 'ordinal', with .02 at 'categorical'."""
+    codes = np.arange(200) % 3
+    stage = pd.Categorical.from_codes(codes, list("abc"), ordered=True)
+    data = df.assign(stage=stage, x=df["z"] - df["aux"])
+    data["y"] = data["aux"] + 2.5 * np.array([0, 1, 0.2])[codes]
+    data["straight"] = data["aux"] + 2.5 * codes
+    data["stage"] = data["stage"].where(np.arange(200) % 9 > 0)
+    assert list(seen("y ~ stage", data, method={"stage": method})) == [("stage", ONE_SLOPE)]
+    assert not seen("straight ~ stage", data, method={"stage": method})
+    found = seen("straight ~ stage * x", data, method={"stage": method})
+    assert {("stage", ONE_SLOPE), ("stage", INTERACTION)} <= set(found)
+    chosen = {"stage": method}
+    assert mended("y ~ stage", data, seen("y ~ stage", data, method=chosen), chosen).empty
+    assert not seen("y ~ stage", data, method={"stage": "categorical"})
+    shuffled = data.assign(y=np.random.default_rng(1).permutation(data["y"]))
+    assert not seen("y ~ stage", shuffled, method=chosen)  # ups and downs by chance
+
+
+def test_few_values_of_a_complete_number_are_groups_too(df):
+    data = df.assign(dose=np.arange(200) % 3)
+    found = seen("y ~ x * dose", data)
+    assert found["x", INTERACTION].advice == "method['x'] = bi.by_group('pmm', 'dose')"
+    assert ("x", NO_MODEL) in seen("y ~ x * dose", data.assign(dose=np.arange(200) % 7))
+
+
+def test_what_is_missing_stays_missing_on_another_scale(df):
+    """pandas says False of NaN > 0."""
+    data = df.assign(w=df["w"].where(np.arange(200) % 6 > 0))
+    names = {"df": data.copy()}
+    exec(seen("y ~ I(w > 1)", data)["w", FUNCTION].advice, names)
+    made = names["df"]["w_transformed"]
+    assert made.isna().equals(data["w"].isna())
+    assert made[data["w"] > 1].eq(1).all() and made[data["w"] <= 1].eq(0).all()
+
+
+def test_advice_on_several_columns_at_once_runs(df):
+    data = df.assign(w=df["w"].where(np.arange(200) % 6 > 0))
+    for analysis in ("I(x * w) ~ z", "I(x / w) ~ z", "y ~ I(w / x)"):
+        found = seen(analysis, data)
+        names = {"df": data.copy(), "np": np}
+        exec(next(r.advice for (_, what), r in found.items() if what == FUNCTION), names)
+        assert not {"x", "w"} & set(names["df"])
+        assert sum(key[0] in ("x", "w") and key[1] == FUNCTION for key in found) == 1
+    # what is to be imputed on another scale is no predictor of others meanwhile
+    assert list(seen("I(y > 0) ~ x", df)) == [("y", FUNCTION)]
+    assert set(seen("log(w) ~ x + I(x**2)", data)) == {("w", FUNCTION), ("x", NO_MODEL)}
+
+
+def test_splines_in_products_become_powers_in_products(df):
+    analysis = "y ~ bs(z, df=4) * sex"
+    found = seen(analysis, df[["y", "z", "sex"]])
+    assert "I(z ** 3):sex" in found["y", INTERACTION].advice
+    assert mended(analysis, df[["y", "z", "sex"]], found).empty
+
+
+def test_a_member_that_leaves_a_joint_block_keeps_its_mates(df):
+    method = {"x": "joint", "y": "joint"}
+    analysis = "y ~ x + z + (1 + z | g)"
+    found = seen(analysis, df, cluster="g", method=method)
+    assert mended(analysis, df, found, method, cluster="g").empty
+
+
+def test_a_sum_of_columns_as_outcome_wants_each_of_them_in_the_model_of_the_other(df):
+    for outcome in ("I(y - x)", "I(x + y)"):
+        assert not seen(f"{outcome} ~ z", df)
+        found = seen(f"{outcome} ~ z", df, formulas={"y": "y ~ z", "x": "x ~ y"})
+        assert list(found) == [("x", COVARIATE), ("y", OUTCOME)]
+        assert mended(f"{outcome} ~ z", df, found).empty
+
+
+def test_an_outcome_that_is_computed_from_one_variable_is_imputed_on_its_own_scale(df):
+    data = df.assign(y=np.exp(df["y"])).assign(ly=df["y"])
+    method = {"y": "pmm", "x": "pmm", "ly": "~ log(y)"}
+    found = seen("ly ~ x", data, method=method)
+    assert list(found) == [("y", FUNCTION)]
+    assert mended("ly ~ x", data, found, method).empty
 
 
 def test_what_the_outcome_depends_on_without_it_is_wanted_too(df):
@@ -205,11 +312,72 @@ def test_a_computed_column_stands_for_what_it_is_computed_as(df):
     method = {"x": "pmm", "y": "pmm", "xz": "~ I(x * z)"}
     assert list(seen("y ~ x * z", data, method=method)) == [("x", NO_MODEL)]
     assert list(seen("y ~ x + z + xz", data, method=method)) == [("x", NO_MODEL)]
-    # just another variable: imputed beside the others
     assert list(seen("y ~ x * z", data)) == [("x", NO_MODEL)]
-    assert not seen("y ~ x + z + xz", data)
     total = df.assign(total=df["x"] + df["z"])
     assert not seen("y ~ total + z", total, method={"total": "~ I(x + z)"})
+
+
+@pytest.mark.parametrize(
+    ("held", "others"),
+    [
+        ("x * z", "x + z"),
+        ("(x - 0.3) * (z + 2)", "x + z"),
+        ("x ** 2", "x"),
+        ("(x - 1) ** 2", "x"),
+        ("x ** 3", "x"),
+        ("log(w)", "w"),
+        ("exp(x)", "x"),
+        ("1 / w", "w"),
+        ("w / size2 ** 2", "w + size2"),
+        ("x * sex_male", "x + sex"),
+    ],
+)
+def test_just_another_variable_is_not_certified(df, held, others):
+    """Seaman, Bartlett & White 2012: biased where values are missing at random."""
+    data = df.assign(w=df["w"].where(np.arange(200) % 6 > 0), size2=np.exp(df["size"]))
+    parts = data.assign(sex_male=(data["sex"] == "m") * 1.0)
+    data["zz_held"] = parts.eval(held)
+    for own in ("pmm", "normal", "joint"):
+        methods = {"x": own, "y": own, "w": own, "zz_held": own}
+        found = seen(f"y ~ {others} + zz_held", data, method=methods)
+        row = found["zz_held", ANOTHER]
+        bent = [key for key in found if key[0] in ("x", "w") and key[1] in (NO_MODEL, INTERACTION)]
+        assert len(bent) == 1
+    names = {"df": data.copy(), "method": methods}
+    exec(row.advice, names)
+    if "zz_held" in names["df"]:
+        assert names["method"]["zz_held"].startswith("~ I(")
+        after = seen(f"y ~ {others} + zz_held", names["df"], method=names["method"])
+        assert ("zz_held", ANOTHER) not in after and bent[0] in after
+    else:
+        assert "# and write " in row.advice
+
+
+def test_a_category_cut_from_an_incomplete_number_is_no_variable_of_its_own(df):
+    high = df["x"] > 0.3
+    for held in (
+        high.astype(float).where(df["x"].notna()),
+        pd.Series(np.where(high, "high", "low")).where(df["x"].notna()),
+        pd.cut(df["x"], [-9, -0.5, 0.5, 9], labels=list("abc")),
+    ):
+        found = seen("y ~ x + held", df.assign(held=held))
+        assert list(found)[:2] == [("held", ANOTHER), ("x", NO_MODEL)]
+        row = found["held", ANOTHER]
+        assert "x > 0." in row.evidence and "straight" not in row.evidence
+        number = held.dtype.kind == "f"
+        assert row.advice.startswith("method['held'] = '~ I(" if number else "df = df.drop(")
+        assert not seen("y ~ z + held", df.assign(held=held))
+
+
+def test_a_product_imputed_by_itself_is_welcome_where_its_factors_are_not_analysed(df):
+    data = df.assign(xz=df["x"] * df["z"], near=df["x"] * df["z"] + 0.1 * df["aux"])
+    assert not seen("y ~ xz", data)
+    assert not seen("y ~ z + xz", data)
+    assert not seen("y ~ x + z + near", data)
+    complete = df.assign(zz=(df["z"] ** 2).where(np.arange(200) % 6 > 0))
+    found = seen("y ~ z + zz", complete)
+    assert found["zz", ANOTHER].advice == "method['zz'] = '~ I(z ** 2)'"
+    assert mended("y ~ z + zz", complete, found).empty
 
 
 @pytest.mark.parametrize("text", ["I(x**2)", "poly(x, 2)", "I(x * x)", "log(x)", "bs(x, df=4)"])
@@ -333,6 +501,7 @@ def test_a_contextual_effect_is_wanted_as_cluster_means_or_had_jointly(df):
     found = seen(both, df, cluster="g")
     assert "= 4" in found["y", MEAN].advice and ("x", NO_MODEL) in found
     assert mended(both, df, found, cluster="g").empty
+    assert not seen("size ~ cluster_mean(x)", df, cluster="g")  # size is its own cluster mean
     within = "y ~ x * cluster_mean(x) + (1 | g)"
     assert ("x", NO_MODEL) in seen(within, df, cluster="g")
 

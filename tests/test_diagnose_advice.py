@@ -144,6 +144,7 @@ PROVOKED = {
     "strong mutual dependence": ("y", data(twin=TWIN), {}, None, {}),
     "divergences": ("y", BASE, {}, DIVERGING, {}),
     "predictor dropped": ("y", data(one=1.0), {}, None, {}),
+    "too many categories": ("y", data(note=[f"note {k % 60}" for k in range(120)]), {}, None, {}),
     "slope made fixed": ("y", data(size=BASE["g"] ** 2.0), {
         "cluster": "g", "predictors": {"size": 2}}, None, {}),
     "cluster mean dropped": ("y", data(size=BASE["g"] ** 2.0), {

@@ -2,9 +2,7 @@
 
 import doctest
 import inspect
-import re
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
@@ -35,11 +33,3 @@ def test_the_examples_of_a_public_name_run(name: str) -> None:
     for test in examples(name):
         runner.run(test, out=report.append)
     assert runner.failures == 0, "".join(report)
-
-
-@pytest.mark.slow
-def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # it writes a report
-    text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
-    code, *_ = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})

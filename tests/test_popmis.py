@@ -1,4 +1,6 @@
-"""The popularity case, end to end, against the complete data's answer."""
+"""The popularity case, end to end, against the complete data's answer and the README's table."""
+
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,14 @@ import bayesimpute as bi
 @pytest.fixture(scope="module")
 def popmis(shared_data):
     return shared_data("popmis")[["school", "popular", "texp", "sex"]]
+
+
+def in_readme(method):
+    """Give a column of the README's table of pooled answers, by row."""
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+    table = text[text.index("| | complete data | `normal` |") :].partition("\n\n")[0]
+    head, _, *rows = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines()]
+    return {row[0]: row[head.index(f"`{method}`")] for row in rows}
 
 
 @pytest.mark.parametrize("method", ["normal", "2l.pmm"])
@@ -27,7 +37,21 @@ def test_popmis_gives_back_the_complete_datas_answer(popmis, method):
     assert components["Residual~~Residual"] == pytest.approx(0.460, abs=0.04)
     # of 20 chains of 10 draws even independent ones have an R-hat above 1.05 among nine quantities
     # every second time (README); of 20 draws hardly ever
-    assert imp.extend(10).diagnostics()["r_hat"].max() <= 1.05
+    r_hat = imp.extend(10).diagnostics()["r_hat"].max()
+    assert r_hat <= 1.05
+
+    written = in_readme(method)
+    sex, error = written.pop("sex (SE)").rstrip(")").split(" (")
+    found = {
+        "intercept": estimate["(Intercept)"],
+        "texp": estimate["texp"],
+        "school variance": components["Intercept~~Intercept|school"],
+        "residual variance": components["Residual~~Residual"],
+        "largest R-hat with 20 iterations": r_hat,
+    }
+    assert found == pytest.approx({row: float(value) for row, value in written.items()}, abs=3e-3)
+    assert float(sex) == pytest.approx(estimate["sex"], abs=3e-3)
+    assert float(error) == pytest.approx(pooled.table["std_error"]["sex"], abs=3e-3)
 
 
 @pytest.mark.parametrize("seed", [2, 3])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product as every
 from typing import Any
 
-from bayesimpute.congeniality.factors import product
+from bayesimpute.congeniality.factors import product, whole
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.formula_columns import analysis_formula
 from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
@@ -88,7 +88,7 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
     ]
     return Analysis(
         formula,
-        next(iter(product(_text(outcome), columns)[0])),
+        whole(_text(outcome), columns),
         _once(fixed),
         _once(slopes),
         tuple(correlated),

@@ -13,6 +13,7 @@ from bayesimpute.congeniality.changes import Addition, change
 from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
 from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
 from bayesimpute.congeniality.imputation_model import ImputationModel
+from bayesimpute.congeniality.just_another import as_if_computed, just_another_variable
 from bayesimpute.congeniality.reasons import REASONS
 from bayesimpute.congeniality.wants import lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
@@ -61,12 +62,18 @@ def congenial(
     An incomplete outcome needs the terms of the analysis in its model. An incomplete predictor x of
     a continuous outcome y needs y and all that y depends on. If x is a number and is multiplied by
     another number, stands under a function beside itself, or has a slope by cluster, no chained
-    equation holds that, outcome × z or a slope of y in the model of x included: complete cases in
-    x are advised, which are right if the gaps of x do not depend on y. Products with a complete
+    equation holds that, outcome × z or a slope of y in the model of x included, nor the slopes by
+    cluster of a category: complete cases in x are advised, which are right if the gaps of x do not
+    depend on y. Products with a complete
     category are held by :func:`bayesimpute.by_group`, the log odds of a category by the product
     and the square, a single function by imputing on its scale, and cluster means also by a
     ``"joint"`` block. With a binary outcome or random intercepts in a model of a category the
-    equations are compatible up to the average over the cluster effects, and that is no finding.
+    equations are compatible up to the average over the cluster effects, and that is no finding. It
+    is not nothing where clusters are small and differ much in y: over 14 data sets of 50 clusters
+    of 8, half of a category missing, its effect of 1 came out .11 too small, and with
+    ``cluster_mean(y)`` in its model without bias.
+    A column that holds a product or function of others in the analysis and is imputed as a variable
+    of its own is one.
 
     Raises
     ------
@@ -171,11 +178,13 @@ def _models(analysis: Analysis, specification: Specification) -> list[Imputation
 
 
 def _found(analysis: Analysis, specification: Specification) -> list[Finding]:
-    models = _models(analysis, specification)
+    computed = as_if_computed(analysis, specification)
+    models = _models(analysis, computed)
     return [
         *unknown_names(analysis, specification),
         *left_missing(analysis, specification),
         *stale_means(analysis, specification),
+        *just_another_variable(specification, computed),
         *(finding for model in models for finding in _of_model(model, analysis)),
     ]
 

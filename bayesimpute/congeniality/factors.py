@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import product as every
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import read
@@ -71,14 +72,14 @@ def product(factor: str, columns: Collection[str]) -> tuple[frozenset[str], ...]
     if isinstance(node, ast.Call) and _called(node) in POWERS and node.args:
         base = _spelled(node.args[0], aliases)
         return tuple(
-            frozenset({base if k == 1 else _power(base, k)}) for k in range(1, _degree(node) + 1)
+            frozenset({base if k == 1 else raised(base, k)}) for k in range(1, _degree(node) + 1)
         )
     if _is_linear(node):
         return tuple(frozenset({name}) for name in columns_in(factor, columns))
     parts = [_spelled(part, aliases) for part in _multiplied(node)]
     counts = {part: parts.count(part) for part in parts}
     return (
-        frozenset(p if n == 1 else _power(p, n) for p, n in counts.items()),
+        frozenset(p if n == 1 else raised(p, n) for p, n in counts.items()),
     )  # fmt: skip
 
 
@@ -99,11 +100,68 @@ def usable(factor: str) -> bool:
     return True
 
 
-def _power(base: str, exponent: int) -> str:
-    """Spell a power as `_spelled` does: a column in backticks, a call as it is."""
-    single = re.fullmatch(r"[\w. ]+", base)
-    alone = single or re.fullmatch(r"\w+\([^()]*\)", base)
-    return f"{quoted(base) if single else base if alone else f'({base})'} ** {exponent}"
+def raised(base: str, exponent: int) -> str:
+    """Power of a factor, in the one spelling.
+
+    Examples
+    --------
+    >>> raised("body fat", 2), raised("log(x)", 2)
+    ('`body fat` ** 2', 'log(x) ** 2')
+    """
+    tree, aliases = syntax_tree(f"{_quoted(base)} ** {exponent}")
+    return _spelled(tree, aliases)
+
+
+def as_power(factor: str, columns: Collection[str]) -> tuple[str, int]:
+    """Take a factor apart into base and exponent; any column is a base.
+
+    Examples
+    --------
+    >>> as_power("log(x) ** 2", ["x"]), as_power("x", ["x"])
+    (('log(x)', 2), ('x', 1))
+    """
+    if factor not in columns:
+        tree, aliases = syntax_tree(factor)
+        match tree:
+            case ast.BinOp(left=base, op=ast.Pow(), right=ast.Constant(value=int(exponent))):
+                return _spelled(base, aliases), exponent
+    return factor, 1
+
+
+def in_powers(factors: Iterable[str], columns: Collection[str]) -> Iterator[frozenset[str]]:
+    """Give a term with powers in place of functions that imputation formulas do not know.
+
+    Examples
+    --------
+    >>> [sorted(each) for each in in_powers(["bs(x, df=4)", "z"], ["x", "z"])]
+    [['x', 'z'], ['x ** 2', 'z'], ['x ** 3', 'z']]
+    """
+    choices = [
+        [factor]
+        if usable(as_written(factor, columns))
+        else [c if k == 1 else raised(c, k) for c in columns_in(factor, columns) for k in (1, 2, 3)]
+        for factor in factors
+    ]
+    return map(frozenset, every(*choices))
+
+
+def whole(factor: str, columns: Collection[str]) -> str:
+    """Spelling of a factor that is not taken apart unless it is one column up to scale.
+
+    Examples
+    --------
+    >>> whole("I(y - x)", ["x", "y"]), whole("scale(y)", ["x", "y"])
+    ('y - x', 'y')
+    """
+    parts = product(factor, columns)
+    if len(parts) == 1 and len(parts[0]) == 1:
+        return next(iter(parts[0]))
+    tree, aliases = syntax_tree(factor)
+    return _spelled(tree, aliases)
+
+
+def _quoted(name: str) -> str:
+    return quoted(name) if re.fullmatch(r"[\w. ]+", name) else f"({name})"
 
 
 def _called(node: ast.Call) -> str:

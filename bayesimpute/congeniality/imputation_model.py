@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 
 from bayesimpute.congeniality.analysis_formula import Factors
-from bayesimpute.congeniality.factors import as_written, columns_in, product, usable
+from bayesimpute.congeniality.factors import columns_in, in_powers, product
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind
-from bayesimpute.specification.expressions import evaluate, quoted
+from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.wrappers.base import innermost, layers
@@ -124,19 +124,17 @@ class ImputationModel:
             return True
         if len(rest) == 1 and next(iter(rest)) in self.columns:
             return self.relates_to(next(iter(rest)))
+        parts = product(next(iter(rest)), self.columns) if len(rest) == 1 else ()
+        if len(parts) > 1:  # a sum
+            return all(map(self.has, parts))
         if any(each == rest for each, _ in self.terms):
             return True
         if any(each == rest for each in self._dropped_terms):
             return True
-        if len(rest) == 1 and not usable(as_written(next(iter(rest)), self.columns)):
-            return self._has_powers(next(iter(rest)))
+        powers = set(in_powers(rest, self.columns))
+        if powers != {rest}:  # a function that imputation formulas do not know
+            return bool(powers) and all(map(self.has, powers))
         return self._column_equal_to(rest) is not None
-
-    def _has_powers(self, factor: str) -> bool:
-        """Whether powers stand for a function that imputation formulas do not know."""
-        wanted = [f"{quoted(c)} ** {k}" for c in columns_in(factor, self.columns) for k in (2, 3)]
-        terms = {each for each, _ in self.terms}
-        return bool(wanted) and all(product(each, self.columns)[0] in terms for each in wanted)
 
     def _category(self, factor: str) -> str:
         """Give the category that a function is of, whose indicators hold every function of it."""

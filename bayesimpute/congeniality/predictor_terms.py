@@ -11,7 +11,9 @@ is f(y | x, z) f(x | z), which settles what can stand in the model of x:
   the variance of x change with z (or the cluster); under a power x given y is not normal at all. No
   terms added to a model of constant variance hold that. Where z is a complete category, a model
   for each of its categories does.
-- y continuous, x a category: its log odds are linear in y, z, yz and z².
+- y continuous, x a category: its log odds are linear in y, in all that y depends on, and, with an
+  interaction, in yz and in the products of z with all that y depends on, z² included. With a slope
+  b by cluster they are b(y − u) − b²/2, of which no normal effects of clusters are left.
 - y a category, x continuous: x is normal in each category of y, with a mean that depends on z: yz;
   a square asks for a variance of its own in each category, so for models by category.
 """
@@ -25,14 +27,17 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.congeniality.analysis_formula import Analysis, Factors
-from bayesimpute.congeniality.factors import columns_in, product
+from bayesimpute.congeniality.factors import as_power, columns_in, product, raised
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.data.table import Kind
-from bayesimpute.specification.expressions import evaluate, quoted
+from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive
 
-#: Different values up to which a number can be taken as a category.
+#: Different values up to which a number is as good as a category.
 TWO = 2
+#: Different values of a number up to which a model for each of them is worth advising.
+MOST_GROUPS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,12 @@ class PredictorTerms:
         return frozenset(found)
 
     @cached_property
+    def outcomes(self) -> tuple[Factors, ...]:
+        """What stands for the outcome in products with it: of a sum each column."""
+        parts = product(self.analysis.outcome, self.model.columns)
+        return parts if len(parts) > 1 else (frozenset({self.analysis.outcome}),)
+
+    @cached_property
     def own_factors(self) -> tuple[str, ...]:
         """All forms in which the variable stands in the analysis, once each."""
         own = [f for factors in self.terms for f in sorted(self.mine(factors))]
@@ -89,8 +100,9 @@ class PredictorTerms:
 
     @property
     def alone(self) -> bool:
-        """Whether it stands there in one form only, and in no product with others."""
-        products = any(self.mine(factors) not in (frozenset(), factors) for factors in self.terms)
+        """Whether it stands there in one form only, multiplied by complete categories at most."""
+        rests = (factors - mine for factors in self.terms if (mine := self.mine(factors)))
+        products = any(rest and not self.groups_for(rest) for rest in rests)
         slopes = any(self.mine(factors) for _, factors in self.analysis.slopes)
         return len(self.own_factors) == 1 and not products and not slopes
 
@@ -135,7 +147,7 @@ class PredictorTerms:
         for column in wanted:
             if (
                 column not in model.columns
-                or is_continuous(model, column)
+                or (is_numeric(model, column) and _distinct(model, column) > MOST_GROUPS)
                 or table.variables[column].kind is Kind.OTHER
                 or table.missing(column).any()
                 or column == model.target.cluster
@@ -155,11 +167,33 @@ class PredictorTerms:
         """Whether a column has one value in each cluster of the model."""
         return self.model.is_of_clusters(column, self.model.target.cluster or "")
 
-    def squares(self, rest: Factors) -> Iterator[Factors]:
-        """Squares that the log odds of a category contain beside its product with the outcome."""
-        for factor in sorted(rest):
-            if factor in self.model.columns and is_continuous(self.model, factor):
-                yield frozenset({f"{quoted(factor)} ** 2"})
+    def beside(self, rest: Factors) -> Iterator[Factors]:
+        """Products that the log odds of a category contain beside that with the outcome.
+
+        Multiplied by z, it multiplies (y − η)·z, with η all that y depends on: z by every term.
+        """
+        for factors in self.terms:
+            yield self._times(rest, factors - self.mine(factors))
+
+    def _times(self, one: Factors, other: Factors) -> Factors:
+        powers: dict[str, int] = {}
+        for factor in (*sorted(one), *sorted(other)):
+            base, exponent = as_power(factor, self.model.columns)
+            powers[base] = powers.get(base, 0) + exponent
+        return frozenset(
+            base if k == 1 or self._is_own_square(base) else raised(base, k)
+            for base, k in powers.items()
+        )
+
+    def _is_own_square(self, factor: str) -> bool:
+        """Whether a factor takes two values, as indicators do, or is a category."""
+        if factor in self.model.columns:
+            return not is_continuous(self.model, factor)
+        try:
+            values = evaluate(factor, self.model.specification.table.values)
+        except SpecificationError:
+            return False
+        return len(np.unique(values[~np.isnan(values)])) <= TWO
 
 
 def is_numeric(model: ImputationModel, column: str) -> bool:
@@ -170,7 +204,9 @@ def is_numeric(model: ImputationModel, column: str) -> bool:
 
 def is_continuous(model: ImputationModel, column: str) -> bool:
     """Whether a column holds numbers of which more than two differ."""
-    if not is_numeric(model, column):
-        return False
+    return is_numeric(model, column) and _distinct(model, column) > TWO
+
+
+def _distinct(model: ImputationModel, column: str) -> int:
     values = model.specification.table.values[column]
-    return len(np.unique(values[~np.isnan(values)])) > TWO
+    return len(np.unique(values[~np.isnan(values)]))

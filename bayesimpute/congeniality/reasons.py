@@ -25,12 +25,13 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
     "incompatible": (
         "warning",
         "no model of it given the others is compatible with the analysis",
-        "Given the outcome it does not lie on a straight line with a constant spread, whatever "
-        "terms are added to its model: outcome × z in it, or a slope of the outcome, draws the "
-        "interaction, curve or variance of slopes towards 0 as much as leaving it out (Seaman, "
-        "Bartlett & White 2012, BMC Med Res Methodol 12: 46; Grund, Lüdtke & Robitzsch 2018, Organ "
-        "Res Methods 21: 111). It takes imputation by the analysis model itself (Bartlett et al. "
-        "2015, Stat Methods Med Res 24: 462), which is not to be had here.",
+        "Given the outcome it does not lie on a straight line with a constant spread (the log odds "
+        "of a category have no normal effects of clusters), whatever terms are added: outcome × z, "
+        "or a slope of the outcome, draws the interaction, curve or variance of slopes towards 0 "
+        "as much as leaving it out (Seaman, Bartlett & White 2012, BMC Med Res Methodol 12: 46; "
+        "Grund, Lüdtke & Robitzsch 2018, Organ Res Methods 21: 111). It takes imputation by the "
+        "analysis model itself (Bartlett et al. 2015, Stat Methods Med Res 24: 462), which is not "
+        "to be had here.",
     ),
     "interaction": (
         "warning",
@@ -44,6 +45,14 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "a function of a variable in the analysis is not in its model",
         "Imputed rows then follow a straight line where the analysis asks for a curve; to impute "
         "and then transform draws the curve towards 0 (von Hippel 2009, Sociol Methodol 39: 265).",
+    ),
+    "order": (
+        "warning",
+        "its model has one slope for all categories",
+        "In the analysis each category has an effect of its own, while categories imputed by "
+        "'ordinal', 'joint' or 'pmm' go only up or only down with the outcome, equally at every "
+        "threshold. In 30 simulated data sets an effect that was largest in the middle came out "
+        "half as large, and interactions a tenth smaller; with 'categorical' there was no bias.",
     ),
     "slope": (
         "warning",

@@ -6,14 +6,16 @@ analysis has. A predictor in an interaction with z depends on the outcome in a w
 z, so that its model needs outcome × z; one with a random slope needs the outcome with one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bayesimpute.congeniality.analysis_formula import Analysis, Factors
 from bayesimpute.congeniality.changes import Addition
-from bayesimpute.congeniality.factors import columns_in
+from bayesimpute.congeniality.factors import columns_in, product, whole
 from bayesimpute.congeniality.imputation_model import ImputationModel
+from bayesimpute.congeniality.ordered import clearly_out_of_order, has_one_slope
 from bayesimpute.congeniality.predictor_terms import PredictorTerms, is_continuous
+from bayesimpute.specification.specification import Passive, Target
 
 #: Functions with an inverse: impute the transformed column and compute the original from it.
 INVERSES = {"log": "exp", "exp": "log", "sqrt": "square", "log1p": "expm1", "expm1": "log1p"}
@@ -27,8 +29,8 @@ class Lack:
     ----------
     kind
         ``"outcome"``, ``"covariate"``, ``"other covariate"``, ``"interaction"``,
-        ``"transformation"``, ``"slope"``, ``"correlation"``, ``"mean"``; ``"incompatible"`` where
-        nothing can be added that mends it.
+        ``"transformation"``, ``"order"``, ``"slope"``, ``"correlation"``, ``"mean"``;
+        ``"incompatible"`` where nothing can be added that mends it.
     addition
         What would mend it; None where it is no term.
     what
@@ -63,10 +65,14 @@ def lacks(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
 
 def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
     """Each term of the analysis in the model of the outcome, on the scale of the analysis."""
-    own = model.name in columns_in(analysis.outcome, model.columns)
-    if own and analysis.outcome not in model.columns and is_continuous(model, model.name):
-        yield Lack("transformation", None, analysis.outcome)
+    scale = _other_scale(model, analysis)
+    if scale and is_continuous(model, model.name):
+        if incomplete_in(model, scale)[:1] == [model.name]:
+            yield Lack("transformation", None, scale)
         return  # what the terms are wanted in is the model on that scale
+    for column in columns_in(analysis.outcome, model.columns):  # the others of a sum
+        if column in model.columns and not model.relates_to(column):
+            yield Lack("outcome", Addition(frozenset({column})), column)
     for factors in analysis.terms:
         columns = _columns(model, factors)
         if model.has(factors) or model.name in columns or not columns <= model.columns:
@@ -90,8 +96,42 @@ def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
             yield Lack("mean", Addition(frozenset({column}), mean=True), column)
 
 
+def _other_scale(model: ImputationModel, analysis: Analysis) -> str:
+    """Give the function of the variable that the outcome is; empty for itself or a sum of it."""
+    outcome = analysis.outcome
+    passive = model.specification.targets.get(outcome)
+    if isinstance(passive, Passive):
+        outcome = whole(passive.expression, model.columns)
+        if columns_in(outcome, model.columns) != (model.name,):
+            return ""  # of several, such as a ratio: of each it is a function given the others
+    parts = product(outcome, model.columns)
+    straight = all(len(part) == 1 and part <= model.columns for part in parts)
+    return "" if straight or model.name not in columns_in(outcome, model.columns) else outcome
+
+
 def _of_predictor(model: ImputationModel, analysis: Analysis, outcome: set[str]) -> Iterator[Lack]:
     """Outcome, in the form that follows from the analysis, and the other predictors."""
+    lacking = _of_predictor_on_this_scale(model, analysis, outcome)
+    if any(map(_moves_scale(model, analysis), outcome)):  # asked again on the scale it moves to
+        lacking = (lack for lack in lacking if lack.kind == "incompatible")
+    yield from lacking
+
+
+def _moves_scale(model: ImputationModel, analysis: Analysis) -> Callable[[str], bool]:
+    """Whether an incomplete column of the outcome is to be imputed as a function of it."""
+
+    def moves(column: str) -> bool:
+        target = model.specification.targets.get(column)
+        if not isinstance(target, Target) or not is_continuous(model, column):
+            return False
+        return bool(_other_scale(ImputationModel(model.specification, target), analysis))
+
+    return moves
+
+
+def _of_predictor_on_this_scale(
+    model: ImputationModel, analysis: Analysis, outcome: set[str]
+) -> Iterator[Lack]:
     read = PredictorTerms(model, analysis)
     y = frozenset({analysis.outcome})
     for column in sorted(outcome & model.columns):
@@ -111,7 +151,8 @@ def _of_predictor(model: ImputationModel, analysis: Analysis, outcome: set[str])
     for column in analysis.means:
         own = column == model.name or model.is_computed_from_it(column)
         cluster = _cluster(model, analysis)
-        wanted = own and analysis.outcome in model.columns and not _constant(model, column, cluster)
+        varying = not any(_constant(model, name, cluster) for name in (column, analysis.outcome))
+        wanted = own and analysis.outcome in model.columns and varying
         if cluster and wanted and not model.cluster_mean(analysis.outcome):
             yield Lack("mean", Addition(y, mean=True), column)
 
@@ -132,27 +173,35 @@ def _of_own(
     read: PredictorTerms, factors: Factors, mine: Factors, outcome: set[str]
 ) -> Iterator[Lack]:
     """Terms that the variable is part of."""
-    model, y = read.model, frozenset({read.analysis.outcome})
+    model = read.model
     rest, what = factors - mine, written(factors)
     partners = rest - model.groups
     bent = sorted(mine - model.columns) if read.continuous else []
     if len(mine) > 1 or (read.continuous_outcome and (partners or bent) and read.continuous):
         if bent and read.alone and read.computable(bent[0]):
-            yield Lack("transformation", None, bent[0])
+            if incomplete_in(model, bent[0])[:1] == [model.name]:
+                yield Lack("transformation", None, bent[0])
         elif partners and not bent and (groups := read.groups_for(rest)):
             yield Lack("interaction", None, what, groups)
         else:
             yield Lack("incompatible", None, what)
         return
-    if partners and not model.has(y | rest):
+    if any(partners and not model.has(y | rest) for y in read.outcomes):
         if model.target.level == 2 and not all(map(read.varies_by_cluster_only, partners)):
             yield Lack("incompatible", None, what)
             return
-        yield Lack("interaction", Addition(y | rest), what)
+        for y in read.outcomes:
+            yield Lack("interaction", Addition(y | rest), what)
+    if (
+        clearly_out_of_order(read)
+        if not partners
+        else read.continuous_outcome and has_one_slope(model)
+    ):
+        yield Lack("order", None, what)
     if partners and read.continuous_outcome:
-        for square in read.squares(partners):
-            if not model.has(square):
-                yield Lack("interaction", Addition(square), what)
+        for term in read.beside(rest):
+            if not model.has(term):
+                yield Lack("interaction", Addition(term), what)
     if bent:
         yield from _bent(read, bent[0], outcome)
 
@@ -173,18 +222,26 @@ def _bent(read: PredictorTerms, bent: str, outcome: set[str]) -> Iterator[Lack]:
 
 def _slopes_of_predictor(read: PredictorTerms) -> Iterator[Lack]:
     """Slopes by cluster, of the variable itself and of others."""
-    model, y = read.model, frozenset({read.analysis.outcome})
+    model = read.model
     for cluster, given in read.analysis.slopes:
         for factors in read.written_out(given):
             own = bool(read.mine(factors))
             if not _applies(model, factors, cluster) or cluster in model.groups:
                 continue
-            if own and read.continuous and read.continuous_outcome:
+            if own and read.continuous_outcome:
                 yield Lack("incompatible", None, f"{written(factors)} | {cluster}")
-            elif own and _applies(model, y, cluster) and not model.slope(y, cluster):
-                yield Lack("slope", Addition(y, random=True), written(factors))
-            elif not own and read.continuous_outcome and not model.slope(factors, cluster):
+            elif own:
+                for y in read.outcomes:
+                    if _applies(model, y, cluster) and not model.slope(y, cluster):
+                        yield Lack("slope", Addition(y, random=True), written(factors))
+            elif read.continuous_outcome and not model.slope(factors, cluster):
                 yield Lack("slope", Addition(factors, random=True), written(factors))
+
+
+def incomplete_in(model: ImputationModel, factor: str) -> list[str]:
+    """Columns of a factor that models impute."""
+    targets = model.specification.targets
+    return [c for c in columns_in(factor, model.columns) if isinstance(targets.get(c), Target)]
 
 
 def _kind(factors: Factors) -> str:

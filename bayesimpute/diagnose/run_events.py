@@ -16,6 +16,8 @@ from bayesimpute.wording import listed
 CAUSES: Mapping[str, str] = {
     "predictor dropped": "It is constant or an exact combination of other predictors where the "
     "target is seen.",
+    "too many categories": "Each category is a coefficient more; names and free text have nothing "
+    "to say of other columns, and rare categories little.",
     "slope made fixed": "A predictor without spread inside clusters has no slope by cluster.",
     "cluster mean dropped": "A predictor without spread inside clusters is its own cluster mean.",
     "empty category": "No row to learn from has the category.",
@@ -100,6 +102,11 @@ def _advice(run: Run, event: Event) -> str:
         return switched(run.targets[name], plain)
     if action == "plain model sampled":
         return f"model_options.setdefault({name!r}, {{}})['transitions'] = 20"
+    if action == "too many categories" and known:
+        return (
+            f"df = df.drop(columns={column!r})  # names or free text; or join rare categories, or "
+            "make it the cluster"
+        )
     if action == "computed exactly":
         return f"df = df.drop(columns={name!r})  # if it is not wanted; else nothing"
     if action in ("identity not kept", "nearly exact"):

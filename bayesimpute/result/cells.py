@@ -71,7 +71,7 @@ def _lines(stored: np.ndarray) -> Iterator[list[Any]]:
     if stored.dtype != np.uint8:
         raise ValueError("cells are not stored as bytes")
     for line in re.finditer(rb"[^\n]+", stored.data):
-        cells = json.loads(str(line.group(), "utf-8"))
+        cells = json_values.parse(line.group())
         if not isinstance(cells, list) or len(cells) > PER_LINE:
             raise ValueError("cells are not as they are written")
         yield cells

@@ -1,6 +1,7 @@
 """Single values as JSON and back, exactly: the type comes back too, and nothing is executed."""
 
 import datetime as dt
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,20 +20,60 @@ _DTYPE = re.compile(
 )
 
 
+#: Brackets within brackets that are read; nothing is written that is nested deeper.
+DEEPEST = 200
+#: Containers within containers that are written, each as three brackets at most.
+MOST_LEVELS = 50
+#: Text that stands between quotation marks, where brackets are no brackets.
+_QUOTED = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+#: Characters of the text of a point in time.
+_LONGEST_TIME = 64
+
+
 class NotStorable(TypeError):
     """A value of a type that has no exact JSON form here."""
 
 
-def encode(value: Any) -> Any:
+def parse(text: bytes) -> Any:
+    """Read JSON, unless it is nested deeper than anything that is written.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, or nested too deeply.
+
+    Examples
+    --------
+    >>> parse(b'[1, "[[["]')
+    [1, '[[[']
+    """
+    if text.count(b"[") + text.count(b"{") > DEEPEST:
+        left = np.frombuffer(_QUOTED.sub(b"", text), dtype=np.uint8)
+        opening = (left == ord("[")) | (left == ord("{"))
+        closing = (left == ord("]")) | (left == ord("}"))
+        deepest = int(np.cumsum(opening.astype(np.int64) - closing).max(initial=0))
+        if deepest > DEEPEST:
+            raise ValueError(f"JSON nested {deepest:,} deep; {DEEPEST} is the most that is written")
+    return json.loads(str(text, "utf-8"))
+
+
+def encode(value: Any, level: int = 0) -> Any:
     """JSON form of a value.
 
     None, bool, int, finite float and str stand for themselves; containers keep their kind; other
     types become ``{"__type__": name, "value": text}``.
 
+    Parameters
+    ----------
+    value
+        What is to be stored.
+    level
+        Containers it is within.
+
     Raises
     ------
     NotStorable
-        For any other type.
+        For any other type, and for containers that are nested without end or nearly so.
 
     Examples
     --------
@@ -42,12 +83,15 @@ def encode(value: Any) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
         return value
+    if level > MOST_LEVELS:
+        raise NotStorable(f"{kind.__qualname__} within {MOST_LEVELS} others")
     if kind is list:
-        return [encode(each) for each in value]
+        return [encode(each, level + 1) for each in value]
     if kind is dict:
-        return _tagged("dict", [[encode(key), encode(each)] for key, each in value.items()])
+        pairs = [[encode(part, level + 1) for part in pair] for pair in value.items()]
+        return _tagged("dict", pairs)
     if kind is tuple:
-        return _tagged("tuple", [encode(each) for each in value])
+        return _tagged("tuple", [encode(each, level + 1) for each in value])
     if kind is np.ndarray and value.dtype.kind in "biuf":
         return _tagged("array", [value.dtype.str, list(value.shape), value.ravel().tolist()])
     for name, (known, write, _) in _SCALARS.items():
@@ -77,12 +121,12 @@ def decode(stored: Any) -> Any:
         return tuple(decode(each) for each in content)
     if name == "array" and isinstance(content, list):
         dtype, shape, flat = content
-        return np.array(flat, dtype=_plain(dtype)).reshape(shape)
+        return np.array(flat, dtype=_plain(dtype, "biuf")).reshape(shape)
     if name == "numpy" and isinstance(content, list):
         return _plain(content[0]).type(decode(content[1]))
     if isinstance(name, str) and name in _SCALARS:
         return _SCALARS[name][2](content)
-    raise ValueError(f"unknown stored type {name!r}")
+    raise ValueError(f"unknown stored type {name!r:.60}")
 
 
 def _tagged(name: str, content: Any) -> dict[str, Any]:
@@ -107,15 +151,17 @@ def known_dtype(code: Any) -> Any:
     return code
 
 
-def _plain(code: Any) -> np.dtype:
+def _plain(code: Any, kinds: str = "biufU") -> np.dtype:
     dtype = np.dtype(known_dtype(code))
-    if dtype.kind not in "biufU":
+    if dtype.kind not in kinds:
         raise ValueError(f"unknown stored dtype {code!r:.60}")
     return dtype
 
 
 def _timestamp(content: Sequence[Any]) -> pd.Timestamp:
     text, unit, zone = content
+    if len(text) > _LONGEST_TIME or (zone is not None and zone.startswith("dateutil")):
+        raise ValueError(f"unknown stored time {text!r:.60} {zone!r:.60}")  # it would read a file
     return pd.Timestamp(text, tz=zone).as_unit(unit)
 
 

@@ -1,6 +1,5 @@
 """Opening a file that ``imp.to_netcdf`` wrote, or saying why it cannot be opened."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
@@ -12,7 +11,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
 from bayesimpute.files import place
-from bayesimpute.result import restored
+from bayesimpute.result import json_values, restored
 from bayesimpute.result.cells import form_of_lines
 from bayesimpute.result.frame_store import decode_frame, encode_frame, frame_of_first_version
 from bayesimpute.result.history_store import decode_history
@@ -80,7 +79,7 @@ def open_file(
     except Exception as problem:  # whatever a damaged file leads to, the user gets one sentence
         raise FileFormatError(
             f"{str(path)!r} is damaged: its contents do not fit together "
-            f"({type(problem).__name__}: {' '.join(str(problem).split())}). "
+            f"({type(problem).__name__}: {' '.join(str(problem)[:300].split())}). "
             "Write it again with imp.to_netcdf()."
         ) from problem
     specification = restored.give_again(
@@ -100,7 +99,7 @@ def _restore(arrays: Arrays) -> Imputations:
     text = arrays.pop("description")
     if text.dtype != np.uint8:
         raise ValueError("its description is no text")
-    description = json.loads(str(text.data, "utf-8"))
+    description = json_values.parse(text.tobytes())
     del text
     columns = frame_of_first_version(description.pop("frame"), arrays)
     found = forms(arrays)

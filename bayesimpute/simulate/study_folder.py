@@ -12,6 +12,7 @@ from typing import Any
 from bayesimpute.content import PYTHON, digest, other_python, shown
 from bayesimpute.errors import FileFormatError, SpecificationError
 from bayesimpute.files import make_folder, write
+from bayesimpute.result import json_values
 from bayesimpute.simulate.study_work import Outcome, Study
 
 FORMAT = "bayesimpute simulation study"
@@ -92,7 +93,7 @@ class Folder:
         if not os.path.exists(path):  # which does not raise where it may not look
             return None
         try:
-            held = json.loads(path.read_text("utf-8"))
+            held = json_values.parse(path.read_bytes())
             known = (held["format"], held["format_version"]) == (FORMAT, FORMAT_VERSION)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileFormatError(f"{path} is damaged; delete the folder.") from error

@@ -23,6 +23,7 @@ from bayesimpute.imputation import impute as run_imputation
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.result import json_values
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
 
@@ -100,7 +101,7 @@ class Outcome:
     @classmethod
     def from_json(cls, text: str) -> "Outcome":
         """Read what :meth:`to_json` wrote."""
-        held = json.loads(text)
+        held = json_values.parse(text.encode())
         held["truth"] = {term: float(x) for term, x in held["truth"].items()}
         held["answers"] = [
             (answer["term"], *(float(answer[name]) for name in ANSWER[1:]))

@@ -10,6 +10,7 @@ from bayesimpute.wording import listed
 SHARED = (
     "predictor left out",
     "predictor dropped",
+    "too many categories",
     "slope made fixed",
     "cluster mean dropped",
     "cluster added",

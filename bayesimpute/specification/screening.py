@@ -8,6 +8,7 @@ import numpy as np
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.events import Event
+from bayesimpute.specification.crowded import crowded_terms
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Term
 
@@ -46,7 +47,11 @@ def screen(
     events: list[Event] = []
     kept: list[Term] = []
     columns: list[np.ndarray] = []
+    crowded = crowded_terms(terms, table, int(fitted.sum()))
     for term in terms:
+        if term in crowded:
+            events.append(_crowded(target, term, crowded[term], table.n_rows))
+            continue
         block = term_columns(term, table)
         seen = block[fitted]
         seen = seen[~np.isnan(seen).any(axis=1)]
@@ -162,6 +167,18 @@ def _dropped(target: str, term: Term, why: str) -> Event:
         target,
         "predictor dropped",
         f"{term.label!r} does not predict {target!r}: {why}.",
+    )
+
+
+def _crowded(target: str, term: Term, indicators: int, rows: int) -> Event:
+    return Event(
+        "warning",
+        "specification",
+        target,
+        "too many categories",
+        f"{term.label!r} does not predict {target!r}: in {rows:,} rows, its {indicators:,} "
+        "indicators are too many, alone or with those of other columns. Join rare categories into "
+        "one, or make the column the cluster, whose effects are partially pooled.",
     )
 
 

@@ -14,6 +14,7 @@ from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import Alias
+from bayesimpute.specification.crowded import check_target
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formulas import ParsedFormula, parse_formula
@@ -115,6 +116,7 @@ def build_target(
             f"Variable {name!r} has fewer than two different observed values in the rows that may "
             "be used; there is no spread to impute from. Drop it, or set its method to ''."
         )
+    check_target(name, str(innermost(alias.method)), table)
     events.extend(_empty_categories(name, table, observed))
     level, more = _level(name, alias, clusters, cluster, table, formula)
     events.extend(more)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.result import seal
+from bayesimpute.result import json_values, seal
 
 GROUP = "bayesimpute"
 
@@ -125,6 +125,7 @@ def test_every_leaf_of_the_description_is_of_its_type(good, tmp_path):
         lambda g: g.attrs.__setitem__("format", "x" * 5000),
         lambda g: g.attrs.__setitem__("format_version", np.arange(9)),
         lambda g: described(g, "[" * 100_000),
+        lambda g: described(g, '{"a":' * 100_000 + "1" + "}" * 100_000),
         lambda g: described(g, "{"),
         lambda g: described(g, "null"),
     ],
@@ -142,6 +143,69 @@ def test_what_the_writer_does_not_write_is_refused(good, tmp_path, change):
         change(group)
 
     assert opened(path, rebuilt(good, path, applied)) != ""
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+PAIRS = '{"__type__": "tuple", "value": [' * 100_000 + "]}" * 100_000
+
+
+@pytest.mark.parametrize("text", [DEEP, PAIRS, DEEP[:150] + DEEP[-150:]], ids=["[", "{", "150"])
+def test_json_nested_without_end_is_refused_in_a_sentence_wherever_it_stands(good, tmp_path, text):
+    with h5py.File(good) as file:
+        description = json.loads(file[GROUP]["description"][()].tobytes())
+    places = [path for path in leaves(description) if path[-1] not in (0, 1)][::7]
+    assert len(places) > 10
+    path = tmp_path / "deep.nc"
+    for place in places:
+        # through a mark, as Python's own writer does not go so deep either
+        changed_text = changed(description, place, "MARK").replace('"MARK"', text)
+        content = rebuilt(good, path, lambda g, new=changed_text: described(g, new))
+        refused = opened(path, content)
+        assert "RecursionError" not in refused and len(refused) < 800
+        assert "nested" in refused or text is not DEEP
+
+
+def test_cells_nested_without_end_are_refused_in_a_sentence(good, tmp_path):
+    def change(group: Any) -> None:
+        del group["column_0"]
+        line = f"[{DEEP}]\n".encode()
+        group.create_dataset("column_0", data=np.frombuffer(line, dtype="u1"))
+
+    refused = opened(tmp_path / "deep.nc", rebuilt(good, tmp_path / "deep.nc", change))
+    assert "nested 100,001 deep" in refused
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"__type__": "array", "value": ["<U9999", [10**5], ["a"] * 10**5]},  # 4 GB of nothing
+        {"__type__": "timestamp", "value": ["2020-01-01", "ns", "dateutil//etc/hostname"]},
+        {"__type__": "timestamp", "value": ["1" * 10**6, "ns", None]},
+        {"__type__": "x" * 10**6, "value": []},
+    ],
+)
+def test_values_that_nobody_writes_are_refused_before_memory_is_asked_for(value):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="unknown stored") as refused:
+            json_values.decode(value)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+    assert len(str(refused.value)) < 200
+
+
+def test_what_is_nested_deeply_is_refused_before_it_is_written_or_opens_again():
+    inside: Any = 1
+    for _ in range(json_values.MOST_LEVELS):
+        inside = {"a": (inside,)[0]}
+    assert json_values.decode(json_values.parse(json.dumps(json_values.encode(inside)).encode()))
+    with pytest.raises(json_values.NotStorable, match="dict within 50 others"):
+        json_values.encode({"a": {"a": inside}})
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(json_values.NotStorable, match="list within 50 others"):
+        json_values.encode(endless)
 
 
 def test_opening_takes_at_most_three_times_the_file(tmp_path):
