@@ -181,8 +181,8 @@ def frame(
         k for k in range(flat.shape[1]) if pd.api.types.is_numeric_dtype(flat.dtypes.iloc[k])
     ]
     for name in flat.columns.intersection(pd.Index(CHANCES)):
-        if (flat[name] == 0).any():  # what underflows is small, and not nothing
-            flat = flat.assign(**{name: ["< 1e-300" if p == 0 else p for p in flat[name]]})
+        if (flat[name] < 1e-300).any():  # what underflows is small, and not nothing
+            flat = flat.assign(**{name: ["< 1e-300" if p < 1e-300 else p for p in flat[name]]})
     columns = ["" if index and data.index.name is None and k == 0 else name
                for k, name in enumerate(flat.columns)]  # fmt: skip
     drawn = table(columns, flat.itertuples(index=False, name=None), numeric, caption)

@@ -51,7 +51,7 @@ bi.icc(df, "popular", "school", seed=1)
 # of a school for strangers; with `cluster=` they are not, and the p value is another one.
 
 # %%
-bi.missing_tests(df, cluster="school").round(3)
+bi.missing_tests(df, cluster="school")
 
 # %%
 bi.plot_missing_by(df, "popular", by="texp")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bayesimpute.plots import style
+from bayesimpute.wording import p_statement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ def plot_loo_pit(
     )  # fmt: skip
     ax.axhline(0, color=style.GREY, linewidth=0.8)
     outside = (found.difference < found.lower) | (found.difference > found.upper)
-    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.2g}"
+    p = p_statement(found.p, 3)
     verdict = f"{'outside' if outside.any() else 'inside'}, {p}"
     ax.plot(
         at, closed(found.difference),
