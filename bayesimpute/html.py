@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.wording import CHANCES, rounded
+from bayesimpute.wording import CHANCES, rounded, visible
 
 #: Tables of notebook representations are cut after so many rows.
 MOST_ROWS = 30
@@ -28,7 +28,7 @@ def safe(value: Any) -> Html:
     >>> safe("a < b")
     'a &lt; b'
     """
-    return value if isinstance(value, Html) else Html(escape(str(value)))
+    return value if isinstance(value, Html) else Html(escape(visible(value)))
 
 
 def tag(name: str, *content: Any, **attributes: str | None) -> Html:
@@ -42,7 +42,7 @@ def tag(name: str, *content: Any, **attributes: str | None) -> Html:
     '<p class="note">1 &lt; 2</p>'
     """
     given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        f' {key.rstrip("_").replace("_", "-")}="{safe(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -203,7 +203,7 @@ def printed(data: pd.DataFrame, digits: int | None = None, index: bool = True) -
         Whether the index is shown.
     """
     shown = data if digits is None else rounded(data, digits)
-    return Html(shown.to_html(index=index, escape=True))
+    return Html(visible(shown.to_html(index=index, escape=True)))
 
 
 def lines(sentences: Iterable[Any]) -> Html:

@@ -1,6 +1,7 @@
 """Parts of what people read: the nearest valid name, lists of names, numbers in tables."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,40 @@ CHANCES = (
 )  # fmt: skip
 #: What stands for a p value below it, which no float holds with all its digits.
 LEAST_CHANCE = float(np.finfo(np.float64).tiny)
+
+
+#: What a terminal obeys (escapes), rare line breaks, what turns the text around it (marks of
+#: direction), and what no encoding holds (half a surrogate pair); not line breaks and tabs.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_BREAKS = re.compile("[\t\n]")
+
+
+def visible(text: Any) -> str:
+    r"""Text for a screen: what would steer it is written as Python writes it, line breaks stay.
+
+    Examples
+    --------
+    >>> print(visible("\x1b[2J is shown"))
+    \x1b[2J is shown
+    """
+    return _UNSEEN.sub(_escaped, str(text))
+
+
+def one_line(text: Any) -> str:
+    r"""Give a name as a part of a line: as `visible`, and it begins no line of its own.
+
+    Examples
+    --------
+    >>> print(one_line("two\nlines"))
+    two\nlines
+    """
+    return _BREAKS.sub(_escaped, visible(text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
 
 
 def did_you_mean(name: Any, valid: Iterable[Any]) -> str:

@@ -22,7 +22,7 @@ from bayesimpute.explore.variance_shares import (
 )
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed, visible
 
 #: Method of a null model by kind of variable.
 METHODS = {
@@ -87,7 +87,7 @@ class IntraclassCorrelation:
         return self.mean
 
     def __repr__(self) -> str:
-        return "\n".join(self._lines())
+        return visible("\n".join(self._lines()))
 
     def _repr_html_(self) -> str:
         first, *rest = self._lines()

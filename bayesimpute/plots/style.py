@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
+from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def literal(text: Any) -> str:
     >>> print(literal("US$, CA$"))
     US\$, CA\$
     """
-    return str(text).replace("$", r"\$")
+    return visible(text).replace("$", r"\$")
 
 
 def luminance(colour: Any) -> float:

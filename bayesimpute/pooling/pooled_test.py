@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.pooling.combined_tests import Statistic
-from bayesimpute.wording import not_zero, p_statement
+from bayesimpute.wording import not_zero, one_line, p_statement, visible
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +57,15 @@ class PooledTest:
         return pd.DataFrame(columns, index=pd.Index([self.method], name="method"))
 
     def __repr__(self) -> str:
-        return "\n".join([self._heading(), self._values(), *self.notes])
+        return visible("\n".join([self._heading(), self._values(), *map(one_line, self.notes)]))
 
     def _repr_html_(self) -> str:
         notes = [html.tag("p", note) for note in self.notes]
         return html.plain(self._heading(), html.printed(self.table, 4), *notes)
 
     def _heading(self) -> str:
-        tested = f": {', '.join(self.hypothesis)}" if self.hypothesis else ""
-        return f"Pooled test ({self.method}, m = {self.m}){tested}"
+        tested = f": {', '.join(map(one_line, self.hypothesis))}" if self.hypothesis else ""
+        return f"Pooled test ({one_line(self.method)}, m = {self.m}){tested}"
 
     def _values(self) -> str:
         p = p_statement(self.p_value)

@@ -9,7 +9,7 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.simulate.scenario import Scenario
 from bayesimpute.simulate.uniformity import chi2_p, ecdf_p
-from bayesimpute.wording import not_zero
+from bayesimpute.wording import not_zero, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +100,7 @@ class Calibration:
         table = self.table
         bad = table.index[~table["uniform"]]
         verdict = f"not uniform: {', '.join(bad)}" if len(bad) else "all uniform"
-        return (
+        return one_line(
             f"Calibration of {self.method}, {self.scenario.pattern}: {n} replicates, "
             f"{self.draws} draws, {quantities} quantities, {verdict}"
         )
