@@ -65,5 +65,5 @@ def plot_comparison(
     narrow = figure.get_figwidth() < 4.8
     lines = "" if narrow else " (lines: 1 and 2 SE)"
     ax.set_xlabel(f"elpd − best, {found.unit}s left out{lines}", fontsize=8 if narrow else 9)
-    ax.set_title(style.literal(found.variable), fontsize=11, loc="left")
+    style.title(ax, found.variable)
     return figure

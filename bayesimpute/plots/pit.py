@@ -67,7 +67,7 @@ def plot_loo_pit(
     ax.set_xlabel("place in the prediction (LOO-PIT)", fontsize=9)
     ax.set_ylabel("share below − expected", fontsize=9)
     narrow = figure.get_figwidth() < 4.8
-    ax.set_title(style.literal(found.variable), fontsize=11, loc="left", pad=34 if narrow else 22)
+    style.title(ax, found.variable, pad=34 if narrow else 22)
     ax.legend(
         fontsize=8, frameon=False, labelcolor=style.GREY, ncols=1 if narrow else 2,
         loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, borderpad=0.1,
