@@ -86,6 +86,9 @@ def plot_estimates(
         figure = cast("Figure", panels[0].get_figure(root=True))
     for panel, term in zip(panels, chosen, strict=True):
         _panel(panel, term, tables, true.get(term))
+    figure.draw_without_rendering()  # labels take their room before titles are cut to the rest
+    for panel, term in zip(panels, chosen, strict=True):
+        style.title(panel, term, 10, pad=3)
     return figure
 
 
@@ -143,7 +146,6 @@ def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: floa
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     ax.margins(x=0.04)
-    style.title(ax, term, 10, pad=3)
 
 
 def _near(value: float, ends: Sequence[float]) -> bool:

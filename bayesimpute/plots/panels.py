@@ -227,8 +227,8 @@ def outer(drawn: Panels, panel: "Axes") -> tuple[bool, bool]:
 
 
 def shortened(text: str, most: int = 18) -> str:
-    """Cut a long label, with an ellipsis."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """Cut a long label; those of one variable often differ at their end only."""
+    return style.cut(text, most)
 
 
 def _narrow(drawn: Panels) -> bool:

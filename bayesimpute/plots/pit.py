@@ -78,5 +78,6 @@ def plot_loo_pit(
     if found.left_out == "not":
         notes.append("cells are not left out: the method gives no density")
     if notes:
-        ax.set_xlabel(f"{ax.get_xlabel()}\n({'; '.join(notes)})", fontsize=9)
+        below = "\n".join(f"({note})" for note in notes)
+        ax.set_xlabel(f"{ax.get_xlabel()}\n{below}", fontsize=9)
     return figure

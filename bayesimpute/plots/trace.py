@@ -185,7 +185,8 @@ def _draw(panels: "Sequence[Axes]", name: str, shown: Sequence[_Shown]) -> None:
     r_hats = [_rhat_text(each.chains) for each in shown]
     texts = [f"{each.title(name)}   {r}".rstrip() for each, r in zip(shown, r_hats, strict=True)]
     inside = all(
-        text_width(text, size) <= _room(ax) for text, ax in zip(texts, panels, strict=True)
+        len(text) * size < 4 * _room(ax) and text_width(text, size) <= _room(ax)
+        for text, ax in zip(texts, panels, strict=True)
     )
     for ax, each, r, text in zip(panels, shown, r_hats, texts, strict=True):
         if inside:
