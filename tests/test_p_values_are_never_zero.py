@@ -88,7 +88,8 @@ def test_no_p_value_is_0_in_a_table_or_as_it_is_written(tables):
 
 def test_texts_say_that_a_p_value_is_small_and_not_that_it_is_nothing(fits):
     pooled, test = fits.pool(), fits.test(["x = 0"])
-    content = SimpleNamespace(analyses={"regression": fits, "test": test, "table": fits.pool().table})
+    shown = {"regression": fits, "test": test, "table": pooled.table}
+    content = SimpleNamespace(analyses=shown)
     page = str(analyses(content))
     assert page.count("&lt; 0.001") >= 1 and "&lt; 1e-300" in page
     for text in (repr(pooled), repr(test), pooled._repr_html_(), test._repr_html_(), page):

@@ -322,9 +322,11 @@ def _fit_texts(figure: "Figure") -> None:
             else:
                 text.set_text("\n".join(wrap(words, max(len(words) // 2 + 2, 8))))
             smaller = max(SMALLEST, size * min(1, room / text_width(text.get_text(), size)))
-            most = max(int(room / (style.CHARACTER * smaller)), style.SHORTEST)
             text.set_fontsize(smaller)
-            text.set_text("\n".join(style.cut(line, most) for line in text.get_text().split("\n")))
+            if text_width(text.get_text(), smaller) > room:
+                most = max(int(room / (style.CHARACTER * smaller)), style.SHORTEST)
+                lines = text.get_text().split("\n")
+                text.set_text("\n".join(style.cut(line, most) for line in lines))
 
 
 def _defaults(

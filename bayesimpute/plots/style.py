@@ -73,7 +73,7 @@ def cut(text: str, most: int) -> str:
     """
     if len(text) <= most:
         return text
-    tail = (most - 1) // 3
+    tail = (most - 1) // 3 if most > 12 else 0  # of very few characters the start says more
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
 
 
