@@ -323,7 +323,7 @@ def _fit_texts(figure: "Figure") -> None:
                 text.set_text("\n".join(wrap(words, max(len(words) // 2 + 2, 8))))
             smaller = max(SMALLEST, size * min(1, room / text_width(text.get_text(), size)))
             text.set_fontsize(smaller)
-            if text_width(text.get_text(), smaller) > room:
+            if text_width(text.get_text(), smaller) > 1.05 * room:
                 most = max(int(room / (style.CHARACTER * smaller)), style.SHORTEST)
                 lines = text.get_text().split("\n")
                 text.set_text("\n".join(style.cut(line, most) for line in lines))
