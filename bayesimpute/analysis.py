@@ -23,6 +23,7 @@ from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest
 from bayesimpute.pooling.predictions import predict_rows
 from bayesimpute.pooling.separation import warn_of_separation
+from bayesimpute.wording import one_line
 
 Analysis = Callable[[pd.DataFrame], Any]
 
@@ -253,8 +254,9 @@ class Fits:
         return iter(self.estimates)
 
     def __repr__(self) -> str:
-        terms = ", ".join(self.estimates[0].terms)
-        return f"<Fits of {self.analysis} to {len(self)} data sets: {terms}; pool() combines them>"
+        terms = ", ".join(map(one_line, self.estimates[0].terms))
+        fits = f"Fits of {one_line(self.analysis)} to {len(self)} data sets"
+        return f"<{fits}: {terms}; pool() combines them>"
 
     def _repr_html_(self) -> str:
         shown = {f"{k}": each for k, each in enumerate(self.estimates[:MOST_SHOWN], start=1)}

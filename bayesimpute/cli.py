@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bayesimpute.errors import BayesimputeError, DataError, SpecificationError, WritingError
 from bayesimpute.files import check_target, place, write
+from bayesimpute.wording import one_line, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,11 +160,11 @@ def _describe(imputations: "Imputations") -> None:
 
     print(f"{imputations!r}\nseed {imputations.seed}, made {imputations.created_at}")
     for target, equation in imputations.equations().items():
-        print(f"  {target}: {equation}")
-    print(f"\n{convergence_table(imputations)}\n\n{verdict(imputations)}")
+        print(f"  {one_line(target)}: {one_line(equation)}")
+    print(visible(f"\n{convergence_table(imputations)}\n\n{verdict(imputations)}"))
     events = imputations.events
     for message in dict.fromkeys(events.loc[events["severity"] != "info", "message"]):
-        print(f"Note: {message}")
+        print(f"Note: {one_line(message)}")
 
 
 def read_csv(path: Path) -> "pd.DataFrame":

@@ -3,9 +3,14 @@
 import warnings
 from pathlib import Path
 
+from bayesimpute.wording import visible
+
 
 class BayesimputeError(Exception):
     """Base of every error this package raises on purpose."""
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class DataError(BayesimputeError, ValueError):
@@ -46,4 +51,4 @@ def warn(message: str, category: type[Warning] = ImputationWarning) -> None:
     category
         :class:`ImputationWarning`, or a subclass.
     """
-    warnings.warn(message, category, skip_file_prefixes=(str(Path(__file__).parent),))
+    warnings.warn(visible(message), category, skip_file_prefixes=(str(Path(__file__).parent),))

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from bayesimpute.wording import visible
+
 
 @dataclass(frozen=True)
 class Event:
@@ -33,6 +35,9 @@ class Event:
     message: str
     imputation: int = 0
     iteration: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", visible(self.message))
 
 
 COLUMNS = tuple(Event.__dataclass_fields__)

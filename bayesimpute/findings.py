@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.wording import one_line, visible
 
 #: From the worst; also the order of the rows.
 SEVERITIES = ("error", "warning", "info")
@@ -102,7 +103,7 @@ class Findings(pd.DataFrame):
             for head, text in ((seen, each.evidence), (why, each.cause), (do, each.advice)):
                 if text:
                     lines.append(_indented(f"{head}: ", text))
-        return "\n".join([*lines, "", textwrap.fill(self.checked, WIDTH)])
+        return visible("\n".join([*lines, "", textwrap.fill(self.checked, WIDTH)]))
 
     def __repr__(self) -> str:
         return self.as_text() if self._prints() else super().__repr__()
@@ -140,8 +141,8 @@ def _typed(table: pd.DataFrame) -> list[Finding]:
 
 
 def _heading(each: Finding) -> str:
-    where = f" {each.variable}:" if each.variable else ""
-    return f"[{each.severity}]{where} {each.finding}"
+    where = f" {one_line(each.variable)}:" if each.variable else ""
+    return f"[{each.severity}]{where} {one_line(each.finding)}"
 
 
 def _code(text: str) -> html.Html:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.wording import CHANCES, rounded
+from bayesimpute.wording import CHANCES, rounded, visible
 
 #: Tables of notebook representations are cut after so many rows.
 MOST_ROWS = 30
@@ -28,7 +28,7 @@ def safe(value: Any) -> Html:
     >>> safe("a < b")
     'a &lt; b'
     """
-    return value if isinstance(value, Html) else Html(escape(str(value)))
+    return value if isinstance(value, Html) else Html(escape(visible(value)))
 
 
 def tag(name: str, *content: Any, **attributes: str | None) -> Html:
@@ -42,7 +42,7 @@ def tag(name: str, *content: Any, **attributes: str | None) -> Html:
     '<p class="note">1 &lt; 2</p>'
     """
     given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        f' {key.rstrip("_").replace("_", "-")}="{safe(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -181,8 +181,8 @@ def frame(
         k for k in range(flat.shape[1]) if pd.api.types.is_numeric_dtype(flat.dtypes.iloc[k])
     ]
     for name in flat.columns.intersection(pd.Index(CHANCES)):
-        if (flat[name] == 0).any():  # what underflows is small, and not nothing
-            flat = flat.assign(**{name: ["< 1e-300" if p == 0 else p for p in flat[name]]})
+        if (flat[name] < 1e-300).any():  # what underflows is small, and not nothing
+            flat = flat.assign(**{name: ["< 1e-300" if p < 1e-300 else p for p in flat[name]]})
     columns = ["" if index and data.index.name is None and k == 0 else name
                for k, name in enumerate(flat.columns)]  # fmt: skip
     drawn = table(columns, flat.itertuples(index=False, name=None), numeric, caption)
@@ -203,7 +203,7 @@ def printed(data: pd.DataFrame, digits: int | None = None, index: bool = True) -
         Whether the index is shown.
     """
     shown = data if digits is None else rounded(data, digits)
-    return Html(shown.to_html(index=index, escape=True))
+    return Html(visible(shown.to_html(index=index, escape=True)))
 
 
 def lines(sentences: Iterable[Any]) -> Html:

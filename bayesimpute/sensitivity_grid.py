@@ -23,7 +23,7 @@ from bayesimpute.sensitivity_points import Plan, imputed_points
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specification import Specification
 from bayesimpute.specification.specify import specify
-from bayesimpute.wording import did_you_mean
+from bayesimpute.wording import did_you_mean, one_line, visible
 from bayesimpute.wrappers.base import innermost
 from bayesimpute.wrappers.delta import delta as shifted
 
@@ -120,11 +120,11 @@ class Sensitivity:
             for tip in tips.to_dict("records")
         ]
         change = "; ".join(found) or "no point of the grid changes the conclusion"
-        return f"Sensitivity of {self.term}: {change}"
+        return f"Sensitivity of {one_line(self.term)}: {change}"
 
     def __repr__(self) -> str:
         """Say what was found in a line, then the table."""
-        return f"{self._heading()}\n{self.table.to_string(index=False)}"
+        return visible(f"{self._heading()}\n{self.table.to_string(index=False)}")
 
     def _repr_html_(self) -> str:
         return html.plain(self._heading(), html.frame(self.table, index=False))

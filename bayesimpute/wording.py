@@ -1,13 +1,55 @@
 """Parts of what people read: the nearest valid name, lists of names, numbers in tables."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-#: Columns of chances that are never nothing, however small.
-CHANCES = ("p_value", "p", "chi2_p", "ecdf_p")
+#: Columns of p values, ours and those that other packages write: none is nothing, however small.
+CHANCES = (
+    "p_value", "p", "p_cluster", "chi2_p", "ecdf_p", "pvalue", "pvalues", "pval", "p-value",
+    "p-val", "p.value", "P>|t|", "P>|z|", "Pr(>|t|)", "Pr(>|z|)", "Pr(>F)", "PR(>F)",
+)  # fmt: skip
+#: What stands for a p value below it, which no float holds with all its digits.
+LEAST_CHANCE = float(np.finfo(np.float64).tiny)
+
+
+#: What a terminal obeys (escapes), rare line breaks, what turns the text around it (marks of
+#: direction), and what no encoding holds (half a surrogate pair); not line breaks and tabs.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_BREAKS = re.compile("[\t\n]")
+
+
+def visible(text: Any) -> str:
+    r"""Text for a screen: what would steer it is written as Python writes it, line breaks stay.
+
+    Examples
+    --------
+    >>> print(visible("\x1b[2J is shown"))
+    \x1b[2J is shown
+    """
+    return _UNSEEN.sub(_escaped, str(text))
+
+
+def one_line(text: Any) -> str:
+    r"""Give a name as a part of a line: as `visible`, and it begins no line of its own.
+
+    Examples
+    --------
+    >>> print(one_line("two\nlines"))
+    two\nlines
+    """
+    return _BREAKS.sub(_escaped, visible(text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
 
 
 def did_you_mean(name: Any, valid: Iterable[Any]) -> str:
@@ -39,8 +81,19 @@ def listed(names: Iterable[Any], most: int = 5) -> str:
     return ", ".join(quoted)
 
 
+def not_zero(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """P values, of which none is 0: what underflows is raised to 2.2e-308, the least normal float.
+
+    Examples
+    --------
+    >>> not_zero([0.5, 0.0])
+    array([5.00000000e-001, 2.22507386e-308])
+    """
+    return np.maximum(np.asarray(p, dtype=np.float64), LEAST_CHANCE)
+
+
 def p_value(p: float, digits: int = 4) -> str:
-    """Write a p value with some decimals; one that would be written as 0 as below what.
+    """Write a p value with some decimals; one below the last of them as below what.
 
     Examples
     --------
@@ -49,7 +102,20 @@ def p_value(p: float, digits: int = 4) -> str:
     """
     if p != p:
         return "NaN"
-    return f"< {10**-digits:.{digits}f}" if round(p, digits) == 0 else f"{p:.{digits}f}"
+    least = 10**-digits
+    return f"< {least:.{digits}f}" if p < least else f"{p:.{digits}f}"
+
+
+def p_statement(p: float, digits: int = 4) -> str:
+    """Write what a p value is.
+
+    Examples
+    --------
+    >>> p_statement(0.03214), p_statement(1e-20, 3)
+    ('p = 0.0321', 'p < 0.001')
+    """
+    text = p_value(p, digits)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def rounded(data: pd.DataFrame, digits: int) -> pd.DataFrame:
@@ -64,6 +130,6 @@ def rounded(data: pd.DataFrame, digits: int) -> pd.DataFrame:
     """
     shown = data.round(digits)
     for name in shown.columns.intersection(pd.Index(CHANCES)):
-        if (shown[name] == 0).any():
+        if (data[name] < 10**-digits).any():
             shown[name] = [p_value(p, digits) for p in data[name]]
     return shown

@@ -59,7 +59,7 @@ bi.plot_flux(df)
 
 # %%
 tests = bi.missing_tests(df)
-tests[tests["missing"].isin(["ct", "hypox"])].round(3)
+tests[tests["missing"].isin(["ct", "hypox"])]
 
 # %% [markdown]
 # ## Models

@@ -64,7 +64,7 @@ seen, unseen = experience["mean_observed"], experience["mean_missing"]
 print(f"teachers of pupils without a score have {'less' if unseen < seen else 'no less'} "
       f"experience, {unseen:.1f} for {seen:.1f} years: p = {experience['p_value']:.2g}, "
       f"and with the schools in sight {experience['p_cluster']:.2g}")  # fmt: skip
-tests.round(3)
+tests
 
 # %%
 bi.plot_missing_by(df, "popular", by="texp")

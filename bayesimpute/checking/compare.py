@@ -45,6 +45,7 @@ from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Prediction
 from bayesimpute.sampling.prediction import predict
 from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +100,7 @@ class ModelComparison:
         return plot_comparison(self, ax=ax, figsize=figsize)
 
     def __repr__(self) -> str:
-        return f"{self._heading}\n{self.table.round(2).to_string()}{self._doubt}"
+        return visible(f"{self._heading}\n{self.table.round(2).to_string()}{self._doubt}")
 
     def _repr_html_(self) -> str:
         doubt = html.tag("p", self._doubt.strip())

@@ -27,6 +27,7 @@ from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,7 +164,7 @@ class Overimputation:
         return calibration_table(chances, observed)
 
     def __repr__(self) -> str:
-        return f"Overimputation: {self._heading}\n{self.table.round(3).to_string()}"
+        return visible(f"Overimputation: {self._heading}\n{self.table.round(3).to_string()}")
 
     def _repr_html_(self) -> str:
         return html.plain(self._heading, html.printed(self.table, 3))

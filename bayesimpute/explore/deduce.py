@@ -17,7 +17,7 @@ from bayesimpute.explore.identity import Identity, parse
 from bayesimpute.explore.summary import distinct_codes, labels_of
 from bayesimpute.specification.expressions import with_category_codes
 from bayesimpute.specification.suggest_rule import is_level_2
-from bayesimpute.wording import listed
+from bayesimpute.wording import listed, visible
 
 LOG_COLUMNS = ("row", "variable", "value", "rule")
 CONTRADICTION_COLUMNS = ("row", "rule", "left", "right")
@@ -49,7 +49,7 @@ class Deduction:
     unsolved: pd.DataFrame
 
     def __repr__(self) -> str:
-        return "\n".join(self._lines())
+        return visible("\n".join(self._lines()))
 
     def _repr_html_(self) -> str:
         return str(

@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from bayesimpute.wording import not_zero
+
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -52,7 +54,7 @@ def welch(values: Array, missing: Mask) -> dict[str, float]:
         "std_difference": found["difference"] / np.sqrt(spread.mean()),
         "statistic": float(test.statistic),
         "df": float(test.df),
-        "p_value": float(test.pvalue),
+        "p_value": float(not_zero(test.pvalue)),
     }
 
 
@@ -89,14 +91,15 @@ def contingency(codes: Array, missing: Mask) -> tuple[str, dict[str, float]]:
     found = {
         "statistic": statistic,
         "df": float(test.dof),
-        "p_value": float(test.pvalue),
+        "p_value": float(not_zero(test.pvalue)),
         "cramers_v": float(np.sqrt(statistic / table.sum())),
     }
     if expected.min() >= 1 and (expected < 5).mean() <= 0.2:
         return "chi2", found
     if table.shape == (2, 2):
-        odds_ratio, p_value = stats.fisher_exact(table)
-        return "Fisher", {**found, "statistic": float(odds_ratio), "df": np.nan, "p_value": p_value}
+        odds_ratio, p = stats.fisher_exact(table)
+        exact = {"statistic": float(odds_ratio), "df": np.nan, "p_value": float(not_zero(p))}
+        return "Fisher", found | exact
     return "chi2, simulated", {**found, "df": np.nan, "p_value": _simulated(expected, table)}
 
 
@@ -150,4 +153,4 @@ def by_clusters(columns: Array, missing: Mask, cluster: npt.NDArray[np.int64]) -
         return float("nan")
     difference = means[0] - means[1]
     squared = float(difference @ np.linalg.solve(variance, difference))
-    return float(stats.f.sf(squared * (k - q) / (q * (k - 1)), q, k - q))
+    return float(not_zero(stats.f.sf(squared * (k - q) / (q * (k - 1)), q, k - q)))

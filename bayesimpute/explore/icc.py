@@ -21,7 +21,7 @@ from bayesimpute.explore.variance_shares import (
 )
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import METHODS, resolve
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed, visible
 
 #: Method of a null model by kind of variable.
 METHOD_OF_KIND = {
@@ -86,7 +86,7 @@ class IntraclassCorrelation:
         return self.mean
 
     def __repr__(self) -> str:
-        return "\n".join(self._lines())
+        return visible("\n".join(self._lines()))
 
     def _repr_html_(self) -> str:
         first, *rest = self._lines()

@@ -18,6 +18,7 @@ from bayesimpute.explore.posterior import Posterior, check_sampling, sample_post
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.variance_shares import share_logit
 from bayesimpute.specification.defaults import usable_as_predictor
+from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,7 +75,7 @@ class MissingModel:
         parts = [self._heading(), self.table.round(3).to_string()]
         if not self.between.empty:
             parts.append(self.between.round(3).to_string())
-        return "\n\n".join(parts)
+        return visible("\n\n".join(parts))
 
     def _repr_html_(self) -> str:
         between = "" if self.between.empty else html.printed(self.between, 3)

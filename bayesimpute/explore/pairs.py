@@ -8,6 +8,7 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import check_frame
+from bayesimpute.wording import visible
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class MissingPairs:
         return (field.name for field in fields(self))
 
     def __repr__(self) -> str:
-        return "\n\n".join(f"{name}\n{self[name].to_string()}" for name in self)
+        return visible("\n\n".join(f"{name}\n{self[name].to_string()}" for name in self))
 
     def _repr_html_(self) -> str:
         parts = [html.join([html.tag("h4", name), html.printed(self[name])]) for name in self]

@@ -19,7 +19,7 @@ from bayesimpute.diagnostics import (
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.shares import least_agreeing
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed, visible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -298,14 +298,18 @@ def _draw(
 
 
 def _fit_texts(figure: "Figure") -> None:
-    """Break and shrink titles and labels that would run into their neighbour's or be clipped.
+    """Break, shrink and cut titles and labels that would run into others or be clipped.
 
-    Titles are broken between target and quantity.
+    Titles are broken between target and quantity; what they name is no mathematics.
     """
     from textwrap import wrap
 
     from bayesimpute.plots.labels import text_width
 
+    for ax in figure.axes:
+        if ": " in ax.get_title():
+            ax.title.set_parse_math(False)
+            ax.set_title(visible(original_text(ax.get_title())))
     figure.draw_without_rendering()
     for ax in figure.axes:
         room = 72 * ax.get_window_extent().width / figure.dpi
@@ -317,8 +321,12 @@ def _fit_texts(figure: "Figure") -> None:
                 text.set_text(words.replace(": ", ":\n", 1))
             else:
                 text.set_text("\n".join(wrap(words, max(len(words) // 2 + 2, 8))))
-            width = text_width(text.get_text(), size)
-            text.set_fontsize(max(SMALLEST, size * min(1, room / width)))
+            smaller = max(SMALLEST, size * min(1, room / text_width(text.get_text(), size)))
+            text.set_fontsize(smaller)
+            if text_width(text.get_text(), smaller) > 1.05 * room:
+                most = max(int(room / (style.CHARACTER * smaller)), style.SHORTEST)
+                lines = text.get_text().split("\n")
+                text.set_text("\n".join(style.cut(line, most) for line in lines))
 
 
 def _defaults(

@@ -65,5 +65,6 @@ def plot_comparison(
     narrow = figure.get_figwidth() < 4.8
     lines = "" if narrow else " (lines: 1 and 2 SE)"
     ax.set_xlabel(f"elpd − best, {found.unit}s left out{lines}", fontsize=8 if narrow else 9)
-    ax.set_title(style.literal(found.variable), fontsize=11, loc="left")
+    figure.draw_without_rendering()  # names of models take their room before the title is cut
+    style.title(ax, found.variable)
     return figure

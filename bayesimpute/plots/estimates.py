@@ -86,6 +86,9 @@ def plot_estimates(
         figure = cast("Figure", panels[0].get_figure(root=True))
     for panel, term in zip(panels, chosen, strict=True):
         _panel(panel, term, tables, true.get(term))
+    figure.draw_without_rendering()  # labels take their room before titles are cut to the rest
+    for panel, term in zip(panels, chosen, strict=True):
+        style.title(panel, term, 10, pad=3)
     return figure
 
 
@@ -137,12 +140,12 @@ def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: floa
     if true is not None:
         ax.axvline(true, color="black", linewidth=1.1, linestyle=(0, (3, 2)), zorder=1)
         ax.set_title(f"truth: {true:.3g}".replace("-", "−"), fontsize=8, loc="right", pad=3)
-    ax.set_yticks(range(len(tables)), [style.literal(label) for label in tables])
+    room = 0.5 * style.extent(ax)[0]
+    ax.set_yticks(range(len(tables)), [style.fitted(label, 8, room) for label in tables])
     ax.set_ylim(len(tables) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     ax.margins(x=0.04)
-    ax.set_title(style.literal(term), fontsize=10, loc="left", pad=3)
 
 
 def _near(value: float, ends: Sequence[float]) -> bool:

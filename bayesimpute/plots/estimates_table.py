@@ -13,7 +13,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.errors import ImputationWarning, SpecificationError
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.term_names import position_of
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed, visible
 
 #: Columns of each analysis.
 QUANTITIES = ("estimate", "std_error", "conf_low", "conf_high", "df", "fmi")
@@ -48,7 +48,7 @@ class Comparison(pd.DataFrame):
     def __repr__(self) -> str:
         if self.empty or self.columns.nlevels != 2:
             return super().__repr__()
-        return self.as_text().to_string()
+        return visible(self.as_text().to_string())
 
     def _repr_html_(self) -> str | None:
         if self.empty or self.columns.nlevels != 2:

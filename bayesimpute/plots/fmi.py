@@ -285,7 +285,7 @@ def _panel(
     if recommended <= numbers[-1]:
         ax.axvline(recommended, color="black", linewidth=1.0, linestyle=(0, (1, 1.5)))
     inside = "" if recommended <= numbers[-1] else " →"
-    ax.set_title(style.literal(term), fontsize=9, loc="left", pad=3)
+    style.title(ax, term, 9, pad=3)
     ax.set_xlabel(f"imputations\n(needed: {recommended}{inside})", fontsize=8, color=style.GREY)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=5))

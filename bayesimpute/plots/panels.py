@@ -135,7 +135,7 @@ def titles(drawn: Panels, title: str, names: Sequence[str]) -> None:
     if drawn.single:
         text = f"{title}: {names[0]}" if names[0] else title
         pad = 36 if _narrow(drawn) else 22
-        drawn.axes[0].set_title(style.literal(text), fontsize=11, loc="left", pad=pad)
+        style.title(drawn.axes[0], text, pad=pad)
         return
     for panel, name in zip(drawn.axes, names, strict=True):
         panel.set_title(style.literal(shortened(name, 24)), fontsize=9, loc="left", pad=3)
@@ -174,8 +174,8 @@ def legend(drawn: Panels, title: str, entries: Sequence[tuple[str, Any]]) -> Non
         )  # fmt: skip
     elif drawn.own:
         drawn.figure.legend(
-            handles, labels, loc="outside upper left", title=style.literal(title), alignment="left",
-            title_fontsize=11, **common, **spacing,
+            handles, labels, loc="outside upper left", alignment="left", title_fontsize=11,
+            title=style.fitted(title, 11, drawn.figure.get_figwidth()), **common, **spacing,
         )  # fmt: skip
     else:
         drawn.axes[0].legend(handles, labels, **common | {"ncols": 1, "fontsize": 7})
@@ -200,10 +200,12 @@ def label_outer(drawn: Panels, x: str = "", y: str = "") -> None:
     """Label the axes of the outer panels only, with the same words."""
     for panel in drawn.axes:
         lowest, leftmost = outer(drawn, panel)
+        size = 9 if drawn.single else 8
+        wide, high = style.extent(panel)
         if x and lowest:
-            panel.set_xlabel(style.literal(x), fontsize=9 if drawn.single else 8)
+            panel.set_xlabel(style.fitted(x, size, wide), fontsize=size)
         if y and leftmost:
-            panel.set_ylabel(style.literal(y), fontsize=9 if drawn.single else 8)
+            panel.set_ylabel(style.fitted(y, size, high), fontsize=size)
 
 
 def outer(drawn: Panels, panel: "Axes") -> tuple[bool, bool]:
@@ -225,8 +227,8 @@ def outer(drawn: Panels, panel: "Axes") -> tuple[bool, bool]:
 
 
 def shortened(text: str, most: int = 18) -> str:
-    """Cut a long label, with an ellipsis."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """Cut a long label; those of one variable often differ at their end only."""
+    return style.cut(text, most)
 
 
 def _narrow(drawn: Panels) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bayesimpute.plots import style
+from bayesimpute.wording import p_statement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ def plot_loo_pit(
     )  # fmt: skip
     ax.axhline(0, color=style.GREY, linewidth=0.8)
     outside = (found.difference < found.lower) | (found.difference > found.upper)
-    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.2g}"
+    p = p_statement(found.p, 3)
     verdict = f"{'outside' if outside.any() else 'inside'}, {p}"
     ax.plot(
         at, closed(found.difference),
@@ -66,7 +67,7 @@ def plot_loo_pit(
     ax.set_xlabel("place in the prediction (LOO-PIT)", fontsize=9)
     ax.set_ylabel("share below − expected", fontsize=9)
     narrow = figure.get_figwidth() < 4.8
-    ax.set_title(style.literal(found.variable), fontsize=11, loc="left", pad=34 if narrow else 22)
+    style.title(ax, found.variable, pad=34 if narrow else 22)
     ax.legend(
         fontsize=8, frameon=False, labelcolor=style.GREY, ncols=1 if narrow else 2,
         loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, borderpad=0.1,
@@ -77,5 +78,6 @@ def plot_loo_pit(
     if found.left_out == "not":
         notes.append("cells are not left out: the method gives no density")
     if notes:
-        ax.set_xlabel(f"{ax.get_xlabel()}\n({'; '.join(notes)})", fontsize=9)
+        below = "\n".join(f"({note})" for note in notes)
+        ax.set_xlabel(f"{ax.get_xlabel()}\n{below}", fontsize=9)
     return figure

@@ -80,12 +80,7 @@ def plot_ppc(
         _curves(ax, draws, observed, labels)
     ax.set_ylim(bottom=0)
     narrow = figure.get_figwidth() < 4.8
-    ax.set_title(
-        style.literal(attributes.get("target", name)),
-        fontsize=11,
-        loc="left",
-        pad=34 if narrow else 22,
-    )
+    style.title(ax, attributes.get("target", name), pad=34 if narrow else 22)
     handles, given = ax.get_legend_handles_labels()
     chosen = [handles[given.index(label)] for label in labels]
     ax.legend(

@@ -167,8 +167,8 @@ def _shares(
 
 
 def _ticks(categories: np.ndarray) -> dict[str, Any]:
-    names = [f"{c:g}" if categories.dtype.kind == "f" else style.literal(c) for c in categories]
-    shortened = [name if len(name) <= 18 else f"{name[:17]}…" for name in names]
+    names = [f"{c:g}" if categories.dtype.kind == "f" else str(c) for c in categories]
+    shortened = [style.literal(style.cut(name, 18)) for name in names]
     slanted = sum(map(len, shortened)) > 60
     return {
         "labels": shortened,

@@ -90,7 +90,7 @@ def _line(
             bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
     ax.set_xlabel(SYMBOLS[axis])
-    ax.set_ylabel(f"{style.literal(term)}: estimate, interval")
+    ax.set_ylabel(style.fitted(f"{term}: estimate, interval", 10, style.extent(ax)[1]))
 
 
 def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
@@ -111,6 +111,8 @@ def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
     ax.scatter(x, y, s=6, color=style.GREY)
     ax.set_xlabel(SYMBOLS["rho"])
     ax.set_ylabel(SYMBOLS["delta"])
-    ax.set_title(
-        f"{style.literal(term)}; grey where the interval holds {null:g}", fontsize=9, loc="left"
-    )
+    room = style.extent(ax)[0]
+    explained = f"; grey where the interval holds {null:g}"
+    most = int(72 * room / (9 * style.CHARACTER)) - len(explained)
+    short = style.cut(term, max(most, style.SHORTEST))
+    style.title(ax, f"{short}{explained}", 9)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
+from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,8 @@ OBSERVED_AREA = "#9CC6E0"
 #: For values on both sides of zero: Color Brewer, safe for colour-blind readers, and neither of
 #: the two colours that mean observed and imputed.
 DIVERGING = "PRGn"
+#: Width of a character on average, in font sizes, and the fewest that are left of a name.
+CHARACTER, SHORTEST = 0.55, 6
 
 
 def subplots(
@@ -57,7 +60,38 @@ def literal(text: Any) -> str:
     >>> print(literal("US$, CA$"))
     US\$, CA\$
     """
-    return str(text).replace("$", r"\$")
+    return visible(text).replace("$", r"\$")
+
+
+def cut(text: str, most: int) -> str:
+    """Cut out the middle of a long name: what tells names apart is at their start or end.
+
+    Examples
+    --------
+    >>> cut("satisfaction with travel, 2021", 16)
+    'satisfacti… 2021'
+    """
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 3 if most > 12 else 0  # of very few characters the start says more
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def fitted(text: Any, size: float, inches: float) -> str:
+    """Text as `literal`, cut to what a line of so many inches holds in a font of so many points."""
+    return literal(cut(visible(text), max(int(72 * inches / (CHARACTER * size)), SHORTEST)))
+
+
+def title(ax: "Axes", text: Any, size: float = 11, **options: Any) -> None:
+    """Write a title above the left end of the panel that is no longer than the panel is wide."""
+    ax.set_title(fitted(text, size, extent(ax)[0]), fontsize=size, loc="left", **options)
+
+
+def extent(ax: "Axes") -> tuple[float, float]:
+    """Width and height of a panel in inches."""
+    box = ax.get_window_extent()
+    dpi = ax.figure.dpi
+    return box.width / dpi, box.height / dpi
 
 
 def luminance(colour: Any) -> float:

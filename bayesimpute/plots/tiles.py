@@ -48,11 +48,8 @@ def text_room(characters: int, width: float, entries: int) -> float:
 
 
 def shortened(name: str, most: int = LONGEST) -> str:
-    """Cut out the middle of a long name: what tells names apart is at their start or end."""
-    if len(name) <= most:
-        return name
-    tail = (most - 1) // 3
-    return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"
+    """Cut a name to what stands beside tiles at most."""
+    return style.cut(name, most)
 
 
 def tile_colours(ax: "Axes", colours: np.ndarray, *, left: float = 0.0, tile: float = 1.0) -> None:

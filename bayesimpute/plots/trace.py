@@ -185,7 +185,8 @@ def _draw(panels: "Sequence[Axes]", name: str, shown: Sequence[_Shown]) -> None:
     r_hats = [_rhat_text(each.chains) for each in shown]
     texts = [f"{each.title(name)}   {r}".rstrip() for each, r in zip(shown, r_hats, strict=True)]
     inside = all(
-        text_width(text, size) <= _room(ax) for text, ax in zip(texts, panels, strict=True)
+        len(text) * size < 4 * _room(ax) and text_width(text, size) <= _room(ax)
+        for text, ax in zip(texts, panels, strict=True)
     )
     for ax, each, r, text in zip(panels, shown, r_hats, texts, strict=True):
         if inside:
@@ -219,16 +220,21 @@ def _room(ax: "Axes") -> float:
 
 def _fitted(name: str, shown: _Shown, size: float, room: float) -> str:
     """Title with name and category cut, the longer one first, until it fits or little is left."""
-    name_length, length = len(name), len(shown.category)
-    while True:
-        cut = replace(shown, category=shortened(shown.category, length))
-        text = cut.title(shortened(name, name_length))
-        if text_width(text, size) <= room or max(name_length, length) <= SHORTEST:
-            return text
-        if name_length >= length:
-            name_length -= 1
+
+    def cut_to(most: int) -> str:
+        cut = replace(shown, category=shortened(shown.category, most))
+        return cut.title(shortened(name, most))
+
+    # by halves: measuring a text takes long
+    longest = max(min(max(len(name), len(shown.category)), int(4 * room / size)), SHORTEST)
+    fits, beyond = SHORTEST, longest + 1
+    while beyond - fits > 1:
+        middle = (fits + beyond) // 2
+        if text_width(cut_to(middle), size) <= room:
+            fits = middle
         else:
-            length -= 1
+            beyond = middle
+    return cut_to(fits)
 
 
 def _panel(ax: "Axes", chains: np.ndarray) -> None:

@@ -113,12 +113,13 @@ def plot_xy(
     panels.label_outer(drawn, x=across, y=up)
     shown = np.any([rows for _, rows in found.panels], axis=0)
     either = gone[0] | gone[1]
+    names_cut = f"{style.cut(across, 18)} or {style.cut(up, 18)}"
     panels.legend(
         drawn,
         title if by is None else f"{title} by {by}",
         keys(
             f"observed ({(shown & ~either).sum():,} rows)",
-            f"{across} or {up} missing ({(shown & either).sum():,} rows)",
+            f"{names_cut} missing ({(shown & either).sum():,} rows)",
         ),
     )
     panels.remark(

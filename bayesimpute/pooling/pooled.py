@@ -22,7 +22,7 @@ from bayesimpute.pooling.pool_input import (
 from bayesimpute.pooling.r_squared import Explained, explained, pool_r_squared
 from bayesimpute.pooling.rubin import RULES, Combined, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
-from bayesimpute.wording import rounded
+from bayesimpute.wording import not_zero, rounded, visible
 
 #: Columns of ``Pooled.table``.
 COLUMNS = (
@@ -109,8 +109,8 @@ class Pooled:
     def __repr__(self) -> str:
         text = f"{self._heading()}\n{rounded(self.summary(), 4).to_string()}"
         if self.variance_components.empty:
-            return text
-        return f"{text}\n\n{self.variance_components.round(4).to_string()}"
+            return visible(text)
+        return visible(f"{text}\n\n{self.variance_components.round(4).to_string()}")
 
     def _repr_html_(self) -> str:
         components = self.variance_components
@@ -239,7 +239,7 @@ def _table(combined: Combined, names: pd.Index, conf_level: float) -> pd.DataFra
         "std_error": std_error,
         "statistic": statistic,
         "df": combined.df,
-        "p_value": 2 * stats.t.sf(np.abs(statistic), combined.df),
+        "p_value": not_zero(2 * stats.t.sf(np.abs(statistic), combined.df)),
         "conf_low": combined.estimate - half,
         "conf_high": combined.estimate + half,
         "riv": combined.riv,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.pooling.combined_tests import Statistic
+from bayesimpute.wording import not_zero, one_line, p_statement, visible
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class PooledTest:
     df1, df2
         Degrees of freedom of the F distribution.
     p_value
-        Upper tail of F(df1, df2).
+        Upper tail of F(df1, df2); never 0, what underflows is 2.2e-308.
     riv
         Average relative increase in variance due to missing data, r.
     method
@@ -56,21 +57,20 @@ class PooledTest:
         return pd.DataFrame(columns, index=pd.Index([self.method], name="method"))
 
     def __repr__(self) -> str:
-        return "\n".join([self._heading(), self._values(), *self.notes])
+        return visible("\n".join([self._heading(), self._values(), *map(one_line, self.notes)]))
 
     def _repr_html_(self) -> str:
         notes = [html.tag("p", note) for note in self.notes]
         return html.plain(self._heading(), html.printed(self.table, 4), *notes)
 
     def _heading(self) -> str:
-        tested = f": {', '.join(self.hypothesis)}" if self.hypothesis else ""
-        return f"Pooled test ({self.method}, m = {self.m}){tested}"
+        tested = f": {', '.join(map(one_line, self.hypothesis))}" if self.hypothesis else ""
+        return f"Pooled test ({one_line(self.method)}, m = {self.m}){tested}"
 
     def _values(self) -> str:
-        small = self.p_value < 1e-4
-        p = "< 0.0001" if small else f"= {self.p_value:.4f}"
+        p = p_statement(self.p_value)
         df2 = "∞" if np.isinf(self.df2) else f"{self.df2:.1f}"
-        return f"F({self.df1:g}, {df2}) = {self.statistic:.3f}, p {p}, riv = {self.riv:.3f}"
+        return f"F({self.df1:g}, {df2}) = {self.statistic:.3f}, {p}, riv = {self.riv:.3f}"
 
 
 def pooled_test(
@@ -85,5 +85,6 @@ def pooled_test(
     from scipy import stats
 
     f, df1, df2, riv = statistic
-    p_value = float(stats.f.sf(f, df1, df2) if np.isfinite(df2) else stats.chi2.sf(df1 * f, df1))
+    tail = stats.f.sf(f, df1, df2) if np.isfinite(df2) else stats.chi2.sf(df1 * f, df1)
+    p_value = float(not_zero(tail))
     return PooledTest(f, df1, df2, p_value, riv, method, m, hypothesis, dfcom, notes)

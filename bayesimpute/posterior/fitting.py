@@ -16,6 +16,7 @@ from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.adapters_draws import is_posterior
 from bayesimpute.pooling.refusals import is_bambi_model
 from bayesimpute.posterior.pooled import PooledPosterior, pool_posteriors
+from bayesimpute.wording import one_line
 
 Analysis = Callable[..., Any]
 
@@ -60,7 +61,8 @@ class PosteriorFits:
         return iter(self.posteriors)
 
     def __repr__(self) -> str:
-        return f"<Posteriors by {self.analysis} of {len(self)} data sets; pool() mixes them>"
+        analysis = one_line(self.analysis)
+        return f"<Posteriors by {analysis} of {len(self)} data sets; pool() mixes them>"
 
     def _repr_html_(self) -> str:
         return str(html.tag("p", repr(self)[1:-1]))

@@ -16,7 +16,7 @@ from bayesimpute.posterior.draws import Draws, aligned
 from bayesimpute.posterior.mixing import mixed
 from bayesimpute.posterior.moments import moments, quantile_error
 from bayesimpute.posterior.within import array_statistics, by_imputation, divergences, summaries
-from bayesimpute.wording import listed
+from bayesimpute.wording import listed, visible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -213,7 +213,7 @@ class PooledPosterior:
         return 1 - np.sqrt(np.clip(1 - short, 0, 1))
 
     def __repr__(self) -> str:
-        return f"{self._heading()}\n{self._shown().to_string()}"
+        return visible(f"{self._heading()}\n{self._shown().to_string()}")
 
     def _repr_html_(self) -> str:
         return html.plain(self._heading(), html.printed(self._shown()))

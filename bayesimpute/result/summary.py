@@ -3,6 +3,7 @@
 from bayesimpute.engine.history import History
 from bayesimpute.html import plain, table, tag
 from bayesimpute.specification.specification import Passive, Specification
+from bayesimpute.wording import one_line
 
 MOST_ROWS = 12
 
@@ -17,7 +18,9 @@ def rows(specification: Specification, history: History) -> list[tuple[str, str,
             if isinstance(target, Passive)
             else str(specification.methods.get(name, ""))
         )
-        found.append((name, method, f"{int(specification.where[name].sum()):,}"))
+        found.append(
+            (one_line(name), one_line(method), f"{int(specification.where[name].sum()):,}")
+        )
     return found
 
 

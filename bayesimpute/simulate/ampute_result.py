@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.wording import visible
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,8 @@ class Amputed:
 
     def __repr__(self) -> str:
         """Count what is missing: in all, by variable, by pattern."""
-        return "\n\n".join([self._heading(), *(each.to_string() for each in self._counts())])
+        counts = (each.to_string() for each in self._counts())
+        return visible("\n\n".join([self._heading(), *counts]))
 
     def _repr_html_(self) -> str:
         return html.plain(self._heading(), *(html.frame(each) for each in self._counts()))

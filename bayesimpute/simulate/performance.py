@@ -28,7 +28,7 @@ from bayesimpute import html
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -180,7 +180,8 @@ class Replicates:
 
     def __repr__(self) -> str:
         """Say what was run in a line, then the performance."""
-        return f"{self._heading()}\n{self.performance().round(4).to_string(index=False)}"
+        table = self.performance().round(4).to_string(index=False)
+        return visible(f"{self._heading()}\n{table}")
 
     def _repr_html_(self) -> str:
         return html.plain(self._heading(), html.frame(self.performance(), index=False))

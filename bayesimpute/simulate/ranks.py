@@ -9,6 +9,7 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.simulate.scenario import Scenario
 from bayesimpute.simulate.uniformity import chi2_p, ecdf_p
+from bayesimpute.wording import not_zero, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +61,8 @@ class Calibration:
         rows = {}
         for name in self.ranks:
             ranks = self.ranks[name].to_numpy()
-            chi2, ecdf = chi2_p(ranks, self.draws), ecdf_p(ranks, self.draws)
+            chi2 = float(not_zero(chi2_p(ranks, self.draws)))
+            ecdf = ecdf_p(ranks, self.draws)
             p = min(1.0, 2 * min(chi2, ecdf) * self.ranks.shape[1])
             rows[str(name)] = [chi2, ecdf, self.autocorrelation[str(name)], p >= self.level]
         columns = ["chi2_p", "ecdf_p", "autocorrelation", "uniform"]
@@ -98,7 +100,7 @@ class Calibration:
         table = self.table
         bad = table.index[~table["uniform"]]
         verdict = f"not uniform: {', '.join(bad)}" if len(bad) else "all uniform"
-        return (
+        return one_line(
             f"Calibration of {self.method}, {self.scenario.pattern}: {n} replicates, "
             f"{self.draws} draws, {quantities} quantities, {verdict}"
         )

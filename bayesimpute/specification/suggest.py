@@ -25,7 +25,7 @@ from bayesimpute.specification.suggest_rule import (
     facts_of,
     is_level_2,
 )
-from bayesimpute.wording import did_you_mean
+from bayesimpute.wording import did_you_mean, one_line, visible
 
 RULES = ("default", "likelihood", "find.defaultMethod")
 
@@ -76,14 +76,15 @@ class Suggestions(Mapping[str, str]):
         chosen = {name: method for name, method in self.methods.items() if method}
         complete = sum(reason == _COMPLETE for reason in self.reasons.values())
         left = [n for n, method in self.methods.items() if not method and not self._is_complete(n)]
-        wide = max((len(name) for name in [*chosen, *left]), default=0)
+        wide = max((len(one_line(name)) for name in [*chosen, *left]), default=0)
         broad = max((len(method) for method in chosen.values()), default=1)
         lines = [f"Suggested methods (rule {self.rule!r}); complete columns: {complete}"]
         lines += [
-            f"  {name:<{wide}}  {self.methods[name] or '–':<{broad}}  {self.reasons[name]}"
+            f"  {one_line(name):<{wide}}  {self.methods[name] or '–':<{broad}}  {reason}"
             for name in [*chosen, *left]
+            for reason in [one_line(self.reasons[name])]
         ]
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def _repr_html_(self) -> str:
         head = html.tag("tr", *(html.tag("th", each) for each in ("variable", "method", "reason")))

@@ -15,6 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.specification.aliases import look_up
+from bayesimpute.wording import visible
 
 Rows = npt.NDArray[np.bool_]
 
@@ -73,7 +74,7 @@ class Wrapper:
     method: Any
 
     def __repr__(self) -> str:
-        return str(self)
+        return visible(self)
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({method_text(self.method)})"

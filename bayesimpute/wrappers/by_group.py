@@ -15,7 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict
-from bayesimpute.wording import did_you_mean
+from bayesimpute.wording import did_you_mean, one_line
 from bayesimpute.wrappers.base import (
     Rows,
     Scope,
@@ -82,7 +82,7 @@ class ByGroup(Wrapper):
     groups: tuple[tuple[float, str], ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
-        return f"by_group({method_text(self.method)}, {self.by})"
+        return f"by_group({method_text(self.method)}, {one_line(self.by)})"
 
     def decided(self, scope: Scope) -> tuple[Self, tuple[Event, ...]]:
         """Find the groups and check the method inside in each of them."""

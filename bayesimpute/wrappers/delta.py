@@ -15,7 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict
-from bayesimpute.wording import listed
+from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.amounts import Amounts, amount_text, checked_amount
 from bayesimpute.wrappers.base import (
     Scope,
@@ -147,7 +147,7 @@ class Delta(Wrapper):
     cluster: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        return f"delta({method_text(self.method)}, {self._amount_text})"
+        return one_line(f"delta({method_text(self.method)}, {self._amount_text})")
 
     @property
     def _amount_text(self) -> str:

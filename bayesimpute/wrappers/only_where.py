@@ -15,7 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict, scattered
-from bayesimpute.wording import listed
+from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.base import (
     Rows,
     Scope,
@@ -106,7 +106,8 @@ class OnlyWhere(Wrapper):
 
     def __str__(self) -> str:
         otherwise = "" if self.otherwise is None else f", otherwise={self.otherwise!r}"
-        return f"only_where({method_text(self.method)}, {self._condition_text}{otherwise})"
+        given = f"{self._condition_text}{otherwise}"
+        return one_line(f"only_where({method_text(self.method)}, {given})")
 
     @property
     def _condition_text(self) -> str:

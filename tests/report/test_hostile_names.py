@@ -1,4 +1,4 @@
-"""Names from data do no harm in any notebook form: every class that has one is met here."""
+"""Names from data do no harm, in a page, a notebook or a terminal: every class is met here."""
 
 import ast
 from pathlib import Path
@@ -12,22 +12,33 @@ import xarray as xr
 import bayesimpute as bi
 from bayesimpute.checking.compare import ModelComparison
 from bayesimpute.checking.overimputation import Overimputation
+from bayesimpute.cli import _describe as describe
+from bayesimpute.errors import warn
+from bayesimpute.events import Event
 from bayesimpute.explore.icc import IntraclassCorrelation
 from bayesimpute.explore.missing_model import MissingModel
 from bayesimpute.findings import Finding, Findings
+from bayesimpute.plots.style import literal
 from bayesimpute.pooling.pooled_test import PooledTest
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import pool_posteriors
+from bayesimpute.report import page as page_module
+from bayesimpute.report.content import Content
 from bayesimpute.sensitivity_grid import Sensitivity
 from bayesimpute.simulate.performance import Replicates
 from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.wording import one_line, visible
 from tests.report.pages import Page
 
 HOSTILE = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&lt;", "'", "{}", "{0.x}", "%s",
     "$", "</style>", "]]>", "-->", "javascript:alert(1)", "[red]", "[/]", "a`b", "<b onclick=x>",
+    "|", "*a*", "[link](javascript:x)", "\x1b[2J\x1b]0;x\x07", "\u202eright", "\u200f", "\x9b1m",
+    "\r", "\n!forged\n", "\u2028!forged", "\x08",
 )  # fmt: skip
 NAME = " ".join(HOSTILE)
+#: Nothing of this may reach a screen or a page as it is.
+STEERING = set("\x1b\x07\x08\x9b\r\u2028\u202e\u200f")
 ROOT = Path(bi.__file__).parent
 
 
@@ -132,9 +143,66 @@ def test_every_class_with_a_notebook_form_is_tried():
 @pytest.mark.parametrize("made", OBJECTS, ids=lambda each: type(each).__name__)
 def test_hostile_names_stay_text(made):
     shown = made._repr_html_()
+    assert not STEERING & set(shown)
     page = Page(f"<div>{shown}</div>")
     assert page.problems == [] and page.words.strip()
     assert not {"script", "img", "style", "b>"} & set(page.tags)
     assert "onclick=x>" not in shown and "<a<b>" not in shown
     if "alert" in shown and "…" not in page.words:
         assert "<script>alert(1)<" in page.words
+
+
+@pytest.mark.parametrize("made", OBJECTS, ids=lambda each: type(each).__name__)
+def test_hostile_names_steer_no_terminal(made):
+    for shown in (repr(made), str(made)):
+        assert not STEERING & set(shown)
+        assert not any(line.startswith("!forged") for line in shown.splitlines())
+        shown.encode()
+
+
+@pytest.fixture(scope="module")
+def everywhere():
+    """A run whose column, cluster, categories, labels of clusters and monitor are hostile."""
+    k = np.arange(60)
+    df = pd.DataFrame({
+        NAME: np.where(k % 3 == 0, np.nan, k % 7), "school" + NAME: [f"{NAME}{j % 6}" for j in k],
+        "kind": pd.Series([f"{NAME}{j % 2}" for j in k]).where(k % 5 > 0),
+    })  # fmt: skip
+    return bi.impute(
+        df, m=2, iterations=4, method="sample", cluster="school" + NAME, seed=1, progress=False,
+        monitor={"mean " + NAME: lambda frame: float(frame[NAME].mean())},
+    )  # fmt: skip
+
+
+def test_a_report_of_hostile_names_shows_them_and_obeys_none(everywhere, monkeypatch):
+    quick = tuple(each for each in page_module.SECTIONS if each.anchor != "priors")
+    monkeypatch.setattr(page_module, "SECTIONS", quick)
+    fits = everywhere.fit(lambda d: {"estimates": {NAME: 1.0}, "std_errors": {NAME: 0.1}})
+    text = page_module.page(Content(everywhere, {NAME: fits}, False, "today"), NAME)
+    page = Page(text)
+    assert page.problems == [] and not STEERING & set(text)
+    assert not {"script", "iframe"} & set(page.tags) and "onclick=x>" not in text
+    assert page.words.count("<script>alert(1)</script>") > 10
+    assert r"\x1b[2J\x1b]0;x\x07" in page.words and r"\u202eright" in page.words
+    assert "[link](javascript:x)" in page.words  # as it is: this is no Markdown
+
+
+def test_the_command_line_prints_no_name_that_steers_it(everywhere, capsys):
+    describe(everywhere)
+    print(everywhere.diagnose())
+    shown = capsys.readouterr().out
+    assert not STEERING & set(shown) and r"\x1b[2J" in shown
+    assert not any(line.startswith("!forged") for line in shown.splitlines())
+
+
+def test_errors_warnings_and_events_steer_no_terminal(everywhere):
+    text = "\x1b[2J\u202e\x9b1m"
+    for kind in (bi.DataError, bi.SpecificationError, bi.SamplingError, bi.WritingError):
+        assert str(kind(text)) == r"\x1b[2J\u202e\x9b1m"
+    with pytest.warns(bi.ImputationWarning) as told:
+        warn(text)
+    assert str(told[0].message) == r"\x1b[2J\u202e\x9b1m"
+    assert Event("info", "imputation", NAME, "kept", text).message == r"\x1b[2J\u202e\x9b1m"
+    assert not STEERING & set("".join(everywhere.events["message"]))
+    assert visible("a\nb\ud800") == "a\nb\\ud800" and one_line("a\n\tb") == r"a\n\tb"
+    assert literal("\x1b$") == r"\x1b\$"

@@ -1,20 +1,30 @@
 """No picture cuts off what it draws, and names are drawn as they are, dollars included."""
 
+import ast
+from functools import cache
+from pathlib import Path
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import bayesimpute as bi
+from bayesimpute.checking.compare import ModelComparison
+from bayesimpute.checking.loo import LooPit
+from bayesimpute.checking.overimputation import Overimputation
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots.kernel import grid_within, kernel_density, support
+from bayesimpute.plots.pit import plot_loo_pit
+from bayesimpute.sensitivity_grid import Sensitivity
 
 mpl.use("Agg")
 
 ODD = r"$\badcmd$ a_b^2 %s"
-#: Their models have to be sampled or built; other tests draw them.
-SAMPLED = {"plot_chains", "plot_loo_pit", "plot_prior_predictive"}
+#: As surveys have it: the whole question.
+LONG = "How satisfied are you with the time that it takes to travel to work and back? " * 4
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +44,87 @@ def data():
 
 @pytest.fixture(scope="module")
 def imp(data):
-    return bi.impute(data, m=3, iterations=2, method="sample", cluster="k", seed=1, progress=False)
+    return bi.impute(data, m=3, iterations=4, method="sample", cluster="k", seed=1, progress=False)
+
+
+def results(name):
+    """Pictures of results whose models would have to be sampled, made of their numbers."""
+    rng = np.random.default_rng(2)
+    at = np.linspace(0, 1, 21)[1:-1]
+    far = rng.standard_t(1, size=60) * 10  # tails without a variance
+    place = LooPit(name, rng.uniform(size=80), at, 0.9 - at, 0 * at - 0.1, 0 * at + 0.1, 0.95, 0.0,
+                   0.3, "not")  # fmt: skip
+    models = pd.DataFrame(
+        {"elpd": [-1.0, -9e3], "se": 1.0, "difference": [0.0, -9e3], "difference_se": [0.0, 4e3],
+         "weight": [1.0, 0.0], "large_k": 0.0}, index=[name, name + "2"],
+    )  # fmt: skip
+    cells = pd.DataFrame(
+        {"variable": name, "observed": far, "mean": far / 2, "low": far / 2 - 900,
+         "high": far / 2 + 10, "missing": rng.uniform(size=60)}
+    )  # fmt: skip
+    coverage = pd.DataFrame({"coverage": [0.9]}, index=[name])
+    grid = pd.DataFrame({"rho": [-0.9, 0.0, 0.9], "estimate": [-40.0, 0.1, 900.0]})
+    grid = grid.assign(conf_low=grid["estimate"] - 50, conf_high=grid["estimate"] + 1e3)
+    plane = pd.DataFrame({"rho": np.repeat([-0.5, 0.0, 0.5], 3), "delta": np.tile([-1.0, 0, 1], 3)})
+    plane["estimate"] = plane["rho"] + plane["delta"]
+    plane = plane.assign(conf_low=plane["estimate"] - 1, conf_high=plane["estimate"] + 1)
+    draws = xr.DataArray(rng.standard_t(1, (1, 50, 60)), dims=("chain", "draw", "row"))
+    labels = [name, "b$", "_c"]
+    kinds = draws.copy(data=np.array(labels)[rng.integers(0, 3, draws.shape)])
+    kinds.attrs["categories"] = labels
+    return {
+        "plot_loo_pit": lambda: plot_loo_pit(place),
+        "plot_comparison": lambda: ModelComparison(name, "row", models, models, 2).plot(),
+        "plot_overimputation": lambda: Overimputation(coverage, cells, {}, 0.9).plot(),
+        "plot_sensitivity": lambda: Sensitivity(grid, name).plot(),
+        "plot_sensitivity plane": lambda: Sensitivity(plane, name).plot(),
+        "plot_prior_predictive": lambda: prior(name, draws, far),
+        "plot_prior_predictive kinds": lambda: prior(name, kinds, kinds.values[0, 0]),
+    }
+
+
+#: Pictures that name a column in a title or beside an axis.
+LONG_NAMED = (
+    "plot_trace", "plot_density", "plot_strip", "plot_box", "plot_xy", "plot_ppc", "plot_estimates",
+    "plot_chains",
+)  # fmt: skip
+
+
+@cache
+def long_run():
+    """Imputations of a column, and clusters and categories, with names as long as a question."""
+    k = np.arange(60)
+    df = pd.DataFrame({
+        LONG: np.where(k % 3 == 0, np.nan, k % 7 + 0.01 * k), "x": k / 7,
+        "kind": pd.Series([f"{LONG}{j % 12}" for j in k]).where(k % 5 > 0), "one": "only cluster",
+    })  # fmt: skip
+    return df, bi.impute(df, m=2, iterations=4, method="sample", seed=1, progress=False)
+
+
+def long_names():
+    df, imp = long_run()
+    fits = imp.fit(lambda d: {"estimates": {LONG: d["x"].mean()}, "std_errors": {LONG: 0.1}})
+    drawn = {
+        "plot_trace": lambda: imp.plot_trace(LONG),
+        "plot_density": lambda: imp.plot_density(LONG),
+        "plot_strip": lambda: imp.plot_strip(LONG, by="one"),
+        "plot_box": lambda: imp.plot_box("kind", by="one"),
+        "plot_xy": lambda: bi.plot_xy(df, LONG, "x"),
+        "plot_ppc": lambda: imp.plot_ppc("kind"),
+        "plot_estimates": lambda: bi.plot_estimates({LONG: fits, f"{LONG}2": fits}),
+        "plot_chains": lambda: imp.plot_chains(variable=LONG),
+    }
+    assert tuple(drawn) == LONG_NAMED
+    return {f"{name} long": draw for name, draw in drawn.items()}
+
+
+def prior(name, draws, seen):
+    column = f"{name}_observed".replace("/", "|")
+    tree = {
+        "prior_predictive": xr.Dataset({column: draws}),
+        "observed_data": xr.Dataset({column: ("row", seen)}),
+    }
+    return bi.plot_prior_predictive(xr.DataTree.from_dict(tree))
 
 
 def pictures(imp, data):
@@ -65,15 +155,26 @@ def pictures(imp, data):
         "plot_missing_by share": lambda: bi.plot_missing_by(data, ODD, by="share"),
         "plot_estimates": lambda: bi.plot_estimates({ODD: fits, "$b$ $c_d$": fits}),
         "plot_fmi": lambda: bi.plot_fmi(fits),
-    }
+        "plot_chains": lambda: imp.plot_chains(),
+        "plot_chains rank": lambda: imp.plot_chains("rank", "share"),
+        **long_names(),
+        **results(ODD), **{f"{name} long": draw for name, draw in results(LONG).items()},
+    }  # fmt: skip
 
 
 NAMES = (
     "plot_trace", "plot_density", "plot_density share", "plot_density by", "plot_strip",
     "plot_box", "plot_box g", "plot_xy", "plot_xy missing", "plot_ppc", "plot_pattern",
     "plot_miss", "plot_flux", "plot_corr", "plot_predictors", "plot_missing_by",
-    "plot_missing_by two", "plot_missing_by share", "plot_estimates", "plot_fmi",
+    "plot_missing_by two", "plot_missing_by share", "plot_estimates", "plot_fmi", "plot_chains",
+    "plot_chains rank", *(f"{name} long" for name in LONG_NAMED), *results(ODD),
+    *(f"{name} long" for name in results(LONG)),
 )  # fmt: skip
+
+
+def figure_of(drawn):
+    """Figure of matplotlib, also of a collection of arviz-plots."""
+    return drawn.viz["figure"].item() if hasattr(drawn, "viz") else drawn
 
 
 def cut(figure):
@@ -104,17 +205,37 @@ def cut(figure):
     return found
 
 
+def off_the_page(figure):
+    """What texts lie beyond the figure."""
+    width, height = figure.bbox.size
+    ticks = {each for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)
+             for each in axis.get_ticklabels(which="both")}  # fmt: skip
+    texts = [each for each in figure.findobj(mpl.text.Text)
+             if each.get_visible() and not each.get_clip_on() and each not in ticks]  # fmt: skip
+    shown = [(each.get_text(), each.get_window_extent()) for each in texts if each.get_text()]
+    return [
+        text for text, box in shown
+        if box.x0 < -2 or box.y0 < -2 or box.x1 > width + 2 or box.y1 > height + 2
+    ]  # fmt: skip
+
+
 def test_every_public_picture_is_tried():
     public = {name for owner in (bi, bi.Imputations) for name in dir(owner)
               if name.startswith("plot_")}  # fmt: skip
-    assert public - SAMPLED == {name.split()[0] for name in NAMES}
+    written = {
+        each.name
+        for path in (Path(bi.__file__).parent / "plots").glob("*.py")
+        for each in ast.parse(path.read_text("utf-8")).body
+        if isinstance(each, ast.FunctionDef) and each.name.startswith("plot_")
+    }
+    assert public | written == {name.split()[0] for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_picture_holds_what_it_draws(name, imp, data):
-    figure = pictures(imp, data)[name]()
+    figure = figure_of(pictures(imp, data)[name]())
     figure.canvas.draw()
-    assert cut(figure) == []
+    assert cut(figure) == [] and off_the_page(figure) == []
     plt.close("all")
 
 

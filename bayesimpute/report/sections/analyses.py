@@ -16,6 +16,7 @@ from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.report.content import Content, folded, note, paragraph, scroll, subheading
 from bayesimpute.report.pictures import picture
+from bayesimpute.wording import p_value
 
 #: Terms up to which a forest plot is drawn.
 MOST_TERMS = 30
@@ -147,7 +148,7 @@ def _number(column: str, value: float, places: int) -> str:
     if column in SCALED:
         return decimals(value, places)
     if column == "p_value":
-        return "< 0.001" if value < 0.001 else decimals(value, 3)
+        return number(value) if np.isnan(value) else p_value(value, 3)
     if column in ("lambda", "fmi", "riv"):
         return decimals(value, 3)
     if column == "statistic":
