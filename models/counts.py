@@ -199,7 +199,7 @@ def negative_binomial_density(
     """Log likelihood without the constant log y!, and its gradient."""
     columns, eta, extra, _ = arguments
     overdispersion = extra[0]
-    size = overdispersion**-2
+    size = 1.0 / (overdispersion * overdispersion)  # a power that divides by zero raises
     # log Γ(y + size) − log Γ(size) as a sum over 0 … y − 1, exact for large sizes; all rows need
     # the same sums, so they are tabulated up to the largest count
     largest = 0

@@ -77,7 +77,7 @@ def test_it_is_written_in_text_and_in_the_report(imp, tmp_path):
 def test_it_can_be_checked_and_compared(imp):
     assert imp.predictive("stay", draws=20)["posterior_predictive"]["stay"].shape[-1] > 150
     assert imp.prior_predictive("stay", draws=5)["prior_predictive"]["stay_observed"].size
-    found = imp.compare_models("stay", {"gamma": "gamma"}, draws=34)
+    found = imp.compare_models("stay", {"itself": {}, "gamma": "gamma"}, draws=100)
     assert len(found.table) == 2
 
 
