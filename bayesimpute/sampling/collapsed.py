@@ -89,7 +89,7 @@ class Standard(Struct):
     scale_y: float
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def cross_products(
     x: Array,
     z: Array,
@@ -149,7 +149,7 @@ def cross_products(
     return CrossProducts(zz, zw, ww, rows), made
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _cholesky(a: Array) -> None:
     """Lower Cholesky factor in place (upper triangle zeroed); small matrices only."""
     n = a.shape[0]
@@ -164,7 +164,7 @@ def _cholesky(a: Array) -> None:
             a[j, i] = 0.0
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _solve_lower(c: Array, b: Array) -> None:
     """Solve ``c x = b`` in place for lower triangular c and the columns of b."""
     n, m = b.shape
@@ -176,7 +176,7 @@ def _solve_lower(c: Array, b: Array) -> None:
             b[i, col] /= c[i, i]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def log_marginal(
     data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
 ) -> tuple[float, Array, Array]:
@@ -321,7 +321,7 @@ def log_marginal(
     return -0.5 * (log_det + quadratic), by_psi, by_sigma2
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def draw_coefficients(
     made: Integrated, noise_beta: Array, noise_effects: Array
 ) -> tuple[Array, Array]:

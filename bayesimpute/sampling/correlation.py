@@ -84,7 +84,7 @@ class CorrelationBlocks:
         return tuple(pair for pair, free in zip(pairs, self.free, strict=True) if free)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def correlation_factor(unconstrained: Array, size: int) -> Array:
     """Lower Cholesky factor of the correlation matrix; ``tanh`` gives partial correlations."""
     factor = np.zeros((size, size))
@@ -100,7 +100,7 @@ def correlation_factor(unconstrained: Array, size: int) -> Array:
     return factor
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def pull_back(unconstrained: Array, factor: Array, gradient: Array) -> Array:
     """Gradient by the unconstrained values, from the gradient by the factor."""
     size = factor.shape[0]

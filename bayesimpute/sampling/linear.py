@@ -60,6 +60,13 @@ TIED, FREE = 0.5, 0.5
 #: Newton steps that look for the mode, at most; none moves a linear predictor by more.
 NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 
+#: Mean acceptance that the steps of the moves aim at: move 2 looks at no row, so that short steps
+#: cost little, and where clusters are few its density has walls.
+ACCEPTANCE = (0.8, 0.95, 0.8)
+#: In units of a posterior SD; in one dimension longer steps are accepted in the middle, and run
+#: into the walls from its tails.
+LARGEST_STEP = 1.5
+
 NOWHERE = np.empty(0, dtype=np.int64)
 _SUMMED = [nuts.DIVERGING, nuts.STEPS, nuts.ACCEPTED]
 
@@ -393,6 +400,7 @@ class LinearPosterior:
             # a move that never was made has learnt no step
             learnt = tuning.averaging[:, 3] > 0
             steps = np.where(learnt, np.exp(tuning.averaging[:, 1]), 1.0)
+            steps = np.minimum(steps, LARGEST_STEP)
             kept = draws[length // 3 :]
             variance = _variance_of(slopes[length // 3 :])
             if phase == 0:
@@ -479,7 +487,7 @@ class LinearPosterior:
 
     def _tuning(self, steps: Array, centred: Array, shape: Array) -> Tuning:
         """Tuning of the moves; of a step that is not to learn, only its logarithm counts."""
-        averaging = np.array([nuts.averaging_from(step) for step in steps])
+        averaging = np.array([*map(nuts.averaging_from, steps, ACCEPTANCE)])
         moving = np.flatnonzero(shape > 0.0)
         return Tuning(averaging, self._centred_at, centred, moving, shape[moving])
 

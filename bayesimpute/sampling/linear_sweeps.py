@@ -40,7 +40,7 @@ class Tuning(NamedTuple):
     Attributes
     ----------
     averaging
-        State of dual averaging of each move, (3, 5); a frozen step is ``exp`` of the first.
+        State of dual averaging of each move, (3, 6); a frozen step is ``exp`` of the first.
     centred_at, shape_at
         Positions in the state of what moves 2 and 3 move.
     centred, shape

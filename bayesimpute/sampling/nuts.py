@@ -160,7 +160,7 @@ def learn(averaging: Array, acceptance: float) -> None:
     averaging[3] += 1.0
     count = averaging[3]
     weight = 1.0 / (count + DELAY)
-    averaging[2] = (1.0 - weight) * averaging[2] + weight * (ACCEPTANCE - acceptance)
+    averaging[2] = (1.0 - weight) * averaging[2] + weight * (averaging[5] - acceptance)
     averaging[0] = averaging[4] - np.sqrt(count) / SHRINKAGE * averaging[2]
     weight = count**-FORGETTING
     averaging[1] = weight * averaging[0] + (1.0 - weight) * averaging[1]
@@ -315,9 +315,9 @@ def sample(
     return log_density
 
 
-def averaging_from(step: float) -> Array:
-    """State of dual averaging: log step, its average, mean error, count, centre."""
-    return np.array([np.log(step), 0.0, 0.0, 0.0, np.log(10.0 * step)])
+def averaging_from(step: float, acceptance: float = ACCEPTANCE) -> Array:
+    """State of dual averaging: log step, its average, mean error, count, centre, aim."""
+    return np.array([np.log(step), 0.0, 0.0, 0.0, np.log(10.0 * step), acceptance])
 
 
 def learnt(averaging: Array) -> float:

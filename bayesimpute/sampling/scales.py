@@ -89,6 +89,7 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...])
     import pymc as pm
     import pytensor
     import pytensor.tensor as pt
+    from pymc.distributions.transforms import log_exp_m1
     from pytensor.graph.replace import graph_replace
 
     from bayesimpute.sampling.priors import attach
@@ -97,12 +98,12 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...])
     priors = dict(replaced)
     with pm.Model() as model:
         if not priors:  # one vector compiles in a third of the time
-            pm.HalfNormal("scales", sigma=constants)
+            pm.HalfNormal("scales", sigma=constants, default_transform=log_exp_m1)
         for i, name in enumerate(names if priors else ()):
             if name in priors:
                 attach(priors[name].distribution, name)
             else:
-                pm.HalfNormal(name, sigma=constants[i])
+                pm.HalfNormal(name, sigma=constants[i], default_transform=log_exp_m1)
     each = model.logp(vars=model.free_RVs, jacobian=True, sum=False)
     parameters = model.replace_rvs_by_values(model.free_RVs)
     values = [model.rvs_to_values[variable] for variable in model.free_RVs]
