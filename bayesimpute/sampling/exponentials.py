@@ -26,7 +26,7 @@ _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10, _C11, _C12, _C13 = (
 LARGEST = 708.0
 
 
-@numba.njit(error_model="numpy", nogil=True, fastmath={"contract", "nnan"})
+@numba.njit(error_model="numpy", nogil=True, fastmath={"contract"})
 def exponentials(x: Array, out: Array) -> None:
     """Exponentials of x into `out`, two arrays, (n,); beyond ±708 those of ±708.
 

@@ -421,8 +421,8 @@ class GaussianPosterior:
     def observe(self, design: Design) -> nuts.Problem:
         """Give the posterior of the scales on the current completed data."""
         arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
-        data = Collapsed(*self._cross_products(*arguments), self.fixed)
-        return nuts.Problem(data, self._density)
+        products, made = self._cross_products(*arguments)
+        return nuts.Problem(Collapsed(products, made, self.fixed), self._density)
 
     def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""
