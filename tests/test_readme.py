@@ -111,7 +111,8 @@ def test_every_name_it_gives_is_there():
 def test_every_file_and_target_it_points_at_is_there():
     home = Path(__file__).resolve().parents[1]
     for path in set(re.findall(r"`((?:tests|benchmarks|notebooks|bayesimpute)/[\w./]+)`", README)):
-        assert (home / path).exists(), path
+        made = path == "notebooks/executed/"  # by `make notebooks`, and not kept
+        assert made or (home / path).exists(), path
     makefile = (home / "Makefile").read_text("utf-8")
     for target in set(re.findall(r"\bmake ([a-z]+)", README)):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
