@@ -91,7 +91,7 @@ class Beta(LinearModel):
         import pymc as pm
 
         priors = {"intercept": pm.Normal.dist(0.0, 0.7), "beta": pm.Normal.dist(0.0, 0.3)}
-        priors["dispersion"] = pm.HalfNormal.dist(0.4)
+        priors["dispersion"] = pm.LogNormal.dist(np.log(0.25), 0.3)
         if data != "level 2":
             priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
         if data in ("sporadic", "systematic"):

@@ -48,39 +48,62 @@ from bayesimpute.sampling.linear_parts import no_prior
 from bayesimpute.sampling.textbook import Defaults
 from bayesimpute.sampling.variance_shares import VarianceShare, share_counts
 
-#: Largest expected count that is drawn; beyond, a prediction has left the data far behind.
-LARGEST = 1e12
+#: A mean so many times that of the data is not drawn from: the model has left them far behind.
+FAR = 1e12
 
 
-class _Counts(LinearModel):
-    """What the models of counts share."""
+class LogLinear(LinearModel):
+    """What the models share in which the logarithm of the mean is linear."""
 
     kinds = frozenset({Kind.NUMERIC})
+    #: Smallest mean around which the intercept's prior is centred.
+    least_mean = 0.0
+
+    def limit(self, design: Design) -> float:
+        """Largest mean that is drawn from; beyond, a prediction has left the data far behind."""
+        return FAR * float(design.y[design.fit].mean())
+
+    def defaults(self, design: Design) -> Defaults:
+        """Centre the intercept at the logarithm of the mean."""
+        mean = max(float(design.y[design.fit].mean()), self.least_mean)
+        return Defaults(intercept_mean=float(np.log(mean)), beta_sd=1.0)
+
+    def values(
+        self, likelihood: Any, design: Design, options: Mapping[str, Any], units: Any
+    ) -> Callable[..., Any]:
+        """Draw values, unless the model is asked for impossible ones."""
+        limit = float(np.log(self.limit(design)))
+
+        def drawn(eta: Array, *given: Any) -> Array:
+            top = float(eta.max(initial=-np.inf))
+            if top > limit:
+                raise SamplingError(
+                    f"a missing value is expected near e^{top:.0f}: the log-linear model "
+                    "extrapolates far beyond the data there; check the predictors, use tighter "
+                    "priors, or use 'pmm'"
+                )
+            return np.asarray(likelihood.values(eta, *given))
+
+        return drawn
+
+
+class _Counts(LogLinear):
+    """What the models of counts share."""
+
     share = VarianceShare(share_counts, "on the log scale")
+    least_mean = 0.1
+
+    def limit(self, design: Design) -> float:
+        """Largest count that is drawn, whatever was observed."""
+        return FAR
 
     def calibration(self, data: str) -> Mapping[str, Any]:
         """Give typical counts, and priors under which they stay in the hundreds everywhere."""
         return {"typical": (0, 0, 1, 1, 2, 3, 4, 6, 9, 14), "priors": priors_of_logs(data)}
 
-    def defaults(self, design: Design) -> Defaults:
-        """Centre the intercept at the logarithm of the mean count."""
-        mean = float(design.y[design.fit].mean())
-        return Defaults(intercept_mean=float(np.log(max(mean, 0.1))), beta_sd=1.0)
-
     def check(self, design: Design, options: Mapping[str, Any]) -> None:
         """Refuse observed values that are no counts."""
         check_counts(design)
-
-    def values(
-        self, likelihood: Any, design: Design, options: Mapping[str, Any], units: Any
-    ) -> Callable[..., Any]:
-        """Draw counts, unless the model is asked for impossible ones."""
-
-        def drawn(eta: Array, *given: Any) -> Array:
-            _mean(eta)
-            return np.asarray(likelihood.values(eta, *given))
-
-        return drawn
 
 
 class Poisson(_Counts):
@@ -182,16 +205,6 @@ def check_counts(design: Design) -> None:
         )
 
 
-def _mean(eta: Array) -> Array:
-    top = float(eta.max(initial=-np.inf))
-    if top > np.log(LARGEST):
-        raise SamplingError(
-            f"a missing count is expected near e^{top:.0f}: the log-linear model extrapolates far "
-            "beyond the data there; check the predictors, use tighter priors, or use 'pmm'"
-        )
-    return np.exp(eta[:, 0])
-
-
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def negative_binomial_density(
     arguments: tuple[Array, Array, Array, Array],
@@ -251,5 +264,5 @@ class NegativeBinomialLikelihood:
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw counts."""
         shape = max(positive[0], 1e-6) ** -2
-        mean = np.minimum(_mean(eta) * rng.gamma(shape, 1 / shape, size=len(eta)), 1e18)
+        mean = np.minimum(np.exp(eta[:, 0]) * rng.gamma(shape, 1 / shape, size=len(eta)), 1e18)
         return rng.poisson(mean).astype(np.float64)

@@ -34,12 +34,9 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Words
-from bayesimpute.models.counts import priors_of_logs
-from bayesimpute.sampling.linear_model import LinearModel
-from bayesimpute.sampling.textbook import Defaults
+from bayesimpute.models.counts import LogLinear, priors_of_logs
 from bayesimpute.sampling.variance_shares import VarianceShare
 
 
@@ -49,7 +46,7 @@ def share_gamma(draws: Mapping[str, Array]) -> Array:
     return np.asarray(between / (between + np.log1p(draws["variation"] ** 2)))
 
 
-class Gamma(LinearModel):
+class Gamma(LogLinear):
     """Gamma model of a positive target.
 
     Options
@@ -71,7 +68,6 @@ class Gamma(LinearModel):
         "A missing value is drawn from that distribution.",
         ("log", "Gamma", "SD v·mean"),
     )
-    kinds = frozenset({Kind.NUMERIC})
     share = VarianceShare(share_gamma, "on the log scale")
 
     @staticmethod
@@ -85,10 +81,6 @@ class Gamma(LinearModel):
     def positive(self) -> Mapping[str, Any]:
         """Give the extra: the coefficient of variation."""
         return {"variation": 1.0}
-
-    def defaults(self, design: Design) -> Defaults:
-        """Centre the intercept at the logarithm of the mean."""
-        return Defaults(intercept_mean=float(np.log(design.y[design.fit].mean())), beta_sd=1.0)
 
     def calibration(self, data: str) -> Mapping[str, Any]:
         """Give typical values, and priors under which means stay in bounds."""

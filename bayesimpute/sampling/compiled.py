@@ -16,6 +16,8 @@ def compile_for(function: Any, arguments: tuple[Any, ...]) -> None:
     try:
         function.compile(arguments)
     except (AttributeError, ImportError):
+        if function.stats.cache_path is None:
+            raise
         kept = Path(function.stats.cache_path)
         for index in kept.glob(f"*.{function.__name__}-*.nbi"):
             index.unlink(missing_ok=True)

@@ -253,10 +253,8 @@ class LinearPosterior:
                 break
         return state
 
-    def _coordinates(
-        self, given: tuple[Any, ...], state: Array
-    ) -> tuple[float, Array, Array, Callable]:
-        """Give the log density of move 1 where the state stands, its coordinates, its gradient."""
+    def _coordinates(self, given: tuple[Any, ...], state: Array) -> tuple[float, Array, Array, Any]:
+        """Give log density, coordinates and gradient of move 1 as it stands, and the whitening."""
         model, rows, _, curvature = given
         moving, u = self._whiten(self._stand(model, rows, state, NOWHERE), curvature)
         gradient = np.empty(u.size)

@@ -220,6 +220,7 @@ def sample(
         record[k] = 0.0
     record[LOG_DENSITY] = log_density
     if not log_density > -np.inf:
+        record[DIVERGING] = count  # each would be refused
         return log_density
     for n in range(count):
         step = np.exp(averaging[0])

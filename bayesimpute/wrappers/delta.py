@@ -41,9 +41,9 @@ def delta(
 
     δ is added to the linear predictor of the rows to impute, never to that of the rows fitted to:
     to the mean of a ``"normal"`` value, to the log-odds of a ``"logistic"`` one, to the log mean of
-    a count; ``"pmm"`` adds it before matching. Where there is no linear predictor (``"sample"``,
-    a model builder of your own) it is added to the drawn number. A method object of your own adds
-    ``design.shift`` itself.
+    a ``"poisson"`` count or a ``"gamma"`` value; ``"pmm"`` adds it before matching. Where there is
+    no linear predictor (``"sample"``, a model builder of your own) it is added to the drawn number.
+    A method object of your own adds ``design.shift`` itself.
 
     Exactly one of `delta`, `by_cluster` and `by_category` is given.
 

@@ -36,7 +36,7 @@ def plain(position):
 
 def steps_of(problem, position, variance, step, count, rng, deepest=10):
     """Transitions with one step size from a position; all draws, and the record."""
-    draws, record = np.empty((count, len(position))), np.empty(6)
+    draws, record = np.tile(position, (count, 1)), np.empty(6)
     averaging, position = nuts.averaging_from(step), position.copy()
     nuts.sample(problem, position, variance, averaging, False, deepest, count, draws, record, rng)
     np.testing.assert_array_equal(position, draws[-1])
@@ -146,3 +146,8 @@ def test_a_step_of_which_a_power_of_two_makes_a_period_is_seen_to_turn():
         start = rng.normal(size=60)
         _, record = steps_of(target, start, np.ones(60), step, 200, rng)
         assert record[nuts.STEPS] / 200 < 2**power
+
+
+def test_transitions_from_where_nothing_is_defined_are_counted_as_refused():
+    _, record = steps_of(problem(0.8), np.ones(1), np.ones(1), 0.5, 1, np.random.default_rng(2))
+    assert record[nuts.DIVERGING] == 1 and record[nuts.LOG_DENSITY] == -np.inf
