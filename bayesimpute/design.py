@@ -16,6 +16,16 @@ from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wrappers.base import Wrapper, layers
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the columns of a term stand: as such in `x`, their cluster means in `x`, in `z`."""
+
+    term: Term
+    x: slice
+    means: slice
+    z: slice
+
+
 @dataclass(frozen=True, eq=False)
 class DesignBuilder:
     """Makes the :class:`~bayesimpute.method.Design` of one target at each visit.
@@ -35,12 +45,12 @@ class DesignBuilder:
     levels
         Categorical variable -> codes, reference first.
     fit, draw
-        Rows fitted to, rows drawn, (row,) bool; for a level-2 target (cluster,).
+        Rows fitted to, rows drawn by the model alone, (row,) bool; for a level-2 target (cluster,).
     usable
         Rows that may be learnt from, (row,) bool; for a level-2 target (cluster,).
     cells
-        Rows of the data that get a value, (row,): those asked for, and every missing one, which
-        other models need as a predictor.
+        Rows of the data that get a value from this model alone, (row,): those asked for, and every
+        missing one, which other models need as a predictor. Live ones are not among them.
     coded
         Distinct observed numbers of a numeric target that a method for categories imputes, in
         ascending order: the model sees their positions. Empty for other targets.
@@ -86,18 +96,20 @@ class DesignBuilder:
         clusters = cluster_index(table, target.cluster) if target.cluster else None
         known = specification.known[target.name]
         observed = ~np.isnan(known)
-        fit = observed & ~specification.ignore
+        live = specification.live_rows(target.name)
+        learnt = observed | live
+        fit = learnt & ~specification.ignore
         staying = stays_missing({target.name: target.method}, table)
         left = staying.get(target.name, np.zeros(table.n_rows, dtype=bool))
         follows = observed & np.isnan(table.values[target.name])
-        cells = (specification.where[target.name] & ~follows) | ~(observed | left)
+        cells = ((specification.where[target.name] & ~follows) | ~(observed | left)) & ~live
         draw = cells
         usable = ~specification.ignore
         if target.level == 2 and clusters is not None:
             fit = np.bincount(clusters.codes[fit], minlength=clusters.n) > 0
             usable = np.bincount(clusters.codes[usable], minlength=clusters.n) > 0
             # a cluster's value known from another row is copied; asked-for cells are drawn anew
-            seen = np.bincount(clusters.codes[observed], minlength=clusters.n) > 0
+            seen = np.bincount(clusters.codes[learnt], minlength=clusters.n) > 0
             asked = np.bincount(clusters.codes[cells & observed], minlength=clusters.n) > 0
             wanted = np.bincount(clusters.codes[cells], minlength=clusters.n) > 0
             draw = asked | (wanted & ~seen)
@@ -112,7 +124,7 @@ class DesignBuilder:
         )
         changing = set(specification.targets)
         kept = {
-            term.label: builder._columns(term, table.values)
+            term.label: builder.columns(term, table.values)
             for term in target.terms
             if not changing & _names(term)
         }
@@ -162,7 +174,7 @@ class DesignBuilder:
             in_z.append("both")
             parts.append(0)
         for term in target.terms:
-            labels, block = self.kept.get(term.label) or self._columns(term, values)
+            labels, block = self.kept.get(term.label) or self.columns(term, values)
             if term.fixed:
                 columns.append(block)
                 names.extend(labels)
@@ -178,7 +190,7 @@ class DesignBuilder:
                 in_means.extend([term.equation] * len(labels))
         x = _beside([*columns, *means], n)
         z = _beside(random, n)
-        y = self._codes(values[target.name])
+        y = self.codes(values[target.name])
         if target.level == 2 and self.clusters is not None:
             return self._level2(x, (*names,), y, self._asked_columns(values), (*in_x,))
         codes = self.clusters.codes if self.clusters is not None else np.zeros(n, dtype=np.int64)
@@ -208,7 +220,7 @@ class DesignBuilder:
             return variable.kind, variable.categories
         return self.target.kind, tuple(self.coded.tolist())
 
-    def _codes(self, values: Array) -> Array:
+    def codes(self, values: Array) -> Array:
         """Positions among the coded numbers; other targets as they are."""
         if not self.coded.size:
             return values
@@ -244,6 +256,31 @@ class DesignBuilder:
         first = self.clusters.first_rows  # the specification made sure that rows agree
         return {name: column[first] for name, column in columns.items()}
 
+    def places(self) -> list["Place"]:
+        """Where the columns of each term stand in the design."""
+        level1 = self.target.level == 1
+        in_x = in_z = in_means = 0
+        if self.clusters is not None and self.target.random_intercept and level1:
+            in_z = 1
+        fixed = sum(self._width(term) for term in self.target.terms if term.fixed)
+        found = []
+        for term in self.target.terms:
+            width = self._width(term)
+            x = z = means = slice(0)
+            if term.fixed:
+                x, in_x = slice(in_x, in_x + width), in_x + width
+            if term.random and level1:
+                z, in_z = slice(in_z, in_z + width), in_z + width
+            if term.cluster_mean and level1 and self.clusters is not None:
+                first = fixed + in_means
+                means, in_means = slice(first, first + width), in_means + width
+            found.append(Place(term, x, means, z))
+        return found
+
+    def _width(self, term: Term) -> int:
+        """Columns of a term."""
+        return int(np.prod([len(self.levels.get(factor, (0, 0))) - 1 for factor in term.factors]))
+
     def _level2(
         self,
         x: Array,
@@ -258,7 +295,7 @@ class DesignBuilder:
         observed = ~np.isnan(self.known)
         value = np.full(clusters.n, np.nan)
         value[clusters.codes] = y
-        value[clusters.codes[observed]] = self._codes(self.known)[observed]
+        value[clusters.codes[observed]] = self.codes(self.known)[observed]
         return Design(
             self.target.name,
             *self._kind_and_categories(),
@@ -276,10 +313,13 @@ class DesignBuilder:
             equations_x=equations,
         )
 
-    def _columns(self, term: Term, values: Mapping[str, Array]) -> tuple[tuple[str, ...], Array]:
-        """Columns of a term: products of its factors' columns, categories as indicators."""
+    def columns(self, term: Term, values: Mapping[str, Array]) -> tuple[tuple[str, ...], Array]:
+        """Columns of a term at any values: products of its factors' columns, with their labels.
+
+        Categories come as indicators. `values` hold (row,) of any rows.
+        """
         labels: tuple[str, ...] = ("",)
-        block = np.ones((len(self.table.rows), 1))
+        block = np.ones((len(next(iter(values.values()))), 1))
         for factor in term.factors:
             if factor in self.levels:
                 codes = self.levels[factor][1:]

@@ -54,6 +54,9 @@ def impute(
     progress: bool | None = None,
     on_error: str = "raise",
     monitor: Any = None,
+    analysis: str | Sequence[str] | None = None,
+    family: str | Sequence[str] | Mapping[str, str] | None = None,
+    on: str = "analysis",
 ) -> Imputations:
     """Impute a table by chained equations, every draw from the posterior of a PyMC model.
 
@@ -125,6 +128,19 @@ def impute(
         Evaluated for every chain at every iteration, so that the convergence of what is to be
         estimated can be seen in ``imp.diagnostics()``; it gets a copy and cannot change the
         chains.
+    analysis
+        Formula of the model that will be fitted, ``"y ~ x * z + (1 + x | g)"``, or several. It
+        becomes the model of its outcome, and a missing predictor is drawn from its own model (given
+        the other covariates, not the outcome) times the analysis, so that interactions, powers,
+        functions and random slopes of incomplete predictors are imputed as they are analysed
+        (substantive-model compatible, Bartlett et al. 2015). Outcomes may predict each other
+        without a circle. `formulas`, `predictors` and `method` replace any part of the others.
+    family
+        Of the outcome: a method's name or ``"gaussian"``, ``"binomial"``, …; one for all
+        analyses, one for each, or by outcome. Default, by kind: ``"normal"`` for numbers.
+    on
+        ``"analysis"`` (default), or ``"conditional"`` for chained equations whatever the analysis,
+        which then only is what ``imp.fit()`` fits.
 
     Returns
     -------
@@ -170,6 +186,9 @@ def impute(
         visit_sequence=visit_sequence,
         model_options=model_options,
         monitor=monitor,
+        analysis=analysis,
+        family=family,
+        on=on,
     )
     check_storable(specification.table.frame)
     run = fingerprint(specification)  # now: what functions hold may change while they are called

@@ -7,7 +7,7 @@ function ``builder(design) -> pm.Model`` is a method too
 (:class:`bayesimpute.sampling.generic.BuilderMethod` wraps it).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -303,6 +303,48 @@ class PredictiveKernel(Kernel, Protocol):
         """Move on as a visit does, then predict the `fit` rows; `draw` and `shift` do not count.
 
         `by_cluster` asks for the densities of whole clusters, which may cost much.
+        """
+        ...
+
+
+@runtime_checkable
+class DensityKernel(Kernel, Protocol):
+    """A kernel that knows the density of any values of its target, at any values of its predictors.
+
+    That is what imputation compatible with an analysis needs: a missing predictor is drawn from
+    its own model times the models it predicts.
+    """
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the target's values are whole numbers or categories, each with a probability."""
+        ...
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the log density is a quadratic function of target and linear predictor."""
+        ...
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows at the parameters and effects of a state.
+
+        Parameters
+        ----------
+        design
+            The completed data the kernel was last visited with.
+        state
+            That visit's.
+        rng
+            For parameters that a state does not hold: they are drawn from their distribution given
+            it and the data, once.
+
+        Returns
+        -------
+        Callable
+            Takes designs of any rows of the same columns and clusters (`y`, `x`, `z`, `cluster`
+            and `shift` count), and gives the log density of `y` on the data's scale, (row,).
         """
         ...
 

@@ -47,7 +47,7 @@ With a prior on ``intercept`` or ``beta`` that is not normal, or on ``correlatio
 LKJ, nothing integrates out and the PyMC model below is sampled as it stands.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -249,6 +249,25 @@ class NormalKernel:
             mean = mean + design.shift[design.draw]
         values = mean + fitted.sd * rng.normal(size=mean.size)
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
+
+    #: The log density is quadratic in value and linear predictor, and values are continuous.
+    gaussian, discrete = True, False
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows; β and b, which no state holds, are drawn given it."""
+        units = self._posterior.units
+        beta, effects, sigma = self._posterior.coefficients(design, state, rng)
+
+        def of(rows: Design) -> Array:
+            eta = units.x(rows) @ beta + (units.z(rows) * effects[rows.cluster]).sum(axis=1)
+            mean = units.centre_y + units.scale_y * eta
+            if rows.shift is not None:
+                mean = mean + rows.shift
+            return log_normal_density(rows.y, mean, units.scale_y * sigma[rows.cluster])
+
+        return of
 
     def predict(
         self,

@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 
 from bayesimpute.engine.bench import Bench
-from bayesimpute.engine.chain import ChainState, check_design, fill, store, update_passive
+from bayesimpute.engine.chain import ChainState, check_design, fill, follow_live, store
 from bayesimpute.engine.cores import side_by_side
 from bayesimpute.engine.failures import FAILURES, tuning_failed
+from bayesimpute.engine.passive import update_passive
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Kernel
@@ -60,12 +61,15 @@ def adapt(
                 rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
                 start = kernel.start(adaptations[name], rng)
                 visit = kernel.visit(design, adaptations[name], start, rng, True)
+                state.kernel[name] = visit.state
             except FAILURES as error:
                 raise tuning_failed(name, error) from error
             parts = list(builder.parts(visit.values))
             for part, drawn in parts:
                 store(specification, state, part.target.name, drawn, part.cells)
             update_passive(specification, state.values, [part.target.name for part, _ in parts])
+        if specification.live is not None:
+            follow_live(bench, state, stream(seed, Purpose.PILOT_LIVE_CELLS, sweep))
     plain = tuple(
         Event(
             "warning",

@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.failures import FAILURES, said, tuning_failed
+from bayesimpute.engine.live import Live
 from bayesimpute.errors import BayesimputeError, SamplingError
 from bayesimpute.method import Array, Design, Kernel, Method
 from bayesimpute.registry import resolve
@@ -33,6 +34,8 @@ class Bench:
         Of each target: held around its kernel, unless threads may share it.
     users
         Held around the user's own functions, which may not expect threads.
+    live
+        Cells drawn with the models they stand in, by target; none in chained equations.
     """
 
     specification: Specification
@@ -40,6 +43,7 @@ class Bench:
     kernels: Mapping[str, Kernel]
     locks: Mapping[str, AbstractContextManager[Any]]
     users: Lock
+    live: Mapping[str, Live]
 
     def design(self, name: str, values: Mapping[str, Array]) -> Design:
         """Design of a target on completed data; a condition may be the user's own function."""
@@ -77,7 +81,12 @@ class Bench:
                 except FAILURES as error:  # the user's builder may fail in any way
                     raise tuning_failed(name, error) from error
         locks = {n: nullcontext() if shareable(kernels[n]) else Lock() for n in kernels}
-        return cls(specification, builders, kernels, locks, Lock())
+        live = {
+            name: Live.of(specification, builders, kernels, name)
+            for name, cells in (specification.live or {}).items()
+            if cells.any()
+        }
+        return cls(specification, builders, kernels, locks, Lock(), live)
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:
         """NaN arrays for the parameters of a target, (iteration,) or (iteration, k)."""

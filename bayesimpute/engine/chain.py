@@ -1,25 +1,27 @@
 """One imputation's chain: fill, visit, re-evaluate passive variables, record."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.completed import completed_frame
 from bayesimpute.engine.failures import FAILURES, of_memory, said
+from bayesimpute.engine.live_cells import redraw
 from bayesimpute.engine.monitor import Labels, reading
 from bayesimpute.engine.packing import pack, unpack
+from bayesimpute.engine.passive import update_passive
 from bayesimpute.engine.post import post_processed
 from bayesimpute.engine.shares import shares_of
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
-from bayesimpute.specification.expressions import evaluate
-from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.wrapped import stays_missing
 
 
@@ -116,42 +118,14 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
                 missing &= ~staying
             filled = column.copy()
             filled[missing] = rng.choice(pool, size=int(missing.sum()))
+            if specification.live and target.level == 2 and target.cluster is not None:
+                # models of rows see it from the start: one value a cluster
+                clusters = cluster_index(specification.table, target.cluster)
+                alike = filled[clusters.first_rows][clusters.codes]
+                filled = np.where(specification.live_rows(name), alike, filled)
             values[name] = filled
     update_passive(specification, values, specification.table.variables)
     return values
-
-
-def update_passive(
-    specification: Specification, values: dict[str, Array], changed: Iterable[str]
-) -> list[str]:
-    """Re-evaluate passive variables that depend on `changed`; returns those re-evaluated.
-
-    Raises
-    ------
-    SamplingError
-        If an expression gives a value that is not finite.
-    """
-    stale = set(changed)
-    updated = []
-    for name in specification.passive_order:
-        passive = specification.targets[name]
-        assert isinstance(passive, Passive)
-        if stale.isdisjoint(passive.inputs):
-            continue
-        column = specification.known[name]
-        cells = np.isnan(column)
-        result = np.broadcast_to(evaluate(passive.expression, values), column.shape)
-        bad = cells & ~np.isfinite(result)
-        if bad.any():
-            row = specification.table.frame.index[specification.table.rows[bad.argmax()]]
-            raise SamplingError(
-                f"passive variable {name!r}: {passive.expression} is not a finite number in row "
-                f"{row!r}; keep its inputs in range with post=, or impute {name!r} by a model."
-            )
-        values[name] = np.where(cells, result, column)
-        stale.add(name)
-        updated.append(name)
-    return updated
 
 
 def new_chain(bench: Bench, seed: int, imputation: int) -> ChainState:
@@ -189,6 +163,14 @@ def run_chain(
     }
     events: list[Event] = []
     for t, iteration in enumerate(iterations):
+        if specification.live is not None and state.kernel:
+            try:
+                follow_live(bench, state, stream(seed, Purpose.LIVE_CELLS, imputation, iteration))
+            except FAILURES as error:
+                raise SamplingError(
+                    f"missing values that stand in other models, imputation {imputation + 1}, "
+                    f"iteration {iteration + 1}: {said(error)}"
+                ) from error
         for position, name in enumerate(specification.visit_sequence):
             rng = stream(seed, Purpose.VISIT, imputation, iteration, position)
             try:
@@ -321,6 +303,13 @@ def _visit(
     return visit.parameters, visit.statistics
 
 
+def follow_live(bench: Bench, state: ChainState, rng: np.random.Generator) -> None:
+    """Draw the cells that stand in models of others, which see them as they see observed ones."""
+    where = bench.specification.where
+    for name in redraw(bench, state.values, state.kernel, rng):
+        state.imputed[name] = state.values[name][where[name]]
+
+
 def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
     """Refuse what cannot be stored: a method may be the user's own."""
     wanted = sum(int(each.draw.sum()) for each in design.members or (design,))
@@ -369,7 +358,7 @@ def store(
 ) -> None:
     """Put drawn values where they belong; an observed cell of the working data never changes."""
     column = specification.known[name]
-    completed = column.copy()
+    completed = np.where(np.isnan(column), state.values[name], column)
     completed[cells] = drawn
     state.imputed[name] = completed[specification.where[name]]
     state.values[name] = np.where(np.isnan(column), completed, column)

@@ -20,6 +20,8 @@ class Purpose(IntEnum):
     PREDICTIVE = 8
     RANDOMISED_RANK = 9
     COMPARED_MODEL = 10
+    LIVE_CELLS = 11
+    PILOT_LIVE_CELLS = 12
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

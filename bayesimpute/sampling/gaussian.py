@@ -484,6 +484,18 @@ class GaussianPosterior:
             parameters,
         )
 
+    def coefficients(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> tuple[Array, Array, Array]:
+        """Draw β and b exactly given the scales of a state; gives them and σ of each cluster.
+
+        All in computing units: (1 + predictor,), (cluster, effect), (cluster,).
+        """
+        nowhere = np.zeros(design.fit.size, dtype=np.bool_)
+        found = self._predict(self.observe(design), state, rows_of(design), nowhere, rng)
+        beta, effects, sigma = found[:3]
+        return beta, effects, sigma
+
     def by_cluster(self, rows: Design, fitted: Fitted) -> Array:
         """Log density of each cluster's values, its effects integrated out, (cluster,)."""
         scales = fitted.scales

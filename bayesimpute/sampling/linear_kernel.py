@@ -199,6 +199,29 @@ class LinearKernel:
         values = self.family.values(eta, point.positive, point.free, rng)
         return Visit(state, values, self._parameters(point), statistics)
 
+    gaussian = False
+
+    @property
+    def discrete(self) -> bool:
+        """Whether values have probabilities."""
+        return self.family.likelihood.measure == "probability"
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows at the parameters and effects of a state."""
+        posterior, likelihood, units = self._posterior, self.family.likelihood, self.family.units
+        point = posterior.point(state)
+
+        def of(rows: Design) -> Array:
+            eta = posterior.predictors(rows, np.ones(len(rows.x), dtype=np.bool_), state)
+            if rows.shift is not None:
+                eta = eta + self._shift(rows.shift)
+            given = (point.positive, point.free, units.scale_y)
+            return likelihood.log_density(units.y(rows), eta, *given)
+
+        return of
+
     def predict(
         self,
         design: Design,

@@ -1,7 +1,7 @@
 """What the user asked for: methods and arguments by column, checked against the data."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,8 +39,9 @@ def choose_methods(
     cells: Mapping[str, np.ndarray],
     cluster: str | None,
     request: Request,
+    modelled: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Choose the method of every column that gets values, in column order."""
+    """Choose the method of every column that gets values or is `modelled`, in column order."""
     clusters = {cluster} if cluster is not None else set()
     if request.predictors is not None:
         asked = [name for name, mask in cells.items() if mask.any()]
@@ -49,9 +50,12 @@ def choose_methods(
     wanted = [
         name
         for name, mask in cells.items()
-        if mask.any()
-        and table.variables[name].kind is not Kind.OTHER
-        and not (name in clusters and not table.missing(name).any())
+        if name in modelled
+        or (
+            mask.any()
+            and table.variables[name].kind is not Kind.OTHER
+            and not (name in clusters and not table.missing(name).any())
+        )
     ]
     if isinstance(method, Mapping):
         for name in method:

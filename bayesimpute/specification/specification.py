@@ -111,6 +111,25 @@ class Passive:
     found: bool = False
 
 
+@dataclass(frozen=True)
+class Analysed:
+    """An analysis that the imputations are made for.
+
+    Attributes
+    ----------
+    formula
+        As it was given.
+    outcome
+        Column that it explains.
+    family
+        Method of its model.
+    """
+
+    formula: str
+    outcome: str
+    family: str
+
+
 @dataclass(frozen=True, eq=False)
 class Specification:
     """Data, models and order of one imputation run; nothing in it changes while it runs.
@@ -136,6 +155,12 @@ class Specification:
         Automatic decisions taken while specifying.
     monitors
         Name -> function of a completed frame, evaluated at every iteration.
+    analyses
+        What will be fitted to the completed data.
+    live
+        None for chained equations. Else all models are one joint distribution, and these are the
+        missing cells that stand in models of others, variable -> (row,): drawn from their model
+        times those, and learnt from as observed ones are.
     """
 
     table: Table
@@ -148,6 +173,13 @@ class Specification:
     predictors: pd.DataFrame
     events: tuple[Event, ...] = ()
     monitors: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    analyses: tuple["Analysed", ...] = ()
+    live: Mapping[str, np.ndarray] | None = None
+
+    def live_rows(self, name: str) -> np.ndarray:
+        """Give the live cells of a variable, (row,)."""
+        live = self.live or {}
+        return live[name] if name in live else np.zeros(self.table.n_rows, dtype=bool)
 
     @property
     def cluster(self) -> str | None:

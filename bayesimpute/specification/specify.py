@@ -14,6 +14,12 @@ from bayesimpute.roles import Role
 from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
+from bayesimpute.specification.compatible import (
+    checked_analyses,
+    joined,
+    joint_order,
+    with_live,
+)
 from bayesimpute.specification.defaults import default_predictors
 from bayesimpute.specification.identities import identities_of, passive_text
 from bayesimpute.specification.leftovers import gap_events, idle_events
@@ -61,6 +67,9 @@ def specify(
     visit_sequence: str | Sequence[str] | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
     monitor: Mapping[str, Any] | None = None,
+    analysis: str | Sequence[str] | None = None,
+    family: Any = None,
+    on: str = "analysis",
 ) -> Specification:
     """Check everything and decide everything that is decided before the first draw.
 
@@ -108,8 +117,12 @@ def specify(
     monitors = checked_monitors(monitor, table)
     cells = cells_wanted(where, table)
     ignored = rows_ignored(ignore, table)
-    chosen = choose_methods(method, table, cells, cluster, request)
+    analyses, joint = checked_analyses(analysis, family, on, table, cluster, method)
     events: list[Event] = []
+    if joint is not None:
+        request, method = joined(request, joint, where, visit_sequence), joint.methods
+        events.extend(joint.events)
+    chosen = choose_methods(method, table, cells, cluster, request, joint.methods if joint else ())
     if not chosen:
         events.append(NOTHING)
 
@@ -136,7 +149,9 @@ def specify(
         if (name not in chosen and table.variables[name].kind is not Kind.OTHER)
         or (staying.get(name, False) & table.missing(name)).any()
     ]
-    defaults = default_predictors(table, cluster) if request.predictors is None else None
+    defaults = None
+    if request.predictors is None:
+        defaults = joint.predictors if joint else default_predictors(table, cluster)
     defaults = plan.without_circles(defaults)
     request = replace(request, predictors=plan.without_circles(request.predictors))
     targets: dict[str, Target | Passive] = {}
@@ -169,8 +184,10 @@ def specify(
     if request.predictors is None:
         events.extend(idle_events(table, cluster))
     sequence, more = visit_order(visit_sequence, targets, table)
-    targets, sequence, joined = form_blocks(targets, sequence)
-    events.extend(joined)
+    targets, sequence, blocks = form_blocks(targets, sequence)
+    events.extend(blocks)
+    if joint is not None:
+        sequence = joint_order(targets, table)
     matrix = pd.DataFrame(
         int(Role.NONE), index=list(table.variables), columns=list(table.variables)
     )
@@ -179,7 +196,7 @@ def specify(
             row = effective_row(target.terms, target.cluster, list(table.variables))
             matrix.loc[name] = pd.Series(row)
     nowhere = np.zeros(table.n_rows, dtype=bool)
-    return Specification(
+    specification = Specification(
         table=table,
         targets=targets,
         visit_sequence=sequence,
@@ -190,4 +207,6 @@ def specify(
         predictors=matrix,
         events=(*events, *more),
         monitors=monitors,
+        analyses=analyses,
     )
+    return specification if joint is None else with_live(specification)

@@ -414,9 +414,7 @@ def _level(
         return 2, ()
     if clusters is None or formula is not None:
         return 1, ()
-    values = table.values[name]
-    repeated = clusters.n_observed(values) >= 2
-    if not clusters.is_level2(values) or repeated.sum() < max(2, clusters.n / 2):
+    if not is_of_clusters(clusters, table.values[name]):
         return 1, ()
     return 2, (
         Event(
@@ -428,6 +426,12 @@ def _level(
             "a cluster; a value known from another row of the cluster is used as it is.",
         ),
     )
+
+
+def is_of_clusters(clusters: ClusterIndex, values: np.ndarray) -> bool:
+    """Whether the values show a property of clusters: they never vary where they could."""
+    repeated = clusters.n_observed(values) >= 2
+    return clusters.is_level2(values) and bool(repeated.sum() >= max(2, clusters.n / 2))
 
 
 def _options(

@@ -1,0 +1,145 @@
+"""Which missing values stand in models of other variables, and where."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.data.table import Kind
+from bayesimpute.design import DesignBuilder, Place
+from bayesimpute.errors import SpecificationError
+from bayesimpute.method import DensityKernel, Kernel
+from bayesimpute.specification.compatible import selects, sources_of_term
+from bayesimpute.specification.specification import Specification
+from bayesimpute.wrappers.base import method_text
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """A model in which a variable stands.
+
+    Attributes
+    ----------
+    name
+        Its target.
+    places
+        Where the columns are that depend on the variable.
+    says
+        Rows of its design that have a value to speak of, or speak without, (row,) bool.
+    """
+
+    name: str
+    places: tuple[Place, ...]
+    says: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Live:
+    """The live cells of one variable.
+
+    Attributes
+    ----------
+    waves
+        Cells that are drawn at once, rows (of a level-2 variable clusters), one wave after another.
+    standings
+        Models that the variable stands in.
+    spread
+        SD of the observed values.
+    gaussian
+        Whether all log densities are quadratic in the value.
+    """
+
+    waves: tuple[Positions, ...]
+    standings: tuple[Standing, ...]
+    spread: float
+    gaussian: bool
+
+    @classmethod
+    def of(
+        cls,
+        specification: Specification,
+        builders: Mapping[str, DesignBuilder],
+        kernels: Mapping[str, Kernel],
+        name: str,
+    ) -> "Live":
+        """Find where a variable stands.
+
+        Raises
+        ------
+        SpecificationError
+            If its model, or one it stands in, has no density.
+        """
+        targets, builder = specification.targets, builders[name]
+        target = builder.target
+        standings, coupled = [], False
+        gaussian = specification.table.variables[name].kind is Kind.NUMERIC and target.kind is None
+        for other, child in builders.items():
+            places = tuple(
+                place for place in child.places() if name in sources_of_term(place.term, targets)
+            )
+            if places and other != name:
+                gaussian &= all(_is_linear(place, name, specification) for place in places)
+                standings.append(Standing(other, places, _says(specification, child)))
+                means = any(place.term.cluster_mean for place in places)
+                coupled |= target.level == 1 and (child.target.level == 2 or means)
+        rows = specification.live_rows(name)
+        if target.level == 2:
+            assert builder.clusters is not None
+            cells = np.unique(builder.clusters.codes[rows])
+        else:
+            cells = np.flatnonzero(rows)
+        waves = (cells,) if cells.size else ()
+        if coupled and cells.size:
+            waves = _one_of_each_cluster(cells, builders, [each.name for each in standings])
+        if waves:
+            for other in (name, *(each.name for each in standings)):
+                kernel = kernels[other]
+                if not isinstance(kernel, DensityKernel):
+                    raise SpecificationError(
+                        f"Method {method_text(builders[other].target.method)!r} of {other!r} gives "
+                        "no density of its values, which imputation compatible with an analysis "
+                        f"needs for the missing values of {name!r}; use a model that has one, or "
+                        "on='conditional'."
+                    )
+                gaussian &= kernel.gaussian
+        spread = float(np.nanstd(specification.known[name]))
+        return cls(waves, tuple(standings), spread, gaussian)
+
+
+def _says(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
+    """Rows of a model's design whose value is known or live, or that speak without one."""
+    name = child.target.name
+    rows = ~np.isnan(specification.known[name]) | specification.live_rows(name)
+    if selects(child.target):
+        rows = np.ones(len(rows), dtype=bool)
+    if child.target.level == 2 and child.clusters is not None:
+        return np.asarray(np.bincount(child.clusters.codes[rows], minlength=child.clusters.n) > 0)
+    return rows
+
+
+def _is_linear(place: Place, name: str, specification: Specification) -> bool:
+    """Whether a term is linear in a variable: a number that is one of its factors, as such."""
+    if specification.table.variables[name].kind is not Kind.NUMERIC:
+        return False
+    others = list(place.term.factors)
+    if name not in others:
+        return False
+    others.remove(name)
+    rest = replace(place.term, factors=tuple(others))
+    return name not in sources_of_term(rest, specification.targets)
+
+
+def _one_of_each_cluster(
+    cells: Positions, builders: Mapping[str, DesignBuilder], names: Sequence[str]
+) -> tuple[Positions, ...]:
+    """Waves of cells no two of which are in one cluster of any model they stand in."""
+    clusters = next(b.clusters for name in names if (b := builders[name]).clusters is not None)
+    codes = clusters.codes[cells]
+    order = np.argsort(codes, kind="stable")
+    first = np.searchsorted(codes[order], codes[order])
+    turn = np.empty(len(cells), dtype=np.int64)
+    turn[order] = np.arange(len(cells)) - first
+    return tuple(cells[turn == k] for k in range(turn.max() + 1))

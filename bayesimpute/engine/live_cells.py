@@ -1,0 +1,293 @@
+r"""Live cells: missing values drawn from their own model times all models in which they stand.
+
+In imputation compatible with an analysis all models are one joint distribution, and a missing
+value x of variable v has, given everything else, the density
+
+.. math::
+    p(x \mid \text{rest}) \propto p_v(x \mid \text{parents}) \prod_{c} p_c(y_c \mid x, …)
+
+over the models c that have v among their predictors. Rows are independent of each other given
+parameters and effects, so all are drawn at once:
+
+- categories by their probabilities;
+- where every log density is quadratic in x (normal models, x as such in each term) from the normal
+  distribution that this is;
+- otherwise by slice sampling (Neal 2003) on an interval of fixed width around the current value:
+  several times the spread of the variable, so that it reaches over a gap between two modes, as a
+  square leaves them.
+
+A value of a cluster sees all rows of its cluster. Where a predictor is the mean of a cluster, the
+cluster's cells depend on each other, and are drawn one after the other, in all clusters side by
+side.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from bayesimpute.data.table import Kind
+from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.live import Live, Positions, Standing
+from bayesimpute.engine.passive import update_passive
+from bayesimpute.method import Array, DensityKernel, Design
+from bayesimpute.specification.compatible import sources_of_term
+from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.specification import Passive
+
+Density = Callable[[Design], Array]
+
+#: Width of the slice's interval in SDs of the observed values: all of a distribution and more.
+WIDTH = 5.0
+#: An interval shrinks to nothing long before.
+MOST_SHRINKAGE = 200
+
+
+def redraw(
+    bench: Bench,
+    values: dict[str, Array],
+    states: Mapping[str, Array],
+    rng: np.random.Generator,
+) -> list[str]:
+    """Draw all live cells anew, variable by variable; gives the names of those that changed.
+
+    Parameters
+    ----------
+    bench
+        The compiled models.
+    values
+        Completed data, written to: variable -> (row,).
+    states
+        Where each kernel stands on these data.
+    rng
+        Of this iteration.
+    """
+    specification = bench.specification
+    densities: dict[str, Density] = {}
+    for name in specification.visit_sequence:  # of all models, before any value moves
+        kernel = bench.kernels[name]
+        if isinstance(kernel, DensityKernel):
+            with bench.locks[name]:
+                densities[name] = kernel.log_density(bench.design(name, values), states[name], rng)
+    changed: list[str] = []
+    for name, live in bench.live.items():
+        for cells in live.waves:
+            drawing = Drawing(bench, name, live, cells, values, densities)
+            drawing.put(_draw(drawing, live, rng), values)
+            changed += [name, *update_passive(specification, values, [name])]
+    return list(dict.fromkeys(changed))
+
+
+class Drawing:
+    """Cells of one variable that are drawn at once, and the density of any values of theirs."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        name: str,
+        live: Live,
+        cells: Positions,
+        values: Mapping[str, Array],
+        densities: Mapping[str, Density],
+    ) -> None:
+        self.name, self.cells = name, cells
+        self.builder = builder = bench.builders[name]
+        self.kernel = bench.kernels[name]
+        self._own, self._design = densities[name], bench.design(name, values).rows(cells)
+        level2 = builder.target.level == 2 and builder.clusters is not None
+        self.of_clusters = builder.clusters.codes if level2 and builder.clusters else None
+        column = values[name]
+        if self.of_clusters is not None and builder.clusters is not None:
+            column = column[builder.clusters.first_rows]
+        self.current = column[cells]
+        self._children = [
+            _Child(bench, each, self, values, densities[each.name]) for each in live.standings
+        ]
+
+    def log_density(self, candidate: Array, which: Positions | None = None) -> Array:
+        """Log density of values of some cells given everything else, up to a constant, (cell,)."""
+        design = self._design if which is None else self._design.rows(which)
+        with np.errstate(all="ignore"):  # candidates may be where a function has no value
+            total = self._own(replace(design, y=self.builder.codes(candidate)))
+            for child in self._children:
+                total = total + child.log_density(candidate, which)
+        return np.where(np.isnan(total), -np.inf, total)
+
+    def owners(self, rows: int) -> Positions:
+        """Cell that each row of the data holds, (row,); −1 for none."""
+        places = np.arange(len(self.cells))
+        if self.of_clusters is None:
+            owner = np.full(rows, -1)
+            owner[self.cells] = places
+            return owner
+        by_cluster = np.full(self.of_clusters.max() + 1, -1)
+        by_cluster[self.cells] = places
+        return np.asarray(by_cluster[self.of_clusters])
+
+    def put(self, drawn: Array, values: dict[str, Array]) -> None:
+        """Write drawn values into the completed data."""
+        column = values[self.name].copy()
+        owner = self.owners(len(column))
+        column[owner >= 0] = drawn[owner[owner >= 0]]
+        values[self.name] = column
+
+
+class _Child:
+    """Rows of a model that see the cells, and their density as these move."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        standing: Standing,
+        drawing: Drawing,
+        values: Mapping[str, Array],
+        density: Density,
+    ) -> None:
+        specification, builder = bench.specification, bench.builders[standing.name]
+        self._builder, self._density, self._places = builder, density, standing.places
+        self._name, self._count = drawing.name, len(drawing.cells)
+        level2 = builder.target.level == 2
+        # which cell each row of the data sees; moving: its own value is the cell's
+        owner = drawing.owners(specification.table.n_rows)
+        self._moving = owner >= 0
+        self._averaged = level2 or any(_width(place.means) for place in self._places)
+        self._codes = builder.clusters.codes if builder.clusters is not None else None
+        if self._averaged and builder.clusters is not None:
+            of_cluster = np.full(builder.clusters.n, -1)
+            of_cluster[self._codes[self._moving]] = owner[self._moving]
+            owner = of_cluster[self._codes]
+        self._row_owner = owner
+        by_design = of_cluster if level2 else owner
+        self._rows = np.flatnonzero((by_design >= 0) & standing.says)
+        self._owner = by_design[self._rows]
+        self._level2 = level2
+        needed = {
+            name
+            for place in self._places
+            for name in sources_of_term(place.term, specification.targets)
+        } & set(values)
+        self._values = {name: values[name] for name in needed}
+        self._passives = [
+            passive
+            for name in specification.passive_order
+            if name in needed and isinstance(passive := specification.targets[name], Passive)
+        ]
+        self._known = specification.known
+        self._design = bench.design(standing.name, values).rows(self._rows)
+
+    def log_density(self, candidate: Array, which: Positions | None) -> Array:
+        """Sum of the log densities of the rows that see each of some cells, (cell,)."""
+        position = np.arange(self._count)
+        if which is not None:
+            position = np.full(self._count, -1)
+            position[which] = np.arange(len(which))
+        owner = position[self._owner]
+        keep = owner >= 0
+        design, rows, owner = self._design.rows(keep), self._rows[keep], owner[keep]
+        x, z = design.x, design.z  # copies already, the rows having been chosen by a mask
+        if not self._level2:
+            values = self._at(rows, candidate, position)
+            for place in self._places:
+                if _width(place.x) or _width(place.z):
+                    block = self._builder.columns(place.term, values)[1]
+                    if _width(place.x):
+                        x[:, place.x] = block
+                    if _width(place.z):
+                        z[:, place.z] = block
+        if self._averaged:
+            assert self._codes is not None
+            whole = np.flatnonzero(position[self._row_owner] >= 0)
+            values, codes = self._at(whole, candidate, position), self._codes[whole]
+            size = np.bincount(codes, minlength=self._codes.max() + 1)
+            own = rows if self._level2 else self._codes[rows]
+            for place in self._places:
+                columns = place.x if self._level2 else place.means
+                if _width(columns):
+                    block = self._builder.columns(place.term, values)[1]
+                    for k, column in enumerate(block.T):
+                        mean = np.bincount(codes, column, size.size)[own] / size[own]
+                        x[:, columns.start + k] = mean
+        density = self._density(replace(design, x=x, z=z))
+        return np.asarray(np.bincount(owner, density, len(candidate)))
+
+    def _at(self, rows: Positions, candidate: Array, position: Positions) -> dict[str, Array]:
+        """Columns of some rows of the data, the cells among them at their candidates."""
+        values = {name: column[rows] for name, column in self._values.items()}
+        moving = self._moving[rows]
+        values[self._name][moving] = candidate[position[self._row_owner[rows[moving]]]]
+        for passive in self._passives:
+            known = self._known[passive.name][rows]
+            computed = np.broadcast_to(evaluate(passive.expression, values), known.shape)
+            values[passive.name] = np.where(np.isnan(known), computed, known)
+        return values
+
+
+def _width(columns: slice) -> int:
+    return columns.stop - (columns.start or 0)
+
+
+# --- draws ----------------------------------------------------------------------------------------
+
+
+def _draw(drawing: Drawing, live: Live, rng: np.random.Generator) -> Array:
+    """Draw the cells of a wave, (cell,)."""
+    builder = drawing.builder
+    variable = builder.table.variables[drawing.name]
+    if builder.coded.size:
+        return _draw_category(drawing, builder.coded, rng)
+    if variable.kind is not Kind.NUMERIC:
+        return _draw_category(drawing, np.arange(float(len(variable.categories))), rng)
+    if live.gaussian:
+        return _draw_normal(drawing, live.spread, rng)
+    kernel = drawing.kernel
+    whole = isinstance(kernel, DensityKernel) and kernel.discrete
+    return _draw_by_slice(drawing, WIDTH * live.spread, whole, rng)
+
+
+def _draw_category(drawing: Drawing, values: Array, rng: np.random.Generator) -> Array:
+    """Draw each cell from its probabilities."""
+    cells = len(drawing.cells)
+    log_density = np.stack([drawing.log_density(np.full(cells, value)) for value in values])
+    gumbel = rng.gumbel(size=log_density.shape)
+    return np.asarray(values[(log_density + gumbel).argmax(axis=0)])
+
+
+def _draw_normal(drawing: Drawing, step: float, rng: np.random.Generator) -> Array:
+    """Draw each cell from the normal distribution of which three points tell all."""
+    here = drawing.current
+    below, at, above = (drawing.log_density(here + side) for side in (-step, 0.0, step))
+    curvature = (2.0 * at - above - below) / step**2
+    slope = (above - below) / (2.0 * step)
+    noise = rng.standard_normal(here.size)
+    return np.asarray(here + slope / curvature + noise / np.sqrt(curvature))
+
+
+def _draw_by_slice(drawing: Drawing, width: float, whole: bool, rng: np.random.Generator) -> Array:
+    """Move each cell by slice sampling on an interval of fixed width around it.
+
+    Whole numbers are looked at as steps: a value stands for all that is rounded to it.
+    """
+
+    def rounded(values: Array) -> Array:
+        return np.rint(values) if whole else values
+
+    here = drawing.current.astype(float)
+    count = here.size
+    if whole:
+        width = max(width, 4.0)
+        here = here + rng.uniform(-0.5, 0.5, size=count)
+    level = drawing.log_density(rounded(here)) + np.log(rng.uniform(size=count))
+    low = here - width * rng.uniform(size=count)
+    high = low + width
+    drawn = here.copy()
+    pending = np.arange(count)
+    for _ in range(MOST_SHRINKAGE):
+        candidate = low[pending] + (high - low)[pending] * rng.uniform(size=pending.size)
+        accepted = drawing.log_density(rounded(candidate), pending) > level[pending]
+        drawn[pending[accepted]] = candidate[accepted]
+        pending, candidate = pending[~accepted], candidate[~accepted]
+        if not pending.size:
+            break
+        left = candidate < here[pending]
+        low[pending[left]], high[pending[~left]] = candidate[left], candidate[~left]
+    return rounded(drawn)

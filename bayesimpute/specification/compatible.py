@@ -1,0 +1,569 @@
+"""Models that are one joint distribution with the analysis that will be fitted.
+
+An interaction, a power, or a random slope of an incomplete predictor has no conditional model of
+the kind chained equations use. What has one is the joint distribution
+
+    p(outcome | covariates) · p(covariate 1 | covariates after it) · … · p(auxiliaries | all these),
+
+the outcome's model being the analysis itself. Here its parts are chosen and put in order; a missing
+covariate is then drawn from its own model times all in which it stands
+(:mod:`bayesimpute.engine.live_cells`), as in Bartlett et al. (2015, Statistical Methods in Medical
+Research 24, 462-487) and Erler et al. (2016, Statistics in Medicine 35, 2955-2974).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.data.table import Table
+from bayesimpute.errors import SpecificationError
+from bayesimpute.events import Event
+from bayesimpute.registry import resolve
+from bayesimpute.roles import Role
+from bayesimpute.specification.defaults import (
+    default_method,
+    default_predictors,
+    usable_as_predictor,
+)
+from bayesimpute.specification.expressions import names_in
+from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.requests import Request, is_passive
+from bayesimpute.specification.specification import (
+    Analysed,
+    Passive,
+    Specification,
+    Target,
+    Term,
+)
+from bayesimpute.specification.targets import is_of_clusters
+from bayesimpute.specification.wrapped import stays_missing
+from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wrappers.base import innermost
+
+#: Statsmodels', R's and our names of a family of distributions, and the method it is.
+FAMILIES: Mapping[str, str] = {
+    "gaussian": "normal",
+    "binomial": "logistic",
+    "bernoulli": "logistic",
+    "multinomial": "categorical",
+    "cumulative": "ordinal",
+    "negativebinomial": "negative_binomial",
+    "student": "normal.robust",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What analyses ask of the models of all columns.
+
+    Attributes
+    ----------
+    analyses
+        In the order of their outcomes: one that predicts another comes before it.
+    methods
+        Of each column that gets a model, in the order of the joint distribution.
+    formulas
+        Of the outcomes.
+    predictors
+        Which columns may predict which, for the others.
+    events
+        What was decided.
+    """
+
+    analyses: tuple[Analysed, ...]
+    methods: Mapping[str, Any]
+    formulas: Mapping[str, str]
+    predictors: pd.DataFrame
+    events: tuple[Event, ...]
+
+
+def plan_analyses(
+    analysis: str | Sequence[str],
+    family: str | Sequence[str] | Mapping[str, str] | None,
+    table: Table,
+    cluster: str | None,
+    method: Any,
+) -> Plan:
+    """Choose the models of one joint distribution in which the analyses are.
+
+    Parameters
+    ----------
+    analysis
+        Formulas.
+    family
+        One for all, one for each, or by outcome; default by kind of outcome.
+    table
+        The data.
+    cluster
+        Cluster of the covariates' models.
+    method
+        What the user says of single columns; a name for all incomplete ones.
+
+    Raises
+    ------
+    SpecificationError
+        Naming formula and column.
+    """
+    analyses = read_analyses(analysis, family, table)
+    outcomes = [each.outcome for each in analyses]
+    cluster = cluster or _cluster_of(analyses, table)
+    given = _given(method, table, outcomes)
+    passive = {name for name, held in given.items() if is_passive(held)}
+    for name in outcomes:
+        if name in passive:
+            raise SpecificationError(
+                f"analysis: its outcome {name!r} is computed by a passive method; compute it in "
+                "the data and give it no method, or analyse what it is computed from."
+            )
+    named = _with_sources(analyses, table, given, passive)
+    covariates = [name for name in named if name not in outcomes and name != cluster]
+    others = [
+        name
+        for name in table.variables
+        if name not in (*covariates, *outcomes, cluster)
+        and name not in passive
+        and usable_as_predictor(table, name)
+        and len(np.unique(table.values[name][~table.missing(name)])) > 1
+    ]
+    modelled = [name for name in covariates if table.missing(name).any() and name not in passive]
+    order = [
+        *_ordered(modelled, table, cluster),
+        *outcomes,
+        *_ordered(others, table, cluster),
+    ]
+    methods = {
+        name: given[name] if name in given else _method_of(name, analyses, table) for name in order
+    }
+    methods |= {name: given[name] for name in given if name in passive}
+    left_out = [name for name, held in methods.items() if held in ("", None)]
+    for name in left_out:
+        if name in (*outcomes, *modelled):
+            raise SpecificationError(
+                f"method: {name!r} is in an analysis and must have a model, not {methods[name]!r}."
+            )
+    methods = {name: held for name, held in methods.items() if name not in left_out}
+    order = [name for name in order if name in methods]
+    _check_densities(methods, passive, order)
+    return Plan(
+        tuple(analyses),
+        methods,
+        {each.outcome: each.formula for each in analyses},
+        _predictors(order, covariates, passive, table, cluster),
+        tuple(_events(analyses, modelled, others, methods, table)),
+    )
+
+
+def read_analyses(
+    analysis: str | Sequence[str],
+    family: str | Sequence[str] | Mapping[str, str] | None,
+    table: Table,
+) -> list[Analysed]:
+    """Read formulas and families; an outcome that predicts another comes before it.
+
+    Raises
+    ------
+    SpecificationError
+        If a formula does not parse, an outcome is analysed twice, or a family is unknown.
+    """
+    formulas = [analysis] if isinstance(analysis, str) else list(analysis)
+    if not formulas:
+        raise SpecificationError("analysis: there is no formula in the list.")
+    read = {}
+    for text in formulas:
+        if not isinstance(text, str):
+            raise SpecificationError(
+                f"analysis={text!r} must be a formula, such as 'y ~ x * z + (1 + x | g)'."
+            )
+        try:
+            formula = read_formula(text, tuple(table.variables))
+        except SpecificationError as error:
+            raise SpecificationError(f"analysis {text!r}: {error}") from None
+        outcome = None if formula.response is None else formula.response.column
+        if outcome is None:
+            raise SpecificationError(
+                f"analysis {text!r}: its outcome must be a column; of a function of one make a "
+                "column of its own, such as df['log_y'] = np.log(df['y'])."
+            )
+        unknown = [name for name in formula.names if name not in table.variables]
+        if unknown:
+            raise SpecificationError(
+                f"analysis {text!r}: there is no column {unknown[0]!r}."
+                f"{did_you_mean(unknown[0], table.variables)}"
+            )
+        if outcome in read:
+            raise SpecificationError(
+                f"analysis: {outcome!r} is the outcome of two formulas, {read[outcome].text!r} and "
+                f"{text!r}; a joint distribution has one model of it. Give the larger one."
+            )
+        if outcome in formula.predictors:
+            raise SpecificationError(
+                f"analysis {text!r}: the outcome {outcome!r} predicts itself; take it out on the "
+                "right."
+            )
+        read[outcome] = formula
+    families = _families(family, list(read))
+    ordered = _parents_first(
+        {name: set(each.predictors) & set(read) for name, each in read.items()}
+    )
+    return [
+        Analysed(read[name].text, name, families.get(name) or _family(name, table))
+        for name in ordered
+    ]
+
+
+def _families(family: Any, outcomes: Sequence[str]) -> dict[str, str]:
+    """Give the method by outcome."""
+    if family is None:
+        return {}
+    if isinstance(family, str):
+        given = dict.fromkeys(outcomes, family)
+    elif isinstance(family, Mapping):
+        given = dict(family)
+        for name in given:
+            if name not in outcomes:
+                raise SpecificationError(
+                    f"family names {name!r}, which is no outcome; those are {listed(outcomes)}."
+                )
+    else:
+        given = dict(zip(outcomes, family, strict=False))
+        if len(list(family)) != len(outcomes):
+            raise SpecificationError(
+                f"family has {len(list(family))} entries for {len(outcomes)} analyses; give one "
+                "for all, one for each, or a dict by outcome."
+            )
+    return {name: FAMILIES.get(str(held), held) for name, held in given.items()}
+
+
+def _family(name: str, table: Table) -> str:
+    """Give the method of an outcome for which the user names none."""
+    return _with_density(default_method(table, name)[0])
+
+
+def _with_density(method: str) -> str:
+    """Give the model with a likelihood: matching has none."""
+    return "normal" if method in ("pmm", "") else method
+
+
+def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
+    of_outcomes = {each.outcome: each.family for each in analyses}
+    return of_outcomes.get(name) or _with_density(default_method(table, name)[0])
+
+
+def _given(method: Any, table: Table, outcomes: Collection[str]) -> dict[str, Any]:
+    """Methods the user names, by column."""
+    if method is None:
+        return {}
+    if isinstance(method, Mapping):
+        for name in method:
+            if name not in table.variables:
+                raise SpecificationError(
+                    f"method names {name!r}, which is no column of the data."
+                    f"{did_you_mean(name, table.variables)}"
+                )
+        return dict(method)
+    return {name: method for name in table.incomplete() if name not in outcomes}
+
+
+def _cluster_of(analyses: Iterable[Analysed], table: Table) -> str | None:
+    """Cluster of the analyses, if ``cluster=`` names none."""
+    groups = {
+        name
+        for each in analyses
+        for name in read_formula(each.formula, tuple(table.variables)).groups
+    }
+    return groups.pop() if len(groups) == 1 else None
+
+
+def _with_sources(
+    analyses: Iterable[Analysed],
+    table: Table,
+    methods: Mapping[str, Any],
+    passive: Collection[str],
+) -> list[str]:
+    """Columns that the analyses name right of the ~, and those that passive ones are made of."""
+    found: list[str] = []
+    queue = [
+        name
+        for each in analyses
+        for name in read_formula(each.formula, tuple(table.variables)).predictors
+    ]
+    while queue:
+        name = queue.pop(0)
+        if name in found:
+            continue
+        found.append(name)
+        if name in passive:
+            queue += list(names_in(methods[name].strip()[1:].strip()))
+    return found
+
+
+def _ordered(names: Iterable[str], table: Table, cluster: str | None) -> list[str]:
+    """Variables of clusters first, then those with fewest missing values."""
+    clusters = None if cluster is None else cluster_index(table, cluster)
+
+    def place(name: str) -> tuple[bool, int]:
+        level2 = clusters is not None and is_of_clusters(clusters, table.values[name])
+        return not level2, int(table.missing(name).sum())
+
+    return sorted(names, key=place)
+
+
+def _predictors(
+    order: Sequence[str],
+    covariates: Collection[str],
+    passive: Collection[str],
+    table: Table,
+    cluster: str | None,
+) -> pd.DataFrame:
+    """Which columns predict which: those before them, and complete covariates."""
+    matrix = default_predictors(table, cluster)
+    given = [name for name in covariates if name not in order and name not in passive]
+    for position, name in enumerate(order):
+        allowed = {*given, *order[:position]}
+        for other in matrix.columns:
+            if other not in allowed and matrix.at[name, other] != Role.CLUSTER:
+                matrix.loc[name, other] = int(Role.NONE)
+    return matrix
+
+
+def _check_densities(
+    methods: Mapping[str, Any], passive: Collection[str], order: Sequence[str]
+) -> None:
+    for name in order:
+        inside = innermost(methods[name])
+        if isinstance(inside, str) and inside in WITHOUT_DENSITY:
+            raise SpecificationError(
+                f"method: {inside!r} of {name!r} has no density, which imputation compatible with "
+                "an analysis needs; use a model with one ('normal', 'normal.robust', 'gamma'), or "
+                "on='conditional' for chained equations."
+            )
+
+
+#: Methods that take values from donors, with mice's names of them.
+WITHOUT_DENSITY = ("pmm", "sample", "2l.pmm", "2lonly.pmm", "2l.2stage.pmm")
+
+
+def _events(
+    analyses: Sequence[Analysed],
+    modelled: Sequence[str],
+    others: Sequence[str],
+    methods: Mapping[str, Any],
+    table: Table,
+) -> Iterable[Event]:
+    place = ("info", "specification")
+    for each in analyses:
+        yield Event(
+            *place,
+            each.outcome,
+            "model of the analysis",
+            f"{each.formula} by {each.family!r}: the analysis is the model of its outcome, and "
+            "missing predictors are drawn from their own models times it.",
+        )
+    if modelled:
+        text = listed([f"{name} ({methods[name]})" for name in modelled])
+        yield Event(
+            *place, "", "models of covariates", f"In this order, without the outcome: {text}."
+        )
+    else:
+        yield Event(
+            *place,
+            "",
+            "nothing to be compatible with",
+            "No incomplete column stands right of the ~ of an analysis: nothing needs imputing "
+            "for it.",
+        )
+    extra = [name for name in others if name in methods]
+    if extra:
+        yield Event(
+            *place,
+            "",
+            "auxiliary variables",
+            f"{listed(extra)}: in no analysis, so each has a model given all that is, and informs "
+            "what is missing there. Leave a column out of the data, or set its method to '', to "
+            "save its time.",
+        )
+
+
+def checked_analyses(
+    analysis: str | Sequence[str] | None,
+    family: Any,
+    on: str,
+    table: Table,
+    cluster: str | None,
+    method: Any,
+) -> tuple[tuple[Analysed, ...], Plan | None]:
+    """Read ``analysis=``, ``family=`` and ``on=``; the plan is None for chained equations.
+
+    Raises
+    ------
+    SpecificationError
+        If they cannot be used.
+    """
+    if on not in ("analysis", "conditional"):
+        raise SpecificationError(
+            f"on={on!r} must be 'analysis' (imputation compatible with analysis=) or "
+            "'conditional' (chained equations)."
+        )
+    if analysis is None:
+        if family is not None:
+            raise SpecificationError("family= is that of an analysis; give analysis='y ~ x'.")
+        return (), None
+    if on == "conditional":
+        return tuple(read_analyses(analysis, family, table)), None
+    plan = plan_analyses(analysis, family, table, cluster, method)
+    return plan.analyses, plan
+
+
+def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Request:
+    """Put the formulas of a plan into a request.
+
+    Raises
+    ------
+    SpecificationError
+        If the request says what contradicts a joint distribution.
+    """
+    if visit_sequence is not None:
+        raise SpecificationError(
+            "visit_sequence: the models of an analysis have an order of their own, outcomes after "
+            "what predicts them; leave it out, or give on='conditional'."
+        )
+    if not (where is None or (isinstance(where, str) and where == "missing")):
+        raise SpecificationError(
+            "where: imputation compatible with an analysis draws what is missing, all of it; "
+            "leave it out, or give on='conditional'."
+        )
+    for name, text in plan.formulas.items():
+        if name in request.formulas:
+            raise SpecificationError(
+                f"formulas: {name!r} is the outcome of the analysis {text!r}, which is its model."
+            )
+    return replace(request, formulas={**request.formulas, **plan.formulas})
+
+
+# --- after the models have been decided -----------------------------------------------------------
+
+
+def joint_order(targets: Mapping[str, Target | Passive], table: Table) -> tuple[str, ...]:
+    """Order models so that each comes after those it is given.
+
+    Raises
+    ------
+    SpecificationError
+        If they go round in a circle, which it names.
+    """
+    parents = {
+        name: {other for other in sources_of(target, targets) if other != name}
+        for name, target in targets.items()
+        if isinstance(target, Target)
+    }
+    known = set(parents)
+    return tuple(_parents_first({name: each & known for name, each in parents.items()}))
+
+
+def _parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:
+    """Order names, what each depends on before it."""
+    ordered: list[str] = []
+    path: list[str] = []
+
+    def follow(name: str) -> None:
+        if name in ordered:
+            return
+        if name in path:
+            circle = " → ".join([*path[path.index(name) :], name][::-1])
+            raise SpecificationError(
+                f"analysis: the models go round in a circle, {circle}, so that they are no joint "
+                "distribution; take one of these out of the right-hand side of the next "
+                "(formulas= or predictors=)."
+            )
+        path.append(name)
+        for other in parents[name]:
+            follow(other)
+        path.pop()
+        ordered.append(name)
+
+    for name in parents:
+        follow(name)
+    return ordered
+
+
+def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[str]:
+    """Columns that the terms of a model depend on, through passive ones too."""
+    return {name for term in target.terms for name in sources_of_term(term, targets)}
+
+
+def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
+    """Columns that a term depends on, through passive ones too."""
+    found: set[str] = set()
+    queue = [name for factor in term.factors for name in (factor, *names_in(factor))]
+    while queue:
+        name = queue.pop()
+        if name in found:
+            continue
+        found.add(name)
+        passive = targets.get(name)
+        if isinstance(passive, Passive):
+            queue += passive.inputs
+    return found
+
+
+def with_live(specification: Specification) -> Specification:
+    """Give the specification of one joint distribution: with its live cells.
+
+    A missing cell is live where it stands in a model of which the value is known, or is live
+    itself. Only such cells tell their own model something: where nothing that follows is known, a
+    value and all that is made of it integrate out.
+
+    Raises
+    ------
+    SpecificationError
+        If a live cell has what no joint distribution can take: ``post=``, a method without
+        density.
+    """
+    table, targets, order = specification.table, specification.targets, specification.visit_sequence
+    live: dict[str, np.ndarray] = {}
+    for name in reversed(order):
+        target = targets[name]
+        assert isinstance(target, Target)
+        staying = stays_missing({name: target.method}, table).get(name)
+        missing = np.isnan(specification.known[name])
+        if staying is not None:
+            missing &= ~staying
+        follows = np.zeros(table.n_rows, dtype=bool)
+        for other in order[order.index(name) + 1 :]:
+            child = targets[other]
+            assert isinstance(child, Target)
+            terms = [t for t in child.terms if name in sources_of_term(t, targets)]
+            if not terms:
+                continue
+            says = ~np.isnan(specification.known[other]) | live[other] | selects(child)
+            whole = child.level == 2 or any(term.cluster_mean for term in terms)
+            follows |= _anywhere(says, table, child.cluster) if whole else says
+        if target.level == 2:
+            seen = _anywhere(~missing, table, target.cluster)
+            live[name] = _anywhere(follows, table, target.cluster) & ~seen
+        else:
+            live[name] = missing & follows
+        if target.post is not None and live[name].any():
+            raise SpecificationError(
+                f"post of {name!r}: its missing values are drawn from its model times those it "
+                "stands in, which a function applied afterwards would undo; use a model with the "
+                "bounds ('normal.truncated', 'gamma', 'beta'), or on='conditional'."
+            )
+    return replace(specification, live=live)
+
+
+def selects(child: Target) -> bool:
+    """Whether a model speaks of rows in which its own value is missing."""
+    return bool(getattr(resolve(innermost(child.method)), "two_equations", False))
+
+
+def _anywhere(rows: np.ndarray, table: Table, cluster: str | None) -> np.ndarray:
+    """Rows of clusters with any of the given rows."""
+    if cluster is None:
+        return rows
+    codes = cluster_index(table, cluster).codes
+    return np.asarray((np.bincount(codes, rows) > 0)[codes])
