@@ -24,6 +24,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import look_up
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
@@ -152,7 +153,7 @@ def plan_analyses(
         tuple(analyses),
         methods,
         {each.outcome: each.formula for each in analyses},
-        _predictors(order, covariates, passive, table, cluster),
+        _predictors(order, covariates, passive, table, cluster, _selected(methods)),
         tuple(_events(analyses, modelled, others, methods, table)),
     )
 
@@ -312,18 +313,30 @@ def _ordered(names: Iterable[str], table: Table, cluster: str | None) -> list[st
     return sorted(names, key=place)
 
 
+def _selected(methods: Mapping[str, Any]) -> set[str]:
+    """Outcomes that are missing not at random: they predict nothing else."""
+    return {name for name, held in methods.items() if _two_equations(held)}
+
+
+def _two_equations(method: Any) -> bool:
+    inside = innermost(method)
+    known = look_up(inside).method if isinstance(inside, str) and not is_passive(inside) else inside
+    return bool(known) and bool(getattr(resolve(known), "two_equations", False))
+
+
 def _predictors(
     order: Sequence[str],
     covariates: Collection[str],
     passive: Collection[str],
     table: Table,
     cluster: str | None,
+    selected: Collection[str],
 ) -> pd.DataFrame:
     """Which columns predict which: those before them, and complete covariates."""
     matrix = default_predictors(table, cluster)
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):
-        allowed = {*given, *order[:position]}
+        allowed = {*given, *order[:position]} - selected
         for other in matrix.columns:
             if other not in allowed and matrix.at[name, other] != Role.CLUSTER:
                 matrix.loc[name, other] = int(Role.NONE)
@@ -547,6 +560,12 @@ def with_live(specification: Specification) -> Specification:
             live[name] = _anywhere(follows, table, target.cluster) & ~seen
         else:
             live[name] = missing & follows
+        if selects(target) and live[name].any():
+            raise SpecificationError(
+                f"analysis: {name!r} is missing not at random by its method, and predicts other "
+                "variables as well, which a selection model does not see; take it out of their "
+                "formulas or predictors."
+            )
         if target.post is not None and live[name].any():
             raise SpecificationError(
                 f"post of {name!r}: its missing values are drawn from its model times those it "
@@ -558,7 +577,7 @@ def with_live(specification: Specification) -> Specification:
 
 def selects(child: Target) -> bool:
     """Whether a model speaks of rows in which its own value is missing."""
-    return bool(getattr(resolve(innermost(child.method)), "two_equations", False))
+    return _two_equations(child.method)
 
 
 def _anywhere(rows: np.ndarray, table: Table, cluster: str | None) -> np.ndarray:
