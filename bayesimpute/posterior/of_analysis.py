@@ -6,7 +6,7 @@ categories of their own; both models span the same columns, and what takes one s
 to the other is found by least squares on one completed data set, where it is exact.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.history import History
 from bayesimpute.errors import AnalysisError
 from bayesimpute.method import Array, Design
+from bayesimpute.pooling.fixed_bases import with_observed_knots
 from bayesimpute.pooling.formula_columns import checked_formula, prepared
 from bayesimpute.pooling.formula_design import INTERCEPT, LinearDesign
 from bayesimpute.pooling.model_design import ModelDesign, asks_for_means, cluster_of_means
@@ -34,7 +35,7 @@ def analysis_table(
     specification: Specification,
     history: History,
     analysed: Analysed,
-    fits: Fits | None,
+    fit: Callable[[str], Fits | None],
     discard: int,
     ci_prob: float,
 ) -> pd.DataFrame:
@@ -46,8 +47,8 @@ def analysis_table(
         Of the run.
     analysed
         Which analysis.
-    fits
-        The same fitted to each completed data set; None where no package fits it.
+    fit
+        Fits a formula to each completed data set; gives None where no package does.
     discard
         First iterations to leave out.
     ci_prob
@@ -61,7 +62,9 @@ def analysis_table(
         ``std_error``, ``pooled_low``, ``pooled_high`` by Rubin's rules (of an SD between clusters
         the root of the pooled variance, without interval).
     """
-    pooled = _pooled(fits, ci_prob)
+    read = checked_formula(analysed.formula, specification.table.frame.columns)
+    text, called = with_observed_knots(read, specification.table.frame)
+    pooled = {_as_called(k, called): each for k, each in _pooled(fit(text), ci_prob).items()}
     rows = {}
     side = (1.0 - ci_prob) / 2.0
     for name, draws in analysis_draws(specification, history, analysed).items():
@@ -77,6 +80,12 @@ def analysis_table(
             **pooled.get(name, dict.fromkeys(_POOLED, np.nan)),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("term")
+
+
+def _as_called(name: str, called: Mapping[str, str]) -> str:
+    for written, label in called.items():
+        name = name.replace(written, label)
+    return name
 
 
 _POOLED = ("pooled", "std_error", "pooled_low", "pooled_high")
@@ -130,11 +139,12 @@ def analysis_draws(
         values[each][cells] = history.imputed[each][0]
     frame = table.completed(values).iloc[table.rows].reset_index(drop=True)
     frame[name] = frame[name].ffill().bfill()  # an outcome tells nothing of the columns
+    model, called = _model_design(analysed.formula, frame, table.frame, target.cluster)
     drawn = _Drawn(
         analysed,
         builder.build(values),
         units,
-        _model_design(analysed.formula, frame, target.cluster),
+        model,
         frame,
         history.parameters[name],
         history.labels[name],
@@ -148,15 +158,18 @@ def analysis_draws(
             found[parameter] = each
         else:
             found |= {f"{parameter}[{label}]": each[..., k] for k, label in enumerate(labels)}
-    return found
+    return {_as_called(each, called): values for each, values in found.items()}
 
 
-def _model_design(formula: str, frame: pd.DataFrame, cluster: str | None) -> ModelDesign:
-    """Columns of the formula, as `bayesimpute.fit` makes them."""
-    read = checked_formula(formula, frame.columns)
+def _model_design(
+    formula: str, frame: pd.DataFrame, data: pd.DataFrame, cluster: str | None
+) -> tuple[ModelDesign, Mapping[str, str]]:
+    """Columns of the formula, as `bayesimpute.fit` makes them, with the knots of the chains."""
+    text, called = with_observed_knots(checked_formula(formula, frame.columns), data)
+    read = checked_formula(text, frame.columns)
     means = cluster_of_means(read, cluster)
     used = [*read.names, *([means] if means and asks_for_means(read) else [])]
-    return ModelDesign.learn(read, prepared(frame, unique(used)), means)
+    return ModelDesign.learn(read, prepared(frame, unique(used)), means), called
 
 
 @dataclass(frozen=True, eq=False)

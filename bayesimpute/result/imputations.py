@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -411,21 +411,21 @@ class Imputations:
         discard = self.iterations // 2
         tables = {
             each.outcome: analysis_table(
-                specification, self.history, each, self._fits_of(each), discard, 0.95
+                specification, self.history, each, partial(self._fit_as, each), discard, 0.95
             )
             for each in specification.analyses
         }
         return next(iter(tables.values())) if len(tables) == 1 else pd.concat(tables)
 
-    def _fits_of(self, analysed: Analysed) -> "Fits | None":
-        """Fits of an analysis to the completed data; None where no package fits its family."""
+    def _fit_as(self, analysed: Analysed, formula: str) -> "Fits | None":
+        """Fit a formula by the family of an analysis; None where no package does."""
         from bayesimpute.analysis import fit
 
         family = FITTED_AS.get(analysed.family)
         if family is None:
             return None
         cluster = {"cluster": name} if (name := self.specification.cluster) is not None else {}
-        return fit(self.complete("all"), analysed.formula, family=family, **cluster)
+        return fit(self.complete("all"), formula, family=family, **cluster)
 
     @checked
     def fit(self, formula: Any = None, **options: Any) -> "Fits":
