@@ -128,7 +128,7 @@ def test_on_conditional_keeps_chained_equations(frame):
     ("analysis", "options", "words"),
     [
         ("y ~ log(x)", {}, r"'log\(x\)' in the model of 'y' has no value at x = -.*'gamma'"),
-        ("y ~ log(x - 0.5)", {"method": {"x": "gamma"}}, r"has no value at x = 0\."),
+        ("y ~ log(x - 0.5)", {"method": {"x": "gamma"}}, "has no value at x = "),
         ("y ~ x + y", {}, "'y' on both sides"),
         ("y ~ x + nope", {}, "'nope', which is no column"),
         ("y ~ x + (1 | nope)", {}, "'nope', which is no column"),
