@@ -333,7 +333,8 @@ class DesignBuilder:
                     values[factor] if factor in values else evaluate(factor, values), dtype=float
                 )[:, None]
                 part_labels = (factor,)
-            block = (block[:, :, None] * part[:, None, :]).reshape(len(block), -1)
+            width = block.shape[1] * part.shape[1]
+            block = (block[:, :, None] * part[:, None, :]).reshape(len(block), width)
             labels = tuple(
                 f"{left}:{right}" if left else right for left in labels for right in part_labels
             )

@@ -15,9 +15,10 @@ from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import NOWHERE, go_on, start
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import warn
+from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.events import Event
 from bayesimpute.files import check_target, place
+from bayesimpute.pooling.fixed_bases import with_fixed_bases
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
@@ -189,6 +190,7 @@ def impute(
         analysis=analysis,
         family=family,
         on=on,
+        written=_fixed(analysis, df),
     )
     check_storable(specification.table.frame)
     run = fingerprint(specification)  # now: what functions hold may change while they are called
@@ -235,3 +237,12 @@ def impute(
     history = replace(history, events=(*history.events, *missing))
     warn_of_prior(specification, history)
     return Imputations(specification, history, fingerprint=run)
+
+
+def _fixed(analysis: Any, df: pd.DataFrame) -> dict[str, str]:
+    """Formulas of analyses with nothing to learn, where they are formulas."""
+    formulas = [analysis] if isinstance(analysis, str) else list(analysis or ())
+    try:
+        return {text: with_fixed_bases(text, df) for text in formulas if isinstance(text, str)}
+    except AnalysisError as error:
+        raise SpecificationError(f"analysis: {error}") from None

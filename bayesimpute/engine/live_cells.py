@@ -183,6 +183,8 @@ class _Child:
             position[which] = np.arange(len(which))
         owner = position[self._owner]
         keep = owner >= 0
+        if not keep.any():
+            return np.zeros(len(candidate))
         design, rows, owner = self._design.rows(keep), self._rows[keep], owner[keep]
         x, z = design.x, design.z  # copies already, the rows having been chosen by a mask
         if not self._level2:
