@@ -33,6 +33,7 @@ from bayesimpute.specification.defaults import (
 from bayesimpute.specification.domains import check_domain
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import (
     Analysed,
@@ -129,15 +130,21 @@ def plan_analyses(
             )
     named = _with_sources(analyses, table, given, passive)
     covariates = [name for name in named if name not in outcomes and name != cluster]
+    latent = latent_means(table)
+    covariates += [name for name in latent.values() if name not in covariates]
+    modelled = [
+        name
+        for name in covariates
+        if (table.missing(name).any() or name in latent.values()) and name not in passive
+    ]
     others = [
         name
         for name in table.variables
         if name not in (*covariates, *outcomes, cluster)
-        and name not in passive
+        and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
-    modelled = [name for name in covariates if table.missing(name).any() and name not in passive]
     order = [
         *_ordered(modelled, table, cluster),
         *outcomes,
@@ -258,6 +265,8 @@ def _with_density(method: str) -> str:
 
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
     of_outcomes = {each.outcome: each.family for each in analyses}
+    if mean_of(name, table) is not None:
+        return "2lonly.norm"
     return of_outcomes.get(name) or _with_density(default_method(table, name)[0])
 
 
@@ -311,7 +320,8 @@ def _with_sources(
 
 def _ordered(names: Iterable[str], table: Table, cluster: str | None) -> list[str]:
     """Variables of clusters first, then those with fewest missing values."""
-    level2 = _of_clusters(names, table, cluster)
+    names = list(names)
+    level2 = _of_clusters(names, table, cluster) | set(latent_means(table))
     return sorted(names, key=lambda name: (name not in level2, int(table.missing(name).sum())))
 
 
@@ -348,7 +358,9 @@ def _predictors(
     missing values of a cluster together, for little that it tells of them.
     """
     matrix = default_predictors(table, cluster)
-    level2, incomplete = _of_clusters(order, table, cluster), set(table.incomplete())
+    matrix[list(latent_means(table))] = int(Role.NONE)
+    level2 = _of_clusters(order, table, cluster) | set(latent_means(table))
+    incomplete = set(table.incomplete())
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):
         allowed = {*given, *order[:position]} - selected
@@ -518,7 +530,8 @@ def _parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:
 
 def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[str]:
     """Columns that the terms of a model depend on, through passive ones too."""
-    return {name for term in target.terms for name in sources_of_term(term, targets)}
+    found = {name for term in target.terms for name in sources_of_term(term, targets)}
+    return found | ({target.around} if target.around else set())
 
 
 def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
@@ -563,7 +576,7 @@ def with_live(specification: Specification) -> Specification:
             child = targets[other]
             assert isinstance(child, Target)
             terms = [t for t in child.terms if name in sources_of_term(t, targets)]
-            if not terms:
+            if not terms and child.around != name:
                 continue
             says = ~np.isnan(specification.known[other]) | live[other] | selects(child)
             whole = child.level == 2 or any(term.cluster_mean for term in terms)
