@@ -11,6 +11,7 @@ from bayesimpute.congeniality.advice import advice
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.congeniality.changes import Addition, change
 from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
+from bayesimpute.congeniality.compatible import given_all_others, imputed_for
 from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.just_another import as_if_computed, just_another_variable
@@ -179,7 +180,8 @@ def _models(analysis: Analysis, specification: Specification) -> list[Imputation
 
 def _found(analysis: Analysis, specification: Specification) -> list[Finding]:
     computed = as_if_computed(analysis, specification)
-    models = _models(analysis, computed)
+    held = imputed_for(analysis, specification)
+    models = [] if held else _models(analysis, given_all_others(computed))
     return [
         *unknown_names(analysis, specification),
         *left_missing(analysis, specification),
