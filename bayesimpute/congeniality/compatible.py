@@ -7,10 +7,14 @@ it, whatever its terms; any other is compared with what follows for each variabl
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
-from bayesimpute.specification.compatible import sources_of_term
-from bayesimpute.specification.specification import Specification, Target, Term
+from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.specification.compatible import WITHOUT_DENSITY, sources_of_term
+from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.specification.specify import specify
+from bayesimpute.wrappers.base import innermost
 
 
 def imputed_for(analysis: Analysis, specification: Specification) -> bool:
@@ -88,3 +92,43 @@ def _from_models_of_others(name: str, specification: Specification) -> Iterator[
 
 def _of(name: str, factor: str, specification: Specification) -> bool:
     return name in sources_of_term(Term(factor, (factor,)), specification.targets)
+
+
+def run_for(analysis: Analysis, specification: Specification) -> str:
+    """Write the call that imputes by the analysis itself; empty where that cannot be had.
+
+    What is computed stays so, and an outcome that has a model of its own keeps its family.
+
+    Parameters
+    ----------
+    analysis
+        That no chained equations are compatible with.
+    specification
+        As the data were to be imputed, columns that hold a function of others computed.
+    """
+    arguments: dict[str, Any] = {}
+    if specification.cluster is not None:
+        arguments["cluster"] = specification.cluster
+    computed = {
+        name: f"~ I({target.expression})"
+        for name, target in specification.targets.items()
+        if isinstance(target, Passive) and not target.found
+    }
+    if computed:
+        arguments["method"] = computed
+    arguments["analysis"] = analysis.formula
+    outcome = specification.targets.get(analysis.outcome)
+    own = innermost(outcome.method) if isinstance(outcome, Target) else None
+    try:  # what raises here would raise for the user
+        run = specify(specification.table.frame, **arguments)
+        by_default = run.analyses[0].family
+        if isinstance(own, str) and own not in (*WITHOUT_DENSITY, "joint", by_default):
+            arguments["family"] = own
+            specify(specification.table.frame, **arguments)
+    except (DataError, SpecificationError):  # a function of the outcome, a second grouping, …
+        return ""
+    written = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    return (
+        f"imp = bi.impute(df, {written})\n"
+        f"# the analysis is the model of {analysis.outcome!r} then: no formulas= for it"
+    )

@@ -30,8 +30,8 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "or a slope of the outcome, draws the interaction, curve or variance of slopes towards 0 "
         "as much as leaving it out (Seaman, Bartlett & White 2012, BMC Med Res Methodol 12: 46; "
         "Grund, Lüdtke & Robitzsch 2018, Organ Res Methods 21: 111). It takes imputation by the "
-        "analysis model itself (Bartlett et al. 2015, Stat Methods Med Res 24: 462), which is not "
-        "to be had here.",
+        "analysis model itself (Bartlett et al. 2015, Stat Methods Med Res 24: 462), which is what "
+        "analysis= asks for.",
     ),
     "interaction": (
         "warning",
