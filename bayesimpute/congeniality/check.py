@@ -170,8 +170,14 @@ def warn_if_uncongenial(analysis: Any, specification: Specification) -> None:
         each = "; ".join(f"{x.variable}: {x.finding} ({x.evidence.rstrip('.')})" for x in found)
         warn(
             f"The imputation does not hold all that {analysis!r} asks for. {each}. "
-            f"imp.congenial({analysis!r}) says why it matters and what to change."
+            f"imp.congenial({analysis!r}) says why it matters and what to change{_by_a_run(found)}."
         )
+
+
+def _by_a_run(found: list[Finding]) -> str:
+    """Name the run that holds the analysis, where that is the cure."""
+    runs = (each.advice.partition("\n")[0] for each in found)
+    return next((f": {run}" for run in runs if run.startswith("imp = ")), "")
 
 
 def _models(analysis: Analysis, specification: Specification) -> list[ImputationModel]:

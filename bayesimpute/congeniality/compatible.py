@@ -12,6 +12,7 @@ from typing import Any
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.specification.compatible import WITHOUT_DENSITY, sources_of_term
+from bayesimpute.specification.identities import passive_text
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.specification.specify import specify
 from bayesimpute.wrappers.base import innermost
@@ -110,7 +111,7 @@ def run_for(analysis: Analysis, specification: Specification) -> str:
     if specification.cluster is not None:
         arguments["cluster"] = specification.cluster
     computed = {
-        name: f"~ I({target.expression})"
+        name: f"~ {e}" if (e := target.expression).startswith("I(") else passive_text(e)
         for name, target in specification.targets.items()
         if isinstance(target, Passive) and not target.found
     }
