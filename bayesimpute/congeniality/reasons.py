@@ -73,4 +73,13 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "contextual effect is drawn towards 0 (Grund, Lüdtke & Robitzsch 2018, Organ Res Methods "
         "21: 111).",
     ),
+    "cluster effects": (
+        "warning",
+        "its random intercepts do not go with the level of the outcome in clusters",
+        "Given the outcome it follows what is left of it after the effect of the cluster. Random "
+        "intercepts that are independent of the outcome do not take that out where clusters are "
+        "small and differ much, so that its coefficient is drawn towards 0: by a third where they "
+        "have 3 to 5 rows and four fifths of the variance, half of it missing, and by nothing with "
+        "the cluster mean of the outcome as predictor (Mundlak 1978, Econometrica 46: 69).",
+    ),
 }
