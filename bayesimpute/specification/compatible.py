@@ -335,12 +335,13 @@ def _of_clusters(names: Iterable[str], table: Table, cluster: str | None) -> set
 
 def _selected(methods: Mapping[str, Any]) -> set[str]:
     """Outcomes that are missing not at random: they predict nothing else."""
-    return {name for name, held in methods.items() if held and _two_equations(held)}
+    modelled = {name: held for name, held in methods.items() if held and not is_passive(held)}
+    return {name for name, held in modelled.items() if _two_equations(held)}
 
 
 def _two_equations(method: Any) -> bool:
     inside = innermost(method)
-    known = look_up(inside).method if isinstance(inside, str) and not is_passive(inside) else inside
+    known = look_up(inside).method if isinstance(inside, str) else inside
     return bool(known) and bool(getattr(resolve(known), "two_equations", False))
 
 
