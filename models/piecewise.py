@@ -106,7 +106,7 @@ class Piecewise(HazardModel):
         "its logarithm depends linearly on {x}, and a censored time contributes the probability of "
         "having had no event by then",
         "A missing time is drawn as that of an event.",
-        ("a_k in interval k of t",),
+        ("a_k", "t in interval k"),
     )
     options: Mapping[str, Any] = MappingProxyType(
         {**HazardModel.options, "intervals": None, "cutpoints": None}
@@ -198,7 +198,7 @@ class Piecewise(HazardModel):
 
 
 def cutpoints_of(design: Design, options: Mapping[str, Any]) -> Array:
-    """Times between the intervals, (K − 1,), ascending.
+    """Give the times between the intervals, (K − 1,), ascending.
 
     Raises
     ------
@@ -391,5 +391,3 @@ class PiecewiseLikelihood:
         """Log hazard of each interval at mean predictors."""
         departure, _, _ = self._hazards(point.free)
         return {"log_hazard": point.beta[0, 0] + departure}
-
-

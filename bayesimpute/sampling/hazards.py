@@ -42,7 +42,7 @@ class EventUnits(Units):
 
 
 def share_hazard(draws: Mapping[str, Array]) -> Array:
-    """τ² / (τ² + π²/6): the log of the cumulative baseline hazard at the event has that variance."""
+    """τ² / (τ² + π²/6), the variance of the log cumulative baseline hazard at the event."""
     between = draws["sd_intercept"] ** 2
     return np.asarray(between / (between + np.pi**2 / 6))
 
@@ -71,7 +71,12 @@ class HazardModel(LinearModel):
         return Defaults(intercept_mean=float(np.log(rate_of(design))), beta_sd=1.0)
 
     def check(self, design: Design, options: Mapping[str, Any]) -> None:
-        """Refuse times that are not positive, and data without an event."""
+        """Refuse times that are not positive, data without an event, gaps in censored times."""
+        if "event" in design.columns and design.draw.any():
+            raise SpecificationError(
+                f"{design.target!r}: times some of which are censored are not imputed, as whether "
+                "they would be is part of them; leave them out of where=."
+            )
         y = design.y[design.fit]
         bad = ~(y > 0)
         if bad.any():
@@ -106,9 +111,7 @@ class HazardModel(LinearModel):
 
     def _units(self, design: Design) -> Units:
         plain = plain_units(design)
-        return EventUnits(
-            0.0, 1.0, plain.centre_x, plain.scale_x, plain.centre_z, plain.scale_z
-        )
+        return EventUnits(0.0, 1.0, plain.centre_x, plain.scale_x, plain.centre_z, plain.scale_z)
 
 
 def exposures(rng: np.random.Generator, log_hazard: Array) -> Array:
