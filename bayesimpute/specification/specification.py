@@ -127,11 +127,14 @@ class Analysed:
         Column that it explains.
     family
         Method of its model.
+    event
+        Column that says whether a time ends with the event, of ``Surv(time, event)``.
     """
 
     formula: str
     outcome: str
     family: str
+    event: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
