@@ -25,6 +25,7 @@ from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.other_versions import noted_versions
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.fingerprint import fingerprint
+from bayesimpute.specification.latent_means import with_latent_means
 from bayesimpute.specification.specify import specify
 
 CHECKPOINT = (
@@ -134,7 +135,9 @@ def impute(
         becomes the model of its outcome, and a missing predictor is drawn from its own model (given
         the other covariates, not the outcome) times the analysis, so that interactions, powers,
         functions and random slopes of incomplete predictors are imputed as they are analysed
-        (substantive-model compatible, Bartlett et al. 2015). Outcomes may predict each other
+        (substantive-model compatible, Bartlett et al. 2015). ``cluster_mean(x)`` is the mean of the
+        rows of a cluster, ``latent_mean(x)`` the mean that they are around, which becomes a column
+        of the completed data. Outcomes may predict each other
         without a circle. `formulas`, `predictors` and `method` replace any part of the others.
     family
         Of the outcome: a method's name or ``"gaussian"``, ``"binomial"``, …; one for all
@@ -174,6 +177,8 @@ def impute(
     threads = threads_of(cores, executor)
     if checkpoint is not None:
         check_target(checkpoint)
+    if analysis is not None:
+        analysis, df = with_latent_means(analysis, df)
     specification = specify(
         df,
         cluster=cluster,

@@ -256,7 +256,7 @@ class _Drawn:
         scale = np.maximum(np.abs(made).max(axis=0), np.finfo(float).tiny)
         solved = np.linalg.lstsq(made / scale, own, rcond=None)[0]
         off = np.abs(made / scale @ solved - own).max(initial=0.0)
-        if off > SPANNED * max(np.abs(own).max(initial=0.0), 1.0):
+        if own.shape[1] != made.shape[1] or off > SPANNED * max(np.abs(own).max(initial=0.0), 1.0):
             raise AnalysisError(
                 f"The model of {self.analysed.outcome!r} and {self.analysed.formula!r} do not have "
                 "the same columns; imp.events says which predictor was left out and why."

@@ -26,6 +26,7 @@ from bayesimpute.events import events_table
 from bayesimpute.result import completion, summary, tree
 from bayesimpute.result.identification import identification, warn_of_prior
 from bayesimpute.specification.fingerprint import Fingerprint
+from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.said_once import one_a_fact
 from bayesimpute.specification.specification import Analysed, Specification
 
@@ -454,6 +455,8 @@ class Imputations:
                 given = ", ".join(map(repr, analyses)) or "no analysis= was given to bi.impute"
                 raise AnalysisError(f"fit: give a formula; {given}.")
             (formula,) = analyses
+        if isinstance(formula, str):
+            formula = with_columns(formula)
         if isinstance(formula, str) and formula in analyses and "family" not in options:
             family = FITTED_AS.get(analyses[formula].family)
             if family is None:

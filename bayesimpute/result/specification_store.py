@@ -144,6 +144,7 @@ def _encode_target(target: Target | Passive) -> dict[str, Any]:
         "kind": None if target.kind is None else str(target.kind),
         "block": list(target.block),
         "known_from": list(target.known_from),
+        "around": target.around,
     }
 
 

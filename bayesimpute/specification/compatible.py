@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.data.clusters import cluster_index
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
@@ -33,6 +33,8 @@ from bayesimpute.specification.defaults import (
 from bayesimpute.specification.domains import check_domain
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.formula_terms import Formula
+from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import (
     Analysed,
@@ -41,6 +43,7 @@ from bayesimpute.specification.specification import (
     Target,
     Term,
 )
+from bayesimpute.specification.survival import indicators_of
 from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
@@ -56,6 +59,9 @@ FAMILIES: Mapping[str, str] = {
     "negativebinomial": "negative_binomial",
     "student": "normal.robust",
 }
+
+#: Family of ``Surv(time, event)``: of the two, the one that assumes less of the hazard.
+DEFAULT_SURVIVAL = "piecewise"
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ def plan_analyses(
     """
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
+    survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
     cluster = cluster or _cluster_of(analyses, table)
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
@@ -129,15 +136,21 @@ def plan_analyses(
             )
     named = _with_sources(analyses, table, given, passive)
     covariates = [name for name in named if name not in outcomes and name != cluster]
+    latent = latent_means(table)
+    covariates += [name for name in latent.values() if name not in covariates]
+    modelled = [
+        name
+        for name in covariates
+        if (table.missing(name).any() or name in latent.values()) and name not in passive
+    ]
     others = [
         name
         for name in table.variables
-        if name not in (*covariates, *outcomes, cluster)
-        and name not in passive
+        if name not in (*covariates, *outcomes, *survival, cluster)
+        and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
-    modelled = [name for name in covariates if table.missing(name).any() and name not in passive]
     order = [
         *_ordered(modelled, table, cluster),
         *outcomes,
@@ -160,7 +173,14 @@ def plan_analyses(
         methods,
         tuple(order),
         {each.outcome: written.get(each.formula, each.formula) for each in analyses},
-        _predictors(order, covariates, passive, table, cluster, _selected(methods)),
+        _predictors(
+            [name for name in order if name not in survival],
+            covariates,
+            passive,
+            table,
+            cluster,
+            _selected(methods),
+        ),
         tuple(_events(analyses, modelled, [n for n in order if n in others], methods)),
     )
 
@@ -190,11 +210,12 @@ def read_analyses(
             formula = read_formula(text, tuple(table.variables))
         except SpecificationError as error:
             raise SpecificationError(f"analysis {text!r}: {error}") from None
-        outcome = None if formula.response is None else formula.response.column
+        outcome = formula.outcome
         if outcome is None:
             raise SpecificationError(
-                f"analysis {text!r}: its outcome must be a column; of a function of one make a "
-                "column of its own, such as df['log_y'] = np.log(df['y'])."
+                f"analysis {text!r}: its outcome must be a column, or Surv(time, event) of two; of "
+                "a function of one make a column of its own, such as df['log_y'] = "
+                "np.log(df['y'])."
             )
         unknown = [name for name in formula.names if name not in table.variables]
         if unknown:
@@ -214,13 +235,53 @@ def read_analyses(
             )
         read[outcome] = formula
     families = _families(family, list(read))
+    _check_survival(read, families, table)
     ordered = _parents_first(
         {name: set(each.predictors) & set(read) for name, each in read.items()}
     )
     return [
-        Analysed(read[name].text, name, families.get(name) or _family(name, table))
+        Analysed(
+            read[name].text,
+            name,
+            families.get(name) or (DEFAULT_SURVIVAL if read[name].event else _family(name, table)),
+            read[name].event,
+        )
         for name in ordered
     ]
+
+
+def _check_survival(read: Mapping[str, Formula], families: Mapping[str, str], table: Table) -> None:
+    """Refuse parts of a time to an event in other places, and families of other outcomes.
+
+    Raises
+    ------
+    SpecificationError
+        Naming formula and column.
+    """
+    for name, formula in read.items():
+        if formula.event is None:
+            continue
+        if table.variables[name].kind is not Kind.NUMERIC:
+            raise SpecificationError(
+                f"analysis {formula.text!r}: the time {name!r} ({table.variables[name].dtype}) "
+                "must be a number, such as days: df['days'] = (df['end'] - df['start']).dt.days."
+            )
+        for part in (name, formula.event):
+            for other in read.values():
+                if part in (*other.predictors, *other.groups) or (
+                    part == other.outcome and other is not formula
+                ):
+                    raise SpecificationError(
+                        f"analysis {other.text!r}: {part!r} is part of the outcome of "
+                        f"{formula.text!r} and can neither predict, group rows, nor be an outcome "
+                        "of its own."
+                    )
+        family = families.get(name, DEFAULT_SURVIVAL)
+        if isinstance(family, str) and "event" not in indicators_of(resolve(family)):
+            raise SpecificationError(
+                f"family={family!r} of {formula.text!r}: the time to an event needs 'piecewise' "
+                "(hazard constant within intervals, the default) or 'weibull'."
+            )
 
 
 def _families(family: Any, outcomes: Sequence[str]) -> dict[str, str]:
@@ -258,6 +319,8 @@ def _with_density(method: str) -> str:
 
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
     of_outcomes = {each.outcome: each.family for each in analyses}
+    if mean_of(name, table) is not None:
+        return "2lonly.norm"
     return of_outcomes.get(name) or _with_density(default_method(table, name)[0])
 
 
@@ -311,7 +374,8 @@ def _with_sources(
 
 def _ordered(names: Iterable[str], table: Table, cluster: str | None) -> list[str]:
     """Variables of clusters first, then those with fewest missing values."""
-    level2 = _of_clusters(names, table, cluster)
+    names = list(names)
+    level2 = _of_clusters(names, table, cluster) | set(latent_means(table))
     return sorted(names, key=lambda name: (name not in level2, int(table.missing(name).sum())))
 
 
@@ -349,7 +413,9 @@ def _predictors(
     missing values of a cluster together, for little that it tells of them.
     """
     matrix = default_predictors(table, cluster)
-    level2, incomplete = _of_clusters(order, table, cluster), set(table.incomplete())
+    matrix[list(latent_means(table))] = int(Role.NONE)
+    level2 = _of_clusters(order, table, cluster) | set(latent_means(table))
+    incomplete = set(table.incomplete())
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):
         allowed = {*given, *order[:position]} - selected
@@ -405,13 +471,14 @@ def _events(
             "for it.",
         )
     if others:
+        but = " but the time to the event" if any(each.event for each in analyses) else ""
         yield Event(
             *place,
             "",
             "auxiliary variables",
-            f"{listed(others)}: in no analysis, so each has a model given all that is, and informs "
-            "what is missing there. Leave a column out of the data, or set its method to '', to "
-            "save its time.",
+            f"{listed(others)}: in no analysis, so each has a model given all that is{but}, and "
+            "informs what is missing there. Leave a column out of the data, or set its method to "
+            "'', to save its time.",
         )
 
 
@@ -519,7 +586,8 @@ def _parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:
 
 def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[str]:
     """Columns that the terms of a model depend on, through passive ones too."""
-    return {name for term in target.terms for name in sources_of_term(term, targets)}
+    found = {name for term in target.terms for name in sources_of_term(term, targets)}
+    return found | ({target.around} if target.around else set())
 
 
 def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
@@ -564,7 +632,7 @@ def with_live(specification: Specification) -> Specification:
             child = targets[other]
             assert isinstance(child, Target)
             terms = [t for t in child.terms if name in sources_of_term(t, targets)]
-            if not terms:
+            if not terms and child.around != name:
                 continue
             says = ~np.isnan(specification.known[other]) | live[other] | selects(child)
             whole = child.level == 2 or any(term.cluster_mean for term in terms)

@@ -8,6 +8,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
 from bayesimpute.specification.expressions import evaluate, names_in
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import innermost, method_text
 
@@ -26,7 +27,8 @@ def check_domain(name: str, target: Target, specification: Specification) -> Non
     table = specification.table
     if table.variables[name].kind is not Kind.NUMERIC or target.kind is not None:
         return
-    observed = table.values[name][~table.missing(name)]
+    of = mean_of(name, table) or name
+    observed = table.values[of][~table.missing(of)]
     far = REACH * (observed.max() - observed.min())
     low, high = _support(target)
     low, high = max(low, observed.min() - far), min(high, observed.max() + far)

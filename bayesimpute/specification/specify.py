@@ -22,6 +22,7 @@ from bayesimpute.specification.compatible import (
 )
 from bayesimpute.specification.defaults import default_predictors
 from bayesimpute.specification.identities import identities_of, passive_text
+from bayesimpute.specification.latent_means import around
 from bayesimpute.specification.leftovers import gap_events, idle_events
 from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.order import passive_order, visit_order
@@ -164,7 +165,7 @@ def specify(
         targets[name], more = build_target(
             name, chosen_method, table, request, ignored, defaults, passives, unimputed
         )
-        targets[name] = plan.informed(targets[name])
+        targets[name] = around(plan.informed(targets[name]), table)
         events.extend(more)
     request, idle = without_complete(request, targets, table)
     events.extend(idle)
