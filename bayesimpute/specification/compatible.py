@@ -98,6 +98,7 @@ def plan_analyses(
     table: Table,
     cluster: str | None,
     method: Any,
+    formulas: Mapping[str, str],
     written: Mapping[str, str],
 ) -> Plan:
     """Choose the models of one joint distribution in which the analyses are.
@@ -114,6 +115,8 @@ def plan_analyses(
         Cluster of the covariates' models.
     method
         What the user says of single columns; a name for all incomplete ones.
+    formulas
+        Of the user's, by column.
     written
         Formula -> the same as its model has it, where that is another text.
 
@@ -125,6 +128,7 @@ def plan_analyses(
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
+    groups = _groups((*(each.formula for each in analyses), *formulas.values()), table)
     cluster = cluster or _cluster_of(analyses, table)
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
@@ -134,7 +138,7 @@ def plan_analyses(
                 f"analysis: its outcome {name!r} is computed by a passive method; compute it in "
                 "the data and give it no method, or analyse what it is computed from."
             )
-    named = _with_sources(analyses, table, given, passive)
+    named = _with_sources(analyses, table, given, passive, formulas)
     covariates = [name for name in named if name not in outcomes and name != cluster]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]
@@ -146,7 +150,7 @@ def plan_analyses(
     others = [
         name
         for name in table.variables
-        if name not in (*covariates, *outcomes, *survival, cluster)
+        if name not in (*covariates, *outcomes, *survival, *groups, cluster)
         and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
@@ -341,12 +345,22 @@ def _given(method: Any, table: Table, outcomes: Collection[str]) -> dict[str, An
 
 def _cluster_of(analyses: Iterable[Analysed], table: Table) -> str | None:
     """Cluster of the analyses, if ``cluster=`` names none."""
-    groups = {
-        name
-        for each in analyses
-        for name in read_formula(each.formula, tuple(table.variables)).groups
-    }
+    groups = _groups([each.formula for each in analyses], table)
     return groups.pop() if len(groups) == 1 else None
+
+
+def _groups(formulas: Iterable[str], table: Table) -> set[str]:
+    """Columns by which effects vary in any formula: these number clusters and measure nothing."""
+    return {name for text in formulas for name in _named_in(text, table)[1]}
+
+
+def _named_in(text: str, table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Predictors and groups of a formula; none of one that is refused where its model is made."""
+    try:
+        read = read_formula(text, tuple(table.variables))
+    except SpecificationError:
+        return (), ()
+    return tuple(read.predictors), tuple(read.groups)
 
 
 def _with_sources(
@@ -354,21 +368,23 @@ def _with_sources(
     table: Table,
     methods: Mapping[str, Any],
     passive: Collection[str],
+    formulas: Mapping[str, str],
 ) -> list[str]:
-    """Columns that the analyses name right of the ~, and those that passive ones are made of."""
+    """Columns that the analyses name right of the ~, and those that these are made of.
+
+    A passive one is made of its expression's, one with a formula of the user's of those it names.
+    """
     found: list[str] = []
-    queue = [
-        name
-        for each in analyses
-        for name in read_formula(each.formula, tuple(table.variables)).predictors
-    ]
+    queue = [name for each in analyses for name in _named_in(each.formula, table)[0]]
     while queue:
         name = queue.pop(0)
-        if name in found:
+        if name in found or name not in table.variables:
             continue
         found.append(name)
         if name in passive:
             queue += list(names_in(methods[name].strip()[1:].strip()))
+        elif name in formulas:
+            queue += _named_in(formulas[name], table)[0]
     return found
 
 
@@ -489,6 +505,7 @@ def checked_analyses(
     table: Table,
     cluster: str | None,
     method: Any,
+    formulas: Mapping[str, str],
     written: Mapping[str, str],
 ) -> tuple[tuple[Analysed, ...], Plan | None]:
     """Read ``analysis=``, ``family=`` and ``on=``; the plan is None for chained equations.
@@ -509,7 +526,7 @@ def checked_analyses(
         return (), None
     if on == "conditional":
         return tuple(read_analyses(analysis, family, table)), None
-    plan = plan_analyses(analysis, family, table, cluster, method, written)
+    plan = plan_analyses(analysis, family, table, cluster, method, formulas, written)
     return plan.analyses, plan
 
 
