@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import DensityKernel, Kernel
+from bayesimpute.method import DensityKernel, Kernel, has_density
 from bayesimpute.specification.compatible import selects, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import method_text
@@ -101,7 +101,7 @@ class Live:
         if waves:
             for other in (name, *(each.name for each in standings)):
                 kernel = kernels[other]
-                if not isinstance(kernel, DensityKernel):
+                if not (isinstance(kernel, DensityKernel) and has_density(kernel)):
                     raise SpecificationError(
                         f"Method {method_text(builders[other].target.method)!r} of {other!r} gives "
                         "no density of its values, which imputation compatible with an analysis "

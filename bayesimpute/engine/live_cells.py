@@ -30,7 +30,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.live import Live, Positions, Standing
 from bayesimpute.engine.passive import update_passive
-from bayesimpute.method import Array, DensityKernel, Design
+from bayesimpute.method import Array, DensityKernel, Design, has_density
 from bayesimpute.specification.compatible import sources_of_term
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive
@@ -72,7 +72,7 @@ def redraw(
         densities: dict[str, Density] = {}
         for name in specification.visit_sequence:  # of all models, before any value moves
             kernel = bench.kernels[name]
-            if isinstance(kernel, DensityKernel):
+            if isinstance(kernel, DensityKernel) and has_density(kernel):
                 design = bench.design(name, values)
                 with bench.locks[name]:
                     densities[name] = kernel.log_density(design, states[name], rng)

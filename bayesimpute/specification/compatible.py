@@ -47,7 +47,8 @@ from bayesimpute.specification.survival import indicators_of
 from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.only_where import OnlyWhere
 
 #: Statsmodels', R's and our names of a family of distributions, and the method it is.
 FAMILIES: Mapping[str, str] = {
@@ -471,7 +472,11 @@ def _events(
             "for it.",
         )
     if others:
-        but = " but the time to the event" if any(each.event for each in analyses) else ""
+        kept_out = {
+            "the time to the event": any(each.event for each in analyses),
+            "what is missing not at random": bool(_selected(methods)),
+        }
+        but = "".join(f" but {what}" for what, is_there in kept_out.items() if is_there)
         yield Event(
             *place,
             "",
@@ -620,6 +625,7 @@ def with_live(specification: Specification) -> Specification:
     """
     table, targets, order = specification.table, specification.targets, specification.visit_sequence
     live: dict[str, np.ndarray] = {}
+    _check_conditions(targets, table)
     for name in reversed(order):
         target = targets[name]
         assert isinstance(target, Target)
@@ -644,12 +650,9 @@ def with_live(specification: Specification) -> Specification:
             live[name] = missing & follows
         if live[name].any():
             check_domain(name, target, specification)
-        if selects(target) and live[name].any():
-            raise SpecificationError(
-                f"analysis: {name!r} is missing not at random by its method, and predicts other "
-                "variables as well, which a selection model does not see; take it out of their "
-                "formulas or predictors."
-            )
+        for wrapper in layers(target.method):
+            if isinstance(wrapper, OnlyWhere):
+                live[name] &= wrapper.known_rows(name, table)
         if target.post is not None and live[name].any():
             raise SpecificationError(
                 f"post of {name!r}: its missing values are drawn from its model times those it "
@@ -657,6 +660,21 @@ def with_live(specification: Specification) -> Specification:
                 "bounds ('normal.truncated', 'gamma', 'beta'), or on='conditional'."
             )
     return replace(specification, live=live)
+
+
+def _check_conditions(targets: Mapping[str, Target | Passive], table: Table) -> None:
+    """Refuse conditions that would change where a model holds as values are drawn."""
+    for name, target in targets.items():
+        for wrapper in layers(target.method) if isinstance(target, Target) else ():
+            reads = wrapper.reads()
+            incomplete = [n for n in reads or () if table.missing(n).any()]
+            if reads is None or incomplete:
+                what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
+                raise SpecificationError(
+                    f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible "
+                    "with an analysis the rows of a model must not change with what is drawn; use "
+                    "a condition on complete columns written as text, or on='conditional'."
+                )
 
 
 def selects(child: Target) -> bool:
