@@ -46,8 +46,14 @@ if TYPE_CHECKING:
     from bayesimpute.posterior.fitting import PosteriorFits
 
 
-#: Family by which `fit` knows the model of a method.
-FITTED_AS = {"normal": "gaussian", "logistic": "binomial", "poisson": "poisson"}
+#: Family by which `fit` knows the model of a method, the data being complete.
+FITTED_AS = {
+    "normal": "gaussian",
+    "heckman": "gaussian",
+    "logistic": "binomial",
+    "heckman.binary": "binomial",
+    "poisson": "poisson",
+}
 
 
 def _now() -> str:

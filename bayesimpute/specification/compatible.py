@@ -100,6 +100,7 @@ def plan_analyses(
     cluster: str | None,
     method: Any,
     written: Mapping[str, str],
+    options: Mapping[Any, Mapping[str, Any]],
 ) -> Plan:
     """Choose the models of one joint distribution in which the analyses are.
 
@@ -117,6 +118,8 @@ def plan_analyses(
         What the user says of single columns; a name for all incomplete ones.
     written
         Formula -> the same as its model has it, where that is another text.
+    options
+        The models'; ``selection_only`` may name columns that the analysis does not.
 
     Raises
     ------
@@ -136,6 +139,11 @@ def plan_analyses(
                 "the data and give it no method, or analyse what it is computed from."
             )
     named = _with_sources(analyses, table, given, passive)
+    for name in outcomes:
+        only = options.get(name, {}).get("selection_only", ())
+        named += [
+            each for each in ((only,) if isinstance(only, str) else only) if each in table.variables
+        ]
     covariates = [name for name in named if name not in outcomes and name != cluster]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]
@@ -495,6 +503,7 @@ def checked_analyses(
     cluster: str | None,
     method: Any,
     written: Mapping[str, str],
+    options: Mapping[Any, Mapping[str, Any]],
 ) -> tuple[tuple[Analysed, ...], Plan | None]:
     """Read ``analysis=``, ``family=`` and ``on=``; the plan is None for chained equations.
 
@@ -514,7 +523,7 @@ def checked_analyses(
         return (), None
     if on == "conditional":
         return tuple(read_analyses(analysis, family, table)), None
-    plan = plan_analyses(analysis, family, table, cluster, method, written)
+    plan = plan_analyses(analysis, family, table, cluster, method, written, options)
     return plan.analyses, plan
 
 
@@ -541,7 +550,8 @@ def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Req
             raise SpecificationError(
                 f"formulas: {name!r} is the outcome of the analysis {text!r}, which is its model."
             )
-    return replace(request, formulas={**request.formulas, **plan.formulas})
+    formulas = {**request.formulas, **plan.formulas}
+    return replace(request, formulas=formulas, analysed=tuple(plan.formulas))
 
 
 # --- after the models have been decided -----------------------------------------------------------
