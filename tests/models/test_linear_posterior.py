@@ -87,8 +87,9 @@ def draws_of_model(model, draws):
     with model, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trace = pm.sample(
-            draws, tune=min(draws, 1000), chains=2, cores=1 if draws < 1000 else 2, nuts_sampler="pymc", target_accept=0.9,
-            progressbar=False, random_seed=3, compute_convergence_checks=False,
+            draws, tune=min(draws, 1000), chains=2, cores=1 if draws < 1000 else 2,
+            nuts_sampler="pymc", target_accept=0.9, progressbar=False, random_seed=3,
+            compute_convergence_checks=False,
         )  # fmt: skip
     return trace.posterior
 
