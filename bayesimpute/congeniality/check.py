@@ -88,7 +88,7 @@ def congenial(
     with what follows for each variable given all others.
 
     A column that holds a product or function of others in the analysis and is imputed as a variable
-    of its own is one.
+    of its own is a finding.
 
     Raises
     ------
