@@ -64,6 +64,9 @@ class Design:
     usable
         Rows a model may learn from, the target missing or not, (row,) bool; None for all. A model
         of whether the target is seen takes these.
+    live
+        Rows that have a value though it is not observed, (row,) bool: drawn together with the
+        models it stands in, and learnt from as observed ones are; None for none.
     equations_x, equations_z
         Of a model with two equations: ``"both"``, ``"outcome"`` or ``"selection"`` for each column
         of `x` and `z`; empty for ``"both"`` throughout.
@@ -93,9 +96,15 @@ class Design:
     columns: Mapping[str, Array] = field(default_factory=dict)
     members: tuple["Design", ...] = ()
     usable: npt.NDArray[np.bool_] | None = None
+    live: npt.NDArray[np.bool_] | None = None
     equations_x: tuple[str, ...] = ()
     equations_z: tuple[str, ...] = ()
     blocks_z: tuple[int, ...] = ()
+
+    @property
+    def observed(self) -> npt.NDArray[np.bool_]:
+        """Rows the model is fitted to whose value is observed, (row,) bool."""
+        return self.fit if self.live is None else self.fit & ~self.live
 
     @property
     def coords(self) -> dict[str, Any]:
@@ -120,6 +129,7 @@ class Design:
             columns={name: column[chosen] for name, column in self.columns.items()},
             members=tuple(member.rows(chosen) for member in self.members),
             usable=None if self.usable is None else self.usable[chosen],
+            live=None if self.live is None else self.live[chosen],
         )
 
 
@@ -145,7 +155,8 @@ class Words:
         A sentence on how a missing value is drawn.
     linked
         Link function, distribution and its further parameters, for the notation ``"linked"``: of a
-        distribution of a mean μ whose link is the linear predictor.
+        distribution of a mean μ whose link is the linear predictor. For the notation
+        ``"hazard"``: what is added to it, and what that means.
     """
 
     notation: str
@@ -316,6 +327,11 @@ class DensityKernel(Kernel, Protocol):
     """
 
     @property
+    def size(self) -> int:
+        """Length of a state."""
+        ...
+
+    @property
     def discrete(self) -> bool:
         """Whether the target's values are whole numbers or categories, each with a probability."""
         ...
@@ -347,6 +363,12 @@ class DensityKernel(Kernel, Protocol):
             and `shift` count), and gives the log density of `y` on the data's scale, (row,).
         """
         ...
+
+
+def has_density(kernel: Kernel) -> bool:
+    """Whether a kernel, and all it is made of, knows the density of any values."""
+    own = isinstance(kernel, DensityKernel) and bool(getattr(kernel, "has_density", True))
+    return own and all(map(has_density, getattr(kernel, "parts", ())))
 
 
 @runtime_checkable

@@ -250,6 +250,11 @@ class NormalKernel:
         values = mean + fitted.sd * rng.normal(size=mean.size)
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
 
+    @property
+    def size(self) -> int:
+        """Length of a state."""
+        return self._posterior.layout.size
+
     #: The log density is quadratic in value and linear predictor, and values are continuous.
     gaussian, discrete = True, False
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import DensityKernel, Kernel
+from bayesimpute.method import DensityKernel, Kernel, has_density
 from bayesimpute.specification.compatible import selects, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import method_text
@@ -27,12 +27,15 @@ class Standing:
         Its target.
     places
         Where the columns are that depend on the variable.
+    around
+        Whether its linear predictor has the variable as it is, besides.
     says
         Rows of its design that have a value to speak of, or speak without, (row,) bool.
     """
 
     name: str
     places: tuple[Place, ...]
+    around: bool
     says: npt.NDArray[np.bool_]
 
 
@@ -80,9 +83,10 @@ class Live:
             places = tuple(
                 place for place in child.places() if name in sources_of_term(place.term, targets)
             )
-            if places and other != name:
+            around = child.target.around == name
+            if (places or around) and other != name:
                 gaussian &= all(_is_linear(place, name, specification) for place in places)
-                standings.append(Standing(other, places, _says(specification, child)))
+                standings.append(Standing(other, places, around, _says(specification, child)))
                 means = any(place.term.cluster_mean for place in places)
                 coupled |= target.level == 1 and (child.target.level == 2 or means)
         rows = specification.live_rows(name)
@@ -97,7 +101,7 @@ class Live:
         if waves:
             for other in (name, *(each.name for each in standings)):
                 kernel = kernels[other]
-                if not isinstance(kernel, DensityKernel):
+                if not (isinstance(kernel, DensityKernel) and has_density(kernel)):
                     raise SpecificationError(
                         f"Method {method_text(builders[other].target.method)!r} of {other!r} gives "
                         "no density of its values, which imputation compatible with an analysis "
@@ -105,7 +109,8 @@ class Live:
                         "on='conditional'."
                     )
                 gaussian &= kernel.gaussian
-        spread = float(np.nanstd(specification.known[name]))
+        around = [each.name for each in standings if each.around]  # of a latent mean
+        spread = float(np.nanstd(specification.known[(around or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 
 

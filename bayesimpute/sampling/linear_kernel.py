@@ -202,6 +202,11 @@ class LinearKernel:
     gaussian = False
 
     @property
+    def size(self) -> int:
+        """Length of a state."""
+        return self._posterior.sizes.size
+
+    @property
     def discrete(self) -> bool:
         """Whether values have probabilities."""
         return self.family.likelihood.measure == "probability"
