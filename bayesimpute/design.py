@@ -158,12 +158,17 @@ class DesignBuilder:
             members=members,
         )
 
-    def parts(self, drawn: Array) -> Iterator[tuple["DesignBuilder", Array]]:
+    def parts(
+        self, drawn: Array, values: Mapping[str, Array]
+    ) -> Iterator[tuple["DesignBuilder", Array]]:
         """Split a visit's values by target: builder of each, and the values for its `cells`."""
         first = 0
         for member in self.members or (self,):
             size = int(member.draw.sum())
-            yield member, member.to_rows(drawn[first : first + size])
+            found = member.to_rows(drawn[first : first + size])
+            if member.target.around:
+                found = found + values[member.target.around][member.cells]
+            yield member, found
             first += size
 
     def _build(self, values: Mapping[str, Array]) -> Design:
@@ -200,6 +205,8 @@ class DesignBuilder:
         x = _beside([*columns, *means], n)
         z = _beside(random, n)
         y = self.codes(values[target.name])
+        if target.around:
+            y = y - values[target.around]
         if target.level == 2 and self.clusters is not None:
             return self._level2(x, (*names,), y, self._asked_columns(values), (*in_x,))
         codes = self.clusters.codes if self.clusters is not None else np.zeros(n, dtype=np.int64)
@@ -345,7 +352,8 @@ class DesignBuilder:
                     values[factor] if factor in values else evaluate(factor, values), dtype=float
                 )[:, None]
                 part_labels = (factor,)
-            block = (block[:, :, None] * part[:, None, :]).reshape(len(block), -1)
+            width = block.shape[1] * part.shape[1]
+            block = (block[:, :, None] * part[:, None, :]).reshape(len(block), width)
             labels = tuple(
                 f"{left}:{right}" if left else right for left in labels for right in part_labels
             )

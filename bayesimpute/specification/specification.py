@@ -75,6 +75,9 @@ class Target:
     known_from
         Expressions that give its missing cells where what they read is known: such cells are not
         drawn, and the model learns from them.
+    around
+        Column whose value is added to the linear predictor as it is: the latent mean of the
+        variable in each cluster, itself a target. The model is of the difference.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Target:
     kind: Kind | None = None
     block: tuple[str, ...] = ()
     known_from: tuple[str, ...] = ()
+    around: str = ""
 
 
 @dataclass(frozen=True)

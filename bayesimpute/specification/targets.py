@@ -18,6 +18,7 @@ from bayesimpute.specification.crowded import check_target
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formulas import ParsedFormula, parse_formula
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.predictors import (
     cluster_of,
     terms_of,
@@ -114,8 +115,9 @@ def build_target(
         terms = placed(name, terms, options)
     if formula is not None and formula.event is not None:
         options = with_event(name, formula.event, modelling, options)
-    observed = ~table.missing(name) & ~ignored
-    if len(np.unique(table.values[name][observed])) < 2:
+    latent = mean_of(name, table)
+    observed = ~table.missing(latent or name) & ~ignored
+    if not latent and len(np.unique(table.values[name][observed])) < 2:
         raise DataError(
             f"Variable {name!r} has fewer than two different observed values in the rows that may "
             "be used; there is no spread to impute from. Drop it, or set its method to ''."
