@@ -101,6 +101,7 @@ class Piecewise(HazardModel):
 
     words = Words(
         "hazard",
+        "{y} ends with hazard h_{row}(t),  "
         "log h_{row}(t) = {predictor} + a_k for t in interval k{effects}",
         "The hazard of the event is constant within each interval of time and free between them; "
         "its logarithm depends linearly on {x}, and a censored time contributes the probability of "
@@ -263,14 +264,13 @@ def _spread(design: Design, prior: Any, intervals: int) -> float:
             f"priors of {design.target!r}: the prior of 'departure' must be a zero-sum normal, "
             f"pm.ZeroSumNormal.dist(1.5, shape={intervals})."
         )
-    sigma, size = value_of(prior.owner.inputs[0]), value_of(prior.shape[0])
-    if sigma.size != 1 or int(size) != intervals:
+    sigma, size = value_of(prior.owner.inputs[-2]), int(value_of(prior.shape[0]))
+    if size != intervals:
         raise SpecificationError(
-            f"priors of {design.target!r}: that of 'departure' is for {int(size)} intervals with "
-            f"{sigma.size} SD(s), the model has {intervals} and takes one SD: "
-            f"pm.ZeroSumNormal.dist(1.5, shape={intervals})."
+            f"priors of {design.target!r}: that of 'departure' is for {size} intervals, the model "
+            f"has {intervals}: pm.ZeroSumNormal.dist(1.5, shape={intervals})."
         )
-    return float(sigma)
+    return float(sigma.item())
 
 
 @numba.njit(error_model="numpy", nogil=True)

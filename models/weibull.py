@@ -77,6 +77,7 @@ class Weibull(HazardModel):
 
     words = Words(
         "hazard",
+        "{y} ends with hazard h_{row}(t),  "
         "log h_{row}(t) = {predictor} + (k − 1)·log(t/t₀){effects}",
         "The hazard of the event is that of a Weibull distribution, rising or falling with a power "
         "of time; its logarithm depends linearly on {x}, and a censored time contributes the "
