@@ -82,7 +82,7 @@ class Live:
             )
             if places and other != name:
                 gaussian &= all(_is_linear(place, name, specification) for place in places)
-                standings.append(Standing(other, places, _says(specification, child)))
+                standings.append(Standing(other, places, rows_that_say(specification, child)))
                 means = any(place.term.cluster_mean for place in places)
                 coupled |= target.level == 1 and (child.target.level == 2 or means)
         rows = specification.live_rows(name)
@@ -105,11 +105,18 @@ class Live:
                         "on='conditional'."
                     )
                 gaussian &= kernel.gaussian
+                if other == name and kernel.measure == "mixed":
+                    raise SpecificationError(
+                        f"Method {method_text(target.method)!r} of {name!r} gives values that are "
+                        "exactly at a bound with some probability, which cannot be drawn together "
+                        "with the models they stand in; use 'normal.truncated' or 'normal', or "
+                        "on='conditional'."
+                    )
         spread = float(np.nanstd(specification.known[name]))
         return cls(waves, tuple(standings), spread, gaussian)
 
 
-def _says(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
+def rows_that_say(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
     """Rows of a model's design whose value is known or live, or that speak without one."""
     name = child.target.name
     rows = ~np.isnan(specification.known[name]) | specification.live_rows(name)
