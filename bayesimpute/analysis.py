@@ -288,7 +288,8 @@ def fit(
         The m completed frames.
     formula
         With a random part, ``"y ~ x + (1 + x | g)"``, mixedlm fits it (REML, Laplace); without,
-        statsmodels (OLS, GLM). Operators mean what they mean in R and lme4, with ``.`` for all
+        statsmodels (OLS, GLM; Cox regression with Efron's ties if the outcome is
+        ``Surv(time, event)``). Operators mean what they mean in R and lme4, with ``.`` for all
         columns but the outcome and the groups; terms are named as R names them (``"(Intercept)"``,
         ``"sexmale"``) and stay in the order of the formula. See Notes. Or a callable: it takes a
         completed frame and returns a fit of statsmodels, linearmodels, pyfixest, lifelines or

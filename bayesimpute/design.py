@@ -1,7 +1,7 @@
 """From the completed data at one moment to the arrays of one target's model."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,12 @@ import numpy.typing as npt
 from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.method import Array, Design
+from bayesimpute.registry import resolve
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Specification, Target, Term
+from bayesimpute.specification.survival import indicator, indicators_of
 from bayesimpute.specification.wrapped import stays_missing
-from bayesimpute.wrappers.base import Wrapper, layers
+from bayesimpute.wrappers.base import Wrapper, innermost, layers
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class DesignBuilder:
     asked
         Columns that the method's wrappers ask for, wrapper by wrapper; None for those that can
         change.
+    indicators
+        Columns of 0 and 1 that the method's options name, by option, (row,).
     members
         Of a block: one builder for each target, in the order of the model.
     """
@@ -80,6 +84,7 @@ class DesignBuilder:
     known: Array
     kept: Mapping[str, tuple[tuple[str, ...], Array]]
     asked: tuple[Mapping[str, Array] | None, ...]
+    indicators: Mapping[str, Array] = field(default_factory=dict)
     members: tuple["DesignBuilder", ...] = ()
 
     @classmethod
@@ -127,7 +132,7 @@ class DesignBuilder:
         builder = cls(
             target, table, clusters, levels, fit, draw, usable, of_live, cells, coded, known, {}, ()
         )
-        changing = set(specification.targets)
+        changing = {name for name, cells in specification.where.items() if cells.any()}
         kept = {
             term.label: builder.columns(term, table.values)
             for term in target.terms
@@ -137,21 +142,13 @@ class DesignBuilder:
             None if _may_change(wrapper, changing) else builder._asked(wrapper, table.values)
             for wrapper in layers(target.method)
         )
-        return cls(
-            target,
-            table,
-            clusters,
-            levels,
-            fit,
-            draw,
-            usable,
-            of_live,
-            cells,
-            coded,
-            known,
-            kept,
-            asked_for,
-        )
+        method = resolve(innermost(target.method))
+        indicators = {
+            option: builder._of_rows(indicator(table, target.options[option]))
+            for option in indicators_of(method)
+            if target.options.get(option) is not None
+        }
+        return replace(builder, kept=kept, asked=asked_for, indicators=indicators)
 
     def build(self, values: Mapping[str, Array]) -> Design:
         """Give the design for the completed `values` (variable -> (row,), canonical order)."""
@@ -166,12 +163,17 @@ class DesignBuilder:
             members=members,
         )
 
-    def parts(self, drawn: Array) -> Iterator[tuple["DesignBuilder", Array]]:
+    def parts(
+        self, drawn: Array, values: Mapping[str, Array]
+    ) -> Iterator[tuple["DesignBuilder", Array]]:
         """Split a visit's values by target: builder of each, and the values for its `cells`."""
         first = 0
         for member in self.members or (self,):
             size = int(member.draw.sum())
-            yield member, member.to_rows(drawn[first : first + size])
+            found = member.to_rows(drawn[first : first + size])
+            if member.target.around:
+                found = found + values[member.target.around][member.cells]
+            yield member, found
             first += size
 
     def _build(self, values: Mapping[str, Array]) -> Design:
@@ -208,6 +210,8 @@ class DesignBuilder:
         x = _beside([*columns, *means], n)
         z = _beside(random, n)
         y = self.codes(values[target.name])
+        if target.around:
+            y = y - values[target.around]
         if target.level == 2 and self.clusters is not None:
             return self._level2(x, (*names,), y, self._asked_columns(values), (*in_x,))
         codes = self.clusters.codes if self.clusters is not None else np.zeros(n, dtype=np.int64)
@@ -261,18 +265,21 @@ class DesignBuilder:
         return by_cluster[self.clusters.codes[self.cells]]
 
     def _asked_columns(self, values: Mapping[str, Array]) -> dict[str, Array]:
-        """Columns for the wrappers of the method, (row,) or for a level-2 target (cluster,)."""
-        columns: dict[str, Array] = {}
+        """Columns for the method and its wrappers, (row,) or for a level-2 target (cluster,)."""
+        columns = dict(self.indicators)
         for wrapper, kept in zip(layers(self.target.method), self.asked, strict=True):
             columns |= self._asked(wrapper, values) if kept is None else kept
         return columns
 
     def _asked(self, wrapper: Wrapper, values: Mapping[str, Array]) -> Mapping[str, Array]:
         columns = wrapper.columns(self.table, values)
+        return {name: self._of_rows(column) for name, column in columns.items()}
+
+    def _of_rows(self, column: Array) -> Array:
+        """Column of the design's rows; of clusters, whose rows agree, as was made sure."""
         if self.target.level == 1 or self.clusters is None:
-            return columns
-        first = self.clusters.first_rows  # the specification made sure that rows agree
-        return {name: column[first] for name, column in columns.items()}
+            return column
+        return column[self.clusters.first_rows]
 
     def places(self) -> list["Place"]:
         """Where the columns of each term stand in the design."""
@@ -352,7 +359,8 @@ class DesignBuilder:
                     values[factor] if factor in values else evaluate(factor, values), dtype=float
                 )[:, None]
                 part_labels = (factor,)
-            block = (block[:, :, None] * part[:, None, :]).reshape(len(block), -1)
+            width = block.shape[1] * part.shape[1]
+            block = (block[:, :, None] * part[:, None, :]).reshape(len(block), width)
             labels = tuple(
                 f"{left}:{right}" if left else right for left in labels for right in part_labels
             )

@@ -247,7 +247,7 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
         {
             "variable": target,
             "quantity": quantity,
-            **_summary(values),
+            **summarised(values),
             "divergences": diverging.get(target, 0),
         }
         for (target, quantity), values in quantities(datatree, discard)
@@ -345,7 +345,7 @@ def _quantities(posterior: "xr.Dataset") -> Iterator[tuple[str, str, np.ndarray]
             yield target, f"{parameter}[{label}]" if inner else parameter, values[:, :, *at]
 
 
-def _summary(values: np.ndarray) -> dict[str, float]:
+def summarised(values: np.ndarray) -> dict[str, float]:
     """Moments and diagnostics of one quantity, (chain, draw); NaN where there is none."""
     import arviz
 

@@ -15,15 +15,17 @@ from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
 from bayesimpute.engine.run import NOWHERE, go_on, start
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import warn
+from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.events import Event
 from bayesimpute.files import check_target, place
+from bayesimpute.pooling.fixed_bases import with_fixed_bases
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.other_versions import noted_versions
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.fingerprint import fingerprint
+from bayesimpute.specification.latent_means import with_latent_means
 from bayesimpute.specification.specify import specify
 
 CHECKPOINT = (
@@ -133,7 +135,9 @@ def impute(
         becomes the model of its outcome, and a missing predictor is drawn from its own model (given
         the other covariates, not the outcome) times the analysis, so that interactions, powers,
         functions and random slopes of incomplete predictors are imputed as they are analysed
-        (substantive-model compatible, Bartlett et al. 2015). Outcomes may predict each other
+        (substantive-model compatible, Bartlett et al. 2015). ``cluster_mean(x)`` is the mean of the
+        rows of a cluster, ``latent_mean(x)`` the mean that they are around, which becomes a column
+        of the completed data. Outcomes may predict each other
         without a circle. `formulas`, `predictors` and `method` replace any part of the others.
     family
         Of the outcome: a method's name or ``"gaussian"``, ``"binomial"``, …; one for all
@@ -173,6 +177,8 @@ def impute(
     threads = threads_of(cores, executor)
     if checkpoint is not None:
         check_target(checkpoint)
+    if analysis is not None:
+        analysis, df = with_latent_means(analysis, df)
     specification = specify(
         df,
         cluster=cluster,
@@ -189,6 +195,7 @@ def impute(
         analysis=analysis,
         family=family,
         on=on,
+        written=_fixed(analysis, df),
     )
     check_storable(specification.table.frame)
     run = fingerprint(specification)  # now: what functions hold may change while they are called
@@ -235,3 +242,12 @@ def impute(
     history = replace(history, events=(*history.events, *missing))
     warn_of_prior(specification, history)
     return Imputations(specification, history, fingerprint=run)
+
+
+def _fixed(analysis: Any, df: pd.DataFrame) -> dict[str, str]:
+    """Formulas of analyses with nothing to learn, where they are formulas."""
+    formulas = [analysis] if isinstance(analysis, str) else list(analysis or ())
+    try:
+        return {text: with_fixed_bases(text, df) for text in formulas if isinstance(text, str)}
+    except AnalysisError as error:
+        raise SpecificationError(f"analysis: {error}") from None

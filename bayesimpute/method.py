@@ -155,7 +155,8 @@ class Words:
         A sentence on how a missing value is drawn.
     linked
         Link function, distribution and its further parameters, for the notation ``"linked"``: of a
-        distribution of a mean μ whose link is the linear predictor.
+        distribution of a mean μ whose link is the linear predictor. For the notation
+        ``"hazard"``: what is added to it, and what that means.
     """
 
     notation: str

@@ -18,6 +18,8 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "negative_binomial": "bayesimpute.models.counts:NegativeBinomial",
         "gamma": "bayesimpute.models.gamma:Gamma",
         "beta": "bayesimpute.models.beta:Beta",
+        "weibull": "bayesimpute.models.weibull:Weibull",
+        "piecewise": "bayesimpute.models.piecewise:Piecewise",
         "normal.robust": "bayesimpute.models.robust:Robust",
         "normal.truncated": "bayesimpute.models.bounded:Truncated",
         "normal.censored": "bayesimpute.models.bounded:Censored",

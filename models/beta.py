@@ -72,6 +72,7 @@ class Beta(LinearModel):
         ("logit", "Beta", "precision φ"),
     )
     kinds = frozenset({Kind.NUMERIC})
+    support = (0.0, 1.0)
     share = VarianceShare(share_beta, "on the logit scale")
 
     @staticmethod

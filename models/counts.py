@@ -56,6 +56,7 @@ class LogLinear(LinearModel):
     """What the models share in which the logarithm of the mean is linear."""
 
     kinds = frozenset({Kind.NUMERIC})
+    support = (0.0, np.inf)
     #: Smallest mean around which the intercept's prior is centred.
     least_mean = 0.0
 

@@ -1,5 +1,8 @@
 """Planted disagreements of analysis and imputation models, each found, and mended as advised."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,16 +36,18 @@ def seen(formula, data, **options):
 
 
 class Again:
-    """``bi.impute(..., cluster="g")``: the same call with one argument more."""
+    """``bi.impute(..., cluster="g")``: the same call with one argument more; or one by itself."""
 
     by_group, fixed_clusters = staticmethod(bi.by_group), staticmethod(bi.fixed_clusters)
 
     def __init__(self):
-        self.changes = {}
+        self.changes, self.run = {}, None
 
-    def impute(self, same, **changes):
-        assert same is ...
-        self.changes |= changes
+    def impute(self, df, **changes):
+        if df is ...:
+            self.changes |= changes
+        else:
+            self.run = specify(df, **changes)
 
 
 def mended(formula, data, found, method="pmm", **options):
@@ -55,6 +60,8 @@ def mended(formula, data, found, method="pmm", **options):
     for row in found.values():
         by_code = [line for line in row.advice.splitlines() if "# or" not in line]
         exec("\n".join(by_code), names)
+    if again.run is not None:
+        return bi.congenial(formula, again.run)
     columns = names["df"]
     left = {k: v for k, v in names["method"].items() if k in columns and columns[k].isna().any()}
     arguments = {"method": left, "formulas": names["formulas"]}
@@ -114,7 +121,7 @@ def test_no_model_of_a_continuous_predictor_holds_its_interaction_with_another(d
     assert list(found) == [("x", NO_MODEL), ("y", INTERACTION)]
     assert "x:z'" in found["y", INTERACTION].advice
     row = found["x", NO_MODEL]
-    assert row.advice.startswith("df = df.dropna(subset=['x'])  # complete cases of 'x'")
+    assert row.advice.startswith("imp = bi.impute(df, analysis='y ~ x * z')\n")
     # what was once advised is no remedy: over 30 data sets it was as biased as the default
     assert ("x", NO_MODEL) in seen(analysis, df, formulas={"x": "x ~ z + y + y:z"})
     assert mended(analysis, df, found).empty
@@ -637,3 +644,61 @@ def test_formulas_are_read_as_lme4_writes_them():
     assert read.groups == (("g",), ("g", "h"))
     assert parse_analysis("y ~ I((x + z) * g)", columns).terms == (frozenset({"x + z", "g"}),)
     assert product("I(x + z)", columns) == (frozenset({"x"}), frozenset({"z"}))
+
+
+def test_an_imputation_made_for_an_analysis_is_congenial_with_it_and_with_smaller_ones(df):
+    made_for = "y ~ x * z + I(x**2) + sex + (1 + x | g)"
+    run = specify(df, cluster="g", analysis=made_for)
+    for analysis in (
+        made_for,
+        "y ~ z*x + sex + (x | g)",
+        "y ~ x + I(x^2) + (1 | g)",
+        "y ~ x",
+        "x ~ y + z + (1 | g)",  # what follows for x given y is in the joint distribution
+        "y ~ x + w + (1 | g)",  # w is an auxiliary variable
+    ):
+        assert not seen(analysis, run)
+    found = seen("y ~ x * w + (1 | g)", run)
+    assert {("x", NO_MODEL), ("y", INTERACTION)} == set(found)
+    found |= seen("y ~ x + w + (1 + w | g)", run)
+    assert ("y", SLOPE) in found
+    for row in found.values():
+        assert row.advice.startswith("imp = bi.impute(df, cluster='g', analysis='y ~ x ")
+    chained = specify(df, cluster="g", analysis=made_for, on="conditional")
+    assert ("x", NO_MODEL) in seen(made_for, chained)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "method", "changed", "wanted"),
+    [
+        ("y ~ x * z", {"x": "pmm", "y": "heckman"}, {}, ", family='heckman')"),
+        ("y ~ x + w2 + z:x", {"x": "pmm", "y": "pmm", "w2": "~ I(x**2)"}, {"w2": "x ** 2"},
+         "method={'w2': '~ I(x ** 2)'}, analysis="),
+        ("log(w) ~ x * z", {"x": "pmm", "y": "pmm"}, {}, "df = df.dropna(subset=['x'])"),
+        ("y ~ x * z + (1 | g) + (1 | sex)", {"x": "pmm", "y": "pmm"}, {}, "df = df.dropna("),
+        ("y ~ x + h2", {"x": "pmm", "y": "pmm", "h2": "pmm"}, {"h2": "3 * x ** 2 + 1"},
+         "df = df.dropna("),
+    ],
+)  # fmt: skip
+def test_the_run_that_is_advised_keeps_what_was_said_and_can_be_had(
+    df, analysis, method, changed, wanted
+):
+    data = df.assign(**{name: df.eval(text) for name, text in changed.items()})
+    found = seen(analysis, data, method=method)
+    assert wanted in found["x", NO_MODEL].advice
+    if wanted.startswith("df"):
+        return
+    assert mended(analysis, data, {"": found["x", NO_MODEL]}, method).empty
+
+
+def test_the_advised_run_is_made_and_its_fits_warn_no_more(df):
+    analysis = "y ~ x * z + (1 | g)"
+    imp = bi.impute(df, cluster="g", m=2, iterations=1, seed=1, progress=False)
+    with pytest.warns(bi.ImputationWarning, match=r"x: no model of it .*analysis='y ~ x \* z"):
+        fits = imp.fit(analysis)
+    finding = imp.diagnose(fits).set_index("finding").loc[NO_MODEL]
+    small = SimpleNamespace(impute=partial(bi.impute, m=2, iterations=1, seed=1, progress=False))
+    names = {"df": df, "bi": small}
+    exec(finding["advice"], names)
+    names["imp"].fit(analysis)  # a warning would be an error
+    assert names["imp"].congenial(analysis).empty

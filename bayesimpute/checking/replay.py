@@ -298,7 +298,7 @@ def gathered(
 def rows_of(
     specification: Specification, target: Target, builder: DesignBuilder, design: Design
 ) -> Rows:
-    """Describe the rows that the design of one target is fitted to."""
+    """Describe the rows with an observed value that the design of one target is fitted to."""
     table = specification.table
     variables = [n for n, v in table.variables.items() if v.kind is not Kind.OTHER]
     missing = np.mean([table.missing(n) for n in variables], axis=0)
@@ -311,9 +311,14 @@ def rows_of(
     if target.level == 2 and clusters is not None:
         positions = label = cluster = _labels(clusters.labels)
         missing = np.bincount(clusters.codes, missing, clusters.n) / clusters.sizes
+    live = specification.live_rows(target.name)  # learnt from, and yet imputed
+    if target.level == 2 and clusters is not None:
+        live = live[clusters.first_rows]
     fitted = np.flatnonzero(design.fit)
-    order = np.argsort(positions[fitted], kind="stable") if target.level == 1 else None
-    order = np.arange(len(fitted)) if order is None else order
+    order = np.arange(len(fitted))
+    if target.level == 1:
+        order = np.argsort(positions[fitted], kind="stable")
+    order = order[~live[fitted[order]]]
     chosen = fitted[order]
     coded = next(
         (b.coded for b in (builder, *builder.members) if b.target.name == target.name),

@@ -73,6 +73,14 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
             f"congenial({formula!r}): give a formula with one ~, such as 'y ~ x + (1 | g)'."
         )
     read, outcome = analysis_formula(formula, columns)
+    if read.event is not None:
+        time, event = outcome.names
+        raise AnalysisError(
+            f"congenial({formula!r}): what chained equations need for the time to an event is not "
+            "judged here. bi.impute(df, analysis=…) imputes it as it is analysed; in chained "
+            f"equations let {event!r} and df['hazard'] = bi.nelsonaalen(df, {time!r}, {event!r}), "
+            "not the time, predict what is missing (White & Royston 2009), which is approximate."
+        )
     terms = [*read.terms, *((offset,) for offset in read.offsets)]
     fixed = [sets for term in terms if not _is_mean(term) for sets in _sets(term, columns)]
     slopes = [

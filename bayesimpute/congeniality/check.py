@@ -11,15 +11,20 @@ from bayesimpute.congeniality.advice import advice
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.congeniality.changes import Addition, change
 from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
+from bayesimpute.congeniality.compatible import given_all_others, imputed_for, run_for
 from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
 from bayesimpute.congeniality.imputation_model import ImputationModel
-from bayesimpute.congeniality.just_another import as_if_computed, just_another_variable
+from bayesimpute.congeniality.just_another import (
+    as_if_computed,
+    is_exactly,
+    just_another_variable,
+)
 from bayesimpute.congeniality.reasons import REASONS
 from bayesimpute.congeniality.wants import lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
 from bayesimpute.specification.sources import sources
-from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.specify import specify
 from bayesimpute.wording import listed
 
@@ -165,28 +170,55 @@ def warn_if_uncongenial(analysis: Any, specification: Specification) -> None:
         each = "; ".join(f"{x.variable}: {x.finding} ({x.evidence.rstrip('.')})" for x in found)
         warn(
             f"The imputation does not hold all that {analysis!r} asks for. {each}. "
-            f"imp.congenial({analysis!r}) says why it matters and what to change."
+            f"imp.congenial({analysis!r}) says why it matters and what to change{_by_a_run(found)}."
         )
+
+
+def _by_a_run(found: list[Finding]) -> str:
+    """Name the run that holds the analysis, where that is the cure."""
+    runs = (each.advice.partition("\n")[0] for each in found)
+    return next((f": {run}" for run in runs if run.startswith("imp = ")), "")
 
 
 def _models(analysis: Analysis, specification: Specification) -> list[ImputationModel]:
     return [
         ImputationModel(specification, target)
         for target in specification.targets.values()
-        if isinstance(target, Target) and _concerned(specification, target, analysis)
+        if isinstance(target, Target)
+        and _concerned(specification, target, analysis)
+        and (specification.live is None or specification.table.missing(target.name).any())
     ]
 
 
 def _found(analysis: Analysis, specification: Specification) -> list[Finding]:
     computed = as_if_computed(analysis, specification)
-    models = _models(analysis, computed)
+    held = imputed_for(analysis, specification)
+    models = [] if held else _models(analysis, given_all_others(computed))
+    of_models = [finding for model in models for finding in _of_model(model, analysis)]
+    without_model = REASONS["incompatible"][1]
+    cured = [
+        each
+        for each in of_models
+        if specification.live is not None or each.finding == without_model
+    ]
+    if cured and _as_held(specification, computed) and (code := run_for(analysis, computed)):
+        of_models = [replace(x, advice=code) if x in cured else x for x in of_models]
     return [
         *unknown_names(analysis, specification),
         *left_missing(analysis, specification),
         *stale_means(analysis, specification),
         *just_another_variable(specification, computed),
-        *(finding for model in models for finding in _of_model(model, analysis)),
+        *of_models,
     ]
+
+
+def _as_held(specification: Specification, computed: Specification) -> bool:
+    """Whether columns that were found to hold a function of others can be computed as it."""
+    return all(
+        is_exactly(specification, target)
+        for name, target in computed.targets.items()
+        if isinstance(target, Passive) and target is not specification.targets[name]
+    )
 
 
 def _concerned(specification: Specification, target: Target, analysis: Analysis) -> bool:

@@ -65,8 +65,7 @@ def just_another_variable(
     for name, target in computed.targets.items():
         if target is specification.targets[name] or not isinstance(target, Passive):
             continue
-        table = specification.table
-        exactly = _number(table, name) and _is_exactly(table, name, target.expression)
+        table, exactly = specification.table, is_exactly(specification, target)
         but = "a straight line" if _number(table, name) else "its labels"
         if exactly:
             advice = f"method[{name!r}] = '~ I({target.expression})'"
@@ -204,15 +203,18 @@ def _powers(wanted: np.ndarray, factors: Mapping[str, np.ndarray]) -> str:
     return " * ".join(quoted(n) if k == 1 else f"{quoted(n)} ** {k:g}" for n, k in raised if k)
 
 
-def _is_exactly(table: Table, name: str, expression: str) -> bool:
+def is_exactly(specification: Specification, held: Passive) -> bool:
     """Whether a column is what an expression gives, and not only up to shift and scale."""
+    table = specification.table
+    if not _number(table, held.name):
+        return False
     numbers = {n: values for n, values in table.values.items() if _number(table, n)}
     try:
-        computed = np.asarray(evaluate(expression, numbers), dtype=float)
+        computed = np.asarray(evaluate(held.expression, numbers), dtype=float)
     except SpecificationError:  # a product with a category
         return False
-    both = np.isfinite(computed) & np.isfinite(table.values[name])
-    return np.allclose(computed[both], table.values[name][both], rtol=1e-3)
+    both = np.isfinite(computed) & np.isfinite(table.values[held.name])
+    return np.allclose(computed[both], table.values[held.name][both], rtol=1e-3)
 
 
 def _given(wanted: np.ndarray, lines: Columns, bent: Columns) -> bool:

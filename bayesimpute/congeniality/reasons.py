@@ -30,8 +30,8 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "or a slope of the outcome, draws the interaction, curve or variance of slopes towards 0 "
         "as much as leaving it out (Seaman, Bartlett & White 2012, BMC Med Res Methodol 12: 46; "
         "Grund, Lüdtke & Robitzsch 2018, Organ Res Methods 21: 111). It takes imputation by the "
-        "analysis model itself (Bartlett et al. 2015, Stat Methods Med Res 24: 462), which is not "
-        "to be had here.",
+        "analysis model itself (Bartlett et al. 2015, Stat Methods Med Res 24: 462), which is what "
+        "analysis= asks for.",
     ),
     "interaction": (
         "warning",
@@ -72,5 +72,14 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "Relations within and between clusters are taken as equal in imputed rows, and the "
         "contextual effect is drawn towards 0 (Grund, Lüdtke & Robitzsch 2018, Organ Res Methods "
         "21: 111).",
+    ),
+    "cluster effects": (
+        "warning",
+        "its random intercepts do not go with the level of the outcome in clusters",
+        "Given the outcome it follows what is left of it after the effect of the cluster. Random "
+        "intercepts that are independent of the outcome do not take that out where clusters are "
+        "small and differ much, so that its coefficient is drawn towards 0: by a third where they "
+        "have 3 to 5 rows and four fifths of the variance, half of it missing, and by nothing with "
+        "the cluster mean of the outcome as predictor (Mundlak 1978, Econometrica 46: 69).",
     ),
 }

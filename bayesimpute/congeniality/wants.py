@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from bayesimpute.congeniality.analysis_formula import Analysis, Factors
 from bayesimpute.congeniality.changes import Addition
+from bayesimpute.congeniality.cluster_effects import WORTH, lost_to_cluster_means
 from bayesimpute.congeniality.factors import columns_in, product, whole
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.ordered import clearly_out_of_order, has_one_slope
-from bayesimpute.congeniality.predictor_terms import PredictorTerms, is_continuous
+from bayesimpute.congeniality.predictor_terms import PredictorTerms, is_continuous, is_numeric
 from bayesimpute.specification.specification import Passive, Target
 
 #: Functions with an inverse: impute the transformed column and compute the original from it.
@@ -29,8 +30,8 @@ class Lack:
     ----------
     kind
         ``"outcome"``, ``"covariate"``, ``"other covariate"``, ``"interaction"``,
-        ``"transformation"``, ``"order"``, ``"slope"``, ``"correlation"``, ``"mean"``;
-        ``"incompatible"`` where nothing can be added that mends it.
+        ``"transformation"``, ``"order"``, ``"slope"``, ``"correlation"``, ``"mean"``,
+        ``"cluster effects"``; ``"incompatible"`` where nothing can be added that mends it.
     addition
         What would mend it; None where it is no term.
     what
@@ -155,6 +156,7 @@ def _of_predictor_on_this_scale(
         wanted = own and analysis.outcome in model.columns and varying
         if cluster and wanted and not model.cluster_mean(analysis.outcome):
             yield Lack("mean", Addition(y, mean=True), column)
+    yield from _effects_of_clusters(read)
 
 
 def _of_others(read: PredictorTerms, factors: Factors, outcome: set[str]) -> Iterator[Lack]:
@@ -236,6 +238,27 @@ def _slopes_of_predictor(read: PredictorTerms) -> Iterator[Lack]:
                         yield Lack("slope", Addition(y, random=True), written(factors))
             elif read.continuous_outcome and not model.slope(factors, cluster):
                 yield Lack("slope", Addition(factors, random=True), written(factors))
+
+
+def _effects_of_clusters(read: PredictorTerms) -> Iterator[Lack]:
+    """Random intercepts that have nothing to do with those of the outcome, where that matters."""
+    model, outcome = read.model, read.analysis.outcome
+    cluster = model.target.cluster or ""
+    if (
+        (cluster,) not in read.analysis.groups
+        or model.target.level == 2
+        or model.fixed_clusters
+        or cluster in model.groups
+        or model.cluster_mean(outcome)
+        or not model.relates_to(outcome)
+        or not (outcome in model.columns and read.continuous_outcome)
+    ):
+        return
+    others = dict.fromkeys(f for term in read.terms for f in term if not read.mine(term))
+    numbers = tuple(f for f in others if f != outcome and is_numeric(model, f))
+    if lost_to_cluster_means(model, outcome, cluster, numbers) > WORTH:
+        addition = Addition(frozenset({outcome}), mean=True)
+        yield Lack("cluster effects", addition, f"(1 | {cluster})")
 
 
 def incomplete_in(model: ImputationModel, factor: str) -> list[str]:

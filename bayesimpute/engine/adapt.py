@@ -64,7 +64,7 @@ def adapt(
                 state.kernel[name] = visit.state
             except FAILURES as error:
                 raise tuning_failed(name, error) from error
-            parts = list(builder.parts(visit.values))
+            parts = list(builder.parts(visit.values, state.values))
             for part, drawn in parts:
                 store(specification, state, part.target.name, drawn, part.cells)
             update_passive(specification, state.values, [part.target.name for part, _ in parts])

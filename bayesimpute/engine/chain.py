@@ -117,13 +117,18 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
             if staying is not None:
                 missing &= ~staying
             filled = column.copy()
-            filled[missing] = rng.choice(pool, size=int(missing.sum()))
+            if pool.size:  # else it is a latent mean
+                filled[missing] = rng.choice(pool, size=int(missing.sum()))
             if specification.live and target.level == 2 and target.cluster is not None:
                 # models of rows see it from the start: one value a cluster
                 clusters = cluster_index(specification.table, target.cluster)
                 alike = filled[clusters.first_rows][clusters.codes]
                 filled = np.where(specification.live_rows(name), alike, filled)
             values[name] = filled
+    for name, target in specification.targets.items():
+        if isinstance(target, Target) and target.around and target.cluster is not None:
+            codes = cluster_index(specification.table, target.cluster).codes
+            values[target.around] = (np.bincount(codes, values[name]) / np.bincount(codes))[codes]
     update_passive(specification, values, specification.table.variables)
     return values
 
@@ -289,7 +294,7 @@ def _visit(
         visit = kernel.visit(design, adaptations[name], kernel_state, rng, first)
     _check_visit(kernel, design, visit)
     processed = []
-    for part, drawn in builder.parts(visit.values):
+    for part, drawn in builder.parts(visit.values, state.values):
         if part.target.post is not None:
             with bench.users:
                 drawn = post_processed(part, drawn, state.values, rng)

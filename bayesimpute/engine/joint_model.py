@@ -15,7 +15,7 @@ that no other model needs integrate out of themselves and are left out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from bayesimpute.engine.joint_columns import columns_of, is_symbol
 from bayesimpute.engine.live import rows_that_say
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design
+from bayesimpute.sampling.hazards import events_of
 from bayesimpute.sampling.selection import DRAWN, SEEN, UNSEEN
 from bayesimpute.sampling.textbook import Columns, RowModel, Textbook, values_of
 from bayesimpute.specification.specification import Specification, Target
@@ -86,6 +87,7 @@ class Joint:
     specification: Specification
     builders: Mapping[str, DesignBuilder]
     designs: Mapping[str, Design]
+    reference: Mapping[str, Any]
     categories: Mapping[str, Any]
     groups: list[Group]
     rows: dict[str, RowModel] = field(default_factory=dict)
@@ -108,7 +110,7 @@ class Joint:
         categories = categories_of(specification, builders)
         groups = groups_of(specification, builders, categories)
         model = pm.Model(model=None)
-        joint = cls(model, specification, builders, designs, categories, groups)
+        joint = cls(model, specification, builders, designs, values, categories, groups)
         joint.values.update(values)
         for name in builders:
             joint._add_parameters(name)
@@ -171,7 +173,7 @@ class Joint:
         for group in self.groups:
             if name in group.touched:
                 touched[group.touched[name]] = True
-        self.own[name] = design.y
+        self.own[name] = self._numbers(name)
         if builder.target.level == 2 and builder.clusters is not None:
             # rows without the value have that of their cluster
             own = builder.coded[design.y.astype(np.int64)] if builder.coded.size else design.y
@@ -219,9 +221,14 @@ class Joint:
         else:
             self.values[name] = self.own[name]
 
+    def _numbers(self, name: str) -> Any:
+        """Values of a target by row of its design, missing ones at their reference."""
+        design, around = self.designs[name], self.builders[name].target.around
+        return design.y + self.reference[around] if around else design.y
+
     def _observe(self, name: str, rows: Positions) -> None:
         row = self.rows[name].distribution(self._columns(name, rows))
-        y = values_of(row, self.designs[name].y[rows])
+        y = values_of(row, self._numbers(name)[rows])
         dim = self._dim(name, "observed", rows)
         self.model.register_rv(row, safe_pair(name, "observed"), observed=y, dims=(dim,))
 
@@ -244,8 +251,13 @@ class Joint:
     ) -> Columns:
         values = {**self.values, **(changed or self._first())}
         found = columns_of(self.specification, self.builders[name], values, rows)
-        latent = self.rows[name].latent
-        return found if latent is None else Columns(found.x, found.z, found.cluster, latent[rows])
+        latent, around = self.rows[name].latent, self.builders[name].target.around
+        return replace(
+            found,
+            event=events_of(self.designs[name])[rows],
+            latent=None if latent is None else latent[rows],
+            around=values[around][rows] if around else None,
+        )
 
     def _first(self) -> dict[str, Any]:
         """Columns with missing categories at their first."""
@@ -284,14 +296,14 @@ class Joint:
         valued = np.flatnonzero(~np.isnan(known) & (known != UNSEEN))
         if valued.size:
             y = self._own(name, rows[valued], changed)
-            row = model.distribution(_at(columns, valued))
+            row = model.distribution(columns.rows(valued))
             y = y if is_symbol(y) else values_of(row, y)
             out = pt.inc_subtensor(out[valued], pm.logp(row, y, warn_rvs=False))
         for code in _SELECTION if model.factor is not None else ():
             chosen = np.flatnonzero(known == code)
             if chosen.size and model.factor is not None:
                 y = None if code == UNSEEN else self._own(name, rows[chosen], changed)
-                value = model.factor(_at(columns, chosen), y, code)
+                value = model.factor(columns.rows(chosen), y, code)
                 out = pt.inc_subtensor(out[chosen], value)
         return out
 
@@ -326,11 +338,6 @@ class Joint:
 
         with self.model:
             pm.Potential(name, value)
-
-
-def _at(columns: Columns, rows: Positions) -> Columns:
-    latent = None if columns.latent is None else columns.latent[rows]
-    return Columns(columns.x[rows], columns.z[rows], columns.cluster[rows], latent)
 
 
 def _check(specification: Specification) -> None:

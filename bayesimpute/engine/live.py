@@ -27,12 +27,15 @@ class Standing:
         Its target.
     places
         Where the columns are that depend on the variable.
+    around
+        Whether its linear predictor has the variable as it is, besides.
     says
         Rows of its design that have a value to speak of, or speak without, (row,) bool.
     """
 
     name: str
     places: tuple[Place, ...]
+    around: bool
     says: npt.NDArray[np.bool_]
 
 
@@ -80,9 +83,11 @@ class Live:
             places = tuple(
                 place for place in child.places() if name in sources_of_term(place.term, targets)
             )
-            if places and other != name:
+            around = child.target.around == name
+            if (places or around) and other != name:
                 gaussian &= all(_is_linear(place, name, specification) for place in places)
-                standings.append(Standing(other, places, rows_that_say(specification, child)))
+                says = rows_that_say(specification, child)
+                standings.append(Standing(other, places, around, says))
                 means = any(place.term.cluster_mean for place in places)
                 coupled |= target.level == 1 and (child.target.level == 2 or means)
         rows = specification.live_rows(name)
@@ -112,7 +117,8 @@ class Live:
                         "with the models they stand in; use 'normal.truncated' or 'normal', or "
                         "on='conditional'."
                     )
-        spread = float(np.nanstd(specification.known[name]))
+        around = [each.name for each in standings if each.around]  # of a latent mean
+        spread = float(np.nanstd(specification.known[(around or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 
 

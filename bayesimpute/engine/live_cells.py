@@ -39,6 +39,9 @@ Density = Callable[[Design], Array]
 
 #: Width of the slice's interval in SDs of the observed values: all of a distribution and more.
 WIDTH = 5.0
+#: A latent mean and the outcome's level of the cluster can stand in for each other: coefficients
+#: and values are drawn given each other so many times an iteration, the scales being kept.
+LATENT_ROUNDS = 6
 #: An interval shrinks to nothing long before.
 MOST_SHRINKAGE = 200
 
@@ -63,19 +66,22 @@ def redraw(
         Of this iteration.
     """
     specification = bench.specification
-    densities: dict[str, Density] = {}
-    for name in specification.visit_sequence:  # of all models, before any value moves
-        kernel = bench.kernels[name]
-        if isinstance(kernel, DensityKernel) and has_density(kernel):
-            with bench.locks[name]:
-                densities[name] = kernel.log_density(bench.design(name, values), states[name], rng)
-    changed: list[str] = []
-    for name, live in bench.live.items():
-        for cells in live.waves:
-            drawing = Drawing(bench, name, live, cells, values, densities)
-            drawing.put(_draw(drawing, live, rng), values)
-            changed += [name, *update_passive(specification, values, [name])]
-    return list(dict.fromkeys(changed))
+    latent = any(each.around for live in bench.live.values() for each in live.standings)
+    changed: dict[str, None] = {}
+    for _ in range(LATENT_ROUNDS if latent else 1):
+        densities: dict[str, Density] = {}
+        for name in specification.visit_sequence:  # of all models, before any value moves
+            kernel = bench.kernels[name]
+            if isinstance(kernel, DensityKernel) and has_density(kernel):
+                design = bench.design(name, values)
+                with bench.locks[name]:
+                    densities[name] = kernel.log_density(design, states[name], rng)
+        for name, live in bench.live.items():
+            for cells in live.waves:
+                drawing = Drawing(bench, name, live, cells, values, densities)
+                drawing.put(_draw(drawing, live, rng), values)
+                changed |= dict.fromkeys([name, *update_passive(specification, values, [name])])
+    return list(changed)
 
 
 class Drawing:
@@ -100,6 +106,8 @@ class Drawing:
         if self.of_clusters is not None and builder.clusters is not None:
             column = column[builder.clusters.first_rows]
         self.current = column[cells]
+        around = builder.target.around
+        self._around = values[around][cells] if around else np.zeros(len(cells))
         self._children = [
             _Child(bench, each, self, values, densities[each.name]) for each in live.standings
         ]
@@ -108,7 +116,8 @@ class Drawing:
         """Log density of values of some cells given everything else, up to a constant, (cell,)."""
         design = self._design if which is None else self._design.rows(which)
         with np.errstate(all="ignore"):  # candidates may be where a function has no value
-            total = self._own(replace(design, y=self.builder.codes(candidate)))
+            around = self._around if which is None else self._around[which]
+            total = self._own(replace(design, y=self.builder.codes(candidate) - around))
             for child in self._children:
                 total = total + child.log_density(candidate, which)
         return np.where(np.isnan(total), -np.inf, total)
@@ -146,6 +155,7 @@ class _Child:
         specification, builder = bench.specification, bench.builders[standing.name]
         self._builder, self._density, self._places = builder, density, standing.places
         self._name, self._count = drawing.name, len(drawing.cells)
+        self._around = drawing.current if standing.around else None
         level2 = builder.target.level == 2
         # which cell each row of the data sees; moving: its own value is the cell's
         owner = drawing.owners(specification.table.n_rows)
@@ -165,7 +175,7 @@ class _Child:
             name
             for place in self._places
             for name in sources_of_term(place.term, specification.targets)
-        } & set(values)
+        } & set(values) | {drawing.name}
         self._values = {name: values[name] for name in needed}
         self._passives = [
             passive
@@ -183,6 +193,8 @@ class _Child:
             position[which] = np.arange(len(which))
         owner = position[self._owner]
         keep = owner >= 0
+        if not keep.any():
+            return np.zeros(len(candidate))
         design, rows, owner = self._design.rows(keep), self._rows[keep], owner[keep]
         x, z = design.x, design.z  # copies already, the rows having been chosen by a mask
         if not self._level2:
@@ -207,7 +219,11 @@ class _Child:
                     for k, column in enumerate(block.T):
                         mean = np.bincount(codes, column, size.size)[own] / size[own]
                         x[:, columns.start + k] = mean
-        density = self._density(replace(design, x=x, z=z))
+        y = design.y
+        if self._around is not None:
+            current = self._around if which is None else self._around[which]
+            y = y + (current - candidate)[owner]
+        density = self._density(replace(design, x=x, z=z, y=y))
         return np.asarray(np.bincount(owner, density, len(candidate)))
 
     def _at(self, rows: Positions, candidate: Array, position: Positions) -> dict[str, Array]:

@@ -61,7 +61,7 @@ def analysis_formula(formula: str, columns: Iterable[str]) -> tuple[Formula, Fac
         raise AnalysisError(
             f"The formula {formula!r} does not parse: write the outcome left of the ~."
         )
-    for factor in (read.response, *read.factors):
+    for factor in (read.response,) * (read.event is None) + (*read.factors,):
         check_arguments(factor)
     _check_sides(read, read.response)
     return read, read.response
@@ -80,6 +80,13 @@ def check_formula(formula: str, columns: pd.Index) -> tuple[str, ...]:
 
 def _check_sides(read: Formula, response: Factor) -> None:
     """Refuse an outcome that predicts itself, and formulas that leave nothing to estimate."""
+    if read.event is not None:
+        for name in response.names:
+            if name in (*read.predictors, *read.groups):
+                raise AnalysisError(
+                    f"The formula {read.text!r} has {name!r}, part of its outcome, right of the ~, "
+                    "too; take it out there."
+                )
     parts = [(part.terms, part.intercept) for part in read.random]
     for terms, _ in [(read.terms, True), *parts]:
         for term in terms:

@@ -1,4 +1,4 @@
-"""The analysis models a formula can name: lmer, glmer (mixedlm), OLS and GLM (statsmodels).
+"""The analysis models a formula can name: lmer, glmer (mixedlm), OLS, GLM, Cox (statsmodels).
 
 The packages get columns of numbers that were computed here, never the text of a formula: theirs
 would be run as code, and knows neither all names nor all functions.
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import Estimates, estimates_from, nearest
 from bayesimpute.pooling.formula_columns import checked_formula, prepared
-from bayesimpute.pooling.formula_design import LinearDesign
+from bayesimpute.pooling.formula_design import INTERCEPT, LinearDesign
 from bayesimpute.pooling.formula_factors import Categorical, Numeric, learn
 from bayesimpute.pooling.model_design import ModelDesign, asks_for_means, cluster_of_means
-from bayesimpute.specification.formula_terms import Factor, unique
+from bayesimpute.specification.formula_terms import Factor, Formula, label_of, unique
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,8 @@ def fit_formula(
     frame
         Completed data.
     formula
-        With a random part ``(1 + x | g)`` mixedlm fits it, else statsmodels.
+        With a random part ``(1 + x | g)`` mixedlm fits it, else statsmodels; Cox regression if its
+        outcome is ``Surv(time, event)``.
     family
         None or ``"gaussian"``, ``"binomial"``, ``"poisson"``, or a family object of the package
         that fits.
@@ -54,6 +55,8 @@ def fit_formula(
     used = [*read.names, *([means] if means and asks_for_means(read) else [])]
     data = prepared(frame, unique(used))
     assert read.response is not None
+    if read.event is not None:
+        return _cox(read, read.response, data, family, means)
     outcome = pd.Series(_outcome(read.response, data, family), name=read.response.label)
     design = ModelDesign.learn(read, data, means)
     fitted = (
@@ -191,6 +194,73 @@ def _single_level(
         return sm.GLM(outcome, columns, family=chosen, offset=offset).fit()
 
     return estimates_from(_explained(run, design.formula.text))
+
+
+def _cox(
+    read: Formula, response: Factor, data: pd.DataFrame, family: Any, cluster: str | None
+) -> Estimates:
+    """Cox regression, ties by Efron's method as in R."""
+    import statsmodels.api as sm
+
+    if family is not None:
+        raise AnalysisError(
+            f"{response.label} is fitted by Cox regression, which has no family; leave family= out."
+        )
+    if read.random:
+        plain, group = " + ".join(map(label_of, read.terms)) or "1", read.groups[0]
+        time, event = response.names
+        raise AnalysisError(
+            f"{read.text!r}: Cox regression by a formula has no random part. Standard errors that "
+            f"allow for {group!r}, of hazard ratios averaged over it: from lifelines import "
+            f"CoxPHFitter; imp.fit(lambda data: CoxPHFitter().fit(data, {time!r}, {event!r}, "
+            f"cluster_col={group!r}, formula={plain!r})). Of a run with analysis= the parameters "
+            "of this model itself, frailties among them, are in imp.datatree."
+        )
+    status, times = _events(response, data), _times(response, data)
+    # a formula without intercept, too, has categories coded against it: the baseline hazard is one
+    design = ModelDesign.learn(replace(read, intercept=True), data, cluster)
+    made = design.fixed.columns(data)
+    _refuse_collinear(np.column_stack(list(made.values())), list(made))
+    columns = pd.DataFrame({name: values for name, values in made.items() if name != INTERCEPT})
+    if columns.empty:
+        raise AnalysisError(
+            f"{read.text!r} leaves no coefficient to estimate: Cox regression has no intercept."
+        )
+    offset = design.offset(data) if read.offsets else None
+    model = sm.PHReg(times, columns, status=status, ties="efron", offset=offset)
+    return estimates_from(_explained(model.fit, read.text))
+
+
+def _times(response: Factor, data: pd.DataFrame) -> Array:
+    name = response.names[0]
+    if not pd.api.types.is_numeric_dtype(data[name].dtype):
+        raise AnalysisError(f"{response.label}: the time {name!r} must be a number.")
+    times = data[name].to_numpy(dtype=float)
+    if not (times >= 0).all():
+        raise AnalysisError(f"{response.label}: the time {name!r} is negative in some rows.")
+    return times
+
+
+def _events(response: Factor, data: pd.DataFrame) -> Array:
+    """1 where a time ends with the event; of two categories the second is the event."""
+    name = response.names[1]
+    column = data[name]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        if len(column.cat.categories) != 2:
+            raise AnalysisError(
+                f"{response.label}: {name!r} has the categories {list(column.cat.categories)[:6]}; "
+                "it must have two, of which the later is the event."
+            )
+        return column.cat.codes.to_numpy(dtype=float)
+    values = column.to_numpy(dtype=float)
+    if not np.isin(values, (0.0, 1.0)).all():
+        raise AnalysisError(
+            f"{response.label}: {name!r} must be 0 and 1, or True and False; it has values from "
+            f"{values.min():g} to {values.max():g}."
+        )
+    if not values.any():
+        raise AnalysisError(f"{response.label}: {name!r} has no event.")
+    return values
 
 
 def _explained(run: Callable[[], Any], formula: str) -> Any:

@@ -294,6 +294,15 @@ def _negative_binomial(m: Model) -> list[list[Line]]:
     ]
 
 
+def _hazard(m: Model) -> list[list[Line]]:
+    predictor = linear_predictor(m.setting)
+    hazard = row(indexed(m.setting, symbol("h")), between("(", symbol("t"), ")"))
+    left = [symbol("log"), operator("\u2009", False), hazard]
+    baseline, *further = m.linked
+    lines = [_broken(left, "=", [*predictor.summands, words(baseline)])]
+    return [*lines, *([[words(each)]] for each in further), *_effects(_by_part(predictor))]
+
+
 def _sample(m: Model) -> list[list[Line]]:
     k, w = symbol("k"), symbol("w")
     share = row(count(1), operator("/", False), symbol("K"))
@@ -396,6 +405,7 @@ WRITERS: Mapping[str, Callable[[Model], list[list[Line]]]] = {
     "categorical": _categorical,
     "linked": _linked,
     "negative_binomial": _negative_binomial,
+    "hazard": _hazard,
     "sample": _sample,
     "heckman": _selection,
     "heckman.binary": lambda m: _selection(m, binary=True),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -21,12 +21,14 @@ from bayesimpute.arguments import (
     checked,
 )
 from bayesimpute.engine.history import History
+from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.events import events_table
 from bayesimpute.result import completion, summary, tree
 from bayesimpute.result.identification import identification, warn_of_prior
 from bayesimpute.specification.fingerprint import Fingerprint
+from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.said_once import one_a_fact
-from bayesimpute.specification.specification import Specification
+from bayesimpute.specification.specification import Analysed, Specification
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
     from bayesimpute.checking.overimputation import Overimputation
     from bayesimpute.findings import Findings
     from bayesimpute.posterior.fitting import PosteriorFits
+
+
+#: Family by which `fit` knows the model of a method.
+FITTED_AS = {"normal": "gaussian", "logistic": "binomial", "poisson": "poisson"}
 
 
 def _now() -> str:
@@ -397,15 +403,76 @@ class Imputations:
         warn_of_prior(self.specification, history)
         return Imputations(self.specification, history, fingerprint=self.fingerprint)
 
+    @property
+    def analysis(self) -> pd.DataFrame:
+        """The analysis that the imputations were made for, as drawn in the chains.
+
+        Without pooling: the posterior of the parameters of ``analysis=``, from the second half of
+        the iterations of all chains, in the words of the formula, with Rubin's rules of
+        ``imp.fit()`` beside it where a package fits the model. Chains as long as R-hat and ESS ask
+        for (``imp.extend``) make it an answer of its own.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a parameter (of several analyses: outcome, parameter), coefficients on the
+            scale of the data. ``estimate`` (posterior mean), ``sd``, ``ci_low`` and ``ci_high``
+            (95 %, equal tails), ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``; and
+            ``pooled``, ``std_error``, ``pooled_low``, ``pooled_high`` by Rubin's rules.
+
+        Raises
+        ------
+        SpecificationError
+            The imputations were made for no analysis.
+
+        Examples
+        --------
+        >>> import bayesimpute as bi
+        >>> study = bi.simulate.simulate_popularity(seed=1, schools=10, pupils=100)
+        >>> imp = bi.impute(
+        ...     study.incomplete, cluster="school", analysis="popular ~ sex * texp + (1 | school)",
+        ...     m=2, iterations=4, seed=1, progress=False,
+        ... )
+        >>> imp.analysis.index[:4].tolist()
+        ['(Intercept)', 'sex', 'texp', 'sex:texp']
+        """
+        from bayesimpute.posterior.of_analysis import analysis_table
+
+        specification = self.specification
+        if specification.live is None:
+            raise SpecificationError(
+                "analysis: these imputations were made by chained equations, whose models are not "
+                "the analysis: bi.impute(..., analysis='y ~ x * z + (1 | g)') draws its "
+                "parameters; imp.fit(formula).pool() has Rubin's rules."
+            )
+        discard = self.iterations // 2
+        tables = {
+            each.outcome: analysis_table(
+                specification, self.history, each, partial(self._fit_as, each), discard, 0.95
+            )
+            for each in specification.analyses
+        }
+        return next(iter(tables.values())) if len(tables) == 1 else pd.concat(tables)
+
+    def _fit_as(self, analysed: Analysed, formula: str) -> "Fits | None":
+        """Fit a formula by the family of an analysis; None where no package does."""
+        from bayesimpute.analysis import fit
+
+        family = FITTED_AS.get(analysed.family)
+        if family is None:
+            return None
+        cluster = {"cluster": name} if (name := self.specification.cluster) is not None else {}
+        return fit(self.complete("all"), formula, family=family, **cluster)
+
     @checked
-    def fit(self, formula: Any, **options: Any) -> "Fits":
+    def fit(self, formula: Any = None, **options: Any) -> "Fits":
         """Fit one analysis model to every completed data set; ``.pool()`` combines the fits.
 
         Parameters
         ----------
         formula
             ``"popular ~ texp + sex + (1 | school)"``, ``"y ~ x"``, or a callable that takes a
-            completed frame.
+            completed frame. Default, the analysis that the imputations were made for.
         **options
             Of `bayesimpute.analysis.fit`, such as ``family="binomial"``.
 
@@ -418,6 +485,22 @@ class Imputations:
         from bayesimpute.analysis import fit
         from bayesimpute.congeniality.check import warn_if_uncongenial
 
+        analyses = {each.formula: each for each in self.specification.analyses}
+        if formula is None:
+            if len(analyses) != 1:
+                given = ", ".join(map(repr, analyses)) or "no analysis= was given to bi.impute"
+                raise AnalysisError(f"fit: give a formula; {given}.")
+            (formula,) = analyses
+        if isinstance(formula, str):
+            formula = with_columns(formula)
+        if isinstance(formula, str) and formula in analyses and "family" not in options:
+            family = FITTED_AS.get(analyses[formula].family)
+            if family is None:
+                raise AnalysisError(
+                    f"fit: no package here fits {formula!r} by {analyses[formula].family!r}; "
+                    "imp.analysis has its posterior, and imp.fit(lambda df: ...) takes any fit."
+                )
+            options = {"family": family, **options}
         if isinstance(formula, str) and self.specification.cluster is not None:
             options = {"cluster": self.specification.cluster, **options}
         fits = fit(self.complete("all"), formula, **options)

@@ -22,7 +22,7 @@ from bayesimpute.result.storage import Arrays, described
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.predictors import TWO_EQUATIONS
-from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.specification.specification import Analysed, Passive, Specification, Target, Term
 from bayesimpute.wrappers.base import Wrapper
 
 #: Largest whole number that an option of a method may be: more is no setting but an attack.
@@ -164,9 +164,19 @@ def _wrong_specification(specification: Specification) -> Iterator[str]:
         yield "order of passive variables"
     if set(specification.where) != set(targets):
         yield "cells to impute"
-    for mask in (specification.ignore, *specification.where.values()):
+    live = specification.live or {}
+    if live and set(live) != targets.keys() - passives:
+        yield "live cells"
+    for mask in (specification.ignore, *specification.where.values(), *live.values()):
         if mask.shape != (specification.table.n_rows,):
             yield "cells to impute"
+    for name, mask in live.items():
+        if (mask & ~np.isnan(specification.known[name])).any():
+            yield "live cells that are observed"
+    for analysed in specification.analyses:
+        yield from _wrong_fields(analysed, Analysed)
+        if analysed.outcome not in names:
+            yield "outcome of an analysis"
     methods = dict(specification.methods)
     if not fits(methods, Mapping[str, str]) or set(methods) != set(names):
         yield "methods"

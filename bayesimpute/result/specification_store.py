@@ -13,7 +13,13 @@ from bayesimpute.events import Event
 from bayesimpute.result import json_values
 from bayesimpute.result.restored import NotStored
 from bayesimpute.specification.post import Squeeze
-from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.specification.specification import (
+    Analysed,
+    Passive,
+    Specification,
+    Target,
+    Term,
+)
 from bayesimpute.wrappers.amounts import amount_text, is_distribution
 from bayesimpute.wrappers.base import Wrapper
 from bayesimpute.wrappers.catalogue import WRAPPERS
@@ -33,6 +39,9 @@ def encode_specification(specification: Specification) -> tuple[dict[str, Any], 
         for k, cells in enumerate(specification.where.values())
     }
     arrays["ignore"] = np.asarray(specification.ignore, dtype=bool)
+    live = specification.live or {}
+    for k, cells in enumerate(live.values()):
+        arrays[f"live_{k}"] = np.asarray(cells, dtype=bool)
     predictors = specification.predictors
     description = {
         "targets": [_encode_target(target) for target in specification.targets.values()],
@@ -48,6 +57,8 @@ def encode_specification(specification: Specification) -> tuple[dict[str, Any], 
         },
         "events": encode_events(specification.events),
         "monitors": {name: _text(held) for name, held in specification.monitors.items()},
+        "analyses": [asdict(each) for each in specification.analyses],
+        "live": list(live),
     }
     return description, arrays
 
@@ -78,6 +89,12 @@ def decode_specification(
             name: NotStored(text)  # type: ignore[misc]  # to be given again before it is called
             for name, text in description.get("monitors", {}).items()
         },
+        analyses=tuple(Analysed(**each) for each in description.get("analyses", [])),
+        live={
+            name: arrays[f"live_{k}"].astype(bool)
+            for k, name in enumerate(description.get("live", []))
+        }
+        or None,
     )
 
 
@@ -127,6 +144,7 @@ def _encode_target(target: Target | Passive) -> dict[str, Any]:
         "kind": None if target.kind is None else str(target.kind),
         "block": list(target.block),
         "known_from": list(target.known_from),
+        "around": target.around,
     }
 
 

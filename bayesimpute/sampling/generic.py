@@ -2,10 +2,10 @@
 
 The model follows one convention, and it is PyMC's own: what changes between visits is
 ``pm.Data``, by the names ``x`` (row, predictor), ``z`` (row, random_effect), ``cluster_index``
-(row,) and ``y`` (row,), and the likelihood is the one observed variable. Missing values are drawn
-by putting the missing rows' data in and drawing the observed variable anew, given a draw of all
-parameters. Clusters without observed values are in the model as all others are, so their effects
-come from the population.
+(row,), ``y`` (row,) and those of ``design.columns``, and the likelihood is the one observed
+variable. Missing values are drawn by putting the missing rows' data in and drawing the observed
+variable anew, given a draw of all parameters. Clusters without observed values are in the model as
+all others are, so their effects come from the population.
 """
 
 import inspect
@@ -218,11 +218,11 @@ class ModelKernel:
         }
 
     def _see(self, rows: Design) -> None:
-        data = {"x": rows.x, "z": rows.z, "cluster_index": rows.cluster, "y": rows.y}
-        for name in DATA:
+        given = (rows.x, rows.z, rows.cluster, rows.y)
+        for name, values in {**rows.columns, **dict(zip(DATA, given, strict=True))}.items():
             if name in self._model.named_vars:
                 # not set_data, which warns while some rows are in and others not yet
-                self._model[name].set_value(_like(self._model[name], data[name]))
+                self._model[name].set_value(_like(self._model[name], values))
 
     def _check_data(self, design: Design) -> None:
         """Refuse a model that has rows baked in: it would draw for the wrong rows."""

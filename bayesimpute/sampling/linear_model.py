@@ -42,6 +42,8 @@ class LinearModel:
     on_scale = False
     #: Positive extra parameters in the target's unit.
     scaled: tuple[str, ...] = ()
+    #: Between what all values lie that the distribution gives.
+    support: tuple[float, float] = (-np.inf, np.inf)
     #: ``distribution(eta, **positive)``: PyMC distribution of rows, given linear predictors (row,)
     #: and the positive extras; a static method.
     distribution: Callable[..., Any]

@@ -10,7 +10,7 @@ then C has such a matrix for each part, and zeros elsewhere.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -60,12 +60,26 @@ class Columns:
         Cluster of each row, (row,).
     latent
         What a model holds of each row beside its value, (row,); None for nothing.
+    event
+        Of times: 1 where one ends with the event, 0 where it is censored, (row,).
+    around
+        Added to the linear predictor as it is, (row,); None for nothing.
     """
 
     x: Any
     z: Any
     cluster: Any
     latent: Any = None
+    event: Any = None
+    around: Any = None
+
+    def rows(self, chosen: Any) -> "Columns":
+        """Keep the chosen rows only."""
+        kept = {
+            each.name: None if (own := getattr(self, each.name)) is None else own[chosen]
+            for each in fields(self)
+        }
+        return Columns(**kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,16 +250,16 @@ def observed_model(
     method: Textbook,
     priors: Mapping[str, Any],
     options: Mapping[str, Any],
-    **coords: Any,
+    columns: Callable[[Design], Columns] = data_columns,
 ) -> Any:
-    """Give the readable model of the rows that have a value."""
+    """Give the readable model of the rows that have a value, whose columns are data."""
     import pymc as pm
 
     seen = design.rows(design.fit)
-    with pm.Model(coords={**design.coords, **coords}) as model:
-        row = method.row_model(design, priors, options).distribution(data_columns(seen))
+    with pm.Model(coords=design.coords) as model:
+        row = method.row_model(design, priors, options).distribution(columns(seen))
         y = pm.Data("y", values_of(row, seen.y), dims="row")
-        model.register_rv(row, f"{design.target}_observed", observed=y, dims="row")
+        model.register_rv(row, f"{design.target}_observed", observed=y, dims=("row",))
     return model
 
 

@@ -19,18 +19,22 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.data.clusters import cluster_index
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import look_up
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
     usable_as_predictor,
 )
+from bayesimpute.specification.domains import check_domain
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.formula_terms import Formula
+from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import (
     Analysed,
@@ -39,6 +43,7 @@ from bayesimpute.specification.specification import (
     Target,
     Term,
 )
+from bayesimpute.specification.survival import indicators_of
 from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
@@ -56,6 +61,9 @@ FAMILIES: Mapping[str, str] = {
     "student": "normal.robust",
 }
 
+#: Family of ``Surv(time, event)``: of the two, the one that assumes less of the hazard.
+DEFAULT_SURVIVAL = "piecewise"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -66,7 +74,9 @@ class Plan:
     analyses
         In the order of their outcomes: one that predicts another comes before it.
     methods
-        Of each column that gets a model, in the order of the joint distribution.
+        Of each column that gets a model, or is left out ("").
+    order
+        Columns with a model, each after those it is given by default.
     formulas
         Of the outcomes.
     predictors
@@ -77,6 +87,7 @@ class Plan:
 
     analyses: tuple[Analysed, ...]
     methods: Mapping[str, Any]
+    order: tuple[str, ...]
     formulas: Mapping[str, str]
     predictors: pd.DataFrame
     events: tuple[Event, ...]
@@ -88,6 +99,7 @@ def plan_analyses(
     table: Table,
     cluster: str | None,
     method: Any,
+    written: Mapping[str, str],
 ) -> Plan:
     """Choose the models of one joint distribution in which the analyses are.
 
@@ -103,6 +115,8 @@ def plan_analyses(
         Cluster of the covariates' models.
     method
         What the user says of single columns; a name for all incomplete ones.
+    written
+        Formula -> the same as its model has it, where that is another text.
 
     Raises
     ------
@@ -111,6 +125,7 @@ def plan_analyses(
     """
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
+    survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
     cluster = cluster or _cluster_of(analyses, table)
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
@@ -122,15 +137,21 @@ def plan_analyses(
             )
     named = _with_sources(analyses, table, given, passive)
     covariates = [name for name in named if name not in outcomes and name != cluster]
+    latent = latent_means(table)
+    covariates += [name for name in latent.values() if name not in covariates]
+    modelled = [
+        name
+        for name in covariates
+        if (table.missing(name).any() or name in latent.values()) and name not in passive
+    ]
     others = [
         name
         for name in table.variables
-        if name not in (*covariates, *outcomes, cluster)
-        and name not in passive
+        if name not in (*covariates, *outcomes, *survival, cluster)
+        and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
-    modelled = [name for name in covariates if table.missing(name).any() and name not in passive]
     order = [
         *_ordered(modelled, table, cluster),
         *outcomes,
@@ -146,15 +167,22 @@ def plan_analyses(
             raise SpecificationError(
                 f"method: {name!r} is in an analysis and must have a model, not {methods[name]!r}."
             )
-    methods = {name: held for name, held in methods.items() if name not in left_out}
-    order = [name for name in order if name in methods]
-    _check_densities(methods, passive, order)
+    order = [name for name in order if name not in left_out]
+    _check_densities(methods, order)
     return Plan(
         tuple(analyses),
         methods,
-        {each.outcome: each.formula for each in analyses},
-        _predictors(order, covariates, passive, table, cluster),
-        tuple(_events(analyses, modelled, others, methods, table)),
+        tuple(order),
+        {each.outcome: written.get(each.formula, each.formula) for each in analyses},
+        _predictors(
+            [name for name in order if name not in survival],
+            covariates,
+            passive,
+            table,
+            cluster,
+            _selected(methods),
+        ),
+        tuple(_events(analyses, modelled, [n for n in order if n in others], methods)),
     )
 
 
@@ -183,11 +211,12 @@ def read_analyses(
             formula = read_formula(text, tuple(table.variables))
         except SpecificationError as error:
             raise SpecificationError(f"analysis {text!r}: {error}") from None
-        outcome = None if formula.response is None else formula.response.column
+        outcome = formula.outcome
         if outcome is None:
             raise SpecificationError(
-                f"analysis {text!r}: its outcome must be a column; of a function of one make a "
-                "column of its own, such as df['log_y'] = np.log(df['y'])."
+                f"analysis {text!r}: its outcome must be a column, or Surv(time, event) of two; of "
+                "a function of one make a column of its own, such as df['log_y'] = "
+                "np.log(df['y'])."
             )
         unknown = [name for name in formula.names if name not in table.variables]
         if unknown:
@@ -207,13 +236,53 @@ def read_analyses(
             )
         read[outcome] = formula
     families = _families(family, list(read))
+    _check_survival(read, families, table)
     ordered = _parents_first(
         {name: set(each.predictors) & set(read) for name, each in read.items()}
     )
     return [
-        Analysed(read[name].text, name, families.get(name) or _family(name, table))
+        Analysed(
+            read[name].text,
+            name,
+            families.get(name) or (DEFAULT_SURVIVAL if read[name].event else _family(name, table)),
+            read[name].event,
+        )
         for name in ordered
     ]
+
+
+def _check_survival(read: Mapping[str, Formula], families: Mapping[str, str], table: Table) -> None:
+    """Refuse parts of a time to an event in other places, and families of other outcomes.
+
+    Raises
+    ------
+    SpecificationError
+        Naming formula and column.
+    """
+    for name, formula in read.items():
+        if formula.event is None:
+            continue
+        if table.variables[name].kind is not Kind.NUMERIC:
+            raise SpecificationError(
+                f"analysis {formula.text!r}: the time {name!r} ({table.variables[name].dtype}) "
+                "must be a number, such as days: df['days'] = (df['end'] - df['start']).dt.days."
+            )
+        for part in (name, formula.event):
+            for other in read.values():
+                if part in (*other.predictors, *other.groups) or (
+                    part == other.outcome and other is not formula
+                ):
+                    raise SpecificationError(
+                        f"analysis {other.text!r}: {part!r} is part of the outcome of "
+                        f"{formula.text!r} and can neither predict, group rows, nor be an outcome "
+                        "of its own."
+                    )
+        family = families.get(name, DEFAULT_SURVIVAL)
+        if isinstance(family, str) and "event" not in indicators_of(resolve(family)):
+            raise SpecificationError(
+                f"family={family!r} of {formula.text!r}: the time to an event needs 'piecewise' "
+                "(hazard constant within intervals, the default) or 'weibull'."
+            )
 
 
 def _families(family: Any, outcomes: Sequence[str]) -> dict[str, str]:
@@ -251,6 +320,8 @@ def _with_density(method: str) -> str:
 
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
     of_outcomes = {each.outcome: each.family for each in analyses}
+    if mean_of(name, table) is not None:
+        return "2lonly.norm"
     return of_outcomes.get(name) or _with_density(default_method(table, name)[0])
 
 
@@ -304,13 +375,29 @@ def _with_sources(
 
 def _ordered(names: Iterable[str], table: Table, cluster: str | None) -> list[str]:
     """Variables of clusters first, then those with fewest missing values."""
-    clusters = None if cluster is None else cluster_index(table, cluster)
+    names = list(names)
+    level2 = _of_clusters(names, table, cluster) | set(latent_means(table))
+    return sorted(names, key=lambda name: (name not in level2, int(table.missing(name).sum())))
 
-    def place(name: str) -> tuple[bool, int]:
-        level2 = clusters is not None and is_of_clusters(clusters, table.values[name])
-        return not level2, int(table.missing(name).sum())
 
-    return sorted(names, key=place)
+def _of_clusters(names: Iterable[str], table: Table, cluster: str | None) -> set[str]:
+    """Variables that the data show to be of clusters."""
+    if cluster is None:
+        return set()
+    clusters = cluster_index(table, cluster)
+    return {name for name in names if is_of_clusters(clusters, table.values[name])}
+
+
+def _selected(methods: Mapping[str, Any]) -> set[str]:
+    """Outcomes that are missing not at random: they predict nothing else."""
+    modelled = {name: held for name, held in methods.items() if held and not is_passive(held)}
+    return {name for name, held in modelled.items() if _two_equations(held)}
+
+
+def _two_equations(method: Any) -> bool:
+    inside = innermost(method)
+    known = look_up(inside).method if isinstance(inside, str) else inside
+    return bool(known) and bool(getattr(resolve(known), "two_equations", False))
 
 
 def _predictors(
@@ -319,21 +406,29 @@ def _predictors(
     passive: Collection[str],
     table: Table,
     cluster: str | None,
+    selected: Collection[str],
 ) -> pd.DataFrame:
-    """Which columns predict which: those before them, and complete covariates."""
+    """Which columns predict which: those before them, and complete covariates.
+
+    A variable of clusters is not given incomplete ones of rows: through their mean it would tie all
+    missing values of a cluster together, for little that it tells of them.
+    """
     matrix = default_predictors(table, cluster)
+    matrix[list(latent_means(table))] = int(Role.NONE)
+    level2 = _of_clusters(order, table, cluster) | set(latent_means(table))
+    incomplete = set(table.incomplete())
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):
-        allowed = {*given, *order[:position]}
+        allowed = {*given, *order[:position]} - selected
+        if name in level2:
+            allowed -= incomplete - level2
         for other in matrix.columns:
             if other not in allowed and matrix.at[name, other] != Role.CLUSTER:
                 matrix.loc[name, other] = int(Role.NONE)
     return matrix
 
 
-def _check_densities(
-    methods: Mapping[str, Any], passive: Collection[str], order: Sequence[str]
-) -> None:
+def _check_densities(methods: Mapping[str, Any], order: Sequence[str]) -> None:
     for name in order:
         inside = innermost(methods[name])
         if isinstance(inside, str) and inside in WITHOUT_DENSITY:
@@ -353,7 +448,6 @@ def _events(
     modelled: Sequence[str],
     others: Sequence[str],
     methods: Mapping[str, Any],
-    table: Table,
 ) -> Iterable[Event]:
     place = ("info", "specification")
     for each in analyses:
@@ -377,15 +471,19 @@ def _events(
             "No incomplete column stands right of the ~ of an analysis: nothing needs imputing "
             "for it.",
         )
-    extra = [name for name in others if name in methods]
-    if extra:
+    if others:
+        kept_out = {
+            "the time to the event": any(each.event for each in analyses),
+            "what is missing not at random": bool(_selected(methods)),
+        }
+        but = "".join(f" but {what}" for what, is_there in kept_out.items() if is_there)
         yield Event(
             *place,
             "",
             "auxiliary variables",
-            f"{listed(extra)}: in no analysis, so each has a model given all that is, and informs "
-            "what is missing there. Leave a column out of the data, or set its method to '', to "
-            "save its time.",
+            f"{listed(others)}: in no analysis, so each has a model given all that is{but}, and "
+            "informs what is missing there. Leave a column out of the data, or set its method to "
+            "'', to save its time.",
         )
 
 
@@ -396,6 +494,7 @@ def checked_analyses(
     table: Table,
     cluster: str | None,
     method: Any,
+    written: Mapping[str, str],
 ) -> tuple[tuple[Analysed, ...], Plan | None]:
     """Read ``analysis=``, ``family=`` and ``on=``; the plan is None for chained equations.
 
@@ -415,7 +514,7 @@ def checked_analyses(
         return (), None
     if on == "conditional":
         return tuple(read_analyses(analysis, family, table)), None
-    plan = plan_analyses(analysis, family, table, cluster, method)
+    plan = plan_analyses(analysis, family, table, cluster, method, written)
     return plan.analyses, plan
 
 
@@ -448,21 +547,20 @@ def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Req
 # --- after the models have been decided -----------------------------------------------------------
 
 
-def joint_order(targets: Mapping[str, Target | Passive], table: Table) -> tuple[str, ...]:
-    """Order models so that each comes after those it is given.
+def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Order models so that each comes after those it is given, as near to a wanted order as can be.
 
     Raises
     ------
     SpecificationError
         If they go round in a circle, which it names.
     """
-    parents = {
-        name: {other for other in sources_of(target, targets) if other != name}
-        for name, target in targets.items()
-        if isinstance(target, Target)
-    }
-    known = set(parents)
-    return tuple(_parents_first({name: each & known for name, each in parents.items()}))
+    modelled = {name: target for name in wanted if isinstance(target := targets.get(name), Target)}
+    return tuple(
+        _parents_first(
+            {name: sources_of(target, targets) & set(modelled) for name, target in modelled.items()}
+        )
+    )
 
 
 def _parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:
@@ -493,7 +591,8 @@ def _parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:
 
 def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[str]:
     """Columns that the terms of a model depend on, through passive ones too."""
-    return {name for term in target.terms for name in sources_of_term(term, targets)}
+    found = {name for term in target.terms for name in sources_of_term(term, targets)}
+    return found | ({target.around} if target.around else set())
 
 
 def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
@@ -539,7 +638,7 @@ def with_live(specification: Specification) -> Specification:
             child = targets[other]
             assert isinstance(child, Target)
             terms = [t for t in child.terms if name in sources_of_term(t, targets)]
-            if not terms:
+            if not terms and child.around != name:
                 continue
             says = ~np.isnan(specification.known[other]) | live[other] | selects(child)
             whole = child.level == 2 or any(term.cluster_mean for term in terms)
@@ -549,6 +648,8 @@ def with_live(specification: Specification) -> Specification:
             live[name] = _anywhere(follows, table, target.cluster) & ~seen
         else:
             live[name] = missing & follows
+        if live[name].any():
+            check_domain(name, target, specification)
         for wrapper in layers(target.method):
             if isinstance(wrapper, OnlyWhere):
                 live[name] &= wrapper.known_rows(name, table)
@@ -578,7 +679,7 @@ def _check_conditions(targets: Mapping[str, Target | Passive], table: Table) -> 
 
 def selects(child: Target) -> bool:
     """Whether a model speaks of rows in which its own value is missing."""
-    return bool(getattr(resolve(innermost(child.method)), "two_equations", False))
+    return _two_equations(child.method)
 
 
 def _anywhere(rows: np.ndarray, table: Table, cluster: str | None) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import FUNCTIONS, read
-from bayesimpute.specification.formula_terms import MEANS, Factor
+from bayesimpute.specification.formula_terms import MEANS, SURVIVAL, Factor
 from bayesimpute.specification.formula_tokens import Token, closing, name_in, split_at, unreadable
 from bayesimpute.specification.spelling import function_name, quoted
 from bayesimpute.wording import did_you_mean
@@ -20,7 +20,8 @@ _COLUMN = "compute it as a column of the data"
 #: What stands for functions of other packages that are not known here.
 _INSTEAD = {
     **dict.fromkeys(("cc", "cr", "rcs", "s", "te", "t2"), _SPLINE),
-    **dict.fromkeys(("Surv", "strata", "tt", "frailty"), _SURVIVAL),
+    "Surv": "it stands left of the ~, Surv(time, event) ~ x",
+    **dict.fromkeys(("strata", "tt", "frailty"), _SURVIVAL),
     **dict.fromkeys(("cut", "interaction", "is.na", "lag", "diff", "paste", "qcut"), _COLUMN),
     "as.integer": "write the column itself, or floor(x)",
     "c": "a formula joins terms by +",
@@ -39,8 +40,35 @@ def response_of(formula: str, tokens: Sequence[Token]) -> Factor:
     """Column, call or arithmetic left of the ~."""
     called = tokens[0].kind == "name" and len(tokens) > 1 and tokens[1].text == "("
     if name_in(tokens) is None and called and closing(tokens, 1) == len(tokens) - 1:
-        return call_factor(formula, tokens)
+        return (_survival if tokens[0].text == SURVIVAL else call_factor)(formula, tokens)
     return bare_factor(formula, tokens)
+
+
+def _survival(formula: str, tokens: Sequence[Token]) -> Factor:
+    """Give the factor of Surv(time, event), an outcome of two columns."""
+    place = tokens[0].start
+    parts = split_at(tokens[2:-1], ",")
+    if any(len(part) > 1 and part[1].text == "=" for part in parts) or len(parts) != 2:
+        raise unreadable(
+            f"{SURVIVAL}(time, event) takes two columns: the time, and whether it ends with the "
+            "event or is censored. Late entry and intervals are not known; where every time ends "
+            "with the event, its column alone is the outcome",
+            place,
+        )
+    names = [name_in(part) for part in parts]
+    for name, part in zip(names, parts, strict=True):
+        if name is None:
+            text = formula[part[0].start : part[-1].end] if part else ""
+            raise unreadable(
+                f"{SURVIVAL}() takes columns, not {text!r}; make one of it, such as "
+                "df['died'] = df['status'] == 2",
+                place,
+            )
+    time, event = map(str, names)
+    if time == event:
+        raise unreadable(f"{time!r} cannot be both the time and the event", place)
+    text = f"{SURVIVAL}({quoted(time)}, {quoted(event)})"
+    return Factor(text.replace("`", ""), text, None, SURVIVAL, (quoted(time), quoted(event)))
 
 
 def bare_factor(formula: str, tokens: Sequence[Token]) -> Factor:

@@ -9,6 +9,8 @@ from bayesimpute.specification.spelling import canonical, quoted
 
 #: Functions that give the mean of a column in each cluster.
 MEANS = ("cluster_mean", "mean")
+#: Makes one outcome of a time and of whether it ends with the event.
+SURVIVAL = "Surv"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Factor:
         """Columns it depends on."""
         if self.column is not None:
             return (self.column,)
+        if self.function == SURVIVAL:
+            return unique(name for text in self.arguments for name in names_in(text))
         return names_in(self.arguments[0] if self.arguments else self.text)
 
 
@@ -113,6 +117,20 @@ class Formula:
     terms: tuple[Product, ...]
     random: tuple[RandomEffects, ...] = ()
     offsets: tuple[Factor, ...] = field(default=())
+
+    @property
+    def outcome(self) -> str | None:
+        """Column that is the outcome, of ``Surv(time, event)`` the time; None for a function."""
+        if self.response is None:
+            return None
+        return self.response.names[0] if self.event is not None else self.response.column
+
+    @property
+    def event(self) -> str | None:
+        """Column that says whether the time ends with the event, where there is one."""
+        if self.response is None or self.response.function != SURVIVAL:
+            return None
+        return self.response.names[1]
 
     @property
     def factors(self) -> Iterator[Factor]:

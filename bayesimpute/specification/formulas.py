@@ -27,11 +27,14 @@ class ParsedFormula:
         Grouping column of the random part, None without one.
     random_intercept
         Whether the random part has an intercept.
+    event
+        Column that says whether a time ends with the event; None for other outcomes.
     """
 
     terms: tuple[Term, ...]
     cluster: str | None
     random_intercept: bool
+    event: str | None = None
 
 
 def parse_formula(formula: str, target: str, columns: Collection[str]) -> ParsedFormula:
@@ -70,7 +73,7 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
         raise fail(f"{error}. Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'.") from None
     if parsed.response is None:
         raise fail(f"it has no left-hand side; begin it with '{target} ~'.")
-    if parsed.response.column != target:
+    if parsed.outcome != target:
         raise fail(f"its outcome is {parsed.response.label!r}, not {target!r}.")
     if parsed.offsets:
         raise fail("a conditional model has no offset; subtract it in a column of the data.")
@@ -94,19 +97,22 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
         for factor in term.factors
         for name in ((factor,) if factor in known else names_in(factor))
     ]
-    for name in [*used, *groups]:
+    for name in [*used, *groups, *filter(None, [parsed.event])]:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise fail(f"there is no column {name!r}.{hint}")
         if name == target:
             raise fail(f"{target!r} cannot predict itself; remove it from the right-hand side.")
+    if parsed.event in (*used, *groups):
+        raise fail(f"{parsed.event!r} is part of the outcome; remove it from the right-hand side.")
     if groups and groups[0] in used:
         raise fail(f"{groups[0]!r} groups the rows, so it cannot be a predictor as well.")
     return ParsedFormula(
         tuple(_placed(terms, parsed.random, columns, fail)),
         groups[0] if groups else None,
         any(part.intercept for part in parsed.random),
+        parsed.event,
     )
 
 

@@ -15,6 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.roles import Role
 from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.expressions import names_in, read, with_category_codes
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.leftovers import remedy
 from bayesimpute.specification.specification import Passive
 from bayesimpute.wording import listed
@@ -98,7 +99,7 @@ def choose_methods(
             "imputation; observed cells are imputed anew with where=."
         )
     for name, value in chosen.items():
-        if table.missing(name).all() and not is_passive(value):
+        if table.missing(name).all() and not (is_passive(value) or mean_of(name, table)):
             raise DataError(
                 f"Variable {name!r} has no observed value; there is nothing to learn from. Drop "
                 "it, or set its method to ''."

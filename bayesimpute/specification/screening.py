@@ -10,6 +10,7 @@ from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.events import Event
 from bayesimpute.specification.crowded import crowded_terms
 from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Term
 
 #: Share of a column's variance that must be its own; below, it repeats others.
@@ -48,7 +49,10 @@ def screen(
     kept: list[Term] = []
     columns: list[np.ndarray] = []
     crowded = crowded_terms(terms, table, int(fitted.sum()))
+    unseen = [term for term in terms if any(mean_of(each, table) for each in term.factors)]
     for term in terms:
+        if term in unseen:  # a latent mean: the data show nothing of it
+            continue
         if term in crowded:
             events.append(_crowded(target, term, crowded[term], table.n_rows))
             continue
@@ -82,6 +86,8 @@ def screen(
         kept.append(term)
         columns.append(block[fitted])
     kept, repeated = _independent(target, kept, columns)
+    order = [term.label for term in terms]
+    kept = sorted([*kept, *unseen], key=lambda term: order.index(term.label))
     return tuple(kept), (*events, *repeated)
 
 

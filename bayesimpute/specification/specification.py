@@ -75,6 +75,9 @@ class Target:
     known_from
         Expressions that give its missing cells where what they read is known: such cells are not
         drawn, and the model learns from them.
+    around
+        Column whose value is added to the linear predictor as it is: the latent mean of the
+        variable in each cluster, itself a target. The model is of the difference.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Target:
     kind: Kind | None = None
     block: tuple[str, ...] = ()
     known_from: tuple[str, ...] = ()
+    around: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,11 +127,14 @@ class Analysed:
         Column that it explains.
     family
         Method of its model.
+    event
+        Column that says whether a time ends with the event, of ``Surv(time, event)``.
     """
 
     formula: str
     outcome: str
     family: str
+    event: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from bayesimpute.specification.compatible import (
 )
 from bayesimpute.specification.defaults import default_predictors
 from bayesimpute.specification.identities import identities_of, passive_text
+from bayesimpute.specification.latent_means import around
 from bayesimpute.specification.leftovers import gap_events, idle_events
 from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.order import passive_order, visit_order
@@ -70,10 +71,12 @@ def specify(
     analysis: str | Sequence[str] | None = None,
     family: Any = None,
     on: str = "analysis",
+    written: Mapping[str, str] | None = None,
 ) -> Specification:
     """Check everything and decide everything that is decided before the first draw.
 
-    Parameters are those of :func:`bayesimpute.impute`.
+    Parameters are those of :func:`bayesimpute.impute`; `written` gives formulas of analyses as
+    their models have them, where these differ.
 
     Returns
     -------
@@ -117,12 +120,12 @@ def specify(
     monitors = checked_monitors(monitor, table)
     cells = cells_wanted(where, table)
     ignored = rows_ignored(ignore, table)
-    analyses, joint = checked_analyses(analysis, family, on, table, cluster, method)
+    analyses, joint = checked_analyses(analysis, family, on, table, cluster, method, written or {})
     events: list[Event] = []
     if joint is not None:
         request, method = joined(request, joint, where, visit_sequence), joint.methods
         events.extend(joint.events)
-    chosen = choose_methods(method, table, cells, cluster, request, joint.methods if joint else ())
+    chosen = choose_methods(method, table, cells, cluster, request, joint.order if joint else ())
     if not chosen:
         events.append(NOTHING)
 
@@ -162,7 +165,7 @@ def specify(
         targets[name], more = build_target(
             name, chosen_method, table, request, ignored, defaults, passives, unimputed
         )
-        targets[name] = plan.informed(targets[name])
+        targets[name] = around(plan.informed(targets[name]), table)
         events.extend(more)
     request, idle = without_complete(request, targets, table)
     events.extend(idle)
@@ -187,7 +190,7 @@ def specify(
     targets, sequence, blocks = form_blocks(targets, sequence)
     events.extend(blocks)
     if joint is not None:
-        sequence = joint_order(targets, table)
+        sequence = joint_order(targets, joint.order)
     matrix = pd.DataFrame(
         int(Role.NONE), index=list(table.variables), columns=list(table.variables)
     )

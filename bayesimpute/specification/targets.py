@@ -18,6 +18,7 @@ from bayesimpute.specification.crowded import check_target
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formulas import ParsedFormula, parse_formula
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.predictors import (
     cluster_of,
     terms_of,
@@ -26,6 +27,7 @@ from bayesimpute.specification.requests import Request, method_name, nearest
 from bayesimpute.specification.screening import cluster_events, screen
 from bayesimpute.specification.selection import placed, selection_events
 from bayesimpute.specification.specification import Passive, Target, Term
+from bayesimpute.specification.survival import check_indicators, with_event
 from bayesimpute.specification.wrapped import (
     alias_of,
     check_read_columns,
@@ -65,7 +67,8 @@ def build_target(
     alias = alias_of(chosen, name, table.variables[name].kind)
     implementation = resolve(alias.method)
     kind = _kind(name, method_name(chosen), implementation, table)
-    selects = getattr(resolve(innermost(alias.method)), "two_equations", False)
+    modelling = resolve(innermost(alias.method))
+    selects = getattr(modelling, "two_equations", False)
     events: list[Event] = []
     more: Sequence[Event]
     formula: ParsedFormula | None = None
@@ -110,8 +113,11 @@ def build_target(
     options = {**alias.options, **_options(name, implementation, request.model_options, table)}
     if selects:
         terms = placed(name, terms, options)
-    observed = ~table.missing(name) & ~ignored
-    if len(np.unique(table.values[name][observed])) < 2:
+    if formula is not None and formula.event is not None:
+        options = with_event(name, formula.event, modelling, options)
+    latent = mean_of(name, table)
+    observed = ~table.missing(latent or name) & ~ignored
+    if not latent and len(np.unique(table.values[name][observed])) < 2:
         raise DataError(
             f"Variable {name!r} has fewer than two different observed values in the rows that may "
             "be used; there is no spread to impute from. Drop it, or set its method to ''."
@@ -130,6 +136,8 @@ def build_target(
         )
     if selects:
         events.extend(selection_events(name, terms, options, table, clusters, level, ignored))
+    of_clusters = clusters if level == 2 else None
+    events.extend(check_indicators(name, modelling, options, table, of_clusters))
     method = alias.method
     fitted = observed
     if any(layers(method)):

@@ -1,0 +1,264 @@
+"""The analysis as the chains drew it, in the words of its formula, beside Rubin's rules.
+
+In imputation compatible with an analysis its parameters are drawn in the chains, so that the
+Bayesian answer is there without pooling. The chains have centred predictors and reference
+categories of their own; both models span the same columns, and what takes one set of coefficients
+to the other is found by least squares on one completed data set, where it is exact.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.analysis import Fits
+from bayesimpute.design import DesignBuilder
+from bayesimpute.diagnostics import summarised
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.engine.history import History
+from bayesimpute.errors import AnalysisError
+from bayesimpute.method import Array, Design
+from bayesimpute.pooling.fixed_bases import with_observed_knots
+from bayesimpute.pooling.formula_columns import checked_formula, prepared
+from bayesimpute.pooling.formula_design import INTERCEPT, LinearDesign
+from bayesimpute.pooling.model_design import ModelDesign, asks_for_means, cluster_of_means
+from bayesimpute.sampling.gaussian import Units
+from bayesimpute.specification.formula_terms import unique
+from bayesimpute.specification.specification import Analysed, Specification, Target
+
+#: Columns of the analysis that the model spans leave no more than this of themselves.
+SPANNED = 1e-6
+
+
+def analysis_table(
+    specification: Specification,
+    history: History,
+    analysed: Analysed,
+    fit: Callable[[str], Fits | None],
+    discard: int,
+    ci_prob: float,
+) -> pd.DataFrame:
+    """Summarise the parameters of an analysis, Rubin's rules beside them.
+
+    Parameters
+    ----------
+    specification, history
+        Of the run.
+    analysed
+        Which analysis.
+    fit
+        Fits a formula to each completed data set; gives None where no package does.
+    discard
+        First iterations to leave out.
+    ci_prob
+        Probability of the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a parameter: ``estimate`` (posterior mean), ``sd``, ``ci_low``, ``ci_high``
+        (quantiles), ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``; and ``pooled``,
+        ``std_error``, ``pooled_low``, ``pooled_high`` by Rubin's rules (of an SD between clusters
+        the root of the pooled variance, without interval).
+    """
+    read = checked_formula(analysed.formula, specification.table.frame.columns)
+    text, called = with_observed_knots(read, specification.table.frame)
+    pooled = {_as_called(k, called): each for k, each in _pooled(fit(text), ci_prob).items()}
+    rows = {}
+    side = (1.0 - ci_prob) / 2.0
+    for name, draws in analysis_draws(specification, history, analysed).items():
+        kept = draws[:, discard:]
+        summary = summarised(kept)
+        low, high = np.quantile(kept, [side, 1.0 - side])
+        rows[name] = {
+            "estimate": summary["mean"],
+            "sd": summary["sd"],
+            "ci_low": low,
+            "ci_high": high,
+            **{key: summary[key] for key in ("r_hat", "ess_bulk", "ess_tail", "mcse_mean")},
+            **pooled.get(name, dict.fromkeys(_POOLED, np.nan)),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("term")
+
+
+def _as_called(name: str, called: Mapping[str, str]) -> str:
+    for written, label in called.items():
+        name = name.replace(written, label)
+    return name
+
+
+_POOLED = ("pooled", "std_error", "pooled_low", "pooled_high")
+
+
+def _pooled(fits: Fits | None, ci_prob: float) -> dict[str, dict[str, float]]:
+    """Estimate, standard error and interval by term."""
+    if fits is None:
+        return {}
+    pool = fits.pool(conf_level=ci_prob)
+    columns = ["estimate", "std_error", "conf_low", "conf_high"]
+    found = {
+        str(term): dict(zip(_POOLED, map(float, row), strict=True))
+        for term, row in zip(pool.table.index, pool.table[columns].to_numpy(), strict=True)
+    }
+    for name, value in pool.variance_components.items():
+        first, _, rest = str(name).partition("~~")
+        second, _, group = rest.partition("|")
+        if first == second and value >= 0.0:
+            label = "sigma" if first == "Residual" else f"sd({_effect(first)} | {group})"
+            found[label] = dict(zip(_POOLED, (value**0.5, np.nan, np.nan, np.nan), strict=True))
+    return found
+
+
+def _effect(name: str) -> str:
+    return INTERCEPT if name == "Intercept" else name
+
+
+def analysis_draws(
+    specification: Specification, history: History, analysed: Analysed
+) -> dict[str, Array]:
+    """Draws of an analysis' parameters as its formula means them: name -> (chain, draw).
+
+    Coefficients have the names that `bayesimpute.fit` gives them, SDs between clusters are
+    ``sd((Intercept) | g)``, correlations ``cor((Intercept), x | g)``; what the family has besides
+    keeps its name. Of several equations (unordered categories) each name begins with the category.
+
+    Raises
+    ------
+    AnalysisError
+        If the model lacks a column of the analysis, left out because it was an exact combination.
+    """
+    name, table = analysed.outcome, specification.table
+    target = specification.targets[name]
+    assert isinstance(target, Target)
+    builder = DesignBuilder.of(specification, target)
+    units = Units.of(builder.build(reference_values(specification, history.seed)))
+    values = dict(specification.known)
+    for each, cells in specification.where.items():
+        values[each] = values[each].copy()
+        values[each][cells] = history.imputed[each][0]
+    frame = table.completed(values).iloc[table.rows].reset_index(drop=True)
+    frame[name] = frame[name].ffill().bfill()  # an outcome tells nothing of the columns
+    model, called = _model_design(analysed.formula, frame, table.frame, target.cluster)
+    drawn = _Drawn(
+        analysed,
+        builder.build(values),
+        units,
+        model,
+        frame,
+        history.parameters[name],
+        history.labels[name],
+    )
+    found = {**drawn.coefficients(), **drawn.effects(target.cluster)}
+    for parameter, each in drawn.parameters.items():
+        if parameter in drawn.taken:
+            continue
+        labels = drawn.labels.get(parameter, ())
+        if each.ndim == 2:
+            found[parameter] = each
+        else:
+            found |= {f"{parameter}[{label}]": each[..., k] for k, label in enumerate(labels)}
+    return {_as_called(each, called): values for each, values in found.items()}
+
+
+def _model_design(
+    formula: str, frame: pd.DataFrame, data: pd.DataFrame, cluster: str | None
+) -> tuple[ModelDesign, Mapping[str, str]]:
+    """Columns of the formula, as `bayesimpute.fit` makes them, with the knots of the chains."""
+    text, called = with_observed_knots(checked_formula(formula, frame.columns), data)
+    read = checked_formula(text, frame.columns)
+    means = cluster_of_means(read, cluster)
+    used = [*read.names, *([means] if means and asks_for_means(read) else [])]
+    return ModelDesign.learn(read, prepared(frame, unique(used)), means), called
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What the chains drew of a model, and the columns of model and formula."""
+
+    analysed: Analysed
+    design: Design
+    units: Units
+    model: ModelDesign
+    frame: pd.DataFrame
+    parameters: Mapping[str, Array]
+    labels: Mapping[str, tuple[str, ...]]
+
+    @property
+    def taken(self) -> set[str]:
+        """Parameters that are said in the formula's words."""
+        sds = {f"sd_{effect}" for effect in self.design.random_effects}
+        return {"intercept", "beta", "cutpoints", "correlation", *sds}
+
+    def coefficients(self) -> dict[str, Array]:
+        """Coefficients, and the cutpoints of ordered categories, which hold the intercept."""
+        design, intercept = self.design, self.parameters.get("intercept")
+        outcome = [label in ("both", "outcome", "") for label in design.equations_x]
+        keep = np.array(outcome or [True] * len(design.predictors), dtype=bool)
+        centred = (design.x - self.units.centre_x)[:, keep]
+        own = np.column_stack([np.ones(len(centred)), centred])
+        names, to_formula = self._taking(own, self.model.fixed)
+        beta = self.parameters.get("beta")
+        shape = next(iter(self.parameters.values())).shape[:2]
+        categories = self.labels.get("intercept", ())
+        slopes = np.zeros((*shape, 0, max(len(categories), 1)))
+        if beta is not None:
+            slopes = beta.reshape((*shape, centred.shape[1], -1))
+        level = np.zeros(shape) if intercept is None else intercept
+        all_own = np.concatenate([level.reshape((*shape, 1, -1)), slopes], axis=2)
+        out: dict[str, Array] = {}
+        coefficients = np.einsum("ab,mtbk->mtak", to_formula, all_own)
+        for k in range(coefficients.shape[3]):
+            before = f"{categories[k]}: " if categories else ""
+            for a, term in enumerate(names):
+                if intercept is None and term == INTERCEPT:
+                    continue
+                out[before + term] = coefficients[:, :, a, k]
+        if "cutpoints" in self.parameters:
+            moved = coefficients[:, :, names.index(INTERCEPT), 0]
+            for k, label in enumerate(self.labels["cutpoints"]):
+                out[f"cutpoint[{label}]"] = self.parameters["cutpoints"][..., k] - moved
+        return out
+
+    def effects(self, cluster: str | None) -> dict[str, Array]:
+        """SDs between clusters and correlations, of effects at 0 of the predictors."""
+        effects = self.design.random_effects
+        if not effects or self.labels.get(f"sd_{effects[0]}") or not self.model.random:
+            return {}
+        sd = np.stack([self.parameters[f"sd_{effect}"] for effect in effects], axis=-1)
+        correlation = np.zeros((*sd.shape, len(effects))) + np.eye(len(effects))
+        for k, pair in enumerate(self.labels.get("correlation", ())):
+            first, _, second = pair.partition("~")
+            if first in effects and second in effects:
+                a, b = effects.index(first), effects.index(second)
+                each = self.parameters["correlation"][..., k]
+                correlation[..., a, b] = correlation[..., b, a] = each
+        covariance = sd[..., :, None] * correlation * sd[..., None, :]
+        own = self.design.z - self.units.centre_z
+        parts = [part.effects for part in self.model.random]
+        names, to_formula = self._taking(own, *parts)
+        moved = to_formula @ covariance @ to_formula.T
+        roots = np.sqrt(np.einsum("mtaa->mta", moved))
+        out = {f"sd({name} | {cluster})": roots[..., a] for a, name in enumerate(names)}
+        for a in range(len(names)):
+            for b in range(a):
+                each = moved[..., a, b] / (roots[..., a] * roots[..., b])
+                if np.ptp(each) > 0.0:
+                    out[f"cor({names[b]}, {names[a]} | {cluster})"] = each
+        return out
+
+    def _taking(self, own: Array, *designs: LinearDesign) -> tuple[list[str], Array]:
+        """Names of the formula's columns, and what takes the model's coefficients to theirs."""
+        columns: dict[str, Array] = {}
+        for each in designs:
+            columns |= each.columns(self.frame)
+        made = np.column_stack(list(columns.values()))
+        scale = np.maximum(np.abs(made).max(axis=0), np.finfo(float).tiny)
+        solved = np.linalg.lstsq(made / scale, own, rcond=None)[0]
+        off = np.abs(made / scale @ solved - own).max(initial=0.0)
+        if own.shape[1] != made.shape[1] or off > SPANNED * max(np.abs(own).max(initial=0.0), 1.0):
+            raise AnalysisError(
+                f"The model of {self.analysed.outcome!r} and {self.analysed.formula!r} do not have "
+                "the same columns; imp.events says which predictor was left out and why."
+            )
+        return list(columns), np.asarray(solved / scale[:, None])

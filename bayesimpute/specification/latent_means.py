@@ -1,0 +1,106 @@
+"""Latent cluster means: ``latent_mean(x)`` in an analysis.
+
+The mean of x over the rows of a cluster that happen to be there measures the cluster with error,
+and a contextual effect on it is drawn towards 0 (Lüdtke et al. 2008, Psychological Methods 13,
+203-229). The latent mean is a variable of clusters that is missing everywhere: it has a model among
+clusters, and x is distributed around it.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.specification import Target
+from bayesimpute.specification.spelling import quoted
+from bayesimpute.wrappers.base import innermost, method_text
+
+_CALL = re.compile(r"\blatent_mean\(\s*(`[^`]+`|[^()`]+?)\s*\)")
+#: SD of the prior of the intercept around the latent mean, in SDs of x: it is 0.
+NO_INTERCEPT = 1e-5
+
+
+def with_latent_means(
+    analysis: str | Sequence[str], df: pd.DataFrame
+) -> tuple[str | list[str], pd.DataFrame]:
+    """Give an analysis and data in which each latent mean is a column, missing everywhere.
+
+    Examples
+    --------
+    >>> df = pd.DataFrame({"g": [1, 1, 2], "x": [0.0, 1, 3], "y": [1.0, 2, 3]})
+    >>> text, more = with_latent_means("y ~ x + latent_mean(x) + (1 | g)", df)
+    >>> text, list(more.columns)
+    ('y ~ x + `latent_mean(x)` + (1 | g)', ['g', 'x', 'y', 'latent_mean(x)'])
+    """
+    texts = [analysis] if isinstance(analysis, str) else list(analysis)
+    names = {name: None for text in texts if isinstance(text, str) for name in _named(text)}
+    for name in names:
+        if name not in df.columns:
+            raise SpecificationError(f"analysis: there is no column {name!r} for latent_mean().")
+    if names:
+        df = df.assign(**{latent_name(name): float("nan") for name in names})
+    written = [with_columns(text) if isinstance(text, str) else text for text in texts]
+    return (written[0] if isinstance(analysis, str) else written), df
+
+
+def with_columns(formula: str) -> str:
+    """Write the latent means of a formula as columns."""
+    return _CALL.sub(lambda call: quoted(latent_name(call[1].strip("`"))), formula)
+
+
+def _named(formula: str) -> Iterable[str]:
+    return (call[1].strip("`") for call in _CALL.finditer(formula))
+
+
+def latent_name(name: str) -> str:
+    """Column that holds the latent mean of a variable."""
+    return f"latent_mean({name})"
+
+
+def mean_of(name: str, table: Table) -> str | None:
+    """Variable whose latent mean a column is: one of that name without any value."""
+    found = _CALL.fullmatch(name)
+    of = found[1] if found else None
+    known = of is not None and of in table.variables and bool(table.missing(name).all())
+    return of if known else None
+
+
+def latent_means(table: Table) -> dict[str, str]:
+    """Give the columns that are latent means, with their variables."""
+    return {name: of for name in table.variables if (of := mean_of(name, table)) is not None}
+
+
+def around(target: Target, table: Table) -> Target:
+    """Give the model of a variable around its latent mean.
+
+    Raises
+    ------
+    SpecificationError
+        If the variable has no cluster means, or its model is another than the normal one.
+    """
+    import pymc as pm
+
+    name, latent = target.name, latent_name(target.name)
+    if latent not in table.variables or mean_of(latent, table) is None:
+        return target
+    if table.variables[name].kind is not Kind.NUMERIC or innermost(target.method) != "normal":
+        raise SpecificationError(
+            f"latent_mean({name}): {name!r} must be a number with a normal model "
+            f"(method={{{name!r}: 'normal'}}), not {method_text(target.method)}."
+        )
+    if target.cluster is None or target.level == 2:
+        raise SpecificationError(
+            f"latent_mean({name}): {name!r} has no rows within clusters; give cluster=, or write "
+            f"{name} itself if it is of clusters."
+        )
+    if any(term.random for term in target.terms):
+        raise SpecificationError(
+            f"latent_mean({name}): with random slopes in the model of {name!r} a cluster has no "
+            "one mean; leave them out of its formula."
+        )
+    spread = float(table.frame[name].std())
+    priors = {"intercept": pm.Normal.dist(0.0, NO_INTERCEPT * spread), **target.priors}
+    return replace(target, around=latent, random_intercept=False, priors=priors)

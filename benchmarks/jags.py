@@ -1,0 +1,286 @@
+"""Compatible imputation against JAGS: the same posterior, and how fast each gets there.
+
+``python benchmarks/jags.py [--cases square ...] [--iterations 4000] [--no-speed]``
+
+The joint distribution of an analysis and its covariates is sampled twice: by the chains of
+``bi.impute(..., analysis=)`` and by JAGS (Debian: jags, r-cran-rjags), which gets the incomplete
+data, the same priors, and a text that is independent of our code (jags_models.py). Means and
+quantiles of all parameters, and of mean and SD of the missing values, are compared in units of
+their Monte-Carlo error. Where Rscript is not there, nothing is compared, and that is said.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from time import perf_counter
+
+import arviz
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from jags_models import CASES, SPEED, Case, Part
+from markdown import table as markdown_table
+
+import bayesimpute as bi
+from bayesimpute.design import DesignBuilder
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.method import Design
+from bayesimpute.sampling.gaussian import Units
+
+Array = npt.NDArray[np.float64]
+
+CHAINS, SEED = 4, 1
+#: Iterations of ours left out.
+BURN = 200
+QUANTILES = (0.05, 0.5, 0.95)
+#: Monte-Carlo standard errors that two right answers may differ by.
+MOST = 4.0
+
+
+# --- ours -----------------------------------------------------------------------------------------
+
+
+def ours(
+    case: Case, data: pd.DataFrame, iterations: int, on: str = "analysis"
+) -> tuple[bi.Imputations, float]:
+    """Run our chains; gives the seconds too."""
+    cluster = "g" if "| g)" in case.analysis else None
+    given = {} if on == "conditional" else dict(case.arguments)
+    before = perf_counter()
+    imputed = bi.impute(
+        data, analysis=case.analysis, cluster=cluster, m=CHAINS, iterations=iterations, seed=SEED,
+        cores=1, progress=False, on=on, **given,
+    )  # fmt: skip
+    return imputed, perf_counter() - before
+
+
+def draws_of(imputed: bi.Imputations, case: Case) -> dict[str, Array]:
+    """Our draws by variable, parameter and number, (chain, draw)."""
+    found = {}
+    posterior = imputed.datatree["posterior"]
+    for part in case.parts:
+        for name in part.parameters:
+            held = posterior[f"{part.name}.{name}"].to_numpy()[:, BURN:]
+            for k, column in enumerate(np.moveaxis(held.reshape(*held.shape[:2], -1), 2, 0)):
+                found[f"{part.name}.{name}[{k}]"] = column
+    for part in case.covariates:
+        for name in ("mean", "sd"):  # of the missing values
+            found[f"{part.name}.{name}"] = posterior[f"{part.name}.{name}"].to_numpy()[:, BURN:]
+    return found
+
+
+# --- JAGS -----------------------------------------------------------------------------------------
+
+
+def constants(part: Part, design: Design) -> dict[str, Array]:
+    """Means and SDs in the priors of one of our models, as its documentation has them."""
+    units, v = Units.of(design), part.name
+    y = design.y[design.fit]
+    normal = part.kind == "normal"
+    unit = units.scale_y if normal else 1.0
+    logs = part.kind in ("poisson", "gamma")
+    middle = units.centre_y if normal else float(np.log(y.mean())) if logs else 0.0
+    held: dict[str, Array] = {f"ma.{v}": np.array(middle), f"ta.{v}": np.array(2.5 * unit)}
+    if part.terms:
+        held[f"cx.{v}"] = units.centre_x
+        held[f"tb.{v}"] = (1.0 if logs else 2.5) * unit / units.scale_x
+    if part.grouped:
+        held[f"ts.{v}"] = unit / units.scale_z
+    if part.slopes:
+        held[f"cz.{v}"] = units.centre_z
+    if part.kind in ("normal", "gamma"):
+        held[f"tr.{v}"] = np.array(unit)
+    if part.kind == "categorical":
+        del held[f"ma.{v}"]
+    return held
+
+
+def data_of(case: Case, data: pd.DataFrame, imputed: bi.Imputations) -> dict[str, Array]:
+    """Everything JAGS is given."""
+    specification = imputed.specification
+    values = reference_values(specification, SEED)
+    held: dict[str, Array] = {"N": np.array(len(data))}
+    for part in case.parts:
+        target = specification.targets[part.name]
+        builder = DesignBuilder.of(specification, target)
+        held |= constants(part, builder.build(values))
+    for name in data.columns.drop("g", errors="ignore"):
+        column = data[name]
+        held[name] = (
+            column.cat.codes.replace(-1, np.nan).to_numpy() + 1.0
+            if isinstance(column.dtype, pd.CategoricalDtype)
+            else column.to_numpy(dtype=float)
+        )
+    if any(part.grouped for part in case.parts):
+        held["g"] = data["g"].to_numpy() + 1.0
+        held["J"] = np.array(held["g"].max())
+    for part in case.covariates:
+        gone = np.flatnonzero(data[part.name].isna())
+        held[f"gone.{part.name}"] = gone + 1.0
+        if part.rows[1] == "J":
+            held[f"gone.{part.name}"] = held["g"][gone]
+            held[part.name] = data.groupby("g")[part.name].first().to_numpy()
+            held["mx"] = data.groupby("g")["x"].mean().to_numpy()
+    text = case.text()
+    return {name: column for name, column in held.items() if name in text or name in "NJ"}
+
+
+def dump(held: Mapping[str, Array]) -> str:
+    """Write numbers as R code."""
+
+    def number(x: float) -> str:
+        return "NA" if np.isnan(x) else repr(float(x))
+
+    return "\n".join(
+        f"`{name}` <- c({', '.join(number(x) for x in np.ravel(column))})"
+        for name, column in held.items()
+    )
+
+
+def jags(
+    case: Case, data: pd.DataFrame, imputed: bi.Imputations, iterations: int, thin: int
+) -> tuple[dict[str, Array], float]:
+    """Sample with JAGS; gives draws under our names, and seconds without adaptation."""
+    wanted = {parameter for part in case.parts for parameter in part.parameters.values()}
+    wanted |= {f"{what}.{part.name}" for part in case.covariates for what in ("mm", "ms")}
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "model.jags").write_text(case.text(), encoding="utf-8")
+        (Path(folder) / "data.R").write_text(dump(data_of(case, data, imputed)), encoding="utf-8")
+        script = Path(__file__).with_name("jags.R")
+        monitored = sorted({each.split("[")[0] for each in wanted})
+        numbers = [str(each) for each in (CHAINS, iterations // 10, iterations, thin)]
+        command = ["Rscript", str(script), folder, ",".join(monitored), *numbers]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        draws = pd.read_csv(Path(folder) / "draws.csv")
+    seconds = float(done.stdout.split()[-1])
+    chains = {column: draws[column].to_numpy().reshape(CHAINS, -1) for column in draws.columns}
+    found = {}
+    for part in case.covariates:
+        found |= {f"{part.name}.mean": chains[f"mm.{part.name}"]}
+        found |= {f"{part.name}.sd": chains[f"ms.{part.name}"]}
+    for part in case.parts:
+        for parameter, theirs in part.parameters.items():
+            base = theirs.split("[")[0]
+            columns = (
+                [theirs] if theirs in chains else [c for c in chains if c.split("[")[0] == base]
+            )
+            # our beta of categories has those of one predictor side by side
+            columns.sort(key=places)
+            for k, column in enumerate(columns):
+                found[f"{part.name}.{parameter}[{k}]"] = chains[column]
+    return found, seconds
+
+
+def places(column: str) -> list[int]:
+    """Read the indices in a name of JAGS's: ``b.y[2,1]``."""
+    return [int(k) for k in column.rstrip("]").split("[")[1].split(",")] if "[" in column else []
+
+
+# --- comparison -----------------------------------------------------------------------------------
+
+
+def compare(case: str, first: Mapping[str, Array], second: Mapping[str, Array]) -> pd.DataFrame:
+    """Compare mean and quantiles of every quantity, in units of their Monte-Carlo errors."""
+    if set(first) != set(second):
+        raise RuntimeError(f"{case}: {set(first) ^ set(second)} is in one posterior only")
+    rows = []
+    for name in first:
+        for statistic, read, error in statistics():
+            values = [read(each[name]) for each in (first, second)]
+            errors = [error(each[name]) for each in (first, second)]
+            apart = values[0] - values[1]
+            # a whole number's quantile moves in steps, and has no error to speak of
+            z = 0.0 if apart == 0 else apart / float(np.hypot(*errors))
+            rows.append([case, name, statistic, *values, z])
+    columns = ["case", "quantity", "statistic", "ours", "JAGS", "z"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def statistics() -> Iterator[tuple[str, Callable[[Array], float], Callable[[Array], float]]]:
+    """Name, function and Monte-Carlo error of what is compared."""
+    yield "mean", lambda x: float(x.mean()), lambda x: float(arviz.mcse(x, method="mean"))
+    for p in QUANTILES:
+        yield (
+            f"{100 * p:g} %",
+            lambda x, p=p: float(np.quantile(x, p)),
+            lambda x, p=p: float(arviz.mcse(x, method="quantile", prob=p)),
+        )
+
+
+# --- speed ----------------------------------------------------------------------------------------
+
+
+def rate(draws: Mapping[str, Array], seconds: float) -> float:
+    """Effective draws a second of the coefficient of the analysis that has fewest."""
+    names = [name for name in draws if name.startswith(("y.intercept", "y.beta"))]
+    return min(float(arviz.ess(draws[name])) for name in names) / seconds
+
+
+def speed() -> list[list[object]]:
+    """Rates on data of common size, and seconds of an iteration of one chain."""
+    data = SPEED.data(SEED)
+    imputed, seconds = ours(SPEED, data, 1000)
+    rates = [rate(draws_of(imputed, SPEED), seconds)]
+    rates.append(rate(*jags(SPEED, data, imputed, 1000, 1)))
+    rows: list[list[object]] = [
+        ["effective draws a second", *rates, f"{rates[0] / rates[1]:.0f}x"],
+    ]
+    iteration = {}
+    for on in ("analysis", "conditional"):
+        short, long = (ours(SPEED, data, count, on)[1] for count in (20, 220))
+        iteration[on] = 1000 * (long - short) / 200 / CHAINS
+    rows.append(
+        ["ms an iteration; chained equations", iteration["analysis"], iteration["conditional"],
+         f"{iteration['analysis'] / iteration['conditional']:.1f}x"]
+    )  # fmt: skip
+    return rows
+
+
+def main() -> int:
+    """Run, write and print; status 1 if any quantity differs beyond its Monte-Carlo error."""
+    parser = argparse.ArgumentParser(description="Compatible imputation against JAGS.")
+    parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--iterations", type=int, default=4000, help="of ours, in each chain")
+    parser.add_argument("--jags-iterations", type=int, default=20000, help="in each chain")
+    parser.add_argument("--no-speed", action="store_true")
+    parser.add_argument("--file", type=Path, help="all comparisons go here, CSV")
+    chosen = parser.parse_args()
+    if not shutil.which("Rscript"):
+        print("R is not installed: no comparison.")
+        return 0
+    tables, rows = [], []
+    for name in chosen.cases:
+        case = CASES[name]
+        data = case.data(SEED)
+        imputed, seconds = ours(case, data, chosen.iterations)
+        theirs, their_seconds = jags(case, data, imputed, chosen.jags_iterations, 5)
+        table = compare(name, draws_of(imputed, case), theirs)
+        tables.append(table)
+        worst = table.loc[table["z"].abs().idxmax()]
+        rows.append(
+            [name, len(table), f"{abs(worst['z']):.1f} ({worst['quantity']}, {worst['statistic']})",
+             seconds, their_seconds]
+        )  # fmt: skip
+        print(rows[-1], file=sys.stderr, flush=True)
+        if chosen.file is not None:
+            pd.concat(tables).to_csv(chosen.file, index=False)
+    if rows:
+        header = ["case", "compared", "farthest apart, in MCSE", "s, ours", "s, JAGS"]
+        print(markdown_table(header, rows))
+    if not chosen.no_speed:
+        print(markdown_table(["n = 2,000, 100 clusters", "ours", "JAGS", "ratio"], speed()))
+    apart = [table[table["z"].abs() > MOST] for table in tables]
+    found = pd.concat(apart) if apart else pd.DataFrame()
+    if len(found):
+        print(f"\nApart by more than {MOST:g} Monte-Carlo standard errors:\n{found.to_string()}")
+    return 1 if len(found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""Missing values drawn from their own model times those they stand in."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.engine import live_cells
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.chain import ChainState
+from bayesimpute.engine.live_cells import Drawing
+from bayesimpute.engine.passive import update_passive
+
+RUN = {"cluster": "school", "m": 3, "iterations": 3, "seed": 7, "progress": False}
+ANALYSIS = "y ~ x * size + kind + I(x**2) + (1 + x | school)"
+
+
+@pytest.fixture(scope="module")
+def run(study):
+    return bi.impute(study, analysis=ANALYSIS, **RUN)
+
+
+def assert_same(a, b):
+    assert a.history.imputed.keys() == b.history.imputed.keys()
+    for name, values in a.history.imputed.items():
+        assert np.array_equal(values, b.history.imputed[name]), name
+        for key, draws in a.history.parameters[name].items():
+            assert np.array_equal(draws, b.history.parameters[name][key], equal_nan=True)
+
+
+# --- what must never depend on how it was run -----------------------------------------------------
+
+
+def test_no_missing_cell_is_left_and_no_observed_cell_changes(study, run):
+    for completed in run.complete("all"):
+        assert not completed.isna().any().any()
+        for name in study:
+            seen = study[name].notna()
+            assert completed.loc[seen, name].equals(study.loc[seen, name])
+        assert (completed.groupby("school")["size"].nunique() == 1).all()
+
+
+def test_shuffled_rows_give_the_same_values(study, run):
+    again = bi.impute(study.sample(frac=1, random_state=1), analysis=ANALYSIS, **RUN)
+    for k in (1, 3):
+        pd.testing.assert_frame_equal(again.complete(k).sort_index(), run.complete(k))
+
+
+def test_relabelled_clusters_give_the_same_values(study, run):
+    renamed = study.assign(school=study["school"].map(lambda s: (7 * int(s[1:])) % 12))
+    again = bi.impute(renamed, analysis=ANALYSIS, **RUN)
+    pd.testing.assert_frame_equal(
+        again.complete(1).drop(columns="school"), run.complete(1).drop(columns="school")
+    )
+
+
+def test_one_core_and_two_give_the_same_bits(study):
+    assert_same(*(bi.impute(study, analysis=ANALYSIS, cores=k, **RUN) for k in (1, 2)))
+
+
+def test_extending_and_going_on_from_a_file_equal_one_longer_run(study, run, tmp_path):
+    short = {**RUN, "iterations": 1, "analysis": ANALYSIS}
+    assert_same(run, bi.impute(study, **short).extend(2))
+    bi.impute(study, **short, checkpoint=tmp_path / "run.nc")
+    long = {**short, "iterations": 3}
+    assert_same(run, bi.impute(study, **long, checkpoint=tmp_path / "run.nc"))
+
+
+# --- densities ------------------------------------------------------------------------------------
+
+
+def stood(imputed):
+    """Where the first chain of a run stands: models, completed data, and their densities."""
+    specification = imputed.specification
+    bench = Bench.of(specification, reference_values(specification, imputed.seed))
+    state = ChainState.from_bytes(specification, imputed.history.states[0])
+    rng = np.random.default_rng(0)
+    densities = {
+        name: bench.kernels[name].log_density(bench.design(name, state.values), held, rng)
+        for name, held in state.kernel.items()
+    }
+    return bench, state, densities
+
+
+def joint(bench, densities, values):
+    """Log density of all values that are known or live, by the designs of whole models."""
+    specification, total = bench.specification, 0.0
+    for name, density in densities.items():
+        builder = bench.builders[name]
+        told = ~np.isnan(specification.known[name]) | specification.live_rows(name)
+        if builder.target.level == 2:
+            told = np.bincount(builder.clusters.codes[told], minlength=builder.clusters.n) > 0
+        total += density(bench.design(name, values))[told].sum()
+    return total
+
+
+TERMS = {
+    "everything at once": (ANALYSIS, {}),
+    "the mean of a cluster": ("y ~ x + cluster_mean(x) + size + (1 | school)", {}),
+    "a random slope of a category": ("y ~ x * kind + (1 + kind | school)", {}),
+    "a passive variable": ("y ~ x + p + (1 | school)", {"method": {"p": "~ I(x * size)"}}),
+    "another model than the normal": (
+        "y ~ x * size + kind + (1 | school)",
+        {"family": "normal.robust", "formulas": {"x": "x ~ cluster_mean(kind) + (1 | school)"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_densities_of_cells_differ_as_the_whole_joint_density_does(study, name):
+    analysis, given = TERMS[name]
+    df = study.assign(p=study["x"] * study["size"]) if "passive" in name else study
+    bench, state, densities = stood(
+        bi.impute(df, analysis=analysis, **{**RUN, "m": 1, "iterations": 1}, **given)
+    )
+    rng = np.random.default_rng(1)
+    assert bench.live
+    for variable, live in bench.live.items():
+        for cells in live.waves[:2]:
+            drawing = Drawing(bench, variable, live, cells, state.values, densities)
+            observed = bench.specification.known[variable]
+            candidates = rng.choice(observed[~np.isnan(observed)], len(cells))
+            gained = drawing.log_density(candidates) - drawing.log_density(drawing.current)
+            before = joint(bench, densities, state.values)
+            for k in {0, len(cells) // 2, len(cells) - 1}:
+                moved = drawing.current.copy()
+                moved[k] = candidates[k]
+                values = dict(state.values)
+                drawing.put(moved, values)
+                update_passive(bench.specification, values, [variable])
+                after = joint(bench, densities, values)
+                np.testing.assert_allclose(gained[k], after - before, atol=1e-8)
+
+
+# --- draws ----------------------------------------------------------------------------------------
+
+
+def test_slice_and_exact_draws_of_a_normal_value_are_alike(study):
+    bench, state, densities = stood(
+        bi.impute(
+            study.drop(columns="kind"), analysis="y ~ x * size + (1 | school)", **{**RUN, "m": 1}
+        )
+    )
+    live = bench.live["x"]
+    assert live.gaussian
+    rng, values, draws = np.random.default_rng(2), dict(state.values), {}
+    for way in ("exact", "slice"):
+        found = []
+        for _ in range(2000):
+            drawing = Drawing(bench, "x", live, live.waves[0], values, densities)
+            drawn = (
+                live_cells._draw_normal(drawing, live.spread, rng)
+                if way == "exact"
+                else live_cells._draw_by_slice(drawing, 5 * live.spread, False, rng)
+            )
+            drawing.put(drawn, values)
+            found.append(drawn)
+        draws[way] = np.array(found)
+    exact, by_slice = draws["exact"], draws["slice"]
+    error = exact.std(axis=0) / np.sqrt(2000 / 3)  # a slice's draws depend on each other
+    assert (abs(exact.mean(axis=0) - by_slice.mean(axis=0)) < 4.5 * error).all()
+    np.testing.assert_allclose(by_slice.std(axis=0), exact.std(axis=0), rtol=0.15)
+
+
+def test_categories_are_drawn_with_their_probabilities(study, run):
+    bench, state, densities = stood(run)
+    live = bench.live["kind"]
+    drawing = Drawing(bench, "kind", live, live.waves[0], state.values, densities)
+    codes, rng = np.arange(3.0), np.random.default_rng(3)
+    log_density = np.stack([drawing.log_density(np.full(len(drawing.cells), c)) for c in codes])
+    chances = np.exp(log_density - log_density.max(axis=0))
+    chances /= chances.sum(axis=0)
+    drawn = np.array([live_cells._draw(drawing, live, rng) for _ in range(2000)])
+    shares = np.stack([(drawn == c).mean(axis=0) for c in codes])
+    assert (abs(shares - chances) < 4.5 * np.sqrt(chances * (1 - chances) / 2000) + 0.002).all()
+
+
+def test_without_interaction_or_slope_the_chains_are_those_of_chained_equations():
+    rng = np.random.default_rng(4)
+    z = rng.normal(size=400)
+    x = 0.5 * z + rng.normal(size=400)
+    df = pd.DataFrame({"z": z, "x": x, "y": x - z + rng.normal(size=400)})
+    df["x"] = df["x"].mask(rng.random(400) < 1 / (1 + np.exp(0.5 - df["y"])))
+    given = {"analysis": "y ~ x + z", "m": 8, "iterations": 60, "seed": 5, "progress": False}
+    joint_, chained = (
+        bi.impute(df, on=on, method={"x": "normal"}, **given) for on in ("analysis", "conditional")
+    )
+    for quantity in ("chain_mean", "chain_sd"):
+        a, b = (getattr(each.history, quantity)["x"][:, 10:] for each in (joint_, chained))
+        error = np.hypot(a.mean(axis=1).std(ddof=1), b.mean(axis=1).std(ddof=1)) / np.sqrt(8)
+        assert abs(a.mean() - b.mean()) < 4 * error
+        assert 0.8 < a.std() / b.std() < 1.25

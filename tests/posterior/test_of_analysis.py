@@ -1,0 +1,91 @@
+"""The analysis as the chains drew it: in the words of the formula, on the scale of the data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+
+FORMULA = "y ~ x * c + (1 + x | g)"
+
+
+def simulated(rows=600, clusters=60):
+    """Draw x far from 0, where the intercept is; the last category is the commonest."""
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(clusters), rows // clusters)
+    x = rng.normal(5, 1, rows)
+    c = rng.choice(3, rows, p=[0.2, 0.3, 0.5])
+    level, slope = rng.normal(0, 0.7, clusters)[g], rng.normal(0, 0.4, clusters)[g]
+    y = 2 + level + (1 + slope) * x + np.array([0, 1, -1])[c] + 0.3 * x * (c == 1)
+    y += rng.normal(0, 0.8, rows)
+    frame = pd.DataFrame(
+        {"g": g, "x": x, "c": pd.Categorical.from_codes(c, ["p", "q", "r"]), "y": y}
+    )
+    frame.loc[[3, 100], "x"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def imp():
+    return bi.impute(simulated(), analysis=FORMULA, m=2, iterations=60, seed=1, progress=False)
+
+
+def test_it_says_what_rubins_rules_say_where_hardly_anything_is_missing(imp):
+    table = imp.analysis
+    assert table.index.tolist() == [
+        "(Intercept)", "x", "cq", "cr", "x:cq", "x:cr",
+        "sd((Intercept) | g)", "sd(x | g)", "cor((Intercept), x | g)", "sigma",
+    ]  # fmt: skip
+    coefficients = table.iloc[:6]
+    off = (coefficients["estimate"] - coefficients["pooled"]) / coefficients["std_error"]
+    assert off.abs().max() < 0.5, off
+    np.testing.assert_allclose(coefficients["sd"], coefficients["std_error"], rtol=0.3)
+    assert abs(table.at["sigma", "estimate"] / table.at["sigma", "pooled"] - 1) < 0.05
+    assert abs(table.at["sd(x | g)", "estimate"] - table.at["sd(x | g)", "pooled"]) < 0.06
+    # at x = 0, five SDs from the data, where the chains have it at their mean
+    at_zero = table.loc["sd((Intercept) | g)"]
+    assert abs(at_zero["estimate"] - at_zero["pooled"]) < 2.5 * at_zero["sd"]
+    assert (table["r_hat"] < 1.2).all() and (table["ess_bulk"] > 10).all()
+
+
+def test_fit_without_a_formula_is_of_the_analysis(imp):
+    fits = imp.fit()
+    assert fits.formula == FORMULA
+    pd.testing.assert_series_equal(
+        fits.pool().table["estimate"], imp.analysis["pooled"][:6], check_names=False
+    )
+
+
+def test_the_other_families_keep_their_own_parameters():
+    frame = simulated().assign(n=lambda d: np.random.default_rng(1).poisson(2, len(d)))
+    imp = bi.impute(
+        frame[["g", "x", "n"]],
+        analysis="n ~ x + (1 | g)",
+        family="negative_binomial",
+        m=1,
+        iterations=4,
+        seed=1,
+        progress=False,
+    )
+    assert imp.analysis.index.tolist() == [
+        "(Intercept)", "x", "sd((Intercept) | g)", "overdispersion"
+    ]  # fmt: skip
+    assert imp.analysis["pooled"].isna().all()
+    with pytest.raises(bi.AnalysisError, match=r"no package here fits .*imp\.analysis"):
+        imp.fit()
+
+
+def test_chained_equations_have_none(imp):
+    other = bi.impute(
+        imp.data, analysis=FORMULA, on="conditional", m=1, iterations=1, progress=False
+    )
+    with pytest.raises(bi.SpecificationError, match="made by chained equations"):
+        other.analysis  # noqa: B018
+
+
+def test_several_analyses_are_told_apart_by_outcome():
+    frame = simulated(120, 12)[["g", "x", "y"]].assign(z=lambda d: d["x"].fillna(5) > 5)
+    imp = bi.impute(frame, analysis=["y ~ x + (1 | g)", "z ~ y"], m=2, iterations=2, progress=False)
+    assert imp.analysis.index.get_level_values(0).unique().tolist() == ["y", "z"]
+    with pytest.raises(bi.AnalysisError, match="give a formula; 'y ~ x"):
+        imp.fit()
