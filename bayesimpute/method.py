@@ -332,8 +332,8 @@ class DensityKernel(Kernel, Protocol):
         ...
 
     @property
-    def discrete(self) -> bool:
-        """Whether the target's values are whole numbers or categories, each with a probability."""
+    def measure(self) -> str:
+        """``"density"``, ``"probability"``, or ``"mixed"``, as of a :class:`Prediction`."""
         ...
 
     @property

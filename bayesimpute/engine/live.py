@@ -86,7 +86,8 @@ class Live:
             around = child.target.around == name
             if (places or around) and other != name:
                 gaussian &= all(_is_linear(place, name, specification) for place in places)
-                standings.append(Standing(other, places, around, _says(specification, child)))
+                says = rows_that_say(specification, child)
+                standings.append(Standing(other, places, around, says))
                 means = any(place.term.cluster_mean for place in places)
                 own = target.level == 2 and child.target.cluster == target.cluster
                 if (child.target.level == 2 or means) and child.clusters is not None and not own:
@@ -112,12 +113,19 @@ class Live:
                         "on='conditional'."
                     )
                 gaussian &= kernel.gaussian
+                if other == name and kernel.measure == "mixed":
+                    raise SpecificationError(
+                        f"Method {method_text(target.method)!r} of {name!r} gives values that are "
+                        "exactly at a bound with some probability, which cannot be drawn together "
+                        "with the models they stand in; use 'normal.truncated' or 'normal', or "
+                        "on='conditional'."
+                    )
         around = [each.name for each in standings if each.around]  # of a latent mean
         spread = float(np.nanstd(specification.known[(around or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 
 
-def _says(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
+def rows_that_say(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
     """Rows of a model's design whose value is known or live, or that speak without one."""
     name = child.target.name
     rows = ~np.isnan(specification.known[name]) | specification.live_rows(name)

@@ -256,7 +256,7 @@ def _draw(drawing: Drawing, live: Live, rng: np.random.Generator) -> Array:
     if live.gaussian:
         return _draw_normal(drawing, live.spread, rng)
     kernel = drawing.kernel
-    whole = isinstance(kernel, DensityKernel) and kernel.discrete
+    whole = isinstance(kernel, DensityKernel) and kernel.measure == "probability"
     return _draw_by_slice(drawing, WIDTH * live.spread, whole, rng)
 
 

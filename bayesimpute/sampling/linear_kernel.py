@@ -207,9 +207,9 @@ class LinearKernel:
         return self._posterior.sizes.size
 
     @property
-    def discrete(self) -> bool:
-        """Whether values have probabilities."""
-        return self.family.likelihood.measure == "probability"
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        return self.family.likelihood.measure
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator

@@ -383,9 +383,9 @@ class SelectionKernel:
         return self._posterior.sizes.size
 
     @property
-    def discrete(self) -> bool:
-        """Whether values have probabilities."""
-        return self._binary
+    def measure(self) -> str:
+        """What the values have: densities or probabilities."""
+        return self._likelihood.measure
 
     @property
     def has_density(self) -> bool:
