@@ -127,7 +127,7 @@ def plan_analyses(
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
-    groups = _groups((*(each.formula for each in analyses), *formulas.values()), table)
+    groups = _groups((*(each.formula for each in analyses), *request.formulas.values()), table)
     cluster = request.cluster or _cluster_of(analyses, table)
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
