@@ -1,5 +1,6 @@
 """A conditional model that is one linear predictor and one PyMC distribution of a row."""
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -43,7 +44,7 @@ class LinearModel:
     #: Positive extra parameters in the target's unit.
     scaled: tuple[str, ...] = ()
     #: Between what all values lie that the distribution gives.
-    support: tuple[float, float] = (-np.inf, np.inf)
+    support: tuple[float, float] = (-math.inf, math.inf)
     #: ``distribution(eta, **positive)``: PyMC distribution of rows, given linear predictors (row,)
     #: and the positive extras; a static method.
     distribution: Callable[..., Any]
