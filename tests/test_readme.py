@@ -78,10 +78,22 @@ def test_its_example_of_a_selection_model_runs(quickly, df):
     assert names["imp"].identification().iloc[0]["exclusion"] == "interview_time"
 
 
+def test_its_example_of_an_analysis_runs(quickly, capsys):
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame(rng.normal(size=(120, 3)), columns=["hours", "motivation", "score"])
+    data["school"] = np.arange(120) % 12
+    data.loc[::5, "hours"] = np.nan
+    short = partial(quickly.impute, m=2, iterations=2)
+    names = {"bi": SimpleNamespace(impute=lambda df, analysis, **_: short(df, analysis=analysis))}
+    exec(compile(BLOCKS[3], "README.md", "exec"), names | {"df": data})
+    imp = short(data, analysis="score ~ hours * motivation + (1 + hours | school)")
+    assert {"hours:motivation", "sd(hours | school)"} <= set(imp.analysis.index)
+
+
 def test_its_example_of_an_own_model_runs(quickly):
     data = bi.simulate.simulate_popularity(seed=1, schools=6, pupils=60).incomplete
     names = {"bi": quickly, "df": data[["school", "popular", "sex"]]}
-    exec(compile(BLOCKS[3], "README.md", "exec"), names)
+    exec(compile(BLOCKS[4], "README.md", "exec"), names)
     assert not names["imp"].complete(1).isna().any().any()
 
 
