@@ -26,6 +26,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wording import visible
 
@@ -193,7 +194,12 @@ def overimpute(
         If a variable has no model, or `draws` or `level` is out of range.
     """
     if variables is None:
-        names = [k for k, v in specification.targets.items() if isinstance(v, Target)]
+        table = specification.table
+        names = [
+            name
+            for name, target in specification.targets.items()
+            if isinstance(target, Target) and not mean_of(name, table)
+        ]
     else:
         names = [variables] if isinstance(variables, str) else list(variables)
     for name in names:
