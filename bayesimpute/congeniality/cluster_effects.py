@@ -5,8 +5,8 @@ follows y less that effect, so that the intercept of a cluster in the model of x
 of y there. Random intercepts are taken to have nothing to do with y: the slope of y comes out as
 an average of that within clusters, which is right, and that of cluster means, which is smaller by
 the unreliability of x's share in them (Mundlak 1978, Econometrica 46: 69; Hausman 1978,
-Econometrica 46: 1251). How much the second weighs depends on what clusters tell of their own intercepts, which
-is little where they are small.
+Econometrica 46: 1251). How much the second weighs depends on what clusters tell of their own
+intercepts, which is little where they are small.
 """
 
 import numpy as np
