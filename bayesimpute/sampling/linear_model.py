@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import numpy as np
+
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Design, Kernel, Words
 from bayesimpute.sampling.from_pymc import pymc_likelihood

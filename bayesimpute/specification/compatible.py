@@ -48,6 +48,7 @@ from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.only_where import OnlyWhere
 
 #: Statsmodels', R's and our names of a family of distributions, and the method it is.
@@ -644,7 +645,6 @@ def with_live(specification: Specification) -> Specification:
     """
     table, targets, order = specification.table, specification.targets, specification.visit_sequence
     live: dict[str, np.ndarray] = {}
-    _check_conditions(targets, table)
     for name in reversed(order):
         target = targets[name]
         assert isinstance(target, Target)
@@ -672,6 +672,7 @@ def with_live(specification: Specification) -> Specification:
         for wrapper in layers(target.method):
             if isinstance(wrapper, OnlyWhere):
                 live[name] &= wrapper.known_rows(name, table)
+        _check_wrappers(name, target, table, bool(live[name].any()))
         if target.post is not None and live[name].any():
             raise SpecificationError(
                 f"post of {name!r}: its missing values are drawn from its model times those it "
@@ -681,19 +682,30 @@ def with_live(specification: Specification) -> Specification:
     return replace(specification, live=live)
 
 
-def _check_conditions(targets: Mapping[str, Target | Passive], table: Table) -> None:
-    """Refuse conditions that would change where a model holds as values are drawn."""
-    for name, target in targets.items():
-        for wrapper in layers(target.method) if isinstance(target, Target) else ():
-            reads = wrapper.reads()
-            incomplete = [n for n in reads or () if table.missing(n).any()]
-            if reads is None or incomplete:
-                what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
-                raise SpecificationError(
-                    f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible "
-                    "with an analysis the rows of a model must not change with what is drawn; use "
-                    "a condition on complete columns written as text, or on='conditional'."
-                )
+def _check_wrappers(name: str, target: Target, table: Table, live: bool) -> None:
+    """Refuse conditions that change with what is drawn, and a δ that is no number.
+
+    A δ is in the joint distribution where shifted values are live only.
+    """
+    for wrapper in layers(target.method):
+        shifts = isinstance(wrapper, Delta)
+        if shifts and not live:
+            continue
+        reads = wrapper.reads()
+        incomplete = [n for n in reads or () if table.missing(n).any()]
+        if reads is None or incomplete:
+            what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible with "
+                "an analysis the rows of a model must not change with what is drawn; use a "
+                "condition on complete columns written as text, or on='conditional'."
+            )
+        if isinstance(wrapper, Delta) and wrapper.is_drawn:
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} has a distribution for δ. Missing values of "
+                f"{name!r} stand in other models, which would tell something of δ; give numbers, "
+                "one run for each, or on='conditional'."
+            )
 
 
 def selects(child: Target) -> bool:
