@@ -66,7 +66,8 @@ def lost_to_cluster_means(
     within = int(sizes.sum() - len(sizes))
     own = _centred(y[both], codes)
     explained = max(
-        _squared_correlation(own, _centred(column[both], codes)) for column in _columns(table, model)
+        _squared_correlation(own, _centred(column[both], codes))
+        for column in _columns(table, model)
     )
     if explained * within < CLEARLY**2 or explained >= 1:
         return 0.0
@@ -106,7 +107,8 @@ def _columns(table: Table, model: ImputationModel) -> list[Floats]:
     if table.variables[model.name].kind is Kind.NUMERIC:
         return [values]
     return [
-        np.asarray(values == code, dtype=np.float64) for code in np.unique(values[~np.isnan(values)])
+        np.asarray(values == code, dtype=np.float64)
+        for code in np.unique(values[~np.isnan(values)])
     ]
 
 

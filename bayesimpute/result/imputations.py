@@ -423,7 +423,10 @@ class Imputations:
         from bayesimpute.analysis import fit
 
         family = FITTED_AS.get(analysed.family)
-        if family is None:
+        if analysed.event is not None:
+            if getattr(self.specification.targets[analysed.outcome], "cluster", None) is not None:
+                return None  # Cox regression without frailties is another model
+        elif family is None:
             return None
         cluster = {"cluster": name} if (name := self.specification.cluster) is not None else {}
         return fit(self.complete("all"), formula, family=family, **cluster)
@@ -459,7 +462,7 @@ class Imputations:
             formula = with_columns(formula)
         if isinstance(formula, str) and formula in analyses and "family" not in options:
             family = FITTED_AS.get(analyses[formula].family)
-            if family is None:
+            if family is None and analyses[formula].event is None:
                 raise AnalysisError(
                     f"fit: no package here fits {formula!r} by {analyses[formula].family!r}; "
                     "imp.analysis has its posterior, and imp.fit(lambda df: ...) takes any fit."
