@@ -764,8 +764,10 @@ class Imputations:
 
         See `bayesimpute.plots.predictive.plot_ppc`; `draws` along each chain, by default 50 in all.
         """
+        from bayesimpute.checking.replay import modelled, refuse_censored
         from bayesimpute.plots.predictive import plot_ppc
 
+        refuse_censored(modelled(self.specification, variable, "plot_ppc"), "plot_ppc")
         draws = -(-50 // self.m) if draws is None else draws
         return plot_ppc(self.predictive(variable, draws, seed), ax=ax, figsize=figsize)
 
