@@ -64,6 +64,9 @@ class Design:
     usable
         Rows a model may learn from, the target missing or not, (row,) bool; None for all. A model
         of whether the target is seen takes these.
+    live
+        Rows that have a value though it is not observed, (row,) bool: drawn together with the
+        models it stands in, and learnt from as observed ones are; None for none.
     equations_x, equations_z
         Of a model with two equations: ``"both"``, ``"outcome"`` or ``"selection"`` for each column
         of `x` and `z`; empty for ``"both"`` throughout.
@@ -93,9 +96,15 @@ class Design:
     columns: Mapping[str, Array] = field(default_factory=dict)
     members: tuple["Design", ...] = ()
     usable: npt.NDArray[np.bool_] | None = None
+    live: npt.NDArray[np.bool_] | None = None
     equations_x: tuple[str, ...] = ()
     equations_z: tuple[str, ...] = ()
     blocks_z: tuple[int, ...] = ()
+
+    @property
+    def observed(self) -> npt.NDArray[np.bool_]:
+        """Rows the model is fitted to whose value is observed, (row,) bool."""
+        return self.fit if self.live is None else self.fit & ~self.live
 
     @property
     def coords(self) -> dict[str, Any]:
@@ -120,6 +129,7 @@ class Design:
             columns={name: column[chosen] for name, column in self.columns.items()},
             members=tuple(member.rows(chosen) for member in self.members),
             usable=None if self.usable is None else self.usable[chosen],
+            live=None if self.live is None else self.live[chosen],
         )
 
 
@@ -317,8 +327,13 @@ class DensityKernel(Kernel, Protocol):
     """
 
     @property
-    def discrete(self) -> bool:
-        """Whether the target's values are whole numbers or categories, each with a probability."""
+    def size(self) -> int:
+        """Length of a state."""
+        ...
+
+    @property
+    def measure(self) -> str:
+        """``"density"``, ``"probability"``, or ``"mixed"``, as of a :class:`Prediction`."""
         ...
 
     @property
@@ -348,6 +363,12 @@ class DensityKernel(Kernel, Protocol):
             and `shift` count), and gives the log density of `y` on the data's scale, (row,).
         """
         ...
+
+
+def has_density(kernel: Kernel) -> bool:
+    """Whether a kernel, and all it is made of, knows the density of any values."""
+    own = isinstance(kernel, DensityKernel) and bool(getattr(kernel, "has_density", True))
+    return own and all(map(has_density, getattr(kernel, "parts", ())))
 
 
 @runtime_checkable

@@ -60,7 +60,7 @@ from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
-from bayesimpute.sampling.textbook import correlated
+from bayesimpute.sampling.textbook import Columns, RowModel, correlated, observed_model
 from bayesimpute.sampling.variance_shares import VarianceShare, share_normal
 
 
@@ -103,6 +103,12 @@ class Normal:
         pymc.Model
             With data ``x, z, cluster_index, y``, ready for ``pm.sample``.
         """
+        return observed_model(design, self, priors, options)
+
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
         import pymc as pm
         import pytensor.tensor as pt
 
@@ -110,44 +116,40 @@ class Normal:
             return attach(priors.get(name, default), name, dims)
 
         units = Units.of(design)
-        seen = design.rows(design.fit)
-        with pm.Model(coords=design.coords) as model:
-            y = pm.Data("y", seen.y, dims="row")
-            scale = units.scale_y
+        scale = units.scale_y
+        intercept = prior("intercept", pm.Normal.dist(units.centre_y, 2.5 * scale))
+        if design.predictors:
+            beta_prior = pm.Normal.dist(0.0, 2.5 * scale / units.scale_x)
+            beta = prior("beta", beta_prior, dims="predictor")
+        if design.random_effects:
+            sd = pt.stack(
+                [
+                    prior(f"sd_{effect}", pm.HalfNormal.dist(scale / scale_z))
+                    for effect, scale_z in zip(design.random_effects, units.scale_z, strict=True)
+                ]
+            )
+            standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
+            standard = correlated(standard, design.random_effects, blocks_of(design), priors)
+            effect = pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
+        sigma = prior("sigma", pm.HalfNormal.dist(scale))
+        heteroscedastic = options["heteroscedastic"]
+        if heteroscedastic:
+            sd_log_sigma = prior("sd_log_sigma", pm.HalfNormal.dist(0.5))
+            offset = pm.Normal("log_sigma_offset", dims="cluster")
+            sigma = sigma * pt.exp(sd_log_sigma * offset)
 
-            intercept = prior("intercept", pm.Normal.dist(units.centre_y, 2.5 * scale))
-            mean = intercept
+        def distribution(columns: Columns) -> Any:
+            mean = intercept + pt.zeros_like(columns.cluster)
+            if columns.around is not None:
+                mean = mean + columns.around
             if design.predictors:
-                x = pm.Data("x", seen.x, dims=("row", "predictor"))
-                beta_prior = pm.Normal.dist(0.0, 2.5 * scale / units.scale_x)
-                beta = prior("beta", beta_prior, dims="predictor")
-                mean = mean + (x - units.centre_x) @ beta
-
-            cluster = pm.Data("cluster_index", seen.cluster, dims="row")
+                mean = mean + (columns.x - units.centre_x) @ beta
             if design.random_effects:
-                z = pm.Data("z", seen.z, dims=("row", "random_effect"))
-                sd = pt.stack(
-                    [
-                        prior(f"sd_{effect}", pm.HalfNormal.dist(scale / scale_z))
-                        for effect, scale_z in zip(
-                            design.random_effects, units.scale_z, strict=True
-                        )
-                    ]
-                )
-                standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
-                standard = correlated(standard, design.random_effects, blocks_of(design), priors)
-                effect = pm.Deterministic(
-                    "effect", standard * sd, dims=("cluster", "random_effect")
-                )
-                mean = mean + ((z - units.centre_z) * effect[cluster]).sum(axis=-1)
+                z = columns.z - units.centre_z
+                mean = mean + (z * effect[columns.cluster]).sum(axis=-1)
+            return pm.Normal.dist(mean, sigma[columns.cluster] if heteroscedastic else sigma)
 
-            sigma = prior("sigma", pm.HalfNormal.dist(scale))
-            if options["heteroscedastic"]:
-                sd_log_sigma = prior("sd_log_sigma", pm.HalfNormal.dist(0.5))
-                offset = pm.Normal("log_sigma_offset", dims="cluster")
-                sigma = (sigma * pt.exp(sd_log_sigma * offset))[cluster]
-            pm.Normal(f"{design.target}_observed", mean, sigma, observed=y, dims="row")
-        return model
+        return RowModel(distribution, design.random_effects)
 
     def kernel(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
@@ -250,8 +252,13 @@ class NormalKernel:
         values = mean + fitted.sd * rng.normal(size=mean.size)
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
 
-    #: The log density is quadratic in value and linear predictor, and values are continuous.
-    gaussian, discrete = True, False
+    @property
+    def size(self) -> int:
+        """Length of a state."""
+        return self._posterior.layout.size
+
+    #: The log density is quadratic in value and linear predictor.
+    gaussian, measure = True, "density"
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator

@@ -67,7 +67,7 @@ from bayesimpute.sampling.hazards import HazardModel, events_of, exposures
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import attach, value_of
-from bayesimpute.sampling.textbook import linear_predictor
+from bayesimpute.sampling.textbook import Columns, RowModel, linear_predictor
 
 #: SD of the default prior of the departures.
 DEPARTURE_SD = 1.5
@@ -131,45 +131,46 @@ class Piecewise(HazardModel):
         super().check(design, options)
         cutpoints_of(design, options)
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed time."""
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
         import pymc as pm
         import pytensor.tensor as pt
 
         self.check(design, options)
-        units, seen = self._units(design), design.rows(design.fit)
         cutpoints = cutpoints_of(design, options)
         start, end = np.append(0.0, cutpoints), np.append(cutpoints, np.inf)
-        coords = {**design.coords, "interval": labels_of(cutpoints)}
-        with pm.Model(coords=coords) as model:
-            y = pm.Data("y", seen.y, dims="row")
-            event = pm.Data("event", events_of(seen), dims="row")
-            eta = linear_predictor(seen, units, priors, self.defaults(design))
-            departure = pt.zeros(1)
-            if len(cutpoints):
-                default = pm.ZeroSumNormal.dist(DEPARTURE_SD, shape=len(start))
-                departure = attach(priors.get("departure", default), "departure", "interval")
-            pm.Deterministic("log_hazard", model["intercept"] + departure, dims="interval")
+        model = pm.modelcontext(None)
+        model.add_coord("interval", labels_of(cutpoints))
+        eta = linear_predictor(design, self._units(design), priors, self.defaults(design))
+        departure = pt.zeros(1)
+        if len(cutpoints):
+            default = pm.ZeroSumNormal.dist(DEPARTURE_SD, shape=len(start))
+            departure = attach(priors.get("departure", default), "departure", "interval")
+        pm.Deterministic("log_hazard", model["intercept"] + departure, dims="interval")
 
-            def logp(time: Any, event: Any, eta: Any, departure: Any) -> Any:
-                spent = pt.clip(time[:, None], start, end) - start  # (row, interval)
-                cumulative = pt.exp(eta) * (spent * pt.exp(departure)).sum(axis=1)
-                at = departure[pt.searchsorted(cutpoints, time)]
-                return event * (eta + at) - cumulative
+        def logp(time: Any, event: Any, eta: Any, departure: Any) -> Any:
+            spent = pt.clip(time[:, None], start, end) - start  # (row, interval)
+            cumulative = pt.exp(eta) * (spent * pt.exp(departure)).sum(axis=1)
+            at = departure[pt.searchsorted(cutpoints, time)]
+            return event * (eta + at) - cumulative
 
-            def dist(event: Any, eta: Any, departure: Any, size: Any) -> Any:
-                left = pm.Exponential.dist(1.0, size=eta.shape) * pt.exp(-eta)
-                total = pt.zeros_like(eta)
-                for k in range(len(start)):
-                    spent = pt.minimum(left * pt.exp(-departure[k]), end[k] - start[k])
-                    total, left = total + spent, left - spent * pt.exp(departure[k])
-                return total
+        def dist(event: Any, eta: Any, departure: Any, size: Any) -> Any:
+            left = pm.Exponential.dist(1.0, size=eta.shape) * pt.exp(-eta)
+            total = pt.zeros_like(eta)
+            for k in range(len(start)):
+                spent = pt.minimum(left * pt.exp(-departure[k]), end[k] - start[k])
+                total, left = total + spent, left - spent * pt.exp(departure[k])
+            return total
 
-            pm.CustomDist(
-                f"{design.target}_observed", event, eta, departure,
-                logp=logp, dist=dist, observed=y, dims="row", signature="(n),(n),(k)->(n)",
+        def distribution(columns: Columns) -> Any:
+            return pm.CustomDist.dist(
+                columns.event, eta(columns), departure,
+                logp=logp, dist=dist, signature="(n),(n),(k)->(n)",
             )  # fmt: skip
-        return model
+
+        return RowModel(distribution, design.random_effects)
 
     def kernel(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]

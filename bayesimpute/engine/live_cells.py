@@ -30,7 +30,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.live import Live, Positions, Standing
 from bayesimpute.engine.passive import update_passive
-from bayesimpute.method import Array, DensityKernel, Design
+from bayesimpute.method import Array, DensityKernel, Design, has_density
 from bayesimpute.specification.compatible import sources_of_term
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive
@@ -72,7 +72,7 @@ def redraw(
         densities: dict[str, Density] = {}
         for name in specification.visit_sequence:  # of all models, before any value moves
             kernel = bench.kernels[name]
-            if isinstance(kernel, DensityKernel):
+            if isinstance(kernel, DensityKernel) and has_density(kernel):
                 design = bench.design(name, values)
                 with bench.locks[name]:
                     densities[name] = kernel.log_density(design, states[name], rng)
@@ -256,7 +256,7 @@ def _draw(drawing: Drawing, live: Live, rng: np.random.Generator) -> Array:
     if live.gaussian:
         return _draw_normal(drawing, live.spread, rng)
     kernel = drawing.kernel
-    whole = isinstance(kernel, DensityKernel) and kernel.discrete
+    whole = isinstance(kernel, DensityKernel) and kernel.measure == "probability"
     return _draw_by_slice(drawing, WIDTH * live.spread, whole, rng)
 
 

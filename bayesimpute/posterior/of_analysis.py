@@ -27,6 +27,8 @@ from bayesimpute.sampling.gaussian import Units
 from bayesimpute.specification.formula_terms import unique
 from bayesimpute.specification.specification import Analysed, Specification, Target
 
+#: Of single clusters, not of their population.
+OF_CLUSTERS = "cluster_rho"
 #: Columns of the analysis that the model spans leave no more than this of themselves.
 SPANNED = 1e-6
 
@@ -151,7 +153,7 @@ def analysis_draws(
     )
     found = {**drawn.coefficients(), **drawn.effects(target.cluster)}
     for parameter, each in drawn.parameters.items():
-        if parameter in drawn.taken:
+        if parameter in drawn.taken or parameter == OF_CLUSTERS:
             continue
         labels = drawn.labels.get(parameter, ())
         if each.ndim == 2:

@@ -202,9 +202,14 @@ class LinearKernel:
     gaussian = False
 
     @property
-    def discrete(self) -> bool:
-        """Whether values have probabilities."""
-        return self.family.likelihood.measure == "probability"
+    def size(self) -> int:
+        """Length of a state."""
+        return self._posterior.sizes.size
+
+    @property
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        return self.family.likelihood.measure
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator

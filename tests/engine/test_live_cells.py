@@ -95,6 +95,26 @@ def joint(bench, densities, values):
     return total
 
 
+def agrees_with_whole_designs(bench, state, densities):
+    rng = np.random.default_rng(1)
+    assert bench.live
+    for variable, live in bench.live.items():
+        for cells in live.waves[:2]:
+            drawing = Drawing(bench, variable, live, cells, state.values, densities)
+            observed = bench.specification.known[variable]
+            candidates = rng.choice(observed[~np.isnan(observed)], len(cells))
+            gained = drawing.log_density(candidates) - drawing.log_density(drawing.current)
+            before = joint(bench, densities, state.values)
+            for k in {0, len(cells) // 2, len(cells) - 1}:
+                moved = drawing.current.copy()
+                moved[k] = candidates[k]
+                values = dict(state.values)
+                drawing.put(moved, values)
+                update_passive(bench.specification, values, [variable])
+                after = joint(bench, densities, values)
+                np.testing.assert_allclose(gained[k], after - before, atol=1e-8)
+
+
 TERMS = {
     "everything at once": (ANALYSIS, {}),
     "the mean of a cluster": ("y ~ x + cluster_mean(x) + size + (1 | school)", {}),
@@ -114,23 +134,28 @@ def test_densities_of_cells_differ_as_the_whole_joint_density_does(study, name):
     bench, state, densities = stood(
         bi.impute(df, analysis=analysis, **{**RUN, "m": 1, "iterations": 1}, **given)
     )
-    rng = np.random.default_rng(1)
-    assert bench.live
-    for variable, live in bench.live.items():
-        for cells in live.waves[:2]:
-            drawing = Drawing(bench, variable, live, cells, state.values, densities)
-            observed = bench.specification.known[variable]
-            candidates = rng.choice(observed[~np.isnan(observed)], len(cells))
-            gained = drawing.log_density(candidates) - drawing.log_density(drawing.current)
-            before = joint(bench, densities, state.values)
-            for k in {0, len(cells) // 2, len(cells) - 1}:
-                moved = drawing.current.copy()
-                moved[k] = candidates[k]
-                values = dict(state.values)
-                drawing.put(moved, values)
-                update_passive(bench.specification, values, [variable])
-                after = joint(bench, densities, values)
-                np.testing.assert_allclose(gained[k], after - before, atol=1e-8)
+    agrees_with_whole_designs(bench, state, densities)
+
+
+def test_cells_that_share_a_mean_in_any_model_are_not_drawn_at_once(study):
+    df = study.drop(columns="kind").assign(group=np.arange(len(study)) % 5)
+    bench, state, densities = stood(
+        bi.impute(
+            df,
+            analysis=[
+                "y ~ x + size + cluster_mean(x) + (1 | school)",
+                "size ~ cluster_mean(x) + (1 | group)",
+            ],
+            m=1, iterations=1, seed=7, progress=False,
+        )
+    )  # fmt: skip
+    waves = bench.live["x"].waves
+    cells = np.sort(np.concatenate(waves))
+    np.testing.assert_array_equal(cells, np.flatnonzero(bench.specification.live_rows("x")))
+    for name in ("y", "size"):
+        codes = bench.builders[name].clusters.codes
+        assert all(len(set(codes[wave])) == len(wave) for wave in waves)
+    agrees_with_whole_designs(bench, state, densities)
 
 
 # --- draws ----------------------------------------------------------------------------------------
