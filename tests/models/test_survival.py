@@ -122,6 +122,18 @@ def test_drawn_times_have_the_survival_function_of_the_likelihood(likelihood, po
     )
 
 
+@pytest.mark.parametrize(
+    "likelihood", [WeibullLikelihood(1.0, False), PiecewiseLikelihood(np.ones(1), 1.5, False)]
+)
+def test_a_time_that_is_not_positive_has_no_density(likelihood):
+    rows, given = (
+        np.array([[0.0, 1.0], [-2.0, 1.0], [2.0, 1.0]]),
+        (np.ones(1), np.ones(likelihood.free)),
+    )
+    density = likelihood.log_density(rows, np.zeros((3, 1)), *given, 1.0)
+    assert list(np.isfinite(density)) == [False, False, True]
+
+
 def test_with_ties_each_interval_holds_an_event():
     design = made(200)
     tied = replace(design, y=np.ceil(design.y * 2) / 2)
