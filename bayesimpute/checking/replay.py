@@ -137,6 +137,28 @@ def modelled(specification: Specification, name: str, wanted: str) -> Target:
     )
 
 
+def censored(target: Target) -> bool:
+    """Whether a target is a time that may end before its event."""
+    return target.options.get("event") is not None
+
+
+def refuse_censored(target: Target, wanted: str) -> None:
+    """Refuse to lay predicted times beside observed ones that are partly censored.
+
+    Raises
+    ------
+    SpecificationError
+        Saying what there is instead.
+    """
+    if censored(target):
+        raise SpecificationError(
+            f"{wanted}: some of the observed {target.name!r} are censored and predicted times are "
+            "not, so that they cannot be laid side by side. imp.compare_models compares models by "
+            "the likelihood, in which censored times have their part; the times of events that "
+            f"imp.predictive({target.name!r}) draws belong beside a Kaplan-Meier curve."
+        )
+
+
 def check_draws(draws: Any, chains: int, at_least: int = 1) -> int:
     """Give a number of draws for each chain.
 

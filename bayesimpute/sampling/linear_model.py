@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import numpy as np
-
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Design, Kernel, Words
 from bayesimpute.sampling.from_pymc import pymc_likelihood
@@ -115,10 +113,17 @@ class LinearModel:
             If observed values or options are not the model's.
         """
         self.check(design, options)
+        kernel = linear_kernel(design, self.family(design, priors, options), priors, options)
+        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+
+    def family(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Family:
+        """Give what distinguishes the model from others with linear predictors."""
         units = self._units(design)
         likelihood = self.likelihood(design, options, units)
         positive = self.positive()
-        family = Family(
+        return Family(
             likelihood,
             self.values(likelihood, design, options, units),
             units,
@@ -126,8 +131,6 @@ class LinearModel:
             positive=positive,
             positive_units=tuple(units.scale_y if n in self.scaled else 1.0 for n in positive),
         )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
 
     def values(
         self, likelihood: Any, design: Design, options: Mapping[str, Any], units: Units
