@@ -172,7 +172,7 @@ def test_slice_and_exact_draws_of_a_normal_value_are_alike(study):
     rng, values, draws = np.random.default_rng(2), dict(state.values), {}
     for way in ("exact", "slice"):
         found = []
-        for _ in range(2000):
+        for _ in range(600):
             drawing = Drawing(bench, "x", live, live.waves[0], values, densities)
             drawn = (
                 live_cells._draw_normal(drawing, live.spread, rng)
@@ -183,9 +183,9 @@ def test_slice_and_exact_draws_of_a_normal_value_are_alike(study):
             found.append(drawn)
         draws[way] = np.array(found)
     exact, by_slice = draws["exact"], draws["slice"]
-    error = exact.std(axis=0) / np.sqrt(2000 / 3)  # a slice's draws depend on each other
+    error = exact.std(axis=0) / np.sqrt(600 / 3)  # a slice's draws depend on each other
     assert (abs(exact.mean(axis=0) - by_slice.mean(axis=0)) < 4.5 * error).all()
-    np.testing.assert_allclose(by_slice.std(axis=0), exact.std(axis=0), rtol=0.15)
+    np.testing.assert_allclose(by_slice.std(axis=0), exact.std(axis=0), rtol=0.2)
 
 
 def test_categories_are_drawn_with_their_probabilities(study, run):
@@ -196,9 +196,9 @@ def test_categories_are_drawn_with_their_probabilities(study, run):
     log_density = np.stack([drawing.log_density(np.full(len(drawing.cells), c)) for c in codes])
     chances = np.exp(log_density - log_density.max(axis=0))
     chances /= chances.sum(axis=0)
-    drawn = np.array([live_cells._draw(drawing, live, rng) for _ in range(2000)])
+    drawn = np.array([live_cells._draw(drawing, live, rng) for _ in range(600)])
     shares = np.stack([(drawn == c).mean(axis=0) for c in codes])
-    assert (abs(shares - chances) < 4.5 * np.sqrt(chances * (1 - chances) / 2000) + 0.002).all()
+    assert (abs(shares - chances) < 4.5 * np.sqrt(chances * (1 - chances) / 600) + 0.005).all()
 
 
 def test_without_interaction_or_slope_the_chains_are_those_of_chained_equations():
@@ -207,7 +207,7 @@ def test_without_interaction_or_slope_the_chains_are_those_of_chained_equations(
     x = 0.5 * z + rng.normal(size=400)
     df = pd.DataFrame({"z": z, "x": x, "y": x - z + rng.normal(size=400)})
     df["x"] = df["x"].mask(rng.random(400) < 1 / (1 + np.exp(0.5 - df["y"])))
-    given = {"analysis": "y ~ x + z", "m": 8, "iterations": 60, "seed": 5, "progress": False}
+    given = {"analysis": "y ~ x + z", "m": 8, "iterations": 40, "seed": 5, "progress": False}
     joint_, chained = (
         bi.impute(df, on=on, method={"x": "normal"}, **given) for on in ("analysis", "conditional")
     )
