@@ -11,7 +11,12 @@ from bayesimpute.congeniality.advice import advice
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.congeniality.changes import Addition, change
 from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
-from bayesimpute.congeniality.compatible import given_all_others, imputed_for, run_for
+from bayesimpute.congeniality.compatible import (
+    given_all_others,
+    imputed_for,
+    run_for,
+    word_for_word,
+)
 from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.just_another import (
@@ -133,6 +138,8 @@ def congenial(
 
 def check(formula: str, specification: Specification) -> Findings:
     """Give the findings of :func:`congenial` for a specification."""
+    if word_for_word(formula, specification):
+        return Findings.of([], f"Imputed for {formula!r}.", ("Why", "Seen", "Change"))
     analysis = parse_analysis(formula, specification.table.variables)
     models = _models(analysis, specification)
     names = listed((model.name for model in models), 8) if models else "none"
