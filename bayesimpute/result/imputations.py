@@ -470,8 +470,8 @@ class Imputations:
                 return None  # Cox regression without frailties is another model
         elif family is None:
             return None
-        cluster = {"cluster": name} if (name := self.specification.cluster) is not None else {}
-        return fit(self.complete("all"), formula, family=family, **cluster)
+        cluster = self.specification.cluster
+        return fit(self.complete("all"), formula, family=family, cluster=cluster)
 
     @checked
     def fit(self, formula: Any = None, **options: Any) -> "Fits":

@@ -208,7 +208,7 @@ def read_analyses(
     formulas = [analysis] if isinstance(analysis, str) else list(analysis)
     if not formulas:
         raise SpecificationError("analysis: there is no formula in the list.")
-    read = {}
+    read: dict[str, Formula] = {}
     for text in formulas:
         if not isinstance(text, str):
             raise SpecificationError(
@@ -438,7 +438,7 @@ def _predictors(
     incomplete = set(table.incomplete())
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):
-        allowed = {*given, *order[:position]} - selected
+        allowed = {*given, *order[:position]} - set(selected)
         if name in level2:
             allowed -= incomplete - level2
         for other in matrix.columns:

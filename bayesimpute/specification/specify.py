@@ -165,7 +165,8 @@ def specify(
         targets[name], more = build_target(
             name, chosen_method, table, request, ignored, defaults, passives, unimputed
         )
-        targets[name] = around(plan.informed(targets[name]), table)
+        informed = plan.informed(targets[name])
+        targets[name] = around(informed, table) if isinstance(informed, Target) else informed
         events.extend(more)
     request, idle = without_complete(request, targets, table)
     events.extend(idle)
