@@ -139,6 +139,9 @@ def plan_analyses(
                 "the data and give it no method, or analyse what it is computed from."
             )
     named = _with_sources(analyses, table, given, passive, request.formulas)
+    if request.rows is not None:
+        coded = request.rows.isin([int(Role.NONE), int(Role.CLUSTER)]).all()
+        named += [str(name) for name in coded.index[~coded] if name not in named]
     for name in outcomes:
         only = request.model_options.get(name, {}).get("selection_only", ())
         only = (only,) if isinstance(only, str) else only
@@ -561,7 +564,11 @@ def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Req
                 f"formulas: {name!r} is the outcome of the analysis {text!r}, which is its model."
             )
     formulas = {**request.formulas, **plan.formulas}
-    return replace(request, formulas=formulas, analysed=tuple(plan.formulas))
+    matrix = None
+    if request.rows is not None:
+        matrix = plan.predictors.copy()
+        matrix.loc[request.rows.index] = request.rows
+    return replace(request, formulas=formulas, analysed=tuple(plan.formulas), predictors=matrix)
 
 
 # --- after the models have been decided -----------------------------------------------------------
