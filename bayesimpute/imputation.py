@@ -138,9 +138,9 @@ def impute(
         functions and random slopes of incomplete predictors are imputed as they are analysed
         (substantive-model compatible, Bartlett et al. 2015). ``cluster_mean(x)`` is the mean of the
         rows of a cluster, ``latent_mean(x)`` the mean that they are around, which becomes a column
-        of the completed data. Outcomes may predict each other
-        without a circle. `formulas`, `method`, and rows of `predictors` (it need have no others then)
-        replace any part of the others.
+        of the completed data. Outcomes may predict each other without a circle. `formulas`,
+        `method`, and rows of `predictors` (which need have no others then) replace any part of the
+        other models.
     family
         Of the outcome: a method's name or ``"gaussian"``, ``"binomial"``, …; one for all
         analyses, one for each, or by outcome. Default, by kind: ``"normal"`` for numbers.
