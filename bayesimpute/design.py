@@ -50,6 +50,8 @@ class DesignBuilder:
         Rows fitted to, rows drawn by the model alone, (row,) bool; for a level-2 target (cluster,).
     usable
         Rows that may be learnt from, (row,) bool; for a level-2 target (cluster,).
+    live
+        Rows that are learnt from though their value is drawn, (row,) or (cluster,) bool.
     cells
         Rows of the data that get a value from this model alone, (row,): those asked for, and every
         missing one, which other models need as a predictor. Live ones are not among them.
@@ -76,6 +78,7 @@ class DesignBuilder:
     fit: npt.NDArray[np.bool_]
     draw: npt.NDArray[np.bool_]
     usable: npt.NDArray[np.bool_]
+    live: npt.NDArray[np.bool_] | None
     cells: npt.NDArray[np.bool_]
     coded: Array
     known: Array
@@ -118,16 +121,18 @@ class DesignBuilder:
             asked = np.bincount(clusters.codes[cells & observed], minlength=clusters.n) > 0
             wanted = np.bincount(clusters.codes[cells], minlength=clusters.n) > 0
             draw = asked | (wanted & ~seen)
+            live = np.bincount(clusters.codes[live], minlength=clusters.n) > 0
         levels = {
             name: indicator_order(table.values[name], len(variable.categories))
             for name, variable in table.variables.items()
             if variable.kind in (Kind.BINARY, Kind.NOMINAL, Kind.ORDINAL)
         }
+        of_live = live if live.any() else None
         coded = np.unique(known[observed]) if target.kind else np.empty(0)
         builder = cls(
-            target, table, clusters, levels, fit, draw, usable, cells, coded, known, {}, ()
+            target, table, clusters, levels, fit, draw, usable, of_live, cells, coded, known, {}, ()
         )
-        changing = set(specification.targets)
+        changing = {name for name, cells in specification.where.items() if cells.any()}
         kept = {
             term.label: builder.columns(term, table.values)
             for term in target.terms
@@ -225,6 +230,8 @@ class DesignBuilder:
             tuple(self.clusters.labels) if self.clusters is not None else (),
             columns=self._asked_columns(values),
             usable=self.usable,
+            live=self.live,
+            around=values[target.around] if target.around else None,
             equations_x=(*in_x, *in_means),
             equations_z=(*in_z,),
             blocks_z=(*parts,) if len(set(parts)) > 1 else (),
@@ -329,6 +336,7 @@ class DesignBuilder:
             self.draw,
             columns=columns,
             usable=self.usable,
+            live=self.live,
             equations_x=equations,
         )
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import DensityKernel, Kernel
+from bayesimpute.method import DensityKernel, Kernel, has_density
 from bayesimpute.specification.compatible import selects, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import method_text
@@ -86,7 +86,8 @@ class Live:
             around = child.target.around == name
             if (places or around) and other != name:
                 gaussian &= all(_is_linear(place, name, specification) for place in places)
-                standings.append(Standing(other, places, around, _says(specification, child)))
+                says = rows_that_say(specification, child)
+                standings.append(Standing(other, places, around, says))
                 means = any(place.term.cluster_mean for place in places)
                 own = target.level == 2 and child.target.cluster == target.cluster
                 if (child.target.level == 2 or means) and child.clusters is not None and not own:
@@ -98,13 +99,13 @@ class Live:
         else:
             cells = np.flatnonzero(rows)
             owner = np.arange(cells.size)
-        waves = (cells,) if cells.size else ()
+        waves: tuple[Positions, ...] = (cells,) if cells.size else ()
         if averaging and cells.size:
             waves = _apart(cells, owner, [codes[rows] for codes in averaging])
         if waves:
             for other in (name, *(each.name for each in standings)):
                 kernel = kernels[other]
-                if not isinstance(kernel, DensityKernel):
+                if not (isinstance(kernel, DensityKernel) and has_density(kernel)):
                     raise SpecificationError(
                         f"Method {method_text(builders[other].target.method)!r} of {other!r} gives "
                         "no density of its values, which imputation compatible with an analysis "
@@ -112,12 +113,19 @@ class Live:
                         "on='conditional'."
                     )
                 gaussian &= kernel.gaussian
-        around = [each.name for each in standings if each.around]  # of a latent mean
-        spread = float(np.nanstd(specification.known[(around or [name])[0]]))
+                if other == name and kernel.measure == "mixed":
+                    raise SpecificationError(
+                        f"Method {method_text(target.method)!r} of {name!r} gives values that are "
+                        "exactly at a bound with some probability, which cannot be drawn together "
+                        "with the models they stand in; use 'normal.truncated' or 'normal', or "
+                        "on='conditional'."
+                    )
+        of_mean = [each.name for each in standings if each.around]
+        spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 
 
-def _says(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
+def rows_that_say(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
     """Rows of a model's design whose value is known or live, or that speak without one."""
     name = child.target.name
     rows = ~np.isnan(specification.known[name]) | specification.live_rows(name)

@@ -8,7 +8,11 @@ With :math:`e = (y - η_1)/σ`, :math:`t = η_4` and so :math:`ρ = \tanh t`, :m
     p(y, \text{seen}) = \tfrac1σ φ(e)\,Φ(η_2 \cosh t + e \sinh t),\qquad
     P(\text{not seen}) = Φ(-η_2)
 
-(Heckman 1974; Toomet & Henningsen 2008, eq. 10).
+(Heckman 1974; Toomet & Henningsen 2008, eq. 10). A value that is not seen may be drawn all the
+same together with other models in which it stands; then
+
+.. math::
+    p(y, \text{not seen}) = \tfrac1σ φ(e)\,Φ(-η_2 \cosh t - e \sinh t).
 """
 
 import math
@@ -27,10 +31,14 @@ Array = npt.NDArray[np.float64]
 #: :class:`~bayesimpute.sampling.linear_parts.Likelihood`.
 Arguments = tuple[Array, Array, Array, Array]
 
+#: What is known of a row: its value and that it is seen; only that it is not seen; a value though
+#: it is not seen; a value where being seen or not says nothing.
+SEEN, UNSEEN, DRAWN, VALUE_ONLY = 1.0, 0.0, -1.0, 2.0
+
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def selection_density(arguments: Arguments) -> tuple[Array, Array, Array]:
-    """Log likelihood and gradient; columns are value, whether it is seen, and √w of its row.
+    """Log likelihood and gradient; columns are value, what is known of its row, and √w of the row.
 
     Without heavy tails √w is 1. The one constant is added to atanh ρ.
     """
@@ -42,8 +50,8 @@ def selection_density(arguments: Arguments) -> tuple[Array, Array, Array]:
     at_sigma, at_rho = np.nan, np.nan
     sigma, sinh, cosh = 1.0, 0.0, 1.0
     for i in range(eta.shape[1]):
-        root = columns[2, i]
-        if columns[1, i] > 0.0:
+        root, known = columns[2, i], columns[1, i]
+        if known != UNSEEN:
             if eta[2, i] != at_sigma:
                 at_sigma = eta[2, i]
                 sigma = np.exp(at_sigma)
@@ -52,7 +60,10 @@ def selection_density(arguments: Arguments) -> tuple[Array, Array, Array]:
                 sinh, cosh = np.sinh(at_rho + shift), np.cosh(at_rho + shift)
             e = root * (columns[0, i] - eta[0, i]) / sigma
             selection = root * eta[1, i]
-            share, slope = log_share(selection * cosh + e * sinh)
+            share, slope = 0.0, 0.0
+            if known != VALUE_ONLY:
+                share, slope = log_share(known * (selection * cosh + e * sinh))
+                slope *= known
             value += share - 0.5 * e * e - eta[2, i]
             by_eta[0, i] = root * (e - slope * sinh) / sigma
             by_eta[1, i] = root * slope * cosh
@@ -76,20 +87,22 @@ def selection_information(arguments: Arguments) -> tuple[Array]:
     out = np.zeros((size, size, rows))
     direction = np.zeros(size)
     for i in range(rows):
-        seen = columns[1, i] > 0.0
+        known = columns[1, i]
         sigma = np.exp(eta[2, i])
-        away = (columns[0, i] - eta[0, i]) / sigma if seen else 1.0
+        away = (columns[0, i] - eta[0, i]) / sigma if known != UNSEEN else 1.0
         root = 1.0
         if extra.size > 0:
             root = np.sqrt((extra[0] + 1.0) / (extra[0] + away * away))
         selection = root * eta[1, i]
-        if seen:
+        if known != UNSEEN:
             t = eta[3, i] + constants[0]
             sinh, cosh = np.sinh(t), np.cosh(t)
             e = root * away
-            at = selection * cosh + e * sinh
-            slope = log_share(at)[1]
-            curvature = slope * (slope + at)
+            curvature = 0.0
+            if known != VALUE_ONLY:
+                at = known * (selection * cosh + e * sinh)
+                slope = log_share(at)[1]
+                curvature = slope * (slope + at)
             direction[0] = -root * sinh / sigma
             direction[1] = root * cosh
             direction[2] = -sinh * e
@@ -103,6 +116,13 @@ def selection_information(arguments: Arguments) -> tuple[Array]:
             slope = log_share(-selection)[1]
             out[1, 1, i] = root * root * slope * (slope - selection)
     return (out,)
+
+
+def log_ndtr_of_selection(y: Array, eta: Array) -> Array:
+    """Log probability of being seen or not, as it is known of each row, (row,)."""
+    known = y[:, 1]
+    share = log_ndtr(np.where(known == SEEN, eta[:, 1], -eta[:, 1]))
+    return np.where(known == VALUE_ONLY, 0.0, share)
 
 
 class SelectionLikelihood:
@@ -128,16 +148,17 @@ class SelectionLikelihood:
         self.constants = np.array([self.shift])
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
-        """Log density of each seen value and its being seen, or of not being seen, (row,)."""
-        t = eta[:, 3] + self.shift
+        """Log density of what is known of each row: of its value, and of being seen or not."""
+        t, known = eta[:, 3] + self.shift, y[:, 1]
         e = (y[:, 0] - eta[:, 0]) * np.exp(-eta[:, 2])
-        share = log_ndtr(eta[:, 1] * np.cosh(t) + e * np.sinh(t))
-        value = share - 0.5 * e * e - LOG_ROOT_2_PI - eta[:, 2] - np.log(unit)
-        return np.where(y[:, 1] > 0, value, self.log_selection(y, eta, positive))
+        share = log_ndtr(known * (eta[:, 1] * np.cosh(t) + e * np.sinh(t)))
+        value = np.where(known == VALUE_ONLY, 0.0, share)
+        value = value - 0.5 * e * e - LOG_ROOT_2_PI - eta[:, 2] - np.log(unit)
+        return np.where(known == UNSEEN, self.log_selection(y, eta, positive), value)
 
     def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
         """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
-        return np.asarray(log_ndtr(np.where(y[:, 1] > 0, eta[:, 1], -eta[:, 1])))
+        return log_ndtr_of_selection(y, eta)
 
     def draw(self, eta: Array, positive: Array, seen: Array, rng: np.random.Generator) -> Array:
         """Draw outcomes given whether each is seen (1), unseen (0), or neither known (NaN).
@@ -207,7 +228,7 @@ def _log_both_each(h: Array, k: Array, t: Array, nodes: Array, weights: Array) -
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def binary_density(arguments: Arguments) -> tuple[Array, Array, Array]:
-    """Log likelihood and gradient; columns are code and whether it is seen.
+    """Log likelihood and gradient; columns are code and what is known of its row.
 
     Constants: what is added to atanh ρ, then nodes and weights of the quadrature.
     """
@@ -217,15 +238,21 @@ def binary_density(arguments: Arguments) -> tuple[Array, Array, Array]:
     value = 0.0
     by_eta = np.zeros(eta.shape)
     for i in range(eta.shape[1]):
-        if columns[1, i] > 0.0:
-            sign = 1.0 if columns[0, i] > 0.5 else -1.0
+        known = columns[1, i]
+        sign = 1.0 if columns[0, i] > 0.5 else -1.0
+        if known == VALUE_ONLY:
+            share, slope = log_share(sign * eta[0, i])
+            value += share
+            by_eta[0, i] = sign * slope
+        elif known != UNSEEN:
+            turn = sign * known
             both, gradient = _log_both(
-                sign * eta[0, i], eta[1, i], sign * (eta[2, i] + shift), nodes, weights
+                sign * eta[0, i], known * eta[1, i], turn * (eta[2, i] + shift), nodes, weights
             )
             value += both
             by_eta[0, i] = sign * gradient[0]
-            by_eta[1, i] = gradient[1]
-            by_eta[2, i] = sign * gradient[2]
+            by_eta[1, i] = known * gradient[1]
+            by_eta[2, i] = turn * gradient[2]
         else:
             share, slope = log_share(-eta[1, i])
             value += share
@@ -274,18 +301,19 @@ class BinarySelectionLikelihood:
         self.constants = np.concatenate([[self.shift], self._nodes, self._weights])
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
-        """Log probability of each seen code and its being seen, or of not being seen, (row,)."""
-        seen = y[:, 1] > 0
-        value = self.log_selection(y, eta, positive)
-        sign = np.where(y[seen, 0] > 0.5, 1.0, -1.0)
-        outcome, selection = sign * eta[seen, 0], np.ascontiguousarray(eta[seen, 1])
-        t = sign * (eta[seen, 2] + self.shift)
-        value[seen] = _log_both_each(outcome, selection, t, self._nodes, self._weights)
+        """Log probability of what is known of each row: its code, and being seen or not."""
+        known, sign = y[:, 1], np.where(y[:, 0] > 0.5, 1.0, -1.0)
+        alone = log_ndtr(sign * eta[:, 0])
+        value = np.where(known == VALUE_ONLY, alone, self.log_selection(y, eta, positive))
+        both = (known == SEEN) | (known == DRAWN)
+        outcome, selection = (sign * eta[:, 0])[both], (known * eta[:, 1])[both]
+        t = (sign * known * (eta[:, 2] + self.shift))[both]
+        value[both] = _log_both_each(outcome, selection, t, self._nodes, self._weights)
         return value
 
     def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
         """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
-        return np.asarray(log_ndtr(np.where(y[:, 1] > 0, eta[:, 1], -eta[:, 1])))
+        return log_ndtr_of_selection(y, eta)
 
     def draw(self, eta: Array, positive: Array, seen: Array, rng: np.random.Generator) -> Array:
         """Draw codes given whether each is seen (1), unseen (0), or neither known (NaN)."""

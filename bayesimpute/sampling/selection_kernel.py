@@ -1,6 +1,6 @@
 """Visits of a model with an outcome equation and a selection equation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,14 @@ from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_parts import Equations, Point, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
-from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
+from bayesimpute.sampling.selection import (
+    DRAWN,
+    SEEN,
+    UNSEEN,
+    VALUE_ONLY,
+    BinarySelectionLikelihood,
+    SelectionLikelihood,
+)
 from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
 
 Rows = npt.NDArray[np.bool_]
@@ -61,10 +68,10 @@ class SelectionUnits(Units):
     """Units whose target comes with whether it is seen."""
 
     def y(self, design: Design) -> Array:
-        """Value in computing units, 1 where it is seen (both else 0), and weight 1, (row, 3)."""
-        seen = design.columns["seen"]
-        standard = np.where(seen > 0, (design.y - self.centre_y) / self.scale_y, 0.0)
-        return np.column_stack([standard, seen, np.ones_like(seen)])
+        """Value in computing units (0 without one), what is known, and weight 1, (row, 3)."""
+        known = design.columns["seen"]
+        standard = np.where(known != UNSEEN, (design.y - self.centre_y) / self.scale_y, 0.0)
+        return np.column_stack([standard, known, np.ones_like(known)])
 
 
 @dataclass(frozen=True)
@@ -139,10 +146,24 @@ def rows_of_selection(design: Design, whole_clusters: bool) -> Rows:
     says it does (`whole_clusters`).
     """
     usable = design.fit if design.usable is None else design.usable
+    return (usable & selected_clusters(design, whole_clusters)[design.cluster]) | design.fit
+
+
+def selected_clusters(design: Design, whole_clusters: bool) -> Rows:
+    """Clusters of whose rows being seen or not counts, (cluster,) bool."""
+    rows = design.observed
     if whole_clusters or not design.random_effects:
-        return usable | design.fit
-    some = np.bincount(design.cluster[design.fit], minlength=design.n_clusters) > 0
-    return (usable & some[design.cluster]) | design.fit
+        rows = rows | (design.fit if design.usable is None else design.usable)
+    return np.asarray(np.bincount(design.cluster[rows], minlength=design.n_clusters) > 0)
+
+
+def known_of(design: Design, selected: Rows) -> Array:
+    """Say of each row what is known, as the likelihood has it, (row,)."""
+    live = np.zeros(len(design.y), dtype=bool) if design.live is None else design.live
+    drawn = np.where(selected[design.cluster], DRAWN, VALUE_ONLY)
+    # an observed value that is not learnt from is seen all the same
+    seen = (design.fit | ~(design.draw | np.isnan(design.y))) & ~live
+    return np.where(live, drawn, np.where(seen, SEEN, UNSEEN))
 
 
 def selection_kernel(
@@ -251,6 +272,8 @@ def selection_kernel(
         sd**-2.0,
         eta,
         Equations(fixed, varying),
+        # the outcome alone is shifted
+        lambda shift: np.outer(shift, np.arange(equations) == 0) / units.scale_y,
     )
     clusters = tuple(map(str, design.cluster_labels or range(design.n_clusters)))
     return SelectionKernel(likelihood, units, parts, posterior, options, tuple(positive), clusters)
@@ -314,8 +337,9 @@ class SelectionKernel:
 
     def _counted(self, design: Design) -> Design:
         """Rows of the likelihood, seen and unseen."""
-        counted = rows_of_selection(design, self._options["select_whole_clusters"])
-        return replace(design, fit=counted, columns={"seen": design.fit.astype(float)})
+        whole = self._options["select_whole_clusters"]
+        known = known_of(design, selected_clusters(design, whole))
+        return replace(design, fit=rows_of_selection(design, whole), columns={"seen": known})
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design."""
@@ -341,17 +365,58 @@ class SelectionKernel:
         state, point, statistics = posterior.draw(counted, adaptation, state, sweeps, rng)
         wanted = design.draw
         # unseen, unless the whole cluster is; a cell that is only asked for is a seen one
-        some = np.bincount(design.cluster[counted.fit], minlength=design.n_clusters) > 0
+        some = selected_clusters(design, self._options["select_whole_clusters"])
         seen = np.where(design.fit, 1.0, np.where(some[design.cluster], 0.0, np.nan))[wanted]
         eta = posterior.predictors(design, wanted, state)
         if design.shift is not None:
-            eta[:, 0] += design.shift[wanted] / self._units.scale_y
+            eta = eta + posterior.shifts(design.shift[wanted])
         drawn = self._likelihood.draw(eta, point.positive, seen, rng)
         if not self._binary:
             drawn = self._units.centre_y + self._units.scale_y * drawn
             if self._options["pmm"]:
                 drawn = self._nearest(design.y[design.fit], drawn, rng)
         return Visit(state, drawn, self._parameters(point), statistics)
+
+    gaussian = False
+
+    @property
+    def size(self) -> int:
+        """Length of a state."""
+        return self._posterior.sizes.size
+
+    @property
+    def measure(self) -> str:
+        """What the values have: densities or probabilities."""
+        return self._likelihood.measure
+
+    @property
+    def has_density(self) -> bool:
+        """Whether values are drawn from the model; those of donors have no density."""
+        return not self._options.get("pmm", False)
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of what is known of rows: value, being seen or not.
+
+        A row without a value (neither fitted to nor live) gives the probability of not being seen;
+        one of a cluster that says nothing of selection, nothing.
+        """
+        posterior, likelihood, units = self._posterior, self._likelihood, self._units
+        point = posterior.point(state)
+        selected = selected_clusters(design, self._options["select_whole_clusters"])
+
+        def of(rows: Design) -> Array:
+            known = known_of(rows, selected)
+            rows = replace(rows, columns={"seen": known})
+            eta = posterior.predictors(rows, np.ones(len(known), dtype=np.bool_), state)
+            if rows.live_shift is not None:
+                eta = eta + posterior.offset(rows)
+            given = (point.positive, point.free, units.scale_y)
+            value = likelihood.log_density(units.y(rows), eta, *given)
+            return np.where((known == UNSEEN) & ~selected[rows.cluster], 0.0, value)
+
+        return of
 
     def predict(
         self,
@@ -375,6 +440,8 @@ class SelectionKernel:
         unit = 1.0 if self._binary else self._units.scale_y
         rows = counted.rows(design.fit)
         y, eta = self._units.y(rows), posterior.predictors(counted, design.fit, state)
+        if design.live_shift is not None:
+            eta = eta + posterior.offset(design)[design.fit]
         values = self._likelihood.draw(eta, point.positive, np.ones(len(eta)), rng)
         if not self._binary:
             values = self._units.centre_y + self._units.scale_y * values

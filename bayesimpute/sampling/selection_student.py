@@ -20,6 +20,10 @@ from scipy.special import gammaln, stdtr, stdtrit
 
 from bayesimpute.sampling.linear_parts import no_prior
 from bayesimpute.sampling.selection import (
+    DRAWN,
+    SEEN,
+    UNSEEN,
+    VALUE_ONLY,
     SelectionLikelihood,
     selection_density,
     selection_information,
@@ -33,7 +37,7 @@ WIDTH = 1.0
 
 
 class StudentSelectionLikelihood:
-    """Student-t errors; ν is a positive extra, `y` holds value, whether seen, and √w, (row, 3).
+    """Student-t errors; ν is a positive extra, `y` holds value, what is known, and √w, (row, 3).
 
     Linear predictors are those of
     :class:`~bayesimpute.sampling.selection.SelectionLikelihood`.
@@ -97,38 +101,44 @@ class StudentSelectionLikelihood:
         return moved, np.column_stack([y[:, :2], np.sqrt(self.weights(y, eta, nu, rng))])
 
     def _standard(self, y: Array, eta: Array) -> tuple[npt.NDArray[np.bool_], Array, Array]:
-        """Whether each row is seen, its residual in units of σ (0 if unseen), and ρ."""
-        seen = y[:, 1] > 0
-        e = np.where(seen, (y[:, 0] - eta[:, 0]) * np.exp(-eta[:, 2]), 0.0)
-        return seen, e, np.tanh(eta[:, 3] + self.shift)
+        """Whether each row has a value, its residual in units of σ (0 without), and ρ."""
+        valued = y[:, 1] != UNSEEN
+        e = np.where(valued, (y[:, 0] - eta[:, 0]) * np.exp(-eta[:, 2]), 0.0)
+        return valued, e, np.tanh(eta[:, 3] + self.shift)
 
     def marginal(self, y: Array, eta: Array, nu: float) -> float:
         """Log likelihood without the weights, up to what does not depend on ν."""
-        seen, e, rho = self._standard(y, eta)
-        e, rho = e[seen], rho[seen]
-        a = (eta[seen, 1] + rho * e) / np.sqrt(1 - rho**2)
+        valued, e, rho = self._standard(y, eta)
+        e, rho = e[valued], rho[valued]
+        a = (eta[valued, 1] + rho * e) / np.sqrt(1 - rho**2)
         constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
         value = len(e) * constant - (nu + 1) / 2 * np.log1p(e * e / nu).sum()
-        value += _log_chance(nu + 1, a * np.sqrt((nu + 1) / (nu + e * e))).sum()
-        value += _log_chance(np.full(int((~seen).sum()), nu), -eta[~seen, 1]).sum()
+        known = y[valued, 1]
+        share = _log_chance(nu + 1, known * a * np.sqrt((nu + 1) / (nu + e * e)))
+        value += share[known != VALUE_ONLY].sum()
+        value += _log_chance(np.full(int((~valued).sum()), nu), -eta[~valued, 1]).sum()
         return float(value)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
-        """Log density of each seen value and its being seen, or of not being seen, (row,).
+        """Log density of what is known of each row: of its value, and of being seen or not.
 
         Without the weights, so that of each row only its own value has been used.
         """
         (nu,) = positive
-        seen, e, rho = self._standard(y, eta)
+        known = y[:, 1]
+        valued, e, rho = self._standard(y, eta)
         a = (eta[:, 1] + rho * e) / np.sqrt(1 - rho**2)
         value = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
         value = value - (nu + 1) / 2 * np.log1p(e * e / nu) - eta[:, 2] - np.log(unit)
-        value = value + _log_chance(nu + 1, a * np.sqrt((nu + 1) / (nu + e * e)))
-        return np.where(seen, value, self.log_selection(y, eta, positive))
+        share = _log_chance(nu + 1, known * a * np.sqrt((nu + 1) / (nu + e * e)))
+        value = value + np.where(known == VALUE_ONLY, 0.0, share)
+        return np.where(valued, value, self.log_selection(y, eta, positive))
 
     def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
         """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
-        return _log_chance(positive[0], np.where(y[:, 1] > 0, eta[:, 1], -eta[:, 1]))
+        known = y[:, 1]
+        share = _log_chance(positive[0], np.where(known == SEEN, eta[:, 1], -eta[:, 1]))
+        return np.where(known == VALUE_ONLY, 0.0, share)
 
     def weights(self, y: Array, eta: Array, nu: float, rng: np.random.Generator) -> Array:
         """Draw the weight of each row given everything else, (row,).
@@ -136,15 +146,17 @@ class StudentSelectionLikelihood:
         The selection's error is drawn where it must lie, from the t distribution it has without
         the weight; given both errors the weight is Gamma.
         """
-        seen, e, rho = self._standard(y, eta)
-        # of a seen row given its residual: t with ν + 1, location ρe
-        df = np.where(seen, nu + 1, nu)
+        known = y[:, 1]
+        valued, e, rho = self._standard(y, eta)
+        # of a row with a value given its residual: t with ν + 1, location ρe
+        df = np.where(valued, nu + 1, nu)
         rest = 1 - rho**2
-        scale = np.where(seen, np.sqrt(rest * (nu + e * e) / (nu + 1)), 1.0)
-        location = np.where(seen, rho * e, 0.0)
-        u = between(df, location, scale, np.where(seen, 1.0, 0.0), -eta[:, 1], rng)
-        square = np.where(seen, (e * e - 2 * rho * e * u + u * u) / rest, u * u)
-        shape = np.where(seen, nu + 2, nu + 1) / 2
+        scale = np.where(valued, np.sqrt(rest * (nu + e * e) / (nu + 1)), 1.0)
+        location = np.where(valued, rho * e, 0.0)
+        above = np.where(known == DRAWN, 0.0, np.where(known == VALUE_ONLY, np.nan, known))
+        u = between(df, location, scale, above, -eta[:, 1], rng)
+        square = np.where(valued, (e * e - 2 * rho * e * u + u * u) / rest, u * u)
+        shape = np.where(valued, nu + 2, nu + 1) / 2
         return np.asarray(rng.gamma(shape) * 2 / (nu + square))
 
     def draw(self, eta: Array, positive: Array, seen: Array, rng: np.random.Generator) -> Array:

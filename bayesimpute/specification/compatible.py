@@ -47,7 +47,9 @@ from bayesimpute.specification.survival import indicators_of
 from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.delta import Delta
+from bayesimpute.wrappers.only_where import OnlyWhere
 
 #: Statsmodels', R's and our names of a family of distributions, and the method it is.
 FAMILIES: Mapping[str, str] = {
@@ -96,9 +98,8 @@ def plan_analyses(
     analysis: str | Sequence[str],
     family: str | Sequence[str] | Mapping[str, str] | None,
     table: Table,
-    cluster: str | None,
+    request: Request,
     method: Any,
-    formulas: Mapping[str, str],
     written: Mapping[str, str],
 ) -> Plan:
     """Choose the models of one joint distribution in which the analyses are.
@@ -111,12 +112,11 @@ def plan_analyses(
         One for all, one for each, or by outcome; default by kind of outcome.
     table
         The data.
-    cluster
-        Cluster of the covariates' models.
+    request
+        Cluster, formulas and options of the user; ``selection_only`` may name columns that the
+        analysis does not.
     method
         What the user says of single columns; a name for all incomplete ones.
-    formulas
-        Of the user's, by column.
     written
         Formula -> the same as its model has it, where that is another text.
 
@@ -128,8 +128,8 @@ def plan_analyses(
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
-    groups = _groups((*(each.formula for each in analyses), *formulas.values()), table)
-    cluster = cluster or _cluster_of(analyses, table)
+    groups = _groups((*(each.formula for each in analyses), *request.formulas.values()), table)
+    cluster = request.cluster or _cluster_of(analyses, table)
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
     for name in outcomes:
@@ -138,7 +138,14 @@ def plan_analyses(
                 f"analysis: its outcome {name!r} is computed by a passive method; compute it in "
                 "the data and give it no method, or analyse what it is computed from."
             )
-    named = _with_sources(analyses, table, given, passive, formulas)
+    named = _with_sources(analyses, table, given, passive, request.formulas)
+    if request.rows is not None:
+        coded = request.rows.isin([int(Role.NONE), int(Role.CLUSTER)]).all()
+        named += [str(name) for name in coded.index[~coded] if name not in named]
+    for name in outcomes:
+        only = request.model_options.get(name, {}).get("selection_only", ())
+        only = (only,) if isinstance(only, str) else only
+        named += [each for each in only if each in table.variables]
     covariates = [name for name in named if name not in outcomes and name != cluster]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]
@@ -204,7 +211,7 @@ def read_analyses(
     formulas = [analysis] if isinstance(analysis, str) else list(analysis)
     if not formulas:
         raise SpecificationError("analysis: there is no formula in the list.")
-    read = {}
+    read: dict[str, Formula] = {}
     for text in formulas:
         if not isinstance(text, str):
             raise SpecificationError(
@@ -434,7 +441,7 @@ def _predictors(
     incomplete = set(table.incomplete())
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):
-        allowed = {*given, *order[:position]} - selected
+        allowed = {*given, *order[:position]} - set(selected)
         if name in level2:
             allowed -= incomplete - level2
         for other in matrix.columns:
@@ -487,7 +494,11 @@ def _events(
             "for it.",
         )
     if others:
-        but = " but the time to the event" if any(each.event for each in analyses) else ""
+        kept_out = {
+            "the time to the event": any(each.event for each in analyses),
+            "what is missing not at random": bool(_selected(methods)),
+        }
+        but = "".join(f" but {what}" for what, is_there in kept_out.items() if is_there)
         yield Event(
             *place,
             "",
@@ -503,9 +514,8 @@ def checked_analyses(
     family: Any,
     on: str,
     table: Table,
-    cluster: str | None,
+    request: Request,
     method: Any,
-    formulas: Mapping[str, str],
     written: Mapping[str, str],
 ) -> tuple[tuple[Analysed, ...], Plan | None]:
     """Read ``analysis=``, ``family=`` and ``on=``; the plan is None for chained equations.
@@ -526,7 +536,7 @@ def checked_analyses(
         return (), None
     if on == "conditional":
         return tuple(read_analyses(analysis, family, table)), None
-    plan = plan_analyses(analysis, family, table, cluster, method, formulas, written)
+    plan = plan_analyses(analysis, family, table, request, method, written)
     return plan.analyses, plan
 
 
@@ -553,7 +563,12 @@ def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Req
             raise SpecificationError(
                 f"formulas: {name!r} is the outcome of the analysis {text!r}, which is its model."
             )
-    return replace(request, formulas={**request.formulas, **plan.formulas})
+    formulas = {**request.formulas, **plan.formulas}
+    matrix = None
+    if request.rows is not None:
+        matrix = plan.predictors.copy()
+        matrix.loc[request.rows.index] = request.rows
+    return replace(request, formulas=formulas, analysed=tuple(plan.formulas), predictors=matrix)
 
 
 # --- after the models have been decided -----------------------------------------------------------
@@ -661,12 +676,10 @@ def with_live(specification: Specification) -> Specification:
             live[name] = missing & follows
         if live[name].any():
             check_domain(name, target, specification)
-        if selects(target) and live[name].any():
-            raise SpecificationError(
-                f"analysis: {name!r} is missing not at random by its method, and predicts other "
-                "variables as well, which a selection model does not see; take it out of their "
-                "formulas or predictors."
-            )
+        for wrapper in layers(target.method):
+            if isinstance(wrapper, OnlyWhere):
+                live[name] &= wrapper.known_rows(name, table)
+        _check_wrappers(name, target, table, bool(live[name].any()))
         if target.post is not None and live[name].any():
             raise SpecificationError(
                 f"post of {name!r}: its missing values are drawn from its model times those it "
@@ -674,6 +687,32 @@ def with_live(specification: Specification) -> Specification:
                 "bounds ('normal.truncated', 'gamma', 'beta'), or on='conditional'."
             )
     return replace(specification, live=live)
+
+
+def _check_wrappers(name: str, target: Target, table: Table, live: bool) -> None:
+    """Refuse conditions that change with what is drawn, and a δ that is no number.
+
+    A δ is in the joint distribution where shifted values are live only.
+    """
+    for wrapper in layers(target.method):
+        shifts = isinstance(wrapper, Delta)
+        if shifts and not live:
+            continue
+        reads = wrapper.reads()
+        incomplete = [n for n in reads or () if table.missing(n).any()]
+        if reads is None or incomplete:
+            what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible with "
+                "an analysis the rows of a model must not change with what is drawn; use a "
+                "condition on complete columns written as text, or on='conditional'."
+            )
+        if isinstance(wrapper, Delta) and wrapper.is_drawn:
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} has a distribution for δ. Missing values of "
+                f"{name!r} stand in other models, which would tell something of δ; give numbers, "
+                "one run for each, or on='conditional'."
+            )
 
 
 def selects(child: Target) -> bool:

@@ -1,6 +1,6 @@
 """What all wrappers share: the method inside, what they learn of the data, visits to some rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, DensityKernel, Design, Kernel, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.specification.aliases import look_up
 from bayesimpute.wording import visible
@@ -189,6 +189,31 @@ def method_text(method: Any) -> str:
     if isinstance(method, str | Wrapper):
         return str(method)
     return str(getattr(method, "__name__", type(method).__name__))
+
+
+def size_of(kernel: Kernel) -> int:
+    """Length of the state of a kernel inside, which the engine has found to have a density."""
+    assert isinstance(kernel, DensityKernel)
+    return kernel.size
+
+
+def measure_of(kernel: Kernel) -> str:
+    """Say what the values of a kernel inside have: densities, probabilities, or both."""
+    assert isinstance(kernel, DensityKernel)
+    return kernel.measure
+
+
+def is_gaussian(kernel: Kernel) -> bool:
+    """Whether the log density of a kernel inside is quadratic."""
+    return isinstance(kernel, DensityKernel) and kernel.gaussian
+
+
+def density_of_rows(
+    kernel: Kernel, design: Design, state: Array, rng: np.random.Generator
+) -> Callable[[Design], Array]:
+    """Log density of rows by a kernel inside, which the engine has found to have one."""
+    assert isinstance(kernel, DensityKernel)
+    return kernel.log_density(design, state, rng)
 
 
 def visit_rows(

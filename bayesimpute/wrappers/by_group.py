@@ -21,8 +21,12 @@ from bayesimpute.wrappers.base import (
     Scope,
     Wrapper,
     decide,
+    density_of_rows,
     inner_kernel,
+    is_gaussian,
+    measure_of,
     method_text,
+    size_of,
     visit_rows,
     wrappable,
 )
@@ -234,6 +238,41 @@ class GroupKernel:
             parameters,
             _together([visit.statistics for visit in visits]),
         )
+
+    @property
+    def size(self) -> int:
+        """Length of a state."""
+        return sum(map(size_of, self.parts))
+
+    @property
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        return measure_of(self.parts[0])
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the log density is quadratic in every group."""
+        return all(map(is_gaussian, self.parts))
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows, each by the model of its group."""
+        rows, densities, first = self._rows(design), {}, 0
+        for label, kernel in self._kernels.items():
+            size = size_of(kernel)
+            own = state[first : first + size]
+            densities[label] = density_of_rows(kernel, design.rows(rows[label]), own, rng)
+            first += size
+
+        def of(chosen: Design) -> Array:
+            out = np.empty(len(chosen.y))
+            for label, where in self._rows(chosen).items():
+                if where.any():
+                    out[where] = densities[label](chosen.rows(where))
+            return out
+
+        return of
 
     def predict(
         self,

@@ -1,6 +1,6 @@
 """Clusters as fixed effects: an indicator column each, in place of the random effects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -13,7 +13,17 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict
-from bayesimpute.wrappers.base import Scope, Wrapper, inner_kernel, method_text, wrappable
+from bayesimpute.wrappers.base import (
+    Scope,
+    Wrapper,
+    density_of_rows,
+    inner_kernel,
+    is_gaussian,
+    measure_of,
+    method_text,
+    size_of,
+    wrappable,
+)
 
 
 @checked
@@ -184,6 +194,28 @@ class FixedKernel:
     ) -> Prediction:
         """Predict with the indicator columns, which are no effects to integrate out."""
         return predict(self._inside, self._seen(design), adaptation, state, rng, first)
+
+    @property
+    def size(self) -> int:
+        """Length of a state."""
+        return size_of(self._inside)
+
+    @property
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        return measure_of(self._inside)
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the log density is quadratic."""
+        return is_gaussian(self._inside)
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows, which get their indicator columns."""
+        inside = density_of_rows(self._inside, self._seen(design), state, rng)
+        return lambda rows: inside(self._wrapper._with(rows, self._columns))
 
     def _seen(self, design: Design) -> Design:
         # rows come and go where a condition on incomplete columns chooses them

@@ -20,9 +20,13 @@ from bayesimpute.wrappers.base import (
     Rows,
     Scope,
     Wrapper,
+    density_of_rows,
     inner_kernel,
+    is_gaussian,
     layers,
+    measure_of,
     method_text,
+    size_of,
     visit_rows,
     wrappable,
 )
@@ -241,7 +245,7 @@ class OnlyWhere(Wrapper):
         if self.otherwise is not None:
             elsewhere = self._otherwise(design.target, design.kind, design.categories)
         inside = inner_kernel(self.method, design.rows(self._holds(design)), priors, options)
-        return WhereKernel(inside, self._holds, elsewhere)
+        return WhereKernel(inside, self._holds, self._key, elsewhere)
 
     def _holds(self, design: Design) -> Rows:
         holds = design.columns[self._key] == 1
@@ -261,7 +265,10 @@ class OnlyWhere(Wrapper):
 class WhereKernel:
     """A kernel on the rows where a condition holds."""
 
-    def __init__(self, inside: Kernel, holds: Callable[[Design], Rows], elsewhere: float) -> None:
+    def __init__(
+        self, inside: Kernel, holds: Callable[[Design], Rows], key: str, elsewhere: float
+    ) -> None:
+        self._key = key
         self.parts = (inside,)
         self.labels = inside.labels
         self._inside = inside
@@ -289,6 +296,36 @@ class WhereKernel:
         visit, values = visit_rows(self._inside, design, holds, adaptation, state, rng, first)
         values[~holds] = self._elsewhere
         return Visit(visit.state, values[design.draw], visit.parameters, visit.statistics)
+
+    @property
+    def size(self) -> int:
+        """Length of a state."""
+        return size_of(self._inside)
+
+    @property
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        return measure_of(self._inside)
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the log density is quadratic."""
+        return is_gaussian(self._inside)
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows where the condition holds; elsewhere there is no model."""
+        inside = density_of_rows(self._inside, design.rows(self._holds(design)), state, rng)
+
+        def of(rows: Design) -> Array:
+            holds = rows.columns[self._key] == 1
+            out = np.zeros(len(rows.y))
+            if holds.any():
+                out[holds] = inside(rows.rows(holds))
+            return out
+
+        return of
 
     def predict(
         self,
