@@ -68,20 +68,42 @@ def redraw(
     specification = bench.specification
     latent = any(each.around for live in bench.live.values() for each in live.standings)
     changed: dict[str, None] = {}
+    designs = Designs(bench, values)
     for _ in range(LATENT_ROUNDS if latent else 1):
         densities: dict[str, Density] = {}
         for name in specification.visit_sequence:  # of all models, before any value moves
             kernel = bench.kernels[name]
             if isinstance(kernel, DensityKernel) and has_density(kernel):
-                design = bench.design(name, values)
                 with bench.locks[name]:
-                    densities[name] = kernel.log_density(design, states[name], rng)
+                    densities[name] = kernel.log_density(designs(name), states[name], rng)
         for name, live in bench.live.items():
             for cells in live.waves:
-                drawing = Drawing(bench, name, live, cells, values, densities)
+                drawing = Drawing(bench, name, live, cells, values, densities, designs)
                 drawing.put(_draw(drawing, live, rng), values)
+                designs.forget(name)
                 changed |= dict.fromkeys([name, *update_passive(specification, values, [name])])
     return list(changed)
+
+
+class Designs:
+    """Designs of models on the values as they stand, built anew where these have changed."""
+
+    def __init__(self, bench: Bench, values: Mapping[str, Array]) -> None:
+        self._bench, self._values, self._held = bench, values, dict[str, Design]()
+
+    def __call__(self, name: str) -> Design:
+        """Give the design of a model."""
+        if name not in self._held:
+            self._held[name] = self._bench.design(name, self._values)
+        return self._held[name]
+
+    def forget(self, name: str) -> None:
+        """Take note that a variable has changed."""
+        builders = self._bench.builders
+        read = [key for key in self._held if any(each is None for each in builders[key].asked)]
+        stands = [standing.name for standing in self._bench.live[name].standings]
+        for other in (name, *stands, *read):
+            self._held.pop(other, None)
 
 
 class Drawing:
@@ -95,11 +117,12 @@ class Drawing:
         cells: Positions,
         values: Mapping[str, Array],
         densities: Mapping[str, Density],
+        designs: Callable[[str], Design],
     ) -> None:
         self.name, self.cells = name, cells
         self.builder = builder = bench.builders[name]
         self.kernel = bench.kernels[name]
-        self._own, self._design = densities[name], bench.design(name, values).rows(cells)
+        self._own, self._design = densities[name], designs(name).rows(cells)
         level2 = builder.target.level == 2 and builder.clusters is not None
         self.of_clusters = builder.clusters.codes if level2 and builder.clusters else None
         column = values[name]
@@ -109,7 +132,8 @@ class Drawing:
         around = builder.target.around
         self._around = values[around][cells] if around else np.zeros(len(cells))
         self._children = [
-            _Child(bench, each, self, values, densities[each.name]) for each in live.standings
+            _Child(bench, each, self, values, densities[each.name], designs(each.name))
+            for each in live.standings
         ]
 
     def log_density(self, candidate: Array, which: Positions | None = None) -> Array:
@@ -151,6 +175,7 @@ class _Child:
         drawing: Drawing,
         values: Mapping[str, Array],
         density: Density,
+        design: Design,
     ) -> None:
         specification, builder = bench.specification, bench.builders[standing.name]
         self._builder, self._density, self._places = builder, density, standing.places
@@ -185,20 +210,25 @@ class _Child:
             if name in needed and isinstance(passive := specification.targets[name], Passive)
         ]
         self._known = specification.known
-        self._design = bench.design(standing.name, values).rows(self._rows)
+        self._design = design.rows(self._rows)
 
     def log_density(self, candidate: Array, which: Positions | None) -> Array:
         """Sum of the log densities of the rows that see each of some cells, (cell,)."""
-        position = np.arange(self._count)
+        position, owner, rows, design = (
+            np.arange(self._count),
+            self._owner,
+            self._rows,
+            self._design,
+        )
         if which is not None:
             position = np.full(self._count, -1)
             position[which] = np.arange(len(which))
-        owner = position[self._owner]
-        keep = owner >= 0
-        if not keep.any():
+            owner = position[self._owner]
+            keep = owner >= 0
+            design, rows, owner = design.rows(keep), rows[keep], owner[keep]
+        if not owner.size:
             return np.zeros(len(candidate))
-        design, rows, owner = self._design.rows(keep), self._rows[keep], owner[keep]
-        x, z = design.x, design.z  # copies already, the rows having been chosen by a mask
+        x, z = design.x.copy(), design.z.copy()
         if not self._level2:
             values = self._at(rows, candidate, position)
             for place in self._places:

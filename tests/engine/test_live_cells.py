@@ -10,7 +10,7 @@ from bayesimpute.engine import live_cells
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState, fill
-from bayesimpute.engine.live_cells import Drawing
+from bayesimpute.engine.live_cells import Designs, Drawing
 from bayesimpute.engine.passive import update_passive
 
 RUN = {"cluster": "school", "m": 3, "iterations": 3, "seed": 7, "progress": False}
@@ -97,11 +97,11 @@ def joint(bench, densities, values):
 
 
 def agrees_with_whole_designs(bench, state, densities):
-    rng = np.random.default_rng(1)
+    rng, designs = np.random.default_rng(1), Designs(bench, state.values)
     assert bench.live
     for variable, live in bench.live.items():
         for cells in live.waves[:2]:
-            drawing = Drawing(bench, variable, live, cells, state.values, densities)
+            drawing = Drawing(bench, variable, live, cells, state.values, densities, designs)
             observed = bench.specification.known[variable]
             candidates = rng.choice(observed[~np.isnan(observed)], len(cells))
             gained = drawing.log_density(candidates) - drawing.log_density(drawing.current)
@@ -223,7 +223,8 @@ def test_normal_models_and_lines_are_drawn_exactly_and_others_are_not(study):
 def test_categories_are_drawn_with_their_probabilities(study, run):
     bench, state, densities = stood(run)
     live = bench.live["kind"]
-    drawing = Drawing(bench, "kind", live, live.waves[0], state.values, densities)
+    designs = Designs(bench, state.values)
+    drawing = Drawing(bench, "kind", live, live.waves[0], state.values, densities, designs)
     codes, rng = np.arange(3.0), np.random.default_rng(3)
     log_density = np.stack([drawing.log_density(np.full(len(drawing.cells), c)) for c in codes])
     chances = np.exp(log_density - log_density.max(axis=0))
