@@ -167,6 +167,7 @@ def plan_analyses(
         *outcomes,
         *_ordered(others, table, cluster),
     ]
+    order = _parents_first({name: _asked_for(name, request, table) & set(order) for name in order})
     methods = {
         name: given[name] if name in given else _method_of(name, analyses, table) for name in order
     }
@@ -194,6 +195,17 @@ def plan_analyses(
         ),
         tuple(_events(analyses, modelled, [n for n in order if n in others], methods)),
     )
+
+
+def _asked_for(name: str, request: Request, table: Table) -> set[str]:
+    """Columns that the user has a variable depend on, which therefore come before it."""
+    found: set[str] = set()
+    if name in request.formulas:
+        found |= set(read_formula(request.formulas[name], tuple(table.variables)).predictors)
+    if request.rows is not None and name in request.rows.index:
+        row = request.rows.loc[name]
+        found |= {str(other) for other in row.index[row != Role.NONE]}
+    return found - {name}
 
 
 def read_analyses(
