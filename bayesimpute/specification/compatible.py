@@ -24,7 +24,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import look_up
+from bayesimpute.specification.aliases import DEFAULT_SURVIVAL, FAMILIES, look_up
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
@@ -50,20 +50,6 @@ from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import innermost, layers
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.only_where import OnlyWhere
-
-#: Statsmodels', R's and our names of a family of distributions, and the method it is.
-FAMILIES: Mapping[str, str] = {
-    "gaussian": "normal",
-    "binomial": "logistic",
-    "bernoulli": "logistic",
-    "multinomial": "categorical",
-    "cumulative": "ordinal",
-    "negativebinomial": "negative_binomial",
-    "student": "normal.robust",
-}
-
-#: Family of ``Surv(time, event)``: of the two, the one that assumes less of the hazard.
-DEFAULT_SURVIVAL = "piecewise"
 
 
 @dataclass(frozen=True)
@@ -337,7 +323,7 @@ def _family(name: str, table: Table) -> str:
 
 def _with_density(method: str) -> str:
     """Give the model with a likelihood: matching has none."""
-    return "normal" if method in ("pmm", "") else method
+    return method if method and gives_density(method) else FAMILIES["gaussian"]
 
 
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
@@ -429,9 +415,19 @@ def _selected(methods: Mapping[str, Any]) -> set[str]:
 
 
 def _two_equations(method: Any) -> bool:
-    inside = innermost(method)
-    known = look_up(inside).method if isinstance(inside, str) else inside
-    return bool(known) and bool(getattr(resolve(known), "two_equations", False))
+    return bool(getattr(_implementation(innermost(method)), "two_equations", False))
+
+
+def gives_density(inside: Any) -> bool:
+    """Whether a method, without wrappers, knows the density of values: one of donors does not."""
+    return bool(getattr(_implementation(inside), "has_density", True))
+
+
+def _implementation(inside: Any) -> Any:
+    """Give the method object of a name, the user's own, or nothing for a passive one."""
+    if not isinstance(inside, str):
+        return resolve(inside)
+    return None if not inside or is_passive(inside) else resolve(look_up(inside).method)
 
 
 def _predictors(
@@ -465,16 +461,12 @@ def _predictors(
 def _check_densities(methods: Mapping[str, Any], order: Sequence[str]) -> None:
     for name in order:
         inside = innermost(methods[name])
-        if isinstance(inside, str) and inside in WITHOUT_DENSITY:
+        if not gives_density(inside):
             raise SpecificationError(
                 f"method: {inside!r} of {name!r} has no density, which imputation compatible with "
                 "an analysis needs; use a model with one ('normal', 'normal.robust', 'gamma'), or "
                 "on='conditional' for chained equations."
             )
-
-
-#: Methods that take values from donors, with mice's names of them.
-WITHOUT_DENSITY = ("pmm", "sample", "2l.pmm", "2lonly.pmm", "2l.2stage.pmm")
 
 
 def _events(
