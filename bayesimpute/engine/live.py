@@ -117,8 +117,8 @@ class Live:
                         "with the models they stand in; use 'normal.truncated' or 'normal', or "
                         "on='conditional'."
                     )
-        around = [each.name for each in standings if each.around]  # of a latent mean
-        spread = float(np.nanstd(specification.known[(around or [name])[0]]))
+        of_mean = [each.name for each in standings if each.around]  # name is a latent mean
+        spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 
 
