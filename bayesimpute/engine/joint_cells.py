@@ -133,8 +133,8 @@ def groups_of(
             own = number_of[component[start : start + len(rows)]]
             if (own >= 0).any():
                 touched[name], group[name] = rows[own >= 0], own[own >= 0]
-        held = {name: slot_of[cells[name]] for name in dict.fromkeys(slots)}
-        found.append(Group(slots, held, touched, group, len(chosen)))
+        own_cells = {name: slot_of[cells[name]] for name in dict.fromkeys(slots)}
+        found.append(Group(slots, own_cells, touched, group, len(chosen)))
     return found
 
 

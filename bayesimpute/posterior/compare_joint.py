@@ -96,7 +96,7 @@ def compare_joint(
             random_seed=fresh_seed() % 2**32 if seed is None else seed,
             **options,
         )["posterior"]
-    rows = {}
+    rows: dict[str, dict[tuple[str, str], float]] = {}
     for name, parameters in history.parameters.items():
         for parameter, values in parameters.items():
             labels = history.labels[name][parameter]
@@ -107,9 +107,8 @@ def compare_joint(
             for k, label in enumerate(labels or ("",)):
                 title = f"{name}.{parameter}" + (f"[{label}]" if label else "")
                 rows[title] = _compared(ours[:, :, k], theirs[:, :, k])
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.columns = pd.MultiIndex.from_tuples(list(table.columns))
-    return table
+    columns = pd.MultiIndex.from_tuples(next(iter(rows.values())))
+    return pd.DataFrame([list(row.values()) for row in rows.values()], list(rows), columns)
 
 
 def _compared(ours: Array, theirs: Array) -> dict[tuple[str, str], float]:
