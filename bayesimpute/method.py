@@ -65,6 +65,9 @@ class Design:
     usable
         Rows a model may learn from, the target missing or not, (row,) bool; None for all. A model
         of whether the target is seen takes these.
+    around
+        Latent mean of the target in the cluster of each row, (row,): `y` is the difference to it.
+        None for none.
     live
         Rows that have a value though it is not observed, (row,) bool: drawn together with the
         models it stands in, and learnt from as observed ones are; None for none.
@@ -98,6 +101,7 @@ class Design:
     members: tuple["Design", ...] = ()
     usable: npt.NDArray[np.bool_] | None = None
     live: npt.NDArray[np.bool_] | None = None
+    around: Array | None = None
     equations_x: tuple[str, ...] = ()
     equations_z: tuple[str, ...] = ()
     blocks_z: tuple[int, ...] = ()
@@ -139,6 +143,7 @@ class Design:
             members=tuple(member.rows(chosen) for member in self.members),
             usable=None if self.usable is None else self.usable[chosen],
             live=None if self.live is None else self.live[chosen],
+            around=None if self.around is None else self.around[chosen],
         )
 
 

@@ -51,6 +51,7 @@ Draw
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -60,11 +61,10 @@ import numpy as np
 from scipy.linalg import helmert
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Array, Design, Kernel, Parameters, Words
+from bayesimpute.method import Array, Design, Parameters, Words
 from bayesimpute.sampling.exponentials import exponentials
-from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.hazards import HazardModel, events_of, exposures
-from bayesimpute.sampling.linear_kernel import Family, linear_kernel
+from bayesimpute.sampling.linear_kernel import Family
 from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import attach, value_of
 from bayesimpute.sampling.textbook import Columns, RowModel, linear_predictor
@@ -101,6 +101,7 @@ class Piecewise(HazardModel):
 
     words = Words(
         "hazard",
+        "{y} ends with hazard h_{row}(t),  "
         "log h_{row}(t) = {predictor} + a_k for t in interval k{effects}",
         "The hazard of the event is constant within each interval of time and free between them; "
         "its logarithm depends linearly on {x}, and a censored time contributes the probability of "
@@ -171,31 +172,34 @@ class Piecewise(HazardModel):
 
         return RowModel(distribution, design.random_effects)
 
-    def kernel(
+    def likelihood(
+        self, design: Design, options: Mapping[str, Any], units: Any
+    ) -> "PiecewiseLikelihood":
+        """Give the density by hand: a censored time has a share of its own."""
+        cutpoints = cutpoints_of(design, options)
+        return PiecewiseLikelihood(cutpoints, DEPARTURE_SD, "event" in design.columns)
+
+    def family(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictor, or the plain model's where the priors need it.
+    ) -> Family:
+        """Give the family with the hazards as further parameters.
 
         Raises
         ------
         SpecificationError
-            If times, cutpoints or priors are not the model's.
+            If the prior of the departures is of another family, or another number of intervals.
         """
-        self.check(design, options)
+        plain = super().family(design, priors, options)
         cutpoints = cutpoints_of(design, options)
         spread = _spread(design, priors.get("departure"), len(cutpoints) + 1)
         likelihood = PiecewiseLikelihood(cutpoints, spread, "event" in design.columns)
-        family = Family(
-            likelihood,
-            self.values(likelihood, design, options, self._units(design)),
-            self._units(design),
-            self.defaults(design),
+        return replace(
+            plain,
+            likelihood=likelihood,
             extra=likelihood.parameters,
             extra_labels={"log_hazard": tuple(labels_of(cutpoints))},
             other_priors=("departure",) if len(cutpoints) else (),
         )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
 
 
 def cutpoints_of(design: Design, options: Mapping[str, Any]) -> Array:
@@ -264,14 +268,13 @@ def _spread(design: Design, prior: Any, intervals: int) -> float:
             f"priors of {design.target!r}: the prior of 'departure' must be a zero-sum normal, "
             f"pm.ZeroSumNormal.dist(1.5, shape={intervals})."
         )
-    sigma, size = value_of(prior.owner.inputs[0]), value_of(prior.shape[0])
-    if sigma.size != 1 or int(size) != intervals:
+    sigma, size = value_of(prior.owner.inputs[-2]), int(value_of(prior.shape[0]))
+    if size != intervals:
         raise SpecificationError(
-            f"priors of {design.target!r}: that of 'departure' is for {int(size)} intervals with "
-            f"{sigma.size} SD(s), the model has {intervals} and takes one SD: "
-            f"pm.ZeroSumNormal.dist(1.5, shape={intervals})."
+            f"priors of {design.target!r}: that of 'departure' is for {size} intervals, the model "
+            f"has {intervals}: pm.ZeroSumNormal.dist(1.5, shape={intervals})."
         )
-    return float(sigma)
+    return float(sigma.item())
 
 
 @numba.njit(error_model="numpy", nogil=True)
@@ -379,7 +382,8 @@ class PiecewiseLikelihood:
         k, log_ratio = interval.astype(np.int64), eta[:, 0]
         departure, hazard, start = self._hazards(free)
         cumulative = np.exp(log_ratio) * (start[k] + hazard[k] * spent)
-        return np.asarray(event * (log_ratio + departure[k]) - cumulative)
+        found = event * (log_ratio + departure[k]) - cumulative
+        return np.where(y[:, 0] > 0, found, -np.inf)
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw the time of the event."""

@@ -77,6 +77,7 @@ class Weibull(HazardModel):
 
     words = Words(
         "hazard",
+        "{y} ends with hazard h_{row}(t),  "
         "log h_{row}(t) = {predictor} + (k − 1)·log(t/t₀){effects}",
         "The hazard of the event is that of a Weibull distribution, rising or falling with a power "
         "of time; its logarithm depends linearly on {x}, and a censored time contributes the "
@@ -176,15 +177,15 @@ class WeibullLikelihood:
 
     def columns(self, y: Array) -> Array:
         """Event and log(t / t0) of each row, (2, row)."""
-        with np.errstate(divide="ignore", invalid="ignore"):  # of rows that are not fitted to
-            return np.vstack([y[1], np.log(y[0] / self.t0)])
+        return np.vstack([y[1], np.log(np.where(y[0] > 0, y[0], np.nan) / self.t0)])
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log density of each event, log probability of none before each censored time, (row,)."""
         shape, log_hazard = positive[0], eta[:, 0]
         event, x = self.columns(y.T)
         cumulative = np.exp(log_hazard + shape * x) * self.t0 / shape
-        return np.asarray(event * (log_hazard + (shape - 1.0) * x) - cumulative)
+        found = event * (log_hazard + (shape - 1.0) * x) - cumulative
+        return np.where(y[:, 0] > 0, found, -np.inf)
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw the time of the event."""

@@ -16,12 +16,21 @@ def study():
     return bi.simulate.simulate_popularity(seed=1, schools=10, pupils=200).incomplete
 
 
+@pytest.fixture
+def cheaply():
+    """To compile takes longer than to draw."""
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        yield
+
+
+@pytest.mark.usefixtures("cheaply")
 def test_every_parameter_is_listed_with_its_prior(study):
     table = bi.priors(study, "popular", cluster="school", method={"popular": "normal"}, seed=1)
     assert {"intercept", "beta", "sd_intercept", "sigma"} <= set(table["parameter"])
     assert not table["replaced"].any()
 
 
+@pytest.mark.usefixtures("cheaply")
 @pytest.mark.parametrize("method", ["logistic", "categorical"])
 def test_effects_of_single_clusters_are_no_parameters_of_the_population(study, method):
     labels = ["no", "yes"] if method == "logistic" else ["no", "some", "yes"]
@@ -34,6 +43,7 @@ def test_effects_of_single_clusters_are_no_parameters_of_the_population(study, m
     assert not table["parameter"].str.contains("effect").any()
 
 
+@pytest.mark.usefixtures("cheaply")
 def test_a_replaced_prior_is_marked_and_moves_the_draws(study):
     priors = {"popular": {"intercept": pm.Normal.dist(100, 0.1)}}
     arguments = {"cluster": "school", "method": {"popular": "normal"}, "seed": 1}
@@ -87,6 +97,7 @@ def test_unknown_variables_and_draws_are_refused(study):
         bi.plot_prior_predictive(pd.DataFrame())
 
 
+@pytest.mark.usefixtures("cheaply")
 def test_a_block_is_drawn_forward_and_correlations_are_shown_as_such():
     from tests.test_joint_block import BLOCK, simulated
 
@@ -99,8 +110,7 @@ def test_a_block_is_drawn_forward_and_correlations_are_shown_as_such():
         assert table.loc[name, "95%"] == pytest.approx(-table.loc[name, "5%"], abs=0.1)
     assert not any("place" in name for name in table.index)
     for name, values in {"s": {"no", "yes"}, "o": {"lo", "mid", "hi"}}.items():
-        with pytensor.config.change_flags(mode="FAST_COMPILE"):  # for few draws
-            tree = bi.prior_predictive(df, name, cluster="g", method=BLOCK, draws=50, seed=1)
+        tree = bi.prior_predictive(df, name, cluster="g", method=BLOCK, draws=50, seed=1)
         drawn = tree.prior_predictive[f"{name}_observed"]
         assert set(np.unique(drawn)) == values
         assert drawn.sizes["row"] == df[name].notna().sum()

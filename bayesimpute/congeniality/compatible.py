@@ -30,10 +30,15 @@ def imputed_for(analysis: Analysis, specification: Specification) -> bool:
     """
     if specification.live is None:
         return False
-    return any(
-        _within(analysis, parse_analysis(each.formula, specification.table.variables))
-        for each in specification.analyses
-    )
+    columns = specification.table.variables
+    same = [each.formula for each in specification.analyses if each.outcome == analysis.outcome]
+    return any(_within(analysis, parse_analysis(formula, columns)) for formula in same)
+
+
+def word_for_word(formula: str, specification: Specification) -> bool:
+    """Whether a formula, which nothing else here may be able to read, is one of an imputation's."""
+    analyses = () if specification.live is None else specification.analyses
+    return any(each.formula == formula for each in analyses)
 
 
 def _within(analysis: Analysis, larger: Analysis) -> bool:

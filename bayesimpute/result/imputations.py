@@ -46,8 +46,14 @@ if TYPE_CHECKING:
     from bayesimpute.posterior.fitting import PosteriorFits
 
 
-#: Family by which `fit` knows the model of a method.
-FITTED_AS = {"normal": "gaussian", "logistic": "binomial", "poisson": "poisson"}
+#: Family by which `fit` knows the model of a method, the data being complete.
+FITTED_AS = {
+    "normal": "gaussian",
+    "heckman": "gaussian",
+    "logistic": "binomial",
+    "heckman.binary": "binomial",
+    "poisson": "poisson",
+}
 
 
 def _now() -> str:
@@ -459,7 +465,10 @@ class Imputations:
         from bayesimpute.analysis import fit
 
         family = FITTED_AS.get(analysed.family)
-        if family is None:
+        if analysed.event is not None:
+            if getattr(self.specification.targets[analysed.outcome], "cluster", None) is not None:
+                return None  # Cox regression without frailties is another model
+        elif family is None:
             return None
         cluster = {"cluster": name} if (name := self.specification.cluster) is not None else {}
         return fit(self.complete("all"), formula, family=family, **cluster)
@@ -495,7 +504,7 @@ class Imputations:
             formula = with_columns(formula)
         if isinstance(formula, str) and formula in analyses and "family" not in options:
             family = FITTED_AS.get(analyses[formula].family)
-            if family is None:
+            if family is None and analyses[formula].event is None:
                 raise AnalysisError(
                     f"fit: no package here fits {formula!r} by {analyses[formula].family!r}; "
                     "imp.analysis has its posterior, and imp.fit(lambda df: ...) takes any fit."
@@ -797,8 +806,10 @@ class Imputations:
 
         See `bayesimpute.plots.predictive.plot_ppc`; `draws` along each chain, by default 50 in all.
         """
+        from bayesimpute.checking.replay import modelled, refuse_censored
         from bayesimpute.plots.predictive import plot_ppc
 
+        refuse_censored(modelled(self.specification, variable, "plot_ppc"), "plot_ppc")
         draws = -(-50 // self.m) if draws is None else draws
         return plot_ppc(self.predictive(variable, draws, seed), ax=ax, figsize=figsize)
 

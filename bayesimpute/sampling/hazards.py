@@ -1,5 +1,6 @@
 """What models of times to an event share: events and censored times, priors, what they refuse."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -70,6 +71,7 @@ class HazardModel(LinearModel):
     #: Options that name a column of two values: ``design.columns`` has it, as 0 and 1, under the
     #: name of the option.
     indicators = ("event",)
+    support = (0.0, math.inf)
     share = VarianceShare(share_hazard, "on the scale of the log hazard")
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:

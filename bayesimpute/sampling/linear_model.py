@@ -1,10 +1,9 @@
 """A conditional model that is one linear predictor and one PyMC distribution of a row."""
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
-
-import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Design, Kernel, Words
@@ -45,7 +44,7 @@ class LinearModel:
     #: Positive extra parameters in the target's unit.
     scaled: tuple[str, ...] = ()
     #: Between what all values lie that the distribution gives.
-    support: tuple[float, float] = (-np.inf, np.inf)
+    support: tuple[float, float] = (-math.inf, math.inf)
     #: ``distribution(eta, **positive)``: PyMC distribution of rows, given linear predictors (row,)
     #: and the positive extras; a static method.
     distribution: Callable[..., Any]
@@ -114,10 +113,17 @@ class LinearModel:
             If observed values or options are not the model's.
         """
         self.check(design, options)
+        kernel = linear_kernel(design, self.family(design, priors, options), priors, options)
+        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+
+    def family(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Family:
+        """Give what distinguishes the model from others with linear predictors."""
         units = self._units(design)
         likelihood = self.likelihood(design, options, units)
         positive = self.positive()
-        family = Family(
+        return Family(
             likelihood,
             self.values(likelihood, design, options, units),
             units,
@@ -125,8 +131,6 @@ class LinearModel:
             positive=positive,
             positive_units=tuple(units.scale_y if n in self.scaled else 1.0 for n in positive),
         )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
 
     def values(
         self, likelihood: Any, design: Design, options: Mapping[str, Any], units: Units

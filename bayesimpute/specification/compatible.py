@@ -98,7 +98,7 @@ def plan_analyses(
     analysis: str | Sequence[str],
     family: str | Sequence[str] | Mapping[str, str] | None,
     table: Table,
-    cluster: str | None,
+    request: Request,
     method: Any,
     written: Mapping[str, str],
 ) -> Plan:
@@ -112,8 +112,9 @@ def plan_analyses(
         One for all, one for each, or by outcome; default by kind of outcome.
     table
         The data.
-    cluster
-        Cluster of the covariates' models.
+    request
+        Cluster, formulas and options of the user; ``selection_only`` may name columns that the
+        analysis does not.
     method
         What the user says of single columns; a name for all incomplete ones.
     written
@@ -127,7 +128,8 @@ def plan_analyses(
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
-    cluster = cluster or _cluster_of(analyses, table)
+    groups = _groups((*(each.formula for each in analyses), *request.formulas.values()), table)
+    cluster = request.cluster or _cluster_of(analyses, table)
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
     for name in outcomes:
@@ -136,7 +138,11 @@ def plan_analyses(
                 f"analysis: its outcome {name!r} is computed by a passive method; compute it in "
                 "the data and give it no method, or analyse what it is computed from."
             )
-    named = _with_sources(analyses, table, given, passive)
+    named = _with_sources(analyses, table, given, passive, request.formulas)
+    for name in outcomes:
+        only = request.model_options.get(name, {}).get("selection_only", ())
+        only = (only,) if isinstance(only, str) else only
+        named += [each for each in only if each in table.variables]
     covariates = [name for name in named if name not in outcomes and name != cluster]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]
@@ -148,7 +154,7 @@ def plan_analyses(
     others = [
         name
         for name in table.variables
-        if name not in (*covariates, *outcomes, *survival, cluster)
+        if name not in (*covariates, *outcomes, *survival, *groups, cluster)
         and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
@@ -343,12 +349,22 @@ def _given(method: Any, table: Table, outcomes: Collection[str]) -> dict[str, An
 
 def _cluster_of(analyses: Iterable[Analysed], table: Table) -> str | None:
     """Cluster of the analyses, if ``cluster=`` names none."""
-    groups = {
-        name
-        for each in analyses
-        for name in read_formula(each.formula, tuple(table.variables)).groups
-    }
+    groups = _groups([each.formula for each in analyses], table)
     return groups.pop() if len(groups) == 1 else None
+
+
+def _groups(formulas: Iterable[str], table: Table) -> set[str]:
+    """Columns by which effects vary in any formula: these number clusters and measure nothing."""
+    return {name for text in formulas for name in _named_in(text, table)[1]}
+
+
+def _named_in(text: str, table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Predictors and groups of a formula; none of one that is refused where its model is made."""
+    try:
+        read = read_formula(text, tuple(table.variables))
+    except SpecificationError:
+        return (), ()
+    return tuple(read.predictors), tuple(read.groups)
 
 
 def _with_sources(
@@ -356,21 +372,23 @@ def _with_sources(
     table: Table,
     methods: Mapping[str, Any],
     passive: Collection[str],
+    formulas: Mapping[str, str],
 ) -> list[str]:
-    """Columns that the analyses name right of the ~, and those that passive ones are made of."""
+    """Columns that the analyses name right of the ~, and those that these are made of.
+
+    A passive one is made of its expression's, one with a formula of the user's of those it names.
+    """
     found: list[str] = []
-    queue = [
-        name
-        for each in analyses
-        for name in read_formula(each.formula, tuple(table.variables)).predictors
-    ]
+    queue = [name for each in analyses for name in _named_in(each.formula, table)[0]]
     while queue:
         name = queue.pop(0)
-        if name in found:
+        if name in found or name not in table.variables:
             continue
         found.append(name)
         if name in passive:
             queue += list(names_in(methods[name].strip()[1:].strip()))
+        elif name in formulas:
+            queue += _named_in(formulas[name], table)[0]
     return found
 
 
@@ -493,7 +511,7 @@ def checked_analyses(
     family: Any,
     on: str,
     table: Table,
-    cluster: str | None,
+    request: Request,
     method: Any,
     written: Mapping[str, str],
 ) -> tuple[tuple[Analysed, ...], Plan | None]:
@@ -515,7 +533,7 @@ def checked_analyses(
         return (), None
     if on == "conditional":
         return tuple(read_analyses(analysis, family, table)), None
-    plan = plan_analyses(analysis, family, table, cluster, method, written)
+    plan = plan_analyses(analysis, family, table, request, method, written)
     return plan.analyses, plan
 
 
@@ -542,7 +560,8 @@ def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Req
             raise SpecificationError(
                 f"formulas: {name!r} is the outcome of the analysis {text!r}, which is its model."
             )
-    return replace(request, formulas={**request.formulas, **plan.formulas})
+    formulas = {**request.formulas, **plan.formulas}
+    return replace(request, formulas=formulas, analysed=tuple(plan.formulas))
 
 
 # --- after the models have been decided -----------------------------------------------------------

@@ -120,7 +120,7 @@ def specify(
     monitors = checked_monitors(monitor, table)
     cells = cells_wanted(where, table)
     ignored = rows_ignored(ignore, table)
-    analyses, joint = checked_analyses(analysis, family, on, table, cluster, method, written or {})
+    analyses, joint = checked_analyses(analysis, family, on, table, request, method, written or {})
     events: list[Event] = []
     if joint is not None:
         request, method = joined(request, joint, where, visit_sequence), joint.methods

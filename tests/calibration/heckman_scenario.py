@@ -65,7 +65,8 @@ class Prior:
         self.lkj = np.zeros((number, self.size, self.size))
         for k in np.unique(self.blocks):
             own = np.flatnonzero(self.blocks == k)
-            drawn = pm.draw(pm.LKJCorr.dist(n=len(own), eta=2.0), number, random_seed=11 + k)
+            lkj = pm.LKJCorr.dist(n=len(own), eta=2.0)
+            drawn = pm.draw(lkj, number, random_seed=11 + k, mode="FAST_COMPILE")
             self.lkj[:, own[:, None], own] = drawn
 
     def draw(self, number, rng):

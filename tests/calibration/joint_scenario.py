@@ -1,6 +1,7 @@
 """Calibration of a joint block: its prior, run forward by other means than its sampler."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -56,8 +57,8 @@ class Prior:
     def __init__(self, pattern, number):
         self.design = reference(pattern)
         self.two = pattern != "level 2"
-        self.lkj = pm.draw(pm.LKJCorr.dist(n=3, eta=2.0), number, random_seed=11)
-        self.residual_lkj = pm.draw(pm.LKJCorr.dist(n=3, eta=2.0), number, random_seed=12)
+        draw = partial(pm.draw, pm.LKJCorr.dist(n=3, eta=2.0), number, mode="FAST_COMPILE")
+        self.lkj, self.residual_lkj = draw(random_seed=11), draw(random_seed=12)
 
     def draw(self, number, rng):
         design = self.design

@@ -56,9 +56,9 @@ def test_threads_give_the_same_bits(study, run):
         assert_same(run, bi.impute(study, executor=executor, **RUN))
 
 
-def test_four_spawned_processes_give_the_same_bits(study, run):
+def test_spawned_processes_give_the_same_bits(study, run):
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(4, mp_context=context) as executor:
+    with ProcessPoolExecutor(2, mp_context=context) as executor:
         assert_same(run, bi.impute(study, executor=executor, **RUN))
 
 

@@ -24,16 +24,16 @@ def collapsed_draws(design, options, draws, seed, priors=None):
     return {n: np.array([p[n] for p in parameters]) for n in names}, np.array(values)
 
 
-@pytest.mark.parametrize("heteroscedastic", [False, True])
+@pytest.mark.parametrize("heteroscedastic", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_collapsed_posterior_is_that_of_the_plain_model(two_level, heteroscedastic):
     options = {"heteroscedastic": heteroscedastic}
     # quantiles of so few draws have errors that are hardly known themselves
-    ours, values = collapsed_draws(two_level, options, 6000, seed=1)
+    ours, values = collapsed_draws(two_level, options, 4000, seed=1)
     model = Normal().model(two_level, {}, {**Normal.options, **options})
     with model:
         trace = pm.sample(
-            2500,
-            tune=700,
+            1500,
+            tune=500,
             chains=2,
             cores=1,
             random_seed=2,

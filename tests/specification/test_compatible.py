@@ -107,6 +107,18 @@ def test_formulas_methods_and_predictors_replace_any_part(frame):
     assert parents(found)["x"] == ["z"] and found.targets["x"].cluster is None
 
 
+def test_what_a_covariate_is_given_by_a_formula_is_a_covariate_too(frame):
+    found = made(frame, "y ~ x + (1 | g)", cluster="g", formulas={"x": "x ~ z + b"})
+    assert found.visit_sequence == ("b", "x", "y", "w")  # z is complete, and has no model
+    assert parents(found) == {"b": ["z"], "x": ["b", "z"], "y": ["x"], "w": ["z"]}
+
+
+def test_columns_that_number_clusters_are_no_auxiliary_variables(frame):
+    two = frame.assign(h=np.arange(len(frame)) % 7)
+    found = made(two, ["y ~ x + z + w + (1 | g)", "b ~ x + y + (1 | h)"])
+    assert set(found.visit_sequence) == {"x", "w", "y", "b"}
+
+
 def test_an_analysis_of_complete_predictors_says_that_nothing_needs_imputing_for_it(frame):
     found = made(frame, "y ~ z + (1 | g)", cluster="g")
     (event,) = [e for e in found.events if e.action == "nothing to be compatible with"]
