@@ -120,7 +120,7 @@ class Live:
                         "with the models they stand in; use 'normal.truncated' or 'normal', or "
                         "on='conditional'."
                     )
-        of_mean = [each.name for each in standings if each.around]
+        of_mean = [each.name for each in standings if each.around]  # name is a latent mean
         spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 
