@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.data.clusters import cluster_index
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
@@ -33,7 +33,6 @@ from bayesimpute.specification.defaults import (
 from bayesimpute.specification.domains import check_domain
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.formula_reader import read_formula
-from bayesimpute.specification.formula_terms import Formula
 from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import (
@@ -43,7 +42,7 @@ from bayesimpute.specification.specification import (
     Target,
     Term,
 )
-from bayesimpute.specification.survival import indicators_of
+from bayesimpute.specification.survival import DEFAULT_SURVIVAL, check_outcomes
 from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
@@ -244,7 +243,7 @@ def read_analyses(
             )
         read[outcome] = formula
     families = _families(family, list(read))
-    _check_survival(read, families, table)
+    check_outcomes(read, families, table)
     ordered = _parents_first(
         {name: set(each.predictors) & set(read) for name, each in read.items()}
     )
@@ -257,40 +256,6 @@ def read_analyses(
         )
         for name in ordered
     ]
-
-
-def _check_survival(read: Mapping[str, Formula], families: Mapping[str, str], table: Table) -> None:
-    """Refuse parts of a time to an event in other places, and families of other outcomes.
-
-    Raises
-    ------
-    SpecificationError
-        Naming formula and column.
-    """
-    for name, formula in read.items():
-        if formula.event is None:
-            continue
-        if table.variables[name].kind is not Kind.NUMERIC:
-            raise SpecificationError(
-                f"analysis {formula.text!r}: the time {name!r} ({table.variables[name].dtype}) "
-                "must be a number, such as days: df['days'] = (df['end'] - df['start']).dt.days."
-            )
-        for part in (name, formula.event):
-            for other in read.values():
-                if part in (*other.predictors, *other.groups) or (
-                    part == other.outcome and other is not formula
-                ):
-                    raise SpecificationError(
-                        f"analysis {other.text!r}: {part!r} is part of the outcome of "
-                        f"{formula.text!r} and can neither predict, group rows, nor be an outcome "
-                        "of its own."
-                    )
-        family = families.get(name, DEFAULT_SURVIVAL)
-        if isinstance(family, str) and "event" not in indicators_of(resolve(family)):
-            raise SpecificationError(
-                f"family={family!r} of {formula.text!r}: the time to an event needs 'piecewise' "
-                "(hazard constant within intervals, the default) or 'weibull'."
-            )
 
 
 def _families(family: Any, outcomes: Sequence[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from bayesimpute.specification.compatible import (
     checked_analyses,
     joined,
     joint_order,
+    sources_of,
     with_live,
 )
 from bayesimpute.specification.defaults import default_predictors
@@ -44,6 +45,7 @@ from bayesimpute.specification.requests import (
     without_complete,
 )
 from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.survival import check_models
 from bayesimpute.specification.targets import build_target
 from bayesimpute.specification.wrapped import stays_missing
 
@@ -194,6 +196,8 @@ def specify(
     targets, sequence, blocks = form_blocks(targets, sequence)
     events.extend(blocks)
     if joint is not None:
+        models = {name: each for name, each in targets.items() if isinstance(each, Target)}
+        check_models({k: sources_of(each, targets) for k, each in models.items()}, analyses)
         sequence = joint_order(targets, joint.order)
     matrix = pd.DataFrame(
         int(Role.NONE), index=list(table.variables), columns=list(table.variables)
