@@ -35,6 +35,7 @@ sbc: setup ## calibrate every model by simulation; table and figure in calibrati
 	$(VENV)/python benchmarks/calibration.py $(ARGS)
 	$(VENV)/pytest -m sbc tests/calibration/test_joint_calibration.py
 	$(VENV)/pytest -m sbc tests/calibration/test_heckman_calibration.py
+	$(VENV)/pytest -m sbc tests/calibration/test_compatible_calibration.py
 
 simulation: setup ## published simulation of values missing not at random; ARGS="--rho 0 0.6 --replicates 100"
 	$(VENV)/python benchmarks/simulation.py $(ARGS)

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from bayesimpute.pooling.pooled_test import PooledTest
     from bayesimpute.pooling.r_squared import pool_r_squared
     from bayesimpute.pooling.statistics_tests import pool_chi2, pool_F
+    from bayesimpute.posterior.compare_joint import compare_joint
     from bayesimpute.posterior.fitting import PosteriorFits, fit_posterior
     from bayesimpute.posterior.pooled import PooledPosterior, pool_posteriors
     from bayesimpute.posterior.recommend import recommend_m
@@ -104,6 +105,7 @@ __all__ = [
     "ampute",
     "by_group",
     "compare_estimates",
+    "compare_joint",
     "complete_cases",
     "congenial",
     "constraint_estimates",
@@ -214,6 +216,7 @@ _HOME = {
     "pool_covariance": "bayesimpute.pooling.correlation:pool_covariance",
     "pool_r_squared": "bayesimpute.pooling.r_squared:pool_r_squared",
     "pool_predictions": "bayesimpute.pooling.adapters_predictions:pool_predictions",
+    "compare_joint": "bayesimpute.posterior.compare_joint:compare_joint",
     "PosteriorFits": "bayesimpute.posterior.fitting:PosteriorFits",
     "fit_posterior": "bayesimpute.posterior.fitting:fit_posterior",
     "PooledPosterior": "bayesimpute.posterior.pooled:PooledPosterior",

@@ -256,7 +256,9 @@ class TruncatedLikelihood(_Bounded):
         log_low, log_high = log_ndtr(low), log_ndtr(high)
         with np.errstate(divide="ignore", invalid="ignore"):
             log_mass = log_high + np.log1p(-np.exp(log_low - log_high))
-        return np.asarray(-0.5 * r * r - LOG_ROOT_2_PI - log_mass - np.log(sigma * unit))
+        inside = (y >= self.lower) & (y <= self.upper)
+        value = -0.5 * r * r - LOG_ROOT_2_PI - log_mass - np.log(sigma * unit)
+        return np.where(inside, value, -np.inf)
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw values in computing units."""

@@ -45,7 +45,15 @@ from bayesimpute.sampling.exponentials import LARGEST, exponentials, sum_of_logs
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.linear_parts import SUMS, no_prior
-from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
+from bayesimpute.sampling.textbook import (
+    Columns,
+    Defaults,
+    RowModel,
+    effect_names,
+    linear_predictor,
+    observed_model,
+    plain_units,
+)
 from bayesimpute.sampling.variance_shares import VarianceShare, share_softmax
 
 
@@ -77,20 +85,26 @@ class Categorical:
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows with an observed target."""
+        return observed_model(design, self, priors, options)
+
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
         import pymc as pm
         import pytensor.tensor as pt
 
         order = reference_first(design)
         others = tuple(str(design.categories[code]) for code in order[1:])
-        units = plain_units(design)
-        seen = design.rows(design.fit)
-        with pm.Model(coords={**design.coords, "category": list(others)}) as model:
-            y = pm.Data("y", seen.y.astype(np.int64), dims="row")
-            eta = linear_predictor(seen, units, priors, Defaults(), others)
-            with_reference = pt.concatenate([pt.zeros_like(eta[:, :1]), eta], axis=1)
-            in_order = with_reference[:, np.argsort(order)]
-            pm.Categorical(f"{design.target}_observed", logit_p=in_order, observed=y, dims="row")
-        return model
+        pm.modelcontext(None).add_coord("category", list(others))
+        eta = linear_predictor(design, plain_units(design), priors, Defaults(), others)
+
+        def distribution(columns: Columns) -> Any:
+            of_others = eta(columns)
+            with_reference = pt.concatenate([pt.zeros_like(of_others[:, :1]), of_others], axis=1)
+            return pm.Categorical.dist(logit_p=with_reference[:, np.argsort(order)])
+
+        return RowModel(distribution, effect_names(design, others))
 
     def kernel(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]

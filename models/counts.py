@@ -259,8 +259,9 @@ class NegativeBinomialLikelihood:
         ratio = np.log1p(np.exp(np.minimum(eta[:, 0], 700.0)) / size)
         # Γ(y + size) / Γ(size) / size^y as a sum over 0 … y − 1, exact for large sizes
         steps = np.log1p(np.arange(int(y.max(initial=0))) / size)
-        rising = np.append(0.0, np.cumsum(steps))[y.astype(np.int64)]
-        return np.asarray(y * eta[:, 0] - (y + size) * ratio + rising - gammaln(y + 1))
+        rising = np.append(0.0, np.cumsum(steps))[np.maximum(y, 0.0).astype(np.int64)]
+        value = y * eta[:, 0] - (y + size) * ratio + rising - gammaln(y + 1)
+        return np.where(y >= 0.0, value, -np.inf)
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw counts."""

@@ -61,19 +61,25 @@ from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design, Kernel, Words
 from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
+from bayesimpute.sampling.selection import (
+    DRAWN,
+    SEEN,
+    UNSEEN,
+    VALUE_ONLY,
+    BinarySelectionLikelihood,
+    SelectionLikelihood,
+)
 from bayesimpute.sampling.selection_kernel import (
     DEFAULTS,
+    known_of,
     parts_of,
     rows_of_selection,
+    selected_clusters,
     selection_kernel,
     selection_units,
     within,
 )
-from bayesimpute.sampling.textbook import correlated
-
-#: ``prior(name, default)`` gives a parameter its prior, the user's if there is one.
-Prior = Callable[..., Any]
+from bayesimpute.sampling.textbook import Columns, RowModel, correlated, values_of
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
@@ -89,28 +95,26 @@ OPTIONS: Mapping[str, Any] = MappingProxyType(
 )
 
 
+#: What is known of rows, and its name in the readable model.
+NAMES = {SEEN: "seen", UNSEEN: "unseen", DRAWN: "unseen, drawn", VALUE_ONLY: "drawn"}
+
+
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """What the textbook model's likelihood is made of.
+class Predictors:
+    """Linear predictors of rows, (row,) each.
 
     Attributes
     ----------
     outcome, selection
-        Linear predictors, (row,).
-    further
-        Those of log σ and atanh ρ, (row,) each.
-    seen, unseen
-        Positions of the rows whose value is seen, and of the others.
-    y
-        Seen values, (seen_row,).
+        Of the two equations.
+    log_sigma, atanh_rho
+        Of the spread and of the correlation.
     """
 
     outcome: Any
     selection: Any
-    further: Mapping[str, Any]
-    seen: Any
-    unseen: Any
-    y: Any
+    log_sigma: Any
+    atanh_rho: Any
 
 
 class Heckman:
@@ -154,74 +158,66 @@ class Heckman:
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows that count for selection."""
         import pymc as pm
-        import pytensor.tensor as pt
+
+        with pm.Model(coords=design.coords) as model:
+            rows = self.row_model(design, priors, options)
+            for known, name in NAMES.items():
+                counted = rows.known == known
+                if known in (SEEN, UNSEEN) or counted.any():
+                    self._add(rows, design, counted, known, name)
+        return model
+
+    @staticmethod
+    def _add(rows: RowModel, design: Design, counted: Any, known: float, name: str) -> None:
+        """Add rows of which the same is known to the current PyMC model."""
+        import pymc as pm
+
+        chosen, y = design.rows(counted), None
+        latent = None if rows.latent is None else rows.latent[np.flatnonzero(counted)]
+        columns = Columns(chosen.x, chosen.z, chosen.cluster, latent)
+        if known != UNSEEN:
+            row, suffix = rows.distribution(columns), "" if known == SEEN else f" ({name})"
+            y = pm.Data(f"y{suffix}", values_of(row, chosen.y))
+            title = f"{design.target}_observed{suffix}"
+            model = pm.modelcontext(None)
+            model.register_rv(row, title, observed=y, dims=(f"{name}_row",))
+        if known != VALUE_ONLY and rows.factor is not None:
+            pm.Potential(name, rows.factor(columns, y, known).sum())
+
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
+        import pymc as pm
 
         check_rho(design.target, options["rho"])
         counted = rows_of_selection(design, options["select_whole_clusters"])
         units = selection_units(design, counted, self.binary)
         parts = parts_of(design, self.likelihood.further, options["rho"])
-        rows = design.rows(counted)
-        seen, unseen = np.flatnonzero(rows.fit), np.flatnonzero(~rows.fit)
-        coords = {
-            **design.coords,
-            "outcome_predictor": list(parts.outcome),
-            "selection_predictor": list(parts.selection),
-            "effect": list(parts.effects),
-        }
-        with pm.Model(coords=coords) as model:
-            x = rows.x - units.centre_x
-            y = pm.Data("y", rows.y[seen], dims="seen_row")
-            cluster = pm.Data("cluster_index", rows.cluster, dims="row")
+        model = pm.modelcontext(None)
+        model.add_coords(
+            {
+                "outcome_predictor": list(parts.outcome),
+                "selection_predictor": list(parts.selection),
+                "effect": list(parts.effects),
+            }
+        )
 
-            def prior(name: str, default: Any, dims: Any = None) -> Any:
-                return attach(priors.get(name, default), name, dims)
+        predictors = _linear_predictors(self.binary, design, units, parts, options["rho"], priors)
+        latent = self._latent(design, counted, priors)
 
-            def fixed_part(prefix: str, centre: float, spread: float, names: Any) -> Any:
-                equation = prefix.removesuffix("_") or "outcome"
-                intercept = prior(f"{prefix}intercept", pm.Normal.dist(centre, spread))
-                if not names:
-                    return intercept + pt.zeros(len(rows.y))
-                keep = within(design.predictors, design.equations_x, equation)
-                default = pm.Normal.dist(0, spread / units.scale_x[keep])
-                return intercept + x[:, keep] @ prior(
-                    f"{prefix}beta", default, f"{equation}_predictor"
-                )
+        def distribution(columns: Columns) -> Any:
+            return self._outcome(predictors(columns), columns.latent)
 
-            outcome = fixed_part(
-                "", units.centre_y, DEFAULTS.outcome_sd * units.scale_y, parts.outcome
-            )
-            selection = fixed_part("selection_", 0.0, DEFAULTS.selection_sd, parts.selection)
-            further: dict[str, Any] = {"log_sigma": pt.zeros(())}
-            if not self.binary:
-                default = pm.Normal.dist(np.log(units.scale_y), DEFAULTS.log_sigma_sd)
-                further["log_sigma"] = prior("log_sigma", default)
-                pm.Deterministic("sigma", pt.exp(further["log_sigma"]))
-            if options["rho"] is None:
-                default = pm.Normal.dist(0, DEFAULTS.atanh_rho_sd)
-                further["atanh_rho"] = prior("atanh_rho", default)
-                pm.Deterministic("rho", pt.tanh(further["atanh_rho"]))
-            else:
-                further["atanh_rho"] = pt.constant(np.arctanh(options["rho"]))
-            if design.random_effects:
-                effect = _effects(design, units, parts, priors)
-                z = rows.z - units.centre_z
-                first = 0
-                for equation, names in (
-                    ("outcome", parts.outcome_effects),
-                    ("selection", parts.selection_effects),
-                ):
-                    keep = within(design.random_effects, design.equations_z, equation)
-                    own = effect[cluster, first : first + len(names)]
-                    first += len(names)
-                    if equation == "outcome":
-                        outcome = outcome + (z[:, keep] * own).sum(axis=1)
-                    else:
-                        selection = selection + (z[:, keep] * own).sum(axis=1)
-                for k, name in enumerate(parts.further_effects):
-                    further[name] = further[name] + effect[cluster, first + k]
-            each = {name: pt.broadcast_to(v, (len(rows.y),)) for name, v in further.items()}
-            self._likelihood(design.target, Rows(outcome, selection, each, seen, unseen, y), prior)
-        return model
+        def factor(columns: Columns, values: Any, known: float) -> Any:
+            at = predictors(columns)
+            if known == UNSEEN:
+                return self._unseen(at, columns.latent)
+            return self._selection(at, columns.latent, values, known)
+
+        known = known_of(design, selected_clusters(design, options["select_whole_clusters"]))
+        known = np.where(counted, known, np.nan)
+        return RowModel(distribution, parts.effects, factor, latent, known)
 
     def kernel(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
@@ -236,18 +232,28 @@ class Heckman:
         check_rho(design.target, options["rho"])
         return selection_kernel(design, self.likelihood(options["rho"]), priors, options)
 
-    def _likelihood(self, target: str, rows: "Rows", prior: Prior) -> None:
-        """Seen values with the share of their selection; unseen ones with theirs."""
+    def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
+        """Give what is held of each row beside its value: nothing."""
+        return None
+
+    def _outcome(self, at: Predictors, latent: Any) -> Any:
+        """Distribution of values."""
         import pymc as pm
         import pytensor.tensor as pt
 
-        seen, t = rows.seen, rows.further["atanh_rho"][rows.seen]
-        sigma = pt.exp(rows.further["log_sigma"][seen])
-        pm.Normal(f"{target}_observed", rows.outcome[seen], sigma, observed=rows.y, dims="seen_row")
-        e = (rows.y - rows.outcome[seen]) / sigma
-        at = rows.selection[seen] * pt.cosh(t) + e * pt.sinh(t)
-        pm.Potential("seen", log_normal_share(at).sum())
-        pm.Potential("unseen", log_normal_share(-rows.selection[rows.unseen]).sum())
+        return pm.Normal.dist(at.outcome, pt.exp(at.log_sigma))
+
+    def _selection(self, at: Predictors, latent: Any, values: Any, known: float) -> Any:
+        """Log probability of being seen or not, given the value."""
+        import pytensor.tensor as pt
+
+        e = (values - at.outcome) / pt.exp(at.log_sigma)
+        t = at.atanh_rho
+        return log_normal_share(known * (at.selection * pt.cosh(t) + e * pt.sinh(t)))
+
+    def _unseen(self, at: Predictors, latent: Any) -> Any:
+        """Log probability of not being seen, whatever the value."""
+        return log_normal_share(-at.selection)
 
 
 class HeckmanBinary(Heckman):
@@ -286,21 +292,90 @@ class HeckmanBinary(Heckman):
         """Kernel of the linear predictors; see :meth:`Heckman.kernel`."""
         return super().kernel(design, priors, {**options, "pmm": False})
 
-    def _likelihood(self, target: str, rows: "Rows", prior: Prior) -> None:
-        """Seen categories: an outcome error for each row, the selection given it."""
+    def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
+        """Give the place of each outcome's error within its category, as a share, (row,)."""
         import pymc as pm
         import pytensor.tensor as pt
 
-        outcome, y = rows.outcome[rows.seen], rows.y
-        t = rows.further["atanh_rho"][rows.seen]
-        u = pm.Uniform("place", shape=outcome.shape[0], dims="row[seen]")
-        zero = pm.math.invprobit(-outcome)  # chance of category 0
-        lower, upper = pt.where(y > 0.5, zero, 0.0), pt.where(y > 0.5, 1.0, zero)
-        pm.Potential("category", pt.log(upper - lower).sum())
-        e = pm.math.probit(pt.clip(lower + u * (upper - lower), 1e-12, 1 - 1e-12))
-        at = rows.selection[rows.seen] * pt.cosh(t) + e * pt.sinh(t)
-        pm.Potential("seen", log_normal_share(at).sum())
-        pm.Potential("unseen", log_normal_share(-rows.selection[rows.unseen]).sum())
+        held = np.flatnonzero(design.fit)
+        return pt.set_subtensor(pt.zeros(len(design.y))[held], pm.Uniform("place", shape=held.size))
+
+    def _outcome(self, at: Predictors, latent: Any) -> Any:
+        """Distribution of categories."""
+        import pymc as pm
+
+        return pm.Bernoulli.dist(pm.math.invprobit(at.outcome))
+
+    def _selection(self, at: Predictors, latent: Any, values: Any, known: float) -> Any:
+        """Log probability of being seen or not, given the error that `latent` places."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        zero = pm.math.invprobit(-at.outcome)  # chance of category 0
+        lower, upper = pt.where(values > 0.5, zero, 0.0), pt.where(values > 0.5, 1.0, zero)
+        e = pm.math.probit(pt.clip(lower + latent * (upper - lower), 1e-12, 1 - 1e-12))
+        t = at.atanh_rho
+        return log_normal_share(known * (at.selection * pt.cosh(t) + e * pt.sinh(t)))
+
+
+def _linear_predictors(
+    binary: bool,
+    design: Design,
+    units: Any,
+    parts: Any,
+    rho: float | None,
+    priors: Mapping[str, Any],
+) -> Callable[[Columns], Predictors]:
+    """Add the parameters of all linear predictors; gives these by the columns of rows."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    def prior(name: str, default: Any, dims: Any = None) -> Any:
+        return attach(priors.get(name, default), name, dims)
+
+    def fixed_part(prefix: str, centre: float, spread: float, names: Any) -> Callable[..., Any]:
+        equation = prefix.removesuffix("_") or "outcome"
+        intercept = prior(f"{prefix}intercept", pm.Normal.dist(centre, spread))
+        if not names:
+            return lambda columns: intercept + pt.zeros_like(columns.cluster)
+        keep = np.flatnonzero(within(design.predictors, design.equations_x, equation))
+        default = pm.Normal.dist(0, spread / units.scale_x[keep])
+        beta = prior(f"{prefix}beta", default, f"{equation}_predictor")
+        return lambda columns: intercept + (columns.x - units.centre_x)[:, keep] @ beta
+
+    fixed = (
+        fixed_part("", units.centre_y, DEFAULTS.outcome_sd * units.scale_y, parts.outcome),
+        fixed_part("selection_", 0.0, DEFAULTS.selection_sd, parts.selection),
+    )
+    further: dict[str, Any] = {"log_sigma": pt.zeros(())}
+    if not binary:
+        default = pm.Normal.dist(np.log(units.scale_y), DEFAULTS.log_sigma_sd)
+        further["log_sigma"] = prior("log_sigma", default)
+        pm.Deterministic("sigma", pt.exp(further["log_sigma"]))
+    if rho is None:
+        further["atanh_rho"] = prior("atanh_rho", pm.Normal.dist(0, DEFAULTS.atanh_rho_sd))
+        pm.Deterministic("rho", pt.tanh(further["atanh_rho"]))
+    else:
+        further["atanh_rho"] = pt.constant(np.arctanh(rho))
+    effect = _effects(design, units, parts, priors) if design.random_effects else None
+
+    def of(columns: Columns) -> Predictors:
+        found = [part(columns) for part in fixed]
+        rest = dict(further)
+        if effect is not None:
+            own, z, first = effect[columns.cluster], columns.z - units.centre_z, 0
+            equations = ("outcome", "selection")
+            for k, names in enumerate((parts.outcome_effects, parts.selection_effects)):
+                keep = within(design.random_effects, design.equations_z, equations[k])
+                of_equation = z[:, np.flatnonzero(keep)] * own[:, first : first + len(names)]
+                found[k] = found[k] + of_equation.sum(axis=1)
+                first += len(names)
+            for k, name in enumerate(parts.further_effects):
+                rest[name] = rest[name] + own[:, first + k]
+        each = {name: value + pt.zeros_like(columns.cluster) for name, value in rest.items()}
+        return Predictors(found[0], found[1], each["log_sigma"], each["atanh_rho"])
+
+    return of
 
 
 def check_rho(target: str, rho: Any) -> None:

@@ -34,8 +34,11 @@ Draw
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from bayesimpute.method import Design, Kernel, Words
-from bayesimpute.models.heckman import Heckman, Prior, Rows, check_rho, log_normal_share
+from bayesimpute.models.heckman import Heckman, Predictors, check_rho, log_normal_share
+from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.selection_kernel import selection_kernel
 from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
 
@@ -73,21 +76,34 @@ class HeckmanRobust(Heckman):
         likelihood = self.likelihood(options["rho"])
         return selection_kernel(design, likelihood, priors, options, {"nu": _nu()})
 
-    def _likelihood(self, target: str, rows: Rows, prior: Prior) -> None:
-        """Rows of the normal model, each with its weight."""
+    def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
+        """Give the root of each row's weight, (row,)."""
         import pymc as pm
         import pytensor.tensor as pt
 
-        seen, unseen, y = rows.seen, rows.unseen, rows.y
-        nu = prior("nu", _nu())
-        root = pt.sqrt(pm.Gamma("weight", nu / 2, nu / 2, shape=len(seen) + len(unseen)))
-        t = rows.further["atanh_rho"][seen]
-        sigma = pt.exp(rows.further["log_sigma"][seen]) / root[seen]
-        pm.Normal(f"{target}_observed", rows.outcome[seen], sigma, observed=y, dims="seen_row")
-        e = (y - rows.outcome[seen]) / sigma
-        at = root[seen] * rows.selection[seen] * pt.cosh(t) + e * pt.sinh(t)
-        pm.Potential("seen", log_normal_share(at).sum())
-        pm.Potential("unseen", log_normal_share(-root[unseen] * rows.selection[unseen]).sum())
+        nu = attach(priors.get("nu", _nu()), "nu")
+        held = np.flatnonzero(counted)
+        weight = pm.Gamma("weight", nu / 2, nu / 2, shape=held.size)
+        return pt.set_subtensor(pt.ones(len(design.y))[held], pt.sqrt(weight))
+
+    def _outcome(self, at: Predictors, latent: Any) -> Any:
+        """Distribution of values, given their weights."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        return pm.Normal.dist(at.outcome, pt.exp(at.log_sigma) / latent)
+
+    def _selection(self, at: Predictors, latent: Any, values: Any, known: float) -> Any:
+        """Log probability of being seen or not, given value and weight."""
+        import pytensor.tensor as pt
+
+        e = latent * (values - at.outcome) / pt.exp(at.log_sigma)
+        t = at.atanh_rho
+        return log_normal_share(known * (latent * at.selection * pt.cosh(t) + e * pt.sinh(t)))
+
+    def _unseen(self, at: Predictors, latent: Any) -> Any:
+        """Log probability of not being seen, given the weight."""
+        return log_normal_share(-latent * at.selection)
 
 
 def _nu() -> Any:

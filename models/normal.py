@@ -48,6 +48,7 @@ LKJ, nothing integrates out and the PyMC model below is sampled as it stands.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -60,7 +61,7 @@ from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
-from bayesimpute.sampling.textbook import correlated
+from bayesimpute.sampling.textbook import Columns, RowModel, correlated, observed_model
 from bayesimpute.sampling.variance_shares import VarianceShare, share_normal
 
 
@@ -103,6 +104,12 @@ class Normal:
         pymc.Model
             With data ``x, z, cluster_index, y``, ready for ``pm.sample``.
         """
+        return observed_model(design, self, priors, options)
+
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
         import pymc as pm
         import pytensor.tensor as pt
 
@@ -110,44 +117,40 @@ class Normal:
             return attach(priors.get(name, default), name, dims)
 
         units = Units.of(design)
-        seen = design.rows(design.fit)
-        with pm.Model(coords=design.coords) as model:
-            y = pm.Data("y", seen.y, dims="row")
-            scale = units.scale_y
+        scale = units.scale_y
+        intercept = prior("intercept", pm.Normal.dist(units.centre_y, 2.5 * scale))
+        if design.predictors:
+            beta_prior = pm.Normal.dist(0.0, 2.5 * scale / units.scale_x)
+            beta = prior("beta", beta_prior, dims="predictor")
+        if design.random_effects:
+            sd = pt.stack(
+                [
+                    prior(f"sd_{effect}", pm.HalfNormal.dist(scale / scale_z))
+                    for effect, scale_z in zip(design.random_effects, units.scale_z, strict=True)
+                ]
+            )
+            standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
+            standard = correlated(standard, design.random_effects, blocks_of(design), priors)
+            effect = pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
+        sigma = prior("sigma", pm.HalfNormal.dist(scale))
+        heteroscedastic = options["heteroscedastic"]
+        if heteroscedastic:
+            sd_log_sigma = prior("sd_log_sigma", pm.HalfNormal.dist(0.5))
+            offset = pm.Normal("log_sigma_offset", dims="cluster")
+            sigma = sigma * pt.exp(sd_log_sigma * offset)
 
-            intercept = prior("intercept", pm.Normal.dist(units.centre_y, 2.5 * scale))
-            mean = intercept
+        def distribution(columns: Columns) -> Any:
+            mean = intercept + pt.zeros_like(columns.cluster)
+            if columns.around is not None:
+                mean = mean + columns.around
             if design.predictors:
-                x = pm.Data("x", seen.x, dims=("row", "predictor"))
-                beta_prior = pm.Normal.dist(0.0, 2.5 * scale / units.scale_x)
-                beta = prior("beta", beta_prior, dims="predictor")
-                mean = mean + (x - units.centre_x) @ beta
-
-            cluster = pm.Data("cluster_index", seen.cluster, dims="row")
+                mean = mean + (columns.x - units.centre_x) @ beta
             if design.random_effects:
-                z = pm.Data("z", seen.z, dims=("row", "random_effect"))
-                sd = pt.stack(
-                    [
-                        prior(f"sd_{effect}", pm.HalfNormal.dist(scale / scale_z))
-                        for effect, scale_z in zip(
-                            design.random_effects, units.scale_z, strict=True
-                        )
-                    ]
-                )
-                standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
-                standard = correlated(standard, design.random_effects, blocks_of(design), priors)
-                effect = pm.Deterministic(
-                    "effect", standard * sd, dims=("cluster", "random_effect")
-                )
-                mean = mean + ((z - units.centre_z) * effect[cluster]).sum(axis=-1)
+                z = columns.z - units.centre_z
+                mean = mean + (z * effect[columns.cluster]).sum(axis=-1)
+            return pm.Normal.dist(mean, sigma[columns.cluster] if heteroscedastic else sigma)
 
-            sigma = prior("sigma", pm.HalfNormal.dist(scale))
-            if options["heteroscedastic"]:
-                sd_log_sigma = prior("sd_log_sigma", pm.HalfNormal.dist(0.5))
-                offset = pm.Normal("log_sigma_offset", dims="cluster")
-                sigma = (sigma * pt.exp(sd_log_sigma * offset))[cluster]
-            pm.Normal(f"{design.target}_observed", mean, sigma, observed=y, dims="row")
-        return model
+        return RowModel(distribution, design.random_effects)
 
     def kernel(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
@@ -226,7 +229,7 @@ class NormalKernel:
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design."""
-        return self._posterior.adapt(design, self._options["tune"], rng)
+        return self._posterior.adapt(_unshifted(design), self._options["tune"], rng)
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
@@ -242,7 +245,13 @@ class NormalKernel:
     ) -> Visit:
         """Draw parameters, then each wanted value from its normal distribution."""
         fitted = self._posterior.visit(
-            design, design.draw, adaptation, state, first, self._options["transitions"], rng
+            _unshifted(design),
+            design.draw,
+            adaptation,
+            state,
+            first,
+            self._options["transitions"],
+            rng,
         )
         mean = fitted.mean
         if design.shift is not None:
@@ -255,21 +264,21 @@ class NormalKernel:
         """Length of a state."""
         return self._posterior.layout.size
 
-    #: The log density is quadratic in value and linear predictor, and values are continuous.
-    gaussian, discrete = True, False
+    #: The log density is quadratic in value and linear predictor.
+    gaussian, measure = True, "density"
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator
     ) -> Callable[[Design], Array]:
         """Give the log density of rows; β and b, which no state holds, are drawn given it."""
         units = self._posterior.units
-        beta, effects, sigma = self._posterior.coefficients(design, state, rng)
+        beta, effects, sigma = self._posterior.coefficients(_unshifted(design), state, rng)
 
         def of(rows: Design) -> Array:
             eta = units.x(rows) @ beta + (units.z(rows) * effects[rows.cluster]).sum(axis=1)
             mean = units.centre_y + units.scale_y * eta
-            if rows.shift is not None:
-                mean = mean + rows.shift
+            if rows.live_shift is not None:
+                mean = mean + rows.live_shift
             return log_normal_density(rows.y, mean, units.scale_y * sigma[rows.cluster])
 
         return of
@@ -284,6 +293,7 @@ class NormalKernel:
         by_cluster: bool = False,
     ) -> Prediction:
         """Draw parameters, then hold the rows fitted to against their normal distributions."""
+        design = _unshifted(design)
         fitted = self._posterior.visit(
             design, design.fit, adaptation, state, first, self._options["transitions"], rng
         )
@@ -295,6 +305,13 @@ class NormalKernel:
             log_normal_density(rows.y, mean, sd),
             by_cluster=self._posterior.by_cluster(rows, fitted) if by_cluster else None,
         )
+
+
+def _unshifted(design: Design) -> Design:
+    """Take the shift off the live values, which have it, so that all rows have one model."""
+    if design.live_shift is None:
+        return design
+    return replace(design, y=design.y - design.live_shift)
 
 
 def log_normal_density(y: Array, mean: Array, sd: Array) -> Array:

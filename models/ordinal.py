@@ -48,8 +48,15 @@ from bayesimpute.sampling.exponentials import exponentials, sum_of_logs
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.linear_parts import Point
-from bayesimpute.sampling.priors import value_of
-from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
+from bayesimpute.sampling.priors import attach, value_of
+from bayesimpute.sampling.textbook import (
+    Columns,
+    Defaults,
+    RowModel,
+    linear_predictor,
+    observed_model,
+    plain_units,
+)
 from bayesimpute.sampling.variance_shares import VarianceShare, share_logit
 
 #: The cutpoints take the place of the intercept.
@@ -83,30 +90,26 @@ class Ordinal:
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows with an observed target."""
+        return observed_model(design, self, priors, options)
+
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
         import pymc as pm
         import pytensor.tensor as pt
 
-        from bayesimpute.sampling.priors import attach
-
         n = len(design.categories)
-        units = plain_units(design)
-        seen = design.rows(design.fit)
-        coords = {**design.coords, "category": [str(label) for label in design.categories]}
-        with pm.Model(coords=coords) as model:
-            y = pm.Data("y", seen.y.astype(np.int64), dims="row")
-            eta = linear_predictor(seen, units, priors, DEFAULTS)
-            share = attach(priors.get("share", pm.Dirichlet.dist(np.ones(n))), "share", "category")
-            below = pt.cumsum(share)[:-1]
-            cutpoints = pm.Deterministic("cutpoints", pt.log(below) - pt.log1p(-below))
-            pm.OrderedLogistic(
-                f"{design.target}_observed",
-                eta=eta,
-                cutpoints=cutpoints,
-                compute_p=False,
-                observed=y,
-                dims="row",
-            )
-        return model
+        pm.modelcontext(None).add_coord("category", [str(label) for label in design.categories])
+        eta = linear_predictor(design, plain_units(design), priors, DEFAULTS)
+        share = attach(priors.get("share", pm.Dirichlet.dist(np.ones(n))), "share", "category")
+        below = pt.cumsum(share)[:-1]
+        cutpoints = pm.Deterministic("cutpoints", pt.log(below) - pt.log1p(-below))
+
+        def distribution(columns: Columns) -> Any:
+            return pm.OrderedLogistic.dist(eta=eta(columns), cutpoints=cutpoints)
+
+        return RowModel(distribution, design.random_effects)
 
     def kernel(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]

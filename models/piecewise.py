@@ -51,6 +51,7 @@ Draw
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -60,14 +61,13 @@ import numpy as np
 from scipy.linalg import helmert
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Array, Design, Kernel, Parameters, Words
+from bayesimpute.method import Array, Design, Parameters, Words
 from bayesimpute.sampling.exponentials import exponentials
-from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.hazards import HazardModel, events_of, exposures
-from bayesimpute.sampling.linear_kernel import Family, linear_kernel
+from bayesimpute.sampling.linear_kernel import Family
 from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import attach, value_of
-from bayesimpute.sampling.textbook import linear_predictor
+from bayesimpute.sampling.textbook import Columns, RowModel, linear_predictor
 
 #: SD of the default prior of the departures.
 DEPARTURE_SD = 1.5
@@ -101,6 +101,7 @@ class Piecewise(HazardModel):
 
     words = Words(
         "hazard",
+        "{y} ends with hazard h_{row}(t),  "
         "log h_{row}(t) = {predictor} + a_k for t in interval k{effects}",
         "The hazard of the event is constant within each interval of time and free between them; "
         "its logarithm depends linearly on {x}, and a censored time contributes the probability of "
@@ -130,71 +131,75 @@ class Piecewise(HazardModel):
         super().check(design, options)
         cutpoints_of(design, options)
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed time."""
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
         import pymc as pm
         import pytensor.tensor as pt
 
         self.check(design, options)
-        units, seen = self._units(design), design.rows(design.fit)
         cutpoints = cutpoints_of(design, options)
         start, end = np.append(0.0, cutpoints), np.append(cutpoints, np.inf)
-        coords = {**design.coords, "interval": labels_of(cutpoints)}
-        with pm.Model(coords=coords) as model:
-            y = pm.Data("y", seen.y, dims="row")
-            event = pm.Data("event", events_of(seen), dims="row")
-            eta = linear_predictor(seen, units, priors, self.defaults(design))
-            departure = pt.zeros(1)
-            if len(cutpoints):
-                default = pm.ZeroSumNormal.dist(DEPARTURE_SD, shape=len(start))
-                departure = attach(priors.get("departure", default), "departure", "interval")
-            pm.Deterministic("log_hazard", model["intercept"] + departure, dims="interval")
+        model = pm.modelcontext(None)
+        model.add_coord("interval", labels_of(cutpoints))
+        eta = linear_predictor(design, self._units(design), priors, self.defaults(design))
+        departure = pt.zeros(1)
+        if len(cutpoints):
+            default = pm.ZeroSumNormal.dist(DEPARTURE_SD, shape=len(start))
+            departure = attach(priors.get("departure", default), "departure", "interval")
+        pm.Deterministic("log_hazard", model["intercept"] + departure, dims="interval")
 
-            def logp(time: Any, event: Any, eta: Any, departure: Any) -> Any:
-                spent = pt.clip(time[:, None], start, end) - start  # (row, interval)
-                cumulative = pt.exp(eta) * (spent * pt.exp(departure)).sum(axis=1)
-                at = departure[pt.searchsorted(cutpoints, time)]
-                return event * (eta + at) - cumulative
+        def logp(time: Any, event: Any, eta: Any, departure: Any) -> Any:
+            spent = pt.clip(time[:, None], start, end) - start  # (row, interval)
+            cumulative = pt.exp(eta) * (spent * pt.exp(departure)).sum(axis=1)
+            at = departure[pt.searchsorted(cutpoints, time)]
+            return event * (eta + at) - cumulative
 
-            def dist(event: Any, eta: Any, departure: Any, size: Any) -> Any:
-                left = pm.Exponential.dist(1.0, size=eta.shape) * pt.exp(-eta)
-                total = pt.zeros_like(eta)
-                for k in range(len(start)):
-                    spent = pt.minimum(left * pt.exp(-departure[k]), end[k] - start[k])
-                    total, left = total + spent, left - spent * pt.exp(departure[k])
-                return total
+        def dist(event: Any, eta: Any, departure: Any, size: Any) -> Any:
+            left = pm.Exponential.dist(1.0, size=eta.shape) * pt.exp(-eta)
+            total = pt.zeros_like(eta)
+            for k in range(len(start)):
+                spent = pt.minimum(left * pt.exp(-departure[k]), end[k] - start[k])
+                total, left = total + spent, left - spent * pt.exp(departure[k])
+            return total
 
-            pm.CustomDist(
-                f"{design.target}_observed", event, eta, departure,
-                logp=logp, dist=dist, observed=y, dims="row", signature="(n),(n),(k)->(n)",
+        def distribution(columns: Columns) -> Any:
+            return pm.CustomDist.dist(
+                columns.event, eta(columns), departure,
+                logp=logp, dist=dist, signature="(n),(n),(k)->(n)",
             )  # fmt: skip
-        return model
 
-    def kernel(
+        return RowModel(distribution, design.random_effects)
+
+    def likelihood(
+        self, design: Design, options: Mapping[str, Any], units: Any
+    ) -> "PiecewiseLikelihood":
+        """Give the density by hand: a censored time has a share of its own."""
+        cutpoints = cutpoints_of(design, options)
+        return PiecewiseLikelihood(cutpoints, DEPARTURE_SD, "event" in design.columns)
+
+    def family(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictor, or the plain model's where the priors need it.
+    ) -> Family:
+        """Give the family with the hazards as further parameters.
 
         Raises
         ------
         SpecificationError
-            If times, cutpoints or priors are not the model's.
+            If the prior of the departures is of another family, or another number of intervals.
         """
-        self.check(design, options)
+        plain = super().family(design, priors, options)
         cutpoints = cutpoints_of(design, options)
         spread = _spread(design, priors.get("departure"), len(cutpoints) + 1)
         likelihood = PiecewiseLikelihood(cutpoints, spread, "event" in design.columns)
-        family = Family(
-            likelihood,
-            self.values(likelihood, design, options, self._units(design)),
-            self._units(design),
-            self.defaults(design),
+        return replace(
+            plain,
+            likelihood=likelihood,
             extra=likelihood.parameters,
             extra_labels={"log_hazard": tuple(labels_of(cutpoints))},
             other_priors=("departure",) if len(cutpoints) else (),
         )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
 
 
 def cutpoints_of(design: Design, options: Mapping[str, Any]) -> Array:
@@ -263,14 +268,13 @@ def _spread(design: Design, prior: Any, intervals: int) -> float:
             f"priors of {design.target!r}: the prior of 'departure' must be a zero-sum normal, "
             f"pm.ZeroSumNormal.dist(1.5, shape={intervals})."
         )
-    sigma, size = value_of(prior.owner.inputs[0]), value_of(prior.shape[0])
-    if sigma.size != 1 or int(size) != intervals:
+    sigma, size = value_of(prior.owner.inputs[-2]), int(value_of(prior.shape[0]))
+    if size != intervals:
         raise SpecificationError(
-            f"priors of {design.target!r}: that of 'departure' is for {int(size)} intervals with "
-            f"{sigma.size} SD(s), the model has {intervals} and takes one SD: "
-            f"pm.ZeroSumNormal.dist(1.5, shape={intervals})."
+            f"priors of {design.target!r}: that of 'departure' is for {size} intervals, the model "
+            f"has {intervals}: pm.ZeroSumNormal.dist(1.5, shape={intervals})."
         )
-    return float(sigma)
+    return float(sigma.item())
 
 
 @numba.njit(error_model="numpy", nogil=True)
@@ -378,7 +382,8 @@ class PiecewiseLikelihood:
         k, log_ratio = interval.astype(np.int64), eta[:, 0]
         departure, hazard, start = self._hazards(free)
         cumulative = np.exp(log_ratio) * (start[k] + hazard[k] * spent)
-        return np.asarray(event * (log_ratio + departure[k]) - cumulative)
+        found = event * (log_ratio + departure[k]) - cumulative
+        return np.where(y[:, 0] > 0, found, -np.inf)
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw the time of the event."""

@@ -53,7 +53,7 @@ from bayesimpute.sampling.exponentials import exponentials
 from bayesimpute.sampling.hazards import HazardModel, events_of, exposures
 from bayesimpute.sampling.linear_parts import no_prior
 from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.textbook import linear_predictor
+from bayesimpute.sampling.textbook import Columns, RowModel, linear_predictor
 
 
 class Weibull(HazardModel):
@@ -77,6 +77,7 @@ class Weibull(HazardModel):
 
     words = Words(
         "hazard",
+        "{y} ends with hazard h_{row}(t),  "
         "log h_{row}(t) = {predictor} + (k − 1)·log(t/t₀){effects}",
         "The hazard of the event is that of a Weibull distribution, rising or falling with a power "
         "of time; its logarithm depends linearly on {x}, and a censored time contributes the "
@@ -103,34 +104,31 @@ class Weibull(HazardModel):
             priors["sd_x1"] = pm.HalfNormal.dist(0.3)
         return {"typical": (0.3, 0.8, 1.5, 2.2, 3.0, 4.5, 7.0), "priors": priors}
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed time."""
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
         import pymc as pm
         import pytensor.tensor as pt
 
         self.check(design, options)
-        units, seen = self._units(design), design.rows(design.fit)
         t0 = typical_time(design)
-        with pm.Model(coords=design.coords) as model:
-            y = pm.Data("y", seen.y, dims="row")
-            event = pm.Data("event", events_of(seen), dims="row")
-            log_hazard = linear_predictor(seen, units, priors, self.defaults(design))
-            shape = attach(priors.get("shape", self.positive()["shape"]), "shape")
+        eta = linear_predictor(design, self._units(design), priors, self.defaults(design))
+        shape = attach(priors.get("shape", self.positive()["shape"]), "shape")
 
-            def logp(time: Any, event: Any, log_hazard: Any, shape: Any) -> Any:
-                x = pt.log(time / t0)
-                cumulative = pt.exp(log_hazard + shape * x) * t0 / shape
-                return event * (log_hazard + (shape - 1) * x) - cumulative
+        def logp(time: Any, event: Any, log_hazard: Any, shape: Any) -> Any:
+            x = pt.log(time / t0)
+            cumulative = pt.exp(log_hazard + shape * x) * t0 / shape
+            return event * (log_hazard + (shape - 1) * x) - cumulative
 
-            def dist(event: Any, log_hazard: Any, shape: Any, size: Any) -> Any:
-                cumulative = pm.Exponential.dist(1.0, size=log_hazard.shape)
-                return t0 * (cumulative * pt.exp(-log_hazard) * shape / t0) ** (1 / shape)
+        def dist(event: Any, log_hazard: Any, shape: Any, size: Any) -> Any:
+            cumulative = pm.Exponential.dist(1.0, size=log_hazard.shape)
+            return t0 * (cumulative * pt.exp(-log_hazard) * shape / t0) ** (1 / shape)
 
-            pm.CustomDist(
-                f"{design.target}_observed", event, log_hazard, shape,
-                logp=logp, dist=dist, observed=y, dims="row",
-            )  # fmt: skip
-        return model
+        def distribution(columns: Columns) -> Any:
+            return pm.CustomDist.dist(columns.event, eta(columns), shape, logp=logp, dist=dist)
+
+        return RowModel(distribution, design.random_effects)
 
     def likelihood(
         self, design: Design, options: Mapping[str, Any], units: Any
@@ -179,15 +177,15 @@ class WeibullLikelihood:
 
     def columns(self, y: Array) -> Array:
         """Event and log(t / t0) of each row, (2, row)."""
-        with np.errstate(divide="ignore", invalid="ignore"):  # of rows that are not fitted to
-            return np.vstack([y[1], np.log(y[0] / self.t0)])
+        return np.vstack([y[1], np.log(np.where(y[0] > 0, y[0], np.nan) / self.t0)])
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log density of each event, log probability of none before each censored time, (row,)."""
         shape, log_hazard = positive[0], eta[:, 0]
         event, x = self.columns(y.T)
         cumulative = np.exp(log_hazard + shape * x) * self.t0 / shape
-        return np.asarray(event * (log_hazard + (shape - 1.0) * x) - cumulative)
+        found = event * (log_hazard + (shape - 1.0) * x) - cumulative
+        return np.where(y[:, 0] > 0, found, -np.inf)
 
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw the time of the event."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from bayesimpute.checking.overimputation import left_out, predicted_rows
 from bayesimpute.checking.pit import difference_from_uniform, randomised_pit
 from bayesimpute.checking.psis import FEWEST, LARGE_K
-from bayesimpute.checking.replay import check_draws, replay
+from bayesimpute.checking.replay import check_draws, modelled, refuse_censored, replay
 from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.specification.specification import Specification
@@ -78,6 +78,7 @@ def loo_pit(
     level
         Of the simultaneous band.
     """
+    refuse_censored(modelled(specification, variable, "LOO-PIT"), "LOO-PIT")
     draws = -(-500 // history.m) if draws is None else draws
     draws = check_draws(draws, history.m, 4 * FEWEST)
     drawn = replay(specification, history, variable, draws, seed)

@@ -21,11 +21,19 @@ from bayesimpute import html
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.checking.pit import departure, randomised_pit, weighted_quantiles
 from bayesimpute.checking.psis import FEWEST, LARGE_K, LeftOut, leave_one_out
-from bayesimpute.checking.replay import Replay, check_draws, modelled, replay
+from bayesimpute.checking.replay import (
+    Replay,
+    censored,
+    check_draws,
+    modelled,
+    refuse_censored,
+    replay,
+)
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wording import visible
 
@@ -193,11 +201,18 @@ def overimpute(
         If a variable has no model, or `draws` or `level` is out of range.
     """
     if variables is None:
-        names = [k for k, v in specification.targets.items() if isinstance(v, Target)]
+        models = [
+            target
+            for name, target in specification.targets.items()
+            if isinstance(target, Target) and not mean_of(name, specification.table)
+        ]
+        names = [each.name for each in models if not censored(each)]
+        for each in models if not names else ():
+            refuse_censored(each, "Overimputation")
     else:
         names = [variables] if isinstance(variables, str) else list(variables)
     for name in names:
-        modelled(specification, name, "Overimputation")
+        refuse_censored(modelled(specification, name, "Overimputation"), "Overimputation")
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
         raise SpecificationError(f"level={level!r} must be between 0 and 1, such as 0.9.")
     draws = -(-DRAWS // history.m) if draws is None else draws

@@ -35,6 +35,8 @@ class Analysis:
         Grouping columns; of ``g:h`` both.
     names
         All names it uses that should be columns.
+    survival
+        Whether the outcome is the time to an event.
     """
 
     formula: str
@@ -45,6 +47,7 @@ class Analysis:
     means: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
+    survival: bool = False
 
 
 def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
@@ -73,14 +76,6 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
             f"congenial({formula!r}): give a formula with one ~, such as 'y ~ x + (1 | g)'."
         )
     read, outcome = analysis_formula(formula, columns)
-    if read.event is not None:
-        time, event = outcome.names
-        raise AnalysisError(
-            f"congenial({formula!r}): what chained equations need for the time to an event is not "
-            "judged here. bi.impute(df, analysis=…) imputes it as it is analysed; in chained "
-            f"equations let {event!r} and df['hazard'] = bi.nelsonaalen(df, {time!r}, {event!r}), "
-            "not the time, predict what is missing (White & Royston 2009), which is approximate."
-        )
     terms = [*read.terms, *((offset,) for offset in read.offsets)]
     fixed = [sets for term in terms if not _is_mean(term) for sets in _sets(term, columns)]
     slopes = [
@@ -103,6 +98,7 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
         _once(name for term in terms if _is_mean(term) for name in term[0].names),
         _once(part.groups for part in read.random),
         read.names,
+        read.event is not None,
     )
 
 

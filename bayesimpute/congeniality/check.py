@@ -141,6 +141,13 @@ def check(formula: str, specification: Specification) -> Findings:
     if word_for_word(formula, specification):
         return Findings.of([], f"Imputed for {formula!r}.", ("Why", "Seen", "Change"))
     analysis = parse_analysis(formula, specification.table.variables)
+    if analysis.survival and not imputed_for(analysis, specification):
+        raise AnalysisError(
+            f"congenial({formula!r}): what chained equations need for the time to an event is not "
+            f"judged here. bi.impute(df, analysis={formula!r}) imputes as it is analysed; in "
+            "chained equations let the event and bi.nelsonaalen(df, time, event), not the time, "
+            "predict what is missing (White & Royston 2009), which is approximate."
+        )
     models = _models(analysis, specification)
     names = listed((model.name for model in models), 8) if models else "none"
     checked = (
@@ -210,7 +217,7 @@ def _models(analysis: Analysis, specification: Specification) -> list[Imputation
 def _found(analysis: Analysis, specification: Specification) -> list[Finding]:
     computed = as_if_computed(analysis, specification)
     held = imputed_for(analysis, specification)
-    models = [] if held else _models(analysis, given_all_others(computed))
+    models = [] if held or analysis.survival else _models(analysis, given_all_others(computed))
     of_models = [finding for model in models for finding in _of_model(model, analysis)]
     without_model = REASONS["incompatible"][1]
     cured = [

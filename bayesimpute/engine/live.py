@@ -77,7 +77,7 @@ class Live:
         """
         targets, builder = specification.targets, builders[name]
         target = builder.target
-        standings, coupled = [], False
+        standings, averaging = [], []
         gaussian = specification.table.variables[name].kind is Kind.NUMERIC and target.kind is None
         for other, child in builders.items():
             places = tuple(
@@ -86,18 +86,22 @@ class Live:
             around = child.target.around == name
             if (places or around) and other != name:
                 gaussian &= all(_is_linear(place, name, specification) for place in places)
-                standings.append(Standing(other, places, around, _says(specification, child)))
+                says = rows_that_say(specification, child)
+                standings.append(Standing(other, places, around, says))
                 means = any(place.term.cluster_mean for place in places)
-                coupled |= target.level == 1 and (child.target.level == 2 or means)
+                own = target.level == 2 and child.target.cluster == target.cluster
+                if (child.target.level == 2 or means) and child.clusters is not None and not own:
+                    averaging.append(child.clusters.codes)
         rows = specification.live_rows(name)
         if target.level == 2:
             assert builder.clusters is not None
-            cells = np.unique(builder.clusters.codes[rows])
+            cells, owner = np.unique(builder.clusters.codes[rows], return_inverse=True)
         else:
             cells = np.flatnonzero(rows)
-        waves = (cells,) if cells.size else ()
-        if coupled and cells.size:
-            waves = _one_of_each_cluster(cells, builders, [each.name for each in standings])
+            owner = np.arange(cells.size)
+        waves: tuple[Positions, ...] = (cells,) if cells.size else ()
+        if averaging and cells.size:
+            waves = _apart(cells, owner, [codes[rows] for codes in averaging])
         if waves:
             for other in (name, *(each.name for each in standings)):
                 kernel = kernels[other]
@@ -109,12 +113,19 @@ class Live:
                         "on='conditional'."
                     )
                 gaussian &= kernel.gaussian
-        around = [each.name for each in standings if each.around]  # of a latent mean
-        spread = float(np.nanstd(specification.known[(around or [name])[0]]))
+                if other == name and kernel.measure == "mixed":
+                    raise SpecificationError(
+                        f"Method {method_text(target.method)!r} of {name!r} gives values that are "
+                        "exactly at a bound with some probability, which cannot be drawn together "
+                        "with the models they stand in; use 'normal.truncated' or 'normal', or "
+                        "on='conditional'."
+                    )
+        of_mean = [each.name for each in standings if each.around]
+        spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 
 
-def _says(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
+def rows_that_say(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
     """Rows of a model's design whose value is known or live, or that speak without one."""
     name = child.target.name
     rows = ~np.isnan(specification.known[name]) | specification.live_rows(name)
@@ -137,14 +148,34 @@ def _is_linear(place: Place, name: str, specification: Specification) -> bool:
     return name not in sources_of_term(rest, specification.targets)
 
 
-def _one_of_each_cluster(
-    cells: Positions, builders: Mapping[str, DesignBuilder], names: Sequence[str]
+def _apart(
+    cells: Positions, owner: Positions, averaging: Sequence[Positions]
 ) -> tuple[Positions, ...]:
-    """Waves of cells no two of which are in one cluster of any model they stand in."""
-    clusters = next(b.clusters for name in names if (b := builders[name]).clusters is not None)
-    codes = clusters.codes[cells]
-    order = np.argsort(codes, kind="stable")
-    first = np.searchsorted(codes[order], codes[order])
+    """Waves of cells no two of which are in one cluster that a model takes the mean of.
+
+    Parameters
+    ----------
+    cells
+        To be divided.
+    owner
+        Position of the cell that each live row holds, (live row,).
+    averaging
+        Cluster of each of these rows, in each model with means.
+    """
+    firsts = np.cumsum([0, *(codes.max() + 1 for codes in averaging)])
+    pairs = np.unique(
+        np.concatenate(
+            [
+                np.column_stack([owner, codes + first])
+                for codes, first in zip(averaging, firsts[:-1], strict=True)
+            ]
+        ),
+        axis=0,
+    )
+    free = np.zeros(firsts[-1], dtype=np.int64)  # first wave that each cluster has no cell in
     turn = np.empty(len(cells), dtype=np.int64)
-    turn[order] = np.arange(len(cells)) - first
+    ends = np.searchsorted(pairs[:, 0], np.arange(1, len(cells)))
+    for cell, clusters in enumerate(np.split(pairs[:, 1], ends)):
+        turn[cell] = free[clusters].max()
+        free[clusters] = turn[cell] + 1
     return tuple(cells[turn == k] for k in range(turn.max() + 1))

@@ -27,6 +27,8 @@ from bayesimpute.sampling.gaussian import Units
 from bayesimpute.specification.formula_terms import unique
 from bayesimpute.specification.specification import Analysed, Specification, Target
 
+#: Of single clusters, not of their population.
+OF_CLUSTERS = "cluster_rho"
 #: Columns of the analysis that the model spans leave no more than this of themselves.
 SPANNED = 1e-6
 
@@ -134,9 +136,9 @@ def analysis_draws(
     builder = DesignBuilder.of(specification, target)
     units = Units.of(builder.build(reference_values(specification, history.seed)))
     values = dict(specification.known)
-    for each, cells in specification.where.items():
-        values[each] = values[each].copy()
-        values[each][cells] = history.imputed[each][0]
+    for column, cells in specification.where.items():
+        values[column] = values[column].copy()
+        values[column][cells] = history.imputed[column][0]
     frame = table.completed(values).iloc[table.rows].reset_index(drop=True)
     frame[name] = frame[name].ffill().bfill()  # an outcome tells nothing of the columns
     model, called = _model_design(analysed.formula, frame, table.frame, target.cluster)
@@ -151,14 +153,14 @@ def analysis_draws(
     )
     found = {**drawn.coefficients(), **drawn.effects(target.cluster)}
     for parameter, each in drawn.parameters.items():
-        if parameter in drawn.taken:
+        if parameter in drawn.taken or parameter == OF_CLUSTERS:
             continue
         labels = drawn.labels.get(parameter, ())
         if each.ndim == 2:
             found[parameter] = each
         else:
             found |= {f"{parameter}[{label}]": each[..., k] for k, label in enumerate(labels)}
-    return {_as_called(each, called): values for each, values in found.items()}
+    return {_as_called(called_so, called): each for called_so, each in found.items()}
 
 
 def _model_design(
@@ -188,10 +190,10 @@ class _Drawn:
     def taken(self) -> set[str]:
         """Parameters that are said in the formula's words."""
         sds = {f"sd_{effect}" for effect in self.design.random_effects}
-        return {"intercept", "beta", "cutpoints", "correlation", *sds}
+        return {"intercept", "beta", "cutpoints", "log_hazard", "correlation", *sds}
 
     def coefficients(self) -> dict[str, Array]:
-        """Coefficients, and the cutpoints of ordered categories, which hold the intercept."""
+        """Coefficients, and cutpoints and hazards, which hold the intercept, at 0 of predictors."""
         design, intercept = self.design, self.parameters.get("intercept")
         outcome = [label in ("both", "outcome", "") for label in design.equations_x]
         keep = np.array(outcome or [True] * len(design.predictors), dtype=bool)
@@ -218,6 +220,10 @@ class _Drawn:
             moved = coefficients[:, :, names.index(INTERCEPT), 0]
             for k, label in enumerate(self.labels["cutpoints"]):
                 out[f"cutpoint[{label}]"] = self.parameters["cutpoints"][..., k] - moved
+        if "log_hazard" in self.parameters:
+            moved = out[INTERCEPT] - level
+            for k, label in enumerate(self.labels["log_hazard"]):
+                out[f"log_hazard[{label}]"] = self.parameters["log_hazard"][..., k] + moved
         return out
 
     def effects(self, cluster: str | None) -> dict[str, Array]:

@@ -299,8 +299,12 @@ def _hazard(m: Model) -> list[list[Line]]:
     hazard = row(indexed(m.setting, symbol("h")), between("(", symbol("t"), ")"))
     left = [symbol("log"), operator("\u2009", False), hazard]
     baseline, *further = m.linked
-    lines = [_broken(left, "=", [*predictor.summands, words(baseline)])]
-    return [*lines, *([[words(each)]] for each in further), *_effects(_by_part(predictor))]
+    return [
+        [[indexed(m.setting, m.name), words(" ends with hazard "), hazard]],
+        _broken(left, "=", [*predictor.summands, words(baseline)]),
+        *([[words(each)]] for each in further),
+        *_effects(_by_part(predictor)),
+    ]
 
 
 def _sample(m: Model) -> list[list[Line]]:

@@ -46,8 +46,14 @@ if TYPE_CHECKING:
     from bayesimpute.posterior.fitting import PosteriorFits
 
 
-#: Family by which `fit` knows the model of a method.
-FITTED_AS = {"normal": "gaussian", "logistic": "binomial", "poisson": "poisson"}
+#: Family by which `fit` knows the model of a method, the data being complete.
+FITTED_AS = {
+    "normal": "gaussian",
+    "heckman": "gaussian",
+    "logistic": "binomial",
+    "heckman.binary": "binomial",
+    "poisson": "poisson",
+}
 
 
 def _now() -> str:
@@ -229,6 +235,42 @@ class Imputations:
         from bayesimpute.engine.run import textbook_model
 
         return textbook_model(self.specification, self.history, variable, imputation)
+
+    def joint_model(self) -> "pm.Model":
+        """All models of a run with ``analysis=`` as one PyMC model of the incomplete data.
+
+        Its posterior is that of the chains. Parameters have the names of ``imp.datatree`` and
+        the chains' priors; missing numbers are free variables (``x.missing``), missing categories
+        are summed out, terms such as interactions and powers follow from the values. Where a
+        missing value stands in no other model it integrates out and is left out.
+
+        Returns
+        -------
+        pymc.Model
+            For ``pm.sample``, nutpie, or ``pm.model_to_graphviz``.
+
+        Raises
+        ------
+        SpecificationError
+            If the run has no ``analysis=``; if missing counts stand in other models, or too many
+            missing categories depend on each other; if a method has no readable model of rows
+            (one of your own, wrapped ones). The chains have all of these.
+
+        Examples
+        --------
+        >>> import bayesimpute as bi
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> df = pd.DataFrame({"x": [0.1, np.nan, 1.2, 0.4], "y": [0.0, 1.0, 2.1, 0.7]})
+        >>> imp = bi.impute(df, m=1, iterations=1, analysis="y ~ x", seed=1)
+        >>> [variable.name for variable in imp.joint_model().free_RVs]
+        ['x.intercept', 'x.sigma', 'y.intercept', 'y.beta', 'y.sigma', 'x.missing']
+        """
+        from bayesimpute.engine.joint_model import joint_model
+        from bayesimpute.result.restored import require_callables
+
+        require_callables(self.specification)
+        return joint_model(self.specification, self.seed)
 
     def identification(self) -> pd.DataFrame:
         """How far the data, and not the prior, speak of ρ in each selection model.
@@ -423,10 +465,13 @@ class Imputations:
         from bayesimpute.analysis import fit
 
         family = FITTED_AS.get(analysed.family)
-        if family is None:
+        if analysed.event is not None:
+            if getattr(self.specification.targets[analysed.outcome], "cluster", None) is not None:
+                return None  # Cox regression without frailties is another model
+        elif family is None:
             return None
-        cluster = {"cluster": name} if (name := self.specification.cluster) is not None else {}
-        return fit(self.complete("all"), formula, family=family, **cluster)
+        cluster = self.specification.cluster
+        return fit(self.complete("all"), formula, family=family, cluster=cluster)
 
     @checked
     def fit(self, formula: Any = None, **options: Any) -> "Fits":
@@ -459,7 +504,7 @@ class Imputations:
             formula = with_columns(formula)
         if isinstance(formula, str) and formula in analyses and "family" not in options:
             family = FITTED_AS.get(analyses[formula].family)
-            if family is None:
+            if family is None and analyses[formula].event is None:
                 raise AnalysisError(
                     f"fit: no package here fits {formula!r} by {analyses[formula].family!r}; "
                     "imp.analysis has its posterior, and imp.fit(lambda df: ...) takes any fit."
@@ -761,8 +806,10 @@ class Imputations:
 
         See `bayesimpute.plots.predictive.plot_ppc`; `draws` along each chain, by default 50 in all.
         """
+        from bayesimpute.checking.replay import modelled, refuse_censored
         from bayesimpute.plots.predictive import plot_ppc
 
+        refuse_censored(modelled(self.specification, variable, "plot_ppc"), "plot_ppc")
         draws = -(-50 // self.m) if draws is None else draws
         return plot_ppc(self.predictive(variable, draws, seed), ax=ax, figsize=figsize)
 

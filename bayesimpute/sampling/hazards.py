@@ -1,7 +1,8 @@
 """What models of times to an event share: events and censored times, priors, what they refuse."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,13 @@ from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.linear_model import LinearModel
-from bayesimpute.sampling.textbook import Defaults, plain_units
+from bayesimpute.sampling.textbook import (
+    Columns,
+    Defaults,
+    data_columns,
+    observed_model,
+    plain_units,
+)
 from bayesimpute.sampling.variance_shares import VarianceShare
 
 #: A time so many times the mean of the data is not drawn: the model has left them far behind.
@@ -64,7 +71,19 @@ class HazardModel(LinearModel):
     #: Options that name a column of two values: ``design.columns`` has it, as 0 and 1, under the
     #: name of the option.
     indicators = ("event",)
+    support = (0.0, math.inf)
     share = VarianceShare(share_hazard, "on the scale of the log hazard")
+
+    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        """Build the textbook model on the rows with an observed time."""
+
+        def columns(seen: Design) -> Columns:
+            import pymc as pm
+
+            event = pm.Data("event", events_of(seen), dims="row")
+            return replace(data_columns(seen), event=event)
+
+        return observed_model(design, self, priors, options, columns)
 
     def defaults(self, design: Design) -> Defaults:
         """Centre the intercept at the log of the overall rate."""

@@ -1,10 +1,9 @@
 """A conditional model that is one linear predictor and one PyMC distribution of a row."""
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
-
-import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Design, Kernel, Words
@@ -13,7 +12,13 @@ from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.textbook import Defaults, linear_predictor, plain_units
+from bayesimpute.sampling.textbook import (
+    Defaults,
+    RowModel,
+    linear_predictor,
+    observed_model,
+    plain_units,
+)
 
 
 class LinearModel:
@@ -39,7 +44,7 @@ class LinearModel:
     #: Positive extra parameters in the target's unit.
     scaled: tuple[str, ...] = ()
     #: Between what all values lie that the distribution gives.
-    support: tuple[float, float] = (-np.inf, np.inf)
+    support: tuple[float, float] = (-math.inf, math.inf)
     #: ``distribution(eta, **positive)``: PyMC distribution of rows, given linear predictors (row,)
     #: and the positive extras; a static method.
     distribution: Callable[..., Any]
@@ -77,23 +82,25 @@ class LinearModel:
         pymc.Model
             With data ``x, z, cluster_index, y``, ready for ``pm.sample``.
         """
+        return observed_model(design, self, priors, options)
+
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model."""
         import pymc as pm
 
         self.check(design, options)
-        units, seen = self._units(design), design.rows(design.fit)
-        with pm.Model(coords=design.coords) as model:
-            eta = linear_predictor(seen, units, priors, self.defaults(design))
-            extras = {}
-            for name, default in self.positive().items():
-                scale = units.scale_y if name in self.scaled else 1.0
-                if isinstance(default, int | float):
-                    default = pm.HalfNormal.dist(default * scale)
-                extras[name] = attach(priors.get(name, default), name)
-            row = self.row(design, options)(eta, **extras)
-            values = seen.y if row.dtype.startswith("float") else seen.y.astype(np.int64)
-            y = pm.Data("y", values, dims="row")
-            model.register_rv(row, f"{design.target}_observed", observed=y, dims="row")
-        return model
+        units = self._units(design)
+        eta = linear_predictor(design, units, priors, self.defaults(design))
+        extras = {}
+        for name, default in self.positive().items():
+            scale = units.scale_y if name in self.scaled else 1.0
+            if isinstance(default, int | float):
+                default = pm.HalfNormal.dist(default * scale)
+            extras[name] = attach(priors.get(name, default), name)
+        row = self.row(design, options)
+        return RowModel(lambda columns: row(eta(columns), **extras), design.random_effects)
 
     def kernel(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
@@ -106,10 +113,17 @@ class LinearModel:
             If observed values or options are not the model's.
         """
         self.check(design, options)
+        kernel = linear_kernel(design, self.family(design, priors, options), priors, options)
+        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+
+    def family(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Family:
+        """Give what distinguishes the model from others with linear predictors."""
         units = self._units(design)
         likelihood = self.likelihood(design, options, units)
         positive = self.positive()
-        family = Family(
+        return Family(
             likelihood,
             self.values(likelihood, design, options, units),
             units,
@@ -117,8 +131,6 @@ class LinearModel:
             positive=positive,
             positive_units=tuple(units.scale_y if n in self.scaled else 1.0 for n in positive),
         )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
 
     def values(
         self, likelihood: Any, design: Design, options: Mapping[str, Any], units: Units

@@ -9,9 +9,9 @@ joins the effects of all of them. Effects of different random parts of a formula
 then C has such a matrix for each part, and zeros elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -48,19 +48,111 @@ def plain_units(design: Design) -> Units:
     return Units(0.0, 1.0, units.centre_x, units.scale_x, units.centre_z, units.scale_z)
 
 
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Rows as the readable models see them: numbers, data of PyMC, or symbols.
+
+    Attributes
+    ----------
+    x, z
+        Predictors (row, predictor), and columns with effects by cluster (row, random_effect).
+    cluster
+        Cluster of each row, (row,).
+    latent
+        What a model holds of each row beside its value, (row,); None for nothing.
+    event
+        Of times: 1 where one ends with the event, 0 where it is censored, (row,).
+    around
+        Added to the linear predictor as it is, (row,); None for nothing.
+    """
+
+    x: Any
+    z: Any
+    cluster: Any
+    latent: Any = None
+    event: Any = None
+    around: Any = None
+
+    def rows(self, chosen: Any) -> "Columns":
+        """Keep the chosen rows only."""
+        kept = {
+            each.name: None if (own := getattr(self, each.name)) is None else own[chosen]
+            for each in fields(self)
+        }
+        return Columns(**kept)
+
+
+@dataclass(frozen=True, eq=False)
+class RowModel:
+    """What rows are, given their columns, in a PyMC model that holds the parameters.
+
+    Attributes
+    ----------
+    distribution
+        Columns -> PyMC distribution of the rows' values, (row,).
+    effects
+        Names of all effects by cluster, in the order of their correlation matrix.
+    factor
+        Of a model that also says whether a value is seen: ``factor(columns, values, known)`` is the
+        log probability of that in each row, given its value. `known` is a code of
+        :mod:`bayesimpute.sampling.selection` other than ``VALUE_ONLY``; without a value, `values`
+        are None.
+    latent
+        What the PyMC model holds of each row of the design beside its value, (row,).
+    known
+        Of such a model: the code of each row of the design, (row,); NaN for rows that say nothing.
+    """
+
+    distribution: Callable[[Columns], Any]
+    effects: tuple[str, ...] = ()
+    factor: Callable[[Columns, Any, float], Any] | None = None
+    latent: Any = None
+    known: Any = None
+
+
+@runtime_checkable
+class Textbook(Protocol):
+    """A method whose readable model can be asked of any rows; optional."""
+
+    def row_model(
+        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> RowModel:
+        """Add the parameters to the current PyMC model; `design` fixes their priors."""
+        ...
+
+
+def data_columns(design: Design) -> Columns:
+    """Add the columns of a design's rows to the current PyMC model, as data."""
+    import pymc as pm
+
+    x, z = design.x, design.z
+    if design.predictors:
+        x = pm.Data("x", design.x, dims=("row", "predictor"))
+    cluster = pm.Data("cluster_index", design.cluster, dims="row")
+    if design.random_effects:
+        z = pm.Data("z", design.z, dims=("row", "random_effect"))
+    return Columns(x, z, cluster)
+
+
+def effect_names(design: Design, categories: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names of the effects by cluster, those of one category next to each other."""
+    each = categories or ("",)
+    return tuple(f"{e}[{c}]" if c else e for c in each for e in design.random_effects)
+
+
 def linear_predictor(
     design: Design,
     units: Units,
     priors: Mapping[str, Any],
     defaults: Defaults,
     categories: tuple[str, ...] = (),
-) -> Any:
-    """Add coefficients, effects and data to the current PyMC model; returns η.
+) -> Callable[[Columns], Any]:
+    """Add coefficients and effects to the current PyMC model; gives η by the columns of rows.
 
     Parameters
     ----------
     design
-        Rows with an observed target.
+        Names and sizes.
     units
         Of the design the kernel has been built with.
     priors
@@ -73,8 +165,8 @@ def linear_predictor(
 
     Returns
     -------
-    pytensor.tensor.TensorVariable
-        (row,), or (row, category).
+    Callable
+        Columns -> (row,), or (row, category).
     """
     import pymc as pm
     import pytensor.tensor as pt
@@ -83,50 +175,97 @@ def linear_predictor(
         return attach(priors.get(name, default), name, dims)
 
     several = ("category",) if categories else ()
-    eta: Any = pt.zeros(()) + units.centre_y
+    start: Any = pt.zeros(()) + units.centre_y
     if defaults.intercept_sd is not None:
         default = pm.Normal.dist(
             units.centre_y + units.scale_y * defaults.intercept_mean,
             units.scale_y * defaults.intercept_sd,
         )
-        eta = prior("intercept", default, several or None)
+        start = prior("intercept", default, several or None)
+    beta = None
     if design.predictors:
-        x = pm.Data("x", design.x, dims=("row", "predictor"))
         scale: Array = defaults.beta_sd * units.scale_y / units.scale_x
         size = np.broadcast_to(scale[:, None], (len(scale), len(categories)))
         default = pm.Normal.dist(0.0, size if categories else scale)
-        eta = eta + (x - units.centre_x) @ prior("beta", default, ("predictor", *several))
-    cluster = pm.Data("cluster_index", design.cluster, dims="row")
+        beta = prior("beta", default, ("predictor", *several))
+    effect = _effects(design, units, priors, defaults, categories)
+
+    def of(columns: Columns) -> Any:
+        eta = start
+        if beta is not None:
+            eta = eta + (columns.x - units.centre_x) @ beta
+        if effect is None:
+            rows = pt.zeros_like(columns.cluster)[:, *[None] * len(several)]
+            return eta if eta.ndim > len(several) else eta + rows
+        z = columns.z - units.centre_z
+        own = effect[columns.cluster]
+        return eta + ((z[:, None, :] if categories else z) * own).sum(axis=-1)
+
+    return of
+
+
+def _effects(
+    design: Design,
+    units: Units,
+    priors: Mapping[str, Any],
+    defaults: Defaults,
+    categories: tuple[str, ...],
+) -> Any:
+    """Effects of each cluster, ([category,] random_effect); None without a cluster."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
     if not design.random_effects:
-        return (
-            eta
-            if eta.ndim > len(several)
-            else eta + pt.zeros_like(cluster)[:, *[None] * len(several)]
-        )
-    z = pm.Data("z", design.z, dims=("row", "random_effect"))
+        return None
     scale = defaults.effect_scale * units.scale_y / units.scale_z
     sd = pt.stack(
         [
-            prior(f"sd_{effect}", pm.HalfNormal.dist(float(s)), several or None)
+            attach(
+                priors.get(f"sd_{effect}", pm.HalfNormal.dist(float(s))),
+                f"sd_{effect}",
+                "category" if categories else None,
+            )
             for effect, s in zip(design.random_effects, scale, strict=True)
         ]
     )
     q, equations = len(design.random_effects), max(len(categories), 1)
     if categories:
         pm.modelcontext(None).add_coord("category_effect", np.arange(q * equations))
-    effects = "category_effect" if categories else "random_effect"
-    standard = pm.Normal("standard_effect", dims=("cluster", effects))
-    names = [f"{e}[{c}]" if c else e for c in categories or ("",) for e in design.random_effects]
+    standard = pm.Normal(
+        "standard_effect", dims=("cluster", "category_effect" if categories else "random_effect")
+    )
+    names = effect_names(design, categories)
     standard = correlated(standard, names, blocks_of(design) * equations, priors)
     if categories:
         # effects of one category stand next to each other
         by_category = standard.reshape((design.n_clusters, equations, q)) * sd.T
-        effect = pm.Deterministic(
+        return pm.Deterministic(
             "effect", by_category, dims=("cluster", "category", "random_effect")
         )
-        return eta + ((z - units.centre_z)[:, None, :] * effect[cluster]).sum(axis=-1)
-    effect = pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
-    return eta + ((z - units.centre_z) * effect[cluster]).sum(axis=-1)
+    return pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
+
+
+def observed_model(
+    design: Design,
+    method: Textbook,
+    priors: Mapping[str, Any],
+    options: Mapping[str, Any],
+    columns: Callable[[Design], Columns] = data_columns,
+) -> Any:
+    """Give the readable model of the rows that have a value, whose columns are data."""
+    import pymc as pm
+
+    seen = design.rows(design.fit)
+    with pm.Model(coords=design.coords) as model:
+        row = method.row_model(design, priors, options).distribution(columns(seen))
+        y = pm.Data("y", values_of(row, seen.y), dims="row")
+        model.register_rv(row, f"{design.target}_observed", observed=y, dims=("row",))
+    return model
+
+
+def values_of(row: Any, values: Array) -> Any:
+    """Give values in the type of their distribution."""
+    return values if row.dtype.startswith("float") else values.astype(np.int64)
 
 
 def correlated(

@@ -48,6 +48,7 @@ from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.only_where import OnlyWhere
 
 #: Statsmodels', R's and our names of a family of distributions, and the method it is.
@@ -97,7 +98,7 @@ def plan_analyses(
     analysis: str | Sequence[str],
     family: str | Sequence[str] | Mapping[str, str] | None,
     table: Table,
-    cluster: str | None,
+    request: Request,
     method: Any,
     written: Mapping[str, str],
 ) -> Plan:
@@ -111,8 +112,9 @@ def plan_analyses(
         One for all, one for each, or by outcome; default by kind of outcome.
     table
         The data.
-    cluster
-        Cluster of the covariates' models.
+    request
+        Cluster, formulas and options of the user; ``selection_only`` may name columns that the
+        analysis does not.
     method
         What the user says of single columns; a name for all incomplete ones.
     written
@@ -126,7 +128,8 @@ def plan_analyses(
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
-    cluster = cluster or _cluster_of(analyses, table)
+    groups = _groups((*(each.formula for each in analyses), *request.formulas.values()), table)
+    cluster = request.cluster or _cluster_of(analyses, table)
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
     for name in outcomes:
@@ -135,7 +138,14 @@ def plan_analyses(
                 f"analysis: its outcome {name!r} is computed by a passive method; compute it in "
                 "the data and give it no method, or analyse what it is computed from."
             )
-    named = _with_sources(analyses, table, given, passive)
+    named = _with_sources(analyses, table, given, passive, request.formulas)
+    if request.rows is not None:
+        coded = request.rows.isin([int(Role.NONE), int(Role.CLUSTER)]).all()
+        named += [str(name) for name in coded.index[~coded] if name not in named]
+    for name in outcomes:
+        only = request.model_options.get(name, {}).get("selection_only", ())
+        only = (only,) if isinstance(only, str) else only
+        named += [each for each in only if each in table.variables]
     covariates = [name for name in named if name not in outcomes and name != cluster]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]
@@ -147,7 +157,7 @@ def plan_analyses(
     others = [
         name
         for name in table.variables
-        if name not in (*covariates, *outcomes, *survival, cluster)
+        if name not in (*covariates, *outcomes, *survival, *groups, cluster)
         and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
@@ -201,7 +211,7 @@ def read_analyses(
     formulas = [analysis] if isinstance(analysis, str) else list(analysis)
     if not formulas:
         raise SpecificationError("analysis: there is no formula in the list.")
-    read = {}
+    read: dict[str, Formula] = {}
     for text in formulas:
         if not isinstance(text, str):
             raise SpecificationError(
@@ -342,12 +352,22 @@ def _given(method: Any, table: Table, outcomes: Collection[str]) -> dict[str, An
 
 def _cluster_of(analyses: Iterable[Analysed], table: Table) -> str | None:
     """Cluster of the analyses, if ``cluster=`` names none."""
-    groups = {
-        name
-        for each in analyses
-        for name in read_formula(each.formula, tuple(table.variables)).groups
-    }
+    groups = _groups([each.formula for each in analyses], table)
     return groups.pop() if len(groups) == 1 else None
+
+
+def _groups(formulas: Iterable[str], table: Table) -> set[str]:
+    """Columns by which effects vary in any formula: these number clusters and measure nothing."""
+    return {name for text in formulas for name in _named_in(text, table)[1]}
+
+
+def _named_in(text: str, table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Predictors and groups of a formula; none of one that is refused where its model is made."""
+    try:
+        read = read_formula(text, tuple(table.variables))
+    except SpecificationError:
+        return (), ()
+    return tuple(read.predictors), tuple(read.groups)
 
 
 def _with_sources(
@@ -355,21 +375,23 @@ def _with_sources(
     table: Table,
     methods: Mapping[str, Any],
     passive: Collection[str],
+    formulas: Mapping[str, str],
 ) -> list[str]:
-    """Columns that the analyses name right of the ~, and those that passive ones are made of."""
+    """Columns that the analyses name right of the ~, and those that these are made of.
+
+    A passive one is made of its expression's, one with a formula of the user's of those it names.
+    """
     found: list[str] = []
-    queue = [
-        name
-        for each in analyses
-        for name in read_formula(each.formula, tuple(table.variables)).predictors
-    ]
+    queue = [name for each in analyses for name in _named_in(each.formula, table)[0]]
     while queue:
         name = queue.pop(0)
-        if name in found:
+        if name in found or name not in table.variables:
             continue
         found.append(name)
         if name in passive:
             queue += list(names_in(methods[name].strip()[1:].strip()))
+        elif name in formulas:
+            queue += _named_in(formulas[name], table)[0]
     return found
 
 
@@ -419,7 +441,7 @@ def _predictors(
     incomplete = set(table.incomplete())
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):
-        allowed = {*given, *order[:position]} - selected
+        allowed = {*given, *order[:position]} - set(selected)
         if name in level2:
             allowed -= incomplete - level2
         for other in matrix.columns:
@@ -492,7 +514,7 @@ def checked_analyses(
     family: Any,
     on: str,
     table: Table,
-    cluster: str | None,
+    request: Request,
     method: Any,
     written: Mapping[str, str],
 ) -> tuple[tuple[Analysed, ...], Plan | None]:
@@ -514,7 +536,7 @@ def checked_analyses(
         return (), None
     if on == "conditional":
         return tuple(read_analyses(analysis, family, table)), None
-    plan = plan_analyses(analysis, family, table, cluster, method, written)
+    plan = plan_analyses(analysis, family, table, request, method, written)
     return plan.analyses, plan
 
 
@@ -541,7 +563,12 @@ def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Req
             raise SpecificationError(
                 f"formulas: {name!r} is the outcome of the analysis {text!r}, which is its model."
             )
-    return replace(request, formulas={**request.formulas, **plan.formulas})
+    formulas = {**request.formulas, **plan.formulas}
+    matrix = None
+    if request.rows is not None:
+        matrix = plan.predictors.copy()
+        matrix.loc[request.rows.index] = request.rows
+    return replace(request, formulas=formulas, analysed=tuple(plan.formulas), predictors=matrix)
 
 
 # --- after the models have been decided -----------------------------------------------------------
@@ -625,7 +652,6 @@ def with_live(specification: Specification) -> Specification:
     """
     table, targets, order = specification.table, specification.targets, specification.visit_sequence
     live: dict[str, np.ndarray] = {}
-    _check_conditions(targets, table)
     for name in reversed(order):
         target = targets[name]
         assert isinstance(target, Target)
@@ -653,6 +679,7 @@ def with_live(specification: Specification) -> Specification:
         for wrapper in layers(target.method):
             if isinstance(wrapper, OnlyWhere):
                 live[name] &= wrapper.known_rows(name, table)
+        _check_wrappers(name, target, table, bool(live[name].any()))
         if target.post is not None and live[name].any():
             raise SpecificationError(
                 f"post of {name!r}: its missing values are drawn from its model times those it "
@@ -662,19 +689,30 @@ def with_live(specification: Specification) -> Specification:
     return replace(specification, live=live)
 
 
-def _check_conditions(targets: Mapping[str, Target | Passive], table: Table) -> None:
-    """Refuse conditions that would change where a model holds as values are drawn."""
-    for name, target in targets.items():
-        for wrapper in layers(target.method) if isinstance(target, Target) else ():
-            reads = wrapper.reads()
-            incomplete = [n for n in reads or () if table.missing(n).any()]
-            if reads is None or incomplete:
-                what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
-                raise SpecificationError(
-                    f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible "
-                    "with an analysis the rows of a model must not change with what is drawn; use "
-                    "a condition on complete columns written as text, or on='conditional'."
-                )
+def _check_wrappers(name: str, target: Target, table: Table, live: bool) -> None:
+    """Refuse conditions that change with what is drawn, and a δ that is no number.
+
+    A δ is in the joint distribution where shifted values are live only.
+    """
+    for wrapper in layers(target.method):
+        shifts = isinstance(wrapper, Delta)
+        if shifts and not live:
+            continue
+        reads = wrapper.reads()
+        incomplete = [n for n in reads or () if table.missing(n).any()]
+        if reads is None or incomplete:
+            what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible with "
+                "an analysis the rows of a model must not change with what is drawn; use a "
+                "condition on complete columns written as text, or on='conditional'."
+            )
+        if isinstance(wrapper, Delta) and wrapper.is_drawn:
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} has a distribution for δ. Missing values of "
+                f"{name!r} stand in other models, which would tell something of δ; give numbers, "
+                "one run for each, or on='conditional'."
+            )
 
 
 def selects(child: Target) -> bool:

@@ -3,6 +3,7 @@
 import ast
 import copy
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from types import MappingProxyType
@@ -15,7 +16,15 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.spelling import quoted, syntax_tree, too_nested, unaliased
 from bayesimpute.wording import did_you_mean, listed
 
-__all__ = ["FUNCTIONS", "evaluate", "names_in", "quoted", "read", "with_category_codes"]
+__all__ = [
+    "FUNCTIONS",
+    "evaluate",
+    "evaluate_symbols",
+    "names_in",
+    "quoted",
+    "read",
+    "with_category_codes",
+]
 
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = MappingProxyType(
     {
@@ -69,6 +78,26 @@ _COMPARISON: Mapping[type[ast.cmpop], Callable[..., Any]] = MappingProxyType(
 )
 
 
+#: The same by the operators that symbols overload; they have no equality.
+_OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
+    {
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.Div: operator.truediv,
+        ast.FloorDiv: operator.floordiv,
+        ast.Mod: operator.mod,
+        ast.Pow: operator.pow,
+        ast.Lt: operator.lt,
+        ast.LtE: operator.le,
+        ast.Gt: operator.gt,
+        ast.GtE: operator.ge,
+        ast.Eq: lambda low, high: 1.0 * (low <= high) * (low >= high),
+        ast.NotEq: lambda low, high: 1.0 - 1.0 * (low <= high) * (low >= high),
+    }
+)
+
+
 def evaluate(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Value of an expression in every row.
 
@@ -116,6 +145,60 @@ def evaluate(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     except RecursionError:
         raise SpecificationError(too_nested(expression)) from None
     return np.array(np.broadcast_to(values, (n_rows,)), dtype=np.float64)
+
+
+def evaluate_symbols(expression: str, columns: Mapping[str, Any]) -> Any:
+    """Value of an expression in every row, of which some are symbols of PyTensor.
+
+    Parameters
+    ----------
+    expression
+        As for `evaluate`.
+    columns
+        Variable -> (row,), an array without missing values or a PyTensor vector.
+
+    Returns
+    -------
+    pytensor.tensor.TensorVariable
+        (row,).
+    """
+    import pytensor.tensor as pt
+
+    if expression in columns:
+        return pt.as_tensor_variable(columns[expression]).astype("float64")
+    tree, aliases = _parsed(expression)
+    rows = pt.zeros_like(pt.as_tensor_variable(next(iter(columns.values()))), dtype="float64")
+    return _symbols(tree, columns, aliases) + rows
+
+
+def _symbols(node: ast.expr, columns: Mapping[str, Any], aliases: Mapping[str, str]) -> Any:
+    """PyTensor graph of what :func:`_value` computes; its names are NumPy's."""
+    import pytensor.tensor as pt
+
+    inner = partial(_symbols, columns=columns, aliases=aliases)
+    match node:
+        case ast.Name(id=name):
+            return pt.as_tensor_variable(columns[aliases.get(name, name)]).astype("float64")
+        case ast.Constant(value=number):
+            return pt.constant(float(number))  # type: ignore[arg-type]
+        case ast.BinOp(left=left, op=operation, right=right):
+            return _OPERATORS[type(operation)](inner(left), inner(right))
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return inner(operand)
+        case ast.UnaryOp(operand=operand):
+            return -inner(operand)
+        case ast.Call(func=function, args=arguments):
+            values, name = [inner(argument) for argument in arguments], _function_name(function)
+            if name == "where":
+                return pt.where(pt.neq(values[0], 0), values[1], values[2])
+            return values[0] if name == "I" else getattr(pt, name)(*values)
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            sides = [inner(left), *map(inner, others)]
+            holds = pt.ones(())
+            for comparison, low, high in zip(ops, sides, sides[1:], strict=False):
+                holds = holds * _OPERATORS[type(comparison)](low, high)
+            return holds
+    raise SpecificationError(f"'{ast.unparse(node)}' cannot be evaluated.")
 
 
 def names_in(expression: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from bayesimpute.specification.specification import Target
 from bayesimpute.specification.spelling import quoted
 from bayesimpute.wrappers.base import innermost, method_text
 
-_CALL = re.compile(r"\blatent_mean\(\s*(`[^`]+`|[^()`]+?)\s*\)")
+_CALL = re.compile(r"(?<!`)\blatent_mean\(\s*(`[^`]+`|[^()`]+?)\s*\)")
 #: SD of the prior of the intercept around the latent mean, in SDs of x: it is 0.
 NO_INTERCEPT = 1e-5
 
@@ -81,8 +81,6 @@ def around(target: Target, table: Table) -> Target:
     SpecificationError
         If the variable has no cluster means, or its model is another than the normal one.
     """
-    import pymc as pm
-
     name, latent = target.name, latent_name(target.name)
     if latent not in table.variables or mean_of(latent, table) is None:
         return target
@@ -101,6 +99,13 @@ def around(target: Target, table: Table) -> Target:
             f"latent_mean({name}): with random slopes in the model of {name!r} a cluster has no "
             "one mean; leave them out of its formula."
         )
-    spread = float(table.frame[name].std())
-    priors = {"intercept": pm.Normal.dist(0.0, NO_INTERCEPT * spread), **target.priors}
-    return replace(target, around=latent, random_intercept=False, priors=priors)
+    return without_intercept(replace(target, around=latent, random_intercept=False), table)
+
+
+def without_intercept(target: Target, table: Table) -> Target:
+    """Give the model of the difference to a latent mean, whose intercept is 0."""
+    import pymc as pm
+
+    spread = float(table.frame[target.name].std())
+    none = pm.Normal.dist(0.0, NO_INTERCEPT * spread)
+    return replace(target, priors={**target.priors, "intercept": none})

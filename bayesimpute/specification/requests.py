@@ -24,7 +24,11 @@ from bayesimpute.wrappers.base import Wrapper, method_text
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, by target; defaults filled in nowhere."""
+    """What the user asked for, by target; defaults filled in nowhere.
+
+    `analysed` are the targets whose formula is an analysis, `rows` those of the predictor matrix
+    that replace what an analysis asks for.
+    """
 
     cluster: str | None
     predictors: pd.DataFrame | None
@@ -32,6 +36,8 @@ class Request:
     priors: Mapping[str, Mapping[str, Any]]
     post: Mapping[str, Any]
     model_options: Mapping[Any, Mapping[str, Any]]
+    analysed: tuple[str, ...] = ()
+    rows: pd.DataFrame | None = None
 
 
 def choose_methods(

@@ -1,6 +1,6 @@
 """Models of why values are missing: which equation a predictor is in, and what cannot be learnt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,13 @@ from bayesimpute.specification.specification import Term
 OPTIONS = {"selection_only": "selection", "outcome_only": "outcome"}
 
 
-def placed(target: str, terms: Sequence[Term], options: Mapping[str, Any]) -> tuple[Term, ...]:
+def placed(
+    target: str, terms: Sequence[Term], options: Mapping[str, Any], columns: Collection[str] = ()
+) -> tuple[Term, ...]:
     """Put the terms that options name into one equation.
+
+    An analysis has the terms of its outcome only, so that `columns`, which it does not name, may
+    be added for the selection.
 
     Raises
     ------
@@ -28,6 +33,9 @@ def placed(target: str, terms: Sequence[Term], options: Mapping[str, Any]) -> tu
     for option, where in OPTIONS.items():
         names = options.get(option, ())
         for label in (names,) if isinstance(names, str) else names:
+            if label in columns and label not in labels and where == "selection":
+                terms = [*terms, Term(label, (label,))]
+                labels.append(label)
             if label not in labels:
                 raise SpecificationError(
                     f"model_options of {target!r}: {option} names {label!r}, which is no term of "

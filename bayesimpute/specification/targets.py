@@ -112,7 +112,7 @@ def build_target(
         )
     options = {**alias.options, **_options(name, implementation, request.model_options, table)}
     if selects:
-        terms = placed(name, terms, options)
+        terms = placed(name, terms, options, table.variables if name in request.analysed else ())
     if formula is not None and formula.event is not None:
         options = with_event(name, formula.event, modelling, options)
     latent = mean_of(name, table)

@@ -197,9 +197,10 @@ def size_of(kernel: Kernel) -> int:
     return kernel.size
 
 
-def is_discrete(kernel: Kernel) -> bool:
-    """Whether the values of a kernel inside have probabilities."""
-    return isinstance(kernel, DensityKernel) and kernel.discrete
+def measure_of(kernel: Kernel) -> str:
+    """Say what the values of a kernel inside have: densities, probabilities, or both."""
+    assert isinstance(kernel, DensityKernel)
+    return kernel.measure
 
 
 def is_gaussian(kernel: Kernel) -> bool:

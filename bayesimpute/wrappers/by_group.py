@@ -23,8 +23,8 @@ from bayesimpute.wrappers.base import (
     decide,
     density_of_rows,
     inner_kernel,
-    is_discrete,
     is_gaussian,
+    measure_of,
     method_text,
     size_of,
     visit_rows,
@@ -245,9 +245,9 @@ class GroupKernel:
         return sum(map(size_of, self.parts))
 
     @property
-    def discrete(self) -> bool:
-        """Whether values have probabilities."""
-        return all(map(is_discrete, self.parts))
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        return measure_of(self.parts[0])
 
     @property
     def gaussian(self) -> bool:

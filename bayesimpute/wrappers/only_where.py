@@ -22,9 +22,9 @@ from bayesimpute.wrappers.base import (
     Wrapper,
     density_of_rows,
     inner_kernel,
-    is_discrete,
     is_gaussian,
     layers,
+    measure_of,
     method_text,
     size_of,
     visit_rows,
@@ -303,9 +303,9 @@ class WhereKernel:
         return size_of(self._inside)
 
     @property
-    def discrete(self) -> bool:
-        """Whether values have probabilities."""
-        return is_discrete(self._inside)
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        return measure_of(self._inside)
 
     @property
     def gaussian(self) -> bool:

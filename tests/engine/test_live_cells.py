@@ -95,25 +95,7 @@ def joint(bench, densities, values):
     return total
 
 
-TERMS = {
-    "everything at once": (ANALYSIS, {}),
-    "the mean of a cluster": ("y ~ x + cluster_mean(x) + size + (1 | school)", {}),
-    "a random slope of a category": ("y ~ x * kind + (1 + kind | school)", {}),
-    "a passive variable": ("y ~ x + p + (1 | school)", {"method": {"p": "~ I(x * size)"}}),
-    "another model than the normal": (
-        "y ~ x * size + kind + (1 | school)",
-        {"family": "normal.robust", "formulas": {"x": "x ~ cluster_mean(kind) + (1 | school)"}},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", TERMS)
-def test_densities_of_cells_differ_as_the_whole_joint_density_does(study, name):
-    analysis, given = TERMS[name]
-    df = study.assign(p=study["x"] * study["size"]) if "passive" in name else study
-    bench, state, densities = stood(
-        bi.impute(df, analysis=analysis, **{**RUN, "m": 1, "iterations": 1}, **given)
-    )
+def agrees_with_whole_designs(bench, state, densities):
     rng = np.random.default_rng(1)
     assert bench.live
     for variable, live in bench.live.items():
@@ -133,6 +115,49 @@ def test_densities_of_cells_differ_as_the_whole_joint_density_does(study, name):
                 np.testing.assert_allclose(gained[k], after - before, atol=1e-8)
 
 
+TERMS = {
+    "everything at once": (ANALYSIS, {}),
+    "the mean of a cluster": ("y ~ x + cluster_mean(x) + size + (1 | school)", {}),
+    "a random slope of a category": ("y ~ x * kind + (1 + kind | school)", {}),
+    "a passive variable": ("y ~ x + p + (1 | school)", {"method": {"p": "~ I(x * size)"}}),
+    "another model than the normal": (
+        "y ~ x * size + kind + (1 | school)",
+        {"family": "normal.robust", "formulas": {"x": "x ~ cluster_mean(kind) + (1 | school)"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_densities_of_cells_differ_as_the_whole_joint_density_does(study, name):
+    analysis, given = TERMS[name]
+    df = study.assign(p=study["x"] * study["size"]) if "passive" in name else study
+    bench, state, densities = stood(
+        bi.impute(df, analysis=analysis, **{**RUN, "m": 1, "iterations": 1}, **given)
+    )
+    agrees_with_whole_designs(bench, state, densities)
+
+
+def test_cells_that_share_a_mean_in_any_model_are_not_drawn_at_once(study):
+    df = study.drop(columns="kind").assign(group=np.arange(len(study)) % 5)
+    bench, state, densities = stood(
+        bi.impute(
+            df,
+            analysis=[
+                "y ~ x + size + cluster_mean(x) + (1 | school)",
+                "size ~ cluster_mean(x) + (1 | group)",
+            ],
+            m=1, iterations=1, seed=7, progress=False,
+        )
+    )  # fmt: skip
+    waves = bench.live["x"].waves
+    cells = np.sort(np.concatenate(waves))
+    np.testing.assert_array_equal(cells, np.flatnonzero(bench.specification.live_rows("x")))
+    for name in ("y", "size"):
+        codes = bench.builders[name].clusters.codes
+        assert all(len(set(codes[wave])) == len(wave) for wave in waves)
+    agrees_with_whole_designs(bench, state, densities)
+
+
 # --- draws ----------------------------------------------------------------------------------------
 
 
@@ -147,7 +172,7 @@ def test_slice_and_exact_draws_of_a_normal_value_are_alike(study):
     rng, values, draws = np.random.default_rng(2), dict(state.values), {}
     for way in ("exact", "slice"):
         found = []
-        for _ in range(2000):
+        for _ in range(600):
             drawing = Drawing(bench, "x", live, live.waves[0], values, densities)
             drawn = (
                 live_cells._draw_normal(drawing, live.spread, rng)
@@ -158,9 +183,9 @@ def test_slice_and_exact_draws_of_a_normal_value_are_alike(study):
             found.append(drawn)
         draws[way] = np.array(found)
     exact, by_slice = draws["exact"], draws["slice"]
-    error = exact.std(axis=0) / np.sqrt(2000 / 3)  # a slice's draws depend on each other
+    error = exact.std(axis=0) / np.sqrt(600 / 3)  # a slice's draws depend on each other
     assert (abs(exact.mean(axis=0) - by_slice.mean(axis=0)) < 4.5 * error).all()
-    np.testing.assert_allclose(by_slice.std(axis=0), exact.std(axis=0), rtol=0.15)
+    np.testing.assert_allclose(by_slice.std(axis=0), exact.std(axis=0), rtol=0.2)
 
 
 def test_categories_are_drawn_with_their_probabilities(study, run):
@@ -171,9 +196,9 @@ def test_categories_are_drawn_with_their_probabilities(study, run):
     log_density = np.stack([drawing.log_density(np.full(len(drawing.cells), c)) for c in codes])
     chances = np.exp(log_density - log_density.max(axis=0))
     chances /= chances.sum(axis=0)
-    drawn = np.array([live_cells._draw(drawing, live, rng) for _ in range(2000)])
+    drawn = np.array([live_cells._draw(drawing, live, rng) for _ in range(600)])
     shares = np.stack([(drawn == c).mean(axis=0) for c in codes])
-    assert (abs(shares - chances) < 4.5 * np.sqrt(chances * (1 - chances) / 2000) + 0.002).all()
+    assert (abs(shares - chances) < 4.5 * np.sqrt(chances * (1 - chances) / 600) + 0.005).all()
 
 
 def test_without_interaction_or_slope_the_chains_are_those_of_chained_equations():
@@ -182,7 +207,7 @@ def test_without_interaction_or_slope_the_chains_are_those_of_chained_equations(
     x = 0.5 * z + rng.normal(size=400)
     df = pd.DataFrame({"z": z, "x": x, "y": x - z + rng.normal(size=400)})
     df["x"] = df["x"].mask(rng.random(400) < 1 / (1 + np.exp(0.5 - df["y"])))
-    given = {"analysis": "y ~ x + z", "m": 8, "iterations": 60, "seed": 5, "progress": False}
+    given = {"analysis": "y ~ x + z", "m": 8, "iterations": 40, "seed": 5, "progress": False}
     joint_, chained = (
         bi.impute(df, on=on, method={"x": "normal"}, **given) for on in ("analysis", "conditional")
     )

@@ -4,7 +4,7 @@ import gc
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from bayesimpute.models.beta import Beta
 from bayesimpute.models.bounded import CensoredLikelihood, TruncatedLikelihood
@@ -13,8 +13,11 @@ from bayesimpute.models.counts import NegativeBinomialLikelihood, Poisson
 from bayesimpute.models.gamma import Gamma
 from bayesimpute.models.logistic import BernoulliLikelihood
 from bayesimpute.models.ordinal import CumulativeLikelihood
+from bayesimpute.models.piecewise import PiecewiseLikelihood
 from bayesimpute.models.robust import Robust
+from bayesimpute.models.weibull import WeibullLikelihood
 from bayesimpute.sampling.from_pymc import pymc_likelihood
+from bayesimpute.sampling.linear_parts import Point
 from tests import calls
 
 N = 40
@@ -22,6 +25,9 @@ RNG = np.random.default_rng(0)
 CODES = RNG.integers(0, 4, N).astype(float)
 COUNTS = RNG.integers(0, 9, N).astype(float)
 NUMBERS = np.clip(RNG.normal(size=N), -1, 1.2)
+#: Time, and whether it ends with the event.
+TIMES = np.column_stack([np.exp(NUMBERS), RNG.random(N) < 0.6])
+CUTPOINTS = np.array([0.7, 1.5, 2.2])
 CASES = {
     "logistic": (BernoulliLikelihood(), CODES % 2, [], []),
     "ordinal": (CumulativeLikelihood(4, np.array([1, 2, 3, 1.5])), CODES, [], [0.3, -0.4]),
@@ -34,6 +40,9 @@ CASES = {
     "truncated": (TruncatedLikelihood(-1, 1.2), NUMBERS, [0.7], []),
     "truncated below": (TruncatedLikelihood(-1, np.inf), NUMBERS, [0.7], []),
     "censored": (CensoredLikelihood(-1, 1.2), NUMBERS, [0.7], []),
+    "weibull": (WeibullLikelihood(1.7, True), TIMES, [1.4], []),
+    "piecewise": (PiecewiseLikelihood(CUTPOINTS, 1.5, True), TIMES, [], [0.5, -0.8, 0.3]),
+    "constant hazard": (PiecewiseLikelihood(np.empty(0), 1.5, True), TIMES, [], []),
 }
 
 
@@ -128,6 +137,22 @@ def values_of(name, y, eta, positive, free):
         inside = stats.norm.logpdf(y, t, sizes[0])
         low, high = stats.norm.logcdf(-1, t, sizes[0]), stats.norm.logsf(1.2, t, sizes[0])
         return np.where(y <= -1, low, np.where(y >= 1.2, high, inside)).sum()
+    if name == "weibull":
+        # cumulative hazard e^t (t0 / k) (y / t0)^k = (y / scale)^k
+        scale = 1.7 * (np.exp(t) * 1.7 / sizes[0]) ** (-1 / sizes[0])
+        density = stats.weibull_min.logpdf(y[:, 0], sizes[0], scale=scale)
+        return np.where(
+            y[:, 1], density, stats.weibull_min.logsf(y[:, 0], sizes[0], scale=scale)
+        ).sum()
+    if name == "constant hazard":
+        scale = np.exp(-t)
+        density = stats.expon.logpdf(y[:, 0], scale=scale)
+        return np.where(y[:, 1], density, stats.expon.logsf(y[:, 0], scale=scale)).sum()
+    if name == "piecewise":
+        return sum(
+            piecewise_log_density(*row, rate, np.array(free))
+            for row, rate in zip(y, np.exp(t), strict=True)
+        )
     if name == "ordinal":
         cut = np.append(0, np.cumsum(np.exp(free)))
         below = np.column_stack(
@@ -136,6 +161,18 @@ def values_of(name, y, eta, positive, free):
         return np.log(np.diff(below, axis=1)[np.arange(len(y)), y.astype(int)]).sum()
     full = np.column_stack([eta[:, 0], eta[:, 1], np.zeros(len(y)), eta[:, 2]])  # order 2, 0, 1, 3
     return (full[np.arange(len(y)), y.astype(int)] - np.log(np.exp(full).sum(axis=1))).sum()
+
+
+def piecewise_log_density(time, event, ratio, free):
+    """By numerical integration of the hazard."""
+    hazards = ratio * np.exp(PiecewiseLikelihood(CUTPOINTS, 1.5, True).parameters(
+        Point(*[np.empty(0)] * 3, free, np.zeros((1, 1)), np.empty(0)))["log_hazard"])  # fmt: skip
+
+    def hazard(at):
+        return hazards[(at > CUTPOINTS).sum()]
+
+    cumulative = integrate.quad(hazard, 0.0, time, points=CUTPOINTS[time > CUTPOINTS])[0]
+    return event * np.log(hazard(time)) - cumulative
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "truncated below"])

@@ -35,8 +35,15 @@ def make_design(kind, slope, seed=0):
         "bounded": np.clip(eta + error, -3, 2.5),
         "positive": np.exp(0.5 * eta) * rng.gamma(3, 1 / 3, n),
         "share": rng.beta(5 / (1 + np.exp(-0.5 * eta)), 5 / (1 + np.exp(0.5 * eta))),
+        "time": (rng.standard_exponential(n) * np.exp(-0.5 * eta)) ** 0.7,
     }[kind]
     fit = rng.random(n) < 0.8
+    columns = {}
+    if kind == "time":
+        # some are censored, and none is missing
+        limit = rng.exponential(2.0, n)
+        fit, columns = np.ones(n, dtype=bool), {"event": (y <= limit).astype(float)}
+        y = np.minimum(y, limit)
     kinds = {"binary": Kind.BINARY, "ordinal": Kind.ORDINAL, "nominal": Kind.NOMINAL}
     return Design(
         "y",
@@ -51,6 +58,7 @@ def make_design(kind, slope, seed=0):
         clusters,
         fit,
         ~fit,
+        columns=columns,
     )
 
 
@@ -62,6 +70,8 @@ CASES = {
     "negative_binomial": ("count", True, {}),
     "gamma": ("positive", False, {}),
     "beta": ("share", False, {}),
+    "weibull": ("time", True, {}),
+    "piecewise": ("time", False, {"intervals": 5}),
     "normal.robust": ("number", True, {}),
     "normal.truncated": ("bounded", False, {"lower": -3, "upper": 4}),
     "normal.censored": ("bounded", False, {"lower": -3, "upper": 2.5}),

@@ -33,7 +33,7 @@ def written(method, slopes=False, **options):
     levels = CODED.get(method)
     if levels:
         df["y"] = df["y"] % levels
-    if method in ("gamma", "beta"):
+    if method in ("gamma", "beta", "weibull", "piecewise"):
         df["y"] = (df["y"] + 1) / 13
     predictors = bi.make_predictors(df, cluster="school")
     if slopes:
@@ -87,6 +87,9 @@ def test_a_normal_model_with_everything():
         ("gamma", "yij∼Gamma(μij,SDv·mean)logμij="),
         ("beta", "yij∼Beta(μij,precisionφ)logitμij="),
         ("negative_binomial", "gij∼Gamma(mean1,SDφ)"),
+        ("weibull", "loghij(t)=(β0+b0j)+"),
+        ("weibull", "+(k−1)log(t/t₀)"),
+        ("piecewise", "+a_ktinintervalk"),
         ("normal.robust", "tij∼Student(ν)"),
         ("heckman.robust", "wij∼Gamma(ν/2,ν/2)"),
         ("joint", "εijofy∼N(0,Σ)"),

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, decimals, join, number, percent, table, tag
 from bayesimpute.report.content import Content, left_out, note, paragraph, scroll, subheading
@@ -32,7 +33,9 @@ def checks(content: Content) -> Html:
     modelled = [
         name
         for name, target in imputations.specification.targets.items()
-        if isinstance(target, Target) and innermost(target.method) != "sample"
+        if isinstance(target, Target)
+        and innermost(target.method) != "sample"
+        and not censored(target)
     ]
     names, left = modelled[:MOST_VARIABLES], modelled[MOST_VARIABLES:]
     if not names:

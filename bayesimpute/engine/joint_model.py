@@ -1,0 +1,359 @@
+r"""All models of a run as one PyMC model of the incomplete data.
+
+.. math::
+    p(\text{outcomes} \mid \text{covariates})\, p(\text{covariate}_1 \mid \text{those before it})
+    \cdots
+
+with the priors of the chains, under the names that parameters have in ``imp.datatree``. A missing
+number is a free variable; missing categories are summed out,
+
+.. math::
+    \log p(\text{rows}) = \log \sum_k \prod_c p_c(y_c \mid k, …),
+
+over all combinations k of the missing categories that some row depends on together. Missing values
+that no other model needs integrate out of themselves and are left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.data.names import safe_pair
+from bayesimpute.design import DesignBuilder
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.engine.bench import method_of, options_of
+from bayesimpute.engine.joint_cells import Group, categories_of, groups_of
+from bayesimpute.engine.joint_columns import columns_of, is_symbol
+from bayesimpute.engine.live import rows_that_say
+from bayesimpute.errors import SpecificationError
+from bayesimpute.method import Design
+from bayesimpute.sampling.hazards import events_of
+from bayesimpute.sampling.selection import DRAWN, SEEN, UNSEEN
+from bayesimpute.sampling.textbook import Columns, RowModel, Textbook, values_of
+from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.wrappers.base import Wrapper, method_text
+from bayesimpute.wrappers.joined_model import move
+
+Positions = npt.NDArray[np.int64]
+
+#: Names in the readable model of what is known of the rows of a selection model.
+_SELECTION = {SEEN: "seen", UNSEEN: "unseen", DRAWN: "unseen, drawn"}
+
+
+def joint_model(specification: Specification, seed: int) -> Any:
+    """Build the model.
+
+    Parameters
+    ----------
+    specification
+        Of a run with ``analysis=``.
+    seed
+        Of the run: fixes units and default priors.
+
+    Raises
+    ------
+    SpecificationError
+        If the models are no joint distribution, or one of them cannot be written so.
+    """
+    return Joint.of(specification, seed).model
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """The model as it is being built.
+
+    Attributes
+    ----------
+    model
+        The PyMC model.
+    specification, builders, designs
+        Of the run; designs at the reference values.
+    categories
+        Values of the variables whose missing ones are summed out.
+    groups
+        These, by what depends on each other.
+    rows
+        What the rows of each model are.
+    values
+        Columns of the data: numbers, or symbols where some are missing.
+    own
+        Values of each target by row of its design, the same way.
+    """
+
+    model: Any
+    specification: Specification
+    builders: Mapping[str, DesignBuilder]
+    designs: Mapping[str, Design]
+    reference: Mapping[str, Any]
+    categories: Mapping[str, Any]
+    groups: list[Group]
+    rows: dict[str, RowModel] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, specification: Specification, seed: int) -> "Joint":
+        """Build the model."""
+        import pymc as pm
+
+        _check(specification)
+        values = reference_values(specification, seed)
+        builders = {
+            name: DesignBuilder.of(specification, target)
+            for name in specification.visit_sequence
+            if isinstance(target := specification.targets[name], Target)
+        }
+        designs = {name: builder.build(values) for name, builder in builders.items()}
+        categories = categories_of(specification, builders)
+        groups = groups_of(specification, builders, categories)
+        model = pm.Model(model=None)
+        joint = cls(model, specification, builders, designs, values, categories, groups)
+        joint.values.update(values)
+        for name in builders:
+            joint._add_parameters(name)
+        for name in builders:
+            joint._add_rows(name)
+        for number, group in enumerate(groups):
+            joint._add_sum(group, number)
+        return joint
+
+    def draws_of(self, name: str, parameter: str, labels: Sequence[str], posterior: Any) -> Any:
+        """Draws of a parameter in the order in which the chains have its elements.
+
+        Parameters
+        ----------
+        name, parameter
+            Target, and name of the parameter in the chains.
+        labels
+            Of its elements there.
+        posterior
+            Of this model, as PyMC gives it.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            (chain, draw, element); None if the model has no such parameter.
+        """
+        variable = safe_pair(name, parameter)
+        if variable not in posterior:
+            return None
+        draws = posterior[variable].values
+        if parameter == "correlation":
+            names = self.rows[name].effects
+            place = {f"{b}~{a}": (i, j) for i, a in enumerate(names) for j, b in enumerate(names)}
+            return np.stack([draws[(..., *place[label])] for label in labels], axis=-1)
+        return draws.reshape(*draws.shape[:2], -1)
+
+    def _add_parameters(self, name: str) -> None:
+        """Add the parameters of one model, with their priors."""
+        import pymc as pm
+
+        target, design = self.builders[name].target, self.designs[name]
+        method = method_of(target)
+        if not isinstance(method, Textbook):
+            raise SpecificationError(
+                f"joint_model: the method {method_text(target.method)!r} of {name!r} cannot be "
+                "written down for rows of which some values are symbols; use a model of the "
+                "package, or look at imp.model(variable)."
+            )
+        with pm.Model(coords=design.coords, model=None) as part:
+            self.rows[name] = method.row_model(design, target.priors, options_of(target))
+        move(part, self.model, lambda each: safe_pair(name, each))
+
+    def _add_rows(self, name: str) -> None:
+        """Add the rows of one model that depend on no missing category, and missing numbers."""
+        builder, rows = self.builders[name], self.rows[name]
+        says = np.flatnonzero(rows_that_say(self.specification, builder))
+        design = self.designs[name]
+        live = np.zeros(len(design.y), dtype=bool) if design.live is None else design.live
+        touched = np.zeros(len(design.y), dtype=bool)
+        for group in self.groups:
+            if name in group.touched:
+                touched[group.touched[name]] = True
+        self.own[name] = self._numbers(name)
+        if builder.target.level == 2 and builder.clusters is not None:
+            # rows without the value have that of their cluster
+            own = builder.coded[design.y.astype(np.int64)] if builder.coded.size else design.y
+            self.values[name] = own[builder.clusters.codes]
+        if live.any() and name not in self.categories:
+            self._add_missing(name, np.flatnonzero(live))
+        if rows.known is not None:
+            says = says[~np.isnan(rows.known[says])]
+            valued = rows.known[says] != UNSEEN
+        else:
+            valued = np.ones(len(says), dtype=bool)
+        plain = ~touched[says]
+        seen = says[plain & valued & ~live[says]]
+        if seen.size:
+            self._observe(name, seen)
+        if rows.known is not None and rows.factor is not None:
+            for code, text in _SELECTION.items():
+                chosen = says[plain & (rows.known[says] == code)]
+                if chosen.size:
+                    y = None if code == UNSEEN else self.own[name][chosen]
+                    value = rows.factor(self._columns(name, chosen), y, code)
+                    self._potential(safe_pair(name, text), value.sum())
+
+    def _add_missing(self, name: str, live: Positions) -> None:
+        """Add the missing numbers of a variable, distributed as its model says.
+
+        Where that depends on missing categories these are at their first; their sum sets it right.
+        """
+        import pytensor.tensor as pt
+
+        row = self.rows[name].distribution(self._columns(name, live))
+        if not row.dtype.startswith("float"):
+            raise SpecificationError(
+                f"joint_model: missing counts of {name!r} would be unobserved whole numbers, which "
+                "NUTS cannot move; only numbers and categories can be missing in it. The chains of "
+                "bi.impute have them."
+            )
+        missing = self.model.register_rv(
+            row, safe_pair(name, "missing"), dims=(self._dim(name, "missing", live),)
+        )
+        self.own[name] = pt.set_subtensor(pt.as_tensor_variable(self.own[name])[live], missing)
+        builder = self.builders[name]
+        if builder.target.level == 2 and builder.clusters is not None:
+            self.values[name] = self.own[name][builder.clusters.codes]
+        else:
+            self.values[name] = self.own[name]
+
+    def _numbers(self, name: str) -> Any:
+        """Values of a target by row of its design, missing ones at their reference."""
+        design, around = self.designs[name], self.builders[name].target.around
+        return design.y + self.reference[around] if around else design.y
+
+    def _observe(self, name: str, rows: Positions) -> None:
+        row = self.rows[name].distribution(self._columns(name, rows))
+        y = values_of(row, self._numbers(name)[rows])
+        dim = self._dim(name, "observed", rows)
+        self.model.register_rv(row, safe_pair(name, "observed"), observed=y, dims=(dim,))
+
+    def _dim(self, name: str, what: str, rows: Positions) -> str:
+        """Dim of some rows of a model, labelled as the user labels rows or clusters."""
+        builder = self.builders[name]
+        table, clusters = self.specification.table, builder.clusters
+        if builder.target.level == 2 and clusters is not None:
+            labels = [clusters.labels[k] for k in rows]
+        else:
+            labels = table.frame.index[table.rows[rows]].tolist()
+        if len(set(labels)) < len(labels):
+            labels = rows.tolist()
+        dim = safe_pair(name, f"{what}_row")
+        self.model.add_coord(dim, labels)
+        return dim
+
+    def _columns(
+        self, name: str, rows: Positions, changed: Mapping[str, Any] | None = None
+    ) -> Columns:
+        values = {**self.values, **(changed or self._first())}
+        found = columns_of(self.specification, self.builders[name], values, rows)
+        latent, around = self.rows[name].latent, self.builders[name].target.around
+        return replace(
+            found,
+            event=events_of(self.designs[name])[rows],
+            latent=None if latent is None else latent[rows],
+            around=values[around][rows] if around else None,
+        )
+
+    def _first(self) -> dict[str, Any]:
+        """Columns with missing categories at their first."""
+        out = {}
+        for other, categories in self.categories.items():
+            live = self.specification.live_rows(other)
+            out[other] = np.where(live, categories[0], self.values[other])
+        return out
+
+    def _add_sum(self, group: Group, number: int) -> None:
+        """Add the rows that depend on missing categories, these summed out."""
+        import pytensor.tensor as pt
+
+        each = []
+        for changed in group.assignments(self.values, self.categories):
+            total: Any = pt.zeros(group.size)
+            for name, rows in group.touched.items():
+                value = self._log_density(name, rows, {**self._first(), **changed})
+                total = pt.inc_subtensor(total[group.group[name]], value)
+            each.append(total)
+        summed = pt.logsumexp(pt.stack(each), axis=0).sum() - self._counted(group)
+        names = " and ".join(dict.fromkeys(group.slots))
+        title = f"{names} summed out"
+        self._potential(
+            title if title not in self.model.named_vars else f"{title} {number}", summed
+        )
+
+    def _log_density(self, name: str, rows: Positions, changed: Mapping[str, Any]) -> Any:
+        """Log density of rows of one model at a combination, (row,)."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        model, columns = self.rows[name], self._columns(name, rows, changed)
+        known = np.full(len(rows), SEEN) if model.known is None else model.known[rows]
+        out: Any = pt.zeros(len(rows))
+        valued = np.flatnonzero(~np.isnan(known) & (known != UNSEEN))
+        if valued.size:
+            y = self._own(name, rows[valued], changed)
+            row = model.distribution(columns.rows(valued))
+            y = y if is_symbol(y) else values_of(row, y)
+            out = pt.inc_subtensor(out[valued], pm.logp(row, y, warn_rvs=False))
+        for code in _SELECTION if model.factor is not None else ():
+            chosen = np.flatnonzero(known == code)
+            if chosen.size and model.factor is not None:
+                y = None if code == UNSEEN else self._own(name, rows[chosen], changed)
+                value = model.factor(columns.rows(chosen), y, code)
+                out = pt.inc_subtensor(out[chosen], value)
+        return out
+
+    def _own(self, name: str, rows: Positions, changed: Mapping[str, Any]) -> Any:
+        """Values of a target in rows of its design, categories as codes."""
+        if name not in changed:
+            return self.own[name][rows]
+        builder = self.builders[name]
+        column = builder.codes(changed[name])
+        if builder.target.level == 2 and builder.clusters is not None:
+            live = self.designs[name].live
+            by_cluster = column[builder.clusters.first_rows]
+            column = by_cluster if live is None else np.where(live, by_cluster, self.own[name])
+        return column[rows]
+
+    def _counted(self, group: Group) -> Any:
+        """Sum what the missing numbers among a group's rows have counted for already."""
+        import pymc as pm
+
+        total: Any = 0.0
+        for name, rows in group.touched.items():
+            live = self.designs[name].live
+            if name in self.categories or live is None or not live[rows].any():
+                continue
+            chosen = rows[live[rows]]
+            row = self.rows[name].distribution(self._columns(name, chosen))
+            total = total + pm.logp(row, self.own[name][chosen], warn_rvs=False).sum()
+        return total
+
+    def _potential(self, name: str, value: Any) -> None:
+        import pymc as pm
+
+        with self.model:
+            pm.Potential(name, value)
+
+
+def _check(specification: Specification) -> None:
+    if specification.live is None:
+        raise SpecificationError(
+            "joint_model: chained equations are models of one variable each, and no joint "
+            "distribution; impute with analysis='y ~ x', whose models are one."
+        )
+    if specification.ignore.any():
+        raise SpecificationError(
+            "joint_model: rows are ignored, from which no model learns though their values are "
+            "drawn; no joint distribution does that. Leave ignore= out."
+        )
+    for name, target in specification.targets.items():
+        if isinstance(target, Target) and isinstance(target.method, Wrapper):
+            raise SpecificationError(
+                f"joint_model: the method of {name!r} is {target.method}, which the joint model "
+                "does not know; the chains of bi.impute do."
+            )

@@ -1,0 +1,210 @@
+"""Calibration of joint distributions that an analysis and its covariates make.
+
+Parameters come from the priors, data from the parameters, and values go at random given the
+outcome. Truths must then rank uniformly among the draws of ``bi.impute(..., analysis=)``.
+
+A prior of an intercept is meant at the means of the predictors, which are not known before the
+data. Numbers get a flat one instead, and data whose level is 0: the level of a number changes
+nothing but the intercept. Predictors of categories have mean 0, exactly or nearly.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+from scipy.special import expit
+
+import bayesimpute as bi
+from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.simulate.scenario import Scenario
+
+BURN, DRAWS, THIN = 20, 15, 4
+CLUSTERS, ROWS = 10, 8
+FLAT = ("normal", 0.0, 1000.0)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is imputed.
+
+    Attributes
+    ----------
+    analysis
+        Formula.
+    simulate
+        ``simulate(rng)``: true parameters, by ``variable.parameter``, and complete data.
+    hidden
+        Columns that lose values given the outcome.
+    priors
+        Of each model: family, and its arguments.
+    """
+
+    analysis: str
+    simulate: object
+    hidden: tuple[str, ...]
+    priors: dict
+    family: str | None = None
+    arguments: dict = field(default_factory=dict)
+
+
+def dists(priors):
+    families = {"normal": pm.Normal.dist, "half": pm.HalfNormal.dist}
+    return {
+        variable: {name: families[family](*given) for name, (family, *given) in held.items()}
+        for variable, held in priors.items()
+    }
+
+
+def standard(values):
+    return (values - values.mean()) / values.std()
+
+
+def interaction(rng):
+    g = np.repeat(np.arange(CLUSTERS), ROWS)
+    z = standard(rng.normal(size=len(g)))
+    slope, tau, s = rng.normal(0, 0.7), abs(rng.normal(0, 0.7)), abs(rng.normal())
+    x = slope * z + (tau * rng.normal(size=CLUSTERS))[g] + s * rng.normal(size=len(g))
+    beta, sd, sigma = rng.normal(0, 0.7, 3), abs(rng.normal(0, 0.7)), abs(rng.normal())
+    y = np.column_stack([x, z, x * z]) @ beta
+    y += (sd * rng.normal(size=CLUSTERS))[g] + sigma * rng.normal(size=len(g))
+    truth = {"x.beta": slope, "x.sd_intercept": tau, "x.sigma": s, "y.beta": beta}
+    truth |= {"y.sd_intercept": sd, "y.sigma": sigma}
+    return truth, pd.DataFrame({"g": g, "z": z, "x": x, "y": y})
+
+
+def random_slope(rng):
+    g = np.repeat(np.arange(CLUSTERS), ROWS)
+    s = abs(rng.normal())
+    x = s * rng.normal(size=len(g))
+    beta, sigma = rng.normal(0, 0.7), abs(rng.normal())
+    sd, by = abs(rng.normal(0, 0.7, 2))
+    y = (beta + by * rng.normal(size=CLUSTERS))[g] * x
+    y += (sd * rng.normal(size=CLUSTERS))[g] + sigma * rng.normal(size=len(g))
+    truth = {"x.sigma": s, "y.beta": beta, "y.sd_intercept": sd, "y.sd_x": by, "y.sigma": sigma}
+    return truth, pd.DataFrame({"g": g, "x": x, "y": y})
+
+
+def square(rng):
+    z = standard(rng.normal(size=60))
+    slope, s = rng.normal(0, 0.7), abs(rng.normal())
+    x = slope * z + s * rng.normal(size=z.size)
+    beta, sigma = rng.normal(0, 0.7, 3), abs(rng.normal())
+    y = np.column_stack([x, x**2, z]) @ beta + sigma * rng.normal(size=z.size)
+    truth = {"x.beta": slope, "x.sigma": s, "y.beta": beta, "y.sigma": sigma}
+    return truth, pd.DataFrame({"z": z, "x": x, "y": y})
+
+
+def binary(rng):
+    """A binary predictor of a binary outcome; both have ±1 in equal shares as their predictor."""
+    z = np.resize([-1.0, 1.0], 100)
+    a, slope = rng.normal(0, 0.7, 2)
+    b = (rng.random(z.size) < expit(a + slope * z)).astype(float)
+    beta = rng.normal(0, 0.7, 3)
+    y = rng.random(z.size) < expit(rng.normal(0, 0.7) + np.column_stack([b, z, b * z]) @ beta)
+    truth = {"b.intercept": a, "b.beta": slope, "y.beta": beta}
+    return truth, pd.DataFrame({"z": z, "b": b, "y": y.astype(float)})
+
+
+def level2(rng):
+    clusters, rows = 30, 4
+    g = np.repeat(np.arange(clusters), rows)
+    x = standard(rng.normal(size=clusters)[g] + rng.normal(size=len(g)))
+    slope, s = rng.normal(0, 0.7), abs(rng.normal())
+    w = (slope * np.bincount(g, x) / rows + s * rng.normal(size=clusters))[g]
+    beta, sd, sigma = rng.normal(0, 0.7, 3), abs(rng.normal(0, 0.7)), abs(rng.normal())
+    y = np.column_stack([x, w, x * w]) @ beta
+    y += (sd * rng.normal(size=clusters))[g] + sigma * rng.normal(size=len(g))
+    truth = {"w.beta": slope, "w.sigma": s, "y.beta": beta}
+    truth |= {"y.sd_intercept": sd, "y.sigma": sigma}
+    return truth, pd.DataFrame({"g": g, "x": x, "w": w, "y": y})
+
+
+SLOPE = {"beta": ("normal", 0.0, 0.7)}
+NUMBER = {"intercept": FLAT, "sigma": ("half", 1.0)}
+VARYING = {"sd_intercept": ("half", 0.7)}
+
+SPECS = {
+    "interaction": Spec(
+        "y ~ x * z + (1 | g)", interaction, ("x",),
+        {name: SLOPE | NUMBER | VARYING for name in ("x", "y")},
+    ),
+    "random slope": Spec(
+        "y ~ x + (1 | g) + (0 + x | g)", random_slope, ("x", "y"),
+        {"x": NUMBER, "y": SLOPE | NUMBER | VARYING | {"sd_x": ("half", 0.7)}},
+        arguments={"formulas": {"x": "x ~ 1"}},
+    ),
+    "square": Spec(
+        "y ~ x + I(x**2) + z", square, ("x",), {name: SLOPE | NUMBER for name in ("x", "y")}
+    ),
+    "binary": Spec(
+        "y ~ b * z", binary, ("b",),
+        {name: SLOPE | {"intercept": ("normal", 0.0, 0.7)} for name in ("b", "y")}, "binomial",
+    ),
+    "level 2": Spec(
+        "y ~ x * w + (1 | g)", level2, ("w",), {"w": SLOPE | NUMBER, "y": SLOPE | NUMBER | VARYING}
+    ),
+}  # fmt: skip
+
+
+def hide(spec, frame, rng):
+    """Take values away given the outcome, which itself loses some completely at random."""
+    y = frame["y"].to_numpy()
+    unit = y.std() or 1.0
+    out = frame.copy()
+    for name in spec.hidden:
+        gone = rng.random(len(y)) < expit(-0.6 + (y - y.mean()) / unit)
+        if name == "y":
+            gone = rng.random(len(y)) < 0.2
+        if name == "w":
+            g = frame["g"].to_numpy()
+            mean = np.bincount(g, y) / np.bincount(g)
+            gone = (rng.random(len(mean)) < expit(-0.6 + (mean - y.mean()) / unit))[g]
+        out[name] = out[name].mask(gone)
+    return out
+
+
+def replicate(name, number, draws=DRAWS, thin=THIN):
+    """Rank of each truth among the draws of one data set, and their autocorrelation."""
+    spec = SPECS[name]
+    data, ties = (
+        np.random.default_rng(stream) for stream in np.random.SeedSequence(number).spawn(2)
+    )
+    truth, complete = spec.simulate(data)
+    frame = hide(spec, complete, data)
+    imputed = bi.impute(
+        frame, analysis=spec.analysis, family=spec.family, m=1, seed=number, cores=1,
+        cluster="g" if "g" in frame else None, iterations=BURN + draws * thin, progress=False,
+        priors=dists(spec.priors), **spec.arguments,
+    )  # fmt: skip
+    kept = slice(BURN + thin - 1, None, thin)
+    drawn, true = {}, {}
+    for key, value in truth.items():
+        variable, parameter = key.split(".")
+        held = imputed.history.parameters[variable][parameter][0][kept].reshape(draws, -1)
+        for k, (column, one) in enumerate(zip(held.T, np.ravel(value), strict=True)):
+            drawn[f"{key}[{k}]"], true[f"{key}[{k}]"] = column, one
+    for variable in spec.hidden:
+        gone = complete.loc[frame[variable].isna(), variable]
+        for what, quantity in (("mean", gone.mean()), ("SD", gone.std(ddof=1))):
+            held = imputed.history.chain_mean if what == "mean" else imputed.history.chain_sd
+            drawn[f"imputed {what} {variable}"] = held[variable][0][kept]
+            true[f"imputed {what} {variable}"] = quantity
+    ranks = {
+        key: int(
+            (column < true[key] - 1e-9).sum()
+            + ties.integers(0, 1 + (abs(column - true[key]) <= 1e-9).sum())
+        )
+        for key, column in drawn.items()
+    }
+    lags = {key: pd.Series(column).autocorr() for key, column in drawn.items()}
+    return ranks, lags
+
+
+def calibrate(name, replicates, run=map, draws=DRAWS, thin=THIN):
+    found = list(run(partial(replicate, name, draws=draws, thin=thin), range(replicates)))
+    return Calibration(
+        f"compatible, {name}", Scenario("sporadic"), pd.DataFrame([ranks for ranks, _ in found]),
+        draws, pd.DataFrame([lags for _, lags in found]).mean(), 0, 0,
+    )  # fmt: skip

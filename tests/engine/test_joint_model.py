@@ -1,0 +1,163 @@
+"""The joint model's density at a state of the chains is what the chains draw by."""
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytensor
+import pytest
+from scipy.special import logsumexp
+
+import bayesimpute as bi
+from bayesimpute.data.names import safe_pair
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.chain import ChainState
+from bayesimpute.engine.joint_model import Joint
+from bayesimpute.engine.live import rows_that_say
+from bayesimpute.sampling.selection_kernel import SelectionKernel
+
+RNG_SEED = 3
+
+
+def frame(seed=1):
+    rng = np.random.default_rng(seed)
+    clusters, rows = 6, 48
+    g = np.repeat(np.arange(clusters), rows // clusters)
+    w = rng.normal(size=clusters)
+    x = rng.normal(size=rows)
+    b = rng.integers(0, 2, rows)
+    o = rng.integers(0, 3, rows)
+    y = x + 0.5 * b + w[g] + rng.normal(size=rows)
+    df = pd.DataFrame({"g": g, "w": w[g], "x": x, "y": y})
+    df["b"] = pd.Categorical.from_codes(b, ["no", "yes"])
+    df["o"] = pd.Categorical.from_codes(o, ["p", "q", "r"])
+    df["k"] = (rng.random(6) < 0.5)[g].astype(str)
+    df.loc[rng.random(rows) < 0.3, "x"] = np.nan
+    df.loc[rng.random(rows) < 0.2, "y"] = np.nan
+    df.loc[[2, 9, 30], "b"] = None
+    df.loc[[2, 17], "o"] = None
+    df.loc[df["g"] == 4, ["w", "k"]] = None
+    return df
+
+
+CASES = {
+    "an interaction, a random slope, a cluster's mean": dict(
+        columns=["g", "x", "w", "y"], analysis="y ~ x * w + I(x**2) + (1 + x | g)",
+    ),
+    "categories, of rows and of clusters": dict(
+        columns=["g", "x", "b", "o", "k", "y"], analysis="y ~ b * x + o + k + (1 | g)",
+    ),
+    "an outcome missing not at random, and an auxiliary variable": dict(
+        columns=["x", "w", "y", "b"], analysis="y ~ x + w", family="heckman", cluster=None,
+        method={"b": "logistic"},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=CASES, scope="module")
+def imp(request):
+    given = {"cluster": "g", **CASES[request.param]}
+    df = frame()[given.pop("columns")]
+    if given["cluster"] is None:
+        del given["cluster"]
+    return bi.impute(
+        df, m=1, iterations=2, seed=4, progress=False, cores=1, **given,
+        model_options={"*": {"tune": 20, "transitions": 1}},
+    )  # fmt: skip
+
+
+def parameters_of(kernel, design, state):
+    """Parameters and effects in original units, as the joint model has them."""
+    posterior = kernel._posterior
+    units, q = posterior.units, design.z.shape[1]
+    if hasattr(posterior, "coefficients"):
+        rng = np.random.default_rng(RNG_SEED)
+        beta, effects, sigma = posterior.coefficients(design, state, rng)
+        found = {"intercept": units.centre_y + units.scale_y * beta[0]}
+        found["beta"] = units.scale_y * beta[1:] / units.scale_x
+        found["sigma"] = units.scale_y * sigma[0]
+        return found | {"effect": effects * units.scale_y / units.scale_z}
+    point = posterior.point(state)
+    found = dict(kernel._parameters(point))
+    found.pop("correlation", None)  # the effects are given
+    if isinstance(kernel, SelectionKernel):
+        found["log_sigma"] = np.log(found.get("sigma", 1.0))
+        found["atanh_rho"] = np.arctanh(found["rho"])
+        return found
+    several = kernel.family.categories
+    if several and "beta" in found:
+        found["beta"] = np.reshape(found["beta"], (len(design.predictors), len(several)))
+    effects = point.effects
+    if several:
+        effects = effects.reshape(len(effects), len(several), q)
+    return found | {"effect": effects * units.scale_y / units.scale_z}
+
+
+def by_the_chains(imp, bench, state, joint):
+    """Log density of all that is known or drawn, missing categories summed out by brute force."""
+    specification = imp.specification
+    densities = {
+        name: kernel.log_density(
+            bench.design(name, state.values), state.kernel[name], np.random.default_rng(RNG_SEED)
+        )
+        for name, kernel in bench.kernels.items()
+    }
+
+    def total(values):
+        out = 0.0
+        for name, builder in bench.builders.items():
+            rows = np.flatnonzero(rows_that_say(specification, builder))
+            out += densities[name](bench.design(name, values).rows(rows)).sum()
+        return out
+
+    totals = [state.values]
+    for name, categories in joint.categories.items():
+        live = specification.live_rows(name)
+        builder = bench.builders[name]
+        codes = np.arange(len(live)) if builder.target.level == 1 else builder.clusters.codes
+        for cell in np.unique(codes[live]):
+            held = live & (codes == cell)
+            totals = [
+                {**values, name: np.where(held, category, values[name])}
+                for values in totals
+                for category in categories
+            ]
+    return logsumexp([total(values) for values in totals])
+
+
+def by_the_joint_model(bench, state, joint):
+    """The same by PyMC's graph, without priors."""
+    model, given = joint.model, {}
+    for name, kernel in bench.kernels.items():
+        design = bench.design(name, state.values)
+        found = parameters_of(kernel, design, state.kernel[name])
+        for parameter, value in found.items():
+            given[safe_pair(name, parameter)] = np.asarray(value, dtype=float)
+        if design.live is not None and name not in joint.categories:
+            given[f"{name}.missing"] = design.y[design.live]
+    terms = list(model.potentials)
+    inputs, values = [], []
+    for name, value in given.items():
+        if name in model.named_vars and value.size:
+            inputs.append(model[name])
+            values.append(value)
+    for variable in model.basic_RVs:
+        if variable in model.observed_RVs:
+            terms.append(pm.logp(variable, model.rvs_to_values[variable]).sum())
+        elif str(variable.name).endswith(".missing"):
+            copy = variable.clone()
+            terms.append(pm.logp(variable, copy).sum())
+            inputs.append(copy)
+            values.append(given[variable.name])
+    mode = pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")
+    sum_of = pytensor.function(inputs, sum(terms), mode=mode, on_unused_input="ignore")
+    return float(sum_of(*values))
+
+
+def test_it_has_the_density_by_which_the_chains_draw(imp):
+    specification, history = imp.specification, imp.history
+    joint = Joint.of(specification, imp.seed)
+    bench = Bench.of(specification, reference_values(specification, imp.seed))
+    state = ChainState.from_bytes(specification, history.states[0])
+    found = by_the_joint_model(bench, state, joint)
+    assert found == pytest.approx(by_the_chains(imp, bench, state, joint), rel=1e-8)
