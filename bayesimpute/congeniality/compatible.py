@@ -11,8 +11,9 @@ from typing import Any
 
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.specification.compatible import gives_density, sources_of_term
+from bayesimpute.specification.analyses import gives_density
 from bayesimpute.specification.identities import passive_text
+from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.specification.specify import specify
 from bayesimpute.wrappers.base import innermost

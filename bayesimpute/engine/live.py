@@ -10,7 +10,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import DensityKernel, Kernel, has_density
-from bayesimpute.specification.compatible import selects, sources_of_term
+from bayesimpute.specification.joint_order import selects, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import method_text
 

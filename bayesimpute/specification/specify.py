@@ -14,15 +14,10 @@ from bayesimpute.roles import Role
 from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
-from bayesimpute.specification.compatible import (
-    checked_analyses,
-    joined,
-    joint_order,
-    sources_of,
-    with_live,
-)
+from bayesimpute.specification.compatible import checked_analyses, joined
 from bayesimpute.specification.defaults import default_predictors
 from bayesimpute.specification.identities import identities_of, passive_text
+from bayesimpute.specification.joint_order import joint_order, sources_of, with_live
 from bayesimpute.specification.latent_means import around
 from bayesimpute.specification.leftovers import gap_events, idle_events
 from bayesimpute.specification.monitor import checked_monitors
