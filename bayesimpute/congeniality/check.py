@@ -28,6 +28,7 @@ from bayesimpute.congeniality.reasons import REASONS
 from bayesimpute.congeniality.wants import lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
+from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.specify import specify
@@ -138,6 +139,7 @@ def congenial(
 
 def check(formula: str, specification: Specification) -> Findings:
     """Give the findings of :func:`congenial` for a specification."""
+    formula = with_columns(formula) if isinstance(formula, str) else formula
     if word_for_word(formula, specification):
         return Findings.of([], f"Imputed for {formula!r}.", ("Why", "Seen", "Change"))
     analysis = parse_analysis(formula, specification.table.variables)
@@ -175,7 +177,7 @@ def findings_of(analysis: Any, specification: Specification) -> list[Finding]:
     if not isinstance(analysis, str):
         return []
     try:
-        read = parse_analysis(analysis, specification.table.variables)
+        read = parse_analysis(with_columns(analysis), specification.table.variables)
     except AnalysisError:
         return []
     return _found(read, specification)
