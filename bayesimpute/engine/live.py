@@ -10,7 +10,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import DensityKernel, Kernel, has_density
-from bayesimpute.specification.compatible import selects, sources_of_term
+from bayesimpute.specification.joint_order import selects, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import method_text
 
@@ -120,7 +120,7 @@ class Live:
                         "with the models they stand in; use 'normal.truncated' or 'normal', or "
                         "on='conditional'."
                     )
-        of_mean = [each.name for each in standings if each.around]
+        of_mean = [each.name for each in standings if each.around]  # name is a latent mean
         spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 

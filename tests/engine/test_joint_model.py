@@ -31,9 +31,11 @@ def frame(seed=1):
     df = pd.DataFrame({"g": g, "w": w[g], "x": x, "y": y})
     df["b"] = pd.Categorical.from_codes(b, ["no", "yes"])
     df["o"] = pd.Categorical.from_codes(o, ["p", "q", "r"])
+    df["t"], df["died"] = rng.gamma(2.0, size=rows), rng.integers(0, 2, rows)
     df["k"] = (rng.random(6) < 0.5)[g].astype(str)
     df.loc[rng.random(rows) < 0.3, "x"] = np.nan
     df.loc[rng.random(rows) < 0.2, "y"] = np.nan
+    df["t"], df["d"] = rng.exponential(np.exp(-x)), rng.random(rows) < 0.7
     df.loc[[2, 9, 30], "b"] = None
     df.loc[[2, 17], "o"] = None
     df.loc[df["g"] == 4, ["w", "k"]] = None
@@ -47,9 +49,21 @@ CASES = {
     "categories, of rows and of clusters": dict(
         columns=["g", "x", "b", "o", "k", "y"], analysis="y ~ b * x + o + k + (1 | g)",
     ),
+    "a latent mean, and times to an event": dict(
+        columns=["g", "x", "y", "t", "died"], method={"x": "normal"},
+        analysis=["y ~ x + latent_mean(x) + (1 | g)", "Surv(t, died) ~ x"],
+        family=["normal", "weibull"],
+    ),
     "an outcome missing not at random, and an auxiliary variable": dict(
         columns=["x", "w", "y", "b"], analysis="y ~ x + w", family="heckman", cluster=None,
         method={"b": "logistic"},
+    ),
+    "the time to an event": dict(
+        columns=["g", "x", "b", "w", "t", "d"], analysis="Surv(t, d) ~ x * w + b + (1 | g)",
+        family="weibull",
+    ),
+    "a hazard in intervals": dict(
+        columns=["g", "x", "b", "t", "d"], analysis="Surv(t, d) ~ x * b + (1 | g)",
     ),
 }  # fmt: skip
 
@@ -87,6 +101,8 @@ def parameters_of(kernel, design, state):
     several = kernel.family.categories
     if several and "beta" in found:
         found["beta"] = np.reshape(found["beta"], (len(design.predictors), len(several)))
+    if "log_hazard" in found:
+        found["departure"] = found.pop("log_hazard") - found["intercept"]
     effects = point.effects
     if several:
         effects = effects.reshape(len(effects), len(several), q)
@@ -134,7 +150,8 @@ def by_the_joint_model(bench, state, joint):
         for parameter, value in found.items():
             given[safe_pair(name, parameter)] = np.asarray(value, dtype=float)
         if design.live is not None and name not in joint.categories:
-            given[f"{name}.missing"] = design.y[design.live]
+            raw = design.y if design.around is None else design.y + design.around
+            given[safe_pair(name, "missing")] = raw[design.live]
     terms = list(model.potentials)
     inputs, values = [], []
     for name, value in given.items():
