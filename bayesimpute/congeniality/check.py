@@ -87,8 +87,8 @@ def congenial(
     coefficient of x towards 0: over 20 to 24 data sets, half of a category missing, an effect of 1
     came out .03, .16 and .33 too small in clusters of 3 to 5 with a fifth, a half and four fifths
     of the variance between them, and .07 and .04 at a half in clusters of 8 and of 20; with
-    ``cluster_mean(y)`` in the model of x, or by ``analysis=``, it came out right. It is a finding
-    where the data let expect that a twelfth or more is lost.
+    ``cluster_mean(y)`` in the model of x it came out right, and nearly so by ``analysis=``. It is a
+    finding where the data let expect that a twelfth or more is lost.
 
     An imputation made by ``analysis=`` holds that analysis and any within it; others are compared
     with what follows for each variable given all others.
