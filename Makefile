@@ -5,7 +5,7 @@ VENV := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint sbc slow simulation bench notebooks constraints clean
+.PHONY: help setup demo test lint sbc slow simulation compatible bench notebooks constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,11 +40,15 @@ sbc: setup ## calibrate every model by simulation; table and figure in calibrati
 simulation: setup ## published simulation of values missing not at random; ARGS="--rho 0 0.6 --replicates 100"
 	$(VENV)/python benchmarks/simulation.py $(ARGS)
 
+compatible: setup ## imputation compatible with an analysis, chained equations and complete data; ARGS="--designs square"
+	$(VENV)/python benchmarks/compatible.py $(ARGS)
+
 bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
 	$(VENV)/python benchmarks/speed.py
 	$(VENV)/python benchmarks/categories.py
 	$(VENV)/python benchmarks/selection.py
 	$(VENV)/python benchmarks/joint.py
+	$(VENV)/python benchmarks/jags.py
 	$(VENV)/python benchmarks/start.py
 	$(VENV)/python benchmarks/scaling.py
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import arviz
 import numpy as np
@@ -49,15 +49,15 @@ MOST = 4.0
 def ours(
     case: Case, data: pd.DataFrame, iterations: int, on: str = "analysis"
 ) -> tuple[bi.Imputations, float]:
-    """Run our chains; gives the seconds too."""
+    """Run our chains; gives the processor's seconds too."""
     cluster = "g" if "| g)" in case.analysis else None
     given = {} if on == "conditional" else dict(case.arguments)
-    before = perf_counter()
+    before = process_time()
     imputed = bi.impute(
         data, analysis=case.analysis, cluster=cluster, m=CHAINS, iterations=iterations, seed=SEED,
         cores=1, progress=False, on=on, **given,
     )  # fmt: skip
-    return imputed, perf_counter() - before
+    return imputed, process_time() - before
 
 
 def draws_of(imputed: bi.Imputations, case: Case) -> dict[str, Array]:
@@ -144,7 +144,12 @@ def dump(held: Mapping[str, Array]) -> str:
 
 
 def jags(
-    case: Case, data: pd.DataFrame, imputed: bi.Imputations, iterations: int, thin: int
+    case: Case,
+    data: pd.DataFrame,
+    imputed: bi.Imputations,
+    iterations: int,
+    thin: int,
+    adapt: int = 1000,
 ) -> tuple[dict[str, Array], float]:
     """Sample with JAGS; gives draws under our names, and seconds without adaptation."""
     wanted = {parameter for part in case.parts for parameter in part.parameters.values()}
@@ -154,7 +159,7 @@ def jags(
         (Path(folder) / "data.R").write_text(dump(data_of(case, data, imputed)), encoding="utf-8")
         script = Path(__file__).with_name("jags.R")
         monitored = sorted({each.split("[")[0] for each in wanted})
-        numbers = [str(each) for each in (CHAINS, iterations // 10, iterations, thin)]
+        numbers = [str(each) for each in (CHAINS, adapt, iterations // 10, iterations, thin)]
         command = ["Rscript", str(script), folder, ",".join(monitored), *numbers]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -225,12 +230,12 @@ def rate(draws: Mapping[str, Array], seconds: float) -> float:
     return min(float(arviz.ess(draws[name])) for name in names) / seconds
 
 
-def speed() -> list[list[object]]:
+def speed(iterations: int) -> list[list[object]]:
     """Rates on data of common size, and seconds of an iteration of one chain."""
     data = SPEED.data(SEED)
-    imputed, seconds = ours(SPEED, data, 1000)
+    imputed, seconds = ours(SPEED, data, BURN + iterations)
     rates = [rate(draws_of(imputed, SPEED), seconds)]
-    rates.append(rate(*jags(SPEED, data, imputed, 1000, 1)))
+    rates.append(rate(*jags(SPEED, data, imputed, iterations, 1, 100)))
     rows: list[list[object]] = [
         ["effective draws a second", *rates, f"{rates[0] / rates[1]:.0f}x"],
     ]
@@ -251,6 +256,7 @@ def main() -> int:
     parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES))
     parser.add_argument("--iterations", type=int, default=4000, help="of ours, in each chain")
     parser.add_argument("--jags-iterations", type=int, default=20000, help="in each chain")
+    parser.add_argument("--speed-iterations", type=int, default=1000, help="of both, when timed")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--file", type=Path, help="all comparisons go here, CSV")
     chosen = parser.parse_args()
@@ -277,7 +283,11 @@ def main() -> int:
         header = ["case", "compared", "farthest apart, in MCSE", "s, ours", "s, JAGS"]
         print(markdown_table(header, rows))
     if not chosen.no_speed:
-        print(markdown_table(["n = 2,000, 100 clusters", "ours", "JAGS", "ratio"], speed()))
+        print(
+            markdown_table(
+                ["n = 2,000, 100 clusters", "ours", "JAGS", "ratio"], speed(chosen.speed_iterations)
+            )
+        )
     apart = [table[table["z"].abs() > MOST] for table in tables]
     found = pd.concat(apart) if apart else pd.DataFrame()
     if len(found):

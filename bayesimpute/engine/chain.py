@@ -13,6 +13,7 @@ from bayesimpute.engine.completed import completed_frame
 from bayesimpute.engine.failures import FAILURES, of_memory, said
 from bayesimpute.engine.live_cells import redraw
 from bayesimpute.engine.monitor import Labels, reading
+from bayesimpute.engine.nearest import borrowed
 from bayesimpute.engine.packing import pack, unpack
 from bayesimpute.engine.passive import update_passive
 from bayesimpute.engine.post import post_processed
@@ -23,6 +24,10 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.wrapped import stays_missing
+
+#: Sweeps before the first iteration where a missing number stands in a power or another function:
+#: which side of a curve values are on is a question that chains settle slowly.
+WARM_UP = 15
 
 
 @dataclass(eq=False)
@@ -105,7 +110,8 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
     """Complete the data with random observed values, as mice starts its chains.
 
     Level-2 targets get one value a cluster from their model's clusters at the first visit; a
-    random value a row serves until then.
+    random value a row serves until then. What stands in models of others starts at values of rows
+    that are alike.
     """
     values = dict(specification.known)
     for name, target in specification.targets.items():
@@ -124,6 +130,10 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
                 clusters = cluster_index(specification.table, target.cluster)
                 alike = filled[clusters.first_rows][clusters.codes]
                 filled = np.where(specification.live_rows(name), alike, filled)
+            if specification.live_rows(name).any():
+                start = borrowed(specification, name, rng)
+                if start is not None:
+                    filled[specification.live_rows(name)] = start
             values[name] = filled
     for name, target in specification.targets.items():
         if isinstance(target, Target) and target.around and target.cluster is not None:
@@ -167,6 +177,14 @@ def run_chain(
         for name, labels in monitor_labels.items()
     }
     events: list[Event] = []
+    if 0 in iterations and any(live.curved for live in bench.live.values()):
+        try:
+            _warm_up(bench, adaptations, state, seed, imputation)
+        except FAILURES as error:  # the iterations say it again, if values are to be kept
+            if on_error == "raise" or of_memory(error):
+                raise SamplingError(
+                    f"imputation {imputation + 1}, before its first iteration: {said(error)}"
+                ) from error
     for t, iteration in enumerate(iterations):
         if specification.live is not None and state.kernel:
             try:
@@ -237,6 +255,22 @@ def run_chain(
     return Stretch(
         state, imputed, mean, sd, share, parameters, statistics, tuple(events), monitored
     )
+
+
+def _warm_up(
+    bench: Bench,
+    adaptations: Mapping[str, Adaptation],
+    state: ChainState,
+    seed: int,
+    imputation: int,
+) -> None:
+    """Move a chain on from its fill by sweeps that are not recorded."""
+    for sweep in range(WARM_UP):
+        if state.kernel:
+            follow_live(bench, state, stream(seed, Purpose.WARM_UP, imputation, sweep))
+        for position, name in enumerate(bench.specification.visit_sequence):
+            rng = stream(seed, Purpose.WARM_UP, imputation, sweep, position)
+            _visit(bench, adaptations, state, seed, imputation, name, rng)
 
 
 def _follow(

@@ -53,12 +53,15 @@ class Live:
         SD of the observed values.
     gaussian
         Whether all log densities are quadratic in the value.
+    curved
+        Whether a number stands in a term that is no multiple of it, such as a power.
     """
 
     waves: tuple[Positions, ...]
     standings: tuple[Standing, ...]
     spread: float
     gaussian: bool
+    curved: bool
 
     @classmethod
     def of(
@@ -77,15 +80,15 @@ class Live:
         """
         targets, builder = specification.targets, builders[name]
         target = builder.target
-        standings, averaging = [], []
-        gaussian = specification.table.variables[name].kind is Kind.NUMERIC and target.kind is None
+        standings, averaging, curved = [], [], False
+        number = specification.table.variables[name].kind is Kind.NUMERIC and target.kind is None
         for other, child in builders.items():
             places = tuple(
                 place for place in child.places() if name in sources_of_term(place.term, targets)
             )
             around = child.target.around == name
             if (places or around) and other != name:
-                gaussian &= all(_is_linear(place, name, specification) for place in places)
+                curved |= number and not all(_is_linear(p, name, specification) for p in places)
                 says = rows_that_say(specification, child)
                 standings.append(Standing(other, places, around, says))
                 means = any(place.term.cluster_mean for place in places)
@@ -102,6 +105,7 @@ class Live:
         waves: tuple[Positions, ...] = (cells,) if cells.size else ()
         if averaging and cells.size:
             waves = _apart(cells, owner, [codes[rows] for codes in averaging])
+        gaussian = number and not curved
         if waves:
             for other in (name, *(each.name for each in standings)):
                 kernel = kernels[other]
@@ -122,7 +126,7 @@ class Live:
                     )
         of_mean = [each.name for each in standings if each.around]  # name is a latent mean
         spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
-        return cls(waves, tuple(standings), spread, gaussian)
+        return cls(waves, tuple(standings), spread, gaussian, curved)
 
 
 def rows_that_say(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:

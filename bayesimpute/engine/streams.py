@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     COMPARED_MODEL = 10
     LIVE_CELLS = 11
     PILOT_LIVE_CELLS = 12
+    WARM_UP = 13
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -9,7 +9,7 @@ import bayesimpute as bi
 from bayesimpute.engine import live_cells
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
-from bayesimpute.engine.chain import ChainState
+from bayesimpute.engine.chain import ChainState, fill
 from bayesimpute.engine.live_cells import Drawing
 from bayesimpute.engine.passive import update_passive
 
@@ -248,3 +248,41 @@ def test_without_interaction_or_slope_the_chains_are_those_of_chained_equations(
         error = np.hypot(a.mean(axis=1).std(ddof=1), b.mean(axis=1).std(ddof=1)) / np.sqrt(8)
         assert abs(a.mean() - b.mean()) < 4 * error
         assert 0.8 < a.std() / b.std() < 1.25
+
+
+# --- starts ---------------------------------------------------------------------------------------
+
+
+def test_chains_start_at_observed_values_of_rows_that_are_alike(study):
+    rng = np.random.default_rng(6)
+    g = np.repeat(np.arange(20), 10)
+    w = rng.normal(size=20)[g]
+    x = rng.normal(size=200)
+    df = pd.DataFrame({"g": g, "w": w, "x": x, "y": x**2 + w + 0.1 * rng.normal(size=200)})
+    df.loc[rng.random(200) < 0.3, "x"] = np.nan
+    df.loc[np.isin(g, [2, 5, 7]), "w"] = np.nan
+    imputed = bi.impute(
+        df, analysis="y ~ I(x**2) + w + (1 | g)", m=1, iterations=1, seed=1, progress=False
+    )
+    specification = imputed.specification
+    filled, other = (fill(specification, np.random.default_rng(k)) for k in (1, 2))
+    rows = specification.table.rows  # the order in which values are filled
+    for name, truth, least in (("x", x[rows] ** 2, 0.6), ("w", w[rows], 0.6)):
+        live = specification.live_rows(name)
+        known = specification.known[name]
+        assert live.any() and np.isin(filled[name][live], known).all()
+        assert not np.array_equal(filled[name], other[name])
+        like = filled[name] ** 2 if name == "x" else filled[name]
+        assert np.corrcoef(like[live], truth[live])[0, 1] > least
+    assert (pd.Series(filled["w"]).groupby(g[rows]).nunique() == 1).all()
+
+
+def test_chains_of_a_parabola_start_where_they_stay():
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=150)
+    df = pd.DataFrame({"x": x, "y": 0.5 * x + 0.6 * x**2 + rng.normal(size=150)})
+    df["x"] = df["x"].mask(rng.random(150) < 1 / (1 + np.exp(0.5 - df["y"])))
+    imputed = bi.impute(df, analysis="y ~ x + I(x**2)", m=12, iterations=12, seed=1, progress=False)
+    sigma = imputed.history.parameters["y"]["sigma"]
+    late = sigma[:, 4:]
+    assert abs(sigma[:, 0].mean() - late.mean()) < 3.5 * late.std() / np.sqrt(12)
