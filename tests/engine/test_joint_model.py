@@ -1,5 +1,7 @@
 """The joint model's density at a state of the chains is what the chains draw by."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -50,11 +52,12 @@ CASES = {
     ),
     "a latent mean, and times to an event": dict(
         columns=["g", "x", "y", "t", "died"], method={"x": "normal"},
-        analysis=["y ~ x + latent_mean(x) + (1 | g)", "Surv(t, died) ~ x"], family=["normal", "weibull"],
+        analysis=["y ~ x + latent_mean(x) + (1 | g)", "Surv(t, died) ~ x"],
+        family=["normal", "weibull"],
     ),
-    "an outcome missing not at random, and an auxiliary variable": dict(
+    "an outcome missing not at random, an auxiliary variable, a shifted one": dict(
         columns=["x", "w", "y", "b"], analysis="y ~ x + w", family="heckman", cluster=None,
-        method={"b": "logistic"},
+        method={"b": "logistic", "x": bi.delta("normal", 0.7)},
     ),
 }  # fmt: skip
 
@@ -73,6 +76,10 @@ def imp(request):
 
 def parameters_of(kernel, design, state):
     """Parameters and effects in original units, as the joint model has them."""
+    if getattr(kernel, "parts", ()):  # of a shifted variable: without its shift
+        design = kernel._if_live(design, np.random.default_rng())
+        design = replace(design, y=design.y - design.live_shift)
+        (kernel,) = kernel.parts
     posterior = kernel._posterior
     units, q = posterior.units, design.z.shape[1]
     if hasattr(posterior, "coefficients"):
