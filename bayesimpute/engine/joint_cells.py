@@ -11,7 +11,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.live import rows_that_say
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.compatible import sources_of, sources_of_term
+from bayesimpute.specification.joint_order import sources_of, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wording import listed
 

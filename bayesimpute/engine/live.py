@@ -10,7 +10,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import DensityKernel, Kernel, has_density
-from bayesimpute.specification.compatible import selects, sources_of_term
+from bayesimpute.specification.joint_order import selects, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import method_text
 
@@ -99,7 +99,7 @@ class Live:
         else:
             cells = np.flatnonzero(rows)
             owner = np.arange(cells.size)
-        waves = (cells,) if cells.size else ()
+        waves: tuple[Positions, ...] = (cells,) if cells.size else ()
         if averaging and cells.size:
             waves = _apart(cells, owner, [codes[rows] for codes in averaging])
         if waves:

@@ -14,20 +14,17 @@ from bayesimpute.roles import Role
 from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
-from bayesimpute.specification.compatible import (
-    checked_analyses,
-    joined,
-    joint_order,
-    with_live,
-)
+from bayesimpute.specification.compatible import checked_analyses, joined
 from bayesimpute.specification.defaults import default_predictors
 from bayesimpute.specification.identities import identities_of, passive_text
+from bayesimpute.specification.joint_order import joint_order, sources_of, with_live
 from bayesimpute.specification.latent_means import around
 from bayesimpute.specification.leftovers import gap_events, idle_events
 from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.order import passive_order, visit_order
 from bayesimpute.specification.predictors import (
     check_predictors,
+    check_rows,
     effective_row,
 )
 from bayesimpute.specification.requests import (
@@ -43,6 +40,7 @@ from bayesimpute.specification.requests import (
     without_complete,
 )
 from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.survival import check_models
 from bayesimpute.specification.targets import build_target
 from bayesimpute.specification.wrapped import stays_missing
 
@@ -101,13 +99,15 @@ def specify(
         raise SpecificationError(
             f"cluster={cluster!r} is no column of the data.{nearest(cluster, table.variables)}"
         )
+    in_part = analysis is not None and on == "analysis" and predictors is not None
     request = Request(
         cluster,
-        check_predictors(predictors, table) if predictors is not None else None,
+        check_predictors(predictors, table) if predictors is not None and not in_part else None,
         by_column(formulas, table, "formulas"),
         by_column(priors, table, "priors"),
         by_column(post, table, "post"),
         option_blocks(model_options, table),
+        rows=check_rows(predictors, table) if in_part else None,
     )
     for name, distributions in request.priors.items():
         if not isinstance(distributions, Mapping):
@@ -165,7 +165,8 @@ def specify(
         targets[name], more = build_target(
             name, chosen_method, table, request, ignored, defaults, passives, unimputed
         )
-        targets[name] = around(plan.informed(targets[name]), table)
+        informed = plan.informed(targets[name])
+        targets[name] = around(informed, table) if isinstance(informed, Target) else informed
         events.extend(more)
     request, idle = without_complete(request, targets, table)
     events.extend(idle)
@@ -190,6 +191,8 @@ def specify(
     targets, sequence, blocks = form_blocks(targets, sequence)
     events.extend(blocks)
     if joint is not None:
+        models = {name: each for name, each in targets.items() if isinstance(each, Target)}
+        check_models({k: sources_of(each, targets) for k, each in models.items()}, analyses)
         sequence = joint_order(targets, joint.order)
     matrix = pd.DataFrame(
         int(Role.NONE), index=list(table.variables), columns=list(table.variables)

@@ -37,6 +37,7 @@ def frame(seed=1):
     df["k"] = (rng.random(6) < 0.5)[g].astype(str)
     df.loc[rng.random(rows) < 0.3, "x"] = np.nan
     df.loc[rng.random(rows) < 0.2, "y"] = np.nan
+    df["t"], df["d"] = rng.exponential(np.exp(-x)), rng.random(rows) < 0.7
     df.loc[[2, 9, 30], "b"] = None
     df.loc[[2, 17], "o"] = None
     df.loc[df["g"] == 4, ["w", "k"]] = None
@@ -58,6 +59,13 @@ CASES = {
     "an outcome missing not at random, an auxiliary variable, a shifted one": dict(
         columns=["x", "w", "y", "b"], analysis="y ~ x + w", family="heckman", cluster=None,
         method={"b": "logistic", "x": bi.delta("normal", 0.7)},
+    ),
+    "the time to an event": dict(
+        columns=["g", "x", "b", "w", "t", "d"], analysis="Surv(t, d) ~ x * w + b + (1 | g)",
+        family="weibull",
+    ),
+    "a hazard in intervals": dict(
+        columns=["g", "x", "b", "t", "d"], analysis="Surv(t, d) ~ x * b + (1 | g)",
     ),
 }  # fmt: skip
 
@@ -99,6 +107,8 @@ def parameters_of(kernel, design, state):
     several = kernel.family.categories
     if several and "beta" in found:
         found["beta"] = np.reshape(found["beta"], (len(design.predictors), len(several)))
+    if "log_hazard" in found:
+        found["departure"] = found.pop("log_hazard") - found["intercept"]
     effects = point.effects
     if several:
         effects = effects.reshape(len(effects), len(several), q)
