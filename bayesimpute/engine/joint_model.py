@@ -368,8 +368,9 @@ def _check(specification: Specification) -> None:
             "drawn; no joint distribution does that. Leave ignore= out."
         )
     for name, target in specification.targets.items():
-        wrappers = layers(target.method) if isinstance(target, Target) else ()
-        if any(not isinstance(wrapper, Delta) for wrapper in wrappers):
+        if not isinstance(target, Target):
+            continue
+        if any(not isinstance(wrapper, Delta) for wrapper in layers(target.method)):
             raise SpecificationError(
                 f"joint_model: the method of {name!r} is {target.method}, which the joint model "
                 "does not know; the chains of bi.impute do."

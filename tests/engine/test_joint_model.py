@@ -58,7 +58,7 @@ CASES = {
     ),
     "an outcome missing not at random, an auxiliary variable, a shifted one": dict(
         columns=["x", "w", "y", "b"], analysis="y ~ x + w", family="heckman", cluster=None,
-        method={"b": "logistic", "x": bi.delta("normal", 0.7)},
+        method={"b": "logistic", "x": bi.delta("normal", 0.7)}, formulas={"b": "b ~ x + y"},
     ),
     "the time to an event": dict(
         columns=["g", "x", "b", "w", "t", "d"], analysis="Surv(t, d) ~ x * w + b + (1 | g)",
@@ -180,6 +180,7 @@ def by_the_joint_model(bench, state, joint):
 def test_it_has_the_density_by_which_the_chains_draw(imp):
     specification, history = imp.specification, imp.history
     joint = Joint.of(specification, imp.seed)
+    assert any(cells.any() for cells in specification.live.values())
     bench = Bench.of(specification, reference_values(specification, imp.seed))
     state = ChainState.from_bytes(specification, history.states[0])
     found = by_the_joint_model(bench, state, joint)

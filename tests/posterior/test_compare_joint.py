@@ -89,7 +89,8 @@ def not_at_random():
         {"z": z, "w": w, "x": missing(rng, x, 0.3), "y": np.where(seen, y, np.nan), "a": a}
     )
     options = {"y": {"selection_only": ["w"]}}
-    return df, {"analysis": "y ~ x + z + w", "family": "heckman", "model_options": options}
+    given = {"family": "heckman", "model_options": options, "formulas": {"a": "a ~ x + y"}}
+    return df, {"analysis": "y ~ x + z + w", **given}
 
 
 def of_all_kinds():
