@@ -73,6 +73,8 @@ class Joint:
         The PyMC model.
     specification, builders, designs
         Of the run; designs at the reference values.
+    reference
+        Completed data that fix units and default priors, (row,) each.
     categories
         Values of the variables whose missing ones are summed out.
     groups

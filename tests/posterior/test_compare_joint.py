@@ -171,6 +171,13 @@ def test_missing_counts_cannot_be_moved_by_nuts():
     refused(df[["x", "y"]], "missing counts of 'x'", analysis="y ~ x", method={"x": "poisson"})
 
 
+def test_a_model_of_its_own_for_each_group_is_refused():
+    df, _ = square()
+    df["arm"] = np.resize(["a", "b"], len(df))
+    method = {"x": bi.by_group("normal", "arm")}
+    refused(df, r"'x' is by_group\(normal, arm\)", analysis="y ~ x + arm", method=method)
+
+
 def test_too_many_combinations_are_not_summed_over():
     rng, n, g, level = in_clusters(3, 20)
     b = labelled(rng, rng.integers(0, 2, n), 0.5)
