@@ -364,6 +364,8 @@ def _linear_predictors(
 
     def of(columns: Columns) -> Predictors:
         found = [part(columns) for part in fixed]
+        if columns.offset is not None:
+            found[0] = found[0] + columns.offset
         rest = dict(further)
         if effect is not None:
             own, z, first = effect[columns.cluster], columns.z - units.centre_z, 0

@@ -145,8 +145,8 @@ class Normal:
 
         def distribution(columns: Columns) -> Any:
             mean = intercept + pt.zeros_like(columns.cluster)
-            if columns.around is not None:
-                mean = mean + columns.around
+            if columns.offset is not None:
+                mean = mean + columns.offset
             if design.predictors:
                 mean = mean + (columns.x - units.centre_x) @ beta
             if design.random_effects:

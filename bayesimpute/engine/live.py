@@ -119,9 +119,9 @@ class Live:
                 gaussian &= kernel.gaussian
                 if other == name and kernel.measure == "mixed":
                     raise SpecificationError(
-                        f"Method {method_text(target.method)!r} of {name!r} gives values that are "
-                        "exactly at a bound with some probability, which cannot be drawn together "
-                        "with the models they stand in; use 'normal.truncated' or 'normal', or "
+                        f"Method {method_text(target.method)!r} of {name!r} gives some values a "
+                        "probability and others a density, and cannot be drawn together with the "
+                        "models that it stands in; use 'normal.truncated' or 'normal', or "
                         "on='conditional'."
                     )
         of_mean = [each.name for each in standings if each.around]  # name is a latent mean

@@ -250,7 +250,7 @@ class Imputations:
         SpecificationError
             If the run has no ``analysis=``; if missing counts stand in other models, or too many
             missing categories depend on each other; if a method has no readable model of rows
-            (one of your own, wrapped ones). The chains have all of these.
+            (one of your own, ``by_group``, ``only_where``). The chains have all of these.
 
         Examples
         --------
