@@ -231,6 +231,7 @@ class DesignBuilder:
             columns=self._asked_columns(values),
             usable=self.usable,
             live=self.live,
+            around=values[target.around] if target.around else None,
             equations_x=(*in_x, *in_means),
             equations_z=(*in_z,),
             blocks_z=(*parts,) if len(set(parts)) > 1 else (),

@@ -26,6 +26,7 @@ from bayesimpute.result.other_versions import noted_versions
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.fingerprint import fingerprint
 from bayesimpute.specification.latent_means import with_latent_means
+from bayesimpute.specification.specification import Specification
 from bayesimpute.specification.specify import specify
 
 CHECKPOINT = (
@@ -138,8 +139,9 @@ def impute(
         (substantive-model compatible, Bartlett et al. 2015). ``cluster_mean(x)`` is the mean of the
         rows of a cluster, ``latent_mean(x)`` the mean that they are around, which becomes a column
         of the completed data. Outcomes may predict each other without a circle. `formulas`,
-        `predictors` and `method` replace any part of the others. ``Surv(time, event)`` is the time
-        to an event, censored where `event` is 0; neither column gets or enters another model.
+        `method`, and rows of `predictors` (which need have no others then) replace any part of the
+        other models. ``Surv(time, event)`` is the time to an event, censored where `event` is 0;
+        neither column gets or enters another model.
     family
         Of the outcome: a method's name or ``"gaussian"``, ``"binomial"``, …; one for all
         analyses, one for each, or by outcome. Default, by kind: ``"normal"`` for numbers,
@@ -179,9 +181,7 @@ def impute(
     threads = threads_of(cores, executor)
     if checkpoint is not None:
         check_target(checkpoint)
-    if analysis is not None:
-        analysis, df = with_latent_means(analysis, df)
-    specification = specify(
+    specification = specified(
         df,
         cluster=cluster,
         method=method,
@@ -197,7 +197,6 @@ def impute(
         analysis=analysis,
         family=family,
         on=on,
-        written=_fixed(analysis, df),
     )
     check_storable(specification.table.frame)
     run = fingerprint(specification)  # now: what functions hold may change while they are called
@@ -246,10 +245,22 @@ def impute(
     return Imputations(specification, history, fingerprint=run)
 
 
-def _fixed(analysis: Any, df: pd.DataFrame) -> dict[str, str]:
-    """Formulas of analyses with nothing to learn, where they are formulas."""
-    formulas = [analysis] if isinstance(analysis, str) else list(analysis or ())
+def specified(df: pd.DataFrame, analysis: Any = None, **arguments: Any) -> Specification:
+    """Give the specification of a run, analyses written as their models have them.
+
+    Parameters are those of :func:`impute`.
+
+    Raises
+    ------
+    DataError, SpecificationError
+        When data or arguments cannot be used.
+    """
+    if analysis is None:
+        return specify(df, **arguments)
+    analysis, df = with_latent_means(analysis, df)
+    formulas = [analysis] if isinstance(analysis, str) else analysis
     try:
-        return {text: with_fixed_bases(text, df) for text in formulas if isinstance(text, str)}
+        written = {text: with_fixed_bases(text, df) for text in formulas if isinstance(text, str)}
     except AnalysisError as error:
         raise SpecificationError(f"analysis: {error}") from None
+    return specify(df, analysis=analysis, written=written, **arguments)

@@ -56,14 +56,18 @@ class Design:
     cluster_labels
         The user's labels of clusters 0 … n_clusters − 1; empty without a cluster.
     shift
-        Added to the linear predictor of the rows to draw, never to that of rows fitted to
-        (δ-adjustment), (row,), or (row, category) for unordered categories; None for none.
+        Added to the linear predictor of the rows to draw and of the live ones, never to that of
+        observed ones (δ-adjustment), (row,), or (row, category) for unordered categories; None for
+        none.
     columns
         Completed columns of the data that a wrapper of the method asked for, (row,) each;
         categories as codes.
     usable
         Rows a model may learn from, the target missing or not, (row,) bool; None for all. A model
         of whether the target is seen takes these.
+    around
+        Latent mean of the target in the cluster of each row, (row,): `y` is the difference to it.
+        None for none.
     live
         Rows that have a value though it is not observed, (row,) bool: drawn together with the
         models it stands in, and learnt from as observed ones are; None for none.
@@ -97,6 +101,7 @@ class Design:
     members: tuple["Design", ...] = ()
     usable: npt.NDArray[np.bool_] | None = None
     live: npt.NDArray[np.bool_] | None = None
+    around: Array | None = None
     equations_x: tuple[str, ...] = ()
     equations_z: tuple[str, ...] = ()
     blocks_z: tuple[int, ...] = ()
@@ -105,6 +110,14 @@ class Design:
     def observed(self) -> npt.NDArray[np.bool_]:
         """Rows the model is fitted to whose value is observed, (row,) bool."""
         return self.fit if self.live is None else self.fit & ~self.live
+
+    @property
+    def live_shift(self) -> Array | None:
+        """Shift of rows that are learnt from: of live ones, 0 elsewhere; None for none at all."""
+        if self.shift is None or self.live is None:
+            return None
+        live = self.live if self.shift.ndim == 1 else self.live[:, None]
+        return np.where(live, self.shift, 0.0)
 
     @property
     def coords(self) -> dict[str, Any]:
@@ -130,6 +143,7 @@ class Design:
             members=tuple(member.rows(chosen) for member in self.members),
             usable=None if self.usable is None else self.usable[chosen],
             live=None if self.live is None else self.live[chosen],
+            around=None if self.around is None else self.around[chosen],
         )
 
 
@@ -360,7 +374,7 @@ class DensityKernel(Kernel, Protocol):
         -------
         Callable
             Takes designs of any rows of the same columns and clusters (`y`, `x`, `z`, `cluster`
-            and `shift` count), and gives the log density of `y` on the data's scale, (row,).
+            and `live_shift` count), and gives the log density of `y` on the data's scale, (row,).
         """
         ...
 

@@ -17,12 +17,12 @@ from bayesimpute.engine.cores import threads_of
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder
+from bayesimpute.imputation import specified
 from bayesimpute.plots.sensitivity import plot_sensitivity
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.sensitivity_points import Plan, imputed_points
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specification import Specification
-from bayesimpute.specification.specify import specify
 from bayesimpute.wording import did_you_mean, one_line, visible
 from bayesimpute.wrappers.base import innermost
 from bayesimpute.wrappers.delta import delta as shifted
@@ -150,6 +150,7 @@ def sensitivity(
     seed: Seed | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
     family: str | None = None,
+    on: str = "conditional",
     **arguments: Any,
 ) -> Sensitivity:
     """Impute, analyse and pool over a grid of assumptions on one variable.
@@ -188,6 +189,10 @@ def sensitivity(
         Points of another grid (other data, arguments, functions) are refused, with what differs.
     seed
         Whole number from 0; default from the operating system, or that of `folder`.
+    on
+        ``"analysis"`` for imputation compatible with `analysis`, a formula then, as by
+        ``analysis=`` of :func:`bayesimpute.impute`; ``"conditional"`` (default) for chained
+        equations.
     model_options, family, **arguments
         Further arguments of :func:`bayesimpute.impute`, and of ``imp.fit``.
 
@@ -243,6 +248,8 @@ def sensitivity(
         name: arguments.pop(name) for name in ("executor", "progress") if name in arguments
     }
     run["cores"] = threads_of(arguments.pop("cores", None), run.get("executor"))
+    if on == "analysis":
+        arguments |= {"analysis": analysis, "family": family, "on": on}
     specifications = [
         _specification(df, variable, point, delta_where, method, model_options, arguments)
         for point in points
@@ -317,7 +324,7 @@ def _specification(
         options[variable] = {**options.get(variable, {}), "rho": point["rho"]}
     if point.get("rho") is not None:
         arguments = {**arguments, "priors": _without_rho(variable, arguments.get("priors"))}
-    return specify(df, method=methods, model_options=options, **arguments)
+    return specified(df, method=methods, model_options=options, **arguments)
 
 
 def _without_rho(

@@ -37,6 +37,8 @@ CHAINS, SEED = 4, 1
 #: Iterations of ours left out.
 BURN = 200
 QUANTILES = (0.05, 0.5, 0.95)
+#: With fewer distinct values, such as shares have, quantiles move in steps and are not compared.
+MANY = 200
 #: Monte-Carlo standard errors that two right answers may differ by.
 MOST = 4.0
 
@@ -191,21 +193,22 @@ def compare(case: str, first: Mapping[str, Array], second: Mapping[str, Array]) 
         raise RuntimeError(f"{case}: {set(first) ^ set(second)} is in one posterior only")
     rows = []
     for name in first:
-        for statistic, read, error in statistics():
+        steps = len(np.unique(first[name])) < MANY
+        for statistic, read, error in statistics(means_only=steps):
             values = [read(each[name]) for each in (first, second)]
             errors = [error(each[name]) for each in (first, second)]
             apart = values[0] - values[1]
-            # a whole number's quantile moves in steps, and has no error to speak of
-            z = 0.0 if apart == 0 else apart / float(np.hypot(*errors))
-            rows.append([case, name, statistic, *values, z])
+            rows.append([case, name, statistic, *values, apart / float(np.hypot(*errors))])
     columns = ["case", "quantity", "statistic", "ours", "JAGS", "z"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def statistics() -> Iterator[tuple[str, Callable[[Array], float], Callable[[Array], float]]]:
+def statistics(
+    means_only: bool,
+) -> Iterator[tuple[str, Callable[[Array], float], Callable[[Array], float]]]:
     """Name, function and Monte-Carlo error of what is compared."""
     yield "mean", lambda x: float(x.mean()), lambda x: float(arviz.mcse(x, method="mean"))
-    for p in QUANTILES:
+    for p in () if means_only else QUANTILES:
         yield (
             f"{100 * p:g} %",
             lambda x, p=p: float(np.quantile(x, p)),

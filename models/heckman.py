@@ -149,6 +149,8 @@ class Heckman:
         "A missing value is drawn given that it was not seen.",
     )
     kinds = frozenset({Kind.NUMERIC})
+    #: Of its outcome, once it is complete.
+    fitted_as = "gaussian"
     options = OPTIONS
     #: Codes −3 and −4 have a meaning here.
     two_equations = True
@@ -280,6 +282,7 @@ class HeckmanBinary(Heckman):
         "A missing value is drawn given that it was not seen.",
     )
     kinds = frozenset({Kind.BINARY})
+    fitted_as = "binomial"
     options: Mapping[str, Any] = MappingProxyType(
         {name: value for name, value in OPTIONS.items() if name not in ("pmm", "donors")}
     )

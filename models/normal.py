@@ -48,6 +48,7 @@ LKJ, nothing integrates out and the PyMC model below is sampled as it stands.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -90,6 +91,10 @@ class Normal:
         "A missing value is drawn from that distribution.",
     )
     kinds = frozenset({Kind.NUMERIC})
+    #: What `bayesimpute.fit` calls the model.
+    fitted_as = "gaussian"
+    #: Of the difference to a number the model is the same.
+    around_means = True
     share = VarianceShare(share_normal, "of the values")
     options: Mapping[str, Any] = MappingProxyType(
         {"heteroscedastic": False, "transitions": 4, "tune": 300}
@@ -228,7 +233,7 @@ class NormalKernel:
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design."""
-        return self._posterior.adapt(design, self._options["tune"], rng)
+        return self._posterior.adapt(_unshifted(design), self._options["tune"], rng)
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
@@ -244,7 +249,13 @@ class NormalKernel:
     ) -> Visit:
         """Draw parameters, then each wanted value from its normal distribution."""
         fitted = self._posterior.visit(
-            design, design.draw, adaptation, state, first, self._options["transitions"], rng
+            _unshifted(design),
+            design.draw,
+            adaptation,
+            state,
+            first,
+            self._options["transitions"],
+            rng,
         )
         mean = fitted.mean
         if design.shift is not None:
@@ -265,13 +276,13 @@ class NormalKernel:
     ) -> Callable[[Design], Array]:
         """Give the log density of rows; β and b, which no state holds, are drawn given it."""
         units = self._posterior.units
-        beta, effects, sigma = self._posterior.coefficients(design, state, rng)
+        beta, effects, sigma = self._posterior.coefficients(_unshifted(design), state, rng)
 
         def of(rows: Design) -> Array:
             eta = units.x(rows) @ beta + (units.z(rows) * effects[rows.cluster]).sum(axis=1)
             mean = units.centre_y + units.scale_y * eta
-            if rows.shift is not None:
-                mean = mean + rows.shift
+            if rows.live_shift is not None:
+                mean = mean + rows.live_shift
             return log_normal_density(rows.y, mean, units.scale_y * sigma[rows.cluster])
 
         return of
@@ -286,6 +297,7 @@ class NormalKernel:
         by_cluster: bool = False,
     ) -> Prediction:
         """Draw parameters, then hold the rows fitted to against their normal distributions."""
+        design = _unshifted(design)
         fitted = self._posterior.visit(
             design, design.fit, adaptation, state, first, self._options["transitions"], rng
         )
@@ -297,6 +309,13 @@ class NormalKernel:
             log_normal_density(rows.y, mean, sd),
             by_cluster=self._posterior.by_cluster(rows, fitted) if by_cluster else None,
         )
+
+
+def _unshifted(design: Design) -> Design:
+    """Take the shift off the live values, which have it, so that all rows have one model."""
+    if design.live_shift is None:
+        return design
+    return replace(design, y=design.y - design.live_shift)
 
 
 def log_normal_density(y: Array, mean: Array, sd: Array) -> Array:

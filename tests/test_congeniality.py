@@ -710,6 +710,10 @@ def test_an_imputation_made_for_an_analysis_is_congenial_with_it_and_with_smalle
     assert ("y", SLOPE) in found
     for row in found.values():
         assert row.advice.startswith("imp = bi.impute(df, cluster='g', analysis='y ~ x ")
+    until = "Surv(w, sex) ~ x * z"  # of which nothing is known in chained equations
+    events = df.assign(sex=(df["sex"] == "m") * 1.0)
+    two = specify(events, analysis=[until, "y ~ x * z"])
+    assert not seen(until, two) and not seen("y ~ x * z", two)
     chained = specify(df, cluster="g", analysis=made_for, on="conditional")
     assert ("x", NO_MODEL) in seen(made_for, chained)
 

@@ -202,7 +202,7 @@ def exact():
 
 
 def test_chained_equations_draw_from_the_joint_posterior(exact):
-    z = differences(chained(250), exact)
+    z = differences(chained(150), exact)
     assert z.abs().max() < most_allowed(z), z[z.abs() > 3]
     # of so many standard normal numbers, neither too large nor all too small
     assert 0.6 < np.sqrt((z**2).mean()) < 1.4

@@ -51,7 +51,7 @@ def df():
 
 
 def test_the_readme_has_the_examples_that_are_run_here():
-    assert len(BLOCKS) == 4 and len(COMMANDS) == 2
+    assert len(BLOCKS) == 5 and len(COMMANDS) == 2
 
 
 @pytest.mark.slow
@@ -78,10 +78,24 @@ def test_its_example_of_a_selection_model_runs(quickly, df):
     assert names["imp"].identification().iloc[0]["exclusion"] == "interview_time"
 
 
+def test_its_example_of_an_analysis_runs(quickly, capsys):
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame(rng.normal(size=(240, 3)), columns=["hours", "motivation", "score"])
+    data["school"] = np.arange(240) % 12
+    level, slope = rng.normal(size=(2, 12))[:, data["school"]]
+    data["score"] += level + (1 + slope) * data["hours"] * (1 + data["motivation"])
+    data.loc[::5, "hours"] = np.nan
+    short = partial(quickly.impute, m=2, iterations=2)
+    names = {"bi": SimpleNamespace(impute=lambda df, analysis, **_: short(df, analysis=analysis))}
+    exec(compile(BLOCKS[3], "README.md", "exec"), names | {"df": data})
+    imp = short(data, analysis="score ~ hours * motivation + (1 + hours | school)")
+    assert {"hours:motivation", "sd(hours | school)"} <= set(imp.analysis.index)
+
+
 def test_its_example_of_an_own_model_runs(quickly):
     data = bi.simulate.simulate_popularity(seed=1, schools=6, pupils=60).incomplete
     names = {"bi": quickly, "df": data[["school", "popular", "sex"]]}
-    exec(compile(BLOCKS[3], "README.md", "exec"), names)
+    exec(compile(BLOCKS[4], "README.md", "exec"), names)
     assert not names["imp"].complete(1).isna().any().any()
 
 

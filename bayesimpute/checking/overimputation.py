@@ -33,6 +33,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wording import visible
 
@@ -200,7 +201,11 @@ def overimpute(
         If a variable has no model, or `draws` or `level` is out of range.
     """
     if variables is None:
-        models = [v for v in specification.targets.values() if isinstance(v, Target)]
+        models = [
+            target
+            for name, target in specification.targets.items()
+            if isinstance(target, Target) and not mean_of(name, specification.table)
+        ]
         names = [each.name for each in models if not censored(each)]
         for each in models if not names else ():
             refuse_censored(each, "Overimputation")

@@ -24,6 +24,7 @@ from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction
 from bayesimpute.sampling.prediction import predict
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wording import did_you_mean
 
@@ -111,6 +112,11 @@ def modelled(specification: Specification, name: str, wanted: str) -> Target:
         If the variable is passive, is not imputed, or does not exist.
     """
     target = specification.targets.get(name)
+    if mean_of(name, specification.table):
+        raise SpecificationError(
+            f"{name!r} is a latent mean: no value of it is observed that a model could be held "
+            "against."
+        )
     if isinstance(target, Target):
         return target
     with_model = [k for k, v in specification.targets.items() if isinstance(v, Target)]
@@ -281,9 +287,10 @@ def gathered(
         for field in ("values", "log_likelihood", "learnt"):
             each = [getattr(one, field) for one in drawn]
             known = all(one is not None for one in each)
-            parts.setdefault(field, []).append(
-                np.array([one[fit][order] for one in each]) if known else None
-            )
+            found = np.array([one[fit][order] for one in each]) if known else None
+            if field == "values" and found is not None and design.around is not None:
+                found = found + design.around[design.fit][order]
+            parts.setdefault(field, []).append(found)
         for field in ("by_cluster", "by_cluster_error"):
             each = [getattr(one, field) for one in drawn]
             known = all(one is not None for one in each)
@@ -347,7 +354,7 @@ def rows_of(
         np.empty(0),
     )
     return Rows(
-        design.y[chosen],
+        design.y[chosen] + (0.0 if design.around is None else design.around[chosen]),
         design.kind,
         tuple(coded.tolist()) if coded.size else design.categories,
         table.variables[target.name].kind is Kind.NUMERIC,

@@ -11,7 +11,12 @@ from bayesimpute.congeniality.advice import advice
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.congeniality.changes import Addition, change
 from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
-from bayesimpute.congeniality.compatible import given_all_others, imputed_for, run_for
+from bayesimpute.congeniality.compatible import (
+    given_all_others,
+    imputed_for,
+    run_for,
+    word_for_word,
+)
 from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.just_another import (
@@ -82,7 +87,7 @@ def congenial(
     came out .03, .16 and .33 too small in clusters of 3 to 5 with a fifth, a half and four fifths
     of the variance between them, and .07 and .04 at a half in clusters of 8 and of 20; with
     ``cluster_mean(y)`` in the model of x, or by ``analysis=``, it came out right. It is a finding
-    where the data let expect that a tenth is lost.
+    where the data let expect that a twelfth or more is lost.
 
     An imputation made by ``analysis=`` holds that analysis and any within it; others are compared
     with what follows for each variable given all others.
@@ -133,6 +138,8 @@ def congenial(
 
 def check(formula: str, specification: Specification) -> Findings:
     """Give the findings of :func:`congenial` for a specification."""
+    if word_for_word(formula, specification):
+        return Findings.of([], f"Imputed for {formula!r}.", ("Why", "Seen", "Change"))
     analysis = parse_analysis(formula, specification.table.variables)
     if analysis.survival and not imputed_for(analysis, specification):
         raise AnalysisError(

@@ -18,7 +18,7 @@ from bayesimpute.data.table import Kind, Table
 Floats = npt.NDArray[np.float64]
 
 #: Part of a coefficient that may get lost.
-WORTH = 0.1
+WORTH = 0.08
 #: Standard errors that the slope within clusters must be away from 0.
 CLEARLY = 3.0
 
@@ -32,8 +32,9 @@ def lost_to_cluster_means(
     imputed rows count by their share. Over 20 to 24 data sets each, half of the predictor missing,
     clusters of 3 to 5, a yes or no predictor: .07, .16 and .26 foretold where the effects of
     clusters were a fifth, a half and four fifths of the variance, and .03, .16 and .33 lost; .13
-    and .07 at a half in clusters of 8, .08 and .04 in clusters of 20. A normal predictor: .23 and
-    .29 at four fifths, its effect half a SD; .05 and .01 at a half, its effect one SD. With the
+    and .07 at a half in clusters of 8, .08 and .04 in clusters of 20, there .10 and .15 at four
+    fifths. A normal predictor with an effect of half a SD of the rest: .23 and .29 at four fifths;
+    with one of a whole SD: .05 and .01 at a half, .09 and .13 at four fifths. With the
     cluster mean of the outcome as predictor, or by the analysis itself, nothing was lost.
 
     Parameters

@@ -11,7 +11,7 @@ from typing import Any
 
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.specification.compatible import WITHOUT_DENSITY, sources_of_term
+from bayesimpute.specification.compatible import gives_density, sources_of_term
 from bayesimpute.specification.identities import passive_text
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.specification.specify import specify
@@ -30,10 +30,15 @@ def imputed_for(analysis: Analysis, specification: Specification) -> bool:
     """
     if specification.live is None:
         return False
-    return any(
-        _within(analysis, parse_analysis(each.formula, specification.table.variables))
-        for each in specification.analyses
-    )
+    columns = specification.table.variables
+    same = [each.formula for each in specification.analyses if each.outcome == analysis.outcome]
+    return any(_within(analysis, parse_analysis(formula, columns)) for formula in same)
+
+
+def word_for_word(formula: str, specification: Specification) -> bool:
+    """Whether a formula, which nothing else here may be able to read, is one of an imputation's."""
+    analyses = () if specification.live is None else specification.analyses
+    return any(each.formula == formula for each in analyses)
 
 
 def _within(analysis: Analysis, larger: Analysis) -> bool:
@@ -123,7 +128,7 @@ def run_for(analysis: Analysis, specification: Specification) -> str:
     try:  # what raises here would raise for the user
         run = specify(specification.table.frame, **arguments)
         by_default = run.analyses[0].family
-        if isinstance(own, str) and own not in (*WITHOUT_DENSITY, "joint", by_default):
+        if isinstance(own, str) and own != by_default and gives_density(own):
             arguments["family"] = own
             specify(specification.table.frame, **arguments)
     except (DataError, SpecificationError):  # a function of the outcome, a second grouping, …

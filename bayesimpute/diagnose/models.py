@@ -10,6 +10,7 @@ from bayesimpute.diagnose.run import Run
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Target
 from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import innermost
@@ -276,6 +277,8 @@ def nearly_empty(run: Run) -> Iterator[Finding]:
     """Variables with too few observed values for their model, or hardly any at all."""
     designs = dict(run.designs())
     for name, target in run.targets.items():
+        if mean_of(name, run.specification.table):
+            continue  # a latent mean is seen by the rows that are around it
         seen = len(run.observed(name))
         rows = run.specification.table.n_rows
         if target.level == 2:

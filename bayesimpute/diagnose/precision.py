@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayesimpute.diagnose.run import Run
 from bayesimpute.findings import Finding
+from bayesimpute.specification.latent_means import mean_of
 
 #: Monte-Carlo error of a standard error, as a share of it, that is taken to be enough.
 WANTED = 0.1
@@ -75,7 +76,9 @@ def enough_imputations(run: Run, fits: Sequence[Any]) -> Iterator[Finding]:
 
 def _by_missing_values(run: Run) -> Iterator[Finding]:
     table = run.specification.table
-    missing = {name: float(table.missing(name).mean()) for name in run.targets}
+    missing = {
+        name: float(table.missing(name).mean()) for name in run.targets if not mean_of(name, table)
+    }
     if not missing:
         return
     name = max(missing, key=lambda each: missing[each])

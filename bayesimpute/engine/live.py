@@ -99,7 +99,7 @@ class Live:
         else:
             cells = np.flatnonzero(rows)
             owner = np.arange(cells.size)
-        waves = (cells,) if cells.size else ()
+        waves: tuple[Positions, ...] = (cells,) if cells.size else ()
         if averaging and cells.size:
             waves = _apart(cells, owner, [codes[rows] for codes in averaging])
         if waves:
@@ -120,8 +120,8 @@ class Live:
                         "with the models they stand in; use 'normal.truncated' or 'normal', or "
                         "on='conditional'."
                     )
-        around = [each.name for each in standings if each.around]  # of a latent mean
-        spread = float(np.nanstd(specification.known[(around or [name])[0]]))
+        of_mean = [each.name for each in standings if each.around]  # name is a latent mean
+        spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
 
 

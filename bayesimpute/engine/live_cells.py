@@ -161,13 +161,15 @@ class _Child:
         owner = drawing.owners(specification.table.n_rows)
         self._moving = owner >= 0
         self._averaged = level2 or any(_width(place.means) for place in self._places)
-        self._codes = builder.clusters.codes if builder.clusters is not None else None
-        if self._averaged and builder.clusters is not None:
-            of_cluster = np.full(builder.clusters.n, -1)
-            of_cluster[self._codes[self._moving]] = owner[self._moving]
-            owner = of_cluster[self._codes]
+        clusters = builder.clusters
+        self._codes = None if clusters is None else clusters.codes
+        by_design = owner
+        if self._averaged and clusters is not None:
+            of_cluster = np.full(clusters.n, -1)
+            of_cluster[clusters.codes[self._moving]] = owner[self._moving]
+            owner = of_cluster[clusters.codes]
+            by_design = of_cluster if level2 else owner
         self._row_owner = owner
-        by_design = of_cluster if level2 else owner
         self._rows = np.flatnonzero((by_design >= 0) & standing.says)
         self._owner = by_design[self._rows]
         self._level2 = level2

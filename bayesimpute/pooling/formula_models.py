@@ -251,7 +251,7 @@ def _events(response: Factor, data: pd.DataFrame) -> Array:
                 f"{response.label}: {name!r} has the categories {list(column.cat.categories)[:6]}; "
                 "it must have two, of which the later is the event."
             )
-        return column.cat.codes.to_numpy(dtype=float)
+        return np.asarray(column.cat.codes, dtype=float)
     values = column.to_numpy(dtype=float)
     if not np.isin(values, (0.0, 1.0)).all():
         raise AnalysisError(

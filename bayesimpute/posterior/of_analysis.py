@@ -136,9 +136,9 @@ def analysis_draws(
     builder = DesignBuilder.of(specification, target)
     units = Units.of(builder.build(reference_values(specification, history.seed)))
     values = dict(specification.known)
-    for each, cells in specification.where.items():
-        values[each] = values[each].copy()
-        values[each][cells] = history.imputed[each][0]
+    for column, cells in specification.where.items():
+        values[column] = values[column].copy()
+        values[column][cells] = history.imputed[column][0]
     frame = table.completed(values).iloc[table.rows].reset_index(drop=True)
     frame[name] = frame[name].ffill().bfill()  # an outcome tells nothing of the columns
     model, called = _model_design(analysed.formula, frame, table.frame, target.cluster)
@@ -160,7 +160,7 @@ def analysis_draws(
             found[parameter] = each
         else:
             found |= {f"{parameter}[{label}]": each[..., k] for k, label in enumerate(labels)}
-    return {_as_called(each, called): values for each, values in found.items()}
+    return {_as_called(called_so, called): each for called_so, each in found.items()}
 
 
 def _model_design(

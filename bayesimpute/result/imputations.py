@@ -23,6 +23,7 @@ from bayesimpute.arguments import (
 from bayesimpute.engine.history import History
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.events import events_table
+from bayesimpute.registry import resolve
 from bayesimpute.result import completion, summary, tree
 from bayesimpute.result.identification import identification, warn_of_prior
 from bayesimpute.specification.fingerprint import Fingerprint
@@ -46,14 +47,9 @@ if TYPE_CHECKING:
     from bayesimpute.posterior.fitting import PosteriorFits
 
 
-#: Family by which `fit` knows the model of a method, the data being complete.
-FITTED_AS = {
-    "normal": "gaussian",
-    "heckman": "gaussian",
-    "logistic": "binomial",
-    "heckman.binary": "binomial",
-    "poisson": "poisson",
-}
+def _family(analysed: Analysed) -> str | None:
+    """Family by which `fit` knows the model of an analysis; None if it knows none."""
+    return getattr(resolve(analysed.family), "fitted_as", "") or None
 
 
 def _now() -> str:
@@ -464,14 +460,14 @@ class Imputations:
         """Fit a formula by the family of an analysis; None where no package does."""
         from bayesimpute.analysis import fit
 
-        family = FITTED_AS.get(analysed.family)
+        family = _family(analysed)
         if analysed.event is not None:
             if getattr(self.specification.targets[analysed.outcome], "cluster", None) is not None:
                 return None  # Cox regression without frailties is another model
         elif family is None:
             return None
-        cluster = {"cluster": name} if (name := self.specification.cluster) is not None else {}
-        return fit(self.complete("all"), formula, family=family, **cluster)
+        cluster = self.specification.cluster
+        return fit(self.complete("all"), formula, family=family, cluster=cluster)
 
     @checked
     def fit(self, formula: Any = None, **options: Any) -> "Fits":
@@ -503,7 +499,7 @@ class Imputations:
         if isinstance(formula, str):
             formula = with_columns(formula)
         if isinstance(formula, str) and formula in analyses and "family" not in options:
-            family = FITTED_AS.get(analyses[formula].family)
+            family = _family(analyses[formula])
             if family is None and analyses[formula].event is None:
                 raise AnalysisError(
                     f"fit: no package here fits {formula!r} by {analyses[formula].family!r}; "

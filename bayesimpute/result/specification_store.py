@@ -12,6 +12,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
 from bayesimpute.result import json_values
 from bayesimpute.result.restored import NotStored
+from bayesimpute.specification.latent_means import without_intercept
 from bayesimpute.specification.post import Squeeze
 from bayesimpute.specification.specification import (
     Analysed,
@@ -67,7 +68,10 @@ def decode_specification(
     description: Mapping[str, Any], arrays: Mapping[str, np.ndarray], table: Table
 ) -> Specification:
     """Rebuild the specification; what could not be stored becomes `NotStored`."""
-    targets = [_decode_target(stored) for stored in description["targets"]]
+    targets = [
+        without_intercept(target, table) if isinstance(target, Target) and target.around else target
+        for target in map(_decode_target, description["targets"])
+    ]
     stored = description["predictors"]
     shape = (len(stored["rows"]), len(stored["columns"]))
     codes = np.array(stored["codes"], dtype=np.int64).reshape(shape)
@@ -138,7 +142,11 @@ def _encode_target(target: Target | Passive) -> dict[str, Any]:
         "level": target.level,
         "terms": [asdict(term) for term in target.terms],
         "random_intercept": target.random_intercept,
-        "priors": {key: {CALLABLE: prior_text(prior)} for key, prior in target.priors.items()},
+        "priors": {
+            key: {CALLABLE: prior_text(prior)}
+            for key, prior in target.priors.items()
+            if not (target.around and key == "intercept")  # it is 0, whoever reads it
+        },
         "options": {key: _encode_object(option) for key, option in target.options.items()},
         "post": _encode_object(target.post),
         "kind": None if target.kind is None else str(target.kind),

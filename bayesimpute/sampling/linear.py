@@ -23,6 +23,7 @@ State: scales ``sd…, positive extras`` (unconstrained), partial correlations, 
 The sweeps themselves are compiled (:mod:`bayesimpute.sampling.linear_sweeps`).
 """
 
+from collections.abc import Callable as Function
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -81,6 +82,7 @@ class _Observed:
     z: Array
     cluster: npt.NDArray[np.int64]
     columns: Array
+    offset: Array
 
 
 class LinearPosterior:
@@ -105,6 +107,9 @@ class LinearPosterior:
         LKJ parameter of the correlation of the random effects.
     equations
         Which columns each linear predictor has; default, all.
+    shifts
+        What a shift (row,) or (row, category) adds to the linear predictors, (row, R); default,
+        itself in units of the target.
     """
 
     def __init__(
@@ -118,9 +123,11 @@ class LinearPosterior:
         prior_precision: Array,
         eta: float,
         equations: Equations | None = None,
+        shifts: Function[[Array], Array] | None = None,
     ) -> None:
         equations = equations or Equations.all(design, likelihood.equations)
         effects = int(equations.varying.sum())
+        self.shifts = shifts or (lambda shift: shift[:, None] / units.scale_y)
         self.units = units
         self.likelihood = likelihood
         self.priors = priors
@@ -156,7 +163,8 @@ class LinearPosterior:
         columns, one = np.empty((1, 1)), np.zeros(1, dtype=bool)
         cluster, rng = np.zeros(1, dtype=np.int64), np.random.default_rng(0)
         model, state = self._model, np.zeros(self.sizes.size)
-        arguments = (x, z, columns, cluster, one, 1, self._standard)
+        offset = np.empty((1, self.sizes.equations))
+        arguments = (x, z, columns, offset, cluster, one, 1, self._standard)
         self._sort = specialised(state_of.sorted_rows, *arguments)
         rows = self._sort(*arguments)
         self._predictors = specialised(state_of.linear_predictors, x, z, cluster, one, model, state)
@@ -193,6 +201,13 @@ class LinearPosterior:
         of_values = getattr(self.likelihood, "columns", np.atleast_2d)
         return np.ascontiguousarray(of_values(y.T))
 
+    def offset(self, design: Design) -> Array:
+        """Give what is added to the linear predictors of rows learnt from, (row, R)."""
+        shift = design.live_shift
+        if shift is None:
+            return np.zeros((len(design.x), self.sizes.equations))
+        return np.ascontiguousarray(self.shifts(shift), dtype=np.float64)
+
     def _observe(self, design: Design, constants: Array | None) -> "_Observed":
         """Take the current completed data."""
         return _Observed(
@@ -202,11 +217,13 @@ class LinearPosterior:
             np.ascontiguousarray(design.z, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             self.columns(design),
+            self.offset(design),
         )
 
     def _rows(self, data: "_Observed") -> Any:
         fit, clusters = self._fit(data.design), max(data.design.n_clusters, 1)
-        return self._sort(data.x, data.z, data.columns, data.cluster, fit, clusters, self._standard)
+        known = data.x, data.z, data.columns, data.offset, data.cluster
+        return self._sort(*known, fit, clusters, self._standard)
 
     @staticmethod
     def _fit(design: Design) -> npt.NDArray[np.bool_]:
@@ -311,7 +328,7 @@ class LinearPosterior:
             value, _, parameters, _ = self.priors(scale)
             return value, parameters[extras] / self._unit[extras]
 
-        eta = self.predictors(design, design.fit, state)
+        eta = self.predictors(design, design.fit, state) + self.offset(design)[design.fit]
         known = np.ascontiguousarray(columns[:, design.fit].T)
         extra, y = self._latent.refresh(known, eta, state[extras], log_prior, rng)
         columns[:, design.fit] = y.T

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,8 +130,15 @@ def linear_kernel(
         (mean - shift) * in_units,
         1.0 / (sd * in_units) ** 2,
         eta,
+        shifts=partial(_from_reference, family.order) if family.order else None,
     )
     return LinearKernel(design, family, posterior, options)
+
+
+def _from_reference(order: tuple[int, ...], shift: Array) -> Array:
+    """Shift of each linear predictor, (row, R): one by category counts from the reference."""
+    reference, *others = order
+    return np.asarray(shift[:, others] - shift[:, [reference]])
 
 
 class LinearKernel:
@@ -195,7 +203,7 @@ class LinearKernel:
         state, point, statistics = posterior.draw(design, adaptation, state, sweeps, rng)
         eta = posterior.predictors(design, design.draw, state)
         if design.shift is not None:
-            eta = eta + self._shift(design.shift[design.draw])
+            eta = eta + posterior.shifts(design.shift[design.draw])
         values = self.family.values(eta, point.positive, point.free, rng)
         return Visit(state, values, self._parameters(point), statistics)
 
@@ -220,8 +228,8 @@ class LinearKernel:
 
         def of(rows: Design) -> Array:
             eta = posterior.predictors(rows, np.ones(len(rows.x), dtype=np.bool_), state)
-            if rows.shift is not None:
-                eta = eta + self._shift(rows.shift)
+            if rows.live_shift is not None:
+                eta = eta + posterior.offset(rows)
             given = (point.positive, point.free, units.scale_y)
             return likelihood.log_density(units.y(rows), eta, *given)
 
@@ -243,6 +251,8 @@ class LinearKernel:
         state, point, _ = posterior.draw(design, adaptation, state, sweeps, rng)
         rows = design.rows(design.fit)
         eta = posterior.predictors(design, design.fit, state)
+        if design.live_shift is not None:
+            eta = eta + posterior.offset(design)[design.fit]
         values = self.family.values(eta, point.positive, point.free, rng)
         likelihood, units = self.family.likelihood, self.family.units
         y, extra = units.y(rows), (point.positive, point.free)
@@ -267,13 +277,6 @@ class LinearKernel:
             by_cluster=whole[0],
             by_cluster_error=whole[1],
         )
-
-    def _shift(self, shift: Array) -> Array:
-        """Shift of the linear predictors, (row, R); one by category counts from the reference."""
-        if shift.ndim == 1:
-            return np.asarray(shift[:, None] / self.family.units.scale_y)
-        reference, *others = self.family.order
-        return np.asarray(shift[:, others] - shift[:, [reference]])
 
     def _parameters(self, point: Point) -> Parameters:
         units, family = self.family.units, self.family

@@ -79,6 +79,8 @@ class Rows(Struct):
         (P, row) with a leading row of ones, and (q, row).
     columns
         What the likelihood knows of each row, (column, row).
+    offset
+        Added to the linear predictors as it is, (R, row).
     seen
         Clusters that have rows.
     start
@@ -88,6 +90,7 @@ class Rows(Struct):
     x: Array
     z: Array
     columns: Array
+    offset: Array
     seen: Positions
     start: Positions
 
@@ -107,7 +110,14 @@ class Point(Struct):
 
 @entrance
 def sorted_rows(
-    x: Array, z: Array, columns: Array, cluster: Positions, fit: Flags, clusters: int, s: Standard
+    x: Array,
+    z: Array,
+    columns: Array,
+    offset: Array,
+    cluster: Positions,
+    fit: Flags,
+    clusters: int,
+    s: Standard,
 ) -> Rows:
     """Take the rows fitted to, in computing units, by cluster."""
     count = np.zeros(clusters + 1, dtype=np.int64)
@@ -131,6 +141,7 @@ def sorted_rows(
     out_x = np.ones((x.shape[1] + 1, n))
     out_z = np.empty((z.shape[1], n))
     out = np.empty((columns.shape[0], n))
+    out_offset = np.empty((offset.shape[1], n))
     for i in range(fit.size):
         if not fit[i]:
             continue
@@ -142,7 +153,9 @@ def sorted_rows(
             out_z[a, to] = (z[i, a] - centre_z[a]) / scale_z[a]
         for k in range(columns.shape[0]):
             out[k, to] = columns[k, i]
-    return Rows(out_x, out_z, out, seen, start)
+        for r in range(offset.shape[1]):
+            out_offset[r, to] = offset[i, r]
+    return Rows(out_x, out_z, out, out_offset, seen, start)
 
 
 @entrance
@@ -258,8 +271,8 @@ def predictors_at(model: Model, rows: Rows, fixed_part: Array, effects: Array) -
 
 @part_of
 def fixed_part_of(model: Model, rows: Rows, beta: Array) -> Array:
-    """Part of β in the linear predictors, (R, row)."""
-    out = np.zeros((model.fixed.shape[0], rows.x.shape[1]))
+    """Part of β in the linear predictors, (R, row), with what is added to it."""
+    out = rows.offset.copy()
     _add_fixed(out, rows.x, model.fixed, beta)
     return out
 

@@ -272,6 +272,8 @@ def selection_kernel(
         sd**-2.0,
         eta,
         Equations(fixed, varying),
+        # the outcome alone is shifted
+        lambda shift: np.outer(shift, np.arange(equations) == 0) / units.scale_y,
     )
     clusters = tuple(map(str, design.cluster_labels or range(design.n_clusters)))
     return SelectionKernel(likelihood, units, parts, posterior, options, tuple(positive), clusters)
@@ -367,7 +369,7 @@ class SelectionKernel:
         seen = np.where(design.fit, 1.0, np.where(some[design.cluster], 0.0, np.nan))[wanted]
         eta = posterior.predictors(design, wanted, state)
         if design.shift is not None:
-            eta[:, 0] += design.shift[wanted] / self._units.scale_y
+            eta = eta + posterior.shifts(design.shift[wanted])
         drawn = self._likelihood.draw(eta, point.positive, seen, rng)
         if not self._binary:
             drawn = self._units.centre_y + self._units.scale_y * drawn
@@ -408,8 +410,8 @@ class SelectionKernel:
             known = known_of(rows, selected)
             rows = replace(rows, columns={"seen": known})
             eta = posterior.predictors(rows, np.ones(len(known), dtype=np.bool_), state)
-            if rows.shift is not None:
-                eta[:, 0] += rows.shift / units.scale_y
+            if rows.live_shift is not None:
+                eta = eta + posterior.offset(rows)
             given = (point.positive, point.free, units.scale_y)
             value = likelihood.log_density(units.y(rows), eta, *given)
             return np.where((known == UNSEEN) & ~selected[rows.cluster], 0.0, value)
@@ -438,6 +440,8 @@ class SelectionKernel:
         unit = 1.0 if self._binary else self._units.scale_y
         rows = counted.rows(design.fit)
         y, eta = self._units.y(rows), posterior.predictors(counted, design.fit, state)
+        if design.live_shift is not None:
+            eta = eta + posterior.offset(design)[design.fit]
         values = self._likelihood.draw(eta, point.positive, np.ones(len(eta)), rng)
         if not self._binary:
             values = self._units.centre_y + self._units.scale_y * values

@@ -7,6 +7,7 @@ from typing import Any
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.imputation import impute as run_imputation
+from bayesimpute.imputation import specified
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
@@ -126,12 +127,12 @@ def rehearse(study: Study, number: int) -> None:
         raise SpecificationError(
             "replicate: family= belongs to a formula; a function chooses its own model."
         )
-    specified = set(inspect.signature(specify).parameters)
+    known = set(inspect.signature(specify).parameters)
     for name, work in study.methods.items():
         if isinstance(work, Mapping):
-            arguments = {key: value for key, value in work.items() if key in specified}
+            arguments = {key: value for key, value in work.items() if key in known}
             try:
-                specify(data.incomplete, **arguments)
+                specified(data.incomplete, **arguments)
             except SpecificationError as error:
                 raise SpecificationError(f"replicate: method {name!r}: {error}") from error
             except Exception:

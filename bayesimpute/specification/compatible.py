@@ -24,7 +24,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import look_up
+from bayesimpute.specification.aliases import DEFAULT_SURVIVAL, FAMILIES, look_up
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
@@ -47,18 +47,8 @@ from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.only_where import OnlyWhere
-
-#: Statsmodels', R's and our names of a family of distributions, and the method it is.
-FAMILIES: Mapping[str, str] = {
-    "gaussian": "normal",
-    "binomial": "logistic",
-    "bernoulli": "logistic",
-    "multinomial": "categorical",
-    "cumulative": "ordinal",
-    "negativebinomial": "negative_binomial",
-    "student": "normal.robust",
-}
 
 
 @dataclass(frozen=True)
@@ -134,6 +124,9 @@ def plan_analyses(
                 "the data and give it no method, or analyse what it is computed from."
             )
     named = _with_sources(analyses, table, given, passive, request.formulas)
+    if request.rows is not None:
+        coded = request.rows.isin([int(Role.NONE), int(Role.CLUSTER)]).all()
+        named += [str(name) for name in coded.index[~coded] if name not in named]
     for name in outcomes:
         only = request.model_options.get(name, {}).get("selection_only", ())
         only = (only,) if isinstance(only, str) else only
@@ -159,6 +152,7 @@ def plan_analyses(
         *outcomes,
         *_ordered(others, table, cluster),
     ]
+    order = _parents_first({name: _asked_for(name, request, table) & set(order) for name in order})
     methods = {
         name: given[name] if name in given else _method_of(name, analyses, table) for name in order
     }
@@ -188,6 +182,17 @@ def plan_analyses(
     )
 
 
+def _asked_for(name: str, request: Request, table: Table) -> set[str]:
+    """Columns that the user has a variable depend on, which therefore come before it."""
+    found: set[str] = set()
+    if name in request.formulas:
+        found |= set(read_formula(request.formulas[name], tuple(table.variables)).predictors)
+    if request.rows is not None and name in request.rows.index:
+        row = request.rows.loc[name]
+        found |= {str(other) for other in row.index[row != Role.NONE]}
+    return found - {name}
+
+
 def read_analyses(
     analysis: str | Sequence[str],
     family: str | Sequence[str] | Mapping[str, str] | None,
@@ -203,7 +208,7 @@ def read_analyses(
     formulas = [analysis] if isinstance(analysis, str) else list(analysis)
     if not formulas:
         raise SpecificationError("analysis: there is no formula in the list.")
-    read = {}
+    read: dict[str, Formula] = {}
     for text in formulas:
         if not isinstance(text, str):
             raise SpecificationError(
@@ -283,7 +288,7 @@ def _family(name: str, table: Table) -> str:
 
 def _with_density(method: str) -> str:
     """Give the model with a likelihood: matching has none."""
-    return "normal" if method in ("pmm", "") else method
+    return method if method and gives_density(method) else FAMILIES["gaussian"]
 
 
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
@@ -375,9 +380,19 @@ def _selected(methods: Mapping[str, Any]) -> set[str]:
 
 
 def _two_equations(method: Any) -> bool:
-    inside = innermost(method)
-    known = look_up(inside).method if isinstance(inside, str) else inside
-    return bool(known) and bool(getattr(resolve(known), "two_equations", False))
+    return bool(getattr(_implementation(innermost(method)), "two_equations", False))
+
+
+def gives_density(inside: Any) -> bool:
+    """Whether a method, without wrappers, knows the density of values: one of donors does not."""
+    return bool(getattr(_implementation(inside), "has_density", True))
+
+
+def _implementation(inside: Any) -> Any:
+    """Give the method object of a name, the user's own, or nothing for a passive one."""
+    if not isinstance(inside, str):
+        return resolve(inside)
+    return None if not inside or is_passive(inside) else resolve(look_up(inside).method)
 
 
 def _predictors(
@@ -399,7 +414,7 @@ def _predictors(
     incomplete = set(table.incomplete())
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):
-        allowed = {*given, *order[:position]} - selected
+        allowed = {*given, *order[:position]} - set(selected)
         if name in level2:
             allowed -= incomplete - level2
         for other in matrix.columns:
@@ -411,16 +426,12 @@ def _predictors(
 def _check_densities(methods: Mapping[str, Any], order: Sequence[str]) -> None:
     for name in order:
         inside = innermost(methods[name])
-        if isinstance(inside, str) and inside in WITHOUT_DENSITY:
+        if not gives_density(inside):
             raise SpecificationError(
                 f"method: {inside!r} of {name!r} has no density, which imputation compatible with "
                 "an analysis needs; use a model with one ('normal', 'normal.robust', 'gamma'), or "
                 "on='conditional' for chained equations."
             )
-
-
-#: Methods that take values from donors, with mice's names of them.
-WITHOUT_DENSITY = ("pmm", "sample", "2l.pmm", "2lonly.pmm", "2l.2stage.pmm")
 
 
 def _events(
@@ -522,7 +533,11 @@ def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Req
                 f"formulas: {name!r} is the outcome of the analysis {text!r}, which is its model."
             )
     formulas = {**request.formulas, **plan.formulas}
-    return replace(request, formulas=formulas, analysed=tuple(plan.formulas))
+    matrix = None
+    if request.rows is not None:
+        matrix = plan.predictors.copy()
+        matrix.loc[request.rows.index] = request.rows
+    return replace(request, formulas=formulas, analysed=tuple(plan.formulas), predictors=matrix)
 
 
 # --- after the models have been decided -----------------------------------------------------------
@@ -606,7 +621,6 @@ def with_live(specification: Specification) -> Specification:
     """
     table, targets, order = specification.table, specification.targets, specification.visit_sequence
     live: dict[str, np.ndarray] = {}
-    _check_conditions(targets, table)
     for name in reversed(order):
         target = targets[name]
         assert isinstance(target, Target)
@@ -634,6 +648,7 @@ def with_live(specification: Specification) -> Specification:
         for wrapper in layers(target.method):
             if isinstance(wrapper, OnlyWhere):
                 live[name] &= wrapper.known_rows(name, table)
+        _check_wrappers(name, target, table, bool(live[name].any()))
         if target.post is not None and live[name].any():
             raise SpecificationError(
                 f"post of {name!r}: its missing values are drawn from its model times those it "
@@ -643,19 +658,30 @@ def with_live(specification: Specification) -> Specification:
     return replace(specification, live=live)
 
 
-def _check_conditions(targets: Mapping[str, Target | Passive], table: Table) -> None:
-    """Refuse conditions that would change where a model holds as values are drawn."""
-    for name, target in targets.items():
-        for wrapper in layers(target.method) if isinstance(target, Target) else ():
-            reads = wrapper.reads()
-            incomplete = [n for n in reads or () if table.missing(n).any()]
-            if reads is None or incomplete:
-                what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
-                raise SpecificationError(
-                    f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible "
-                    "with an analysis the rows of a model must not change with what is drawn; use "
-                    "a condition on complete columns written as text, or on='conditional'."
-                )
+def _check_wrappers(name: str, target: Target, table: Table, live: bool) -> None:
+    """Refuse conditions that change with what is drawn, and a δ that is no number.
+
+    A δ is in the joint distribution where shifted values are live only.
+    """
+    for wrapper in layers(target.method):
+        shifts = isinstance(wrapper, Delta)
+        if shifts and not live:
+            continue
+        reads = wrapper.reads()
+        incomplete = [n for n in reads or () if table.missing(n).any()]
+        if reads is None or incomplete:
+            what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible with "
+                "an analysis the rows of a model must not change with what is drawn; use a "
+                "condition on complete columns written as text, or on='conditional'."
+            )
+        if isinstance(wrapper, Delta) and wrapper.is_drawn:
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} has a distribution for δ. Missing values of "
+                f"{name!r} stand in other models, which would tell something of δ; give numbers, "
+                "one run for each, or on='conditional'."
+            )
 
 
 def selects(child: Target) -> bool:

@@ -14,11 +14,12 @@ import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.registry import resolve
 from bayesimpute.specification.specification import Target
 from bayesimpute.specification.spelling import quoted
 from bayesimpute.wrappers.base import innermost, method_text
 
-_CALL = re.compile(r"\blatent_mean\(\s*(`[^`]+`|[^()`]+?)\s*\)")
+_CALL = re.compile(r"(?<!`)\blatent_mean\(\s*(`[^`]+`|[^()`]+?)\s*\)")
 #: SD of the prior of the intercept around the latent mean, in SDs of x: it is 0.
 NO_INTERCEPT = 1e-5
 
@@ -81,12 +82,12 @@ def around(target: Target, table: Table) -> Target:
     SpecificationError
         If the variable has no cluster means, or its model is another than the normal one.
     """
-    import pymc as pm
-
     name, latent = target.name, latent_name(target.name)
     if latent not in table.variables or mean_of(latent, table) is None:
         return target
-    if table.variables[name].kind is not Kind.NUMERIC or innermost(target.method) != "normal":
+    method = resolve(innermost(target.method))
+    numeric = table.variables[name].kind is Kind.NUMERIC
+    if not (numeric and getattr(method, "around_means", False)):
         raise SpecificationError(
             f"latent_mean({name}): {name!r} must be a number with a normal model "
             f"(method={{{name!r}: 'normal'}}), not {method_text(target.method)}."
@@ -101,6 +102,13 @@ def around(target: Target, table: Table) -> Target:
             f"latent_mean({name}): with random slopes in the model of {name!r} a cluster has no "
             "one mean; leave them out of its formula."
         )
-    spread = float(table.frame[name].std())
-    priors = {"intercept": pm.Normal.dist(0.0, NO_INTERCEPT * spread), **target.priors}
-    return replace(target, around=latent, random_intercept=False, priors=priors)
+    return without_intercept(replace(target, around=latent, random_intercept=False), table)
+
+
+def without_intercept(target: Target, table: Table) -> Target:
+    """Give the model of the difference to a latent mean, whose intercept is 0."""
+    import pymc as pm
+
+    spread = float(table.frame[target.name].std())
+    none = pm.Normal.dist(0.0, NO_INTERCEPT * spread)
+    return replace(target, priors={**target.priors, "intercept": none})

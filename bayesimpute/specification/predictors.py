@@ -64,6 +64,28 @@ def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
     return pd.DataFrame(values, index=names, columns=names)
 
 
+def check_rows(predictors: Any, table: Table) -> pd.DataFrame:
+    """Give some rows of the matrix, with a column for every column of the data, 0 where none is.
+
+    Raises
+    ------
+    SpecificationError
+        As :func:`check_predictors`; rows and columns that are not there are no fault.
+    """
+    names = list(table.variables)
+    predictors = _labelled(predictors, names)
+    if not isinstance(predictors, pd.DataFrame):
+        check_predictors(predictors, table)  # says what it is instead
+    rows, columns = (list(dict.fromkeys([*names, *axis])) for axis in predictors.axes)
+    whole = check_predictors(
+        predictors.reindex(index=rows, columns=columns, fill_value=int(Role.NONE))
+        if predictors.index.is_unique and predictors.columns.is_unique
+        else predictors,
+        table,
+    )
+    return whole.loc[list(predictors.index)]
+
+
 def _labelled(predictors: Any, names: Sequence[str]) -> Any:
     """Name the rows and columns of a square matrix without labels, in column order."""
     if isinstance(predictors, np.ndarray) and predictors.shape == (len(names), len(names)):

@@ -26,7 +26,8 @@ from bayesimpute.wrappers.base import Wrapper, method_text
 class Request:
     """What the user asked for, by target; defaults filled in nowhere.
 
-    `analysed` are the targets whose formula is an analysis.
+    `analysed` are the targets whose formula is an analysis, `rows` those of the predictor matrix
+    that replace what an analysis asks for.
     """
 
     cluster: str | None
@@ -36,6 +37,7 @@ class Request:
     post: Mapping[str, Any]
     model_options: Mapping[Any, Mapping[str, Any]]
     analysed: tuple[str, ...] = ()
+    rows: pd.DataFrame | None = None
 
 
 def choose_methods(

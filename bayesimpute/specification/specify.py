@@ -29,6 +29,7 @@ from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.order import passive_order, visit_order
 from bayesimpute.specification.predictors import (
     check_predictors,
+    check_rows,
     effective_row,
 )
 from bayesimpute.specification.requests import (
@@ -103,13 +104,15 @@ def specify(
         raise SpecificationError(
             f"cluster={cluster!r} is no column of the data.{nearest(cluster, table.variables)}"
         )
+    in_part = analysis is not None and on == "analysis" and predictors is not None
     request = Request(
         cluster,
-        check_predictors(predictors, table) if predictors is not None else None,
+        check_predictors(predictors, table) if predictors is not None and not in_part else None,
         by_column(formulas, table, "formulas"),
         by_column(priors, table, "priors"),
         by_column(post, table, "post"),
         option_blocks(model_options, table),
+        rows=check_rows(predictors, table) if in_part else None,
     )
     for name, distributions in request.priors.items():
         if not isinstance(distributions, Mapping):
@@ -167,7 +170,8 @@ def specify(
         targets[name], more = build_target(
             name, chosen_method, table, request, ignored, defaults, passives, unimputed
         )
-        targets[name] = around(plan.informed(targets[name]), table)
+        informed = plan.informed(targets[name])
+        targets[name] = around(informed, table) if isinstance(informed, Target) else informed
         events.extend(more)
     request, idle = without_complete(request, targets, table)
     events.extend(idle)

@@ -1,6 +1,6 @@
 """δ-adjustment: what is imputed lies elsewhere than what a model says of the observed."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
@@ -16,13 +16,22 @@ from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Vi
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict
 from bayesimpute.wording import listed, one_line
-from bayesimpute.wrappers.amounts import Amounts, amount_text, checked_amount
+from bayesimpute.wrappers.amounts import (
+    Amounts,
+    amount_text,
+    checked_amount,
+    is_distribution,
+)
 from bayesimpute.wrappers.base import (
     Scope,
     Wrapper,
+    density_of_rows,
     inner_kernel,
     innermost,
+    is_gaussian,
+    measure_of,
     method_text,
+    size_of,
     wrappable,
 )
 from bayesimpute.wrappers.conditions import check_condition, condition_columns, truth
@@ -220,6 +229,11 @@ class Delta(Wrapper):
                     f"{scope.cluster!r}; use a condition on variables of the clusters."
                 )
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether some δ is a distribution."""
+        return any(is_distribution(amount) for _, amount in self.amounts)
+
     def reads(self) -> tuple[str, ...] | None:
         """Columns of the condition."""
         return () if self.where is None else condition_columns(self.where)
@@ -288,8 +302,8 @@ class DeltaKernel:
         self.labels: Mapping[str, tuple[str, ...]] = MappingProxyType({**inside.labels, **own})
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune the kernel inside: δ is not in what is fitted."""
-        return self._inside.adapt(design, rng)
+        """Tune the kernel inside: δ is in what is fitted only where values are live."""
+        return self._inside.adapt(self._if_live(design, rng), rng)
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
@@ -318,6 +332,37 @@ class DeltaKernel:
             parameters[self._name] = float(drawn[0]) if self._how == "delta" else drawn
         return replace(visit, parameters=parameters)
 
+    @property
+    def size(self) -> int:
+        """Length of a state."""
+        return size_of(self._inside)
+
+    @property
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        return measure_of(self._inside)
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the log density is quadratic."""
+        return is_gaussian(self._inside)
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows, that of live ones with δ."""
+        inside = density_of_rows(self._inside, self._if_live(design, rng), state, rng)
+        return lambda rows: inside(self._if_live(rows, rng))
+
+    def _if_live(self, design: Design, rng: np.random.Generator) -> Design:
+        """Shift a design with live values, whose δ are numbers (the specification has seen to it).
+
+        Where none is live, δ is of values to draw only, and what is learnt does not speak of it.
+        """
+        if design.live is None:
+            return design
+        return self._shifted(design, self._amounts.draw(rng))
+
     def predict(
         self,
         design: Design,
@@ -328,6 +373,7 @@ class DeltaKernel:
         by_cluster: bool = False,
     ) -> Prediction:
         """Predict without δ: it is of missing values, which the observed do not speak of."""
+        design = self._if_live(design, rng)
         return predict(self._inside, design, adaptation, state, rng, first, by_cluster)
 
     def _shifted(self, design: Design, amounts: Array) -> Design:

@@ -1,6 +1,7 @@
 """Several PyMC models as one, for readers: names and dims carry the group's label."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 
@@ -23,8 +24,12 @@ def joined_model(models: Mapping[str, Any]) -> Any:
 
     joined = pm.Model(model=None)
     for label, model in models.items():
-        move(model, joined, lambda name, label=label: f"{name}[{label}]")
+        move(model, joined, partial(_labelled, label))
     return joined
+
+
+def _labelled(label: str, name: str) -> str:
+    return f"{name}[{label}]"
 
 
 def move(model: Any, joined: Any, renamed: Callable[[str], str]) -> None:

@@ -31,6 +31,7 @@ def frame(seed=1):
     df = pd.DataFrame({"g": g, "w": w[g], "x": x, "y": y})
     df["b"] = pd.Categorical.from_codes(b, ["no", "yes"])
     df["o"] = pd.Categorical.from_codes(o, ["p", "q", "r"])
+    df["t"], df["died"] = rng.gamma(2.0, size=rows), rng.integers(0, 2, rows)
     df["k"] = (rng.random(6) < 0.5)[g].astype(str)
     df.loc[rng.random(rows) < 0.3, "x"] = np.nan
     df.loc[rng.random(rows) < 0.2, "y"] = np.nan
@@ -47,6 +48,11 @@ CASES = {
     ),
     "categories, of rows and of clusters": dict(
         columns=["g", "x", "b", "o", "k", "y"], analysis="y ~ b * x + o + k + (1 | g)",
+    ),
+    "a latent mean, and times to an event": dict(
+        columns=["g", "x", "y", "t", "died"], method={"x": "normal"},
+        analysis=["y ~ x + latent_mean(x) + (1 | g)", "Surv(t, died) ~ x"],
+        family=["normal", "weibull"],
     ),
     "an outcome missing not at random, and an auxiliary variable": dict(
         columns=["x", "w", "y", "b"], analysis="y ~ x + w", family="heckman", cluster=None,
@@ -144,7 +150,8 @@ def by_the_joint_model(bench, state, joint):
         for parameter, value in found.items():
             given[safe_pair(name, parameter)] = np.asarray(value, dtype=float)
         if design.live is not None and name not in joint.categories:
-            given[f"{name}.missing"] = design.y[design.live]
+            raw = design.y if design.around is None else design.y + design.around
+            given[safe_pair(name, "missing")] = raw[design.live]
     terms = list(model.potentials)
     inputs, values = [], []
     for name, value in given.items():

@@ -26,6 +26,8 @@ TARGETS = {
     "negative_binomial": (Kind.NUMERIC, "counts", {}),
     "gamma": (Kind.NUMERIC, "positive", {}),
     "beta": (Kind.NUMERIC, "share", {}),
+    "weibull": (Kind.NUMERIC, "positive", {}),
+    "piecewise": (Kind.NUMERIC, "positive", {}),
     "heckman": (Kind.NUMERIC, None, {}),
     "heckman.binary": (Kind.BINARY, 2, {}),
     "heckman.robust": (Kind.NUMERIC, None, {}),
@@ -87,8 +89,10 @@ def points(name, design):
     if values == "counts":
         return np.arange(float(GRID)), np.ones(GRID)
     if values == "share":
-        y = expit(np.tan(np.pi * (u - 0.5)))
-        return y, y * (1 - y) * np.pi / np.cos(np.pi * (u - 0.5)) ** 2 / GRID
+        logit = np.tan(np.pi * (u - 0.5))
+        u, logit = u[np.abs(logit) < 30.0], logit[np.abs(logit) < 30.0]
+        y = expit(logit)
+        return y, y * expit(-logit) * np.pi / np.cos(np.pi * (u - 0.5)) ** 2 / GRID
     if values == "positive":
         return u / (1 - u), (1 - u) ** -2 / GRID
     if "lower" in options:

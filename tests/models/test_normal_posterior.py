@@ -28,12 +28,12 @@ def collapsed_draws(design, options, draws, seed, priors=None):
 def test_collapsed_posterior_is_that_of_the_plain_model(two_level, heteroscedastic):
     options = {"heteroscedastic": heteroscedastic}
     # quantiles of so few draws have errors that are hardly known themselves
-    ours, values = collapsed_draws(two_level, options, 6000, seed=1)
+    ours, values = collapsed_draws(two_level, options, 4000, seed=1)
     model = Normal().model(two_level, {}, {**Normal.options, **options})
     with model:
         trace = pm.sample(
-            2500,
-            tune=700,
+            1500,
+            tune=500,
             chains=2,
             cores=1,
             random_seed=2,

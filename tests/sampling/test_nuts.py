@@ -1,5 +1,7 @@
 """The no-U-turn sampler against what is known: invariance, PyMC's own, reversibility, volume."""
 
+from functools import cache
+
 import numba
 import numpy as np
 import pytest
@@ -25,7 +27,12 @@ def skewed_density(position, data, gradient):
 
 COVARIANCE = np.array([[1.0, 0.7], [0.7, 2.0]])
 SHAPE, PRECISION = DATA = (np.array([0.7, 3.0]), np.linalg.inv(COVARIANCE))
-PROBLEM = nuts.Problem(DATA, density_of(skewed_density, DATA))
+
+
+@cache
+def skewed():
+    """Compiled where it is asked for: other workers only collect this file."""
+    return nuts.Problem(DATA, density_of(skewed_density, DATA))
 
 
 def plain(position):
@@ -46,8 +53,8 @@ def steps_of(problem, position, variance, step, count, rng, deepest=10):
 @pytest.fixture(scope="module")
 def draws():
     rng = np.random.default_rng(5)
-    tuning, position = nuts.CompiledNuts(PROBLEM).adapt(PROBLEM, np.zeros(4), 1000, rng)
-    found, record = steps_of(PROBLEM, position, tuning.variance, tuning.step_size, 40_000, rng)
+    tuning, position = nuts.CompiledNuts(skewed()).adapt(skewed(), np.zeros(4), 1000, rng)
+    found, record = steps_of(skewed(), position, tuning.variance, tuning.step_size, 40_000, rng)
     return found, record[nuts.ACCEPTED]
 
 
@@ -86,7 +93,7 @@ def test_a_leapfrog_step_can_be_taken_back_and_keeps_volume():
 
     def flow(z, signed=step):
         leaf = np.array([z[:4], z[4:], plain(z[:4])[1]])
-        nuts.leapfrog(PROBLEM, leaf, variance, signed)
+        nuts.leapfrog(skewed(), leaf, variance, signed)
         return leaf[:2].ravel()
 
     for _ in range(5):
@@ -125,7 +132,7 @@ def test_a_transition_is_reversible_in_the_long_run(wall):
 
 def test_a_trajectory_that_runs_off_is_refused_and_said():
     rng = np.random.default_rng(1)
-    draws, record = steps_of(PROBLEM, np.ones(4), np.ones(4), 100.0, 1, rng, deepest=6)
+    draws, record = steps_of(skewed(), np.ones(4), np.ones(4), 100.0, 1, rng, deepest=6)
     assert record[nuts.DIVERGING] == 1 and (draws == 1.0).all()
 
 

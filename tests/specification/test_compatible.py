@@ -119,6 +119,17 @@ def test_columns_that_number_clusters_are_no_auxiliary_variables(frame):
     assert set(found.visit_sequence) == {"x", "w", "y", "b"}
 
 
+def test_rows_of_a_predictor_matrix_replace_those_of_single_columns(frame):
+    rows = pd.DataFrame({"z": [2], "b": [1]}, index=["x"])
+    found = made(frame, "y ~ x + (1 | g)", cluster="g", predictors=rows, method={"w": ""})
+    assert parents(found) == {"b": ["z"], "x": ["b", "z"], "y": ["x"]}
+    assert [term.random for term in found.targets["x"].terms] == [True, False]
+    with pytest.raises(SpecificationError, match="circle"):
+        made(frame, "y ~ x", predictors=bi.make_predictors(frame))
+    with pytest.raises(SpecificationError, match="'nope' is no column"):
+        made(frame, "y ~ x", predictors=pd.DataFrame({"nope": [1]}, index=["x"]))
+
+
 def test_an_analysis_of_complete_predictors_says_that_nothing_needs_imputing_for_it(frame):
     found = made(frame, "y ~ z + (1 | g)", cluster="g")
     (event,) = [e for e in found.events if e.action == "nothing to be compatible with"]
