@@ -33,6 +33,7 @@ from bayesimpute.specification.defaults import (
 from bayesimpute.specification.domains import check_domain
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.formula_terms import Formula
 from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import (
@@ -42,7 +43,7 @@ from bayesimpute.specification.specification import (
     Target,
     Term,
 )
-from bayesimpute.specification.survival import DEFAULT_SURVIVAL, check_outcomes
+from bayesimpute.specification.survival import check_outcomes
 from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed

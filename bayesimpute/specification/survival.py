@@ -10,12 +10,10 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import DEFAULT_SURVIVAL
 from bayesimpute.specification.formula_terms import Formula
 from bayesimpute.specification.specification import Analysed
 from bayesimpute.wording import did_you_mean
-
-#: Family of ``Surv(time, event)``: of the two, the one that assumes less of the hazard.
-DEFAULT_SURVIVAL = "piecewise"
 
 
 def indicators_of(method: Any) -> tuple[str, ...]:
