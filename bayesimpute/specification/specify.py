@@ -191,8 +191,8 @@ def specify(
     targets, sequence, blocks = form_blocks(targets, sequence)
     events.extend(blocks)
     if joint is not None:
-        models = {name: each for name, each in targets.items() if isinstance(each, Target)}
-        check_models({k: sources_of(each, targets) for k, each in models.items()}, analyses)
+        sources = {k: sources_of(v, targets) for k, v in targets.items() if isinstance(v, Target)}
+        check_models(sources, analyses)
         sequence = joint_order(targets, joint.order)
     matrix = pd.DataFrame(
         int(Role.NONE), index=list(table.variables), columns=list(table.variables)
