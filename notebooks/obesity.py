@@ -304,12 +304,12 @@ comparison.xs("fmi", axis=1, level="quantity").round(2)
 
 # %% [markdown]
 # ## The analysis decides
-# The slope of `Age` varies by region, and `Age` is incomplete: no model of age given BMI has the form
-# of chained equations then. The analysis itself can be the model of BMI, and a missing age is drawn
-# from its own model times it. The parameters of the analysis are drawn in the
-# chains, so that the answer is there without pooling; R-hat and ESS say whether they are long
-# enough. Here every known BMI comes with a known age, so that little changes at random; not at
-# random, that somebody did not answer says something of the age as well.
+# The slope of `Age` varies by region, and `Age` is incomplete: no model of age given BMI has the
+# form of chained equations then. The analysis itself can be the model of BMI, and a missing age is
+# drawn from its own model times it. The parameters of the analysis are drawn in the chains, so that
+# the answer is there without pooling; R-hat and ESS say whether they are long enough. Here every
+# known BMI comes with a known age, so that little changes at random; not at random, that somebody
+# did not answer says something of the age as well.
 
 # %%
 direct = df[["Cluster", "Age", "FamOb", "Gender", "Time", "BMI"]]

@@ -53,15 +53,12 @@ class Live:
         SD of the observed values.
     gaussian
         Whether all log densities are quadratic in the value.
-    curved
-        Whether a number stands in a term that is no multiple of it, such as a power.
     """
 
     waves: tuple[Positions, ...]
     standings: tuple[Standing, ...]
     spread: float
     gaussian: bool
-    curved: bool
 
     @classmethod
     def of(
@@ -126,7 +123,7 @@ class Live:
                     )
         of_mean = [each.name for each in standings if each.around]  # name is a latent mean
         spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
-        return cls(waves, tuple(standings), spread, gaussian, curved)
+        return cls(waves, tuple(standings), spread, gaussian)
 
 
 def rows_that_say(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:
