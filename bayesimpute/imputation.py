@@ -140,10 +140,12 @@ def impute(
         rows of a cluster, ``latent_mean(x)`` the mean that they are around, which becomes a column
         of the completed data. Outcomes may predict each other without a circle. `formulas`,
         `method`, and rows of `predictors` (which need have no others then) replace any part of the
-        other models.
+        other models. ``Surv(time, event)`` is the time to an event, censored where `event` is 0;
+        neither column gets or enters another model.
     family
         Of the outcome: a method's name or ``"gaussian"``, ``"binomial"``, …; one for all
-        analyses, one for each, or by outcome. Default, by kind: ``"normal"`` for numbers.
+        analyses, one for each, or by outcome. Default, by kind: ``"normal"`` for numbers,
+        ``"piecewise"`` for the time to an event, of which ``"weibull"`` assumes more.
     on
         ``"analysis"`` (default), or ``"conditional"`` for chained equations whatever the analysis,
         which then only is what ``imp.fit()`` fits.

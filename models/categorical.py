@@ -32,6 +32,7 @@ Draw
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -100,6 +101,9 @@ class Categorical:
         eta = linear_predictor(design, plain_units(design), priors, Defaults(), others)
 
         def distribution(columns: Columns) -> Any:
+            if columns.offset is not None:  # of each category: it counts from the reference
+                offset = columns.offset[:, order[1:]] - columns.offset[:, order[:1]]
+                columns = replace(columns, offset=offset)
             of_others = eta(columns)
             with_reference = pt.concatenate([pt.zeros_like(of_others[:, :1]), of_others], axis=1)
             return pm.Categorical.dist(logit_p=with_reference[:, np.argsort(order)])

@@ -129,6 +129,8 @@ class Poisson(_Counts):
         ("log", "Poisson"),
     )
 
+    fitted_as = "poisson"
+
     @staticmethod
     def distribution(eta: Any) -> Any:
         """Give counts by the logarithm of their mean."""

@@ -149,6 +149,8 @@ class Heckman:
         "A missing value is drawn given that it was not seen.",
     )
     kinds = frozenset({Kind.NUMERIC})
+    #: Of its outcome, once it is complete.
+    fitted_as = "gaussian"
     options = OPTIONS
     #: Codes −3 and −4 have a meaning here.
     two_equations = True
@@ -280,6 +282,7 @@ class HeckmanBinary(Heckman):
         "A missing value is drawn given that it was not seen.",
     )
     kinds = frozenset({Kind.BINARY})
+    fitted_as = "binomial"
     options: Mapping[str, Any] = MappingProxyType(
         {name: value for name, value in OPTIONS.items() if name not in ("pmm", "donors")}
     )
@@ -361,6 +364,8 @@ def _linear_predictors(
 
     def of(columns: Columns) -> Predictors:
         found = [part(columns) for part in fixed]
+        if columns.offset is not None:
+            found[0] = found[0] + columns.offset
         rest = dict(further)
         if effect is not None:
             own, z, first = effect[columns.cluster], columns.z - units.centre_z, 0

@@ -93,6 +93,8 @@ class Joint:
         "What is missing of a row is drawn jointly, given what is known of it.",
     )
     kinds = frozenset({Kind.NUMERIC, Kind.BINARY, Kind.ORDINAL})
+    #: That of one member alone, the others given, is not worked out.
+    has_density = False
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
     #: Targets with this method become one block.
     block = True

@@ -71,6 +71,7 @@ class Logistic(LinearModel):
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.BINARY})
+    fitted_as = "binomial"
     share = VarianceShare(share_logit, "of the latent variable behind the logit")
 
     @staticmethod

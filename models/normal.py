@@ -91,6 +91,10 @@ class Normal:
         "A missing value is drawn from that distribution.",
     )
     kinds = frozenset({Kind.NUMERIC})
+    #: What `bayesimpute.fit` calls the model.
+    fitted_as = "gaussian"
+    #: Of the difference to a number the model is the same.
+    around_means = True
     share = VarianceShare(share_normal, "of the values")
     options: Mapping[str, Any] = MappingProxyType(
         {"heteroscedastic": False, "transitions": 4, "tune": 300}
@@ -141,8 +145,8 @@ class Normal:
 
         def distribution(columns: Columns) -> Any:
             mean = intercept + pt.zeros_like(columns.cluster)
-            if columns.around is not None:
-                mean = mean + columns.around
+            if columns.offset is not None:
+                mean = mean + columns.offset
             if design.predictors:
                 mean = mean + (columns.x - units.centre_x) @ beta
             if design.random_effects:

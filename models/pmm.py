@@ -62,6 +62,8 @@ class PMM:
         "predicted mean is nearest, so that only values that occur are imputed.",
     )
     kinds = frozenset(Kind)
+    #: Values come from donors: the density of others is not known.
+    has_density = False
     #: Values are copied: they have no density.
     has_likelihood = False
     options: Mapping[str, Any] = MappingProxyType({"donors": 5, "transitions": 4, "tune": 300})

@@ -41,6 +41,8 @@ class Sample:
         "A missing value is each of the observed values with a draw of its share.",
     )
     kinds = frozenset(Kind)
+    #: Values come from donors: the density of others is not known.
+    has_density = False
     #: Values are copied: they have no density.
     has_likelihood = False
     options: Mapping[str, Any] = MappingProxyType({})

@@ -752,3 +752,15 @@ def test_the_advised_run_is_made_and_its_fits_warn_no_more(df):
     exec(finding["advice"], names)
     names["imp"].fit(analysis)  # a warning would be an error
     assert names["imp"].congenial(analysis).empty
+
+
+def test_a_latent_mean_is_had_by_the_analysis_alone(df):
+    analysis = "y ~ x + latent_mean(x) + (1 | g)"
+    found = seen(analysis, df, cluster="g")
+    advice = found["latent_mean(x)", "a latent mean that is not imputed"].advice
+    assert advice == f"imp = bi.impute(df, cluster='g', analysis={analysis!r})"
+    small = SimpleNamespace(impute=partial(bi.impute, m=2, iterations=1, seed=1, progress=False))
+    names = {"df": df, "bi": small}
+    exec(advice, names)
+    assert names["imp"].congenial(analysis).empty
+    assert names["imp"].congenial("y ~ x + (1 | g)").empty

@@ -57,6 +57,7 @@ def test_a_replaced_prior_is_marked_and_moves_the_draws(study):
     assert np.allclose(tree["prior"]["intercept"].mean(), 100, atol=0.1)
 
 
+@pytest.mark.usefixtures("cheaply")
 def test_draws_cover_the_observed_rows_in_the_order_of_the_frame(study):
     shuffled = study.sample(frac=1, random_state=3)
     tree = bi.prior_predictive(shuffled, "popular", cluster="school", draws=5, seed=1)
@@ -72,6 +73,7 @@ def test_the_same_seed_gives_the_same_draws_with_and_without_imputations(study):
     np.testing.assert_array_equal(one, two["prior_predictive"]["popular_observed"])
 
 
+@pytest.mark.usefixtures("cheaply")
 def test_an_own_model_has_priors_and_a_picture(study):
     def own(design):
         with pm.Model(coords=design.coords) as model:

@@ -28,6 +28,7 @@ from bayesimpute.congeniality.reasons import REASONS
 from bayesimpute.congeniality.wants import lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
+from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.specify import specify
@@ -86,8 +87,8 @@ def congenial(
     coefficient of x towards 0: over 20 to 24 data sets, half of a category missing, an effect of 1
     came out .03, .16 and .33 too small in clusters of 3 to 5 with a fifth, a half and four fifths
     of the variance between them, and .07 and .04 at a half in clusters of 8 and of 20; with
-    ``cluster_mean(y)`` in the model of x, or by ``analysis=``, it came out right. It is a finding
-    where the data let expect that a twelfth or more is lost.
+    ``cluster_mean(y)`` in the model of x it came out right, and nearly so by ``analysis=``. It is a
+    finding where the data let expect that a twelfth or more is lost.
 
     An imputation made by ``analysis=`` holds that analysis and any within it; others are compared
     with what follows for each variable given all others.
@@ -138,6 +139,7 @@ def congenial(
 
 def check(formula: str, specification: Specification) -> Findings:
     """Give the findings of :func:`congenial` for a specification."""
+    formula = with_columns(formula) if isinstance(formula, str) else formula
     if word_for_word(formula, specification):
         return Findings.of([], f"Imputed for {formula!r}.", ("Why", "Seen", "Change"))
     analysis = parse_analysis(formula, specification.table.variables)
@@ -175,7 +177,7 @@ def findings_of(analysis: Any, specification: Specification) -> list[Finding]:
     if not isinstance(analysis, str):
         return []
     try:
-        read = parse_analysis(analysis, specification.table.variables)
+        read = parse_analysis(with_columns(analysis), specification.table.variables)
     except AnalysisError:
         return []
     return _found(read, specification)

@@ -35,7 +35,8 @@ def lost_to_cluster_means(
     and .07 at a half in clusters of 8, .08 and .04 in clusters of 20, there .10 and .15 at four
     fifths. A normal predictor with an effect of half a SD of the rest: .23 and .29 at four fifths;
     with one of a whole SD: .05 and .01 at a half, .09 and .13 at four fifths. With the
-    cluster mean of the outcome as predictor, or by the analysis itself, nothing was lost.
+    cluster mean of the outcome as predictor at most .02 was lost, by the analysis itself at most
+    .04 in 10 iterations and .01 in 70, with Monte-Carlo errors of about .02.
 
     Parameters
     ----------

@@ -11,8 +11,9 @@ from typing import Any
 
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.specification.compatible import WITHOUT_DENSITY, sources_of_term
+from bayesimpute.specification.analyses import gives_density
 from bayesimpute.specification.identities import passive_text
+from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.specification.specify import specify
 from bayesimpute.wrappers.base import innermost
@@ -128,7 +129,7 @@ def run_for(analysis: Analysis, specification: Specification) -> str:
     try:  # what raises here would raise for the user
         run = specify(specification.table.frame, **arguments)
         by_default = run.analyses[0].family
-        if isinstance(own, str) and own not in (*WITHOUT_DENSITY, "joint", by_default):
+        if isinstance(own, str) and own != by_default and gives_density(own):
             arguments["family"] = own
             specify(specification.table.frame, **arguments)
     except (DataError, SpecificationError):  # a function of the outcome, a second grouping, …

@@ -10,12 +10,27 @@ from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.findings import Finding
 from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.specification.spelling import quoted
 
 
 def unknown_names(analysis: Analysis, specification: Specification) -> Iterator[Finding]:
     """Names of the formula that are no column."""
     for name in analysis.names:
-        if name not in specification.table.variables:
+        if name not in specification.table.variables and name.startswith("latent_mean("):
+            wanted = analysis.formula.replace(quoted(name), name)
+            cluster = specification.cluster
+            given = "" if cluster is None else f"cluster={cluster!r}, "
+            yield Finding(
+                "error",
+                name,
+                "a latent mean that is not imputed",
+                f"{name!r} is in the formula and has no values.",
+                "No chained equation has the mean that the values of a cluster are around; it is "
+                "imputed as a variable of clusters by the analysis (Lüdtke et al. 2008, Psychol "
+                "Methods 13: 203).",
+                f"imp = bi.impute(df, {given}analysis={wanted!r})",
+            )
+        elif name not in specification.table.variables:
             yield Finding(
                 "error",
                 name,

@@ -25,8 +25,9 @@ from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.wrapped import stays_missing
 
-#: Sweeps before the first iteration where a missing number stands in a power or another function:
-#: which side of a curve values are on is a question that chains settle slowly.
+#: Sweeps before the first iteration where missing values and parameters are drawn given each
+#: other: their chains forget the fill more slowly than chained equations, which learn from what is
+#: observed alone.
 WARM_UP = 15
 
 
@@ -177,7 +178,7 @@ def run_chain(
         for name, labels in monitor_labels.items()
     }
     events: list[Event] = []
-    if 0 in iterations and any(live.curved for live in bench.live.values()):
+    if 0 in iterations and bench.live:
         try:
             _warm_up(bench, adaptations, state, seed, imputation)
         except FAILURES as error:  # the iterations say it again, if values are to be kept

@@ -68,3 +68,8 @@ class History:
     monitored: Mapping[str, np.ndarray] = field(default_factory=dict)
     monitor_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     chain_share: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> list[str]:
+        """Variables of which any cell is imputed."""
+        return [name for name, cells in self.imputed.items() if cells.shape[1]]

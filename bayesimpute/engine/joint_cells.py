@@ -11,7 +11,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.live import rows_that_say
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.compatible import sources_of, sources_of_term
+from bayesimpute.specification.joint_order import sources_of, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wording import listed
 
@@ -106,10 +106,10 @@ def groups_of(
     for name, builder in builders.items():
         rows = np.flatnonzero(rows_that_say(specification, builder))
         place[name] = first, rows
-        for design_row, cell in _touching(specification, builder, cells):
+        for design_row, held in _touching(specification, builder, cells):
             says = np.isin(design_row, rows)
             at = first + np.searchsorted(rows, design_row[says])
-            pairs.append(np.stack([at, cell[says]]))
+            pairs.append(np.stack([at, held[says]]))
         first += len(rows)
     edges = np.concatenate(pairs, axis=1)
     graph = coo_array((np.ones(edges.shape[1]), edges), shape=(first, first))
@@ -133,8 +133,8 @@ def groups_of(
             own = number_of[component[start : start + len(rows)]]
             if (own >= 0).any():
                 touched[name], group[name] = rows[own >= 0], own[own >= 0]
-        held = {name: slot_of[cells[name]] for name in dict.fromkeys(slots)}
-        found.append(Group(slots, held, touched, group, len(chosen)))
+        own_cells = {name: slot_of[cells[name]] for name in dict.fromkeys(slots)}
+        found.append(Group(slots, own_cells, touched, group, len(chosen)))
     return found
 
 

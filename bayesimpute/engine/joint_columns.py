@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from bayesimpute.design import DesignBuilder
 from bayesimpute.sampling.textbook import Columns
-from bayesimpute.specification.compatible import sources_of
 from bayesimpute.specification.expressions import evaluate, evaluate_symbols, names_in
+from bayesimpute.specification.joint_order import sources_of
 from bayesimpute.specification.specification import Passive, Specification, Term
 
 Positions = npt.NDArray[np.int64]

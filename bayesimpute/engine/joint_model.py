@@ -24,17 +24,19 @@ import numpy.typing as npt
 from bayesimpute.data.names import safe_pair
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
-from bayesimpute.engine.bench import method_of, options_of
+from bayesimpute.engine.bench import options_of
 from bayesimpute.engine.joint_cells import Group, categories_of, groups_of
 from bayesimpute.engine.joint_columns import columns_of, is_symbol
 from bayesimpute.engine.live import rows_that_say
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design
+from bayesimpute.registry import resolve
 from bayesimpute.sampling.hazards import events_of
 from bayesimpute.sampling.selection import DRAWN, SEEN, UNSEEN
 from bayesimpute.sampling.textbook import Columns, RowModel, Textbook, values_of
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wrappers.base import Wrapper, method_text
+from bayesimpute.wrappers.base import innermost, layers, method_text
+from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.joined_model import move
 
 Positions = npt.NDArray[np.int64]
@@ -71,6 +73,8 @@ class Joint:
         The PyMC model.
     specification, builders, designs
         Of the run; designs at the reference values.
+    reference
+        Completed data that fix units and default priors, (row,) each.
     categories
         Values of the variables whose missing ones are summed out.
     groups
@@ -106,7 +110,7 @@ class Joint:
             for name in specification.visit_sequence
             if isinstance(target := specification.targets[name], Target)
         }
-        designs = {name: builder.build(values) for name, builder in builders.items()}
+        designs = {name: _shifted(each, each.build(values)) for name, each in builders.items()}
         categories = categories_of(specification, builders)
         groups = groups_of(specification, builders, categories)
         model = pm.Model(model=None)
@@ -152,7 +156,7 @@ class Joint:
         import pymc as pm
 
         target, design = self.builders[name].target, self.designs[name]
-        method = method_of(target)
+        method = resolve(innermost(target.method))
         if not isinstance(method, Textbook):
             raise SpecificationError(
                 f"joint_model: the method {method_text(target.method)!r} of {name!r} cannot be "
@@ -252,11 +256,15 @@ class Joint:
         values = {**self.values, **(changed or self._first())}
         found = columns_of(self.specification, self.builders[name], values, rows)
         latent, around = self.rows[name].latent, self.builders[name].target.around
+        offset = self.designs[name].live_shift
+        offset = None if offset is None else offset[rows]
+        if around:
+            offset = values[around][rows] + (0.0 if offset is None else offset)
         return replace(
             found,
             event=events_of(self.designs[name])[rows],
             latent=None if latent is None else latent[rows],
-            around=values[around][rows] if around else None,
+            offset=offset,
         )
 
     def _first(self) -> dict[str, Any]:
@@ -340,6 +348,16 @@ class Joint:
             pm.Potential(name, value)
 
 
+def _shifted(builder: DesignBuilder, design: Design) -> Design:
+    """Give a design the δ of its live rows."""
+    if design.live is None:
+        return design
+    for wrapper in layers(builder.target.method):
+        if isinstance(wrapper, Delta):
+            design = wrapper.shifted(design, np.array([amount for _, amount in wrapper.amounts]))
+    return design
+
+
 def _check(specification: Specification) -> None:
     if specification.live is None:
         raise SpecificationError(
@@ -352,7 +370,9 @@ def _check(specification: Specification) -> None:
             "drawn; no joint distribution does that. Leave ignore= out."
         )
     for name, target in specification.targets.items():
-        if isinstance(target, Target) and isinstance(target.method, Wrapper):
+        if not isinstance(target, Target):
+            continue
+        if any(not isinstance(wrapper, Delta) for wrapper in layers(target.method)):
             raise SpecificationError(
                 f"joint_model: the method of {name!r} is {target.method}, which the joint model "
                 "does not know; the chains of bi.impute do."

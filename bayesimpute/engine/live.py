@@ -10,7 +10,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import DensityKernel, Kernel, has_density
-from bayesimpute.specification.compatible import selects, sources_of_term
+from bayesimpute.specification.joint_order import selects, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import method_text
 
@@ -53,15 +53,12 @@ class Live:
         SD of the observed values.
     gaussian
         Whether all log densities are quadratic in the value.
-    curved
-        Whether a number stands in a term that is no multiple of it, such as a power.
     """
 
     waves: tuple[Positions, ...]
     standings: tuple[Standing, ...]
     spread: float
     gaussian: bool
-    curved: bool
 
     @classmethod
     def of(
@@ -119,14 +116,14 @@ class Live:
                 gaussian &= kernel.gaussian
                 if other == name and kernel.measure == "mixed":
                     raise SpecificationError(
-                        f"Method {method_text(target.method)!r} of {name!r} gives values that are "
-                        "exactly at a bound with some probability, which cannot be drawn together "
-                        "with the models they stand in; use 'normal.truncated' or 'normal', or "
+                        f"Method {method_text(target.method)!r} of {name!r} gives some values a "
+                        "probability and others a density, and cannot be drawn together with the "
+                        "models that it stands in; use 'normal.truncated' or 'normal', or "
                         "on='conditional'."
                     )
-        of_mean = [each.name for each in standings if each.around]
+        of_mean = [each.name for each in standings if each.around]  # name is a latent mean
         spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
-        return cls(waves, tuple(standings), spread, gaussian, curved)
+        return cls(waves, tuple(standings), spread, gaussian)
 
 
 def rows_that_say(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:

@@ -31,8 +31,8 @@ from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.live import Live, Positions, Standing
 from bayesimpute.engine.passive import update_passive
 from bayesimpute.method import Array, DensityKernel, Design, has_density
-from bayesimpute.specification.compatible import sources_of_term
 from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Passive
 
 Density = Callable[[Design], Array]

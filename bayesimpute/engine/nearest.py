@@ -10,7 +10,7 @@ import numpy as np
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Array
-from bayesimpute.specification.compatible import sources_of
+from bayesimpute.specification.joint_order import sources_of
 from bayesimpute.specification.specification import Specification, Target
 
 #: Rows of which one is borrowed from: few, so that they are alike; several, so that chains differ.

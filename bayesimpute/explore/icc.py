@@ -135,9 +135,9 @@ def icc(
         Column of cluster ids.
     method
         ``"normal"``, ``"logistic"``, ``"ordinal"``, ``"categorical"``, ``"poisson"``,
-        ``"negative_binomial"``, ``"gamma"`` or ``"beta"``. None (default) goes by the kind of
-        column: numbers normal (with two distinct values logistic), two categories logistic,
-        ordered ones ordinal, others categorical. Counts have to be named.
+        ``"negative_binomial"``, ``"gamma"``, ``"beta"``, ``"weibull"``, ``"piecewise"``. None
+        (default) goes by the kind of column: numbers normal (with two distinct values logistic),
+        two categories logistic, ordered ones ordinal, others categorical. Counts have to be named.
     priors
         Parameter -> PyMC distribution, as the method's documentation lists them: with few
         clusters that of ``"sd_intercept"`` decides much.

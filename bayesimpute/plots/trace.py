@@ -81,9 +81,10 @@ def plot_trace(
         raise SpecificationError("plot_trace: ax= and axes= mean the same; give one of them.")
     given = axes if ax is None else ax
     history = imputations.history
-    chosen = [variables] if isinstance(variables, str) else list(variables or history.chain_mean)
+    imputed = history.variables
+    chosen = [variables] if isinstance(variables, str) else list(variables or imputed)
     for name in chosen:
-        style.check_imputed(name, history.chain_mean, imputations.specification.table.variables)
+        style.check_imputed(name, imputed, imputations.specification.table.variables)
     if not chosen:
         raise SpecificationError("Nothing was imputed, so there is no trace to plot.")
     narrow = figsize is not None and figsize[0] < WIDE

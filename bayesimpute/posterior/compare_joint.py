@@ -75,7 +75,7 @@ def compare_joint(
     >>> df = pd.DataFrame({"x": [0.1, np.nan, 1.2, 0.4], "y": [0.0, 1.0, 2.1, 0.7]})
     >>> imp = bi.impute(df, m=2, iterations=40, analysis="y ~ x", seed=1)
     >>> quick = {"draws": 20, "tune": 20, "chains": 2, "cores": 1, "progressbar": False}
-    >>> bi.compare_joint(imp, seed=1, **quick).columns.levels[0].tolist()  # doctest: +SKIP
+    >>> bi.compare_joint(imp, seed=1, **quick).columns.levels[0].tolist()
     ['chains', 'difference', 'joint']
     """
     import pymc as pm
@@ -96,7 +96,7 @@ def compare_joint(
             random_seed=fresh_seed() % 2**32 if seed is None else seed,
             **options,
         )["posterior"]
-    rows = {}
+    rows: dict[str, dict[tuple[str, str], float]] = {}
     for name, parameters in history.parameters.items():
         for parameter, values in parameters.items():
             labels = history.labels[name][parameter]
@@ -107,9 +107,8 @@ def compare_joint(
             for k, label in enumerate(labels or ("",)):
                 title = f"{name}.{parameter}" + (f"[{label}]" if label else "")
                 rows[title] = _compared(ours[:, :, k], theirs[:, :, k])
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.columns = pd.MultiIndex.from_tuples(table.columns)
-    return table
+    columns = pd.MultiIndex.from_tuples(next(iter(rows.values())))
+    return pd.DataFrame([list(row.values()) for row in rows.values()], list(rows), columns)
 
 
 def _compared(ours: Array, theirs: Array) -> dict[tuple[str, str], float]:

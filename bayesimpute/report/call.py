@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bayesimpute.report.content import counted
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ def call_text(imputations: "Imputations") -> tuple[str, list[str]]:
         for name, target in specification.targets.items()
         if isinstance(target, Target) and _needs_formula(specification, target)
     }
+    outcomes = {each.outcome: repr(each.family) for each in specification.analyses}
+    if outcomes:
+        texts = [each.formula for each in specification.analyses]
+        arguments["analysis"] = repr(texts[0] if len(texts) == 1 else texts)
+        arguments["family"] = _pairs(outcomes)
+        if specification.live is None:
+            arguments["on"] = repr("conditional")
+        else:
+            formulas = {name: text for name, text in formulas.items() if name not in outcomes}
     if formulas:
         arguments["formulas"] = _pairs(formulas)
     options = {
@@ -70,7 +80,8 @@ def call_text(imputations: "Imputations") -> tuple[str, list[str]]:
     for argument, given in _objects(specification).items():
         arguments[argument] = "…"
         by_hand += [f"{argument} of {name}: {text}" for name, text in given.items()]
-    if specification.visit_sequence != _by_default(specification):
+    in_order = specification.visit_sequence == _by_default(specification)
+    if not in_order and specification.live is None:
         arguments["visit_sequence"] = repr(list(specification.visit_sequence))
     by_hand += _cells(specification)
     lines = [f"    {name}={value}," for name, value in arguments.items()]
@@ -91,6 +102,8 @@ def _methods(specification: Specification, by_hand: list[str]) -> dict[str, str]
     written = {}
     for name, asked in specification.methods.items():
         target = specification.targets.get(name)
+        if mean_of(name, specification.table) is not None:
+            continue  # the analysis names it
         if target is None:
             if specification.table.missing(name).any():
                 written[name] = "''"
@@ -110,8 +123,9 @@ def _objects(specification: Specification) -> dict[str, dict[str, str]]:
     for name, target in specification.targets.items():
         if not isinstance(target, Target):
             continue
-        if target.priors:
-            found.setdefault("priors", {})[name] = ", ".join(target.priors)
+        priors = [key for key in target.priors if not (target.around and key == "intercept")]
+        if priors:
+            found.setdefault("priors", {})[name] = ", ".join(priors)
         if target.post is not None:
             text = getattr(target.post, "__name__", str(target.post))
             found.setdefault("post", {})[name] = text

@@ -23,6 +23,7 @@ from bayesimpute.arguments import (
 from bayesimpute.engine.history import History
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.events import events_table
+from bayesimpute.registry import resolve
 from bayesimpute.result import completion, summary, tree
 from bayesimpute.result.identification import identification, warn_of_prior
 from bayesimpute.specification.fingerprint import Fingerprint
@@ -46,14 +47,9 @@ if TYPE_CHECKING:
     from bayesimpute.posterior.fitting import PosteriorFits
 
 
-#: Family by which `fit` knows the model of a method, the data being complete.
-FITTED_AS = {
-    "normal": "gaussian",
-    "heckman": "gaussian",
-    "logistic": "binomial",
-    "heckman.binary": "binomial",
-    "poisson": "poisson",
-}
+def _family(analysed: Analysed) -> str | None:
+    """Family by which `fit` knows the model of an analysis; None if it knows none."""
+    return getattr(resolve(analysed.family), "fitted_as", "") or None
 
 
 def _now() -> str:
@@ -254,7 +250,7 @@ class Imputations:
         SpecificationError
             If the run has no ``analysis=``; if missing counts stand in other models, or too many
             missing categories depend on each other; if a method has no readable model of rows
-            (one of your own, wrapped ones). The chains have all of these.
+            (one of your own, ``by_group``, ``only_where``). The chains have all of these.
 
         Examples
         --------
@@ -464,7 +460,7 @@ class Imputations:
         """Fit a formula by the family of an analysis; None where no package does."""
         from bayesimpute.analysis import fit
 
-        family = FITTED_AS.get(analysed.family)
+        family = _family(analysed)
         if analysed.event is not None:
             if getattr(self.specification.targets[analysed.outcome], "cluster", None) is not None:
                 return None  # Cox regression without frailties is another model
@@ -503,7 +499,7 @@ class Imputations:
         if isinstance(formula, str):
             formula = with_columns(formula)
         if isinstance(formula, str) and formula in analyses and "family" not in options:
-            family = FITTED_AS.get(analyses[formula].family)
+            family = _family(analyses[formula])
             if family is None and analyses[formula].event is None:
                 raise AnalysisError(
                     f"fit: no package here fits {formula!r} by {analyses[formula].family!r}; "

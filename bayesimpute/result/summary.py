@@ -11,7 +11,7 @@ MOST_ROWS = 12
 def rows(specification: Specification, history: History) -> list[tuple[str, str, str]]:
     """(variable, method, number of imputed cells) of each target, in visiting order."""
     found = []
-    for name in history.imputed:
+    for name in history.variables:
         target = specification.targets.get(name)
         method = (
             target.expression

@@ -43,6 +43,8 @@ class LinearModel:
     on_scale = False
     #: Positive extra parameters in the target's unit.
     scaled: tuple[str, ...] = ()
+    #: What `bayesimpute.fit` calls the model; empty if it has none such.
+    fitted_as = ""
     #: Between what all values lie that the distribution gives.
     support: tuple[float, float] = (-math.inf, math.inf)
     #: ``distribution(eta, **positive)``: PyMC distribution of rows, given linear predictors (row,)

@@ -62,8 +62,9 @@ class Columns:
         What a model holds of each row beside its value, (row,); None for nothing.
     event
         Of times: 1 where one ends with the event, 0 where it is censored, (row,).
-    around
-        Added to the linear predictor as it is, (row,); None for nothing.
+    offset
+        Added to the linear predictor as it is, (row,), or of unordered categories (row, category);
+        None for nothing.
     """
 
     x: Any
@@ -71,7 +72,7 @@ class Columns:
     cluster: Any
     latent: Any = None
     event: Any = None
-    around: Any = None
+    offset: Any = None
 
     def rows(self, chosen: Any) -> "Columns":
         """Keep the chosen rows only."""
@@ -191,7 +192,7 @@ def linear_predictor(
     effect = _effects(design, units, priors, defaults, categories)
 
     def of(columns: Columns) -> Any:
-        eta = start
+        eta = start if columns.offset is None else start + columns.offset
         if beta is not None:
             eta = eta + (columns.x - units.centre_x) @ beta
         if effect is None:

@@ -92,6 +92,22 @@ _ABSENT: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Statsmodels', R's and our names of a family of distributions, and the method it is.
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    {
+        "gaussian": "normal",
+        "binomial": "logistic",
+        "bernoulli": "logistic",
+        "multinomial": "categorical",
+        "cumulative": "ordinal",
+        "negativebinomial": "negative_binomial",
+        "student": "normal.robust",
+    }
+)
+
+#: Family of ``Surv(time, event)``: of the two, the one that assumes less of the hazard.
+DEFAULT_SURVIVAL = "piecewise"
+
 #: mice's default for each kind of variable, in our names.
 MICE_DEFAULTS: Mapping[str, str] = MappingProxyType(
     {"numeric": "pmm", "binary": "logistic", "nominal": "categorical", "ordinal": "ordinal"}

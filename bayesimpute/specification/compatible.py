@@ -19,51 +19,32 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.data.clusters import cluster_index
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import look_up
+from bayesimpute.specification.analyses import (
+    gives_density,
+    parents_first,
+    read_analyses,
+    two_equations,
+    with_density,
+)
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
     usable_as_predictor,
 )
-from bayesimpute.specification.domains import check_domain
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.formula_reader import read_formula
-from bayesimpute.specification.formula_terms import Formula
 from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import (
     Analysed,
-    Passive,
-    Specification,
-    Target,
-    Term,
 )
-from bayesimpute.specification.survival import indicators_of
 from bayesimpute.specification.targets import is_of_clusters
-from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean, listed
-from bayesimpute.wrappers.base import innermost, layers
-from bayesimpute.wrappers.delta import Delta
-from bayesimpute.wrappers.only_where import OnlyWhere
-
-#: Statsmodels', R's and our names of a family of distributions, and the method it is.
-FAMILIES: Mapping[str, str] = {
-    "gaussian": "normal",
-    "binomial": "logistic",
-    "bernoulli": "logistic",
-    "multinomial": "categorical",
-    "cumulative": "ordinal",
-    "negativebinomial": "negative_binomial",
-    "student": "normal.robust",
-}
-
-#: Family of ``Surv(time, event)``: of the two, the one that assumes less of the hazard.
-DEFAULT_SURVIVAL = "piecewise"
+from bayesimpute.wrappers.base import innermost
 
 
 @dataclass(frozen=True)
@@ -167,6 +148,7 @@ def plan_analyses(
         *outcomes,
         *_ordered(others, table, cluster),
     ]
+    order = parents_first({name: _asked_for(name, request, table) & set(order) for name in order})
     methods = {
         name: given[name] if name in given else _method_of(name, analyses, table) for name in order
     }
@@ -196,143 +178,22 @@ def plan_analyses(
     )
 
 
-def read_analyses(
-    analysis: str | Sequence[str],
-    family: str | Sequence[str] | Mapping[str, str] | None,
-    table: Table,
-) -> list[Analysed]:
-    """Read formulas and families; an outcome that predicts another comes before it.
-
-    Raises
-    ------
-    SpecificationError
-        If a formula does not parse, an outcome is analysed twice, or a family is unknown.
-    """
-    formulas = [analysis] if isinstance(analysis, str) else list(analysis)
-    if not formulas:
-        raise SpecificationError("analysis: there is no formula in the list.")
-    read: dict[str, Formula] = {}
-    for text in formulas:
-        if not isinstance(text, str):
-            raise SpecificationError(
-                f"analysis={text!r} must be a formula, such as 'y ~ x * z + (1 + x | g)'."
-            )
-        try:
-            formula = read_formula(text, tuple(table.variables))
-        except SpecificationError as error:
-            raise SpecificationError(f"analysis {text!r}: {error}") from None
-        outcome = formula.outcome
-        if outcome is None:
-            raise SpecificationError(
-                f"analysis {text!r}: its outcome must be a column, or Surv(time, event) of two; of "
-                "a function of one make a column of its own, such as df['log_y'] = "
-                "np.log(df['y'])."
-            )
-        unknown = [name for name in formula.names if name not in table.variables]
-        if unknown:
-            raise SpecificationError(
-                f"analysis {text!r}: there is no column {unknown[0]!r}."
-                f"{did_you_mean(unknown[0], table.variables)}"
-            )
-        if outcome in read:
-            raise SpecificationError(
-                f"analysis: {outcome!r} is the outcome of two formulas, {read[outcome].text!r} and "
-                f"{text!r}; a joint distribution has one model of it. Give the larger one."
-            )
-        if outcome in formula.predictors:
-            raise SpecificationError(
-                f"analysis {text!r}: the outcome {outcome!r} predicts itself; take it out on the "
-                "right."
-            )
-        read[outcome] = formula
-    families = _families(family, list(read))
-    _check_survival(read, families, table)
-    ordered = _parents_first(
-        {name: set(each.predictors) & set(read) for name, each in read.items()}
-    )
-    return [
-        Analysed(
-            read[name].text,
-            name,
-            families.get(name) or (DEFAULT_SURVIVAL if read[name].event else _family(name, table)),
-            read[name].event,
-        )
-        for name in ordered
-    ]
-
-
-def _check_survival(read: Mapping[str, Formula], families: Mapping[str, str], table: Table) -> None:
-    """Refuse parts of a time to an event in other places, and families of other outcomes.
-
-    Raises
-    ------
-    SpecificationError
-        Naming formula and column.
-    """
-    for name, formula in read.items():
-        if formula.event is None:
-            continue
-        if table.variables[name].kind is not Kind.NUMERIC:
-            raise SpecificationError(
-                f"analysis {formula.text!r}: the time {name!r} ({table.variables[name].dtype}) "
-                "must be a number, such as days: df['days'] = (df['end'] - df['start']).dt.days."
-            )
-        for part in (name, formula.event):
-            for other in read.values():
-                if part in (*other.predictors, *other.groups) or (
-                    part == other.outcome and other is not formula
-                ):
-                    raise SpecificationError(
-                        f"analysis {other.text!r}: {part!r} is part of the outcome of "
-                        f"{formula.text!r} and can neither predict, group rows, nor be an outcome "
-                        "of its own."
-                    )
-        family = families.get(name, DEFAULT_SURVIVAL)
-        if isinstance(family, str) and "event" not in indicators_of(resolve(family)):
-            raise SpecificationError(
-                f"family={family!r} of {formula.text!r}: the time to an event needs 'piecewise' "
-                "(hazard constant within intervals, the default) or 'weibull'."
-            )
-
-
-def _families(family: Any, outcomes: Sequence[str]) -> dict[str, str]:
-    """Give the method by outcome."""
-    if family is None:
-        return {}
-    if isinstance(family, str):
-        given = dict.fromkeys(outcomes, family)
-    elif isinstance(family, Mapping):
-        given = dict(family)
-        for name in given:
-            if name not in outcomes:
-                raise SpecificationError(
-                    f"family names {name!r}, which is no outcome; those are {listed(outcomes)}."
-                )
-    else:
-        given = dict(zip(outcomes, family, strict=False))
-        if len(list(family)) != len(outcomes):
-            raise SpecificationError(
-                f"family has {len(list(family))} entries for {len(outcomes)} analyses; give one "
-                "for all, one for each, or a dict by outcome."
-            )
-    return {name: FAMILIES.get(str(held), held) for name, held in given.items()}
-
-
-def _family(name: str, table: Table) -> str:
-    """Give the method of an outcome for which the user names none."""
-    return _with_density(default_method(table, name)[0])
-
-
-def _with_density(method: str) -> str:
-    """Give the model with a likelihood: matching has none."""
-    return "normal" if method in ("pmm", "") else method
+def _asked_for(name: str, request: Request, table: Table) -> set[str]:
+    """Columns that the user has a variable depend on, which therefore come before it."""
+    found: set[str] = set()
+    if name in request.formulas:
+        found |= set(read_formula(request.formulas[name], tuple(table.variables)).predictors)
+    if request.rows is not None and name in request.rows.index:
+        row = request.rows.loc[name]
+        found |= {str(other) for other in row.index[row != Role.NONE]}
+    return found - {name}
 
 
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
     of_outcomes = {each.outcome: each.family for each in analyses}
     if mean_of(name, table) is not None:
         return "2lonly.norm"
-    return of_outcomes.get(name) or _with_density(default_method(table, name)[0])
+    return of_outcomes.get(name) or with_density(default_method(table, name)[0])
 
 
 def _given(method: Any, table: Table, outcomes: Collection[str]) -> dict[str, Any]:
@@ -413,13 +274,7 @@ def _of_clusters(names: Iterable[str], table: Table, cluster: str | None) -> set
 def _selected(methods: Mapping[str, Any]) -> set[str]:
     """Outcomes that are missing not at random: they predict nothing else."""
     modelled = {name: held for name, held in methods.items() if held and not is_passive(held)}
-    return {name for name, held in modelled.items() if _two_equations(held)}
-
-
-def _two_equations(method: Any) -> bool:
-    inside = innermost(method)
-    known = look_up(inside).method if isinstance(inside, str) else inside
-    return bool(known) and bool(getattr(resolve(known), "two_equations", False))
+    return {name for name, held in modelled.items() if two_equations(held)}
 
 
 def _predictors(
@@ -453,16 +308,12 @@ def _predictors(
 def _check_densities(methods: Mapping[str, Any], order: Sequence[str]) -> None:
     for name in order:
         inside = innermost(methods[name])
-        if isinstance(inside, str) and inside in WITHOUT_DENSITY:
+        if not gives_density(inside):
             raise SpecificationError(
                 f"method: {inside!r} of {name!r} has no density, which imputation compatible with "
                 "an analysis needs; use a model with one ('normal', 'normal.robust', 'gamma'), or "
                 "on='conditional' for chained equations."
             )
-
-
-#: Methods that take values from donors, with mice's names of them.
-WITHOUT_DENSITY = ("pmm", "sample", "2l.pmm", "2lonly.pmm", "2l.2stage.pmm")
 
 
 def _events(
@@ -569,160 +420,3 @@ def joined(request: Request, plan: Plan, where: Any, visit_sequence: Any) -> Req
         matrix = plan.predictors.copy()
         matrix.loc[request.rows.index] = request.rows
     return replace(request, formulas=formulas, analysed=tuple(plan.formulas), predictors=matrix)
-
-
-# --- after the models have been decided -----------------------------------------------------------
-
-
-def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Order models so that each comes after those it is given, as near to a wanted order as can be.
-
-    Raises
-    ------
-    SpecificationError
-        If they go round in a circle, which it names.
-    """
-    modelled = {name: target for name in wanted if isinstance(target := targets.get(name), Target)}
-    return tuple(
-        _parents_first(
-            {name: sources_of(target, targets) & set(modelled) for name, target in modelled.items()}
-        )
-    )
-
-
-def _parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:
-    """Order names, what each depends on before it."""
-    ordered: list[str] = []
-    path: list[str] = []
-
-    def follow(name: str) -> None:
-        if name in ordered:
-            return
-        if name in path:
-            circle = " → ".join([*path[path.index(name) :], name][::-1])
-            raise SpecificationError(
-                f"analysis: the models go round in a circle, {circle}, so that they are no joint "
-                "distribution; take one of these out of the right-hand side of the next "
-                "(formulas= or predictors=)."
-            )
-        path.append(name)
-        for other in parents[name]:
-            follow(other)
-        path.pop()
-        ordered.append(name)
-
-    for name in parents:
-        follow(name)
-    return ordered
-
-
-def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[str]:
-    """Columns that the terms of a model depend on, through passive ones too."""
-    found = {name for term in target.terms for name in sources_of_term(term, targets)}
-    return found | ({target.around} if target.around else set())
-
-
-def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
-    """Columns that a term depends on, through passive ones too."""
-    found: set[str] = set()
-    queue = [name for factor in term.factors for name in (factor, *names_in(factor))]
-    while queue:
-        name = queue.pop()
-        if name in found:
-            continue
-        found.add(name)
-        passive = targets.get(name)
-        if isinstance(passive, Passive):
-            queue += passive.inputs
-    return found
-
-
-def with_live(specification: Specification) -> Specification:
-    """Give the specification of one joint distribution: with its live cells.
-
-    A missing cell is live where it stands in a model of which the value is known, or is live
-    itself. Only such cells tell their own model something: where nothing that follows is known, a
-    value and all that is made of it integrate out.
-
-    Raises
-    ------
-    SpecificationError
-        If a live cell has what no joint distribution can take: ``post=``, a method without
-        density.
-    """
-    table, targets, order = specification.table, specification.targets, specification.visit_sequence
-    live: dict[str, np.ndarray] = {}
-    for name in reversed(order):
-        target = targets[name]
-        assert isinstance(target, Target)
-        staying = stays_missing({name: target.method}, table).get(name)
-        missing = np.isnan(specification.known[name])
-        if staying is not None:
-            missing &= ~staying
-        follows = np.zeros(table.n_rows, dtype=bool)
-        for other in order[order.index(name) + 1 :]:
-            child = targets[other]
-            assert isinstance(child, Target)
-            terms = [t for t in child.terms if name in sources_of_term(t, targets)]
-            if not terms and child.around != name:
-                continue
-            says = ~np.isnan(specification.known[other]) | live[other] | selects(child)
-            whole = child.level == 2 or any(term.cluster_mean for term in terms)
-            follows |= _anywhere(says, table, child.cluster) if whole else says
-        if target.level == 2:
-            seen = _anywhere(~missing, table, target.cluster)
-            live[name] = _anywhere(follows, table, target.cluster) & ~seen
-        else:
-            live[name] = missing & follows
-        if live[name].any():
-            check_domain(name, target, specification)
-        for wrapper in layers(target.method):
-            if isinstance(wrapper, OnlyWhere):
-                live[name] &= wrapper.known_rows(name, table)
-        _check_wrappers(name, target, table, bool(live[name].any()))
-        if target.post is not None and live[name].any():
-            raise SpecificationError(
-                f"post of {name!r}: its missing values are drawn from its model times those it "
-                "stands in, which a function applied afterwards would undo; use a model with the "
-                "bounds ('normal.truncated', 'gamma', 'beta'), or on='conditional'."
-            )
-    return replace(specification, live=live)
-
-
-def _check_wrappers(name: str, target: Target, table: Table, live: bool) -> None:
-    """Refuse conditions that change with what is drawn, and a δ that is no number.
-
-    A δ is in the joint distribution where shifted values are live only.
-    """
-    for wrapper in layers(target.method):
-        shifts = isinstance(wrapper, Delta)
-        if shifts and not live:
-            continue
-        reads = wrapper.reads()
-        incomplete = [n for n in reads or () if table.missing(n).any()]
-        if reads is None or incomplete:
-            what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
-            raise SpecificationError(
-                f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible with "
-                "an analysis the rows of a model must not change with what is drawn; use a "
-                "condition on complete columns written as text, or on='conditional'."
-            )
-        if isinstance(wrapper, Delta) and wrapper.is_drawn:
-            raise SpecificationError(
-                f"method of {name!r}: {wrapper} has a distribution for δ. Missing values of "
-                f"{name!r} stand in other models, which would tell something of δ; give numbers, "
-                "one run for each, or on='conditional'."
-            )
-
-
-def selects(child: Target) -> bool:
-    """Whether a model speaks of rows in which its own value is missing."""
-    return _two_equations(child.method)
-
-
-def _anywhere(rows: np.ndarray, table: Table, cluster: str | None) -> np.ndarray:
-    """Rows of clusters with any of the given rows."""
-    if cluster is None:
-        return rows
-    codes = cluster_index(table, cluster).codes
-    return np.asarray((np.bincount(codes, rows) > 0)[codes])

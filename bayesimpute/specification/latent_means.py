@@ -14,6 +14,7 @@ import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.registry import resolve
 from bayesimpute.specification.specification import Target
 from bayesimpute.specification.spelling import quoted
 from bayesimpute.wrappers.base import innermost, method_text
@@ -84,7 +85,9 @@ def around(target: Target, table: Table) -> Target:
     name, latent = target.name, latent_name(target.name)
     if latent not in table.variables or mean_of(latent, table) is None:
         return target
-    if table.variables[name].kind is not Kind.NUMERIC or innermost(target.method) != "normal":
+    method = resolve(innermost(target.method))
+    numeric = table.variables[name].kind is Kind.NUMERIC
+    if not (numeric and getattr(method, "around_means", False)):
         raise SpecificationError(
             f"latent_mean({name}): {name!r} must be a number with a normal model "
             f"(method={{{name!r}: 'normal'}}), not {method_text(target.method)}."

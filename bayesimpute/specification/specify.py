@@ -14,14 +14,10 @@ from bayesimpute.roles import Role
 from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
-from bayesimpute.specification.compatible import (
-    checked_analyses,
-    joined,
-    joint_order,
-    with_live,
-)
+from bayesimpute.specification.compatible import checked_analyses, joined
 from bayesimpute.specification.defaults import default_predictors
 from bayesimpute.specification.identities import identities_of, passive_text
+from bayesimpute.specification.joint_order import joint_order, sources_of, with_live
 from bayesimpute.specification.latent_means import around
 from bayesimpute.specification.leftovers import gap_events, idle_events
 from bayesimpute.specification.monitor import checked_monitors
@@ -44,6 +40,7 @@ from bayesimpute.specification.requests import (
     without_complete,
 )
 from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.survival import check_models
 from bayesimpute.specification.targets import build_target
 from bayesimpute.specification.wrapped import stays_missing
 
@@ -194,6 +191,8 @@ def specify(
     targets, sequence, blocks = form_blocks(targets, sequence)
     events.extend(blocks)
     if joint is not None:
+        sources = {k: sources_of(v, targets) for k, v in targets.items() if isinstance(v, Target)}
+        check_models(sources, analyses)
         sequence = joint_order(targets, joint.order)
     matrix = pd.DataFrame(
         int(Role.NONE), index=list(table.variables), columns=list(table.variables)

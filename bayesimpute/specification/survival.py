@@ -1,6 +1,6 @@
 """Columns that say whether a time ends with an event: what they mean, and what is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,10 @@ from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
+from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import DEFAULT_SURVIVAL
+from bayesimpute.specification.formula_terms import Formula
+from bayesimpute.specification.specification import Analysed
 from bayesimpute.wording import did_you_mean
 
 
@@ -133,3 +137,73 @@ def check_indicators(
             "with it, the others are censored there.",
         )
     ]
+
+
+def check_outcomes(read: Mapping[str, Formula], families: Mapping[str, str], table: Table) -> None:
+    """Refuse parts of a time to an event in other analyses, and families of other outcomes.
+
+    Parameters
+    ----------
+    read
+        Analyses by outcome.
+    families
+        Methods by outcome, of those that the user gives.
+    table
+        The data.
+
+    Raises
+    ------
+    SpecificationError
+        Naming formula and column.
+    """
+    for name, formula in read.items():
+        if formula.event is None:
+            continue
+        if table.variables[name].kind is not Kind.NUMERIC:
+            raise SpecificationError(
+                f"analysis {formula.text!r}: the time {name!r} ({table.variables[name].dtype}) "
+                "must be a number, such as days: df['days'] = (df['end'] - df['start']).dt.days."
+            )
+        for part in (name, formula.event):
+            for other in read.values():
+                if part in (*other.predictors, *other.groups) or (
+                    part == other.outcome and other is not formula
+                ):
+                    raise SpecificationError(
+                        f"analysis {other.text!r}: {part!r} is part of the outcome of "
+                        f"{formula.text!r} and can neither predict, group rows, nor be an outcome "
+                        "of its own."
+                    )
+        family = families.get(name, DEFAULT_SURVIVAL)
+        if isinstance(family, str) and "event" not in indicators_of(resolve(family)):
+            raise SpecificationError(
+                f"family={family!r} of {formula.text!r}: the time to an event needs 'piecewise' "
+                "(hazard constant within intervals, the default) or 'weibull'."
+            )
+
+
+def check_models(sources: Mapping[str, Collection[str]], analyses: Iterable[Analysed]) -> None:
+    """Refuse models of other columns that a time to an event, or the event, predicts.
+
+    Parameters
+    ----------
+    sources
+        Columns that each model depends on.
+    analyses
+        What will be fitted.
+
+    Raises
+    ------
+    SpecificationError
+        Naming model and column.
+    """
+    for analysed in analyses:
+        if analysed.event is None:
+            continue
+        for name, columns in sources.items():
+            for part in (analysed.outcome, analysed.event):
+                if name != analysed.outcome and part in columns:
+                    raise SpecificationError(
+                        f"{part!r} is part of the outcome of {analysed.formula!r} and cannot "
+                        f"predict {name!r} as well; take it out there (formulas= or predictors=)."
+                    )

@@ -264,6 +264,35 @@ class Delta(Wrapper):
         """Give the kernel of a block, one member of which is shifted."""
         return DeltaKernel(block, self, position, name)
 
+    def shifted(self, design: Design, amounts: Array) -> Design:
+        """Give a design its shift, on top of one that it has.
+
+        Parameters
+        ----------
+        design
+            With the columns that :meth:`columns` gives.
+        amounts
+            Number of each of `amounts`, (amount,).
+        """
+        shift = self._shift(design, amounts)
+        if self.where is not None:
+            holds = design.columns[f"where of {self}"] == 1
+            shift = shift * (holds if shift.ndim == 1 else holds[:, None])
+        return replace(design, shift=shift if design.shift is None else shift + design.shift)
+
+    def _shift(self, design: Design, amounts: Array) -> Array:
+        """Amount of each row, (row,), or of each row and category, (row, category)."""
+        n = len(design.y)
+        if self.how == "delta":
+            return np.full(n, amounts[0])
+        if self.how == "by_cluster":
+            position = design.columns[f"cluster of {self}"].astype(np.int64)
+            return np.where(position >= 0, amounts[position], 0.0)
+        shift = np.zeros((n, len(design.categories)))
+        for (label, _), amount in zip(self.amounts, amounts, strict=True):
+            shift[:, design.categories.index(label)] = amount
+        return shift
+
     def equation(self, inner: str) -> str:
         """Say what is added where values are missing."""
         equals = "δ = " if self.how == "delta" else "δ "
@@ -287,18 +316,16 @@ class DeltaKernel:
         self._position = position
         self.parts = (inside,)
         self._inside = inside
-        self._how = wrapper.how
-        self._key = f"cluster of {wrapper}"
-        self._condition = None if wrapper.where is None else f"where of {wrapper}"
-        self._names = tuple(label for label, _ in wrapper.amounts)
+        self._wrapper = wrapper
+        names = [label for label, _ in wrapper.amounts]
         self._amounts = Amounts([amount for _, amount in wrapper.amounts])
         self._name = f"delta[{member}]" if member else "delta"
         while self._name in inside.labels:  # deltas around each other
             self._name += "_outer"
-        drawn = [str(n) for n, drawn in zip(self._names, self._amounts.drawn, strict=True) if drawn]
+        drawn = [str(n) for n, drawn in zip(names, self._amounts.drawn, strict=True) if drawn]
         own: dict[str, tuple[str, ...]] = {}
         if drawn:
-            own[self._name] = () if self._how == "delta" else tuple(drawn)
+            own[self._name] = () if wrapper.how == "delta" else tuple(drawn)
         self.labels: Mapping[str, tuple[str, ...]] = MappingProxyType({**inside.labels, **own})
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
@@ -320,16 +347,16 @@ class DeltaKernel:
         """Draw δ, then visit with it."""
         amounts = self._amounts.draw(rng)
         if self._position is None:
-            design = self._shifted(design, amounts)
+            design = self._wrapper.shifted(design, amounts)
         else:
             members = list(design.members)
-            members[self._position] = self._shifted(members[self._position], amounts)
+            members[self._position] = self._wrapper.shifted(members[self._position], amounts)
             design = replace(design, members=tuple(members))
         visit = self._inside.visit(design, adaptation, state, rng, first)
         parameters: dict[str, float | Array] = dict(visit.parameters)
         if self._name in self.labels:
             drawn = amounts[self._amounts.drawn]
-            parameters[self._name] = float(drawn[0]) if self._how == "delta" else drawn
+            parameters[self._name] = float(drawn[0]) if self._wrapper.how == "delta" else drawn
         return replace(visit, parameters=parameters)
 
     @property
@@ -361,7 +388,7 @@ class DeltaKernel:
         """
         if design.live is None:
             return design
-        return self._shifted(design, self._amounts.draw(rng))
+        return self._wrapper.shifted(design, self._amounts.draw(rng))
 
     def predict(
         self,
@@ -375,23 +402,3 @@ class DeltaKernel:
         """Predict without δ: it is of missing values, which the observed do not speak of."""
         design = self._if_live(design, rng)
         return predict(self._inside, design, adaptation, state, rng, first, by_cluster)
-
-    def _shifted(self, design: Design, amounts: Array) -> Design:
-        shift = self._shift(design, amounts)
-        if self._condition is not None:
-            holds = design.columns[self._condition] == 1
-            shift = shift * (holds if shift.ndim == 1 else holds[:, None])
-        return replace(design, shift=shift if design.shift is None else shift + design.shift)
-
-    def _shift(self, design: Design, amounts: Array) -> Array:
-        """Amount of each row, (row,), or of each row and category, (row, category)."""
-        n = len(design.y)
-        if self._how == "delta":
-            return np.full(n, amounts[0])
-        if self._how == "by_cluster":
-            position = design.columns[self._key].astype(np.int64)
-            return np.where(position >= 0, amounts[position], 0.0)
-        shift = np.zeros((n, len(design.categories)))
-        for label, amount in zip(self._names, amounts, strict=True):
-            shift[:, design.categories.index(label)] = amount
-        return shift

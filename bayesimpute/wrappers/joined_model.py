@@ -24,11 +24,11 @@ def joined_model(models: Mapping[str, Any]) -> Any:
 
     joined = pm.Model(model=None)
     for label, model in models.items():
-        move(model, joined, partial(_in_group, label))
+        move(model, joined, partial(_labelled, label))
     return joined
 
 
-def _in_group(label: Any, name: str) -> str:
+def _labelled(label: str, name: str) -> str:
     return f"{name}[{label}]"
 
 

@@ -51,6 +51,7 @@ class Spec:
 
 def dists(priors):
     families = {"normal": pm.Normal.dist, "half": pm.HalfNormal.dist}
+    families["lognormal"] = pm.LogNormal.dist
     return {
         variable: {name: families[family](*given) for name, (family, *given) in held.items()}
         for variable, held in priors.items()
@@ -121,6 +122,22 @@ def level2(rng):
     return truth, pd.DataFrame({"g": g, "x": x, "w": w, "y": y})
 
 
+def survival(rng):
+    """Follow-up ends at the seventh decile of the times, in whatever unit these are."""
+    g = np.repeat(np.arange(CLUSTERS), ROWS)
+    z = standard(rng.normal(size=len(g)))
+    slope, tau, s = rng.normal(0, 0.7), abs(rng.normal(0, 0.7)), abs(rng.normal())
+    x = slope * z + (tau * rng.normal(size=CLUSTERS))[g] + s * rng.normal(size=len(g))
+    beta, sd, shape = rng.normal(0, 0.7, 3), abs(rng.normal(0, 0.7)), np.exp(rng.normal(0, 0.5))
+    log_ratio = np.column_stack([x, z, x * z]) @ beta + (sd * rng.normal(size=CLUSTERS))[g]
+    y = (rng.standard_exponential(len(g)) * np.exp(-log_ratio)) ** (1 / shape)
+    end = np.quantile(y, 0.7, method="inverted_cdf")
+    truth = {"x.beta": slope, "x.sd_intercept": tau, "x.sigma": s, "y.beta": beta}
+    truth |= {"y.sd_intercept": sd, "y.shape": shape}
+    died = (y <= end).astype(float)
+    return truth, pd.DataFrame({"g": g, "z": z, "x": x, "y": np.minimum(y, end), "died": died})
+
+
 SLOPE = {"beta": ("normal", 0.0, 0.7)}
 NUMBER = {"intercept": FLAT, "sigma": ("half", 1.0)}
 VARYING = {"sd_intercept": ("half", 0.7)}
@@ -144,6 +161,14 @@ SPECS = {
     ),
     "level 2": Spec(
         "y ~ x * w + (1 | g)", level2, ("w",), {"w": SLOPE | NUMBER, "y": SLOPE | NUMBER | VARYING}
+    ),
+    "survival": Spec(
+        "Surv(y, died) ~ x * z + (1 | g)", survival, ("x",),
+        {
+            "x": SLOPE | NUMBER | VARYING,
+            "y": SLOPE | VARYING | {"intercept": FLAT, "shape": ("lognormal", 0.0, 0.5)},
+        },
+        "weibull",
     ),
 }  # fmt: skip
 

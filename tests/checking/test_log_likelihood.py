@@ -22,6 +22,7 @@ CASES = {
     "negative binomial": ("negative_binomial", "counts", {}),
     "gamma": ("gamma", "positive", {}),
     "beta": ("beta", "share", {}),
+    "weibull": ("weibull", "positive", {}),
 }
 
 

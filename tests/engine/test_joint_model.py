@@ -1,5 +1,7 @@
 """The joint model's density at a state of the chains is what the chains draw by."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -31,9 +33,11 @@ def frame(seed=1):
     df = pd.DataFrame({"g": g, "w": w[g], "x": x, "y": y})
     df["b"] = pd.Categorical.from_codes(b, ["no", "yes"])
     df["o"] = pd.Categorical.from_codes(o, ["p", "q", "r"])
+    df["t"], df["died"] = rng.gamma(2.0, size=rows), rng.integers(0, 2, rows)
     df["k"] = (rng.random(6) < 0.5)[g].astype(str)
     df.loc[rng.random(rows) < 0.3, "x"] = np.nan
     df.loc[rng.random(rows) < 0.2, "y"] = np.nan
+    df["t"], df["d"] = rng.exponential(np.exp(-x)), rng.random(rows) < 0.7
     df.loc[[2, 9, 30], "b"] = None
     df.loc[[2, 17], "o"] = None
     df.loc[df["g"] == 4, ["w", "k"]] = None
@@ -47,9 +51,21 @@ CASES = {
     "categories, of rows and of clusters": dict(
         columns=["g", "x", "b", "o", "k", "y"], analysis="y ~ b * x + o + k + (1 | g)",
     ),
-    "an outcome missing not at random, and an auxiliary variable": dict(
+    "a latent mean, and times to an event": dict(
+        columns=["g", "x", "y", "t", "died"], method={"x": "normal"},
+        analysis=["y ~ x + latent_mean(x) + (1 | g)", "Surv(t, died) ~ x"],
+        family=["normal", "weibull"],
+    ),
+    "an outcome missing not at random, an auxiliary variable, a shifted one": dict(
         columns=["x", "w", "y", "b"], analysis="y ~ x + w", family="heckman", cluster=None,
-        method={"b": "logistic"},
+        method={"b": "logistic", "x": bi.delta("normal", 0.7)}, formulas={"b": "b ~ x + y"},
+    ),
+    "the time to an event": dict(
+        columns=["g", "x", "b", "w", "t", "d"], analysis="Surv(t, d) ~ x * w + b + (1 | g)",
+        family="weibull",
+    ),
+    "a hazard in intervals": dict(
+        columns=["g", "x", "b", "t", "d"], analysis="Surv(t, d) ~ x * b + (1 | g)",
     ),
 }  # fmt: skip
 
@@ -68,6 +84,10 @@ def imp(request):
 
 def parameters_of(kernel, design, state):
     """Parameters and effects in original units, as the joint model has them."""
+    if getattr(kernel, "parts", ()):  # of a shifted variable: without its shift
+        design = kernel._if_live(design, np.random.default_rng())
+        design = replace(design, y=design.y - design.live_shift)
+        (kernel,) = kernel.parts
     posterior = kernel._posterior
     units, q = posterior.units, design.z.shape[1]
     if hasattr(posterior, "coefficients"):
@@ -87,6 +107,8 @@ def parameters_of(kernel, design, state):
     several = kernel.family.categories
     if several and "beta" in found:
         found["beta"] = np.reshape(found["beta"], (len(design.predictors), len(several)))
+    if "log_hazard" in found:
+        found["departure"] = found.pop("log_hazard") - found["intercept"]
     effects = point.effects
     if several:
         effects = effects.reshape(len(effects), len(several), q)
@@ -134,7 +156,8 @@ def by_the_joint_model(bench, state, joint):
         for parameter, value in found.items():
             given[safe_pair(name, parameter)] = np.asarray(value, dtype=float)
         if design.live is not None and name not in joint.categories:
-            given[f"{name}.missing"] = design.y[design.live]
+            raw = design.y if design.around is None else design.y + design.around
+            given[safe_pair(name, "missing")] = raw[design.live]
     terms = list(model.potentials)
     inputs, values = [], []
     for name, value in given.items():
@@ -157,6 +180,7 @@ def by_the_joint_model(bench, state, joint):
 def test_it_has_the_density_by_which_the_chains_draw(imp):
     specification, history = imp.specification, imp.history
     joint = Joint.of(specification, imp.seed)
+    assert any(cells.any() for cells in specification.live.values())
     bench = Bench.of(specification, reference_values(specification, imp.seed))
     state = ChainState.from_bytes(specification, history.states[0])
     found = by_the_joint_model(bench, state, joint)

@@ -26,10 +26,10 @@ from tests.models.weibull import Weibull
 def row():
     """The one row."""
     with pytest.MonkeyPatch.context() as patch:
-        methods = {**registry.METHODS, "weibull": "tests.models.weibull:Weibull"}
+        methods = {**registry.METHODS, "durations": "tests.models.weibull:Weibull"}
         for module in (registry, aliases, icc, layout, matrix):
             patch.setattr(module, "METHODS", MappingProxyType(methods))
-        names = {**aliases.ALIASES, "weibull": aliases.Alias("weibull")}
+        names = {**aliases.ALIASES, "durations": aliases.Alias("durations")}
         patch.setattr(aliases, "ALIASES", MappingProxyType(names))
         yield
 
@@ -47,7 +47,7 @@ def df():
 @pytest.fixture(scope="module")
 def imp(df):
     return bi.impute(
-        df, "ward", method={"stay": "weibull"}, m=3, iterations=4, seed=1, progress=False
+        df, "ward", method={"stay": "durations"}, m=3, iterations=4, seed=1, progress=False
     )
 
 
@@ -83,15 +83,15 @@ def test_it_can_be_checked_and_compared(imp):
 
 
 def test_it_has_an_intraclass_correlation(df):
-    share = bi.icc(df, "stay", "ward", method="weibull", draws=100, chains=2, seed=1)
+    share = bi.icc(df, "stay", "ward", method="durations", draws=100, chains=2, seed=1)
     assert 0.0 < float(share) < 0.6 and "on the log scale" in repr(share)
 
 
 def test_it_is_calibrated_by_what_its_file_says():
-    cells = {cell.data: cell for cell in matrix.matrix() if cell.method == "weibull"}
+    cells = {cell.data: cell for cell in matrix.matrix() if cell.method == "durations"}
     assert set(cells) == set(matrix.DATA)
     arguments = cells["random intercept"].arguments
-    found = bi.simulate.sbc("weibull", replicates=12, draws=15, level=0.002, seed=1, **arguments)
+    found = bi.simulate.sbc("durations", replicates=12, draws=15, level=0.002, seed=1, **arguments)
     assert len(found.ranks) == 12 and found.ok, found.table
 
 

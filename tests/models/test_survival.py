@@ -16,6 +16,7 @@ from bayesimpute.method import Design
 from bayesimpute.models.piecewise import PiecewiseLikelihood, cutpoints_of
 from bayesimpute.models.weibull import WeibullLikelihood
 from bayesimpute.registry import resolve
+from tests import calls
 from tests.models.test_linear_posterior import draws_of_kernel
 
 METHODS = ("weibull", "piecewise")
@@ -132,6 +133,29 @@ def test_a_time_that_is_not_positive_has_no_density(likelihood):
     )
     density = likelihood.log_density(rows, np.zeros((3, 1)), *given, 1.0)
     assert list(np.isfinite(density)) == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "positive", "free"),
+    [
+        (WeibullLikelihood(1.7, True), [1.4], []),
+        (PiecewiseLikelihood(np.array([0.7, 1.5]), 1.5, True), [], [0.9, -0.6]),
+    ],
+)
+def test_log_densities_of_rows_add_up_to_what_is_sampled(likelihood, positive, free):
+    design, rng = made(50), np.random.default_rng(0)
+    y, eta = np.column_stack([design.y, design.columns["event"]]), rng.normal(size=(50, 1))
+    given = (np.array(positive), np.array(free))
+    total = calls.density(likelihood, y, eta, *given)[0]
+    assert likelihood.log_density(y, eta, *given, 1.0).sum() == pytest.approx(total, rel=1e-12)
+
+
+def test_intervals_hold_equally_many_events():
+    design = made(200)
+    cutpoints = cutpoints_of(design, {"intervals": 5, "cutpoints": None})
+    seen = design.y[design.columns["event"] > 0]
+    events = np.bincount(np.searchsorted(cutpoints, seen))
+    assert len(events) == 5 and np.ptp(events) <= 1
 
 
 def test_with_ties_each_interval_holds_an_event():

@@ -89,7 +89,8 @@ def not_at_random():
         {"z": z, "w": w, "x": missing(rng, x, 0.3), "y": np.where(seen, y, np.nan), "a": a}
     )
     options = {"y": {"selection_only": ["w"]}}
-    return df, {"analysis": "y ~ x + z + w", "family": "heckman", "model_options": options}
+    given = {"family": "heckman", "model_options": options, "formulas": {"a": "a ~ x + y"}}
+    return df, {"analysis": "y ~ x + z + w", **given}
 
 
 def of_all_kinds():
@@ -168,6 +169,13 @@ def test_missing_counts_cannot_be_moved_by_nuts():
     df = df.assign(x=df["y"], y=df["z"])
     df.loc[::5, "x"] = np.nan
     refused(df[["x", "y"]], "missing counts of 'x'", analysis="y ~ x", method={"x": "poisson"})
+
+
+def test_a_model_of_its_own_for_each_group_is_refused():
+    df, _ = square()
+    df["arm"] = np.resize(["a", "b"], len(df))
+    method = {"x": bi.by_group("normal", "arm")}
+    refused(df, r"'x' is by_group\(normal, arm\)", analysis="y ~ x + arm", method=method)
 
 
 def test_too_many_combinations_are_not_summed_over():

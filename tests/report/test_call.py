@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.imputation import specified
 from bayesimpute.report.call import call_text
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specify import specify
@@ -110,3 +111,31 @@ def test_what_text_cannot_hold_is_named():
     told = "; ".join(by_hand)
     for part in ("delta(normal, -1)", "squeeze(0, 1)", "1 observed cell of y", "2 rows", "largest"):
         assert part in told
+
+
+@pytest.mark.parametrize("on", ["analysis", "conditional"])
+def test_the_call_of_an_analysis_leads_to_the_same_models(on):
+    df = frame()[["school", "y", "b it", "left"]]
+    given = {"cluster": "school", "on": on, "family": {"y": "normal.robust"}}
+    if on == "analysis":
+        given["formulas"] = {"left": "left ~ `b it`"}
+    specification = specified(df, analysis="y ~ `b it` * left + (1 | school)", **given)
+    text, by_hand = call_text(Run(specification))
+    names = {"df": df, "predictors": specification.predictors, "bi": Again}
+    exec(text, names)
+    made = names["imp"]
+    assert by_hand == [] and made.analyses == specification.analyses
+    assert made.visit_sequence == specification.visit_sequence
+    assert {k: v.terms for k, v in made.targets.items()} == {
+        k: v.terms for k, v in specification.targets.items()
+    }
+    for name, cells in (specification.live or {}).items():
+        np.testing.assert_array_equal(made.live[name], cells)
+
+
+class Again:
+    """``bi`` whose ``impute`` only looks."""
+
+    @staticmethod
+    def impute(frame, m, iterations, seed, **arguments):
+        return specified(frame, **arguments)

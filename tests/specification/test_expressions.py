@@ -6,7 +6,12 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.data.table import Table
-from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
+from bayesimpute.specification.expressions import (
+    evaluate,
+    evaluate_symbols,
+    names_in,
+    with_category_codes,
+)
 from bayesimpute.specification.spelling import canonical, quoted
 
 COLUMNS = {
@@ -153,3 +158,24 @@ def test_labels_become_codes_in_the_users_order_of_categories() -> None:
     }.items():
         with pytest.raises(bi.SpecificationError, match=words):
             with_category_codes(wrong, table)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "I(x**2)", "z - x*3/z", "x // z", "x % z", "-x + +z", "log(z) + exp(x)", "round(x)",
+        "sign(x) * abs(x)", "maximum(x, z) - minimum(x, 0)", "where(x > 0, x, z)", "0 < x <= z",
+        "x == x", "x != z", "log10(z) + log2(z) + log1p(z) + expm1(x)", "sqrt(z) * tanh(x)",
+        "floor(x) + ceil(x)", "sin(x) + cos(x) + tan(x)", "1", "x",
+    ],
+)  # fmt: skip
+def test_symbols_of_pytensor_have_the_values_of_numbers(expression):
+    import pytensor.tensor as pt
+
+    columns = {"x": np.array([0.3, -1.2, 2.5]), "z": np.array([1.5, 0.2, 3.0])}
+    x = pt.dvector("x")
+    found = evaluate_symbols(expression, {**columns, "x": x})
+    given = {"mode": "FAST_COMPILE", "on_unused_input": "ignore"}
+    np.testing.assert_allclose(
+        found.eval({x: columns["x"]}, **given), evaluate(expression, columns)
+    )

@@ -102,6 +102,12 @@ REFUSED = {
     "'died' is part of the outcome of": lambda d: {
         "df": d, "analysis": ["Surv(time, died) ~ age", "died ~ age"]
     },
+    "cannot predict 'age' as well": lambda d: {
+        "df": d, "formulas": {"age": "age ~ stage + died"}
+    },
+    "cannot predict 'aux' as well": lambda d: {
+        "df": d, "formulas": {"aux": "aux ~ stage + log(time)"}
+    },
     "predicts itself": lambda d: {"df": d, "analysis": "Surv(time, died) ~ age + time"},
     "takes two columns": lambda d: {"df": d, "analysis": "Surv(time) ~ age"},
     "Late entry": lambda d: {"df": d, "analysis": "Surv(age, time, died) ~ stage"},

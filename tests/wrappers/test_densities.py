@@ -131,5 +131,5 @@ def test_a_condition_on_what_is_drawn_is_refused():
 def test_a_method_without_density_is_refused_before_sampling(builder):
     refused("'own_model' of 'x' gives no density", method={"x": builder})
     refused("'pmm' of 'x'", method={"x": bi.delta("pmm", 1)})
-    refused("censored.*of 'x'.*exactly at a bound", method={"x": "normal.censored"},
+    refused("censored.*of 'x'.*some values a probability", method={"x": "normal.censored"},
             model_options={"x": {"lower": -9}})  # fmt: skip

@@ -32,7 +32,7 @@ def chains(content: Content) -> Html:
     imputations = content.imputations
     found = imputations.diagnostics()
     worst = found.groupby("variable", sort=False)["r_hat"].max().fillna(-np.inf)
-    names = list(imputations.history.chain_mean)
+    names = imputations.history.variables
     shown = names
     if len(names) > MOST_PICTURES:
         ranked = sorted(names, key=lambda name: -worst.get(name, -np.inf))[:MOST_PICTURES]

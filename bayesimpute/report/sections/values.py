@@ -10,7 +10,7 @@ from bayesimpute.report.pictures import picture
 def values(content: Content) -> Html:
     """One picture a variable; of very many those with most imputed cells."""
     imputations = content.imputations
-    names = [name for name, cells in imputations.history.imputed.items() if cells.shape[1]]
+    names = imputations.history.variables
     cells = {name: imputations.history.imputed[name].shape[1] for name in names}
     most = sorted(names, key=lambda name: -cells[name])[:MOST_PICTURES]
     shown = [name for name in names if name in most]

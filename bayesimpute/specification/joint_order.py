@@ -1,0 +1,154 @@
+"""The models of one joint distribution in order, and the missing values that stand in others'."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bayesimpute.data.clusters import cluster_index
+from bayesimpute.data.table import Table
+from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.analyses import (
+    parents_first,
+    two_equations,
+)
+from bayesimpute.specification.domains import check_domain
+from bayesimpute.specification.expressions import names_in
+from bayesimpute.specification.specification import (
+    Passive,
+    Specification,
+    Target,
+    Term,
+)
+from bayesimpute.specification.wrapped import stays_missing
+from bayesimpute.wrappers.base import layers
+from bayesimpute.wrappers.delta import Delta
+from bayesimpute.wrappers.only_where import OnlyWhere
+
+
+def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Order models so that each comes after those it is given, as near to a wanted order as can be.
+
+    Raises
+    ------
+    SpecificationError
+        If they go round in a circle, which it names.
+    """
+    modelled = {name: target for name in wanted if isinstance(target := targets.get(name), Target)}
+    return tuple(
+        parents_first(
+            {name: sources_of(target, targets) & set(modelled) for name, target in modelled.items()}
+        )
+    )
+
+
+def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[str]:
+    """Columns that the terms of a model depend on, through passive ones too."""
+    found = {name for term in target.terms for name in sources_of_term(term, targets)}
+    return found | ({target.around} if target.around else set())
+
+
+def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
+    """Columns that a term depends on, through passive ones too."""
+    found: set[str] = set()
+    queue = [name for factor in term.factors for name in (factor, *names_in(factor))]
+    while queue:
+        name = queue.pop()
+        if name in found:
+            continue
+        found.add(name)
+        passive = targets.get(name)
+        if isinstance(passive, Passive):
+            queue += passive.inputs
+    return found
+
+
+def with_live(specification: Specification) -> Specification:
+    """Give the specification of one joint distribution: with its live cells.
+
+    A missing cell is live where it stands in a model of which the value is known, or is live
+    itself. Only such cells tell their own model something: where nothing that follows is known, a
+    value and all that is made of it integrate out.
+
+    Raises
+    ------
+    SpecificationError
+        If a live cell has what no joint distribution can take: ``post=``, a method without
+        density.
+    """
+    table, targets, order = specification.table, specification.targets, specification.visit_sequence
+    live: dict[str, np.ndarray] = {}
+    for name in reversed(order):
+        target = targets[name]
+        assert isinstance(target, Target)
+        staying = stays_missing({name: target.method}, table).get(name)
+        missing = np.isnan(specification.known[name])
+        if staying is not None:
+            missing &= ~staying
+        follows = np.zeros(table.n_rows, dtype=bool)
+        for other in order[order.index(name) + 1 :]:
+            child = targets[other]
+            assert isinstance(child, Target)
+            terms = [t for t in child.terms if name in sources_of_term(t, targets)]
+            if not terms and child.around != name:
+                continue
+            says = ~np.isnan(specification.known[other]) | live[other] | selects(child)
+            whole = child.level == 2 or any(term.cluster_mean for term in terms)
+            follows |= _anywhere(says, table, child.cluster) if whole else says
+        if target.level == 2:
+            seen = _anywhere(~missing, table, target.cluster)
+            live[name] = _anywhere(follows, table, target.cluster) & ~seen
+        else:
+            live[name] = missing & follows
+        if live[name].any():
+            check_domain(name, target, specification)
+        for wrapper in layers(target.method):
+            if isinstance(wrapper, OnlyWhere):
+                live[name] &= wrapper.known_rows(name, table)
+        _check_wrappers(name, target, table, bool(live[name].any()))
+        if target.post is not None and live[name].any():
+            raise SpecificationError(
+                f"post of {name!r}: its missing values are drawn from its model times those it "
+                "stands in, which a function applied afterwards would undo; use a model with the "
+                "bounds ('normal.truncated', 'gamma', 'beta'), or on='conditional'."
+            )
+    return replace(specification, live=live)
+
+
+def _check_wrappers(name: str, target: Target, table: Table, live: bool) -> None:
+    """Refuse conditions that change with what is drawn, and a δ that is no number.
+
+    A δ is in the joint distribution where shifted values are live only.
+    """
+    for wrapper in layers(target.method):
+        shifts = isinstance(wrapper, Delta)
+        if shifts and not live:
+            continue
+        reads = wrapper.reads()
+        incomplete = [n for n in reads or () if table.missing(n).any()]
+        if reads is None or incomplete:
+            what = f"{incomplete[0]!r}, which is incomplete" if incomplete else "any column"
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} depends on {what}. In imputation compatible with "
+                "an analysis the rows of a model must not change with what is drawn; use a "
+                "condition on complete columns written as text, or on='conditional'."
+            )
+        if isinstance(wrapper, Delta) and wrapper.is_drawn:
+            raise SpecificationError(
+                f"method of {name!r}: {wrapper} has a distribution for δ. Missing values of "
+                f"{name!r} stand in other models, which would tell something of δ; give numbers, "
+                "one run for each, or on='conditional'."
+            )
+
+
+def selects(child: Target) -> bool:
+    """Whether a model speaks of rows in which its own value is missing."""
+    return two_equations(child.method)
+
+
+def _anywhere(rows: np.ndarray, table: Table, cluster: str | None) -> np.ndarray:
+    """Rows of clusters with any of the given rows."""
+    if cluster is None:
+        return rows
+    codes = cluster_index(table, cluster).codes
+    return np.asarray((np.bincount(codes, rows) > 0)[codes])
