@@ -143,6 +143,9 @@ def plan_analyses(
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
+    whole = [n for n in _of_clusters(others, table, cluster) if not table.missing(n).any()]
+    unused = [name for name in others if name in whole and name not in given]
+    others = [name for name in others if name not in unused]
     order = [
         *_ordered(modelled, table, cluster),
         *outcomes,
@@ -174,7 +177,7 @@ def plan_analyses(
             cluster,
             _selected(methods),
         ),
-        tuple(_events(analyses, modelled, [n for n in order if n in others], methods)),
+        tuple(_events(analyses, modelled, [n for n in order if n in others], unused, methods)),
     )
 
 
@@ -320,6 +323,7 @@ def _events(
     analyses: Sequence[Analysed],
     modelled: Sequence[str],
     others: Sequence[str],
+    unused: Sequence[str],
     methods: Mapping[str, Any],
 ) -> Iterable[Event]:
     place = ("info", "specification")
@@ -357,6 +361,14 @@ def _events(
             f"{listed(others)}: in no analysis, so each has a model given all that is{but}, and "
             "informs what is missing there. Leave a column out of the data, or set its method to "
             "'', to save its time.",
+        )
+    if unused:
+        yield Event(
+            *place,
+            "",
+            "not used",
+            f"{listed(unused)}: in no analysis, complete, and of clusters, which are few; no model "
+            "takes it in, unless `method` names one, or a formula or row of predictors names it.",
         )
 
 

@@ -85,6 +85,16 @@ def test_what_is_in_no_analysis_comes_last_and_says_something_of_what_is(frame):
     assert "'w', 'z', 'b'" in event.message
 
 
+def test_complete_variables_of_clusters_in_no_analysis_are_left_out_and_said(frame):
+    known = frame.assign(size=frame["g"] % 4)
+    found = made(known, "y ~ x + (1 | g)", cluster="g")
+    assert "size" not in found.targets
+    assert ["size" in e.message for e in found.events if e.action == "not used"] == [True]
+    assert "size" in made(known, "y ~ x", cluster="g", formulas={"x": "x ~ size"}).predictors
+    named = made(known, "y ~ x + (1 | g)", cluster="g", method={"size": "normal"})
+    assert named.targets["size"].level == 2
+
+
 def test_an_outcome_that_predicts_another_comes_before_it(frame):
     found = made(frame, ["b ~ y + z", "y ~ x * z + (1 | g)"], cluster="g")
     assert found.visit_sequence[:3] == ("x", "y", "b")
