@@ -95,9 +95,11 @@ def given_outcome(
     return hidden
 
 
-def clustered(rng: Rng, clusters: int = CLUSTERS, rows: int = ROWS) -> tuple[Array, Array, Array]:
+def clustered(
+    rng: Rng, clusters: int = CLUSTERS, rows: int = ROWS
+) -> tuple[npt.NDArray[np.int64], Array, Array]:
     """Clusters of rows, and two related predictors of theirs; the second varies by cluster."""
-    g = np.repeat(np.arange(clusters), rows)
+    g = np.repeat(np.arange(clusters, dtype=np.int64), rows)
     z = rng.normal(size=len(g))
     x = 0.3 * z + effects(rng, 0.5, clusters)[g] + rng.normal(size=len(g))
     return g, z, x
@@ -193,8 +195,9 @@ def ordinal(rng: Rng) -> pd.DataFrame:
     o = np.digitize(x, [-0.6, 0.6])
     slope = np.array([0.3, 0.6, 1.0])[o]
     y = np.array([0.0, 0.4, 0.8])[o] + slope * z + effects(rng, 0.5)[g] + rng.normal(size=len(g))
-    o = pd.Categorical.from_codes(o, ["low", "middle", "top"], ordered=True)
-    return pd.DataFrame({"g": g, "z": z, "o": o, "y": y})
+    labels = np.array(["low", "middle", "top"])
+    ordered = pd.Categorical(labels[o], categories=labels, ordered=True)
+    return pd.DataFrame({"g": g, "z": z, "o": ordered, "y": y})
 
 
 def nominal(rng: Rng) -> pd.DataFrame:
@@ -203,8 +206,7 @@ def nominal(rng: Rng) -> pd.DataFrame:
     c = categories(z + effects(rng, 0.5)[g], rng, ("a", "b", "c"))
     slope = np.array([0.3, 0.6, 1.0])[c]
     y = np.array([0.0, 0.5, -0.5])[c] + slope * z + effects(rng, 0.5)[g] + rng.normal(size=len(g))
-    c = pd.Categorical.from_codes(c, ["a", "b", "c"])
-    return pd.DataFrame({"g": g, "z": z, "c": c, "y": y})
+    return pd.DataFrame({"g": g, "z": z, "c": pd.Categorical(np.array(list("abc"))[c]), "y": y})
 
 
 def both(frame: pd.DataFrame, rng: Rng) -> Mapping[str, npt.NDArray[np.bool_]]:

@@ -14,9 +14,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import arviz
 import numpy as np
@@ -30,6 +31,7 @@ from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.method import Design
 from bayesimpute.sampling.gaussian import Units
+from bayesimpute.specification.specification import Target
 
 Array = npt.NDArray[np.float64]
 
@@ -51,7 +53,7 @@ def ours(
 ) -> tuple[bi.Imputations, float]:
     """Run our chains; gives the processor's seconds too."""
     cluster = "g" if "| g)" in case.analysis else None
-    given = {} if on == "conditional" else dict(case.arguments)
+    given: dict[str, Any] = {} if on == "conditional" else dict(case.arguments)
     before = process_time()
     imputed = bi.impute(
         data, analysis=case.analysis, cluster=cluster, m=CHAINS, iterations=iterations, seed=SEED,
@@ -108,21 +110,22 @@ def data_of(case: Case, data: pd.DataFrame, imputed: bi.Imputations) -> dict[str
     held: dict[str, Array] = {"N": np.array(len(data))}
     for part in case.parts:
         target = specification.targets[part.name]
+        assert isinstance(target, Target)
         builder = DesignBuilder.of(specification, target)
         held |= constants(part, builder.build(values))
     for name in data.columns.drop("g", errors="ignore"):
         column = data[name]
         held[name] = (
-            column.cat.codes.replace(-1, np.nan).to_numpy() + 1.0
+            np.where(column.isna(), np.nan, column.cat.codes.to_numpy() + 1.0)
             if isinstance(column.dtype, pd.CategoricalDtype)
-            else column.to_numpy(dtype=float)
+            else column.to_numpy(dtype=np.float64)
         )
     if any(part.grouped for part in case.parts):
-        held["g"] = data["g"].to_numpy() + 1.0
+        held["g"] = data["g"].to_numpy(dtype=np.float64) + 1.0
         held["J"] = np.array(held["g"].max())
     for part in case.covariates:
         gone = np.flatnonzero(data[part.name].isna())
-        held[f"gone.{part.name}"] = gone + 1.0
+        held[f"gone.{part.name}"] = gone.astype(np.float64) + 1.0
         if part.rows[1] == "J":
             held[f"gone.{part.name}"] = held["g"][gone]
             held[part.name] = data.groupby("g")[part.name].first().to_numpy()
@@ -167,7 +170,7 @@ def jags(
         draws = pd.read_csv(Path(folder) / "draws.csv")
     seconds = float(done.stdout.split()[-1])
     chains = {column: draws[column].to_numpy().reshape(CHAINS, -1) for column in draws.columns}
-    found = {}
+    found: dict[str, Array] = {}
     for part in case.covariates:
         found |= {f"{part.name}.mean": chains[f"mm.{part.name}"]}
         found |= {f"{part.name}.sd": chains[f"ms.{part.name}"]}
@@ -199,26 +202,25 @@ def compare(case: str, first: Mapping[str, Array], second: Mapping[str, Array]) 
     rows = []
     for name in first:
         steps = len(np.unique(first[name])) < MANY
-        for statistic, read, error in statistics(means_only=steps):
-            values = [read(each[name]) for each in (first, second)]
-            errors = [error(each[name]) for each in (first, second)]
-            apart = values[0] - values[1]
-            rows.append([case, name, statistic, *values, apart / float(np.hypot(*errors))])
+        for p in (None,) if steps else (None, *QUANTILES):
+            values = [statistic(each[name], p) for each in (first, second)]
+            errors = [mcse(each[name], p) for each in (first, second)]
+            z = (values[0] - values[1]) / float(np.hypot(errors[0], errors[1]))
+            rows.append([case, name, "mean" if p is None else f"{100 * p:g} %", *values, z])
     columns = ["case", "quantity", "statistic", "ours", "JAGS", "z"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def statistics(
-    means_only: bool,
-) -> Iterator[tuple[str, Callable[[Array], float], Callable[[Array], float]]]:
-    """Name, function and Monte-Carlo error of what is compared."""
-    yield "mean", lambda x: float(x.mean()), lambda x: float(arviz.mcse(x, method="mean"))
-    for p in () if means_only else QUANTILES:
-        yield (
-            f"{100 * p:g} %",
-            lambda x, p=p: float(np.quantile(x, p)),
-            lambda x, p=p: float(arviz.mcse(x, method="quantile", prob=p)),
-        )
+def statistic(draws: Array, p: float | None) -> float:
+    """Mean, or a quantile."""
+    return float(draws.mean() if p is None else np.quantile(draws, p))
+
+
+def mcse(draws: Array, p: float | None) -> float:
+    """Monte-Carlo standard error of the same."""
+    if p is None:
+        return float(arviz.mcse(draws, method="mean"))
+    return float(arviz.mcse(draws, method="quantile", prob=p))
 
 
 # --- speed ----------------------------------------------------------------------------------------
@@ -271,7 +273,7 @@ def main() -> int:
         theirs, their_seconds = jags(case, data, imputed, chosen.jags_iterations, 5)
         table = compare(name, draws_of(imputed, case), theirs)
         tables.append(table)
-        worst = table.loc[table["z"].abs().idxmax()]
+        worst = table.iloc[int(table["z"].abs().argmax())]
         rows.append(
             [name, len(table), f"{abs(worst['z']):.1f} ({worst['quantity']}, {worst['statistic']})",
              seconds, their_seconds]

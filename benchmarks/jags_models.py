@@ -229,8 +229,7 @@ def three_kinds(rng: Rng) -> pd.DataFrame:
     z = rng.normal(size=250)
     c = categories(z - 0.8, rng, ("a", "b", "c"))
     y = np.array([0.0, 0.5, -0.5])[c] + np.array([0.3, 0.6, 1.0])[c] * z + rng.normal(size=z.size)
-    c = pd.Categorical.from_codes(c, ["a", "b", "c"])
-    return pd.DataFrame({"z": z, "c": c, "y": y})
+    return pd.DataFrame({"z": z, "c": pd.Categorical(np.array(list("abc"))[c]), "y": y})
 
 
 def of_clusters(rng: Rng) -> pd.DataFrame:
