@@ -23,8 +23,8 @@ contributes the density :math:`h(t) S(t)`, a time censored at t the survival fun
 The cutpoints are quantiles of the observed times of events, so that all intervals are known about
 equally well: one interval for 10 events, at least 2 and at most 10 (``intervals`` or ``cutpoints``
 in ``model_options`` say it otherwise). An interval ends with its cutpoint; the last one has no end.
-Coefficients hardly depend on their number: with 5, 10 or 20 they differ by less than a tenth of
-their standard errors.
+Coefficients hardly depend on their number: with 5, 10 or 20 they differed by little more than a
+tenth of their standard errors.
 
 Priors
 ------

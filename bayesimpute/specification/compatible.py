@@ -188,7 +188,7 @@ def _asked_for(name: str, request: Request, table: Table) -> set[str]:
         found |= set(read_formula(request.formulas[name], tuple(table.variables)).predictors)
     if request.rows is not None and name in request.rows.index:
         row = request.rows.loc[name]
-        found |= {str(other) for other in row.index[row != Role.NONE]}
+        found |= {str(other) for other, code in row.items() if code != Role.NONE}
     return found - {name}
 
 
