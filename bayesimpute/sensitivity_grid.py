@@ -235,6 +235,12 @@ def sensitivity(
             f"{{{variable!r}: {'heckman' if rho is not None else 'normal'!r}}}."
             f"{did_you_mean(variable, method)}"
         )
+    if on not in ("analysis", "conditional") or (
+        on == "analysis" and not isinstance(analysis, str)
+    ):
+        raise SpecificationError(
+            f"sensitivity: on={on!r} must be 'conditional', or 'analysis' with a formula."
+        )
     if isinstance(analysis, str):
         check_formula(analysis, df.columns)
     inside = innermost(method[variable])

@@ -281,6 +281,9 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
                 "on_error": OPTION,
                 "monitor": ["x", 3, {"a": 3}, {3: np.mean}, {"": np.mean}, [np.mean]],
                 "cluster": [*COLUMN, "x"],
+                "analysis": [3, "", "y ~ nosuch", "y ~ x +", "log(y) ~ x", [3], [], Thing()],
+                "family": ["nosuch", 3, ["normal"], {"y": "normal"}, Thing()],
+                "on": OPTION,
             },
         ),
         "priors": (bi.priors, {"df": df, "var": "y", "cluster": "g"}, {}),
@@ -408,6 +411,17 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"completed": [df.dropna()] * 2, "analysis": lambda data: t.trees[0]},
             {"analysis": [3, None, "y ~ x +", Thing()]},
         ),
+        "compare_joint": (
+            bi.compare_joint,
+            {"imp": t.imp},
+            {
+                "imp": [3, "x", None, Thing(), t.imp],
+                "draws": COUNT,
+                "tune": COUNT,
+                "chains": COUNT,
+                "discard": [999, *COUNT_OR_NONE],
+            },
+        ),
         "recommend_m": (
             bi.recommend_m,
             {"analysis": t.pooled},
@@ -494,6 +508,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
                 "delta_where": [3, "", "x >", "nosuch > 0", Thing()],
                 "further": COUNT_OR_NONE,
                 "null": NUMBER,
+                "on": OPTION,
             },
         ),
         "simulate.replicate": (

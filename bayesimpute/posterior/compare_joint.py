@@ -10,7 +10,8 @@ from bayesimpute.arguments import Count, CountOrNone, Seed, checked
 from bayesimpute.diagnostics import r_hat
 from bayesimpute.engine.joint_model import Joint
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import AnalysisError
+from bayesimpute.errors import AnalysisError, SpecificationError
+from bayesimpute.specification.specification import Specification
 
 if TYPE_CHECKING:
     from bayesimpute.result.imputations import Imputations
@@ -80,6 +81,12 @@ def compare_joint(
     """
     import pymc as pm
 
+    specification = getattr(imp, "specification", None)
+    if not isinstance(specification, Specification) or specification.live is None:
+        raise SpecificationError(
+            f"compare_joint: imp={imp!r:.60} must be a result of bi.impute(..., analysis=...), "
+            "whose models are one joint distribution."
+        )
     history = imp.history
     left_out = history.iterations // 2 if discard is None else discard
     if history.iterations - left_out < FEWEST:
