@@ -110,6 +110,7 @@ def test_the_textbook_model_holds_all_groups_side_by_side(trial):
     pm.sample_prior_predictive(10, model=joined, random_seed=1, compile_kwargs=cheap)
 
 
+@pytest.mark.slow  # its density is that of its parts, and it runs forward: the test before
 def test_the_joined_model_can_be_sampled(trial):
     imp = bi.impute(trial, m=1, method={"y": bi.by_group("normal", "arm")}, **RUN)
     with imp.model("y"):
