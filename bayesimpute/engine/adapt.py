@@ -1,11 +1,12 @@
 """Before the chains: a pilot chain that tunes every kernel once."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 
 import numpy as np
 
-from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.bench import Bench, shareable
 from bayesimpute.engine.chain import ChainState, check_design, fill, follow_live, store
 from bayesimpute.engine.cores import side_by_side
 from bayesimpute.engine.failures import FAILURES, tuning_failed
@@ -43,32 +44,26 @@ def adapt(
     )
     adaptations: dict[str, Adaptation] = {}
     order = list(dict.fromkeys(specification.visit_sequence))
-    for sweep in range(2 if len(order) > 1 else 1):
-        # all kernels of a round are tuned on the data that the round before has left
+    rounds = 2 if len(order) > 1 else 1
+    for sweep in range(rounds):
+        # all kernels of a round are tuned on the data that the round before has left, each visited
+        # while later ones are still being tuned
+        left = state.copy()
         tuned = side_by_side(
             [
-                partial(_tuned, bench, state, name, stream(seed, Purpose.ADAPT, sweep, position))
+                partial(_tuned, bench, left, name, stream(seed, Purpose.ADAPT, sweep, position))
                 for position, name in enumerate(order)
             ],
             cores,
         )
-        adaptations = dict(zip(order, tuned, strict=True))
-        for position, name in enumerate(order):
-            kernel, builder = bench.kernels[name], bench.builders[name]
-            try:
-                design = builder.build(state.values)
-                check_design(design)
-                rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
-                start = kernel.start(adaptations[name], rng)
-                visit = kernel.visit(design, adaptations[name], start, rng, True)
-                state.kernel[name] = visit.state
-            except FAILURES as error:
-                raise tuning_failed(name, error) from error
-            parts = list(builder.parts(visit.values, state.values))
-            for part, drawn in parts:
-                store(specification, state, part.target.name, drawn, part.cells)
-            update_passive(specification, state.values, [part.target.name for part, _ in parts])
-        if specification.live is not None:
+        with closing(tuned):
+            for position, (name, adaptation) in enumerate(zip(order, tuned, strict=True)):
+                adaptations[name] = adaptation
+                # no one sees what the last round leaves; a kernel of the user's own is tried once
+                if sweep + 1 < rounds or (sweep == 0 and not shareable(bench.kernels[name])):
+                    rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
+                    _visit(bench, state, name, adaptation, rng)
+        if specification.live is not None and sweep + 1 < rounds:
             follow_live(bench, state, stream(seed, Purpose.PILOT_LIVE_CELLS, sweep))
     plain = tuple(
         Event(
@@ -105,6 +100,26 @@ def _tuned(bench: Bench, state: ChainState, name: str, rng: np.random.Generator)
             return bench.kernels[name].adapt(design, rng)
     except FAILURES as error:
         raise tuning_failed(name, error) from error
+
+
+def _visit(
+    bench: Bench, state: ChainState, name: str, adaptation: Adaptation, rng: np.random.Generator
+) -> None:
+    """Draw the values of one target of the pilot."""
+    kernel, builder = bench.kernels[name], bench.builders[name]
+    try:
+        design = bench.design(name, state.values)
+        check_design(design)
+        with bench.locks[name]:
+            start = kernel.start(adaptation, rng)
+            visit = kernel.visit(design, adaptation, start, rng, True)
+    except FAILURES as error:
+        raise tuning_failed(name, error) from error
+    state.kernel[name] = visit.state
+    parts = list(builder.parts(visit.values, state.values))
+    for part, drawn in parts:
+        store(bench.specification, state, part.target.name, drawn, part.cells)
+    update_passive(bench.specification, state.values, [part.target.name for part, _ in parts])
 
 
 def _samples_plain_model(kernel: Kernel) -> bool:
