@@ -288,7 +288,7 @@ def _predict(
     """Draw β and b exactly given the state, and predict the wanted rows by them."""
     problem.density(state, problem.data, np.empty(state.size))
     standard, made = problem.data.fixed.standard, problem.data.made
-    clusters, q, p1 = made.projected.shape
+    q, p1, clusters = made.projected.shape
     beta, effects = draw_coefficients(
         made,
         rng.standard_normal(p1 - 1),
