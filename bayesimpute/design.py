@@ -214,9 +214,9 @@ class DesignBuilder:
             target.name,
             *self._kind_and_categories(),
             np.empty(rows),
-            np.empty((rows, len(fixed) + len(means))),
+            np.empty((len(fixed) + len(means), rows)).T,
             tuple(label for label, _ in (*fixed, *means)),
-            np.ones((rows, len(random))),
+            np.ones((len(random), rows)).T,
             tuple(label for label, _ in random),
             np.zeros(rows, dtype=np.int64) if codes is None else codes,
             1 if codes is None or clusters is None else clusters.n,
@@ -239,7 +239,7 @@ class DesignBuilder:
         self, frame: Design, places: Sequence[Place], values: Mapping[str, Array]
     ) -> Design:
         """Give a design with the columns of some terms, and the target, as they are now."""
-        x, z = frame.x.copy(), frame.z.copy()
+        x, z = frame.x.copy("K"), frame.z.copy("K")  # columns lie in one piece each
         for place in places:
             block = self.columns(place.term, values)[1]
             if self.of_clusters:
@@ -349,7 +349,7 @@ class DesignBuilder:
             if factor in self.levels:
                 codes = self.levels[factor][1:]
                 categories = self.table.variables[factor].categories
-                part = np.empty((rows, len(codes)))
+                part = np.empty((len(codes), rows)).T
                 for k, code in enumerate(codes):
                     part[:, k] = values[factor] == code
                 part_labels = tuple(f"{factor}[{categories[code]}]" for code in codes)
