@@ -69,7 +69,8 @@ def adapt(
                 store(specification, state, part.target.name, drawn, part.cells)
             update_passive(specification, state.values, [part.target.name for part, _ in parts])
         if specification.live is not None:
-            follow_live(bench, state, stream(seed, Purpose.PILOT_LIVE_CELLS, sweep))
+            rng = stream(seed, Purpose.PILOT_LIVE_CELLS, sweep)
+            follow_live(bench, state, bench.designs(state.values), rng)
     plain = tuple(
         Event(
             "warning",

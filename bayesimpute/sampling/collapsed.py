@@ -177,10 +177,10 @@ def _solve_lower(c: Array, b: Array) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def log_marginal(
+def integrate(
     data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
-) -> tuple[float, Array, Array]:
-    """Log density of y given Ψ and σ², and its gradient.
+) -> float:
+    """Integrate β and b out: log density of y given Ψ and σ².
 
     Parameters
     ----------
@@ -190,15 +190,6 @@ def log_marginal(
         Of β, independent normal, (p,).
     made
         Its `factor` and `sigma2` are read, the rest is written.
-
-    Returns
-    -------
-    log_density
-        ``log p(y | Ψ, σ²)``, β and b integrated out.
-    gradient_psi
-        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
-    gradient_sigma2
-        Derivative by each cluster's residual variance, (cluster,).
     """
     zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
     clusters, q, p1 = zw.shape
@@ -261,7 +252,30 @@ def log_marginal(
         for b in range(a + 1, p):
             value -= chol[b, a] * beta[b]
         beta[a] = value / chol[a, a]
+    return -0.5 * (log_det + quadratic)
 
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def log_marginal(
+    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
+) -> tuple[float, Array, Array]:
+    """Log density of y given Ψ and σ², and its gradient; parameters as of :func:`integrate`.
+
+    Returns
+    -------
+    log_density
+        ``log p(y | Ψ, σ²)``, β and b integrated out.
+    gradient_psi
+        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
+    gradient_sigma2
+        Derivative by each cluster's residual variance, (cluster,).
+    """
+    value = integrate(data, prior_precision, prior_mean, made)
+    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
+    clusters, q, p1 = zw.shape
+    p = p1 - 1
+    sigma2, root, projected = made.sigma2, made.root, made.projected
+    chol, beta = made.chol, made.beta
     # moments of (β, −1): what is left of [X y] by them has Ω as its weights
     inverse = np.zeros((p, p))
     for a in range(p):
@@ -318,7 +332,7 @@ def log_marginal(
                 for c in range(q):
                     within -= scaled[c, a] * scaled[c, b]
                 by_psi[a, b] -= 0.5 * within / s2
-    return -0.5 * (log_det + quadratic), by_psi, by_sigma2
+    return value, by_psi, by_sigma2
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
