@@ -100,6 +100,9 @@ class Normal:
     options: Mapping[str, Any] = MappingProxyType(
         {"heteroscedastic": False, "transitions": 4, "tune": 300}
     )
+    #: Where all models are one joint distribution, parameters are drawn given those of the others:
+    #: no draw has to forget the last one for the chain to be right.
+    options_if_joint: Mapping[str, Any] = MappingProxyType({"transitions": 1})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows with an observed target.

@@ -14,7 +14,7 @@ from bayesimpute.engine.failures import FAILURES, said, tuning_failed
 from bayesimpute.engine.live import Live
 from bayesimpute.engine.normal_cells import NormalCells
 from bayesimpute.errors import BayesimputeError, SamplingError
-from bayesimpute.method import Array, Design, Kernel, Method
+from bayesimpute.method import Array, DensityKernel, Design, Kernel, Method
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.generic import BuilderMethod
 from bayesimpute.specification.specification import Specification, Target
@@ -40,6 +40,8 @@ class Bench:
         Cells drawn with the models they stand in, by target; none in chained equations.
     normal
         Those of them that are drawn from normal distributions, worked out beforehand.
+    speaking
+        Kernels whose densities say what live cells are, in the order of visits.
     readers
         Models whose designs depend on a variable.
     """
@@ -51,6 +53,7 @@ class Bench:
     users: Lock
     live: Mapping[str, Live]
     normal: Mapping[str, NormalCells]
+    speaking: Mapping[str, DensityKernel]
     readers: Mapping[str, frozenset[str]]
 
     def design(self, name: str, values: Mapping[str, Array]) -> Design:
@@ -103,12 +106,21 @@ class Bench:
             for name, each in live.items()
             if (cells := NormalCells.of(specification, builders, name, each)) is not None
         }
+        told = set(live).union(*({each.name for each in every.standings} for every in live.values()))
+        speaking = {
+            name: kernel
+            for name in dict.fromkeys(specification.visit_sequence)
+            if name in told and isinstance(kernel := kernels[name], DensityKernel)
+        }
         read = {name: each.reads(specification) for name, each in builders.items()}
         readers = {
             name: frozenset(other for other, reads in read.items() if reads is None or name in reads)
             for name in specification.targets
         }
-        return cls(specification, builders, kernels, locks, Lock(), live, normal, readers)
+        users = Lock()
+        return cls(
+            specification, builders, kernels, locks, users, live, normal, speaking, readers
+        )
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:
         """NaN arrays for the parameters of a target, (iteration,) or (iteration, k)."""
@@ -140,7 +152,10 @@ def method_of(target: Target) -> Method:
 def kernel_of(specification: Specification, target: Target, design: Design) -> Kernel:
     """Give the kernel of a target or of its block, whose members may be shifted each."""
     method, priors = _model_and_priors(specification, target)
-    kernel = method.kernel(design, priors, options_of(target))
+    options = options_of(target)
+    if specification.live is not None:
+        options = {**options, **getattr(method, "options_if_joint", {}), **target.options}
+    kernel = method.kernel(design, priors, options)
     for position, name in enumerate(target.block):
         for wrapper in layers(specification.targets[name].method):  # type: ignore[union-attr]
             assert isinstance(wrapper, Delta)  # the specification takes no other in a block

@@ -341,7 +341,8 @@ def _visit(
         processed.append((part, drawn))
     state.kernel[name] = visit.state
     for part, drawn in processed:
-        store(specification, state, part.target.name, drawn, part.cells)
+        if drawn.size:
+            store(specification, state, part.target.name, drawn, part.cells)
     changed = [part.target.name for part, drawn in processed if drawn.size]
     passives = update_passive(specification, state.values, changed)
     for passive in passives:
@@ -379,7 +380,9 @@ def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
     for name, drawn in visit.parameters.items():
         if name not in kernel.labels:
             raise SamplingError(f"the model drew a parameter {name!r} that its labels lack")
-        np.broadcast_to(drawn, (len(kernel.labels[name]),) if kernel.labels[name] else ())
+        shape = (len(kernel.labels[name]),) if kernel.labels[name] else ()
+        if np.shape(drawn) != shape:
+            np.broadcast_to(drawn, shape)
 
 
 def check_design(design: Design) -> None:

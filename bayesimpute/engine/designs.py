@@ -1,6 +1,7 @@
 """Designs of all models on the completed data of one chain, made anew where these have changed."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from bayesimpute.method import Array, Design
 
@@ -37,6 +38,8 @@ class Designs:
         if design is None:
             design = self._build(name, self._values)
             if self._keep:
+                # what follows the values is the design's own
+                design = replace(design, y=design.y.copy())
                 self._held[name] = design
         return design
 
@@ -46,7 +49,11 @@ class Designs:
             for model in self._readers[name]:
                 self._held.pop(model, None)
 
-    def move(self, name: str, moved: Mapping[str, Design]) -> None:
-        """Take note that a variable has changed, and of designs that have its new values."""
+    def move(self, name: str, moved: Mapping[str, Callable[[Design], Design]]) -> None:
+        """Take note that a variable has changed, and let designs of some models follow.
+
+        Their arrays are written to: whoever has asked for a design is done with it by now.
+        """
+        following = {model: follow(self(model)) for model, follow in moved.items()}
         self.forget([name])
-        self._held.update(moved)
+        self._held.update(following)

@@ -31,7 +31,7 @@ from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.live import Live, Positions, Standing
 from bayesimpute.engine.passive import update_passive
-from bayesimpute.method import Array, DensityKernel, Design, RowDensity, has_density
+from bayesimpute.method import Array, DensityKernel, Design, RowDensity
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Passive
@@ -73,11 +73,9 @@ def redraw(
     changed: dict[str, None] = {}
     for _ in range(LATENT_ROUNDS if latent else ROUNDS):
         densities: dict[str, RowDensity] = {}
-        for name in specification.visit_sequence:  # of all models, before any value moves
-            kernel = bench.kernels[name]
-            if isinstance(kernel, DensityKernel) and has_density(kernel):
-                with bench.locks[name]:
-                    densities[name] = kernel.log_density(designs(name), states[name], rng)
+        for name, kernel in bench.speaking.items():  # of all models, before any value moves
+            with bench.locks[name]:
+                densities[name] = kernel.log_density(designs(name), states[name], rng)
         for name, live in bench.live.items():
             normal = bench.normal.get(name)
             if normal is not None and normal.can_draw(densities):

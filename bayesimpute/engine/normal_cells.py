@@ -14,6 +14,7 @@ the specification alone, which rows see which cell by which columns, is worked o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -96,31 +97,28 @@ class Told:
                 rest[:, first : first + each.columns] = self.builder.block(each.others, here)
             first += each.columns
 
-    def moved_design(self, design: Design, values: Mapping[str, Array]) -> Design:
-        """Give a design the new values of the cells."""
-        x, z, y, around = design.x, design.z, design.y, design.around
-        if any(_width(each.place.x) for each in self.multiples):
-            x = x.copy()
-        if any(_width(each.place.z) for each in self.multiples):
-            z = z.copy()
+    def follow(self, values: Mapping[str, Array], design: Design) -> Design:
+        """Write the new values of the cells into a design."""
         for each in self.multiples:
             here = {name: values[name][self.moved] for name in each.needed}
             block = self.builder.block(each.place.term, here)
             if _width(each.place.x):
-                x[self.moved, each.place.x] = block
+                design.x[self.moved, each.place.x] = block
             if _width(each.place.z):
-                z[self.moved, each.place.z] = block
-        if self.reach.direct:  # the target is the variable, or a difference to it
-            target = self.builder.target
-            column = values[target.name]
-            if target.level == 2 and self.builder.clusters is not None:
-                column = column[self.builder.clusters.first_rows]
-            y = y.copy()
-            y[self.moved] = column[self.moved]
-            if target.around:
-                around = values[target.around]
-                y[self.moved] -= around[self.moved]
-        return replace(design, x=x, z=z, y=y, around=around)
+                design.z[self.moved, each.place.z] = block
+        if not self.reach.direct:
+            return design
+        # the target is the variable, or a difference to it
+        target, clusters = self.builder.target, self.builder.clusters
+        column = values[target.name]
+        if target.level == 2 and clusters is not None:
+            column = column[clusters.first_rows]
+        if not target.around:
+            design.y[self.moved] = column[self.moved]
+            return design
+        around = values[target.around]
+        design.y[self.moved] = column[self.moved] - around[self.moved]
+        return replace(design, around=around)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,11 +206,7 @@ class NormalCells:
         column = values[self.name].copy()
         column[self.rows] = (mean + sd * rng.standard_normal(mean.size))[self.owner]
         values[self.name] = column
-        told = {each.name: each for each in self.told}
-        designs.move(
-            self.name,
-            {name: each.moved_design(designs(name), values) for name, each in told.items()},
-        )
+        designs.move(self.name, {each.name: partial(each.follow, values) for each in self.told})
 
 
 def _width(columns: slice) -> int:
