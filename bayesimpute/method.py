@@ -147,6 +147,10 @@ class Design:
         )
 
 
+#: Log density of the rows of a design, (row,).
+RowDensity = Callable[[Design], Array]
+
+
 @dataclass(frozen=True)
 class Words:
     """How a method tells people what it does; an attribute ``words`` of its class.
@@ -357,7 +361,7 @@ class DensityKernel(Kernel, Protocol):
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
+    ) -> RowDensity:
         """Give the log density of rows at the parameters and effects of a state.
 
         Parameters

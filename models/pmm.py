@@ -33,10 +33,10 @@ from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Vi
 from bayesimpute.models.normal import (
     Normal,
     gaussian_posterior,
-    log_normal_density,
     parameter_labels,
 )
 from bayesimpute.sampling.gaussian import GaussianPosterior
+from bayesimpute.sampling.normal_rows import log_normal_density
 
 
 class PMM:

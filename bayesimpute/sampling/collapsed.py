@@ -176,10 +176,10 @@ def _solve_lower(c: Array, b: Array) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def log_marginal(
+def integrate(
     data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
-) -> tuple[float, Array, Array]:
-    """Log density of y given Ψ and σ², and its gradient.
+) -> float:
+    """Integrate β and b out: log density of y given Ψ and σ².
 
     Parameters
     ----------
@@ -189,15 +189,6 @@ def log_marginal(
         Of β, independent normal, (p,).
     made
         Its `factor` and `sigma2` are read, the rest is written.
-
-    Returns
-    -------
-    log_density
-        ``log p(y | Ψ, σ²)``, β and b integrated out.
-    gradient_psi
-        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
-    gradient_sigma2
-        Derivative by each cluster's residual variance, (cluster,).
     """
     zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
     q, p1, clusters = zw.shape
@@ -289,7 +280,30 @@ def log_marginal(
         for b in range(a + 1, p):
             value -= chol[b, a] * beta[b]
         beta[a] = value / chol[a, a]
+    return -0.5 * (log_det + quadratic)
 
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def log_marginal(
+    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
+) -> tuple[float, Array, Array]:
+    """Log density of y given Ψ and σ², and its gradient; parameters as of :func:`integrate`.
+
+    Returns
+    -------
+    log_density
+        ``log p(y | Ψ, σ²)``, β and b integrated out.
+    gradient_psi
+        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
+    gradient_sigma2
+        Derivative by each cluster's residual variance, (cluster,).
+    """
+    value = integrate(data, prior_precision, prior_mean, made)
+    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
+    q, p1, clusters = zw.shape
+    p = p1 - 1
+    sigma2, root, projected = made.sigma2, made.root, made.projected
+    chol, beta = made.chol, made.beta
     # moments of (β, −1): what is left of [X y] by them has Ω as its weights
     inverse = np.zeros((p, p))
     for a in range(p):
@@ -356,12 +370,12 @@ def log_marginal(
                     terms[b, j] = 0.5 * weighted[b, j] * left[c, b, j] / squared[j]
             for j in range(clusters):
                 terms[p1, j] = -0.5 * within[a, c, j] / sigma2[j]
-            value = 0.0
+            total = 0.0
             for j in range(clusters):
                 for b in range(p1 + 1):
-                    value += terms[b, j]
-            by_psi[a, c] = value
-    return -0.5 * (log_det + quadratic), by_psi, by_sigma2
+                    total += terms[b, j]
+            by_psi[a, c] = total
+    return value, by_psi, by_sigma2
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
