@@ -64,12 +64,11 @@ class Beta(LinearModel):
     """
 
     words = Words(
-        "linked",
-        "{y} ~ Beta(mean μ_{row}, φ),  logit μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Beta}(μ_$row, \text{precision φ}) \\ "
+        r"\operatorname{logit}\;μ_$row = $predictor \\ $effects",
         "Values lie between 0 and 1 (beta distribution); the log-odds of the mean depend linearly "
         "on {x}",
         "A missing value is drawn from that distribution.",
-        ("logit", "Beta", "precision φ"),
     )
     kinds = frozenset({Kind.NUMERIC})
     support = (0.0, 1.0)

@@ -40,7 +40,7 @@ from scipy.special import log_ndtr, ndtri_exp
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Array, Design, Words
+from bayesimpute.method import Array, Design, Occasion, Words
 from bayesimpute.sampling.linear_model import LinearModel
 from bayesimpute.sampling.linear_parts import no_prior
 from bayesimpute.sampling.tails import LOG_ROOT_2_PI, interval, log_share
@@ -48,6 +48,27 @@ from bayesimpute.sampling.tails import LOG_ROOT_2_PI, interval, log_share
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {"lower": None, "upper": None, "transitions": 4, "tune": 60}
 )
+
+
+def _ends(occasion: Occasion) -> tuple[str, str]:
+    low, high = occasion.options["lower"], occasion.options["upper"]
+    return r"-\infty" if low is None else f"{low:g}", r"\infty" if high is None else f"{high:g}"
+
+
+def _truncated(occasion: Occasion) -> str:
+    low, high = _ends(occasion)
+    return (
+        rf"$y \sim N(μ_$row, σ^2)\text{{ given }}{low} \le $y \le {high} \\ "
+        r"μ_$row = $predictor \\ $effects"
+    )
+
+
+def _censored(occasion: Occasion) -> str:
+    low, high = _ends(occasion)
+    return (
+        rf"$y = \min(\max($star, {low}), {high}) \\ $star \sim N(μ_$row, σ^2) \\ "
+        r"μ_$row = $predictor \\ $effects"
+    )
 
 
 class Truncated(LinearModel):
@@ -68,8 +89,7 @@ class Truncated(LinearModel):
     """
 
     words = Words(
-        "normal.truncated",
-        "{y} ~ N(μ_{row}, σ²) within {bounds},  μ_{row} = {predictor}{effects}",
+        _truncated,
         "Values follow a normal distribution cut off at its bounds, which no "
         "value can pass; its location depends linearly on {x}",
         "A missing value is drawn from the distribution within the bounds.",
@@ -129,8 +149,7 @@ class Censored(Truncated):
     """
 
     words = Words(
-        "normal.censored",
-        "{y} = y*_{row} cut off at {bounds},  y*_{row} ~ N({predictor}, σ²){effects}",
+        _censored,
         "Values are those of a normal distribution recorded as the bound where "
         "they lie beyond it; its mean depends linearly on {x}",
         "A missing value is drawn, and set to the bound where it lies beyond.",

@@ -73,14 +73,15 @@ class Categorical:
     """
 
     words = Words(
-        "categorical",
-        "log P({y} = k)/P({y} = reference) = {predictor}, all by k{effects}",
+        r"\log\;\frac{P($y = k)}{P($y = \text{reference})} = $predictor[k] \\ $effects",
         "Unordered categories: the log-odds of each against the reference, the "
         "category observed most often, depend linearly on {x}, with coefficients "
         "of their own",
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY})
+    #: Has parameters for each category.
+    by_category = True
     share = VarianceShare(share_softmax, "of the latent utilities behind the softmax")
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 

@@ -122,11 +122,9 @@ class Poisson(_Counts):
     """
 
     words = Words(
-        "linked",
-        "{y} ~ Poisson(μ_{row}),  log μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Poisson}(μ_$row) \\ \log\;μ_$row = $predictor \\ $effects",
         "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
         "A missing count is drawn from that distribution.",
-        ("log", "Poisson"),
     )
 
     fitted_as = "poisson"
@@ -154,8 +152,9 @@ class NegativeBinomial(_Counts):
     """
 
     words = Words(
-        "negative_binomial",
-        "{y} ~ NegativeBinomial(μ_{row}, φ),  log μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Poisson}(μ_$row\,g_$row) \\ "
+        r"g_$row \sim \operatorname{Gamma}(\text{mean 1}, \text{SD φ}) \\ "
+        r"\log\;μ_$row = $predictor \\ $effects",
         "Counts vary more than a Poisson distribution lets them (negative "
         "binomial); the logarithm of the mean depends linearly on {x}",
         "A missing count is drawn from that distribution.",

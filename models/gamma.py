@@ -61,12 +61,11 @@ class Gamma(LogLinear):
     """
 
     words = Words(
-        "linked",
-        "{y} ~ Gamma(mean μ_{row}, SD μ_{row}·v),  log μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Gamma}(μ_$row, \text{SD v·mean}) \\ "
+        r"\log\;μ_$row = $predictor \\ $effects",
         "Values are positive and skewed, their SD in proportion to their mean (gamma); the "
         "logarithm of the mean depends linearly on {x}",
         "A missing value is drawn from that distribution.",
-        ("log", "Gamma", "SD v·mean"),
     )
     share = VarianceShare(share_gamma, "on the log scale")
 

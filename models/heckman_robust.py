@@ -36,11 +36,24 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.method import Design, Kernel, Words
-from bayesimpute.models.heckman import Heckman, Predictors, check_rho, log_normal_share
+from bayesimpute.method import Design, Kernel, Occasion, Words
+from bayesimpute.models.heckman import (
+    Heckman,
+    Predictors,
+    check_rho,
+    log_normal_share,
+    selection_equation,
+)
 from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.selection_kernel import selection_kernel
 from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
+
+
+def _equation(occasion: Occasion) -> str:
+    sd, weight = "σ_j" if occasion.intercept else "σ", r"/\sqrt{w_$row}"
+    outcome = rf"$y = $predictor + {sd}\,e_$row{weight}"
+    weights = r" \\ w_$row \sim \operatorname{Gamma}(ν/2, ν/2)\text{, so that errors are }t(ν)"
+    return selection_equation(occasion, outcome, weight, sd) + weights
 
 
 class HeckmanRobust(Heckman):
@@ -58,9 +71,7 @@ class HeckmanRobust(Heckman):
     """
 
     words = Words(
-        "heckman.robust",
-        "{y} = {predictor} + ε_{row};  seen if {selection} + u_{row} > 0;  "
-        "corr(ε_{row}, u_{row}) = {rho}, t(ν) errors{effects}",
+        _equation,
         "Not missing at random: whether a value is seen depends on the value "
         "itself, through Student t errors of outcome and selection that correlate"
         " by ρ. Predictors: {x}",

@@ -34,6 +34,8 @@ Draw
 2. A missing value is 1 with its probability.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numba
@@ -65,14 +67,17 @@ class Logistic(LinearModel):
     """
 
     words = Words(
-        "logistic",
-        "logit P({y} = last) = {predictor}{effects}",
+        r"\operatorname{logit}\;P($y = $last) = $predictor \\ $effects",
         "The log-odds of the second of two categories depend linearly on {x}",
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.BINARY})
     fitted_as = "binomial"
     share = VarianceShare(share_logit, "of the latent variable behind the logit")
+    #: As of :class:`~bayesimpute.models.normal.Normal`.
+    calibrated_too: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
+        {"an independent slope": (("sporadic",), {"effects": "independent slope", "predictors": 2})}
+    )
 
     @staticmethod
     def distribution(eta: Any) -> Any:

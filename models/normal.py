@@ -55,7 +55,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Occasion, Prediction, Visit, Words
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
@@ -64,6 +64,12 @@ from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_mom
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import Columns, RowModel, correlated, observed_model
 from bayesimpute.sampling.variance_shares import VarianceShare, share_normal
+
+
+def _equation(occasion: Occasion) -> str:
+    by_cluster = occasion.options["heteroscedastic"] and occasion.clustered
+    sd, varies = ("σ_j", r" \\ \log\;σ_j \sim N(\log\;σ, ω^2)") if by_cluster else ("σ", "")
+    return rf"$y = $predictor + ε_$row \\ $effects \\ ε_$row \sim N(0, {sd}^2){varies}"
 
 
 class Normal:
@@ -86,8 +92,7 @@ class Normal:
     """
 
     words = Words(
-        "gaussian",
-        "{y} = {predictor} + ε_{row}{effects},  ε_{row} ~ N(0, {variance}){spread}",
+        _equation,
         "Values are normally distributed around a mean that depends linearly on {x}",
         "A missing value is drawn from that distribution.",
     )
@@ -97,6 +102,21 @@ class Normal:
     #: Of the difference to a number the model is the same.
     around_means = True
     share = VarianceShare(share_normal, "of the values")
+    #: One transition of the collapsed sampler is nearly independent of the last.
+    forgets_at_once = True
+    #: More on which it is calibrated: name -> data of `bayesimpute.simulate.matrix`, arguments.
+    calibrated_too: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
+        {
+            "σ by cluster": (
+                ("sporadic", "systematic"),
+                {"effects": "intercept", "options": {"heteroscedastic": True}},
+            ),
+            "an independent slope": (
+                ("sporadic", "systematic"),
+                {"effects": "independent slope", "predictors": 2},
+            ),
+        }
+    )
     options: Mapping[str, Any] = MappingProxyType(
         {"heteroscedastic": False, "transitions": 4, "tune": 300}
     )

@@ -78,13 +78,14 @@ class Ordinal:
     """
 
     words = Words(
-        "ordinal",
-        "logit P({y} ≤ k) = c_k − ({unshifted}){effects}",
+        r"\operatorname{logit}\;P($y \le k) = c_k - η_$row \\ η_$row = $slopes \\ $effects",
         "Ordered categories, proportional odds: the log-odds of a higher category"
         " depend linearly on {x}, alike at each step",
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.ORDINAL, Kind.BINARY})
+    #: Has parameters for each category, but one slope for all.
+    by_category, one_slope = True, frozenset({Kind.ORDINAL})
     share = VarianceShare(share_logit, "of the latent variable behind the logit")
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
 

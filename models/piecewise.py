@@ -100,14 +100,12 @@ class Piecewise(HazardModel):
     """
 
     words = Words(
-        "hazard",
-        "{y} ends with hazard h_{row}(t),  "
-        "log h_{row}(t) = {predictor} + a_k for t in interval k{effects}",
+        r"$y\text{ ends with hazard }h_$row(t) \\ "
+        r"\log\;h_$row(t) = $predictor + a_k \\ t\text{ in interval }k \\ $effects",
         "The hazard of the event is constant within each interval of time and free between them; "
         "its logarithm depends linearly on {x}, and a censored time contributes the probability of "
         "having had no event by then",
         "A missing time is drawn as that of an event.",
-        ("a_k", "t in interval k"),
     )
     options: Mapping[str, Any] = MappingProxyType(
         {**HazardModel.options, "intervals": None, "cutpoints": None}

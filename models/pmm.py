@@ -56,14 +56,15 @@ class PMM:
     """
 
     words = Words(
-        "gaussian",
-        "{y} = {predictor} + ε_{row}{effects},  ε_{row} ~ N(0, "
-        "{variance}){spread};  value of one of the {donors} nearest donors",
+        r"$y = $predictor + ε_$row \\ $effects \\ ε_$row \sim N(0, σ^2) \\ "
+        r"\text{imputed: the value of one of the }$donors\text{ nearest donors}",
         "Predictive mean matching: a normal model with a mean that depends on {x} ranks the rows",
         "A missing value is copied from one of the {donors} observed rows whose "
         "predicted mean is nearest, so that only values that occur are imputed.",
     )
     kinds = frozenset(Kind)
+    #: Donors are those with the nearest score, which has one slope for all categories.
+    donors_by_score, one_slope = True, frozenset({Kind.ORDINAL, Kind.NOMINAL})
     #: Values come from donors: the density of others is not known.
     has_density = False
     #: Values are copied: they have no density.

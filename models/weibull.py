@@ -76,14 +76,12 @@ class Weibull(HazardModel):
     """
 
     words = Words(
-        "hazard",
-        "{y} ends with hazard h_{row}(t),  "
-        "log h_{row}(t) = {predictor} + (k − 1)·log(t/t₀){effects}",
+        r"$y\text{ ends with hazard }h_$row(t) \\ "
+        r"\log\;h_$row(t) = $predictor + (k - 1)\;\log(t/t₀) \\ $effects",
         "The hazard of the event is that of a Weibull distribution, rising or falling with a power "
         "of time; its logarithm depends linearly on {x}, and a censored time contributes the "
         "probability of having had no event by then",
         "A missing time is drawn as that of an event.",
-        ("(k − 1) log(t/t₀)",),
     )
 
     def positive(self) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.engine.chain import ChainState
 from bayesimpute.method import Array, Design
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import declared, innermost
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -104,6 +104,6 @@ class Run:
     def designs(self) -> Iterator[tuple[str, Design]]:
         """Design of each model with predictors, on the first chain's completed data."""
         for name, target in self.targets.items():
-            if self.method(name) != "sample" and target.terms:
+            if declared(target.method, "uses_predictors", True) and target.terms:
                 builder = DesignBuilder.of(self.specification, target)
                 yield name, builder.build(self.completed)

@@ -23,6 +23,7 @@ from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.wrapped import stays_missing
 
@@ -397,7 +398,8 @@ def check_design(design: Design) -> None:
         bad = ~np.isfinite(design.x).all(axis=0)
         raise SamplingError(
             f"predictor {design.predictors[int(bad.argmax())]!r} is not a finite number for some "
-            "imputed value; keep its inputs in range with post=, or impute them by 'pmm'"
+            "imputed value; keep its inputs in range with post=, or impute them by "
+            f"{MATCHING!r}"
         )
 
 

@@ -12,8 +12,9 @@ import pandas as pd
 from bayesimpute.data.clusters import cluster_index
 from bayesimpute.engine.history import History
 from bayesimpute.errors import warn
+from bayesimpute.specification.analyses import two_equations
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.by_group import ByGroup
 
 Array = npt.NDArray[np.float64]
@@ -81,7 +82,7 @@ def _selection_models(specification: Specification) -> list[str]:
     return [
         name
         for name, target in specification.targets.items()
-        if isinstance(target, Target) and str(innermost(target.method)).startswith("heckman")
+        if isinstance(target, Target) and two_equations(target.method)
     ]
 
 

@@ -15,6 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict
+from bayesimpute.specification.aliases import UNORDERED
 from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.amounts import (
     Amounts,
@@ -25,6 +26,7 @@ from bayesimpute.wrappers.amounts import (
 from bayesimpute.wrappers.base import (
     Scope,
     Wrapper,
+    declared,
     density_of_rows,
     inner_kernel,
     innermost,
@@ -171,16 +173,17 @@ class Delta(Wrapper):
         place = f"delta of {scope.target!r}: "
         inside = innermost(self.method)
         categories = scope.kind is not Kind.NUMERIC
-        without_predictor = inside == "sample" or not (isinstance(inside, str) or _object(inside))
+        modelled = isinstance(inside, str) or _object(inside)
+        without_predictor = not (modelled and declared(inside, "uses_predictors", True))
         if categories and without_predictor:
             raise SpecificationError(
                 f"{place}{method_text(inside)!r} has no linear predictor that δ could be added to, "
                 "and categories have no distance; use a method with the categories' likelihood."
             )
-        if scope.kind is Kind.NOMINAL and inside == "pmm":
+        if scope.kind is Kind.NOMINAL and declared(inside, "donors_by_score", False):
             raise SpecificationError(
-                f"{place}'pmm' ranks unordered categories on a scale without a unit; use "
-                "'categorical' with by_category=."
+                f"{place}{method_text(inside)!r} ranks unordered categories on a scale without a "
+                f"unit; use {UNORDERED!r} with by_category=."
             )
         if scope.kind is Kind.NOMINAL and self.how != "by_category":
             raise SpecificationError(
