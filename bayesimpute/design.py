@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
@@ -101,7 +101,7 @@ class DesignBuilder:
     @classmethod
     def _alone(cls, specification: Specification, target: Target) -> "DesignBuilder":
         table = specification.table
-        clusters = cluster_index(table, target.cluster) if target.cluster else None
+        clusters = table.clusters(target.cluster) if target.cluster else None
         known = specification.known[target.name]
         observed = ~np.isnan(known)
         live = specification.live_rows(target.name)

@@ -14,9 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.arrays import Array as Array
 from bayesimpute.data.table import Kind
 
-Array = npt.NDArray[np.float64]
 Parameters = Mapping[str, "float | Array"]
 
 

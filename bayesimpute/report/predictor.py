@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.report.mathml import (
     Piece,
     between,
@@ -56,7 +55,7 @@ def setting_of(specification: Specification, target: Target) -> Setting:
     of_clusters: frozenset[str] = frozenset()
     columns = {term.label: term_columns(term, specification.table) for term in target.terms}
     if target.cluster is not None:
-        clusters = cluster_index(specification.table, target.cluster)
+        clusters = specification.table.clusters(target.cluster)
         of_clusters = frozenset(
             label
             for label, block in columns.items()

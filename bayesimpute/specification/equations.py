@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Words, words_of
 from bayesimpute.registry import resolve
@@ -42,7 +41,7 @@ def _of_clusters(specification: Specification, target: Target) -> frozenset[str]
     """Labels of the terms that never vary within clusters, written with the index j."""
     if target.cluster is None:
         return frozenset()
-    clusters = cluster_index(specification.table, target.cluster)
+    clusters = specification.table.clusters(target.cluster)
     return frozenset(
         term.label
         for term in target.terms
