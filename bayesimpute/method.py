@@ -14,9 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.arrays import Array as Array
 from bayesimpute.data.table import Kind
 
-Array = npt.NDArray[np.float64]
 Parameters = Mapping[str, "float | Array"]
 
 
@@ -386,9 +386,7 @@ class DensityKernel(Kernel, Protocol):
         """Whether the log density is a quadratic function of target and linear predictor."""
         ...
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> RowDensity:
+    def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> RowDensity:
         """Give the log density of rows at the parameters and effects of a state.
 
         Parameters

@@ -295,9 +295,7 @@ class NormalKernel:
     #: The log density is quadratic in value and linear predictor.
     gaussian, measure = True, "density"
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> NormalRows:
+    def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> NormalRows:
         """Give the log density of rows; β and b, which no state holds, are drawn given it."""
         drawn = self._posterior.coefficients(_unshifted(design), state, rng)
         return NormalRows(self._posterior.units, *drawn)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.diagnostics import FEWEST_DRAWS
@@ -94,7 +94,7 @@ class Run:
     def clusters(self, name: str) -> ClusterIndex | None:
         """Clusters of a target's model."""
         cluster = self.targets[name].cluster
-        return None if cluster is None else cluster_index(self.specification.table, cluster)
+        return None if cluster is None else self.specification.table.clusters(cluster)
 
     @cached_property
     def completed(self) -> Mapping[str, Array]:

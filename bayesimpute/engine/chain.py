@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.completed import completed_frame
@@ -130,7 +129,7 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
                 filled[missing] = rng.choice(pool, size=int(missing.sum()))
             if specification.live and target.level == 2 and target.cluster is not None:
                 # models of rows see it from the start: one value a cluster
-                clusters = cluster_index(specification.table, target.cluster)
+                clusters = specification.table.clusters(target.cluster)
                 alike = filled[clusters.first_rows][clusters.codes]
                 filled = np.where(specification.live_rows(name), alike, filled)
             if specification.live_rows(name).any():
@@ -140,7 +139,7 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
             values[name] = filled
     for name, target in specification.targets.items():
         if isinstance(target, Target) and target.around and target.cluster is not None:
-            codes = cluster_index(specification.table, target.cluster).codes
+            codes = specification.table.clusters(target.cluster).codes
             values[target.around] = (np.bincount(codes, values[name]) / np.bincount(codes))[codes]
     update_passive(specification, values, specification.table.variables)
     return values

@@ -153,7 +153,8 @@ class NormalCells:
         Among the latter are those that depend on each other by the mean of a cluster.
         """
         averaged = any(
-            builders[each.name].target.level == 2 or any(_width(place.means) for place in each.places)
+            builders[each.name].target.level == 2
+            or any(_width(place.means) for place in each.places)
             for each in live.standings
         )
         if not live.gaussian or averaged or len(live.waves) != 1:
@@ -213,11 +214,17 @@ def _width(columns: slice) -> int:
     return columns.stop - (columns.start or 0)
 
 
-def _reach(rows: Positions, owner: Positions, direct: float, multiples: Sequence[Multiple]) -> Reach:
+def _reach(
+    rows: Positions, owner: Positions, direct: float, multiples: Sequence[Multiple]
+) -> Reach:
     """Say how rows depend on cells, all multiples yet unknown."""
     in_x, in_z = (
         np.array(
-            [place for each in multiples for place in _places(getattr(each.place, part), each.columns)],
+            [
+                place
+                for each in multiples
+                for place in _places(getattr(each.place, part), each.columns)
+            ],
             dtype=np.int64,
         )
         for part in ("x", "z")

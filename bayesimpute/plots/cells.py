@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.specification.specification import Target
@@ -119,7 +118,7 @@ def cells_of(imputations: "Imputations", variable: str) -> Cells:
     )
     target = specification.targets[variable]
     if isinstance(target, Target) and target.level == 2 and target.cluster is not None:
-        return _once_a_cluster(cells, cluster_index(table, target.cluster).codes)
+        return _once_a_cluster(cells, table.clusters(target.cluster).codes)
     return cells
 
 

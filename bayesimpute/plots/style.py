@@ -1,13 +1,12 @@
 """One visual grammar: observed is blue, imputed vermillion, drawn from a prior green."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.wording import visible
+from bayesimpute.wording import nearest, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,6 +126,4 @@ def check_imputed(name: str, imputed: Iterable[str], columns: Iterable[str]) -> 
         raise SpecificationError(
             f"Variable {name!r} was not imputed; imputed were {', '.join(imputed) or 'none'}."
         )
-    nearest = get_close_matches(str(name), columns, n=1)
-    meant = f"; did you mean {nearest[0]!r}?" if nearest else "."
-    raise SpecificationError(f"There is no variable {name!r} in the data{meant}")
+    raise SpecificationError(f"There is no variable {name!r} in the data{nearest(name, columns)}.")

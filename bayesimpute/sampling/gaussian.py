@@ -338,7 +338,7 @@ def _draw_given(
     data, made, fixed = collapsed
     _put(_scales(state, fixed)[0], made, fixed.clusters)
     integrate(data, fixed.precision, fixed.mean, made)
-    clusters, q, p1 = made.projected.shape
+    q, p1, clusters = made.projected.shape
     beta, effects = draw_coefficients(
         made,
         rng.standard_normal(p1 - 1),

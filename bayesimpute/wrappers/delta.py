@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 
 from bayesimpute.arguments import checked
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
@@ -247,7 +246,7 @@ class Delta(Wrapper):
         if self.where is not None:
             found[f"where of {self}"] = truth(self.where, table, values)
         if self.cluster is not None:
-            clusters = cluster_index(table, self.cluster)
+            clusters = table.clusters(self.cluster)
             position = {label: k for k, (label, _) in enumerate(self.amounts)}
             by_cluster = np.array([position.get(label, -1) for label in clusters.labels], float)
             found[f"cluster of {self}"] = by_cluster[clusters.codes]
