@@ -70,6 +70,8 @@ class DesignBuilder:
         Columns of 0 and 1 that the method's options name, by option, (row,).
     members
         Of a block: one builder for each target, in the order of the model.
+    constant
+        The one design, where all that a model looks at is complete.
     """
 
     target: Target
@@ -87,6 +89,7 @@ class DesignBuilder:
     asked: tuple[Mapping[str, Array] | None, ...]
     indicators: Mapping[str, Array] = field(default_factory=dict)
     members: tuple["DesignBuilder", ...] = ()
+    constant: Design | None = None
 
     @classmethod
     def of(cls, specification: Specification, target: Target) -> "DesignBuilder":
@@ -165,6 +168,8 @@ class DesignBuilder:
 
     def build(self, values: Mapping[str, Array]) -> Design:
         """Give the design for the completed `values` (variable -> (row,), canonical order)."""
+        if self.constant is not None:
+            return self.constant
         own = self._build(values)
         if not self.members:
             return own
@@ -175,6 +180,12 @@ class DesignBuilder:
             draw=np.any([member.draw for member in members], axis=0),
             members=members,
         )
+
+    def settled(self, design: Design) -> "DesignBuilder":
+        """Give what builds this design from now on, if another would differ in drawn values only."""
+        complete = all(term.label in self.kept for term in self.target.terms)
+        changes = self.members or self.target.around or self.live is not None or None in self.asked
+        return self if changes or not complete else replace(self, constant=design)
 
     def parts(
         self, drawn: Array, values: Mapping[str, Array]

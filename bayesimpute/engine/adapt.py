@@ -19,6 +19,11 @@ from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import innermost
 
 
+#: Rows that the first round is content with: it only has to bring the values near to what they
+#: will be.
+ENOUGH_ROWS = 2000
+
+
 def reference_values(specification: Specification, seed: int) -> Mapping[str, Array]:
     """Completed data that fix units and default priors: a function of data and seed only."""
     return fill(specification, stream(seed, Purpose.PILOT_FILL))
@@ -30,7 +35,8 @@ def adapt(
     """Tune every kernel along a pilot chain, those of one round side by side.
 
     With several incomplete variables the pilot goes round twice: in the first round predictors
-    are still random fills, and what is tuned there would be tuned for associations too weak.
+    are still random fills, and what is tuned there would be tuned for associations too weak. Of
+    many rows it takes some.
 
     Raises
     ------
@@ -48,12 +54,10 @@ def adapt(
     for sweep in range(rounds):
         # all kernels of a round are tuned on the data that the round before has left, each visited
         # while later ones are still being tuned
-        left = state.copy()
+        left, some = state.copy(), sweep + 1 < rounds
+        streams = [stream(seed, Purpose.ADAPT, sweep, k) for k in range(len(order))]
         tuned = side_by_side(
-            [
-                partial(_tuned, bench, left, name, stream(seed, Purpose.ADAPT, sweep, position))
-                for position, name in enumerate(order)
-            ],
+            [partial(_tuned, bench, left, *each, some) for each in zip(order, streams, strict=True)],
             cores,
         )
         with closing(tuned):
@@ -92,11 +96,16 @@ def adapt(
     )
 
 
-def _tuned(bench: Bench, state: ChainState, name: str, rng: np.random.Generator) -> Adaptation:
-    """Tune one kernel on the data as they stand."""
+def _tuned(
+    bench: Bench, state: ChainState, name: str, rng: np.random.Generator, some: bool
+) -> Adaptation:
+    """Tune one kernel on the data as they stand, or on some of their rows, taken at random."""
     try:
         design = bench.design(name, state.values)
         check_design(design)
+        rows = design.fit.sum()
+        if some and rows > 2 * ENOUGH_ROWS and shareable(bench.kernels[name]):
+            design = design.rows(rng.random(len(design.fit)) < ENOUGH_ROWS / rows)
         with bench.locks[name]:
             return bench.kernels[name].adapt(design, rng)
     except FAILURES as error:

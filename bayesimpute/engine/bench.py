@@ -87,9 +87,10 @@ class Bench:
         builders, kernels = {}, {}
         for name, target in specification.targets.items():
             if isinstance(target, Target) and name in specification.visit_sequence:
-                builders[name] = DesignBuilder.of(specification, target)
+                builder = DesignBuilder.of(specification, target)
                 try:
-                    design = builders[name].build(reference)
+                    design = builder.build(reference)
+                    builders[name] = builder.settled(design)
                     kernels[name] = kernel_of(specification, target, design)
                 except BayesimputeError:
                     raise

@@ -380,9 +380,9 @@ def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
     for name, drawn in visit.parameters.items():
         if name not in kernel.labels:
             raise SamplingError(f"the model drew a parameter {name!r} that its labels lack")
-        shape = (len(kernel.labels[name]),) if kernel.labels[name] else ()
-        if np.shape(drawn) != shape:
-            np.broadcast_to(drawn, shape)
+        size = (len(kernel.labels[name]),) if kernel.labels[name] else ()
+        if np.shape(drawn) not in ((), size):
+            np.broadcast_to(drawn, size)
 
 
 def check_design(design: Design) -> None:
@@ -393,8 +393,9 @@ def check_design(design: Design) -> None:
     SamplingError
         Naming the predictor.
     """
-    if not np.isfinite(design.x).all():
-        bad = ~np.isfinite(design.x).all(axis=0)
+    finite = np.isfinite(design.x)
+    if not finite.all():
+        bad = ~finite.all(axis=0)
         raise SamplingError(
             f"predictor {design.predictors[int(bad.argmax())]!r} is not a finite number for some "
             "imputed value; keep its inputs in range with post=, or impute them by "
