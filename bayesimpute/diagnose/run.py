@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.data.clusters import ClusterIndex
@@ -84,6 +85,11 @@ class Run:
         cells = np.isnan(self.specification.table.values[name])
         where = self.specification.where[name]
         return self.history.imputed[name][:, cells[where]]
+
+    def cells(self, name: str) -> npt.NDArray[np.int64]:
+        """Rows of these cells, (cell,)."""
+        missing = np.isnan(self.specification.table.values[name])
+        return np.flatnonzero(missing & self.specification.where[name])
 
     def kind(self, name: str) -> Kind:
         """Kind of a variable as its model sees it."""
