@@ -42,8 +42,8 @@ from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Occasion, Words
 from bayesimpute.sampling.linear_model import LinearModel
-from bayesimpute.sampling.linear_parts import no_prior
-from bayesimpute.sampling.tails import LOG_ROOT_2_PI, interval, log_share
+from bayesimpute.sampling.linear_parts import OneEquation
+from bayesimpute.sampling.tails import LOG_ROOT_2_PI, interval, log_interval, log_share
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {"lower": None, "upper": None, "transitions": 4, "tune": 60}
@@ -246,13 +246,8 @@ def truncated_density(
     return np.full((), value), by_eta, np.full(1, by_sigma)
 
 
-class _Bounded:
+class _Bounded(OneEquation):
     """Between two bounds; σ is a positive extra."""
-
-    equations = 1
-    free = 0
-    information = None
-    extra_prior = staticmethod(no_prior)
 
     def __init__(self, lower: float, upper: float) -> None:
         self.lower, self.upper = lower, upper
@@ -270,11 +265,8 @@ class TruncatedLikelihood(_Bounded):
         sigma = positive[0]
         r = (y - eta[:, 0]) / sigma
         a, b = (self.lower - eta[:, 0]) / sigma, (self.upper - eta[:, 0]) / sigma
-        mirrored = a > 0
-        low, high = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
-        log_low, log_high = log_ndtr(low), log_ndtr(high)
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_mass = log_high + np.log1p(-np.exp(log_low - log_high))
+            log_mass = log_interval(a, b)
         inside = (y >= self.lower) & (y <= self.upper)
         value = -0.5 * r * r - LOG_ROOT_2_PI - log_mass - np.log(sigma * unit)
         return np.where(inside, value, -np.inf)

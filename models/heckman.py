@@ -257,7 +257,12 @@ class Heckman:
             If ρ is fixed at a value beyond its bounds, or a prior cannot be used.
         """
         check_rho(design.target, options["rho"])
-        return selection_kernel(design, self.likelihood(options["rho"]), priors, options)
+        likelihood = self.likelihood(options["rho"])
+        return selection_kernel(design, likelihood, priors, options, self.positive())
+
+    def positive(self) -> Mapping[str, Any]:
+        """Give default priors of positive parameters of the likelihood's own: none."""
+        return {}
 
     def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
         """Give what is held of each row beside its value: nothing."""
@@ -311,12 +316,6 @@ class HeckmanBinary(Heckman):
     copied_by = ""
     binary = True
     likelihood = BinarySelectionLikelihood
-
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictors; see :meth:`Heckman.kernel`."""
-        return super().kernel(design, priors, {**options, "pmm": False})
 
     def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
         """Give the place of each outcome's error within its category, as a share, (row,)."""

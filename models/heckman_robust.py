@@ -36,16 +36,14 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.method import Design, Kernel, Occasion, Words
+from bayesimpute.method import Design, Occasion, Words
 from bayesimpute.models.heckman import (
     Heckman,
     Predictors,
-    check_rho,
     log_normal_share,
     selection_equation,
 )
 from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.selection_kernel import selection_kernel
 from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
 
 
@@ -79,13 +77,9 @@ class HeckmanRobust(Heckman):
     )
     likelihood = StudentSelectionLikelihood
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictors and ν; see :meth:`Heckman.kernel`."""
-        check_rho(design.target, options["rho"])
-        likelihood = self.likelihood(options["rho"])
-        return selection_kernel(design, likelihood, priors, options, {"nu": _nu()})
+    def positive(self) -> Mapping[str, Any]:
+        """Give the default prior of ν."""
+        return {"nu": _nu()}
 
     def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
         """Give the root of each row's weight, (row,)."""

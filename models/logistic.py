@@ -46,7 +46,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.method import Array, Design, Words
 from bayesimpute.sampling.exponentials import LARGEST, exponentials, sum_of_logs
 from bayesimpute.sampling.linear_model import LinearModel
-from bayesimpute.sampling.linear_parts import SUMS, no_prior
+from bayesimpute.sampling.linear_parts import SUMS, OneEquation
 from bayesimpute.sampling.variance_shares import VarianceShare, share_logit
 
 
@@ -108,16 +108,11 @@ def bernoulli_density(
     return np.full((), value - sum_of_logs(total)), by_eta, np.zeros(extra.size)
 
 
-class BernoulliLikelihood:
+class BernoulliLikelihood(OneEquation):
     """Two categories by a logit; no further parameters."""
 
-    equations = 1
-    free = 0
     measure = "probability"
-    constants = np.empty(0)
     density = staticmethod(bernoulli_density)
-    information = None
-    extra_prior = staticmethod(no_prior)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log probability of each row's category, (row,)."""

@@ -255,9 +255,15 @@ class NormalKernel:
         self._posterior = posterior
         self._options = options
 
+    def _seen(self, design: Design) -> Design:
+        """Take the shift off the live values, which have it, so that all rows have one model."""
+        if design.live_shift is None:
+            return design
+        return replace(design, y=design.y - design.live_shift)
+
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design."""
-        return self._posterior.adapt(_unshifted(design), self._options["tune"], rng)
+        return self._posterior.adapt(self._seen(design), self._options["tune"], rng)
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
@@ -273,7 +279,7 @@ class NormalKernel:
     ) -> Visit:
         """Draw parameters, then each wanted value from its normal distribution."""
         fitted = self._posterior.visit(
-            _unshifted(design),
+            self._seen(design),
             design.draw,
             adaptation,
             state,
@@ -297,7 +303,7 @@ class NormalKernel:
 
     def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> NormalRows:
         """Give the log density of rows; β and b, which no state holds, are drawn given it."""
-        drawn = self._posterior.coefficients(_unshifted(design), state, rng)
+        drawn = self._posterior.coefficients(self._seen(design), state, rng)
         return NormalRows(self._posterior.units, *drawn)
 
     def predict(
@@ -310,7 +316,7 @@ class NormalKernel:
         by_cluster: bool = False,
     ) -> Prediction:
         """Draw parameters, then hold the rows fitted to against their normal distributions."""
-        design = _unshifted(design)
+        design = self._seen(design)
         fitted = self._posterior.visit(
             design, design.fit, adaptation, state, first, self._options["transitions"], rng
         )
@@ -322,10 +328,3 @@ class NormalKernel:
             log_normal_density(rows.y, mean, sd),
             by_cluster=self._posterior.by_cluster(rows, fitted) if by_cluster else None,
         )
-
-
-def _unshifted(design: Design) -> Design:
-    """Take the shift off the live values, which have it, so that all rows have one model."""
-    if design.live_shift is None:
-        return design
-    return replace(design, y=design.y - design.live_shift)

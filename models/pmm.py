@@ -32,8 +32,8 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 from bayesimpute.models.normal import (
     Normal,
+    NormalKernel,
     gaussian_posterior,
-    parameter_labels,
 )
 from bayesimpute.sampling.gaussian import GaussianPosterior
 from bayesimpute.sampling.normal_rows import log_normal_density
@@ -101,11 +101,10 @@ class PMM:
         return PMMKernel(design, posterior, scores, options)
 
 
-class PMMKernel:
+class PMMKernel(NormalKernel):
     """Visits of predictive mean matching."""
 
-    #: Threads may use it side by side.
-    shareable = True
+    has_density = False
 
     def __init__(
         self,
@@ -114,19 +113,12 @@ class PMMKernel:
         scores: Array | None,
         options: Mapping[str, Any],
     ) -> None:
-        self.labels = parameter_labels(design, {})
-        self._posterior = posterior
+        super().__init__(design, posterior, options)
         self._scores = scores
-        self._options = options
 
-    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune on a design."""
-        scored = _scored(design, self._scores)
-        return self._posterior.adapt(scored, self._options["tune"], rng)
-
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Give a dispersed starting state."""
-        return self._posterior.start(adaptation, rng)
+    def _seen(self, design: Design) -> Design:
+        """Give unordered categories their scores."""
+        return _scored(design, self._scores)
 
     def visit(
         self,
@@ -139,7 +131,7 @@ class PMMKernel:
         """Draw parameters, then donors."""
         everyone = np.ones(len(design.y), dtype=bool)
         fitted = self._posterior.visit(
-            _scored(design, self._scores),
+            self._seen(design),
             everyone,
             adaptation,
             state,
@@ -169,7 +161,7 @@ class PMMKernel:
 
         What the parameters learn from a row is its normal density; a donated value has none.
         """
-        scored = _scored(design, self._scores)
+        scored = self._seen(design)
         fitted = self._posterior.visit(
             scored, design.fit, adaptation, state, first, self._options["transitions"], rng
         )

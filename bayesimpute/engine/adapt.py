@@ -18,7 +18,6 @@ from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import innermost
 
-
 #: Rows that the first round is content with: it only has to bring the values near to what they
 #: will be.
 ENOUGH_ROWS = 2000
@@ -57,7 +56,10 @@ def adapt(
         left, some = state.copy(), sweep + 1 < rounds
         streams = [stream(seed, Purpose.ADAPT, sweep, k) for k in range(len(order))]
         tuned = side_by_side(
-            [partial(_tuned, bench, left, *each, some) for each in zip(order, streams, strict=True)],
+            [
+                partial(_tuned, bench, left, *each, some)
+                for each in zip(order, streams, strict=True)
+            ],
             cores,
         )
         with closing(tuned):
