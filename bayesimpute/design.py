@@ -182,7 +182,7 @@ class DesignBuilder:
         )
 
     def settled(self, design: Design) -> "DesignBuilder":
-        """Give what builds this design from now on, if another would differ in drawn values only."""
+        """Give what builds this design from now on, if others differ in drawn values only."""
         complete = all(term.label in self.kept for term in self.target.terms)
         changes = self.members or self.target.around or self.live is not None or None in self.asked
         return self if changes or not complete else replace(self, constant=design)

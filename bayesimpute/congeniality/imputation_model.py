@@ -151,15 +151,6 @@ class ImputationModel:
             for label in self.dropped
         )
 
-    def bends_with(self, column: str) -> bool:
-        """Whether it depends on a column in any way but linearly."""
-        return column in self.groups or any(
-            column in columns_in(factor, self.columns)
-            for factors, _ in self.terms
-            for factor in factors
-            if factor not in self.columns
-        )
-
     def slope(self, factors: Factors, cluster: str) -> bool:
         """Whether a term's coefficient varies by cluster."""
         if cluster in self.groups:
