@@ -97,7 +97,7 @@ class Fits:
     def test(
         self,
         constraints: Constraint | Sequence[Constraint],
-        method: str = "D1",
+        method: Literal["D1", "D2"] = "D1",
         dfcom: Positive | None = None,
     ) -> PooledTest:
         """Test whether functions of the parameters are all zero.
@@ -176,7 +176,7 @@ class Fits:
         return compare(self, smaller, method, **options)
 
     @checked
-    def anova(self, sums_of_squares: int = 2) -> pd.DataFrame:
+    def anova(self, sums_of_squares: Literal[1, 2, 3] = 2) -> pd.DataFrame:
         """F tests and shares of variance of the terms of a linear model.
 
         Parameters
