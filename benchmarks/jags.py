@@ -49,7 +49,10 @@ MOST = 4.0
 
 
 def ours(
-    case: Case, data: pd.DataFrame, iterations: int, on: Literal["analysis", "conditional"] = "analysis"
+    case: Case,
+    data: pd.DataFrame,
+    iterations: int,
+    on: Literal["analysis", "conditional"] = "analysis",
 ) -> tuple[bi.Imputations, float]:
     """Run our chains; gives the processor's seconds too."""
     cluster = "g" if "| g)" in case.analysis else None

@@ -8,6 +8,7 @@ import pandas as pd
 from bayesimpute.congeniality.analysis_formula import Analysis
 from bayesimpute.data.table import Kind
 from bayesimpute.findings import Finding
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.spelling import quoted
 
@@ -54,7 +55,7 @@ def left_missing(analysis: Analysis, specification: Specification) -> Iterator[F
                     "incomplete and not imputed",
                     f"{missing:,} of {table.n_rows:,} values of {name!r} stay missing.",
                     "The analysis would lose these rows, imputed values of the others included.",
-                    f"method[{name!r}] = 'pmm'",
+                    f"method[{name!r}] = {MATCHING!r}",
                 )
 
 

@@ -12,7 +12,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
-from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.base import declared, layers
 from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
 
@@ -78,7 +78,7 @@ class ImputationModel:
     @property
     def ignores_predictors(self) -> bool:
         """Whether values are drawn without a look at any other column."""
-        return innermost(self.target.method) == "sample"
+        return not declared(self.target.method, "uses_predictors", True)
 
     def is_computed_from_it(self, column: str) -> bool:
         """Whether a column is computed from the variable, be it through others."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from bayesimpute.method import words_of
 from bayesimpute.registry import resolve
+from bayesimpute.specification.equations import template_of
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper, innermost, layers
 from bayesimpute.wrappers.by_group import ByGroup
@@ -24,7 +25,7 @@ def says(specification: Specification, name: str) -> list[str]:
             f"Computed anew from {names(target.inputs)} after each visit, so that it never "
             "contradicts what it is computed from."
         ]
-    words = words_of(resolve(innermost(target.method)))
+    words, template = words_of(resolve(innermost(target.method))), template_of(specification, name)
     if words is None:
         return [
             f"A model of your own, {specification.methods[name]}, with the predictors "
@@ -37,9 +38,9 @@ def says(specification: Specification, name: str) -> list[str]:
         "block": names(each for each in target.block if each != name),
     }
     sentences = [f"{words.distribution.format(**filled)}.", words.draw.format(**filled)]
-    if "{predictor}" in words.equation or "{unshifted}" in words.equation:
+    if "$predictor" in template or "$slopes" in template:
         sentences[1:1] = _clusters(specification, target)
-    sentences += _selection(target) if "{selection}" in words.equation else []
+    sentences += _selection(target) if "$selection" in template else []
     return [*sentences, *_around(target)]
 
 

@@ -80,7 +80,14 @@ def check_storable(frame: pd.DataFrame) -> None:
     DataError
         If a column, or the index, holds values no file format without code can hold.
     """
-    encode_frame(frame, form_of_lines)
+    encode_frame(frame, _checked)
+
+
+def _checked(series: "pd.Series[Any]", encode: Callable[[Any], Any]) -> np.ndarray:
+    """Look whether a file can hold the cells; all of a dtype for text it can."""
+    if not isinstance(series.dtype, pd.StringDtype):
+        form_of_lines(series, encode)
+    return np.empty(0, dtype=np.uint8)
 
 
 def _encode(series: pd.Series, key: str, arrays: Arrays, lines: Lines) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import pandas as pd
 from bayesimpute.arrays import Array
 from bayesimpute.engine.history import History
 from bayesimpute.errors import warn
+from bayesimpute.specification.analyses import two_equations
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.by_group import ByGroup
 
 #: Below this contraction the data have hardly moved ρ; above this overlap neither.
@@ -79,7 +80,7 @@ def _selection_models(specification: Specification) -> list[str]:
     return [
         name
         for name, target in specification.targets.items()
-        if isinstance(target, Target) and str(innermost(target.method)).startswith("heckman")
+        if isinstance(target, Target) and two_equations(target.method)
     ]
 
 

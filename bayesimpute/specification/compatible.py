@@ -22,6 +22,7 @@ from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import HEAVY_TAILED, NORMAL_OF_CLUSTERS, NUMBER, POSITIVE
 from bayesimpute.specification.analyses import (
     gives_density,
     parents_first,
@@ -194,7 +195,7 @@ def _asked_for(name: str, request: Request, table: Table) -> set[str]:
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
     of_outcomes = {each.outcome: each.family for each in analyses}
     if mean_of(name, table) is not None:
-        return "2lonly.norm"
+        return NORMAL_OF_CLUSTERS
     return of_outcomes.get(name) or with_density(default_method(table, name)[0])
 
 
@@ -313,8 +314,8 @@ def _check_densities(methods: Mapping[str, Any], order: Sequence[str]) -> None:
         if not gives_density(inside):
             raise SpecificationError(
                 f"method: {inside!r} of {name!r} has no density, which imputation compatible with "
-                "an analysis needs; use a model with one ('normal', 'normal.robust', 'gamma'), or "
-                "on='conditional' for chained equations."
+                f"an analysis needs; use a model with one ({NUMBER!r}, {HEAVY_TAILED!r}, "
+                f"{POSITIVE!r}), or on='conditional' for chained equations."
             )
 
 

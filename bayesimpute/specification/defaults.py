@@ -10,7 +10,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import MICE_DEFAULTS
+from bayesimpute.specification.aliases import MATCHING, MICE_DEFAULTS, YES_NO
 
 REASONS: Mapping[Kind, str] = MappingProxyType(
     {
@@ -62,11 +62,11 @@ def default_method(table: Table, name: str) -> tuple[str, str]:
     if kind is Kind.NUMERIC:
         values = table.values[name]
         if set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0}:
-            return "logistic", "numbers that are only ever 0 or 1"
-        return "pmm", "numbers"
+            return YES_NO, "numbers that are only ever 0 or 1"
+        return MATCHING, "numbers"
     if not usable_as_predictor(table, name):
-        return "pmm", "labels that name rows rather than categories"
-    return MICE_DEFAULTS[str(kind)], REASONS[kind]
+        return MATCHING, "labels that name rows rather than categories"
+    return MICE_DEFAULTS[kind], REASONS[kind]
 
 
 @checked

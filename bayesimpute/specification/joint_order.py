@@ -7,6 +7,7 @@ import numpy as np
 
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.aliases import BOUNDED, POSITIVE, PROPORTION
 from bayesimpute.specification.analyses import (
     parents_first,
     two_equations,
@@ -109,7 +110,7 @@ def with_live(specification: Specification) -> Specification:
             raise SpecificationError(
                 f"post of {name!r}: its missing values are drawn from its model times those it "
                 "stands in, which a function applied afterwards would undo; use a model with the "
-                "bounds ('normal.truncated', 'gamma', 'beta'), or on='conditional'."
+                f"bounds ({BOUNDED!r}, {POSITIVE!r}, {PROPORTION!r}), or on='conditional'."
             )
     return replace(specification, live=live)
 

@@ -15,6 +15,7 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import NUMBER
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.spelling import quoted
 from bayesimpute.wrappers.base import innermost, method_text
@@ -90,7 +91,7 @@ def around(target: Target, table: Table) -> Target:
     if not (numeric and getattr(method, "around_means", False)):
         raise SpecificationError(
             f"latent_mean({name}): {name!r} must be a number with a normal model "
-            f"(method={{{name!r}: 'normal'}}), not {method_text(target.method)}."
+            f"(method={{{name!r}: {NUMBER!r}}}), not {method_text(target.method)}."
         )
     if target.cluster is None or target.level == 2:
         raise SpecificationError(

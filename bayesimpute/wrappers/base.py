@@ -15,7 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, DensityKernel, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict
-from bayesimpute.specification.aliases import look_up
+from bayesimpute.specification.aliases import MATCHING, look_up
 from bayesimpute.wording import visible
 
 Rows = npt.NDArray[np.bool_]
@@ -141,6 +141,11 @@ def innermost(method: Any) -> Any:
     return method
 
 
+def declared(method: Any, name: str, default: Any) -> Any:
+    """Give what the class of a method, wrapped or not, says under a name, or the default."""
+    return getattr(resolve(innermost(method)), name, default)
+
+
 def decide(method: Any, scope: Scope) -> tuple[Any, tuple[Event, ...]]:
     """Check a method, wrapped or not, against the rows it will see.
 
@@ -172,7 +177,8 @@ def wrappable(wrapper: str, method: Any) -> Any:
     text = isinstance(method, str)
     if text and (not method.strip() or method.lstrip().startswith("~")):
         raise SpecificationError(
-            f"{wrapper}: {method!r} is no model; give a method that draws values, such as 'pmm'."
+            f"{wrapper}: {method!r} is no model; give a method that draws values, such as "
+            f"{MATCHING!r}."
         )
     if text:
         look_up(method)
@@ -180,7 +186,8 @@ def wrappable(wrapper: str, method: Any) -> Any:
     if not (text or modelled or callable(method)):
         raise SpecificationError(
             f"{wrapper}: {method!r} is neither the name of a method, nor a function "
-            "builder(design) -> pm.Model, nor a method object; give for example 'pmm'."
+            "builder(design) -> pm.Model, nor a method object; give for example "
+            f"{MATCHING!r}."
         )
     return method
 

@@ -13,6 +13,7 @@ from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import UNORDERED
 from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.amounts import (
     Amounts,
@@ -24,6 +25,7 @@ from bayesimpute.wrappers.base import (
     Scope,
     WrappedKernel,
     Wrapper,
+    declared,
     inner_kernel,
     innermost,
     method_text,
@@ -166,16 +168,17 @@ class Delta(Wrapper):
         place = f"delta of {scope.target!r}: "
         inside = innermost(self.method)
         categories = scope.kind is not Kind.NUMERIC
-        without_predictor = inside == "sample" or not (isinstance(inside, str) or _object(inside))
+        modelled = isinstance(inside, str) or _object(inside)
+        without_predictor = not (modelled and declared(inside, "uses_predictors", True))
         if categories and without_predictor:
             raise SpecificationError(
                 f"{place}{method_text(inside)!r} has no linear predictor that δ could be added to, "
                 "and categories have no distance; use a method with the categories' likelihood."
             )
-        if scope.kind is Kind.NOMINAL and inside == "pmm":
+        if scope.kind is Kind.NOMINAL and declared(inside, "donors_by_score", False):
             raise SpecificationError(
-                f"{place}'pmm' ranks unordered categories on a scale without a unit; use "
-                "'categorical' with by_category=."
+                f"{place}{method_text(inside)!r} ranks unordered categories on a scale without a "
+                f"unit; use {UNORDERED!r} with by_category=."
             )
         if scope.kind is Kind.NOMINAL and self.how != "by_category":
             raise SpecificationError(

@@ -10,11 +10,10 @@ from bayesimpute.sampling.joint import (
     Members,
     Rows,
     conditional,
-    draw_between,
     draw_unknown,
-    log_interval,
 )
 from bayesimpute.sampling.slice import slice_step
+from bayesimpute.sampling.tails import draw_between, log_interval
 from tests import calls
 
 MEMBERS = Members(
