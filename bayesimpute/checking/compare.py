@@ -150,10 +150,8 @@ def compare_models(
             "compare_models: models must be a dict from label to model, such as "
             f"{{'pooled': '{variable} ~ x', 'two levels': '{variable} ~ x + (1 | school)'}}."
         )
-    if unit not in ("row", "cluster"):
-        raise SpecificationError(f"compare_models: unit={unit!r} must be 'row' or 'cluster'.")
     count = min(history.m, 5) if imputations is None else imputations
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= history.m:
+    if count > history.m:
         raise SpecificationError(
             f"compare_models: imputations={imputations!r} must be a whole number from 1 to "
             f"{history.m}."

@@ -158,16 +158,14 @@ def refuse_censored(target: Target, wanted: str) -> None:
         )
 
 
-def check_draws(draws: Any, chains: int, at_least: int = 1) -> int:
+def check_draws(draws: int, chains: int, at_least: int = 1) -> int:
     """Give a number of draws for each chain.
 
     Raises
     ------
     SpecificationError
-        If it is no whole number, or too small.
+        If it is too small.
     """
-    if not isinstance(draws, int | np.integer) or isinstance(draws, bool) or draws < 1:
-        raise SpecificationError(f"draws={draws!r} must be a whole number from 1.")
     if draws * chains < at_least:
         raise SpecificationError(
             f"draws={draws} for each of {chains} imputation(s) are {draws * chains} in all; to "

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, combinations_with_replacement
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ _Z_VARIANCE = {"pearson": 1.0, "spearman": 1.06}
 def pool_correlation(
     data: Any,
     variables: Sequence[str] | None = None,
-    method: str = "pearson",
+    method: Literal["pearson", "spearman"] = "pearson",
     *,
     partial: Sequence[str] = (),
     conf_level: Level = 0.95,
@@ -66,8 +66,6 @@ def pool_correlation(
     variable1 variable2
     x         y              0.87     -0.15       0.99
     """
-    if method not in _Z_VARIANCE:
-        raise AnalysisError(f"method is {method!r}{nearest(method, _Z_VARIANCE)}.")
     frames = _frames(data)
     names = _numeric(frames, variables, exclude=partial)
     if len(names) < 2:

@@ -62,7 +62,7 @@ def encode(value: Any, hint: Any, arrays: Arrays, name: str = "") -> Any:
     if kind is tuple:
         parts = zip(value, _parts(inner, len(value)), strict=True)
         return [encode(each, of, arrays, f"{name}_{k}") for k, (each, of) in enumerate(parts)]
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         return {key: encode(getattr(value, key), of, arrays, key) for key, of in hints.items()}
     if kind in (np.ndarray, bytes):
@@ -107,7 +107,7 @@ def decode(stored: Any, hint: Any, arrays: Arrays, table: Table | None = None) -
         of_type(stored, list)
         parts = zip(stored, _parts(inner, len(stored)), strict=True)
         return tuple(decode(each, of, arrays, table) for each, of in parts)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _decode_record(stored, kind, arrays, table)
     if kind in (np.ndarray, bytes):
         array = _decode_array(stored, arrays)

@@ -389,9 +389,7 @@ class Imputations:
         from bayesimpute.engine.run import go_on
         from bayesimpute.result.other_versions import noted_versions
         from bayesimpute.result.restored import require_to_extend
-        from bayesimpute.specification.arguments import check_run_arguments
 
-        check_run_arguments(self.m, iterations, self.seed, executor, "raise", progress)
         threads = threads_of(cores, executor)
         require_to_extend(self.specification)
         history = noted_versions(self.history, self.versions)
@@ -727,7 +725,7 @@ class Imputations:
         variable: str,
         models: Mapping[str, Any],
         draws: Count = 200,
-        unit: str = "row",
+        unit: Literal["row", "cluster"] = "row",
         imputations: Count | None = None,
         seed: Seed | None = None,
     ) -> "ModelComparison":

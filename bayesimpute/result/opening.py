@@ -92,6 +92,10 @@ def open_file(
     return replace(imputations, specification=specification)
 
 
+#: As it is called in public.
+open = open_file
+
+
 def _restore(arrays: Arrays) -> Imputations:
     """Rebuild the result; `arrays` is emptied, so that little is held twice."""
     text = arrays.pop("description")
