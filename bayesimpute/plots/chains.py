@@ -15,15 +15,16 @@ from bayesimpute.diagnostics import (
     judged,
     off_the_commonest,
     quantity_of,
+    r_hat,
 )
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
-from bayesimpute.plots.shares import least_agreeing
 from bayesimpute.wording import did_you_mean, listed, visible
 
 if TYPE_CHECKING:
     import xarray as xr
     from arviz_plots.plot_collection import PlotCollection
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from bayesimpute.result.imputations import Imputations
@@ -74,6 +75,7 @@ BACKENDS = ("matplotlib", "plotly", "bokeh", "none")
 MOST_PANELS = 100
 NARROWEST = 1.7  # inches of one of several panels
 SMALLEST = 5.5  # points of a title
+SHOWN = 2  # categories of a variable
 
 
 def plot_chains(
@@ -168,6 +170,45 @@ def plot_chains(
     return _draw(imputations, kind, drawn, discard, backend, figsize, options)
 
 
+def least_agreeing(shares: np.ndarray) -> tuple[list[int], bool]:
+    """Find the two categories whose chains agree least.
+
+    Parameters
+    ----------
+    shares
+        (m, iterations, categories) of the imputed cells.
+
+    Returns
+    -------
+    categories
+        Positions of (up to) two, the one with the largest R-hat first; the two most frequently
+        imputed ones, the more frequent first, where R-hat is not defined: with one chain, fewer
+        than 4 iterations, or shares that are all constant. Ties in the order of the categories.
+    by_r_hat
+        Whether R-hat has decided.
+    """
+    measure = np.array([r_hat(shares[:, :, k]) for k in range(shares.shape[2])])
+    by_r_hat = bool((~np.isnan(measure)).sum() >= SHOWN)
+    if not by_r_hat:
+        measure = shares.mean(axis=(0, 1))
+    order = np.argsort(np.where(np.isnan(measure), np.inf, -measure), kind="stable")
+    return [int(k) for k in order[:SHOWN]], by_r_hat
+
+
+def scalars(posterior: "xr.Dataset") -> dict[tuple[str, str], "xr.DataArray"]:
+    """Give every scalar of the posterior by target and quantity, such as ``beta[sex]``."""
+    found = {}
+    for name, array in posterior.data_vars.items():
+        target, quantity = quantity_of(array, name)
+        inner = [dim for dim in array.dims if dim not in ("chain", "draw")]
+        for at in np.ndindex(*(array.sizes[dim] for dim in inner)):
+            one = array[dict(zip(inner, at, strict=True))]
+            label = ", ".join(original_text(str(one.coords[dim].item())) for dim in inner)
+            key = (target, f"{quantity}[{label}]" if inner else quantity)
+            found[key] = one.drop_vars(inner)
+    return found
+
+
 def _chosen(
     posterior: "xr.Dataset",
     variable: str | Sequence[str] | None,
@@ -176,18 +217,8 @@ def _chosen(
     """Give every chosen scalar as a variable named target: quantity."""
     import xarray as xr
 
-    scalars: dict[tuple[str, str], xr.DataArray] = {}
-    roles: dict[tuple[str, str], str] = {}
-    for name, array in posterior.data_vars.items():
-        target, quantity = quantity_of(array, name)
-        inner = [dim for dim in array.dims if dim not in ("chain", "draw")]
-        for at in np.ndindex(*(array.sizes[dim] for dim in inner)):
-            one = array[dict(zip(inner, at, strict=True))]
-            label = ", ".join(original_text(str(one.coords[dim].item())) for dim in inner)
-            key = (target, f"{quantity}[{label}]" if inner else quantity)
-            scalars[key] = one.drop_vars(inner)
-            roles[key] = str(array.attrs.get("role", ""))
-    targets = list(dict.fromkeys(target for target, _ in scalars))
+    found = scalars(posterior)
+    targets = list(dict.fromkeys(target for target, _ in found))
     wanted = targets if variable is None else _list(variable)
     for name in wanted:
         if name not in targets:
@@ -195,29 +226,26 @@ def _chosen(
                 f"variable={name!r} is no target of the run; there are {listed(targets, 12)}."
                 f"{did_you_mean(name, targets)}"
             )
-    of = {key: scalar for key, scalar in scalars.items() if key[0] in wanted}
-    named = _named(list(of), roles, parameters)
-    return xr.Dataset({safe_name(": ".join(key)): of[key] for key in named})
+    own = {key: scalar for key, scalar in found.items() if key[0] in wanted}
+    return xr.Dataset({safe_name(": ".join(key)): own[key] for key in _named(own, parameters)})
 
 
 def _named(
-    keys: Sequence[tuple[str, str]],
-    roles: Mapping[tuple[str, str], str],
-    parameters: str | Sequence[str] | None,
+    found: Mapping[tuple[str, str], "xr.DataArray"], parameters: str | Sequence[str] | None
 ) -> list[tuple[str, str]]:
-    if parameters is None:
-        return [key for key in keys if roles[key] in (MOMENTS, SHARES)]
-    if parameters == "all":
-        return [key for key in keys if roles[key] == "parameter"]
+    """Keys of what is drawn."""
+    if parameters is None or parameters == "all":
+        roles = (MOMENTS, SHARES) if parameters is None else ("parameter",)
+        return [key for key, scalar in found.items() if scalar.attrs.get("role") in roles]
     names = _list(parameters)
-    known = dict.fromkeys(name for _, q in keys for name in (q, q.partition("[")[0]))
+    known = dict.fromkeys(name for _, q in found for name in (q, q.partition("[")[0]))
     for name in names:
         if name not in known:
             raise SpecificationError(
                 f"parameters= names {name!r}, which none of the models has; there are "
                 f"{listed(known, 12)}.{did_you_mean(name, known)}"
             )
-    return [key for key in keys if key[1] in names or key[1].partition("[")[0] in names]
+    return [key for key in found if key[1] in names or key[1].partition("[")[0] in names]
 
 
 def _list(names: str | Sequence[str]) -> list[str]:
@@ -263,6 +291,30 @@ def _two_shares_each(drawn: "xr.Dataset", kind: str) -> "xr.Dataset":
     return drawn.drop_vars(left)
 
 
+def trace_on(axes: "Sequence[Axes]", chains: "Sequence[xr.DataArray]", m: int) -> None:
+    """Let arviz-plots draw traces on axes that are there, iterations counted from 1."""
+    import arviz_plots
+    import xarray as xr
+
+    names = [f"panel {k}" for k in range(len(axes))]
+    data = xr.Dataset(dict(zip(names, chains, strict=True)))
+    data = data.assign_coords(draw=data["draw"] + 1 - data["draw"][0])
+    places = xr.Dataset({name: ((), ax) for name, ax in zip(names, axes, strict=True)})
+    collection = arviz_plots.PlotCollection(
+        data, xr.DataTree.from_dict({"plot": places}), backend="matplotlib",
+        aes={"color": ["chain"], "overlay": ["chain"]}, color=_colours(m),
+    )  # fmt: skip
+    line = {"width": 1.0 if m <= 30 else 0.6, "alpha": 0.85}
+    off = dict.fromkeys(("title", "xlabel", "ticklabels"), False)
+    arviz_plots.plot_trace(data, plot_collection=collection, visuals={"trace": line, **off})
+
+
+def _colours(m: int) -> list[str]:
+    from matplotlib.colors import to_hex
+
+    return [to_hex(tone) for tone in style.shades(m)]
+
+
 def _draw(
     imputations: "Imputations",
     kind: str,
@@ -304,41 +356,33 @@ def _fit_texts(figure: "Figure") -> None:
     """
     from textwrap import wrap
 
-    from bayesimpute.plots.labels import text_width
-
-    for ax in figure.axes:
-        if ": " in ax.get_title():
-            ax.title.set_parse_math(False)
-            ax.set_title(visible(original_text(ax.get_title())))
     figure.draw_without_rendering()
     for ax in figure.axes:
-        room = 72 * ax.get_window_extent().width / figure.dpi
-        for text in (ax.title, ax.xaxis.label):
-            words, size = text.get_text(), float(text.get_fontsize())
-            if text_width(words, size) <= room:
-                continue
-            if text is ax.title:
-                text.set_text(words.replace(": ", ":\n", 1))
-            else:
-                text.set_text("\n".join(wrap(words, max(len(words) // 2 + 2, 8))))
-            smaller = max(SMALLEST, size * min(1, room / text_width(text.get_text(), size)))
-            text.set_fontsize(smaller)
-            if text_width(text.get_text(), smaller) > 1.05 * room:
-                most = max(int(room / (style.CHARACTER * smaller)), style.SHORTEST)
-                lines = text.get_text().split("\n")
-                text.set_text("\n".join(style.cut(line, most) for line in lines))
+        title = visible(original_text(ax.get_title()))
+        wide = style.extent(ax)[0]
+        for text, words in ((ax.title, title), (ax.xaxis.label, ax.get_xlabel())):
+            size = float(text.get_fontsize())
+            lines = [words]
+            if len(words) > style.letters(wide, size) and text is ax.title:
+                lines = words.replace(": ", ":\n", 1).split("\n")
+            elif len(words) > style.letters(wide, size):
+                lines = wrap(words, max(len(words) // 2 + 2, 8))
+            longest = max(map(len, lines), default=0) or 1
+            size = max(SMALLEST, min(size, 72 * wide / (style.CHARACTER * longest)))
+            text.set(
+                parse_math=False, fontsize=size,
+                text="\n".join(style.cut(line, style.letters(wide, size)) for line in lines),
+            )  # fmt: skip
 
 
 def _defaults(
     kind: str, m: int, draws: int, backend: str, figsize: tuple[float, float] | None
 ) -> dict[str, Any]:
     """Arguments of arviz-plots that differ from its own defaults, for chains that are short."""
-    from matplotlib.colors import to_hex
-
     of = KINDS[kind]
     chosen: dict[str, Any] = {"figure_kwargs": {}}
     if of.by_chain:
-        chosen["color"] = [to_hex(tone) for tone in style.shades(m)]
+        chosen["color"] = _colours(m)
     if of.coloured:
         chosen["visuals"] = {name: {"color": tone} for name, tone in of.coloured.items()}
     if of.density:

@@ -1,16 +1,16 @@
 """What a reported number becomes as imputations are added, and how many are enough."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesimpute.analysis import Fits
 from bayesimpute.arguments import FigureSize, Places, Positive, checked
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import style
-from bayesimpute.plots.panels import check_height
+from bayesimpute.plots import panels, style
 from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.rubin import rubin1987
@@ -28,10 +28,6 @@ QUANTITIES = {
     "std_error": "standard error",
     "fmi": "missing information",
 }
-#: Panels side by side, and inches of each at the least with its labels, wide and high.
-COLUMNS, NARROWEST, LOWEST = 3, 1.6, 1.3
-#: Inches of height below which the label of the vertical axis is broken.
-LABEL = 1.8
 #: So many numbers of imputations have a point each, and all are within the axis.
 POINTS = 10
 
@@ -100,63 +96,51 @@ def plot_fmi(
         if term not in course.terms:
             raise SpecificationError(f"There is no term {term!r}{nearest(term, course.terms)}")
     recommended = recommend_m(course.last, cv=cv, terms=chosen)["m_std_error"]
-    panels = _panels(chosen, ax, figsize)
     label = QUANTITIES[quantity].format(course.level)
-    for panel, term in zip(panels, chosen, strict=True):
+    drawn = panels.panels(
+        len(chosen), ax, figsize, picture="plot_fmi", single=(3.2, 2.2), each=(2.6, 1.9), most=3,
+        narrowest=1.7, lowest=1.3, head=0, what=f"{len(chosen)} terms ({listed(chosen)})",
+        instead="fewer terms=",
+    )  # fmt: skip
+    for panel, term in zip(drawn.axes, chosen, strict=True):
         at = course.terms.index(term)
         _panel(panel, term, course, at, quantity, int(recommended[term]))
-        if ax is not None:
+        if not drawn.own:
             panel.set_ylabel(label, fontsize=8, color=style.GREY)
-    figure = cast("Figure", panels[0].get_figure(root=True))
-    if ax is None:  # of all panels: one may be lower than the label is long
-        if figure.get_figheight() < LABEL:
-            label = fill(label, 16)
-        figure.supylabel(label, fontsize=8, color=style.GREY)
-    return figure
+    if drawn.own:  # of all panels: one may be lower than the label is long
+        high = drawn.figure.get_figheight()
+        drawn.figure.supylabel(fill(label, style.letters(high, 9)), fontsize=8, color=style.GREY)
+    return drawn.figure
 
 
+@dataclass(frozen=True, eq=False)
 class _Course:
-    """Rubin's numbers after 2, 3, … imputations."""
+    """Rubin's numbers after 2, 3, … imputations.
 
-    def __init__(
-        self,
-        terms: Sequence[str],
-        numbers: np.ndarray,
-        within: Sequence[np.ndarray],
-        between: Sequence[np.ndarray],
-        dfcom: float,
-        last: Any,
-        level: float,
-    ) -> None:
-        self.terms = list(terms)
-        self.numbers = numbers
-        self._within = np.array(within)
-        self._between = np.array(between)
-        self._dfcom = dfcom
-        self.last = last
-        self.level = level
+    `within` and `between` are variances (number, term), `last` the result with all imputations.
+    """
+
+    terms: list[str]
+    numbers: np.ndarray
+    within: np.ndarray
+    between: np.ndarray
+    dfcom: float
+    last: Any
+    level: float
 
     def line(self, at: int, quantity: str) -> np.ndarray:
         """Quantity by number of imputations of one term."""
-        return np.array(
-            [
-                self._quantity(self._within[i, at], self._between[i, at], int(m), quantity)
-                for i, m in enumerate(self.numbers)
-            ]
-        )
+        each = zip(self.within[:, at], self.between[:, at], self.numbers, strict=True)
+        return np.array([self._quantity(w, b, int(m), quantity) for w, b, m in each])
 
     def band(self, at: int, quantity: str, m: np.ndarray, p: float) -> np.ndarray:
         """Its p-quantile over repetitions, given the variances of all imputations."""
         from scipy import stats
 
-        within, between = self._within[-1, at], self._between[-1, at]
+        within, between = self.within[-1, at], self.between[-1, at]
         drawn = between * stats.chi2.ppf(p, m - 1) / (m - 1)
-        return np.array(
-            [
-                self._quantity(within, b, int(each), quantity)
-                for b, each in zip(drawn, m, strict=True)
-            ]
-        )
+        each = zip(drawn, m, strict=True)
+        return np.array([self._quantity(within, b, int(k), quantity) for b, k in each])
 
     def _quantity(self, within: float, between: float, m: int, quantity: str) -> float:
         from scipy import stats
@@ -164,7 +148,7 @@ class _Course:
         # Rubin's rules see m estimates through their variance alone, so two far apart stand for m
         estimates = np.zeros((m, 1))
         estimates[:2, 0] = np.array([1, -1]) * np.sqrt(between * (m - 1) / 2)
-        found = rubin1987(estimates, np.full((m, 1), within), self._dfcom)
+        found = rubin1987(estimates, np.full((m, 1), within), self.dfcom)
         error = float(np.sqrt(found.t[0]))
         if quantity == "fmi":
             return float(found.fmi[0])
@@ -191,8 +175,8 @@ def _course(analysis: Any) -> _Course:
     return _Course(
         terms,
         np.array([pooled.m for pooled in given]),
-        [table["ubar"].to_numpy() for table in tables],
-        [table["b"].to_numpy() for table in tables],
+        np.array([table["ubar"].to_numpy() for table in tables]),
+        np.array([table["b"].to_numpy() for table in tables]),
         given[-1].dfcom,
         given[-1],
         given[-1].conf_level,
@@ -226,38 +210,9 @@ def _running(
     level: float,
 ) -> _Course:
     numbers = np.arange(FEWEST, len(estimates) + 1)
-    return _Course(
-        terms,
-        numbers,
-        [variances[:m].mean(axis=0) for m in numbers],
-        [estimates[:m].var(axis=0, ddof=1) for m in numbers],
-        dfcom,
-        last,
-        level,
-    )
-
-
-def _panels(terms: Sequence[str], ax: Any, figsize: tuple[float, float] | None) -> "list[Axes]":
-    if ax is not None:
-        panels = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(panels) != len(terms):
-            raise SpecificationError(
-                f"plot_fmi(ax=…): {len(terms)} terms ({listed(terms)}) need an axes each, not "
-                f"{len(panels)}; choose with terms=, or leave ax= out."
-            )
-        return panels
-    columns = 2 if len(terms) == 4 else min(COLUMNS, len(terms))
-    if figsize is not None:
-        columns = max(1, min(columns, int(figsize[0] / NARROWEST)))
-    rows = -(-len(terms) // columns)
-    size = figsize or (2.6 * columns + 0.6, 2.2 * rows)
-    count = f"{len(terms)} panels" if len(terms) > 1 else "the panel"
-    check_height(size, LOWEST * rows, count, "plot_fmi", "fewer terms=")
-    _, grid = style.subplots(rows, columns, size)
-    panels = list(np.ravel(grid))
-    for unused in panels[len(terms) :]:
-        unused.set_axis_off()
-    return panels[: len(terms)]
+    within = np.array([variances[:m].mean(axis=0) for m in numbers])
+    between = np.array([estimates[:m].var(axis=0, ddof=1) for m in numbers])
+    return _Course(list(terms), numbers, within, between, dfcom, last, level)
 
 
 def _panel(
@@ -265,7 +220,6 @@ def _panel(
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    style.tidy(ax)
     numbers, line = course.numbers, course.line(at, quantity)
     grid = np.unique(np.geomspace(numbers[0], numbers[-1], 60).round().astype(int))
     low, high = (course.band(at, quantity, grid, p) for p in (0.025, 0.975))
