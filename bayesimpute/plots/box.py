@@ -77,20 +77,21 @@ def plot_box(
 
 
 def _boxes(ax: "Axes", part: pd.DataFrame) -> None:
-    import seaborn as sns
-
-    few = part.groupby(".imp")["value"].transform("size") < FEWEST
-    looks: Any = {"x": ".imp", "y": "value", "ax": ax, "legend": False}
-    for seen, tone in style.PALETTE.items():
+    # seaborn 0.13 calls matplotlib's box plots in a way that ends with matplotlib 3.13
+    for number, column in part.groupby(".imp")["value"]:
+        at, values = int(str(number)), column.to_numpy()
+        tone = colour(at)
+        dot: Any = {"marker": "o", "markeredgewidth": 0, "markerfacecolor": tone}
+        if len(values) < FEWEST:
+            ax.plot(np.full(len(values), at), values, linestyle="none", markersize=4, **dot)
+            continue
         line = {"color": tone, "linewidth": 1.1}
-        sns.boxplot(
-            part[~few & (part["seen"] == seen)], **looks, color=tone, saturation=1, width=0.62,
-            native_scale=True, medianprops={"color": "black", "linewidth": 1.4}, boxprops=line,
-            whiskerprops=line, capprops=line,
-            flierprops={"marker": "o", "markersize": 2.5, "markeredgewidth": 0, "alpha": 0.6,
-                        "markerfacecolor": tone},
+        ax.boxplot(
+            values, positions=[at], widths=0.62, patch_artist=True, manage_ticks=False,
+            boxprops={"facecolor": tone, "edgecolor": tone, "alpha": 0.75}, whiskerprops=line,
+            medianprops={"color": "black", "linewidth": 1.4}, capprops=line,
+            flierprops={**dot, "markersize": 2.5, "alpha": 0.6},
         )  # fmt: skip
-    sns.scatterplot(part[few], **looks, hue="seen", palette=style.PALETTE, s=16, linewidth=0)
 
 
 def _stack(ax: "Axes", shares: np.ndarray) -> None:

@@ -53,7 +53,7 @@ def plot_comparison(
     ax.set_ylim(-0.6, len(table) - 0.4)
     drawn.figure.draw_without_rendering()  # names of models take their room before words are cut
     panels.finish(
-        drawn, found.variable, x=f"elpd − best, {found.unit}s left out",
-        remarks=["lines: 1 and 2 standard errors"],
+        drawn, found.variable, x="elpd − best",
+        remarks=[f"{found.unit}s left out; lines: 1 and 2 standard errors"],
     )  # fmt: skip
     return drawn.figure

@@ -1,6 +1,7 @@
 """Observed cells against what is predicted without them."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -165,7 +166,8 @@ def _calibration(ax: "Axes", groups: "pd.DataFrame") -> int:
     ax.set_ylabel("observed share", fontsize=8)
     wide = style.extent(ax)[0]
     of = f" of {names[0]}" if len(names) == 1 else ""
-    ax.set_xlabel(style.fitted(f"predicted chance{of}", 8, wide), fontsize=8)
+    words = fill(f"predicted chance{of}", style.letters(wide, 8))
+    ax.set_xlabel(style.literal(words), fontsize=8)
     columns, lines = _columns(groups, wide + 0.4)
     if lines:
         ax.legend(

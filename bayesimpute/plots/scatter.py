@@ -161,7 +161,8 @@ def dots(ax: "Axes", groups: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> No
     crowd = float(np.clip(3.5 * np.sqrt(wide * high / max(len(x), 1)), 0.06, 1.0))
     palette = {colour: colour for *_, colour in groups}
     sns.scatterplot(
-        x=x[order], y=y[order], hue=colours[order], palette=palette, ax=ax, s=(1.8 + 2.7 * crowd) ** 2, alpha=0.18 + 0.57 * crowd, linewidth=0, legend=False,
+        x=x[order], y=y[order], hue=colours[order], palette=palette, ax=ax, linewidth=0,
+        legend=False, s=(1.8 + 2.7 * crowd) ** 2, alpha=0.18 + 0.57 * crowd,
         rasterized=len(x) > VECTOR,
     )  # fmt: skip
 

@@ -863,9 +863,9 @@ class Imputations:
         Returns
         -------
         pandas.DataFrame
-            A row a cell, index that of the data: ``.imp``, 0 for observed cells and 1 … m; ``value``,
-            a number or a category; ``seen``, ``"observed"`` or ``"imputed"``; with `by` also
-            ``facet``. A cell imputed although it was observed is among both.
+            A row a cell, index that of the data: ``.imp``, 0 for observed cells and 1 … m;
+            ``value``, a number or a category; ``seen``, ``"observed"`` or ``"imputed"``; with `by`
+            also ``facet``. A cell imputed although it was observed is among both.
 
         Raises
         ------
