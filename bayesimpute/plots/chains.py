@@ -356,11 +356,13 @@ def _fit_texts(figure: "Figure") -> None:
     """
     from textwrap import wrap
 
+    for ax in figure.axes:
+        ax.title.set(parse_math=False, text=visible(original_text(ax.get_title())))
     figure.draw_without_rendering()
     for ax in figure.axes:
-        title = visible(original_text(ax.get_title()))
         wide = style.extent(ax)[0]
-        for text, words in ((ax.title, title), (ax.xaxis.label, ax.get_xlabel())):
+        for text in (ax.title, ax.xaxis.label):
+            words = text.get_text()
             size = float(text.get_fontsize())
             lines = [words]
             if len(words) > style.letters(wide, size) and text is ax.title:
@@ -370,7 +372,7 @@ def _fit_texts(figure: "Figure") -> None:
             longest = max(map(len, lines), default=0) or 1
             size = max(SMALLEST, min(size, 72 * wide / (style.CHARACTER * longest)))
             text.set(
-                parse_math=False, fontsize=size,
+                fontsize=size,
                 text="\n".join(style.cut(line, style.letters(wide, size)) for line in lines),
             )  # fmt: skip
 

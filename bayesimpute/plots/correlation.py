@@ -108,7 +108,7 @@ def plot_corr(
     drawn = panels.panels(
         n, ax, figsize, picture="plot_corr", single=(width, width + 0.5),
         each=(width / n - 0.4 / n, width / n - 0.4), across=n if beside else 1, head=0.3,
-        lowest=1.0 + heat.room(names), instead="one part=, or fewer variables=",
+        lowest=1.7, instead="one part=, or fewer variables=",
     )  # fmt: skip
     captions = [f"{len(clusters)} clusters." if one == "between" else "" for one in parts]
     captions[0] = " ".join([*_notes([c.nominal for c in columns], left_out), captions[0]]).strip()

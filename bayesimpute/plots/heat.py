@@ -48,11 +48,12 @@ class Side:
     each: float = 1.0
     upright: bool = False
 
-    def fit(self, points: float) -> None:
-        """Write the texts as large as fits into so many points a unit, or every so many."""
+    def fit(self, points: float, most: float) -> None:
+        """Write texts as large as fits into so many points a unit, and at most so many inches."""
         room = points * self.each
         every = max(1, int(np.ceil(LEAST_LINE / room)))
-        texts = [style.literal(style.cut(text, LONGEST)) for text in self.texts]
+        longest = int(np.clip(most / CHARACTER, style.SHORTEST, LONGEST))
+        texts = [style.literal(style.cut(text, longest)) for text in self.texts]
         size = float(np.clip(0.88 * room, LEAST_FONT, 8))
         turned = 0
         if self.axis.axis_name == "x":
@@ -125,14 +126,18 @@ def settle(ax: "Axes", sides: Sequence[Side], caption: str = "") -> tuple[float,
         Points that a tile is wide and high.
     """
     figure: Figure | Any = ax.get_figure(root=True)
+    place = ax.get_subplotspec()
+    share = place.get_position(figure) if place is not None else ax.get_position()
+    cell = share.transformed(figure.transFigure + figure.dpi_scale_trans.inverted())
     for _ in range(3):  # texts take room from the tiles, which bounds the texts
         wide, high = style.extent(ax)
         width = max(24, style.letters(wide, 8))
         text = "\n".join(fill(line, width) for line in caption.split("\n"))
         ax.set_xlabel(style.literal(text), fontsize=8, color=style.GREY, loc="left")
         tile = (72 * wide / np.ptp(ax.get_xlim()), 72 * high / np.ptp(ax.get_ylim()))
-        for side in sides:
-            side.fit(tile[0] if side.axis.axis_name == "x" else tile[1])
+        for side in sides:  # names take a third at most
+            down = side.axis.axis_name == "y"
+            side.fit(tile[down], (cell.width, cell.height)[not down] / 3)
         figure.draw_without_rendering()
     return float(tile[0]), float(tile[1])
 
