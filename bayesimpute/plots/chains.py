@@ -357,7 +357,8 @@ def _fit_texts(figure: "Figure") -> None:
     from textwrap import wrap
 
     for ax in figure.axes:
-        ax.title.set(parse_math=False, text=visible(original_text(ax.get_title())))
+        for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+            text.set(parse_math=False, text=visible(original_text(text.get_text())))
     figure.draw_without_rendering()
     for ax in figure.axes:
         wide = style.extent(ax)[0]
