@@ -1,7 +1,6 @@
 """Chains of any recorded quantity, drawn by arviz-plots with the backend of the user's choice."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,47 +29,19 @@ if TYPE_CHECKING:
     from bayesimpute.result.imputations import Imputations
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind of plot.
-
-    Attributes
-    ----------
-    function
-        Name of arviz-plots' function.
-    by_chain
-        Whether it draws a line for each chain.
-    coloured
-        Colours of what it draws for all chains together: blue would mean observed.
-    density
-        Whether it draws a density, whose form is an argument named `kind` there.
-    """
-
-    function: str
-    by_chain: bool = False
-    coloured: Mapping[str, str] = field(default_factory=dict)
-    density: bool = False
-
-
-KINDS: Mapping[str, Kind] = {
-    "trace": Kind("plot_trace", by_chain=True),
-    "trace_dist": Kind("plot_trace_dist", by_chain=True, density=True),
-    "rank": Kind("plot_rank", by_chain=True),
-    "rank_dist": Kind("plot_rank_dist", by_chain=True, density=True),
-    "autocorr": Kind("plot_autocorr", by_chain=True),
-    "dist": Kind("plot_dist", coloured={"dist": style.IMPUTED}, density=True),
-    "ess": Kind("plot_ess", coloured={"ess": style.IMPUTED}),
-    "ess_evolution": Kind(
-        "plot_ess_evolution",
-        coloured={
-            "ess_bulk": style.IMPUTED,
-            "ess_bulk_line": style.IMPUTED,
-            "ess_tail": style.GREY,
-            "ess_tail_line": style.GREY,
-        },
-    ),
-    "mcse": Kind("plot_mcse", coloured={"mcse": style.IMPUTED}),
+#: Functions of arviz-plots without their ``plot_``: with a line for each chain, and the others with
+#: what they draw for all chains together, of which blue would mean observed.
+BY_CHAIN = ("trace", "trace_dist", "rank", "rank_dist", "autocorr")
+TOGETHER = {
+    "dist": {"dist": style.IMPUTED},
+    "ess": {"ess": style.IMPUTED},
+    "ess_evolution": {
+        **dict.fromkeys(("ess_bulk", "ess_bulk_line"), style.IMPUTED),
+        **dict.fromkeys(("ess_tail", "ess_tail_line"), style.GREY),
+    },
+    "mcse": {"mcse": style.IMPUTED},
 }
+KINDS = (*BY_CHAIN, *TOGETHER)
 BACKENDS = ("matplotlib", "plotly", "bokeh", "none")
 MOST_PANELS = 100
 NARROWEST = 1.7  # inches of one of several panels
@@ -335,7 +306,7 @@ def _draw(
         statistics = imputations.datatree["sample_stats"].to_dataset()
         if "diverging" in statistics:
             tree["sample_stats"] = statistics[["diverging"]].isel(draw=slice(discard, None))
-    function: Callable[..., PlotCollection] = getattr(arviz_plots, KINDS[kind].function)
+    function: Callable[..., PlotCollection] = getattr(arviz_plots, f"plot_{kind}")
     draws = drawn.sizes["draw"]
     backend = backend or str(rcParams["plot.backend"])
     with rc_context({"plot.max_subplots": 2 * MOST_PANELS + 2}):
@@ -382,13 +353,12 @@ def _defaults(
     kind: str, m: int, draws: int, backend: str, figsize: tuple[float, float] | None
 ) -> dict[str, Any]:
     """Arguments of arviz-plots that differ from its own defaults, for chains that are short."""
-    of = KINDS[kind]
     chosen: dict[str, Any] = {"figure_kwargs": {}}
-    if of.by_chain:
+    if kind in BY_CHAIN:
         chosen["color"] = _colours(m)
-    if of.coloured:
-        chosen["visuals"] = {name: {"color": tone} for name, tone in of.coloured.items()}
-    if of.density:
+    else:
+        chosen["visuals"] = {name: {"color": tone} for name, tone in TOGETHER[kind].items()}
+    if kind.endswith("dist"):
         chosen["kind"] = "kde"
     if kind in ("trace_dist", "rank_dist"):
         chosen["compact"] = False
@@ -398,11 +368,10 @@ def _defaults(
         chosen["max_lag"] = min(100, draws)
     if kind in ("ess", "ess_evolution"):
         chosen["min_ess"] = min(400, m * draws)
-    if figsize is not None and backend == "matplotlib":
-        chosen["figure_kwargs"] |= {"figsize": figsize, "figsize_units": "inches"}
-    elif figsize is not None:  # the others count in dots, and warn where they have to convert
-        dots = (100 * figsize[0], 100 * figsize[1])
-        chosen["figure_kwargs"] |= {"figsize": dots, "figsize_units": "dots"}
+    if figsize is not None:  # others count in dots, and warn where they have to convert
+        unit, each = ("inches", 1) if backend == "matplotlib" else ("dots", 100)
+        size = (each * figsize[0], each * figsize[1])
+        chosen["figure_kwargs"] |= {"figsize": size, "figsize_units": unit}
     if backend == "matplotlib":
         chosen["figure_kwargs"]["layout"] = "constrained"
     return chosen

@@ -67,7 +67,7 @@ def kernel_density(values: np.ndarray, grid: np.ndarray, ends: np.ndarray) -> np
     ends
         Of the support.
     """
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     bandwidth = float(np.std(values, ddof=1)) * len(values) ** -0.2
     tails = (float(values.min()) - 5 * bandwidth, float(values.max()) + 5 * bandwidth)

@@ -128,19 +128,12 @@ class _Course:
     last: Any
     level: float
 
-    def line(self, at: int, quantity: str) -> np.ndarray:
-        """Quantity by number of imputations of one term."""
-        each = zip(self.within[:, at], self.between[:, at], self.numbers, strict=True)
-        return np.array([self._quantity(w, b, int(m), quantity) for w, b, m in each])
-
-    def band(self, at: int, quantity: str, m: np.ndarray, p: float) -> np.ndarray:
-        """Its p-quantile over repetitions, given the variances of all imputations."""
-        from scipy import stats
-
-        within, between = self.within[-1, at], self.between[-1, at]
-        drawn = between * stats.chi2.ppf(p, m - 1) / (m - 1)
-        each = zip(drawn, m, strict=True)
-        return np.array([self._quantity(within, b, int(k), quantity) for b, k in each])
+    def values(
+        self, within: np.ndarray, between: np.ndarray, m: np.ndarray, quantity: str
+    ) -> np.ndarray:
+        """Quantity for variances and numbers of imputations, which broadcast."""
+        each = np.broadcast(within, between, m)
+        return np.array([self._quantity(w, b, int(k), quantity) for w, b, k in each])
 
     def _quantity(self, within: float, between: float, m: int, quantity: str) -> float:
         from scipy import stats
@@ -159,10 +152,7 @@ class _Course:
 
 def _course(analysis: Any) -> _Course:
     if isinstance(analysis, Fits | PooledPosterior):
-        m = len(analysis) if isinstance(analysis, Fits) else analysis.m
-        if m <= FEWEST:
-            raise SpecificationError(f"plot_fmi needs three or more imputations, not {m}.")
-        return _of_fits(analysis) if isinstance(analysis, Fits) else _of_posterior(analysis)
+        return _running(analysis)
     given = list(analysis) if isinstance(analysis, list | tuple) else []
     if len(given) < 2 or not all(isinstance(each, Pooled) and each.m > 1 for each in given):
         raise SpecificationError(
@@ -170,59 +160,56 @@ def _course(analysis: Any) -> _Course:
             f"or more pooled results of different m, not {type(analysis).__name__}."
         )
     given = sorted(given, key=lambda each: each.m)
+    last = given[-1]
     terms = [term for term in given[0].table.index if all(term in p.table.index for p in given)]
-    tables = [pooled.table.loc[terms] for pooled in given]
+    variances = np.array([pooled.table.loc[terms, ["ubar", "b"]].to_numpy() for pooled in given])
+    numbers = np.array([pooled.m for pooled in given])
     return _Course(
-        terms,
-        np.array([pooled.m for pooled in given]),
-        np.array([table["ubar"].to_numpy() for table in tables]),
-        np.array([table["b"].to_numpy() for table in tables]),
-        given[-1].dfcom,
-        given[-1],
-        given[-1].conf_level,
+        terms, numbers, variances[..., 0], variances[..., 1], last.dfcom, last, last.conf_level
     )
 
 
-def _of_fits(fits: Fits) -> _Course:
-    pooled = fits.pool()
-    terms = list(pooled.table.index)
-    order = [[each.terms.index(term) for term in terms] for each in fits]
-    estimates = np.array([each.estimate[at] for each, at in zip(fits, order, strict=True)])
-    variances = np.array([each.variances[at] for each, at in zip(fits, order, strict=True)])
-    return _running(terms, estimates, variances, pooled.dfcom, pooled, pooled.conf_level)
-
-
-def _of_posterior(pooled: PooledPosterior) -> _Course:
-    means, sds = (
-        pooled.moments_by_imputation[name].unstack("term")[pooled.table.index].to_numpy()
-        for name in ("mean", "sd")
-    )
-    terms = list(pooled.table.index)
-    return _running(terms, means, sds**2, np.inf, pooled, pooled.ci_prob)
-
-
-def _running(
-    terms: Sequence[str],
-    estimates: np.ndarray,
-    variances: np.ndarray,
-    dfcom: float,
-    last: Any,
-    level: float,
-) -> _Course:
-    numbers = np.arange(FEWEST, len(estimates) + 1)
-    within = np.array([variances[:m].mean(axis=0) for m in numbers])
-    between = np.array([estimates[:m].var(axis=0, ddof=1) for m in numbers])
-    return _Course(list(terms), numbers, within, between, dfcom, last, level)
+def _running(analysis: Fits | PooledPosterior) -> _Course:
+    """Pool the first 2, 3, … imputations."""
+    m = len(analysis) if isinstance(analysis, Fits) else analysis.m
+    if m <= FEWEST:
+        raise SpecificationError(f"plot_fmi needs three or more imputations, not {m}.")
+    if isinstance(analysis, Fits):
+        pooled: Any = analysis.pool()
+        order = [[fit.terms.index(term) for term in pooled.table.index] for fit in analysis]
+        estimates, variances = (
+            np.array([getattr(fit, what)[at] for fit, at in zip(analysis, order, strict=True)])
+            for what in ("estimate", "variances")
+        )
+        dfcom, level = pooled.dfcom, pooled.conf_level
+    else:
+        pooled, dfcom, level = analysis, np.inf, analysis.ci_prob
+        moments = analysis.moments_by_imputation
+        estimates, variances = (
+            moments[name].unstack("term")[analysis.table.index].to_numpy() ** power
+            for name, power in (("mean", 1), ("sd", 2))
+        )
+    numbers = np.arange(FEWEST, m + 1)
+    within = np.array([variances[:k].mean(axis=0) for k in numbers])
+    between = np.array([estimates[:k].var(axis=0, ddof=1) for k in numbers])
+    return _Course(list(pooled.table.index), numbers, within, between, dfcom, pooled, level)
 
 
 def _panel(
     ax: "Axes", term: str, course: _Course, at: int, quantity: str, recommended: int
 ) -> None:
     from matplotlib.ticker import MaxNLocator
+    from scipy import stats
 
-    numbers, line = course.numbers, course.line(at, quantity)
+    numbers, within, between = course.numbers, course.within[:, at], course.between[:, at]
+    line = course.values(within, between, numbers, quantity)
     grid = np.unique(np.geomspace(numbers[0], numbers[-1], 60).round().astype(int))
-    low, high = (course.band(at, quantity, grid, p) for p in (0.025, 0.975))
+    low, high = (
+        course.values(
+            within[-1], between[-1] * stats.chi2.ppf(p, grid - 1) / (grid - 1), grid, quantity
+        )
+        for p in (0.025, 0.975)
+    )
     ax.fill_between(grid, low, high, color=style.GREY, alpha=0.18, linewidth=0)
     ax.plot(
         numbers, line, color=style.IMPUTED, linewidth=1.5,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Side:
     """
 
     axis: Any
-    at: Sequence[float]
+    at: np.ndarray
     texts: Sequence[str]
     colour: str | Sequence[str] = "black"
     each: float = 1.0
@@ -72,7 +72,7 @@ def bare(ax: "Axes") -> None:
     ax.tick_params(length=0, colors=style.GREY, labelsize=8, pad=3)
 
 
-def beside(ax: "Axes", where: str) -> Any:
+def beside(ax: "Axes", where: Literal["right", "top"]) -> Any:
     """Give the axis of a further side: ``"right"`` or ``"top"``."""
     made: Any = ax.secondary_yaxis("right") if where == "right" else ax.secondary_xaxis(where)
     bare(made)

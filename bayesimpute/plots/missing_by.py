@@ -160,9 +160,9 @@ def _covariate(
         )
     if not described.categories and len(distinct) > MOST_DISTINCT:
         return values, []
-    values[known] = np.searchsorted(distinct, values[known])
+    position = np.where(known, np.searchsorted(distinct, values), np.nan)
     labels = [described.categories[int(k)] for k in distinct] if described.categories else ()
-    return values, [str(label) for label in labels] or [f"{value:g}" for value in distinct]
+    return position, [str(label) for label in labels] or [f"{value:g}" for value in distinct]
 
 
 def _two(values: np.ndarray, rows: np.ndarray, gone: np.ndarray) -> "Two":

@@ -105,7 +105,14 @@ def panels(
         across = min(count, across)
         down = -(-count // across)
         size = figsize or (single if count == 1 else (0.4 + each[0] * across, 0.9 + each[1] * down))
-        check_height(size, head + lowest * down, count, picture, instead)
+        needed = head + lowest * down
+        if size[1] < needed - 1e-9:
+            panes = f"{count} panels" if count > 1 else "the panel"
+            raise SpecificationError(
+                f"{picture}(figsize=({size[0]:g}, {size[1]:g})): {panes} would be too low to read; "
+                f"give {np.ceil(10 * needed - 1e-6) / 10:.1f} inches of height or more"
+                f"{f', or {instead}' if instead else ''}."
+            )
         figure, grid = style.subplots(down, across, size, **options)
         for k, unused in enumerate(grid.flat[count:], start=count):
             unused.remove()
@@ -115,25 +122,6 @@ def panels(
     for panel in drawn.axes:
         style.tidy(panel)
     return drawn
-
-
-def check_height(
-    size: tuple[float, float], needed: float, count: int, picture: str, instead: str = ""
-) -> None:
-    """Refuse a figure in which panels would be too low to read.
-
-    Raises
-    ------
-    SpecificationError
-        Naming the height, in inches, that is needed.
-    """
-    if size[1] < needed - 1e-9:
-        what = f"{count} panels" if count > 1 else "the panel"
-        raise SpecificationError(
-            f"{picture}(figsize=({size[0]:g}, {size[1]:g})): {what} would be too low to read; "
-            f"give {np.ceil(10 * needed - 1e-6) / 10:.1f} inches of height or more"
-            f"{f', or {instead}' if instead else ''}."
-        )
 
 
 def finish(
