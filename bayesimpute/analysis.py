@@ -15,7 +15,7 @@ from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.anova import pool_anova
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
-from bayesimpute.pooling.estimates import Estimates, estimates_from, nearest
+from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
 from bayesimpute.pooling.model_tests import compare
@@ -23,7 +23,7 @@ from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest
 from bayesimpute.pooling.predictions import predict_rows
 from bayesimpute.pooling.separation import warn_of_separation
-from bayesimpute.wording import one_line
+from bayesimpute.wording import nearest, one_line
 
 Analysis = Callable[[pd.DataFrame], Any]
 

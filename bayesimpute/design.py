@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
 from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.joint_order import sources_of
 from bayesimpute.specification.specification import Specification, Target, Term
 from bayesimpute.specification.survival import indicator, indicators_of
 from bayesimpute.specification.wrapped import stays_missing
@@ -69,6 +70,8 @@ class DesignBuilder:
         Columns of 0 and 1 that the method's options name, by option, (row,).
     members
         Of a block: one builder for each target, in the order of the model.
+    constant
+        The one design, where all that a model looks at is complete.
     """
 
     target: Target
@@ -86,6 +89,7 @@ class DesignBuilder:
     asked: tuple[Mapping[str, Array] | None, ...]
     indicators: Mapping[str, Array] = field(default_factory=dict)
     members: tuple["DesignBuilder", ...] = ()
+    constant: Design | None = None
 
     @classmethod
     def of(cls, specification: Specification, target: Target) -> "DesignBuilder":
@@ -101,7 +105,7 @@ class DesignBuilder:
     @classmethod
     def _alone(cls, specification: Specification, target: Target) -> "DesignBuilder":
         table = specification.table
-        clusters = cluster_index(table, target.cluster) if target.cluster else None
+        clusters = table.clusters(target.cluster) if target.cluster else None
         known = specification.known[target.name]
         observed = ~np.isnan(known)
         live = specification.live_rows(target.name)
@@ -150,8 +154,22 @@ class DesignBuilder:
         }
         return replace(builder, kept=kept, asked=asked_for, indicators=indicators)
 
+    def reads(self, specification: Specification) -> frozenset[str] | None:
+        """Name all columns that a design depends on; None where a function may read any."""
+        if any(each is None for each in self.asked):
+            return None
+        found = {self.target.name} | sources_of(self.target, specification.targets)
+        for member in self.members:
+            inside = member.reads(specification)
+            if inside is None:
+                return None
+            found |= inside
+        return frozenset(found)
+
     def build(self, values: Mapping[str, Array]) -> Design:
         """Give the design for the completed `values` (variable -> (row,), canonical order)."""
+        if self.constant is not None:
+            return self.constant
         own = self._build(values)
         if not self.members:
             return own
@@ -162,6 +180,12 @@ class DesignBuilder:
             draw=np.any([member.draw for member in members], axis=0),
             members=members,
         )
+
+    def settled(self, design: Design) -> "DesignBuilder":
+        """Give what builds this design from now on, if others differ in drawn values only."""
+        complete = all(term.label in self.kept for term in self.target.terms)
+        changes = self.members or self.target.around or self.live is not None or None in self.asked
+        return self if changes or not complete else replace(self, constant=design)
 
     def parts(
         self, drawn: Array, values: Mapping[str, Array]
@@ -346,26 +370,43 @@ class DesignBuilder:
         Categories come as indicators. `values` hold (row,) of any rows.
         """
         labels: tuple[str, ...] = ("",)
-        block = np.ones((len(next(iter(values.values()))), 1))
+        for factor in term.factors:
+            part: tuple[str, ...] = (factor,)
+            if factor in self.levels:
+                categories = self.table.variables[factor].categories
+                part = tuple(f"{factor}[{categories[code]}]" for code in self.levels[factor][1:])
+            labels = tuple(
+                f"{left}:{right}" if left else right for left in labels for right in part
+            )
+        return labels, self.block(term, values)
+
+    def block(self, term: Term, values: Mapping[str, Array]) -> Array:
+        """Columns of a term as of :meth:`columns`, without labels, (row, column)."""
+        rows = len(next(iter(values.values())))
+        if not self.levels.keys() & term.factors and term.factors:
+            # numbers only
+            first, *others = (_number(factor, values) for factor in term.factors)
+            for other in others:
+                first = first * other
+            return first[:, None]
+        block = np.ones((rows, 1))
         for factor in term.factors:
             if factor in self.levels:
                 codes = self.levels[factor][1:]
-                categories = self.table.variables[factor].categories
                 part = np.column_stack(
-                    [values[factor] == code for code in codes] or [np.empty((len(block), 0))]
+                    [values[factor] == code for code in codes] or [np.empty((rows, 0))]
                 ).astype(float)
-                part_labels = tuple(f"{factor}[{categories[code]}]" for code in codes)
             else:
-                part = np.asarray(
-                    values[factor] if factor in values else evaluate(factor, values), dtype=float
-                )[:, None]
-                part_labels = (factor,)
+                part = _number(factor, values)[:, None]
             width = block.shape[1] * part.shape[1]
-            block = (block[:, :, None] * part[:, None, :]).reshape(len(block), width)
-            labels = tuple(
-                f"{left}:{right}" if left else right for left in labels for right in part_labels
-            )
-        return labels, block
+            block = (block[:, :, None] * part[:, None, :]).reshape(rows, width)
+        return block
+
+
+def _number(factor: str, values: Mapping[str, Array]) -> Array:
+    """Column of a factor that is a number or a function of some, (row,)."""
+    found = values[factor] if factor in values else evaluate(factor, values)
+    return np.asarray(found, dtype=float)
 
 
 def _names(term: Term) -> set[str]:

@@ -21,10 +21,12 @@ from bayesimpute.imputation import specified
 from bayesimpute.plots.sensitivity import plot_sensitivity
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.sensitivity_points import Plan, imputed_points
+from bayesimpute.specification.aliases import NUMBER, SELECTION
+from bayesimpute.specification.analyses import two_equations
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wording import did_you_mean, one_line, visible
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import innermost, method_text
 from bayesimpute.wrappers.delta import delta as shifted
 
 if TYPE_CHECKING:
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
 
 AXES = ("rho", "delta")
 PRIORS_OF_RHO = ("atanh_rho", "sd_atanh_rho")
-SELECTION_MODELS = (
-    "heckman", "heckman.binary", "heckman.robust", "2l.2stage.heckman", "2l.heckman",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +231,7 @@ def sensitivity(
     if variable not in method:
         raise SpecificationError(
             f"sensitivity: method= must name the method of {variable!r}, such as "
-            f"{{{variable!r}: {'heckman' if rho is not None else 'normal'!r}}}."
+            f"{{{variable!r}: {(SELECTION if rho is not None else NUMBER)!r}}}."
             f"{did_you_mean(variable, method)}"
         )
     if on not in ("analysis", "conditional") or (
@@ -244,10 +243,10 @@ def sensitivity(
     if isinstance(analysis, str):
         check_formula(analysis, df.columns)
     inside = innermost(method[variable])
-    if rho is not None and inside not in SELECTION_MODELS:
+    if rho is not None and not two_equations(inside):
         raise SpecificationError(
             f"sensitivity: rho= needs a selection model, and {variable!r} is imputed by "
-            f"{inside!r}; use 'heckman', or delta=."
+            f"{method_text(inside)!r}; use {SELECTION!r}, or delta=."
         )
     check_run_arguments(m, iterations, seed, arguments.get("executor"), "raise", None)
     run: dict[str, Any] = {

@@ -17,9 +17,10 @@ import bayesimpute as bi
 from bayesimpute.diagnose.chains import frozen, mixing
 from bayesimpute.diagnose.run import Run
 from bayesimpute.diagnostics import r_hat
+from bayesimpute.engine.history import History
 from bayesimpute.engine.shares import labels_of, shares_of
 from bayesimpute.plots.chains import least_agreeing
-from bayesimpute.result.history_store import decode_history, encode_history
+from bayesimpute.result.codec import decode, encode
 
 SIZES = {"ct": 4, "grade": 3, "flag": 2, "town": 3}
 
@@ -71,9 +72,10 @@ def with_shares(imp, **changed):
 
 def older(imp):
     """The result as a file from before shares were recorded gives it."""
-    description, arrays = encode_history(imp.history)
+    arrays: dict[str, np.ndarray] = {}
+    description = encode(imp.history, History, arrays)
     del description["chain_share"]
-    return replace(imp, history=decode_history(description, arrays))
+    return replace(imp, history=decode(description, History, arrays))
 
 
 def test_shares_of_codes_count_those_that_are_codes():

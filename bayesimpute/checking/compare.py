@@ -33,7 +33,6 @@ from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.checking.alternatives import alternative
 from bayesimpute.checking.psis import FEWEST, LARGE_K, leave_one_out
 from bayesimpute.checking.replay import check_draws, modelled, predictions, rows_of, states
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import kernel_of
@@ -275,7 +274,7 @@ def _whole(
     place: str,
 ) -> tuple[Array, Array, npt.NDArray[Any]]:
     """Log densities of clusters with values (draw, cluster), their errors, and the clusters."""
-    index = cluster_index(specification.table, cluster)
+    index = specification.table.clusters(cluster)
     codes = index.codes[design.fit]
     present = np.flatnonzero(np.bincount(codes, minlength=index.n))
     if design.random_effects:

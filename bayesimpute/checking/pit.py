@@ -13,9 +13,8 @@ weights this is exactly uniform whatever S is.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from bayesimpute.arrays import Array
 
 #: Points at which the distribution of the PITs is held against uniform.
 POINTS = 99

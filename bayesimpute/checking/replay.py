@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
@@ -331,7 +330,7 @@ def rows_of(
     table = specification.table
     variables = [n for n, v in table.variables.items() if v.kind is not Kind.OTHER]
     missing = np.mean([table.missing(n) for n in variables], axis=0)
-    clusters = cluster_index(table, target.cluster) if target.cluster else None
+    clusters = table.clusters(target.cluster) if target.cluster else None
     positions = table.rows
     label = table.frame.index.to_numpy()[positions]
     cluster: npt.NDArray[Any] | None = None

@@ -14,12 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arguments import checked
+from bayesimpute.arrays import Array
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns
 from bayesimpute.wording import did_you_mean
-
-Array = npt.NDArray[np.float64]
 
 TIES = ("efron", "breslow")
 

@@ -17,6 +17,7 @@ from bayesimpute.explore.columns import check_columns, clusters_of, indicators
 from bayesimpute.explore.posterior import Posterior, check_sampling, sample_posterior
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.variance_shares import share_logit
+from bayesimpute.specification.aliases import YES_NO
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.wording import visible
 
@@ -167,7 +168,7 @@ def missing_model(
     missing = table.missing(variable)[used]
     _check_groups(variable, missing, bool(used.all()))
     design = _design(table, variable, names, index, used)
-    posterior = sample_posterior("logistic", design, priors, draws, chains, seed)
+    posterior = sample_posterior(YES_NO, design, priors, draws, chains, seed)
     rows = _rows(posterior, design.predictors, conf_level)
     between = rows.loc[~rows["term"].isin(["(Intercept)", *design.predictors])]
     return MissingModel(

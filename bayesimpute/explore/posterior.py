@@ -24,7 +24,7 @@ FEWEST_DRAWS = 20
 #: averaged, forgetting buys less than it costs. On the collapsed normal posterior one transition is
 #: nearly independent of the last. The sweeps of other models depend more on their tuning, which is
 #: shared by all chains.
-OPTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType({"normal": {"transitions": 1}})
+FORGETTING: Mapping[str, int] = MappingProxyType({"transitions": 1})
 OTHER_OPTIONS: Mapping[str, int] = MappingProxyType({"transitions": 2, "tune": 200})
 
 
@@ -114,7 +114,8 @@ def sample_posterior(
         If the model cannot be sampled.
     """
     implementation = resolve(method)
-    options = {**implementation.options, **OPTIONS.get(method, OTHER_OPTIONS)}
+    forgets = getattr(implementation, "forgets_at_once", False)
+    options = {**implementation.options, **(FORGETTING if forgets else OTHER_OPTIONS)}
     kernel = implementation.kernel(design, dict(priors or {}), options)
     tuning, *streams = np.random.SeedSequence(seed).spawn(1 + chains)
     kept: dict[str, list[list[Any]]] = {name: [] for name in kernel.labels}

@@ -11,12 +11,11 @@ from bayesimpute.analysis import Fits
 from bayesimpute.arguments import FigureSize, Places, Positive, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.rubin import rubin1987
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.posterior.recommend import FEWEST, recommend_m
-from bayesimpute.wording import listed
+from bayesimpute.wording import listed, nearest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

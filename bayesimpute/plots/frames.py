@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.encoding import sorted_labels
 from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError, SpecificationError
@@ -128,7 +127,7 @@ def clusters_of(frame: pd.DataFrame, cluster: Any, picture: str) -> tuple[np.nda
         If an id is missing.
     """
     name = column_named(cluster, list(frame.columns), "cluster", picture)
-    index = cluster_index(Table.from_frame(frame[[name]]), name)
+    index = Table.from_frame(frame[[name]]).clusters(name)
     dtype = frame[name].dtype
     if isinstance(dtype, pd.CategoricalDtype):
         present = set(index.labels)

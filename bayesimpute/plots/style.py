@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.wording import did_you_mean, visible
+from bayesimpute.wording import nearest, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,6 +130,4 @@ def check_imputed(name: str, imputed: Iterable[str], columns: Iterable[str]) -> 
         raise SpecificationError(
             f"Variable {name!r} was not imputed; imputed were {', '.join(imputed) or 'none'}."
         )
-    raise SpecificationError(
-        f"There is no variable {name!r} in the data.{did_you_mean(name, columns)}"
-    )
+    raise SpecificationError(f"There is no variable {name!r} in the data{nearest(name, columns)}.")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.encoding import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
@@ -56,7 +55,7 @@ def cells(imputations: "Imputations", variable: str, by: str | None = None) -> p
     if by == variable:
         raise SpecificationError(f"by={by!r} is the variable itself; give another column.")
     if cluster := _cluster_of(imputations, variable):
-        codes = cluster_index(table, cluster).codes
+        codes = table.clusters(cluster).codes
         first = [np.unique(codes[part], return_index=True)[1] for part in rows]
         drawn = drawn[:, first[1]]
         rows = [part[kept] for part, kept in zip(rows, first, strict=True)]

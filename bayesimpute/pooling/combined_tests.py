@@ -20,11 +20,9 @@ References
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from bayesimpute.pooling.rubin import barnard_rubin
-
-Array = NDArray[np.float64]
 
 
 class Statistic(NamedTuple):

@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bayesimpute.arguments import Level, Positive, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling import combined_tests
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df, several
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
 from bayesimpute.pooling.term_names import position_of
 from bayesimpute.specification.expressions import evaluate, names_in
+from bayesimpute.wording import nearest
 
-Array = NDArray[np.float64]
 #: A function of the estimates: text, or Python from a Series by term to a number or several.
 Constraint = str | Callable[[pd.Series], Any]
 

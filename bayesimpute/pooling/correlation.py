@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bayesimpute.arguments import Level, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import pool
-
-Array = NDArray[np.float64]
+from bayesimpute.wording import nearest
 
 #: Large-sample variance of Fisher's z times (n − 3).
 _Z_VARIANCE = {"pearson": 1.0, "spearman": 1.06}

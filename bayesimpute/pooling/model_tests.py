@@ -5,19 +5,18 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesimpute.arguments import Positive, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling import combined_tests
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df, several
-from bayesimpute.pooling.estimates import Estimates, nearest
+from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.likelihood import Likelihood
 from bayesimpute.pooling.likelihood_of import likelihood_of
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
 from bayesimpute.pooling.term_names import INTERCEPTS, position_of
-
-Array = NDArray[np.float64]
+from bayesimpute.wording import nearest
 
 
 @checked

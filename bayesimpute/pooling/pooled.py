@@ -12,7 +12,7 @@ from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df
-from bayesimpute.pooling.estimates import Estimates, nearest
+from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.pool_input import (
     check_level,
     checked_df,
@@ -22,7 +22,7 @@ from bayesimpute.pooling.pool_input import (
 from bayesimpute.pooling.r_squared import Explained, explained, pool_r_squared
 from bayesimpute.pooling.rubin import RULES, Combined, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
-from bayesimpute.wording import not_zero, rounded, visible
+from bayesimpute.wording import nearest, not_zero, rounded, visible
 
 #: Columns of ``Pooled.table``.
 COLUMNS = (

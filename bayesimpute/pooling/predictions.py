@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.aligned import as_estimates, complete_data_df
-from bayesimpute.pooling.estimates import Estimates, nearest
+from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.model_design import ModelDesign
 from bayesimpute.pooling.pooled import pool
-
-Array = NDArray[np.float64]
+from bayesimpute.wording import nearest
 
 #: Label of a cluster that no data have.
 _NEW_CLUSTER = "a cluster that is not in the data"

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from bayesimpute.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

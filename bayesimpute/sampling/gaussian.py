@@ -6,7 +6,7 @@ correlations of the random effects, then (heteroscedastic) one standardised log-
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -21,6 +21,7 @@ from bayesimpute.sampling.collapsed import (
     Standard,
     cross_products,
     draw_coefficients,
+    integrate,
     log_marginal,
 )
 from bayesimpute.sampling.compiled import Callable, density_of, specialised
@@ -225,14 +226,13 @@ def scales_of(state: Array, fixed: Fixed) -> Scales:
     return _scales(state, fixed)[0]
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
-    """Unnormalised log posterior of the state; its gradient into `out`."""
-    fixed = problem.fixed
-    q, count, clusters = fixed.unit.size - 1, fixed.constants.size, fixed.clusters
-    (sd, sigma, spread, partial, offsets), value, gradient, slope = _scales(state, fixed)
+@register_jitable
+def _put(scales: Scales, made: Integrated, clusters: int) -> Array:
+    """Write down the factor of Ψ and the residual variances; gives the factor of correlations."""
+    sd, sigma, spread, partial, offsets = scales
+    q = sd.size
     correlation = correlation_factor(partial, q)
-    factor, sigma2 = problem.made.factor, problem.made.sigma2
+    factor, sigma2 = made.factor, made.sigma2
     for a in range(q):
         for b in range(q):
             factor[a, b] = sd[a] * correlation[a, b]
@@ -240,6 +240,18 @@ def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
         sigma2[j] = sigma * sigma
         if offsets.size > 0:
             sigma2[j] *= np.exp(2.0 * spread * offsets[j])
+    return correlation
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
+    """Unnormalised log posterior of the state; its gradient into `out`."""
+    fixed = problem.fixed
+    q, count, clusters = fixed.unit.size - 1, fixed.constants.size, fixed.clusters
+    scales, value, gradient, slope = _scales(state, fixed)
+    sd, sigma, spread, partial, offsets = scales
+    correlation = _put(scales, problem.made, clusters)
+    factor, sigma2 = problem.made.factor, problem.made.sigma2
     lp, by_psi, by_sigma2 = fixed.marginal(problem.data, fixed.precision, fixed.mean, problem.made)
     value += lp
 
@@ -288,7 +300,7 @@ def _predict(
     """Draw β and b exactly given the state, and predict the wanted rows by them."""
     problem.density(state, problem.data, np.empty(state.size))
     standard, made = problem.data.fixed.standard, problem.data.made
-    clusters, q, p1 = made.projected.shape
+    q, p1, clusters = made.projected.shape
     beta, effects = draw_coefficients(
         made,
         rng.standard_normal(p1 - 1),
@@ -316,6 +328,23 @@ def _predict(
             sd[at] = scale_y * residual_sd[j]
             at += 1
     return beta, effects, residual_sd, made.factor, mean, sd
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _draw_given(
+    collapsed: Collapsed, state: Array, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Draw β and b exactly given the state; gives the residual SDs too."""
+    data, made, fixed = collapsed
+    _put(_scales(state, fixed)[0], made, fixed.clusters)
+    integrate(data, fixed.precision, fixed.mean, made)
+    q, p1, clusters = made.projected.shape
+    beta, effects = draw_coefficients(
+        made,
+        rng.standard_normal(p1 - 1),
+        rng.standard_normal(clusters * q).reshape(clusters, q),
+    )
+    return beta, effects, np.sqrt(made.sigma2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -416,6 +445,7 @@ class GaussianPosterior:
         self._nuts = nuts.CompiledNuts(problem)
         state = np.zeros(self.layout.size)
         self._scales = specialised(scales_of, state, self.fixed)
+        self._draw_given: Any = None  # compiled where it is first needed
         self._predict = specialised(_predict, problem, state, rows, design.fit, rng)
 
     def observe(self, design: Design) -> nuts.Problem:
@@ -491,10 +521,11 @@ class GaussianPosterior:
 
         All in computing units: (1 + predictor,), (cluster, effect), (cluster,).
         """
-        nowhere = np.zeros(design.fit.size, dtype=np.bool_)
-        found = self._predict(self.observe(design), state, rows_of(design), nowhere, rng)
-        beta, effects, sigma = found[:3]
-        return beta, effects, sigma
+        arguments = self.observe(design).data, state, rng
+        if self._draw_given is None:
+            self._draw_given = specialised(_draw_given, *arguments)
+        found: tuple[Array, Array, Array] = self._draw_given(*arguments)
+        return found
 
     def by_cluster(self, rows: Design, fitted: Fitted) -> Array:
         """Log density of each cluster's values, its effects integrated out, (cluster,)."""

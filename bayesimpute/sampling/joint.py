@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr, ndtri_exp
 
 from bayesimpute.method import Design
 from bayesimpute.sampling.correlation import beta_shapes, correlation_factor, pull_back
@@ -152,24 +151,6 @@ def conditional(rows: Rows, member: int, eta: Array, covariance: Array) -> tuple
             variance = variance - weights @ covariance[at, member]
         sd[here] = np.sqrt(variance)
     return mean, sd
-
-
-def log_interval(lower: Array, upper: Array) -> Array:
-    """Logarithm of Φ(upper) − Φ(lower), exact in both tails."""
-    flip = lower > 0
-    low, high = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
-    above = log_ndtr(high)
-    return np.asarray(above + np.log1p(-np.exp(np.minimum(log_ndtr(low) - above, 0.0))))
-
-
-def draw_between(lower: Array, upper: Array, rng: np.random.Generator) -> Array:
-    """Draw standard normals between two ends each, exact in both tails."""
-    flip = lower > 0
-    low, high = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
-    level = np.log(rng.random(len(low))) + log_interval(low, high)
-    drawn = ndtri_exp(np.minimum(np.logaddexp(log_ndtr(low), level), 0.0))
-    drawn = np.clip(drawn, low, high)
-    return np.asarray(np.where(flip, -drawn, drawn))
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)

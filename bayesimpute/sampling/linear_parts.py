@@ -95,6 +95,16 @@ def no_prior(arguments: tuple[Array, Array, Array]) -> tuple[Array, Array, Array
     return np.zeros(()), np.zeros(intercepts.size), np.zeros(extra.size)
 
 
+class OneEquation:
+    """What likelihoods of one linear predictor have where they say nothing else."""
+
+    equations: int = 1
+    free: int = 0
+    constants: Array = np.empty(0)
+    information: Any = None
+    extra_prior: Any = staticmethod(no_prior)
+
+
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def by_differences(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array]:
     """Take the place of an information that is to be found by differences: none at all."""

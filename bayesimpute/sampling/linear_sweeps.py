@@ -45,6 +45,8 @@ class Tuning(NamedTuple):
         Positions in the state of what moves 2 and 3 move.
     centred, shape
         Variances of these.
+    width
+        Widths of the slices by which the SDs move, (E,); none where these do not.
     """
 
     averaging: Array
@@ -52,6 +54,7 @@ class Tuning(NamedTuple):
     centred: Array
     shape_at: Positions
     shape: Array
+    width: Array
 
 
 @entrance

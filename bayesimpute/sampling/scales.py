@@ -17,6 +17,7 @@ import numpy.typing as npt
 from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.compiled import Callable
 from bayesimpute.sampling.prior_key import PriorKey
+from bayesimpute.sampling.priors import attach
 
 Array = npt.NDArray[np.float64]
 
@@ -91,8 +92,6 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...])
     import pytensor.tensor as pt
     from pymc.distributions.transforms import log_exp_m1
     from pytensor.graph.replace import graph_replace
-
-    from bayesimpute.sampling.priors import attach
 
     constants, unconstrained = pt.dvector("constants"), pt.dvector("unconstrained")
     priors = dict(replaced)

@@ -1,6 +1,6 @@
 """Simulated truth: studies to recover, and calibration of every conditional model."""
 
-from bayesimpute.simulate.ampute_result import Amputed
+from bayesimpute.simulate.ampute import Amputed
 from bayesimpute.simulate.ampute_selection import Selection
 from bayesimpute.simulate.calibration import sbc
 from bayesimpute.simulate.impact import simulate_impact

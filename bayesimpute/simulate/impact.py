@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arguments import Count, CountOrNone, Seed, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import DataError
-from bayesimpute.simulate.ampute_chances import chances_on_curve, standardised
+from bayesimpute.simulate.ampute_chances import chances_on_curve
+from bayesimpute.simulate.ampute_patterns import standardised
 from bayesimpute.simulate.popularity import SimulatedStudy
 from bayesimpute.wording import did_you_mean, listed
 
-Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 COLUMNS = (

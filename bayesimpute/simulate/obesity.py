@@ -10,10 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arguments import Correlation, Count, Seed, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import DataError
 from bayesimpute.simulate.popularity import SimulatedStudy
-
-Array = npt.NDArray[np.float64]
 
 # Near what :mod:`bayesimpute.models.heckman` gives for the obesity data of the R package micemd.
 

@@ -12,6 +12,7 @@ from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
 from bayesimpute.simulate.study_work import Outcome, Study
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specify import specify
 from bayesimpute.wording import did_you_mean, listed
@@ -60,7 +61,7 @@ def check_study(
     if not isinstance(methods, Mapping) or not methods:
         raise SpecificationError(
             "replicate: methods= must name at least one method, such as "
-            '{"complete data": None, "at random": {"method": {"y": "normal"}}}.'
+            f'{{"complete data": None, "at random": {{"method": {{"y": "{MATCHING}"}}}}}}.'
         )
 
 

@@ -96,7 +96,7 @@ def test_density_draws_on_the_users_axes(imputations):
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("popularr", "Did you mean 'popular'"), ("weight", "was not imputed"), ("zzz", "no variable")],
+    [("popularr", "did you mean 'popular'"), ("weight", "was not imputed"), ("zzz", "no variable")],
 )
 def test_a_variable_that_was_not_imputed_cannot_be_drawn(imputations, name, sentence):
     with pytest.raises(SpecificationError, match=sentence):

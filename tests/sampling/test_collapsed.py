@@ -52,7 +52,7 @@ def products(rows, heteroscedastic):
 def room(factor, s2):
     """Ψ and σ² as the density reads them, and room for what it leaves behind."""
     return Integrated(
-        factor, s2, np.empty((len(ROWS), 2, 2)), np.empty((len(ROWS), 2, 4)), np.empty((3, 3)),
+        factor, s2, np.empty((2, 2, len(ROWS))), np.empty((2, 4, len(ROWS))), np.empty((3, 3)),
         np.empty(3),
     )  # fmt: skip
 
