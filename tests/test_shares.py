@@ -311,6 +311,7 @@ def test_titles_fit_their_panels_in_print_with_r_hat_below_them(imp):
     first, second, mean, _ = figure.axes
     inches = [ax._left_title.get_window_extent().x1 / figure.dpi for ax in (first, second)]
     left = second.get_tightbbox().x0 / figure.dpi
+    assert inches[0] < second.get_window_extent().x0 / figure.dpi and inches[1] <= 3.5
     assert left > 1.4 and "…: share of " in first.get_title(loc="left")
     r = [ax.get_title(loc="left").split("R̂ ")[1] for ax in (first, second)]
     assert float(r[0]) >= float(r[1])
