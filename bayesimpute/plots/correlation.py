@@ -121,9 +121,8 @@ def plot_corr(
         if cluster is not None:
             of = "" if one == "total" else f" {cluster}"
             style.title(panel, f"{one}{of}", 10)
-    tiles = [heat.settle(*each) for each in zip(drawn.axes, sides, captions, strict=True)]
-    smallest = (min(tile[0] for tile in tiles), min(tile[1] for tile in tiles))
-    if not all([heat.write(panel, smallest) for panel in drawn.axes]):
+    tile = heat.settle(*zip(drawn.axes, sides, captions, strict=True))
+    if not all([heat.write(panel, tile) for panel in drawn.axes]):
         bar = drawn.figure.colorbar(
             drawn.axes[0].collections[0], ax=drawn.axes, shrink=0.7, aspect=30, pad=0.02
         )

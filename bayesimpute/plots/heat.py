@@ -117,29 +117,39 @@ def room(names: Sequence[str]) -> float:
     return CHARACTER * min(max(map(len, names), default=0), LONGEST) + 0.1
 
 
-def settle(ax: "Axes", sides: Sequence[Side], caption: str = "") -> tuple[float, float]:
-    """Write names and caption, and find sizes that fit once the figure has its layout.
+def settle(*maps: tuple["Axes", Sequence[Side], str]) -> tuple[float, float]:
+    """Write names and captions of heat maps, in sizes that fit once the figure has its layout.
 
     Returns
     -------
     tuple
-        Points that a tile is wide and high.
+        Points that the smallest tile is wide and high.
     """
+    figure: Figure | Any = maps[0][0].get_figure(root=True)
+    tile = np.zeros(2)
+    for _ in range(4):  # texts take room from the tiles, which bounds the texts
+        before, tile = tile, np.min([_fit(*each) for each in maps], axis=0)
+        if np.allclose(before, tile, rtol=0.02):
+            break
+        figure.draw_without_rendering()
+    return float(tile[0]), float(tile[1])
+
+
+def _fit(ax: "Axes", sides: Sequence[Side], caption: str) -> np.ndarray:
+    """Write everything into the room of the moment; gives the points of a tile."""
+    wide, high = style.extent(ax)
+    width = max(24, style.letters(wide, 8))
+    text = "\n".join(fill(line, width) for line in caption.split("\n"))
+    ax.set_xlabel(style.literal(text), fontsize=8, color=style.GREY, loc="left")
+    tile = 72 * np.array([wide / np.ptp(ax.get_xlim()), high / np.ptp(ax.get_ylim())])
     figure: Figure | Any = ax.get_figure(root=True)
     place = ax.get_subplotspec()
     share = place.get_position(figure) if place is not None else ax.get_position()
     cell = share.transformed(figure.transFigure + figure.dpi_scale_trans.inverted())
-    for _ in range(3):  # texts take room from the tiles, which bounds the texts
-        wide, high = style.extent(ax)
-        width = max(24, style.letters(wide, 8))
-        text = "\n".join(fill(line, width) for line in caption.split("\n"))
-        ax.set_xlabel(style.literal(text), fontsize=8, color=style.GREY, loc="left")
-        tile = (72 * wide / np.ptp(ax.get_xlim()), 72 * high / np.ptp(ax.get_ylim()))
-        for side in sides:  # names take a third at most
-            down = side.axis.axis_name == "y"
-            side.fit(tile[down], (cell.width, cell.height)[not down] / 3)
-        figure.draw_without_rendering()
-    return float(tile[0]), float(tile[1])
+    for side in sides:  # names take a third at most
+        beside = side.axis.axis_name == "y"
+        side.fit(tile[int(beside)], (cell.width if beside else cell.height) / 3)
+    return tile
 
 
 def write(ax: "Axes", tile: tuple[float, float]) -> bool:

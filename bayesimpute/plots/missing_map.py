@@ -115,10 +115,10 @@ def plot_miss(
     shares_a_line = len(gaps) > drawn.figure.dpi * style.extent(ax)[1]
     caption = _caption(gaps, cluster, len(clusters), shares_a_line)
     heat.key(drawn, entries)
-    tile = heat.settle(ax, sides, caption)
+    tile = heat.settle((ax, sides, caption))
     for _ in range(2 if cluster is not None else 0):  # names need room: fewer for the blocks
         _name_blocks(ax, starts, clusters, tile[1])
-        tile = heat.settle(ax, sides, caption)
+        tile = heat.settle((ax, sides, caption))
     return drawn.figure
 
 

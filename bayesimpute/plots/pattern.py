@@ -127,7 +127,7 @@ def plot_pattern(
         each = float(edges[1] - edges[0])
         sides.append(heat.Side(heat.beside(ax, "top"), edges[:-1] + each / 2, clusters, each=each))
     heat.key(drawn, entries)
-    heat.settle(ax, sides, caption)
+    heat.settle((ax, sides, caption))
     return drawn.figure
 
 

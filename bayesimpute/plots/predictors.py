@@ -102,7 +102,7 @@ def plot_predictors(
     right = [methods.get(target, "") for target in targets] if methods else []
     sides = heat.around(ax, names, targets, right=right, colour=dark)
     heat.key(drawn, [(f"{_written(role)} {MEANINGS[role]}", COLOURS[role]) for role in present])
-    heat.write(ax, heat.settle(ax, sides, "row: target, column: predictor"))
+    heat.write(ax, heat.settle((ax, sides, "row: target, column: predictor")))
     return drawn.figure
 
 
