@@ -176,7 +176,9 @@ def _pattern_parts(
 ) -> tuple[Array, Array, Array, Array]:
     """Of each pattern: inverse and log determinant of Σ_AA, weights of the judged member, its SD.
 
-    Members a pattern does not know have zeros.
+    Members a pattern does not know have zeros. Where rounding leaves Σ_AA singular, its log
+    determinant is given as infinite and the rest of the pattern as zeros: an exception could not
+    leave compiled code that is called by its address, and what it returns would be anything.
     """
     patterns, size = known.shape
     inverse = np.zeros((patterns, size, size))
@@ -191,6 +193,9 @@ def _pattern_parts(
                 inside[i, j] = covariance[at[i], at[j]]
         if len(at):
             log_determinant[p] = np.linalg.slogdet(inside)[1]
+            if not np.isfinite(log_determinant[p]):
+                log_determinant[p] = np.inf
+                continue
             inside = np.linalg.inv(inside)
         for i in range(len(at)):
             for j in range(len(at)):
