@@ -70,10 +70,12 @@ NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 ACCEPTANCE = (0.8, 0.95, 0.8)
 #: So many clusters with rows are few, and what steps aim at then.
 FEW_CLUSTERS, ACCEPTANCE_OF_FEW = 8, (0.8, 0.99, 0.9)
-#: SDs that slices move in a sweep, at most: each costs some five passes through the rows.
-SLICES = 4
+#: SDs and correlations that slices move in a sweep, at most: each costs five passes through the rows.
+SLICES = (3, 2)
 #: Width of a slice in posterior SDs; a bad one costs passes, not correctness.
 SLICE_WIDTH, LEAST_WIDTH = 2.5, 0.1
+#: Effects that a chain starts with, in SDs between clusters, at most, where these move by slices.
+FURTHEST = 3.0
 #: In units of a posterior SD; in one dimension longer steps are accepted in the middle, and run
 #: into the walls from its tails.
 LARGEST_STEP = 1.5
@@ -293,10 +295,12 @@ class LinearPosterior:
         tune: bool,
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
-        """Move some SDs by slices, then the coefficients once more."""
-        size = self.sizes.effects
-        some = rng.permutation(size)[:SLICES] if size > SLICES else np.arange(size)
-        state = self._slide(*given, state, some, tuning.width[some], rng)
+        """Move some SDs and correlations by slices, then the coefficients once more."""
+        sds = rng.permutation(self.sizes.effects)[: SLICES[0]]
+        correlations = self.sizes.effects + rng.permutation(self.sizes.correlations)[: SLICES[1]]
+        some = np.concatenate([sds, correlations])
+        at, width = tuning.centred_at[some], tuning.width[some]
+        state = self._slide(*given, state, at, width, rng)
         alone = tuning._replace(centred_at=NOWHERE, shape_at=NOWHERE)
         found: tuple[Array, Array] = self._sweeps(*given, state, alone, 1, tune, rng)
         return found
@@ -483,7 +487,14 @@ class LinearPosterior:
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
-        return nuts.dispersed(adaptation.start_mean, adaptation.start_sd, rng)
+        state = nuts.dispersed(adaptation.start_mean, adaptation.start_sd, rng)
+        if self._few:
+            # an SD near 0 with effects that are not would be worse than any SD and effects
+            point = self.point(state)
+            standard = np.linalg.solve(point.factor, point.effects.T)
+            beyond = np.maximum(np.abs(standard).max(axis=0) / FURTHEST, 1.0)
+            state[self.sizes.b] = (point.effects / beyond[:, None]).ravel()
+        return state
 
     def settle(
         self,
@@ -546,7 +557,7 @@ class LinearPosterior:
         aims = ACCEPTANCE_OF_FEW if self._few else ACCEPTANCE
         averaging = np.array([*map(nuts.averaging_from, steps, aims)])
         moving = np.flatnonzero(shape > 0.0)
-        width = np.maximum(SLICE_WIDTH * spread[: self.sizes.effects], LEAST_WIDTH)
+        width = np.maximum(SLICE_WIDTH * spread[self._centred_at], LEAST_WIDTH)
         return Tuning(averaging, self._centred_at, centred, moving, shape[moving], width)
 
     def _check(self, state: Array, adaptation: Adaptation) -> None:

@@ -46,7 +46,7 @@ class Tuning(NamedTuple):
     centred, shape
         Variances of these.
     width
-        Widths of the slices by which the SDs move, (E,); none where these do not.
+        Widths of the slices by which what move 2 moves is moved once more, where clusters are few.
     """
 
     averaging: Array
