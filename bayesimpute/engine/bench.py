@@ -87,10 +87,9 @@ class Bench:
         builders, kernels = {}, {}
         for name, target in specification.targets.items():
             if isinstance(target, Target) and name in specification.visit_sequence:
-                builder = DesignBuilder.of(specification, target)
                 try:
-                    design = builder.build(reference)
-                    builders[name] = builder.settled(design)
+                    builders[name] = DesignBuilder.of(specification, target).settled(reference)
+                    design = builders[name].build(reference)
                     kernels[name] = kernel_of(specification, target, design)
                 except BayesimputeError:
                     raise
