@@ -20,6 +20,8 @@ Divisions follow NumPy's rules (``error_model``): a trajectory that runs a varia
 a density that is not finite, which NUTS refuses, and not an exception.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +89,12 @@ class Standard(Struct):
     scale_z: Array
     centre_y: float
     scale_y: float
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def standard_of(*fields: Any) -> Standard:
+    """Make it of the values of all fields."""
+    return Standard(*fields)
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)

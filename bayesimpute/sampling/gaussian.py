@@ -6,7 +6,7 @@ correlations of the random effects, then (heteroscedastic) one standardised log-
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -22,6 +22,7 @@ from bayesimpute.sampling.collapsed import (
     cross_products,
     draw_coefficients,
     log_marginal,
+    standard_of,
 )
 from bayesimpute.sampling.compiled import Callable, density_of, specialised
 from bayesimpute.sampling.correlation import CorrelationBlocks, correlation_factor, pull_back
@@ -73,7 +74,7 @@ class Units:
     @property
     def standard(self) -> Standard:
         """The same for compiled code."""
-        return Standard(
+        return standard_of(
             self.centre_x, self.scale_x, self.centre_z, self.scale_z, self.centre_y, self.scale_y
         )
 
@@ -166,6 +167,12 @@ class Fixed(Struct):
     shapes: Array
     pairs: npt.NDArray[np.bool_]
     heteroscedastic: bool
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def fixed_of(*fields: Any) -> Fixed:
+    """Make it of the values of all fields."""
+    return Fixed(*fields)
 
 
 class Collapsed(NamedTuple):
@@ -397,10 +404,10 @@ class GaussianPosterior:
         products, made = self._cross_products(*arguments)
         precision = 1.0 / (prior_sd * coefficient) ** 2
         example = products, precision, precision, made
-        self.fixed = Fixed(
+        self.fixed = fixed_of(
             self._standard,
             design.n_clusters,
-            priors.compiled,
+            priors.function,
             priors.constants,
             self._unit,
             precision,

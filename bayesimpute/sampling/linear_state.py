@@ -3,18 +3,18 @@ r"""Linear predictors as compiled code sees them: model, rows, state, and passes
 What they are sampled for, and how, stands in :mod:`bayesimpute.sampling.linear`.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling.collapsed import Standard
-from bayesimpute.sampling.compiled import Callable
+from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.correlation import correlation_factor
 from bayesimpute.sampling.linear_parts import SUMS
 from bayesimpute.sampling.struct import Struct
 
-#: What is compiled as part of something else, and not kept on disk by itself.
-part_of = numba.njit(error_model="numpy", nogil=True)
 #: What Python calls, or machine code by its address.
 entrance = numba.njit(cache=True, error_model="numpy", nogil=True)
 
@@ -68,6 +68,12 @@ class Model(Struct):
     beta_at: int
     effect_at: int
     standard: Standard
+
+
+@entrance
+def model_of(*fields: Any) -> Model:
+    """Make it of the values of all fields."""
+    return Model(*fields)
 
 
 class Rows(Struct):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.linear_parts import SUMS, curvature_of_rows
 from bayesimpute.sampling.linear_state import (
     Array,
@@ -16,7 +17,6 @@ from bayesimpute.sampling.linear_state import (
     fixed_part_of,
     lower_triangle_inverse,
     pack,
-    part_of,
     predictors_at,
 )
 from bayesimpute.sampling.struct import Struct

@@ -13,7 +13,8 @@ from numba.experimental import structref
 class Struct(structref.StructRefProxy):
     """Base of such groups: a class of annotations, made by the fields in their order.
 
-    Only compiled code reads the fields.
+    Only compiled code reads the fields. It makes such groups, too, as Python's call of the class is
+    compiled anew in every process, and a compiled function's call is kept on disk.
     """
 
     __slots__ = ()
