@@ -26,6 +26,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
@@ -119,7 +120,8 @@ def cross_products(
     zw = np.zeros((clusters, q, p + 1))
     ww = np.zeros((groups, p + 1, p + 1))
     rows = np.zeros(clusters)
-    w = np.ones(p + 1)
+    w = np.empty(p + 1)
+    w[0] = 1.0
     v = np.empty(q)
     centre_x, scale_x = standard.centre_x, standard.scale_x
     centre_z, scale_z = standard.centre_z, standard.scale_z
@@ -157,7 +159,7 @@ def cross_products(
     return CrossProducts(zz, zw, ww, rows), made
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _cholesky(a: Array) -> None:
     """Lower Cholesky factor in place (upper triangle zeroed); small matrices only."""
     n = a.shape[0]
@@ -172,7 +174,7 @@ def _cholesky(a: Array) -> None:
             a[j, i] = 0.0
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _solve_lower(c: Array, b: Array) -> None:
     """Solve ``c x = b`` in place for lower triangular c and the columns of b."""
     n, m = b.shape
@@ -275,7 +277,8 @@ def log_marginal(
     for a in range(p):
         inverse[a, a] = 1.0
     _solve_lower(chol, inverse)
-    omega = np.ones((p1, p1))
+    omega = np.empty((p1, p1))
+    omega[p, p] = 1.0
     for a in range(p):
         omega[a, p] = -beta[a]
         omega[p, a] = -beta[a]

@@ -8,9 +8,10 @@ from numba import types
 
 #: What is compiled as a part of something else: it is not kept on disk by itself, and has none of
 #: the wrappers by which Python or other machine code call it: a small function takes less.
-part_of = numba.njit(
-    error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+PART = {"error_model": "numpy", "nogil": True} | dict.fromkeys(
+    ("no_cpython_wrapper", "no_cfunc_wrapper"), True
 )
+part_of = numba.njit(**PART)
 
 
 def compile_for(function: Any, arguments: tuple[Any, ...]) -> None:

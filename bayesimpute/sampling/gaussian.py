@@ -194,18 +194,19 @@ class Rows(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """A state taken apart, in computing units."""
+    """Scales of a state, in computing units."""
 
     sd: Array
     sigma: float
     spread: float
-    partial: Array
-    offsets: Array
 
 
 @register_jitable
-def _scales(state: Array, fixed: Fixed) -> tuple[Scales, float, Array, Array]:
-    """Take a state apart; also the scales' log prior, its gradient, and their derivatives."""
+def _scales(state: Array, fixed: Fixed) -> tuple[Scales, Array, Array, float, Array, Array]:
+    """Take a state apart: scales, partial correlations, offsets.
+
+    Also the scales' log prior, its gradient, and their derivatives.
+    """
     q = fixed.unit.size - 1
     count = fixed.constants.size
     each, gradient, parameters, slope = fixed.prior((state[:count].copy(), fixed.constants))
@@ -222,14 +223,8 @@ def _scales(state: Array, fixed: Fixed) -> tuple[Scales, float, Array, Array]:
     sd = np.empty(q)
     for a in range(q):
         sd[a] = parameters[a] / fixed.unit[a]
-    scales = Scales(sd, parameters[q] / fixed.unit[q], spread, partial, state[at:])
-    return scales, value, gradient, slope
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def scales_of(state: Array, fixed: Fixed) -> Scales:
-    """Take a state apart."""
-    return _scales(state, fixed)[0]
+    scales = Scales(sd, parameters[q] / fixed.unit[q], spread)
+    return scales, partial, state[at:], value, gradient, slope
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -237,7 +232,7 @@ def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
     """Unnormalised log posterior of the state; its gradient into `out`."""
     fixed = problem.fixed
     q, count, clusters = fixed.unit.size - 1, fixed.constants.size, fixed.clusters
-    (sd, sigma, spread, partial, offsets), value, gradient, slope = _scales(state, fixed)
+    (sd, sigma, spread), partial, offsets, value, gradient, slope = _scales(state, fixed)
     correlation = correlation_factor(partial, q)
     factor, sigma2 = problem.made.factor, problem.made.sigma2
     for a in range(q):
@@ -422,7 +417,6 @@ class GaussianPosterior:
         problem = nuts.Problem(data, self._density)
         self._nuts = nuts.CompiledNuts(problem)
         state = np.zeros(self.layout.size)
-        self._scales = specialised(scales_of, state, self.fixed)
         self._predict = specialised(_predict, problem, state, rows, design.fit, rng)
 
     def observe(self, design: Design) -> nuts.Problem:
@@ -473,7 +467,7 @@ class GaussianPosterior:
         state, record = self._nuts.move(
             problem, state, adaptation, FIRST_TRANSITIONS if first else 0, transitions, rng
         )
-        scales = self._scales(state, self.fixed)
+        scales = self._scales(state)
         beta, effects, sigma, factor, mean, sd = self._predict(
             problem, state, rows_of(design), wanted, rng
         )
@@ -517,6 +511,13 @@ class GaussianPosterior:
         )
         size = np.bincount(rows.cluster, minlength=rows.n_clusters)
         return np.where(size > 0, density - size * np.log(self.units.scale_y), 0.0)
+
+    def _scales(self, state: Array) -> Scales:
+        """Take the scales out of a state."""
+        parameters, q = self.priors(state[: self.layout.scales])[2], self.layout.effects
+        *sd, sigma = parameters[: q + 1] / self._unit
+        spread = parameters[q + 1] if self._heteroscedastic else 0.0
+        return Scales(np.array(sd), float(sigma), float(spread))
 
     def _unconstrain(self, index: int, wanted: float) -> float:
         """Find by bisection the unconstrained value whose parameter is nearest to `wanted`."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bayesimpute.sampling.collapsed import Standard
 from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.correlation import correlation_factor
-from bayesimpute.sampling.linear_parts import SUMS
+from bayesimpute.sampling.linear_parts import sums_of
 from bayesimpute.sampling.struct import Struct
 
 #: What Python calls, or machine code by its address.
@@ -144,7 +144,9 @@ def sorted_rows(
             at += 1
     n = count[clusters]
     start[some] = n
-    out_x = np.ones((x.shape[1] + 1, n))
+    out_x = np.empty((x.shape[1] + 1, n))
+    for i in range(n):
+        out_x[0, i] = 1.0
     out_z = np.empty((z.shape[1], n))
     out = np.empty((columns.shape[0], n))
     out_offset = np.empty((offset.shape[1], n))
@@ -206,7 +208,7 @@ def linear_predictors(
 _TOGETHER = 1024
 
 
-@entrance
+@part_of
 def _add_fixed(out: Array, x: Array, fixed: Flags, beta: Array) -> None:
     for first in range(0, x.shape[1], _TOGETHER):
         last = first + _TOGETHER
@@ -218,7 +220,7 @@ def _add_fixed(out: Array, x: Array, fixed: Flags, beta: Array) -> None:
                         to[i] += b * column[i]
 
 
-@entrance
+@part_of
 def _add_random(out: Array, z: Array, varying: Flags, effects: Array, start: Positions) -> None:
     k = 0
     for r in range(len(out)):
@@ -233,7 +235,7 @@ def _add_random(out: Array, z: Array, varying: Flags, effects: Array, start: Pos
             k += 1
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
+@sums_of
 def by_fixed(by_eta: Array, x: Array, fixed: Flags) -> Array:
     """Gradient by β, (R, P), from that by the linear predictors (R, row)."""
     out = np.zeros(fixed.shape)
@@ -249,7 +251,7 @@ def by_fixed(by_eta: Array, x: Array, fixed: Flags) -> Array:
     return out
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
+@sums_of
 def by_random(by_eta: Array, z: Array, varying: Flags, start: Positions, out: Array) -> None:
     """Gradient by the effects of each cluster, into (cluster, E)."""
     k = 0

@@ -64,8 +64,12 @@ class Problem(NamedTuple):
 def finite_density(position: Array, problem: Problem, gradient: Array) -> float:
     """Log density; a point without a finite one is minus infinity, which NUTS refuses."""
     value = problem.density(position, problem.data, gradient)
-    if not (np.isfinite(value) and np.isfinite(gradient.sum())):
-        gradient[:] = 0.0
+    total = value
+    for i in range(gradient.size):
+        total += gradient[i]
+    if not np.isfinite(total):
+        for i in range(gradient.size):
+            gradient[i] = 0.0
         return -np.inf
     return value
 

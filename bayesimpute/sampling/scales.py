@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numba import types
 
 from bayesimpute.sampling.arithmetic import exact_arithmetic
-from bayesimpute.sampling.compiled import Callable
+from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.prior_key import PriorKey
 
 Array = npt.NDArray[np.float64]
@@ -79,7 +79,7 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     return ScalePriors(names, replaced_names, constants, function)
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part_of
 def _softplus(x: float) -> float:
     if x < -37.0:
         return np.exp(x)
