@@ -150,11 +150,11 @@ class LinearPosterior:
         self.scales = scales
         self._unit = np.where(priors.replaced, scales, 1.0).astype(np.float64)
         self._guess_beta = np.asarray(prior_mean, dtype=np.float64)[equations.fixed]
-        functions, prior = compiled(likelihood), priors.compiled
+        functions, prior = compiled(likelihood), priors.function
         precision = np.where(equations.fixed, prior_precision, 0.0)
 
         def with_constants(constants: Array) -> state_of.Model:
-            return state_of.Model(
+            return state_of.model_of(
                 constants, *functions, prior, priors.constants, self._unit, equations.fixed,
                 equations.varying, np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
                 self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, effects,
@@ -201,7 +201,7 @@ class LinearPosterior:
             density_of(densities_of.shape_density, moving),
         )
         self._coefficient_density, self._centred_density, self._shape_density = densities
-        self._pieces = sweeps_of.Pieces(
+        self._pieces = sweeps_of.pieces_of(
             3,
             Callable.for_example(densities_of.stand, model, rows, state, at),
             Callable.for_example(whitening.whiten, moving, curvature),
