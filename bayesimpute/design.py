@@ -364,7 +364,9 @@ class DesignBuilder:
             if factor in self.levels:
                 categories = self.table.variables[factor].categories
                 part = tuple(f"{factor}[{categories[code]}]" for code in self.levels[factor][1:])
-            labels = tuple(f"{left}:{right}" if left else right for left in labels for right in part)
+            labels = tuple(
+                f"{left}:{right}" if left else right for left in labels for right in part
+            )
         return labels, self.block(term, values)
 
     def block(self, term: Term, values: Mapping[str, Array]) -> Array:
@@ -394,6 +396,7 @@ def _number(factor: str, values: Mapping[str, Array]) -> Array:
     """Column of a factor that is a number or a function of some, (row,)."""
     found = values[factor] if factor in values else evaluate(factor, values)
     return np.asarray(found, dtype=float)
+
 
 def _names(term: Term) -> set[str]:
     from bayesimpute.specification.expressions import names_in

@@ -359,9 +359,7 @@ class DensityKernel(Kernel, Protocol):
         """Whether the log density is a quadratic function of target and linear predictor."""
         ...
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> RowDensity:
+    def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> RowDensity:
         """Give the log density of rows at the parameters and effects of a state.
 
         Parameters

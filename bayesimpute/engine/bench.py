@@ -106,7 +106,9 @@ class Bench:
             for name, each in live.items()
             if (cells := NormalCells.of(specification, builders, name, each)) is not None
         }
-        told = set(live).union(*({each.name for each in every.standings} for every in live.values()))
+        told = set(live).union(
+            *({each.name for each in every.standings} for every in live.values())
+        )
         speaking = {
             name: kernel
             for name in dict.fromkeys(specification.visit_sequence)
@@ -114,13 +116,13 @@ class Bench:
         }
         read = {name: each.reads(specification) for name, each in builders.items()}
         readers = {
-            name: frozenset(other for other, reads in read.items() if reads is None or name in reads)
+            name: frozenset(
+                other for other, reads in read.items() if reads is None or name in reads
+            )
             for name in specification.targets
         }
         users = Lock()
-        return cls(
-            specification, builders, kernels, locks, users, live, normal, speaking, readers
-        )
+        return cls(specification, builders, kernels, locks, users, live, normal, speaking, readers)
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:
         """NaN arrays for the parameters of a target, (iteration,) or (iteration, k)."""
@@ -154,7 +156,8 @@ def kernel_of(specification: Specification, target: Target, design: Design) -> K
     method, priors = _model_and_priors(specification, target)
     options = options_of(target)
     if specification.live is not None:
-        options = {**options, **getattr(method, "options_if_joint", {}), **target.options}
+        inside = resolve(innermost(target.method))
+        options = {**options, **getattr(inside, "options_if_joint", {}), **target.options}
     kernel = method.kernel(design, priors, options)
     for position, name in enumerate(target.block):
         for wrapper in layers(specification.targets[name].method):  # type: ignore[union-attr]

@@ -298,8 +298,10 @@ def _predict(
     rng: np.random.Generator,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Draw β and b exactly given the state, and predict the wanted rows by them."""
-    problem.density(state, problem.data, np.empty(state.size))
-    standard, made = problem.data.fixed.standard, problem.data.made
+    data, made, fixed = problem.data
+    _put(_scales(state, fixed)[0], made, fixed.clusters)
+    integrate(data, fixed.precision, fixed.mean, made)
+    standard = fixed.standard
     clusters, q, p1 = made.projected.shape
     beta, effects = draw_coefficients(
         made,

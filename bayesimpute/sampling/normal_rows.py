@@ -1,6 +1,5 @@
 """Rows of normal models at parameters and effects: densities, and what they tell of predictors."""
 
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
