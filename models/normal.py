@@ -87,7 +87,8 @@ class Normal:
         Residual SD by cluster (default False).
     transitions
         NUTS transitions a visit (default 4: on the collapsed posterior one is nearly
-        independent of the last, four leave room for hard data).
+        independent of the last, four leave room for hard data; 2 in imputation compatible with an
+        analysis, where a visit may remember the last one).
     tune
         Transitions of the one adaptation before the chains start (default 300).
 
@@ -128,7 +129,7 @@ class Normal:
     )
     #: Where all models are one joint distribution, parameters are drawn given those of the others:
     #: no draw has to forget the last one for the chain to be right.
-    options_if_joint: Mapping[str, Any] = MappingProxyType({"transitions": 1})
+    options_if_joint: Mapping[str, Any] = MappingProxyType({"transitions": 2})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows with an observed target.

@@ -300,8 +300,11 @@ def _predict(
     rng: np.random.Generator,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Draw β and b exactly given the state, and predict the wanted rows by them."""
-    problem.density(state, problem.data, np.empty(state.size))
-    standard, made = problem.data.fixed.standard, problem.data.made
+    data, made, fixed = problem.data
+    scales, partial, offsets = _scales(state, fixed)[:3]
+    _put(scales, partial, offsets, made, fixed.clusters)
+    integrate(data, fixed.precision, fixed.mean, made)
+    standard = fixed.standard
     q, p1, clusters = made.projected.shape
     beta, effects = draw_coefficients(
         made,

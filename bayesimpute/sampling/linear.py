@@ -61,7 +61,6 @@ Array = npt.NDArray[np.float64]
 #: least the other share: then a sweep forgets most of where it came from.
 TIED, FREE = 0.5, 0.5
 
-
 #: Newton steps that look for the mode, at most; none moves a linear predictor by more.
 NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 
@@ -70,7 +69,7 @@ NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 ACCEPTANCE = (0.8, 0.95, 0.8)
 #: So many clusters with rows are few, and what steps aim at then.
 FEW_CLUSTERS, ACCEPTANCE_OF_FEW = 8, (0.8, 0.99, 0.9)
-#: SDs and correlations that slices move in a sweep, at most: each costs five passes through the rows.
+#: SDs and correlations that slices move in a sweep, at most: each costs five passes over the rows.
 SLICES = (3, 2)
 #: Width of a slice in posterior SDs; a bad one costs passes, not correctness.
 SLICE_WIDTH, LEAST_WIDTH = 2.5, 0.1
