@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
 from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.joint_order import sources_of
 from bayesimpute.specification.specification import Specification, Target, Term
 from bayesimpute.specification.survival import indicator, indicators_of
 from bayesimpute.specification.wrapped import stays_missing
@@ -103,7 +104,7 @@ class DesignBuilder:
     @classmethod
     def _alone(cls, specification: Specification, target: Target) -> "DesignBuilder":
         table = specification.table
-        clusters = cluster_index(table, target.cluster) if target.cluster else None
+        clusters = table.clusters(target.cluster) if target.cluster else None
         known = specification.known[target.name]
         observed = ~np.isnan(known)
         live = specification.live_rows(target.name)
@@ -147,6 +148,18 @@ class DesignBuilder:
             if target.options.get(option) is not None
         }
         return replace(builder, changing=moving, asked=asked_for, indicators=indicators)
+
+    def reads(self, specification: Specification) -> frozenset[str] | None:
+        """Name all columns that a design depends on; None where a function may read any."""
+        if any(each is None for each in self.asked):
+            return None
+        found = {self.target.name} | sources_of(self.target, specification.targets)
+        for member in self.members:
+            inside = member.reads(specification)
+            if inside is None:
+                return None
+            found |= inside
+        return frozenset(found)
 
     def build(self, values: Mapping[str, Array]) -> Design:
         """Give the design for the completed `values` (variable -> (row,), canonical order)."""
@@ -242,7 +255,7 @@ class DesignBuilder:
         """Give a design with the columns of some terms, and the target, as they are now."""
         x, z = frame.x.copy("K"), frame.z.copy("K")  # columns lie in one piece each
         for place in places:
-            block = self.columns(place.term, values)[1]
+            block = self.block(place.term, values)
             if self.of_clusters:
                 block = _cluster_means(block, self.of_clusters)
             if place.x.stop:
@@ -344,30 +357,45 @@ class DesignBuilder:
 
         Categories come as indicators. `values` hold (row,) of any rows.
         """
+        labels: tuple[str, ...] = ("",)
+        for factor in term.factors:
+            part: tuple[str, ...] = (factor,)
+            if factor in self.levels:
+                categories = self.table.variables[factor].categories
+                part = tuple(f"{factor}[{categories[code]}]" for code in self.levels[factor][1:])
+            labels = tuple(
+                f"{left}:{right}" if left else right for left in labels for right in part
+            )
+        return labels, self.block(term, values)
+
+    def block(self, term: Term, values: Mapping[str, Array]) -> Array:
+        """Columns of a term as of :meth:`columns`, without labels, (row, column)."""
         rows = len(next(iter(values.values())))
-        labels, block = ("",), None
+        if not self.levels.keys() & term.factors and term.factors:
+            # numbers only
+            first, *others = (_number(factor, values) for factor in term.factors)
+            for other in others:
+                first = first * other
+            return first[:, None]
+        block = None
         for factor in term.factors:
             if factor in self.levels:
                 codes = self.levels[factor][1:]
-                categories = self.table.variables[factor].categories
                 part = np.empty((len(codes), rows)).T
                 for k, code in enumerate(codes):
                     part[:, k] = values[factor] == code
-                part_labels = tuple(f"{factor}[{categories[code]}]" for code in codes)
             else:
-                part = np.asarray(
-                    values[factor] if factor in values else evaluate(factor, values), dtype=float
-                )[:, None]
-                part_labels = (factor,)
+                part = _number(factor, values)[:, None]
             if block is not None:
                 part = (block[:, :, None] * part[:, None, :]).reshape(rows, -1)
             block = part
-            labels = tuple(
-                f"{left}:{right}" if left else right for left in labels for right in part_labels
-            )
-        if block is None:
-            block = np.ones((rows, 1))
-        return labels, block
+        return np.ones((rows, 1)) if block is None else block
+
+
+def _number(factor: str, values: Mapping[str, Array]) -> Array:
+    """Column of a factor that is a number or a function of some, (row,)."""
+    found = values[factor] if factor in values else evaluate(factor, values)
+    return np.asarray(found, dtype=float)
 
 
 def _names(term: Term) -> set[str]:

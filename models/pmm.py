@@ -32,11 +32,11 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 from bayesimpute.models.normal import (
     Normal,
+    NormalKernel,
     gaussian_posterior,
-    log_normal_density,
-    parameter_labels,
 )
 from bayesimpute.sampling.gaussian import GaussianPosterior
+from bayesimpute.sampling.normal_rows import log_normal_density
 
 
 class PMM:
@@ -56,14 +56,15 @@ class PMM:
     """
 
     words = Words(
-        "gaussian",
-        "{y} = {predictor} + ε_{row}{effects},  ε_{row} ~ N(0, "
-        "{variance}){spread};  value of one of the {donors} nearest donors",
+        r"$y = $predictor + ε_$row \\ $effects \\ ε_$row \sim N(0, σ^2) \\ "
+        r"\text{imputed: the value of one of the }$donors\text{ nearest donors}",
         "Predictive mean matching: a normal model with a mean that depends on {x} ranks the rows",
         "A missing value is copied from one of the {donors} observed rows whose "
         "predicted mean is nearest, so that only values that occur are imputed.",
     )
     kinds = frozenset(Kind)
+    #: Donors are those with the nearest score, which has one slope for all categories.
+    donors_by_score, one_slope = True, frozenset({Kind.ORDINAL, Kind.NOMINAL})
     #: Values come from donors: the density of others is not known.
     has_density = False
     #: Values are copied: they have no density.
@@ -100,11 +101,10 @@ class PMM:
         return PMMKernel(design, posterior, scores, options)
 
 
-class PMMKernel:
+class PMMKernel(NormalKernel):
     """Visits of predictive mean matching."""
 
-    #: Threads may use it side by side.
-    shareable = True
+    has_density = False
 
     def __init__(
         self,
@@ -113,19 +113,12 @@ class PMMKernel:
         scores: Array | None,
         options: Mapping[str, Any],
     ) -> None:
-        self.labels = parameter_labels(design, {})
-        self._posterior = posterior
+        super().__init__(design, posterior, options)
         self._scores = scores
-        self._options = options
 
-    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune on a design."""
-        scored = _scored(design, self._scores)
-        return self._posterior.adapt(scored, self._options["tune"], rng)
-
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Give a dispersed starting state."""
-        return self._posterior.start(adaptation, rng)
+    def _seen(self, design: Design) -> Design:
+        """Give unordered categories their scores."""
+        return _scored(design, self._scores)
 
     def visit(
         self,
@@ -138,7 +131,7 @@ class PMMKernel:
         """Draw parameters, then donors."""
         everyone = np.ones(len(design.y), dtype=bool)
         fitted = self._posterior.visit(
-            _scored(design, self._scores),
+            self._seen(design),
             everyone,
             adaptation,
             state,
@@ -168,7 +161,7 @@ class PMMKernel:
 
         What the parameters learn from a row is its normal density; a donated value has none.
         """
-        scored = _scored(design, self._scores)
+        scored = self._seen(design)
         fitted = self._posterior.visit(
             scored, design.fit, adaptation, state, first, self._options["transitions"], rng
         )

@@ -70,7 +70,8 @@ def adapt(
                     rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
                     _visit(bench, state, name, adaptation, rng)
         if specification.live is not None and sweep + 1 < rounds:
-            follow_live(bench, state, stream(seed, Purpose.PILOT_LIVE_CELLS, sweep))
+            rng = stream(seed, Purpose.PILOT_LIVE_CELLS, sweep)
+            follow_live(bench, state, bench.designs(state.values), rng)
     plain = tuple(
         Event(
             "warning",

@@ -20,10 +20,13 @@ Divisions follow NumPy's rules (``error_model``): a trajectory that runs a varia
 a density that is not finite, which NUTS refuses, and not an exception.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
@@ -90,6 +93,12 @@ class Standard(Struct):
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
+def standard_of(*fields: Any) -> Standard:
+    """Make it of the values of all fields."""
+    return Standard(*fields)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def cross_products(
     x: Array,
     z: Array,
@@ -111,7 +120,8 @@ def cross_products(
     zw = np.zeros((q, p + 1, clusters))
     ww = np.zeros((groups, p + 1, p + 1))
     rows = np.zeros(clusters)
-    w = np.ones(p + 1)
+    w = np.empty(p + 1)
+    w[0] = 1.0
     v = np.empty(q)
     centre_x, scale_x = standard.centre_x, standard.scale_x
     centre_z, scale_z = standard.centre_z, standard.scale_z
@@ -148,7 +158,7 @@ def cross_products(
     return CrossProducts(zz, zw, ww, rows), made
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _cholesky(a: Array) -> None:
     """Lower Cholesky factor in place (upper triangle zeroed); small matrices only."""
     n = a.shape[0]
@@ -163,7 +173,7 @@ def _cholesky(a: Array) -> None:
             a[j, i] = 0.0
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _solve_lower(c: Array, b: Array) -> None:
     """Solve ``c x = b`` in place for lower triangular c and the columns of b."""
     n, m = b.shape
@@ -176,10 +186,10 @@ def _solve_lower(c: Array, b: Array) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def log_marginal(
+def integrate(
     data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
-) -> tuple[float, Array, Array]:
-    """Log density of y given Ψ and σ², and its gradient.
+) -> float:
+    """Integrate β and b out: log density of y given Ψ and σ².
 
     Parameters
     ----------
@@ -189,15 +199,6 @@ def log_marginal(
         Of β, independent normal, (p,).
     made
         Its `factor` and `sigma2` are read, the rest is written.
-
-    Returns
-    -------
-    log_density
-        ``log p(y | Ψ, σ²)``, β and b integrated out.
-    gradient_psi
-        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
-    gradient_sigma2
-        Derivative by each cluster's residual variance, (cluster,).
     """
     zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
     q, p1, clusters = zw.shape
@@ -289,13 +290,37 @@ def log_marginal(
         for b in range(a + 1, p):
             value -= chol[b, a] * beta[b]
         beta[a] = value / chol[a, a]
+    return -0.5 * (log_det + quadratic)
 
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def log_marginal(
+    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
+) -> tuple[float, Array, Array]:
+    """Log density of y given Ψ and σ², and its gradient; parameters as of :func:`integrate`.
+
+    Returns
+    -------
+    log_density
+        ``log p(y | Ψ, σ²)``, β and b integrated out.
+    gradient_psi
+        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
+    gradient_sigma2
+        Derivative by each cluster's residual variance, (cluster,).
+    """
+    value = integrate(data, prior_precision, prior_mean, made)
+    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
+    q, p1, clusters = zw.shape
+    p = p1 - 1
+    sigma2, root, projected = made.sigma2, made.root, made.projected
+    chol, beta = made.chol, made.beta
     # moments of (β, −1): what is left of [X y] by them has Ω as its weights
     inverse = np.zeros((p, p))
     for a in range(p):
         inverse[a, a] = 1.0
     _solve_lower(chol, inverse)
-    omega = np.ones((p1, p1))
+    omega = np.empty((p1, p1))
+    omega[p, p] = 1.0
     for a in range(p):
         omega[a, p] = -beta[a]
         omega[p, a] = -beta[a]
@@ -356,12 +381,12 @@ def log_marginal(
                     terms[b, j] = 0.5 * weighted[b, j] * left[c, b, j] / squared[j]
             for j in range(clusters):
                 terms[p1, j] = -0.5 * within[a, c, j] / sigma2[j]
-            value = 0.0
+            total = 0.0
             for j in range(clusters):
                 for b in range(p1 + 1):
-                    value += terms[b, j]
-            by_psi[a, c] = value
-    return -0.5 * (log_det + quadratic), by_psi, by_sigma2
+                    total += terms[b, j]
+            by_psi[a, c] = total
+    return value, by_psi, by_sigma2
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)

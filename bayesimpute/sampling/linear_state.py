@@ -3,18 +3,18 @@ r"""Linear predictors as compiled code sees them: model, rows, state, and passes
 What they are sampled for, and how, stands in :mod:`bayesimpute.sampling.linear`.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling.collapsed import Standard
-from bayesimpute.sampling.compiled import Callable
+from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.correlation import correlation_factor
-from bayesimpute.sampling.linear_parts import SUMS
+from bayesimpute.sampling.linear_parts import sums_of
 from bayesimpute.sampling.struct import Struct
 
-#: What is compiled as part of something else, and not kept on disk by itself.
-part_of = numba.njit(error_model="numpy", nogil=True)
 #: What Python calls, or machine code by its address.
 entrance = numba.njit(cache=True, error_model="numpy", nogil=True)
 
@@ -68,6 +68,12 @@ class Model(Struct):
     beta_at: int
     effect_at: int
     standard: Standard
+
+
+@entrance
+def model_of(*fields: Any) -> Model:
+    """Make it of the values of all fields."""
+    return Model(*fields)
 
 
 class Rows(Struct):
@@ -143,7 +149,9 @@ def sorted_rows(
         if fit[i]:
             order[count[cluster[i]]] = i
             count[cluster[i]] += 1
-    out_x = np.ones((x.shape[0] + 1, n))
+    out_x = np.empty((x.shape[0] + 1, n))
+    for i in range(n):
+        out_x[0, i] = 1.0
     out_z = np.empty((z.shape[0], n))
     out = np.empty((columns.shape[0], n))
     out_offset = np.empty((offset.shape[1], n))
@@ -207,7 +215,7 @@ def linear_predictors(
 _TOGETHER = 1024
 
 
-@entrance
+@part_of
 def _add_fixed(out: Array, x: Array, fixed: Flags, beta: Array) -> None:
     for first in range(0, x.shape[1], _TOGETHER):
         last = first + _TOGETHER
@@ -219,7 +227,7 @@ def _add_fixed(out: Array, x: Array, fixed: Flags, beta: Array) -> None:
                         to[i] += b * column[i]
 
 
-@entrance
+@part_of
 def _add_random(out: Array, z: Array, varying: Flags, effects: Array, start: Positions) -> None:
     k = 0
     for r in range(len(out)):
@@ -234,7 +242,7 @@ def _add_random(out: Array, z: Array, varying: Flags, effects: Array, start: Pos
             k += 1
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
+@sums_of
 def by_fixed(by_eta: Array, x: Array, fixed: Flags) -> Array:
     """Gradient by β, (R, P), from that by the linear predictors (R, row)."""
     out = np.zeros(fixed.shape)
@@ -250,7 +258,7 @@ def by_fixed(by_eta: Array, x: Array, fixed: Flags) -> Array:
     return out
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
+@sums_of
 def by_random(by_eta: Array, z: Array, varying: Flags, start: Positions, out: Array) -> None:
     """Gradient by the effects of each cluster, into (cluster, E)."""
     k = 0
