@@ -185,7 +185,7 @@ class Collapsed(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Completed data of a visit; `x` and `z` are (column, row)."""
+    """Completed data of a visit, as a :class:`~bayesimpute.method.Design` has them."""
 
     x: Array
     z: Array
@@ -325,10 +325,10 @@ def _predict(
         if wanted[i]:
             j = cluster[i]
             eta = beta[0]
-            for a in range(x.shape[0]):
-                eta += (x[a, i] - centre_x[a]) / scale_x[a] * beta[a + 1]
+            for a in range(x.shape[1]):
+                eta += (x[i, a] - centre_x[a]) / scale_x[a] * beta[a + 1]
             for a in range(q):
-                eta += (z[a, i] - centre_z[a]) / scale_z[a] * effects[j, a]
+                eta += (z[i, a] - centre_z[a]) / scale_z[a] * effects[j, a]
             mean[at] = centre_y + scale_y * eta
             sd[at] = scale_y * residual_sd[j]
             at += 1
@@ -585,8 +585,8 @@ class GaussianPosterior:
 def rows_of(design: Design) -> Rows:
     """Rows of a design for compiled code, which takes their types and layout as given."""
     return Rows(
-        np.ascontiguousarray(design.x.T, dtype=np.float64),
-        np.ascontiguousarray(design.z.T, dtype=np.float64),
+        np.ascontiguousarray(design.x, dtype=np.float64),
+        np.ascontiguousarray(design.z, dtype=np.float64),
         np.ascontiguousarray(design.y, dtype=np.float64),
         np.ascontiguousarray(design.cluster, dtype=np.int64),
         np.ascontiguousarray(design.fit, dtype=np.bool_),

@@ -85,10 +85,7 @@ _SUMMED = [nuts.DIVERGING, nuts.STEPS, nuts.ACCEPTED]
 
 @dataclass(frozen=True, eq=False)
 class _Observed:
-    """Completed data of a visit, for compiled code, `x` and `z` (column, row).
-
-    What is latent changes `columns`.
-    """
+    """Completed data of a visit, for compiled code; the columns change with what is latent."""
 
     model: state_of.Model
     design: Design
@@ -178,7 +175,7 @@ class LinearPosterior:
 
     def _compile(self, design: Design) -> None:
         """Find the machine code for the types of this model, which are those of all models."""
-        x, z = np.empty((self.sizes.columns - 1, 1)), np.empty((self.sizes.random, 1))
+        x, z = np.empty((1, self.sizes.columns - 1)), np.empty((1, self.sizes.random))
         columns, one = np.empty((1, 1)), np.zeros(1, dtype=bool)
         cluster, rng = np.zeros(1, dtype=np.int64), np.random.default_rng(0)
         model, state = self._model, np.zeros(self.sizes.size)
@@ -234,8 +231,8 @@ class LinearPosterior:
         return _Observed(
             self._model if constants is None else self._with_constants(constants),
             design,
-            np.ascontiguousarray(design.x.T, dtype=np.float64),
-            np.ascontiguousarray(design.z.T, dtype=np.float64),
+            np.ascontiguousarray(design.x, dtype=np.float64),
+            np.ascontiguousarray(design.z, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             self.columns(design),
             self.offset(design),
@@ -402,8 +399,8 @@ class LinearPosterior:
     def predictors(self, design: Design, wanted: npt.NDArray[np.bool_], state: Array) -> Array:
         """Linear predictors of the wanted rows, (row, R), in computing units."""
         found: Array = self._predictors(
-            np.ascontiguousarray(design.x.T, dtype=np.float64),
-            np.ascontiguousarray(design.z.T, dtype=np.float64),
+            np.ascontiguousarray(design.x, dtype=np.float64),
+            np.ascontiguousarray(design.z, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             np.ascontiguousarray(wanted, dtype=np.bool_),
             self._model,
