@@ -92,17 +92,23 @@ class Recorded:
         return Visit(state, np.zeros(int(design.draw.sum())), {"level": 0.0}, {})
 
 
-@pytest.mark.parametrize("shareable", [True, False])
-def test_the_first_round_of_two_takes_some_of_many_rows_and_the_last_draws_nothing(shareable):
+@pytest.mark.parametrize(
+    ("shareable", "wrapped", "some"),
+    [(True, False, True), (False, False, False), (True, True, False)],
+)
+def test_the_first_round_of_two_takes_some_of_many_rows_and_the_last_draws_nothing(
+    shareable, wrapped, some
+):
     rows = 3 * ENOUGH_ROWS
-    df = pd.DataFrame({"a": np.arange(rows) % 5.0, "b": np.arange(rows) % 3.0})
+    df = pd.DataFrame({"a": np.arange(rows) % 5.0, "b": np.arange(rows) % 3.0, "c": 1.0})
     df.iloc[:10, 0] = df.iloc[20:30, 1] = np.nan
-    one, other = Recorded(shareable), Recorded(shareable)
-    bi.impute(df, method={"a": one, "b": other}, m=1, iterations=1, seed=1, progress=False)
-    for method in (one, other):
+    methods = {"a": Recorded(shareable), "b": Recorded(shareable)}
+    asked = {k: bi.only_where(m, "c == 1") if wrapped else m for k, m in methods.items()}
+    bi.impute(df, method=asked, m=1, iterations=1, seed=1, progress=False)
+    for method in methods.values():
         first, second = method.tuned
         assert second == rows
-        assert first == (pytest.approx(ENOUGH_ROWS, rel=0.1) if shareable else rows)
+        assert first == (pytest.approx(ENOUGH_ROWS, rel=0.1) if some else rows)
         assert method.visits == [rows, rows]  # one of the pilot, one of the chain
 
 
