@@ -22,6 +22,7 @@ from markdown import table
 from selection import FORMULA, one_target
 
 import bayesimpute as bi
+from bayesimpute.registry import resolve
 
 M, ITERATIONS = 4, 150
 #: Moves of a sweep; of the collapsed normal model there is one.
@@ -153,7 +154,8 @@ def measured(imp: bi.Imputations) -> Iterator[tuple[str, str, float, float, floa
             continue
         method = str(imp.method[name])
         target: Any = imp.specification.targets[name]
-        transitions = diverging.size * int(target.options["transitions"])
+        options = {**resolve(method).options, **target.options}
+        transitions = diverging.size * int(options["transitions"])
         transitions *= 1 if method in COLLAPSED else MOVES
         share = 100 * float(diverging.sum()) / transitions
         own = parameters[parameters["variable"].str.split("+").map(lambda v, n=name: n in v)]

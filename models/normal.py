@@ -62,7 +62,13 @@ from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.normal_rows import NormalRows, log_normal_density
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
-from bayesimpute.sampling.textbook import Columns, RowModel, correlated, observed_model
+from bayesimpute.sampling.textbook import (
+    Columns,
+    Defaults,
+    RowModel,
+    linear_predictor,
+    observed_model,
+)
 from bayesimpute.sampling.variance_shares import VarianceShare, share_normal
 
 
@@ -81,7 +87,8 @@ class Normal:
         Residual SD by cluster (default False).
     transitions
         NUTS transitions a visit (default 4: on the collapsed posterior one is nearly
-        independent of the last, four leave room for hard data).
+        independent of the last, four leave room for hard data; 2 in imputation compatible with an
+        analysis, where a visit may remember the last one).
     tune
         Transitions of the one adaptation before the chains start (default 300).
 
@@ -122,7 +129,7 @@ class Normal:
     )
     #: Where all models are one joint distribution, parameters are drawn given those of the others:
     #: no draw has to forget the last one for the chain to be right.
-    options_if_joint: Mapping[str, Any] = MappingProxyType({"transitions": 1})
+    options_if_joint: Mapping[str, Any] = MappingProxyType({"transitions": 2})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows with an observed target.
@@ -141,42 +148,19 @@ class Normal:
         import pymc as pm
         import pytensor.tensor as pt
 
-        def prior(name: str, default: Any, dims: str | None = None) -> Any:
-            return attach(priors.get(name, default), name, dims)
-
         units = Units.of(design)
-        scale = units.scale_y
-        intercept = prior("intercept", pm.Normal.dist(units.centre_y, 2.5 * scale))
-        if design.predictors:
-            beta_prior = pm.Normal.dist(0.0, 2.5 * scale / units.scale_x)
-            beta = prior("beta", beta_prior, dims="predictor")
-        if design.random_effects:
-            sd = pt.stack(
-                [
-                    prior(f"sd_{effect}", pm.HalfNormal.dist(scale / scale_z))
-                    for effect, scale_z in zip(design.random_effects, units.scale_z, strict=True)
-                ]
-            )
-            standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
-            standard = correlated(standard, design.random_effects, blocks_of(design), priors)
-            effect = pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
-        sigma = prior("sigma", pm.HalfNormal.dist(scale))
+        eta = linear_predictor(design, units, priors, Defaults())
+        sigma = attach(priors.get("sigma", pm.HalfNormal.dist(units.scale_y)), "sigma")
         heteroscedastic = options["heteroscedastic"]
         if heteroscedastic:
-            sd_log_sigma = prior("sd_log_sigma", pm.HalfNormal.dist(0.5))
-            offset = pm.Normal("log_sigma_offset", dims="cluster")
-            sigma = sigma * pt.exp(sd_log_sigma * offset)
+            sd_log_sigma = attach(
+                priors.get("sd_log_sigma", pm.HalfNormal.dist(0.5)), "sd_log_sigma"
+            )
+            sigma = sigma * pt.exp(sd_log_sigma * pm.Normal("log_sigma_offset", dims="cluster"))
 
         def distribution(columns: Columns) -> Any:
-            mean = intercept + pt.zeros_like(columns.cluster)
-            if columns.offset is not None:
-                mean = mean + columns.offset
-            if design.predictors:
-                mean = mean + (columns.x - units.centre_x) @ beta
-            if design.random_effects:
-                z = columns.z - units.centre_z
-                mean = mean + (z * effect[columns.cluster]).sum(axis=-1)
-            return pm.Normal.dist(mean, sigma[columns.cluster] if heteroscedastic else sigma)
+            sd = sigma[columns.cluster] if heteroscedastic else sigma
+            return pm.Normal.dist(eta(columns), sd)
 
         return RowModel(distribution, design.random_effects)
 

@@ -87,10 +87,9 @@ class Bench:
         builders, kernels = {}, {}
         for name, target in specification.targets.items():
             if isinstance(target, Target) and name in specification.visit_sequence:
-                builder = DesignBuilder.of(specification, target)
                 try:
-                    design = builder.build(reference)
-                    builders[name] = builder.settled(design)
+                    builders[name] = DesignBuilder.of(specification, target).settled(reference)
+                    design = builders[name].build(reference)
                     kernels[name] = kernel_of(specification, target, design)
                 except BayesimputeError:
                     raise
@@ -157,7 +156,8 @@ def kernel_of(specification: Specification, target: Target, design: Design) -> K
     method, priors = _model_and_priors(specification, target)
     options = options_of(target)
     if specification.live is not None:
-        options = {**options, **getattr(method, "options_if_joint", {}), **target.options}
+        inside = resolve(innermost(target.method))
+        options = {**options, **getattr(inside, "options_if_joint", {}), **target.options}
     kernel = method.kernel(design, priors, options)
     for position, name in enumerate(target.block):
         for wrapper in layers(specification.targets[name].method):  # type: ignore[union-attr]

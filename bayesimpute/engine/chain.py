@@ -30,6 +30,8 @@ from bayesimpute.specification.wrapped import stays_missing
 #: other: their chains forget the fill more slowly than chained equations, which learn from what is
 #: observed alone.
 WARM_UP = 15
+#: With no more rows, designs are held from one iteration to the next.
+ROWS_HELD = 100_000
 
 
 @dataclass(eq=False)
@@ -44,18 +46,22 @@ class ChainState:
         Values of the cells to impute: target -> (n_where,).
     kernel
         State of each target's kernel: target -> (state,); empty before its first visit.
-    parameters, statistics
-        Of each target's last visit; kept when a later visit fails.
+    designs
+        Of the models on `values`, held from one iteration to the next; None for none.
     """
 
     values: dict[str, Array]
     imputed: dict[str, Array]
     kernel: dict[str, Array] = field(default_factory=dict)
+    designs: Designs | None = None
 
     def copy(self) -> "ChainState":
-        """Another state that moves on while this one stays."""
+        """Another state that moves on while this one stays; designs go with it."""
         kernel = {name: np.array(state) for name, state in self.kernel.items()}
-        return ChainState(dict(self.values), dict(self.imputed), kernel)
+        moving = ChainState(dict(self.values), dict(self.imputed), kernel)
+        if self.designs is not None:
+            moving.designs, self.designs = self.designs.on(moving.values), None
+        return moving
 
     def to_bytes(self) -> bytes:
         """Pack what cannot be worked out again from the data, as npz bytes."""
@@ -179,7 +185,9 @@ def run_chain(
         for name, labels in monitor_labels.items()
     }
     events: list[Event] = []
-    designs = bench.designs(state.values)
+    designs = state.designs or bench.designs(state.values)
+    if specification.table.n_rows <= ROWS_HELD:
+        state.designs = designs
     if 0 in iterations and bench.live:
         try:
             _warm_up(bench, adaptations, state, designs, seed, imputation)
@@ -226,7 +234,9 @@ def run_chain(
             for key, value in visit_parameters.items():
                 parameters[name][key][t] = value
             for key, value in visit_statistics.items():
-                statistics[name].setdefault(key, np.full(len(iterations), np.nan))[t] = value
+                if key not in statistics[name]:
+                    statistics[name][key] = np.full(len(iterations), np.nan)
+                statistics[name][key][t] = value
             if visit_statistics.get("diverging", 0) > 0:
                 events.append(
                     Event(

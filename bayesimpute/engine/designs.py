@@ -32,6 +32,11 @@ class Designs:
         self._build, self._readers, self._values, self._keep = build, readers, values, keep
         self._held: dict[str, Design] = {}
 
+    def on(self, values: Mapping[str, Array]) -> "Designs":
+        """Follow a copy of the values from here on."""
+        self._values = values
+        return self
+
     def __call__(self, name: str) -> Design:
         """Give the design of a model."""
         design = self._held.get(name)

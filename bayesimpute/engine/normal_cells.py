@@ -8,8 +8,10 @@ residual :math:`e_r` at the value as it stands, the cell's distribution given ev
     N\Bigl(x + \frac{\sum_r s_r e_r / σ_r^2}{\sum_r s_r^2 / σ_r^2},\;
            \frac{1}{\sum_r s_r^2 / σ_r^2}\Bigr),
 
-over all rows r that see the cell, that of its own model among them (slope −1). What follows from
-the specification alone, which rows see which cell by which columns, is worked out once.
+over all rows r that see the cell, that of its own model among them (slope −1). With mean m and SD s
+of it, the new value is :math:`m - (x - m)/2 + \sqrt{3/4}\, s\, ε`, which has that distribution if
+x has (over-relaxation, Adler 1981, Physical Review D 23). What follows from the specification
+alone, which rows see which cell by which columns, is worked out once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +27,10 @@ from bayesimpute.method import Array, Design, RowDensity
 from bayesimpute.sampling.normal_rows import NormalRows, Reach
 from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Specification, Term
+
+#: What a cell keeps of its distance to its mean: less than nothing, so that what is drawn given
+#: the cells forgets them sooner; far from −1, so that their spread is soon forgotten too.
+KEPT = -0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +211,10 @@ class NormalCells:
         """Draw the cells; completed data and designs get the new values."""
         mean, sd = self.distribution(densities, designs, values)
         column = values[self.name].copy()
-        column[self.rows] = (mean + sd * rng.standard_normal(mean.size))[self.owner]
+        current = np.empty(mean.size)
+        current[self.owner] = column[self.rows]
+        noise = np.sqrt(1.0 - KEPT**2) * rng.standard_normal(mean.size)
+        column[self.rows] = (mean + KEPT * (current - mean) + sd * noise)[self.owner]
         values[self.name] = column
         designs.move(self.name, {each.name: partial(each.follow, values) for each in self.told})
 

@@ -9,6 +9,7 @@ import pandas as pd
 from bayesimpute.data.encoding import sorted_labels
 from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.plots.facets import written
 from bayesimpute.wording import did_you_mean, listed
 
 
@@ -135,10 +136,5 @@ def clusters_of(frame: pd.DataFrame, cluster: Any, picture: str) -> tuple[np.nda
         order = list(sorted_labels(index.labels))
     position = {label: k for k, label in enumerate(order)}
     return np.array([position[label] for label in index.labels])[index.codes], [
-        _written(label) for label in order
+        written(label) for label in order
     ]
-
-
-def _written(label: Any) -> str:
-    whole = isinstance(label, float | np.floating) and float(label).is_integer()
-    return f"{label:.0f}" if whole else str(label)

@@ -20,10 +20,13 @@ Divisions follow NumPy's rules (``error_model``): a trajectory that runs a varia
 a density that is not finite, which NUTS refuses, and not an exception.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
@@ -90,6 +93,12 @@ class Standard(Struct):
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
+def standard_of(*fields: Any) -> Standard:
+    """Make it of the values of all fields."""
+    return Standard(*fields)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def cross_products(
     x: Array,
     z: Array,
@@ -102,16 +111,17 @@ def cross_products(
 ) -> tuple[CrossProducts, Integrated]:
     """One pass over the rows that are fitted to, an intercept put before the predictors.
 
-    Also makes the room that integrating needs.
+    `x` and `z` are (column, row). Also makes the room that integrating needs.
     """
-    p = x.shape[1] + 1
-    q = z.shape[1]
+    p = x.shape[0] + 1
+    q = z.shape[0]
     groups = clusters if by_cluster else 1
     zz = np.zeros((q, q, clusters))
     zw = np.zeros((q, p + 1, clusters))
     ww = np.zeros((groups, p + 1, p + 1))
     rows = np.zeros(clusters)
-    w = np.ones(p + 1)
+    w = np.empty(p + 1)
+    w[0] = 1.0
     v = np.empty(q)
     centre_x, scale_x = standard.centre_x, standard.scale_x
     centre_z, scale_z = standard.centre_z, standard.scale_z
@@ -123,10 +133,10 @@ def cross_products(
         g = j if by_cluster else 0
         rows[j] += 1.0
         for a in range(p - 1):
-            w[a + 1] = (x[i, a] - centre_x[a]) / scale_x[a]
+            w[a + 1] = (x[a, i] - centre_x[a]) / scale_x[a]
         w[p] = (y[i] - centre_y) / scale_y
         for a in range(q):
-            v[a] = (z[i, a] - centre_z[a]) / scale_z[a]
+            v[a] = (z[a, i] - centre_z[a]) / scale_z[a]
             for b in range(a + 1):
                 zz[a, b, j] += v[a] * v[b]
             for b in range(p + 1):
@@ -148,7 +158,7 @@ def cross_products(
     return CrossProducts(zz, zw, ww, rows), made
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _cholesky(a: Array) -> None:
     """Lower Cholesky factor in place (upper triangle zeroed); small matrices only."""
     n = a.shape[0]
@@ -163,7 +173,7 @@ def _cholesky(a: Array) -> None:
             a[j, i] = 0.0
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _solve_lower(c: Array, b: Array) -> None:
     """Solve ``c x = b`` in place for lower triangular c and the columns of b."""
     n, m = b.shape
@@ -309,7 +319,8 @@ def log_marginal(
     for a in range(p):
         inverse[a, a] = 1.0
     _solve_lower(chol, inverse)
-    omega = np.ones((p1, p1))
+    omega = np.empty((p1, p1))
+    omega[p, p] = 1.0
     for a in range(p):
         omega[a, p] = -beta[a]
         omega[p, a] = -beta[a]

@@ -61,7 +61,6 @@ Array = npt.NDArray[np.float64]
 #: least the other share: then a sweep forgets most of where it came from.
 TIED, FREE = 0.5, 0.5
 
-
 #: Newton steps that look for the mode, at most; none moves a linear predictor by more.
 NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 
@@ -70,10 +69,12 @@ NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 ACCEPTANCE = (0.8, 0.95, 0.8)
 #: So many clusters with rows are few, and what steps aim at then.
 FEW_CLUSTERS, ACCEPTANCE_OF_FEW = 8, (0.8, 0.99, 0.9)
-#: SDs that slices move in a sweep, at most: each costs some five passes through the rows.
-SLICES = 4
+#: SDs and correlations that slices move in a sweep, at most: each costs five passes over the rows.
+SLICES = (3, 2)
 #: Width of a slice in posterior SDs; a bad one costs passes, not correctness.
 SLICE_WIDTH, LEAST_WIDTH = 2.5, 0.1
+#: Effects that a chain starts with, in SDs between clusters, at most, where these move by slices.
+FURTHEST = 3.0
 #: In units of a posterior SD; in one dimension longer steps are accepted in the middle, and run
 #: into the walls from its tails.
 LARGEST_STEP = 1.5
@@ -84,7 +85,10 @@ _SUMMED = [nuts.DIVERGING, nuts.STEPS, nuts.ACCEPTED]
 
 @dataclass(frozen=True, eq=False)
 class _Observed:
-    """Completed data of a visit, for compiled code; the columns change with what is latent."""
+    """Completed data of a visit, for compiled code, `x` and `z` (column, row).
+
+    What is latent changes `columns`.
+    """
 
     model: state_of.Model
     design: Design
@@ -145,11 +149,11 @@ class LinearPosterior:
         self.scales = scales
         self._unit = np.where(priors.replaced, scales, 1.0).astype(np.float64)
         self._guess_beta = np.asarray(prior_mean, dtype=np.float64)[equations.fixed]
-        functions, prior = compiled(likelihood), priors.compiled
+        functions, prior = compiled(likelihood), priors.function
         precision = np.where(equations.fixed, prior_precision, 0.0)
 
         def with_constants(constants: Array) -> state_of.Model:
-            return state_of.Model(
+            return state_of.model_of(
                 constants, *functions, prior, priors.constants, self._unit, equations.fixed,
                 equations.varying, np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
                 self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, effects,
@@ -174,7 +178,7 @@ class LinearPosterior:
 
     def _compile(self, design: Design) -> None:
         """Find the machine code for the types of this model, which are those of all models."""
-        x, z = np.empty((1, self.sizes.columns - 1)), np.empty((1, self.sizes.random))
+        x, z = np.empty((self.sizes.columns - 1, 1)), np.empty((self.sizes.random, 1))
         columns, one = np.empty((1, 1)), np.zeros(1, dtype=bool)
         cluster, rng = np.zeros(1, dtype=np.int64), np.random.default_rng(0)
         model, state = self._model, np.zeros(self.sizes.size)
@@ -196,7 +200,7 @@ class LinearPosterior:
             density_of(densities_of.shape_density, moving),
         )
         self._coefficient_density, self._centred_density, self._shape_density = densities
-        self._pieces = sweeps_of.Pieces(
+        self._pieces = sweeps_of.pieces_of(
             3,
             Callable.for_example(densities_of.stand, model, rows, state, at),
             Callable.for_example(whitening.whiten, moving, curvature),
@@ -230,8 +234,8 @@ class LinearPosterior:
         return _Observed(
             self._model if constants is None else self._with_constants(constants),
             design,
-            np.ascontiguousarray(design.x, dtype=np.float64),
-            np.ascontiguousarray(design.z, dtype=np.float64),
+            np.ascontiguousarray(design.x.T, dtype=np.float64),
+            np.ascontiguousarray(design.z.T, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             self.columns(design),
             self.offset(design),
@@ -293,10 +297,12 @@ class LinearPosterior:
         tune: bool,
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
-        """Move some SDs by slices, then the coefficients once more."""
-        size = self.sizes.effects
-        some = rng.permutation(size)[:SLICES] if size > SLICES else np.arange(size)
-        state = self._slide(*given, state, some, tuning.width[some], rng)
+        """Move some SDs and correlations by slices, then the coefficients once more."""
+        sds = rng.permutation(self.sizes.effects)[: SLICES[0]]
+        correlations = self.sizes.effects + rng.permutation(self.sizes.correlations)[: SLICES[1]]
+        some = np.concatenate([sds, correlations])
+        at, width = tuning.centred_at[some], tuning.width[some]
+        state = self._slide(*given, state, at, width, rng)
         alone = tuning._replace(centred_at=NOWHERE, shape_at=NOWHERE)
         found: tuple[Array, Array] = self._sweeps(*given, state, alone, 1, tune, rng)
         return found
@@ -396,8 +402,8 @@ class LinearPosterior:
     def predictors(self, design: Design, wanted: npt.NDArray[np.bool_], state: Array) -> Array:
         """Linear predictors of the wanted rows, (row, R), in computing units."""
         found: Array = self._predictors(
-            np.ascontiguousarray(design.x, dtype=np.float64),
-            np.ascontiguousarray(design.z, dtype=np.float64),
+            np.ascontiguousarray(design.x.T, dtype=np.float64),
+            np.ascontiguousarray(design.z.T, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             np.ascontiguousarray(wanted, dtype=np.bool_),
             self._model,
@@ -483,7 +489,14 @@ class LinearPosterior:
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
-        return nuts.dispersed(adaptation.start_mean, adaptation.start_sd, rng)
+        state = nuts.dispersed(adaptation.start_mean, adaptation.start_sd, rng)
+        if self._few:
+            # an SD near 0 with effects that are not would be worse than any SD and effects
+            point = self.point(state)
+            standard = np.linalg.solve(point.factor, point.effects.T)
+            beyond = np.maximum(np.abs(standard).max(axis=0) / FURTHEST, 1.0)
+            state[self.sizes.b] = (point.effects / beyond[:, None]).ravel()
+        return state
 
     def settle(
         self,
@@ -546,7 +559,7 @@ class LinearPosterior:
         aims = ACCEPTANCE_OF_FEW if self._few else ACCEPTANCE
         averaging = np.array([*map(nuts.averaging_from, steps, aims)])
         moving = np.flatnonzero(shape > 0.0)
-        width = np.maximum(SLICE_WIDTH * spread[: self.sizes.effects], LEAST_WIDTH)
+        width = np.maximum(SLICE_WIDTH * spread[self._centred_at], LEAST_WIDTH)
         return Tuning(averaging, self._centred_at, centred, moving, shape[moving], width)
 
     def _check(self, state: Array, adaptation: Adaptation) -> None:

@@ -92,6 +92,8 @@ def slide(
     u -= mode_of(moving, curvature)
     there = state.copy()
     here = density_at_coordinates(model, rows, pieces, curvature, there, u)
+    if here == -np.inf:  # all would be better, however far away
+        return there
     for k in range(at.size):
         start = there[at[k]]
         level = here - rng.standard_exponential()

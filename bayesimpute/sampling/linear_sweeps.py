@@ -3,7 +3,7 @@ r"""Sweeps through the posterior of linear predictors, compiled: no lock is held
 What a sweep is, and why, stands in :mod:`bayesimpute.sampling.linear`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,12 @@ class Pieces(Struct):
     shape: Callable
 
 
+@entrance
+def pieces_of(*fields: Any) -> Pieces:
+    """Make it of the values of all fields."""
+    return Pieces(*fields)
+
+
 class Tuning(NamedTuple):
     """What the moves move, their step sizes, and variances of the second and third.
 
@@ -46,7 +52,7 @@ class Tuning(NamedTuple):
     centred, shape
         Variances of these.
     width
-        Widths of the slices by which the SDs move, (E,); none where these do not.
+        Widths of the slices by which what move 2 moves is moved once more, where clusters are few.
     """
 
     averaging: Array

@@ -129,7 +129,7 @@ class SelectionLikelihood(OneEquation):
 
     equations = 4
     #: Linear predictors after outcome and selection.
-    further = ("log_sigma", "atanh_rho")
+    further: tuple[str, ...] = ("log_sigma", "atanh_rho")
     measure = "density"
     density = staticmethod(selection_density)
     information = staticmethod(selection_information)

@@ -79,14 +79,13 @@ def template_of(specification: Specification, name: str) -> str:
         return ""
     method = resolve(innermost(target.method))
     words = words_of(method)
-    if words is None or isinstance(words.equation, str):
-        return words.equation if words else ""
+    equation = words.equation if words else ""
+    if isinstance(equation, str):
+        return equation
     clustered = setting_of(specification, target).grouped
     numeric = kind_of(specification, target) is Kind.NUMERIC
     options = {**method.options, **target.options}
-    return words.equation(
-        Occasion(options, clustered, clustered and target.random_intercept, numeric)
-    )
+    return equation(Occasion(options, clustered, clustered and target.random_intercept, numeric))
 
 
 def kind_of(specification: Specification, target: Target) -> Kind:
