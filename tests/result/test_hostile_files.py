@@ -266,7 +266,7 @@ def test_cells_of_a_file_of_the_first_version_are_found_where_they_were(good, tm
     ],
 )
 def test_nothing_is_read_but_what_an_annotation_allows(stored, hint):
-    with pytest.raises(ValueError, match="is no|is not as it is written"):
+    with pytest.raises(ValueError, match=r"is no|is not as it is written"):
         codec.decode(stored, hint, {"a": np.zeros(2)})
     assert codec.decode(str(2**127), int, {}) == 2**127
 
