@@ -14,9 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.arrays import Array as Array
 from bayesimpute.data.table import Kind
 
-Array = npt.NDArray[np.float64]
 Parameters = Mapping[str, "float | Array"]
 
 
@@ -145,6 +145,10 @@ class Design:
             live=None if self.live is None else self.live[chosen],
             around=None if self.around is None else self.around[chosen],
         )
+
+
+#: Log density of the rows of a design, (row,).
+RowDensity = Callable[[Design], Array]
 
 
 @dataclass(frozen=True)
@@ -382,9 +386,7 @@ class DensityKernel(Kernel, Protocol):
         """Whether the log density is a quadratic function of target and linear predictor."""
         ...
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
+    def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> RowDensity:
         """Give the log density of rows at the parameters and effects of a state.
 
         Parameters

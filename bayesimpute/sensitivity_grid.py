@@ -4,26 +4,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.analysis import fit
-from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Seed, checked
+from bayesimpute.arguments import (
+    Count,
+    CountOrNone,
+    FigureSize,
+    Level,
+    Seed,
+    check_arguments,
+    checked,
+)
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.engine.cores import threads_of
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder
-from bayesimpute.imputation import specified
+from bayesimpute.imputation import impute, specified
 from bayesimpute.plots.sensitivity import plot_sensitivity
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.sensitivity_points import Plan, imputed_points
 from bayesimpute.specification.aliases import NUMBER, SELECTION
 from bayesimpute.specification.analyses import two_equations
-from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wording import did_you_mean, one_line, visible
 from bayesimpute.wrappers.base import innermost, method_text
@@ -149,7 +156,7 @@ def sensitivity(
     seed: Seed | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
     family: str | None = None,
-    on: str = "conditional",
+    on: Literal["analysis", "conditional"] = "conditional",
     **arguments: Any,
 ) -> Sensitivity:
     """Impute, analyse and pool over a grid of assumptions on one variable.
@@ -234,11 +241,9 @@ def sensitivity(
             f"{{{variable!r}: {(SELECTION if rho is not None else NUMBER)!r}}}."
             f"{did_you_mean(variable, method)}"
         )
-    if on not in ("analysis", "conditional") or (
-        on == "analysis" and not isinstance(analysis, str)
-    ):
+    if on == "analysis" and not isinstance(analysis, str):
         raise SpecificationError(
-            f"sensitivity: on={on!r} must be 'conditional', or 'analysis' with a formula."
+            "sensitivity: on='analysis' needs a formula; a function of a frame needs 'conditional'."
         )
     if isinstance(analysis, str):
         check_formula(analysis, df.columns)
@@ -248,7 +253,7 @@ def sensitivity(
             f"sensitivity: rho= needs a selection model, and {variable!r} is imputed by "
             f"{method_text(inside)!r}; use {SELECTION!r}, or delta=."
         )
-    check_run_arguments(m, iterations, seed, arguments.get("executor"), "raise", None)
+    check_arguments(impute, arguments)
     run: dict[str, Any] = {
         name: arguments.pop(name) for name in ("executor", "progress") if name in arguments
     }

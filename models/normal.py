@@ -47,7 +47,7 @@ With a prior on ``intercept`` or ``beta`` that is not normal, or on ``correlatio
 LKJ, nothing integrates out and the PyMC model below is sampled as it stands.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -59,6 +59,7 @@ from bayesimpute.method import Adaptation, Array, Design, Kernel, Occasion, Pred
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
+from bayesimpute.sampling.normal_rows import NormalRows, log_normal_density
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import (
@@ -86,7 +87,8 @@ class Normal:
         Residual SD by cluster (default False).
     transitions
         NUTS transitions a visit (default 4: on the collapsed posterior one is nearly
-        independent of the last, four leave room for hard data).
+        independent of the last, four leave room for hard data; 2 in imputation compatible with an
+        analysis, where a visit may remember the last one).
     tune
         Transitions of the one adaptation before the chains start (default 300).
 
@@ -125,6 +127,9 @@ class Normal:
     options: Mapping[str, Any] = MappingProxyType(
         {"heteroscedastic": False, "transitions": 4, "tune": 300}
     )
+    #: Where all models are one joint distribution, parameters are drawn given those of the others:
+    #: no draw has to forget the last one for the chain to be right.
+    options_if_joint: Mapping[str, Any] = MappingProxyType({"transitions": 2})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows with an observed target.
@@ -280,21 +285,10 @@ class NormalKernel:
     #: The log density is quadratic in value and linear predictor.
     gaussian, measure = True, "density"
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
+    def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> NormalRows:
         """Give the log density of rows; β and b, which no state holds, are drawn given it."""
-        units = self._posterior.units
-        beta, effects, sigma = self._posterior.coefficients(self._seen(design), state, rng)
-
-        def of(rows: Design) -> Array:
-            eta = units.x(rows) @ beta + (units.z(rows) * effects[rows.cluster]).sum(axis=1)
-            mean = units.centre_y + units.scale_y * eta
-            if rows.live_shift is not None:
-                mean = mean + rows.live_shift
-            return log_normal_density(rows.y, mean, units.scale_y * sigma[rows.cluster])
-
-        return of
+        drawn = self._posterior.coefficients(self._seen(design), state, rng)
+        return NormalRows(self._posterior.units, *drawn)
 
     def predict(
         self,
@@ -318,8 +312,3 @@ class NormalKernel:
             log_normal_density(rows.y, mean, sd),
             by_cluster=self._posterior.by_cluster(rows, fitted) if by_cluster else None,
         )
-
-
-def log_normal_density(y: Array, mean: Array, sd: Array) -> Array:
-    """Log density of each row, (row,)."""
-    return np.asarray(-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi))

@@ -43,6 +43,7 @@ from scipy.special import log_expit
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Parameters, Words
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.exponentials import exponentials, sum_of_logs
 from bayesimpute.sampling.linear_kernel import Family
 from bayesimpute.sampling.linear_model import LinearModel
@@ -150,7 +151,7 @@ def _concentration(design: Design, prior: Any) -> Array:
     return found
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part_of
 def _odds(codes: Array, eta: Array, free: Array) -> tuple[Array, Array, Array]:
     """Of each row, the odds that take its chance away at either end.
 
@@ -180,7 +181,7 @@ def _odds(codes: Array, eta: Array, free: Array) -> tuple[Array, Array, Array]:
     return total, over, under
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part_of
 def _by_gaps(over: Array, under: Array, inside: Array, free: Array) -> tuple[float, Array]:
     """Part of the gaps in the log likelihood, and its whole gradient by their logarithms.
 

@@ -62,6 +62,7 @@ from scipy.linalg import helmert
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Parameters, Words
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.exponentials import exponentials
 from bayesimpute.sampling.hazards import HazardModel, events_of, exposures
 from bayesimpute.sampling.linear_kernel import Family
@@ -271,7 +272,7 @@ def _spread(design: Design, prior: Any, intervals: int) -> float:
     return float(sigma.item())
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part_of
 def _departures(free: Array, constants: Array) -> Array:
     """Departures that sum to zero, from their coordinates, (K,)."""
     intervals = free.size + 1

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up. A module may import the layers before its own, and its own.
 LAYERS = [
-    ("simulate.uniformity",),
+    ("arrays", "uniformity"),
     (
         "errors",
         "html",

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bayesimpute.diagnose import chains, loops, models, precision, run_events, values
+from bayesimpute.diagnose import (
+    chains,
+    empty_clusters,
+    loops,
+    models,
+    precision,
+    run_events,
+    values,
+)
 from bayesimpute.diagnose.analyses import uncongenial
 from bayesimpute.diagnose.run import Run
 from bayesimpute.diagnostics import FEWEST_DRAWS
@@ -48,6 +56,8 @@ def diagnose(
         *values.out_of_range(run),
         *values.piled_up(run),
         *values.donors(run),
+        *empty_clusters.few_donors(run),
+        *empty_clusters.far_out(run),
         *uncongenial(run, analyses),
         *precision.enough_imputations(run, analyses),
     ]

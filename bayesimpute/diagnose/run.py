@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.diagnostics import FEWEST_DRAWS
@@ -85,6 +86,11 @@ class Run:
         where = self.specification.where[name]
         return self.history.imputed[name][:, cells[where]]
 
+    def cells(self, name: str) -> npt.NDArray[np.int64]:
+        """Rows of these cells, (cell,)."""
+        missing = np.isnan(self.specification.table.values[name])
+        return np.flatnonzero(missing & self.specification.where[name])
+
     def kind(self, name: str) -> Kind:
         """Kind of a variable as its model sees it."""
         target = self.targets.get(name)
@@ -94,7 +100,7 @@ class Run:
     def clusters(self, name: str) -> ClusterIndex | None:
         """Clusters of a target's model."""
         cluster = self.targets[name].cluster
-        return None if cluster is None else cluster_index(self.specification.table, cluster)
+        return None if cluster is None else self.specification.table.clusters(cluster)
 
     @cached_property
     def completed(self) -> Mapping[str, Array]:

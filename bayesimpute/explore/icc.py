@@ -11,9 +11,10 @@ from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
+from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import check_sampling, sample_posterior
+from bayesimpute.explore.posterior import check_draws, sample_posterior
 from bayesimpute.explore.variance_shares import (
     anova_components,
     observed_share,
@@ -170,9 +171,8 @@ def icc(
     index = clusters_of(table, cluster)
     if index is None or variable == cluster:
         raise SpecificationError("icc needs a variable and another column with cluster ids.")
-    if not 0 < conf_level < 1:
-        raise SpecificationError(f"conf_level={conf_level!r} must lie between 0 and 1.")
-    seed = check_sampling(draws, chains, seed)
+    check_draws(draws)
+    seed = fresh_seed() if seed is None else seed
     chosen = _method(table, variable, method)
     _check_variation(table.values[variable], index, variable, cluster)
     design = _null_design(table, variable, index, chosen)

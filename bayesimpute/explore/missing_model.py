@@ -12,9 +12,10 @@ from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.diagnostics import diagnostics
+from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import Posterior, check_sampling, sample_posterior
+from bayesimpute.explore.posterior import Posterior, check_draws, sample_posterior
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.variance_shares import share_logit
 from bayesimpute.specification.aliases import YES_NO
@@ -160,9 +161,8 @@ def missing_model(
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
     index = clusters_of(table, cluster)
-    if not 0 < conf_level < 1:
-        raise SpecificationError(f"conf_level={conf_level!r} must lie between 0 and 1.")
-    seed = check_sampling(draws, chains, seed)
+    check_draws(draws)
+    seed = fresh_seed() if seed is None else seed
     names = _predictors(table, variable, predictors, cluster)
     used = ~np.any([np.zeros(table.n_rows), *(table.missing(name) for name in names)], axis=0)
     missing = table.missing(variable)[used]

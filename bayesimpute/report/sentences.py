@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.method import words_of
 from bayesimpute.registry import resolve
 from bayesimpute.specification.equations import template_of
@@ -57,7 +56,7 @@ def names(labels: Any) -> str:
 def _clusters(specification: Specification, target: Target) -> list[str]:
     if target.cluster is None:
         return []
-    n = cluster_index(specification.table, target.cluster).n
+    n = specification.table.clusters(target.cluster).n
     if target.level == 2:
         return [
             f"It has one value in each of the {n:,} clusters of {target.cluster}, so a row of the "

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.method import Design
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.correlation import beta_shapes, correlation_factor, pull_back
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.tails import interval
@@ -153,7 +154,7 @@ def conditional(rows: Rows, member: int, eta: Array, covariance: Array) -> tuple
     return mean, sd
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _patterns(columns: Array, size: int) -> tuple[npt.NDArray[np.bool_], Positions]:
     """Which members each pattern knows, and whom it judges; columns as of JointUnits.y."""
     rows = columns.shape[1]
@@ -170,7 +171,7 @@ def _patterns(columns: Array, size: int) -> tuple[npt.NDArray[np.bool_], Positio
     return known, judged
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _pattern_parts(
     known: npt.NDArray[np.bool_], judged: Positions, covariance: Array
 ) -> tuple[Array, Array, Array, Array]:
@@ -211,7 +212,7 @@ def _pattern_parts(
     return inverse, log_determinant, weights, sd
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _log_likelihood(columns: Array, eta: Array, covariance: Array) -> tuple[float, Array, Array]:
     """Value, gradient by η (member, row), and by Σ, each of whose cells counts for itself."""
     size, rows = eta.shape
@@ -279,7 +280,7 @@ def _log_likelihood(columns: Array, eta: Array, covariance: Array) -> tuple[floa
     return value, by_eta, by_covariance
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _information(columns: Array, eta: Array, covariance: Array) -> Array:
     """Curvature of each row by η, (member, member, row)."""
     size, rows = eta.shape
@@ -312,7 +313,7 @@ def _information(columns: Array, eta: Array, covariance: Array) -> Array:
     return out
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _residual(extra: Array, constants: Array, size: int) -> tuple[Array, Array, Array]:
     """Residual SDs, partial correlations, and lower Cholesky factor of the correlation."""
     sd, at = np.ones(size), 0
@@ -324,7 +325,7 @@ def _residual(extra: Array, constants: Array, size: int) -> tuple[Array, Array, 
     return sd, partial, correlation_factor(partial, size)
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _covariance(sd: Array, correlation: Array) -> Array:
     size = sd.size
     out = np.zeros((size, size))

@@ -17,7 +17,10 @@ invariant:
 
 Moves 2 and 3 together are an interweaving of the centred and the non-centred parametrisation
 (Yu & Meng 2011): the first mixes where clusters are informative, the second where they are not, so
-no one has to choose. Clusters without rows stay outside; their effects are drawn from N(0, Ψ).
+no one has to choose. Where clusters are few, each is well known but for what the intercept may be,
+and neither mixes: there β and b move twice, and SDs by slices, as far from their mode as β and b
+stand (:mod:`bayesimpute.sampling.linear_slices`). Clusters without rows stay outside; their effects
+are drawn from N(0, Ψ).
 
 State: scales ``sd…, positive extras`` (unconstrained), partial correlations, free extras, β, b.
 The sweeps themselves are compiled (:mod:`bayesimpute.sampling.linear_sweeps`).
@@ -33,6 +36,7 @@ import numpy.typing as npt
 
 from bayesimpute.method import Adaptation, Design
 from bayesimpute.sampling import linear_densities as densities_of
+from bayesimpute.sampling import linear_slices as slices_of
 from bayesimpute.sampling import linear_state as state_of
 from bayesimpute.sampling import linear_sweeps as sweeps_of
 from bayesimpute.sampling import linear_whitening as whitening
@@ -57,13 +61,20 @@ Array = npt.NDArray[np.float64]
 #: least the other share: then a sweep forgets most of where it came from.
 TIED, FREE = 0.5, 0.5
 
-
 #: Newton steps that look for the mode, at most; none moves a linear predictor by more.
 NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 
 #: Mean acceptance that the steps of the moves aim at: move 2 looks at no row, so that short steps
 #: cost little, and where clusters are few its density has walls.
 ACCEPTANCE = (0.8, 0.95, 0.8)
+#: So many clusters with rows are few, and what steps aim at then.
+FEW_CLUSTERS, ACCEPTANCE_OF_FEW = 8, (0.8, 0.99, 0.9)
+#: SDs and correlations that slices move in a sweep, at most: each costs five passes over the rows.
+SLICES = (3, 2)
+#: Width of a slice in posterior SDs; a bad one costs passes, not correctness.
+SLICE_WIDTH, LEAST_WIDTH = 2.5, 0.1
+#: Effects that a chain starts with, in SDs between clusters, at most, where these move by slices.
+FURTHEST = 3.0
 #: In units of a posterior SD; in one dimension longer steps are accepted in the middle, and run
 #: into the walls from its tails.
 LARGEST_STEP = 1.5
@@ -74,7 +85,10 @@ _SUMMED = [nuts.DIVERGING, nuts.STEPS, nuts.ACCEPTED]
 
 @dataclass(frozen=True, eq=False)
 class _Observed:
-    """Completed data of a visit, for compiled code; the columns change with what is latent."""
+    """Completed data of a visit, for compiled code, `x` and `z` (column, row).
+
+    What is latent changes `columns`.
+    """
 
     model: state_of.Model
     design: Design
@@ -135,11 +149,11 @@ class LinearPosterior:
         self.scales = scales
         self._unit = np.where(priors.replaced, scales, 1.0).astype(np.float64)
         self._guess_beta = np.asarray(prior_mean, dtype=np.float64)[equations.fixed]
-        functions, prior = compiled(likelihood), priors.compiled
+        functions, prior = compiled(likelihood), priors.function
         precision = np.where(equations.fixed, prior_precision, 0.0)
 
         def with_constants(constants: Array) -> state_of.Model:
-            return state_of.Model(
+            return state_of.model_of(
                 constants, *functions, prior, priors.constants, self._unit, equations.fixed,
                 equations.varying, np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
                 self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, effects,
@@ -150,16 +164,21 @@ class LinearPosterior:
         self._model = with_constants(likelihood.constants)
         self._standard = units.standard
         self._latent = likelihood if isinstance(likelihood, LatentLikelihood) else None
-        # what the likelihood moves by itself is no part of move 3
+        seen = len(np.unique(design.cluster[design.fit])) if effects else FEW_CLUSTERS + 1
+        self._few = seen <= FEW_CLUSTERS
+        # what the likelihood or slices move is no part of move 3
         self._movable = np.ones(self.sizes.shape.stop, dtype=bool)
         self._movable[self.sizes.effects : self.sizes.scales] = self._latent is None
         partial = self.sizes.partial
+        if self._few:
+            self._movable[: self.sizes.effects] = False
+            self._movable[partial] = False
         self._centred_at = np.r_[: self.sizes.effects, partial.start : partial.stop]
         self._compile(design)
 
     def _compile(self, design: Design) -> None:
         """Find the machine code for the types of this model, which are those of all models."""
-        x, z = np.empty((1, self.sizes.columns - 1)), np.empty((1, self.sizes.random))
+        x, z = np.empty((self.sizes.columns - 1, 1)), np.empty((self.sizes.random, 1))
         columns, one = np.empty((1, 1)), np.zeros(1, dtype=bool)
         cluster, rng = np.zeros(1, dtype=np.int64), np.random.default_rng(0)
         model, state = self._model, np.zeros(self.sizes.size)
@@ -170,7 +189,7 @@ class LinearPosterior:
         self._predictors = specialised(state_of.linear_predictors, x, z, cluster, one, model, state)
         block, matrix, at = np.empty((1, 1, 1)), np.empty((1, 1)), NOWHERE
         self._stand = specialised(densities_of.stand, model, rows, state, at)
-        curvature = whitening.Curvature(block, block, matrix)
+        curvature = whitening.Curvature(block, block, matrix, state)
         moving = self._stand(model, rows, state, at)
         self._curvature = specialised(whitening.curvature_at, moving)
         self._whiten = specialised(whitening.whiten, moving, curvature)
@@ -181,7 +200,7 @@ class LinearPosterior:
             density_of(densities_of.shape_density, moving),
         )
         self._coefficient_density, self._centred_density, self._shape_density = densities
-        self._pieces = sweeps_of.Pieces(
+        self._pieces = sweeps_of.pieces_of(
             3,
             Callable.for_example(densities_of.stand, model, rows, state, at),
             Callable.for_example(whitening.whiten, moving, curvature),
@@ -189,9 +208,11 @@ class LinearPosterior:
             nuts.sampler_of(nuts.Problem(moving, densities[0])),
             *densities,
         )
-        tuning = Tuning(matrix, at, state, at, state)
+        tuning = Tuning(matrix, at, state, at, state, state)
         given = (model, rows, self._pieces, curvature, state, tuning, 0, False, rng)
         self._sweeps = specialised(sweeps_of.sweeps, *given)
+        if self._few:
+            self._slide = specialised(slices_of.slide, *given[:5], at, state, rng)
 
     # -- data ------------------------------------------------------------------------------
 
@@ -213,8 +234,8 @@ class LinearPosterior:
         return _Observed(
             self._model if constants is None else self._with_constants(constants),
             design,
-            np.ascontiguousarray(design.x, dtype=np.float64),
-            np.ascontiguousarray(design.z, dtype=np.float64),
+            np.ascontiguousarray(design.x.T, dtype=np.float64),
+            np.ascontiguousarray(design.z.T, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             self.columns(design),
             self.offset(design),
@@ -249,18 +270,42 @@ class LinearPosterior:
         """Make sweeps, the curvature that whitens them taken at the reference; also a record."""
         if self._latent is None:
             given = given or self._given(data, reference)
-            found: tuple[Array, Array] = self._sweeps(*given, state, tuning, count, tune, rng)
-            return found
-        record = np.zeros(6)
+            if not self._few:
+                found: tuple[Array, Array] = self._sweeps(*given, state, tuning, count, tune, rng)
+                return found
+        records = []
         for _ in range(count):
-            state = self._refresh(data.design, data.columns, state, rng)
-            given = self._given(data, reference)
-            state, found_now = self._sweeps(*given, state, tuning, 1, tune, rng)
-            summed, deepest = record + found_now, max(record[nuts.DEPTH], found_now[nuts.DEPTH])
-            record = found_now
-            record[_SUMMED], record[nuts.DEPTH] = summed[_SUMMED], deepest
-        record[nuts.ACCEPTED] /= count
+            if self._latent is not None:
+                state = self._refresh(data.design, data.columns, state, rng)
+                given = self._given(data, reference)
+            state, record = self._sweeps(*given, state, tuning, 1, tune, rng)
+            records.append(record)
+            if self._few:
+                state, record = self._between_few(given, state, tuning, tune, rng)
+                records.append(record)
+        record = records[-1].copy()
+        record[_SUMMED] = np.sum(records, axis=0)[_SUMMED]
+        record[nuts.DEPTH] = np.max(records, axis=0)[nuts.DEPTH]
+        record[nuts.ACCEPTED] /= len(records)
         return state, record
+
+    def _between_few(
+        self,
+        given: tuple[Any, ...],
+        state: Array,
+        tuning: Tuning,
+        tune: bool,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        """Move some SDs and correlations by slices, then the coefficients once more."""
+        sds = rng.permutation(self.sizes.effects)[: SLICES[0]]
+        correlations = self.sizes.effects + rng.permutation(self.sizes.correlations)[: SLICES[1]]
+        some = np.concatenate([sds, correlations])
+        at, width = tuning.centred_at[some], tuning.width[some]
+        state = self._slide(*given, state, at, width, rng)
+        alone = tuning._replace(centred_at=NOWHERE, shape_at=NOWHERE)
+        found: tuple[Array, Array] = self._sweeps(*given, state, alone, 1, tune, rng)
+        return found
 
     def _mode(self, data: "_Observed", state: Array) -> Array:
         """Mode of the coefficients at the scales of a state."""
@@ -357,8 +402,8 @@ class LinearPosterior:
     def predictors(self, design: Design, wanted: npt.NDArray[np.bool_], state: Array) -> Array:
         """Linear predictors of the wanted rows, (row, R), in computing units."""
         found: Array = self._predictors(
-            np.ascontiguousarray(design.x, dtype=np.float64),
-            np.ascontiguousarray(design.z, dtype=np.float64),
+            np.ascontiguousarray(design.x.T, dtype=np.float64),
+            np.ascontiguousarray(design.z.T, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             np.ascontiguousarray(wanted, dtype=np.bool_),
             self._model,
@@ -400,10 +445,10 @@ class LinearPosterior:
         steps = np.array([0.5, 0.5, 0.1])
         data = self._observe(design, constants)
         reference = state = self._mode(data, state)
-        kept = state[None]
+        kept, sd = state[None], np.ones(size.size)
         for phase, length in enumerate((half, tune - half)):
             # scales of moves 2 and 3 are learnt in the first half, step sizes in both
-            tuning = self._tuning(steps, centred, shape)
+            tuning = self._tuning(steps, centred, shape, sd)
             given = self._given(data, reference)
             draws = np.empty((length, size.size))
             slopes = np.empty((length, centred.size + shape.size))
@@ -417,6 +462,7 @@ class LinearPosterior:
             steps = np.where(learnt, np.exp(tuning.averaging[:, 1]), 1.0)
             steps = np.minimum(steps, LARGEST_STEP)
             kept = draws[length // 3 :]
+            mean, sd = kept.mean(axis=0), kept.std(axis=0)
             variance = _variance_of(slopes[length // 3 :])
             if phase == 0:
                 centred, shape = np.split(variance, [centred.size])
@@ -433,8 +479,7 @@ class LinearPosterior:
                 free[size.partial] = True
                 tied = shape < TIED * spread[size.shape]
                 shape = np.where(self._movable & ~(tied & free), shape, 0.0)
-                reference = kept.mean(axis=0)
-        mean, sd = kept.mean(axis=0), kept.std(axis=0)
+                reference = mean
         none = np.empty(0)
         parts = tuple(
             Adaptation(float(step), variance, none, none)
@@ -444,7 +489,14 @@ class LinearPosterior:
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
-        return nuts.dispersed(adaptation.start_mean, adaptation.start_sd, rng)
+        state = nuts.dispersed(adaptation.start_mean, adaptation.start_sd, rng)
+        if self._few:
+            # an SD near 0 with effects that are not would be worse than any SD and effects
+            point = self.point(state)
+            standard = np.linalg.solve(point.factor, point.effects.T)
+            beyond = np.maximum(np.abs(standard).max(axis=0) / FURTHEST, 1.0)
+            state[self.sizes.b] = (point.effects / beyond[:, None]).ravel()
+        return state
 
     def settle(
         self,
@@ -461,7 +513,8 @@ class LinearPosterior:
         would be refused for ever. What is learnt here is forgotten afterwards.
         """
         steps = np.array([part.step_size / 4 for part in adaptation.parts])
-        tuning = self._tuning(steps, *(part.variance for part in adaptation.parts[1:]))
+        centred, shape = (part.variance for part in adaptation.parts[1:])
+        tuning = self._tuning(steps, centred, shape, adaptation.start_sd)
         data, reference = self._observe(design, constants), adaptation.start_mean
         self._check(state, adaptation)
         given = self._given(data, reference)
@@ -482,7 +535,8 @@ class LinearPosterior:
     ) -> tuple[Array, Point, Mapping[str, float]]:
         """Go on by some sweeps on the current data; also draws effects of clusters without rows."""
         steps = np.array([part.step_size for part in adaptation.parts])
-        tuning = self._tuning(steps, *(part.variance for part in adaptation.parts[1:]))
+        centred, shape = (part.variance for part in adaptation.parts[1:])
+        tuning = self._tuning(steps, centred, shape, adaptation.start_sd)
         data = self._observe(design, constants)
         self._check(state, adaptation)
         state, record = self._sweep(data, adaptation.start_mean, state, tuning, sweeps, False, rng)
@@ -500,11 +554,13 @@ class LinearPosterior:
                 state[self.sizes.b] = effects.ravel()
         return state, point, nuts.statistics_of(record)
 
-    def _tuning(self, steps: Array, centred: Array, shape: Array) -> Tuning:
+    def _tuning(self, steps: Array, centred: Array, shape: Array, spread: Array) -> Tuning:
         """Tuning of the moves; of a step that is not to learn, only its logarithm counts."""
-        averaging = np.array([*map(nuts.averaging_from, steps, ACCEPTANCE)])
+        aims = ACCEPTANCE_OF_FEW if self._few else ACCEPTANCE
+        averaging = np.array([*map(nuts.averaging_from, steps, aims)])
         moving = np.flatnonzero(shape > 0.0)
-        return Tuning(averaging, self._centred_at, centred, moving, shape[moving])
+        width = np.maximum(SLICE_WIDTH * spread[self._centred_at], LEAST_WIDTH)
+        return Tuning(averaging, self._centred_at, centred, moving, shape[moving], width)
 
     def _check(self, state: Array, adaptation: Adaptation) -> None:
         """Machine code does not look whether what it reads is there."""

@@ -2,6 +2,7 @@ r"""The densities of the moves of a sweep, see :mod:`bayesimpute.sampling.linear
 
 import numpy as np
 
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.correlation import correlation_factor, pull_back
 from bayesimpute.sampling.linear_state import (
     Array,
@@ -17,13 +18,12 @@ from bayesimpute.sampling.linear_state import (
     lower_triangle_inverse,
     pack,
     pairs_of,
-    part_of,
     predictors_at,
     scales_of,
     take_apart,
     unpack,
 )
-from bayesimpute.sampling.linear_whitening import Moving, coefficients_at
+from bayesimpute.sampling.linear_whitening import Moving, coefficients_at, to_coordinates
 
 
 @entrance
@@ -83,7 +83,7 @@ def coefficient_density(u: Array, moving: Moving, gradient: Array) -> float:
     value += prior.item()
     for r in range(beta.shape[0]):
         by_beta[r, 0] += by_intercepts[r]
-    clusters, size, wide = moving.slope.shape
+    clusters, size, _ = moving.slope.shape
     by_effects = np.empty((clusters, size))
     standard = np.empty(size)
     if size > 0:
@@ -98,21 +98,7 @@ def coefficient_density(u: Array, moving: Moving, gradient: Array) -> float:
         for b in range(size):
             for a in range(b, size):
                 by_effects[j, b] -= moving.inverse[a, b] * standard[a]
-        # u from the gradients by β and b
-        for b in range(size):
-            total = 0.0
-            for a in range(b + 1):
-                total += moving.block[j, a, b] * by_effects[j, a]
-            gradient[j * size + b] = total
-        for a in range(size):
-            for p in range(wide):
-                by_packed[p] -= moving.slope[j, a, p] * by_effects[j, a]
-    first = clusters * size
-    for b in range(wide):
-        total = 0.0
-        for a in range(b + 1):
-            total += moving.border[a, b] * by_packed[a]
-        gradient[first + b] = total
+    to_coordinates(moving, by_effects, by_packed, gradient)
     return value
 
 

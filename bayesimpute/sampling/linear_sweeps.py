@@ -3,7 +3,7 @@ r"""Sweeps through the posterior of linear predictors, compiled: no lock is held
 What a sweep is, and why, stands in :mod:`bayesimpute.sampling.linear`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,12 @@ class Pieces(Struct):
     shape: Callable
 
 
+@entrance
+def pieces_of(*fields: Any) -> Pieces:
+    """Make it of the values of all fields."""
+    return Pieces(*fields)
+
+
 class Tuning(NamedTuple):
     """What the moves move, their step sizes, and variances of the second and third.
 
@@ -45,6 +51,8 @@ class Tuning(NamedTuple):
         Positions in the state of what moves 2 and 3 move.
     centred, shape
         Variances of these.
+    width
+        Widths of the slices by which what move 2 moves is moved once more, where clusters are few.
     """
 
     averaging: Array
@@ -52,6 +60,7 @@ class Tuning(NamedTuple):
     centred: Array
     shape_at: Positions
     shape: Array
+    width: Array
 
 
 @entrance

@@ -2,32 +2,44 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from bayesimpute.sampling.linear_parts import SUMS, curvature_of_rows
+from bayesimpute.sampling.compiled import part_of
+from bayesimpute.sampling.linear_parts import curvature_of_rows, sums_of
 from bayesimpute.sampling.linear_state import (
     Array,
     Model,
     Point,
     Positions,
     Rows,
+    by_fixed,
+    by_random,
     entrance,
     fixed_part_of,
     lower_triangle_inverse,
     pack,
-    part_of,
     predictors_at,
 )
 from bayesimpute.sampling.struct import Struct
 
 
 class Curvature(NamedTuple):
-    """Cross-products weighted by the information of each row."""
+    """The rows' log density near a reference as a quadratic function of the coefficients.
+
+    Attributes
+    ----------
+    blocks, cross, border
+        Cross-products weighted by the information of each row: of the effects of each cluster,
+        (cluster, E, E), of these and β, (cluster, E, P), and of β with its prior, (P, P).
+    pull
+        What the curvature times the coefficients is at their mode, effects without a prior:
+        cluster by cluster, then β, (cluster · E + P,).
+    """
 
     blocks: Array
     cross: Array
     border: Array
+    pull: Array
 
 
 class Moving(Struct):
@@ -70,7 +82,7 @@ class Moving(Struct):
     moving: Positions
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
+@sums_of
 def _weighted(weight: Array, one: Array, other: Array) -> float:
     total = 0.0
     for i in range(len(weight)):
@@ -132,7 +144,31 @@ def curvature_at(moving: Moving) -> Curvature:
                                 blocks[j, one, other], blocks[j, other, one] = total, total
                             other += 1
             one += 1
-    return Curvature(blocks, cross, border)
+    by_eta = model.density(arguments)[1]
+    by_beta = by_fixed(by_eta, rows.x, fixed)
+    for r in range(fixed.shape[0]):
+        for c in range(fixed.shape[1]):
+            by_beta[r, c] -= model.precision[r, c] * (point.beta[r, c] - model.mean[r, c])
+    pull = np.zeros(clusters * effects + wide)
+    beta, by_packed = pack(model, point.beta), pack(model, by_beta)
+    by_effects = np.zeros((clusters, effects))
+    if effects > 0:
+        by_random(by_eta, rows.z, varying, rows.start, by_effects)
+    for p in range(wide):
+        total = by_packed[p]
+        for o in range(wide):
+            total += border[p, o] * beta[o]
+        pull[clusters * effects + p] = total
+    for j in range(clusters):
+        for a in range(effects):
+            total = by_effects[j, a]
+            for b in range(effects):
+                total += blocks[j, a, b] * point.effects[j, b]
+            for p in range(wide):
+                total += cross[j, a, p] * beta[p]
+                pull[clusters * effects + p] += cross[j, a, p] * point.effects[j, a]
+            pull[j * effects + a] = total
+    return Curvature(blocks, cross, border, pull)
 
 
 @part_of
@@ -280,6 +316,27 @@ def coefficients_at(moving: Moving, u: Array) -> tuple[Array, Array]:
                 total -= moving.slope[j, a, p] * beta[p]
             out[j, a] = total
     return beta, out
+
+
+@part_of
+def to_coordinates(moving: Moving, by_effects: Array, by_packed: Array, out: Array) -> None:
+    """Gradient by the coordinates, into `out`, from those by the effects and by β (spoilt)."""
+    clusters, size, wide = moving.slope.shape
+    for j in range(clusters):
+        for b in range(size):
+            total = 0.0
+            for a in range(b + 1):
+                total += moving.block[j, a, b] * by_effects[j, a]
+            out[j * size + b] = total
+        for a in range(size):
+            for p in range(wide):
+                by_packed[p] -= moving.slope[j, a, p] * by_effects[j, a]
+    first = clusters * size
+    for b in range(wide):
+        total = 0.0
+        for a in range(b + 1):
+            total += moving.border[a, b] * by_packed[a]
+        out[first + b] = total
 
 
 @entrance

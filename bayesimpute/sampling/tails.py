@@ -2,10 +2,11 @@
 
 import math
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr, ndtri_exp
+
+from bayesimpute.sampling.compiled import part_of
 
 Array = npt.NDArray[np.float64]
 
@@ -38,7 +39,7 @@ def _series() -> Array:
 _SERIES = _series()
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def log_share(x: float) -> tuple[float, float]:
     """Logarithm of Φ(x), and its slope φ(x)/Φ(x)."""
     if _LOWEST <= x <= _HIGHEST:
@@ -57,7 +58,7 @@ def log_share(x: float) -> tuple[float, float]:
     return value, np.exp(-0.5 * x * x - LOG_ROOT_2_PI - value)
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def interval(low: float, high: float) -> tuple[float, float, float]:
     """Logarithm of Φ(high) − Φ(low), and the densities at both ends relative to it."""
     if low > 0.0:

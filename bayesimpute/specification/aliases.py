@@ -1,6 +1,5 @@
 """Method names of mice, miceadds and micemd, and exactly what each becomes here."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -9,6 +8,7 @@ from typing import Any
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import METHODS
+from bayesimpute.wording import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,8 @@ def look_up(name: str, target: str | None = None) -> Alias:
             f"Method {name!r}{of} is not in this version; "
             f"use {_ABSENT[name]!r}, which takes every kind of variable."
         )
-    near = difflib.get_close_matches(name, [*ALIASES, *_ABSENT], 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     raise SpecificationError(
         f"Method {name!r}{of} does not exist; there are "
-        f"{', '.join(METHODS)}, and the names that mice gives them.{hint}"
+        f"{', '.join(METHODS)}, and the names that mice gives them."
+        f"{did_you_mean(name, [*ALIASES, *_ABSENT])}"
     )

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
@@ -271,7 +270,7 @@ def _of_clusters(names: Iterable[str], table: Table, cluster: str | None) -> set
     """Variables that the data show to be of clusters."""
     if cluster is None:
         return set()
-    clusters = cluster_index(table, cluster)
+    clusters = table.clusters(cluster)
     return {name for name in names if is_of_clusters(clusters, table.values[name])}
 
 

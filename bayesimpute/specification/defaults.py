@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
@@ -115,7 +114,7 @@ def default_predictors(table: Table, cluster: str | None) -> pd.DataFrame:
             raise SpecificationError(
                 f"There is no column {cluster!r} for cluster=; there are {', '.join(names)}."
             )
-        cluster_index(table, cluster)
+        table.clusters(cluster)
         matrix[cluster] = int(Role.CLUSTER)
         matrix.loc[cluster] = int(Role.NONE)
     return matrix

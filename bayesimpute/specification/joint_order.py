@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.aliases import BOUNDED, POSITIVE, PROPORTION
@@ -151,5 +150,5 @@ def _anywhere(rows: np.ndarray, table: Table, cluster: str | None) -> np.ndarray
     """Rows of clusters with any of the given rows."""
     if cluster is None:
         return rows
-    codes = cluster_index(table, cluster).codes
+    codes = table.clusters(cluster).codes
     return np.asarray((np.bincount(codes, rows) > 0)[codes])

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.specification.screening import term_columns
 from bayesimpute.specification.specification import Specification, Target, Term
 from bayesimpute.wrappers.base import layers
@@ -56,7 +55,7 @@ def setting_of(specification: Specification, target: Target) -> Setting:
     columns = {term.label: term_columns(term, specification.table) for term in target.terms}
     of_clusters: frozenset[str] = frozenset()
     if target.cluster is not None:
-        clusters = cluster_index(specification.table, target.cluster)
+        clusters = specification.table.clusters(target.cluster)
         of_clusters = frozenset(
             label
             for label, block in columns.items()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
@@ -96,7 +96,7 @@ def build_target(
                     "method (or its bi.only_where an otherwise=), or take it out of the "
                     f"predictors of {name!r}."
                 )
-    clusters = cluster_index(table, cluster) if cluster is not None else None
+    clusters = table.clusters(cluster) if cluster is not None else None
     if cluster is not None and clusters is not None and clusters.n < 2:
         raise DataError(
             f"Cluster variable {cluster!r} has a single cluster; two levels need at least two. "
