@@ -26,7 +26,7 @@ predictor (after Gelman, Hill & Vehtari 2020, §9.5, and Gelman 2006):
 ``intercept``       Normal(mean of y, 2.5 s_y)
 ``beta``            Normal(0, 2.5 s_y / s_x) each
 ``sd_intercept``    HalfNormal(s_y): a cluster SD beyond the total SD is hardly possible
-``sd_<slope>``      HalfNormal(s_y / s_x)
+``sd_<slope>``      HalfNormal(0.5 s_y / s_x): slopes differ less than intercepts
 ``correlation``     LKJCorr(eta=2): mild shrinkage towards no correlation; effects of different
                     random parts of a formula are independent
 ``sigma``           HalfNormal(s_y)
@@ -61,7 +61,13 @@ from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
-from bayesimpute.sampling.textbook import Columns, RowModel, correlated, observed_model
+from bayesimpute.sampling.textbook import (
+    Columns,
+    RowModel,
+    correlated,
+    effect_scale,
+    observed_model,
+)
 from bayesimpute.sampling.variance_shares import VarianceShare, share_normal
 
 
@@ -129,7 +135,9 @@ class Normal:
         if design.random_effects:
             sd = pt.stack(
                 [
-                    prior(f"sd_{effect}", pm.HalfNormal.dist(scale / scale_z))
+                    prior(
+                        f"sd_{effect}", pm.HalfNormal.dist(effect_scale(effect) * scale / scale_z)
+                    )
                     for effect, scale_z in zip(design.random_effects, units.scale_z, strict=True)
                 ]
             )
@@ -179,7 +187,8 @@ def gaussian_posterior(
     units = Units.of(design)
     heteroscedastic = bool(options.get("heteroscedastic", False))
     # in computing units, where the data have SD 1
-    defaults = dict.fromkeys([*(f"sd_{effect}" for effect in design.random_effects), "sigma"], 1.0)
+    defaults = {f"sd_{effect}": effect_scale(effect) for effect in design.random_effects}
+    defaults["sigma"] = 1.0
     if heteroscedastic:
         defaults["sd_log_sigma"] = 0.5
     correlations = CorrelationBlocks(blocks_of(design), 2.0).count

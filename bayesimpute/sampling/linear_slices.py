@@ -33,7 +33,7 @@ SHRINKINGS = 60
 @part_of
 def mode_of(moving: Moving, curvature: Curvature) -> Array:
     """Coordinates of the mode of the coefficients, were their density a quadratic function."""
-    clusters, effects, wide = curvature.cross.shape
+    clusters, effects, _ = curvature.cross.shape
     first, out = clusters * effects, np.empty(curvature.pull.size)
     pull = curvature.pull[:first].copy().reshape((clusters, effects))
     to_coordinates(moving, pull, curvature.pull[first:].copy(), out)

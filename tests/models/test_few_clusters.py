@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from scipy import stats
 
 from bayesimpute.data.table import Kind
@@ -88,7 +87,9 @@ def test_slices_see_the_posterior_with_the_volume_of_their_coordinates():
     u = np.random.default_rng(3).normal(size=9)
 
     def coefficients(shape, u):
-        moving, _ = posterior._whiten(posterior._stand(model, rows, whole(shape), NOWHERE), curvature)
+        moving, _ = posterior._whiten(
+            posterior._stand(model, rows, whole(shape), NOWHERE), curvature
+        )
         return posterior._place(moving, u + mode_of(moving, curvature))
 
     def whole(shape):
