@@ -70,9 +70,9 @@ NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 ACCEPTANCE = (0.8, 0.95, 0.8)
 #: So many clusters with rows are few, and what steps aim at then.
 FEW_CLUSTERS, ACCEPTANCE_OF_FEW = 8, (0.8, 0.99, 0.9)
-#: Correlations that slices move in a sweep, besides all SDs: each costs some five passes through the
-#: rows.
-SLICED_CORRELATIONS = 2
+#: SDs that slices move in a sweep, as a share and at least, and correlations: each costs some five
+#: passes through the rows.
+SLICED_SHARE, SLICED_SDS, SLICED_CORRELATIONS = 0.5, 3, 2
 #: Width of a slice in posterior SDs; a bad one costs passes, not correctness.
 SLICE_WIDTH, LEAST_WIDTH = 2.5, 0.1
 #: Effects that a chain starts with, in SDs between clusters, at most, where these move by slices.
@@ -296,10 +296,11 @@ class LinearPosterior:
         tune: bool,
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
-        """Move all SDs and some correlations by slices, then the coefficients once more."""
+        """Move some SDs and correlations by slices, then the coefficients once more."""
         effects = self.sizes.effects
+        sds = rng.permutation(effects)[: max(SLICED_SDS, round(SLICED_SHARE * effects))]
         correlations = rng.permutation(self.sizes.correlations)[:SLICED_CORRELATIONS]
-        some = np.concatenate([np.arange(effects), effects + correlations])
+        some = np.concatenate([sds, effects + correlations])
         at, width = tuning.centred_at[some], tuning.width[some]
         state = self._slide(*given, state, at, width, rng)
         alone = tuning._replace(centred_at=NOWHERE, shape_at=NOWHERE)
