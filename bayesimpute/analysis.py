@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from threading import current_thread, main_thread
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -15,15 +15,16 @@ from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.anova import pool_anova
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
-from bayesimpute.pooling.estimates import Estimates, estimates_from, nearest
+from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
 from bayesimpute.pooling.model_tests import compare
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest
 from bayesimpute.pooling.predictions import predict_rows
+from bayesimpute.pooling.rubin import Rule
 from bayesimpute.pooling.separation import warn_of_separation
-from bayesimpute.wording import one_line
+from bayesimpute.wording import nearest, one_line
 
 Analysis = Callable[[pd.DataFrame], Any]
 
@@ -58,7 +59,7 @@ class Fits:
 
     @checked
     def pool(
-        self, dfcom: Positive | None = None, *, conf_level: Level = 0.95, rule: str = "rubin1987"
+        self, dfcom: Positive | None = None, *, conf_level: Level = 0.95, rule: Rule = "rubin1987"
     ) -> Pooled:
         """Combine the fits by Rubin's rules.
 
@@ -96,7 +97,7 @@ class Fits:
     def test(
         self,
         constraints: Constraint | Sequence[Constraint],
-        method: str = "D1",
+        method: Literal["D1", "D2"] = "D1",
         dfcom: Positive | None = None,
     ) -> PooledTest:
         """Test whether functions of the parameters are all zero.
@@ -130,7 +131,7 @@ class Fits:
         dfcom: Positive | None = None,
         *,
         conf_level: Level = 0.95,
-        rule: str = "rubin1987",
+        rule: Rule = "rubin1987",
     ) -> Pooled:
         """Pool functions of the parameters by the delta method: estimate, error and interval.
 
@@ -175,7 +176,7 @@ class Fits:
         return compare(self, smaller, method, **options)
 
     @checked
-    def anova(self, sums_of_squares: int = 2) -> pd.DataFrame:
+    def anova(self, sums_of_squares: Literal[1, 2, 3] = 2) -> pd.DataFrame:
         """F tests and shares of variance of the terms of a linear model.
 
         Parameters
@@ -193,12 +194,12 @@ class Fits:
     def predict(
         self,
         newdata: pd.DataFrame | Sequence[pd.DataFrame],
-        interval: float = 0.95,
-        level: str = "mean",
+        interval: Level = 0.95,
+        level: Literal["mean", "observation"] = "mean",
         *,
-        scale: str = "response",
+        scale: Literal["response", "link"] = "response",
         dfcom: Positive | None = None,
-        rule: str = "rubin1987",
+        rule: Rule = "rubin1987",
     ) -> pd.DataFrame:
         """Predict new rows by every fit, and pool row by row.
 

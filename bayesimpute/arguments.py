@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, TypeAliasType, TypeVar, Union, get_a
 import numpy as np
 
 from bayesimpute.errors import AnalysisError, DataError, SpecificationError
+from bayesimpute.wording import did_you_mean
 
 #: Modules that analyse completed data; their refusals are analysis errors.
 ANALYSING = ("analysis", "congeniality", "pooling", "posterior")
@@ -131,23 +132,38 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     Traceback (most recent call last):
     bayesimpute.errors.SpecificationError: repeat: times=0 must be a whole number from 1.
     """
-    signature = inspect.signature(function)
-    wanted = {
+    signature, wanted = inspect.signature(function), _wanted(function)
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        _check(function, wanted, signature.bind(*args, **kwargs).arguments)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Refuse arguments as a `checked` function does, before it is called with them."""
+    plain = inspect.unwrap(function)
+    _check(plain, _wanted(plain), given)
+
+
+def _wanted(function: Callable[..., Any]) -> dict[str, Any]:
+    """Annotation of each parameter that says something."""
+    return {
         name: hint
-        for name, parameter in signature.parameters.items()
+        for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is not parameter.VAR_KEYWORD
         and (hint := _resolved(parameter.annotation, function)) is not Any
     }
 
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = signature.bind(*args, **kwargs).arguments
-        for name, hint in wanted.items():
-            if name in given and not fits(given[name], hint):
-                raise _refusal(function, name, given[name], hint)
-        return function(*args, **kwargs)
 
-    return call
+def _check(
+    function: Callable[..., Any], wanted: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    for name, hint in wanted.items():
+        if name in given and not fits(given[name], hint):
+            raise _refusal(function, name, given[name], hint)
 
 
 def _resolved(annotation: Any, function: Callable[..., Any]) -> Any:
@@ -230,7 +246,18 @@ def _refusal(function: Callable[..., Any], name: str, value: Any, hint: Any) -> 
     given = reprlib.repr(value)[:LONGEST] if plain else f"<{type(value).__name__}>"
     analysing = function.__module__.startswith(tuple(f"bayesimpute.{each}" for each in ANALYSING))
     error = AnalysisError if analysing else SpecificationError
-    return error(f"{said}: {name}={given} must be {_words(hint)}.")
+    meant = did_you_mean(value, _options(hint)) if isinstance(value, str) else ""
+    return error(f"{said}: {name}={given} must be {_words(hint)}.{meant}")
+
+
+def _options(hint: Any) -> list[str]:
+    """Texts that an annotation allows one by one."""
+    if isinstance(hint, TypeAliasType):
+        return _options(hint.__value__)
+    if get_origin(hint) in (Union, UnionType):
+        return [each for part in get_args(hint) for each in _options(part)]
+    texts = get_args(hint) if get_origin(hint) is Literal else ()
+    return [each for each in texts if isinstance(each, str)]
 
 
 def _words(hint: Any) -> str:
@@ -244,7 +271,8 @@ def _words(hint: Any) -> str:
         kind = [] if inner[0] is Any else [_words(inner[0])]
         return " ".join([*kind, *(str(each) for each in inner[1:])])
     if origin is Literal:
-        return " or ".join(map(repr, inner))
+        *most, last = map(repr, inner)
+        return f"{', '.join(most)} or {last}" if most else last
     if origin is tuple and inner[-1:] != (Ellipsis,):
         return f"{len(inner)} values, each {_words(inner[0])}"
     if origin is not None and origin is not Callable and issubclass(origin, Mapping):

@@ -34,6 +34,11 @@ def cells_of(column: "pd.Series[Any]", inside: Callable[[Any], str]) -> str:
         return f"category {dtype.ordered} {cells_of(pd.Series(dtype.categories), inside)} {codes}"
     if isinstance(dtype, np.dtype) and not dtype.hasobject:
         return array_text(column.to_numpy(), inside).hex()
+    if not isinstance(dtype, np.dtype) and pd.api.types.infer_dtype(column) == "string":
+        # each text once: there may be few
+        codes, distinct = pd.factorize(column)
+        texts = np.array([*map(inside, distinct), ""], dtype=object)
+        return f"{dtype} {'|'.join(texts[codes])}"
     missing = column.isna().to_numpy()
     cells = column.to_numpy(dtype=object)
     text = ("" if gone else inside(cell) for cell, gone in zip(cells, missing, strict=True))

@@ -15,6 +15,7 @@ from bayesimpute.imputation import impute
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.roles import Role
 from bayesimpute.simulate import simulate_popularity
+from bayesimpute.specification.aliases import MATCHING_IN_CLUSTERS, NUMBER
 from bayesimpute.specification.defaults import make_predictors
 
 FORMULA = "popular ~ texp + sex + (1 | school)"
@@ -167,7 +168,7 @@ def _introduction(data: pd.DataFrame, simulated: bool) -> str:
 
 def _impute_simulated(data: pd.DataFrame, m: int, iterations: int, seed: int) -> Imputations:
     return impute(
-        data, cluster="school", m=m, iterations=iterations, method={"popular": "normal"}, seed=seed
+        data, cluster="school", m=m, iterations=iterations, method={"popular": NUMBER}, seed=seed
     )
 
 
@@ -179,7 +180,7 @@ def _impute_paper(data: pd.DataFrame, m: int, iterations: int, seed: int) -> Imp
         data,
         m=m,
         iterations=iterations,
-        method={"popular": "2l.pmm"},
+        method={"popular": MATCHING_IN_CLUSTERS},
         predictors=predictors,
         seed=seed,
     )

@@ -1,17 +1,18 @@
 """From the completed data at one moment to the arrays of one target's model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
 from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.joint_order import sources_of
 from bayesimpute.specification.specification import Specification, Target, Term
 from bayesimpute.specification.survival import indicator, indicators_of
 from bayesimpute.specification.wrapped import stays_missing
@@ -32,9 +33,8 @@ class Place:
 class DesignBuilder:
     """Makes the :class:`~bayesimpute.method.Design` of one target at each visit.
 
-    What does not change between visits (clusters, rows, reference categories) is worked out once.
-    Columns of complete predictors are, too: with one incomplete variable a visit costs no more
-    than the copy of its target.
+    What does not change between visits (clusters, rows, reference categories) is worked out once,
+    and so are columns of complete predictors, once it is :meth:`settled`.
 
     Attributes
     ----------
@@ -60,8 +60,8 @@ class DesignBuilder:
         ascending order: the model sees their positions. Empty for other targets.
     known
         The target as observed, and as it follows from what is, (row,); NaN elsewhere.
-    kept
-        Columns that cannot change, by term.
+    changing
+        Where the columns of the terms stand that can change.
     asked
         Columns that the method's wrappers ask for, wrapper by wrapper; None for those that can
         change.
@@ -69,6 +69,8 @@ class DesignBuilder:
         Columns of 0 and 1 that the method's options name, by option, (row,).
     members
         Of a block: one builder for each target, in the order of the model.
+    frame
+        A design, of which others have all but what can change; None for none yet.
     """
 
     target: Target
@@ -82,10 +84,11 @@ class DesignBuilder:
     cells: npt.NDArray[np.bool_]
     coded: Array
     known: Array
-    kept: Mapping[str, tuple[tuple[str, ...], Array]]
+    changing: tuple[Place, ...]
     asked: tuple[Mapping[str, Array] | None, ...]
     indicators: Mapping[str, Array] = field(default_factory=dict)
     members: tuple["DesignBuilder", ...] = ()
+    frame: Design | None = None
 
     @classmethod
     def of(cls, specification: Specification, target: Target) -> "DesignBuilder":
@@ -101,7 +104,7 @@ class DesignBuilder:
     @classmethod
     def _alone(cls, specification: Specification, target: Target) -> "DesignBuilder":
         table = specification.table
-        clusters = cluster_index(table, target.cluster) if target.cluster else None
+        clusters = table.clusters(target.cluster) if target.cluster else None
         known = specification.known[target.name]
         observed = ~np.isnan(known)
         live = specification.live_rows(target.name)
@@ -130,14 +133,10 @@ class DesignBuilder:
         of_live = live if live.any() else None
         coded = np.unique(known[observed]) if target.kind else np.empty(0)
         builder = cls(
-            target, table, clusters, levels, fit, draw, usable, of_live, cells, coded, known, {}, ()
+            target, table, clusters, levels, fit, draw, usable, of_live, cells, coded, known, (), ()
         )
         changing = {name for name, cells in specification.where.items() if cells.any()}
-        kept = {
-            term.label: builder.columns(term, table.values)
-            for term in target.terms
-            if not changing & _names(term)
-        }
+        moving = tuple(place for place in builder.places() if changing & _names(place.term))
         asked_for = tuple(
             None if _may_change(wrapper, changing) else builder._asked(wrapper, table.values)
             for wrapper in layers(target.method)
@@ -148,7 +147,19 @@ class DesignBuilder:
             for option in indicators_of(method)
             if target.options.get(option) is not None
         }
-        return replace(builder, kept=kept, asked=asked_for, indicators=indicators)
+        return replace(builder, changing=moving, asked=asked_for, indicators=indicators)
+
+    def reads(self, specification: Specification) -> frozenset[str] | None:
+        """Name all columns that a design depends on; None where a function may read any."""
+        if any(each is None for each in self.asked):
+            return None
+        found = {self.target.name} | sources_of(self.target, specification.targets)
+        for member in self.members:
+            inside = member.reads(specification)
+            if inside is None:
+                return None
+            found |= inside
+        return frozenset(found)
 
     def build(self, values: Mapping[str, Array]) -> Design:
         """Give the design for the completed `values` (variable -> (row,), canonical order)."""
@@ -162,6 +173,11 @@ class DesignBuilder:
             draw=np.any([member.draw for member in members], axis=0),
             members=members,
         )
+
+    def settled(self, values: Mapping[str, Array]) -> "DesignBuilder":
+        """Give what takes all that cannot change from the design of these values."""
+        members = tuple(member.settled(values) for member in self.members)
+        return replace(self, frame=self._build(values), members=members)
 
     def parts(
         self, drawn: Array, values: Mapping[str, Array]
@@ -177,64 +193,92 @@ class DesignBuilder:
             first += size
 
     def _build(self, values: Mapping[str, Array]) -> Design:
-        target = self.target
-        columns: list[Array] = []
-        names: list[str] = []
-        random: list[Array] = []
-        random_names: list[str] = []
-        means: list[Array] = []
-        mean_names: list[str] = []
-        in_x, in_z, in_means = [], [], []
+        if self.frame is None:
+            return self._filled(self._frame(values), self.places(), values)
+        drawn = self.changing or self.target.around or self.live is not None or None in self.asked
+        # else another would differ in values that are drawn and that no model looks at
+        return self._filled(self.frame, self.changing, values) if drawn else self.frame
+
+    def _frame(self, values: Mapping[str, Array]) -> Design:
+        """Give all of a design but the columns."""
+        target, clusters = self.target, self.clusters
+        fixed: list[tuple[str, str]] = []
+        random: list[tuple[str, str]] = []
+        means: list[tuple[str, str]] = []
         parts: list[int] = []
-        n = len(self.table.rows)
-        if self.clusters is not None and target.random_intercept and target.level == 1:
-            random.append(np.ones((n, 1)))
-            random_names.append("intercept")
-            in_z.append("both")
+        if clusters is not None and target.random_intercept and target.level == 1:
+            random.append(("intercept", "both"))
             parts.append(0)
         for term in target.terms:
-            labels, block = self.kept.get(term.label) or self.columns(term, values)
+            labels = self.columns(term, values)[0]
             if term.fixed:
-                columns.append(block)
-                names.extend(labels)
-                in_x.extend([term.equation] * len(labels))
+                fixed.extend((label, term.equation) for label in labels)
             if term.random and target.level == 1:
-                random.append(block)
-                random_names.extend(labels)
-                in_z.extend([term.equation] * len(labels))
+                random.extend((label, term.equation) for label in labels)
                 parts.extend([term.random_part] * len(labels))
-            if term.cluster_mean and target.level == 1 and self.clusters is not None:
-                means.append(_cluster_means(block, self.clusters)[self.clusters.codes])
-                mean_names.extend(f"mean({label})" for label in labels)
-                in_means.extend([term.equation] * len(labels))
-        x = _beside([*columns, *means], n)
-        z = _beside(random, n)
-        y = self.codes(values[target.name])
-        if target.around:
-            y = y - values[target.around]
-        if target.level == 2 and self.clusters is not None:
-            return self._level2(x, (*names,), y, self._asked_columns(values), (*in_x,))
-        codes = self.clusters.codes if self.clusters is not None else np.zeros(n, dtype=np.int64)
+            if term.cluster_mean and target.level == 1 and clusters is not None:
+                means.extend((f"mean({label})", term.equation) for label in labels)
+        rows, codes, labels_of_clusters = len(self.table.rows), None, ()
+        if self.of_clusters:
+            rows = self.of_clusters.n
+        elif clusters is not None:
+            codes, labels_of_clusters = clusters.codes, tuple(clusters.labels)
         return Design(
             target.name,
             *self._kind_and_categories(),
-            y,
-            x,
-            (*names, *mean_names),
-            z,
-            (*random_names,),
-            codes,
-            self.clusters.n if self.clusters is not None else 1,
+            np.empty(rows),
+            np.empty((len(fixed) + len(means), rows)).T,
+            tuple(label for label, _ in (*fixed, *means)),
+            np.ones((len(random), rows)).T,
+            tuple(label for label, _ in random),
+            np.zeros(rows, dtype=np.int64) if codes is None else codes,
+            1 if codes is None or clusters is None else clusters.n,
             self.fit,
             self.draw,
-            tuple(self.clusters.labels) if self.clusters is not None else (),
-            columns=self._asked_columns(values),
+            labels_of_clusters,
             usable=self.usable,
             live=self.live,
-            around=values[target.around] if target.around else None,
-            equations_x=(*in_x, *in_means),
-            equations_z=(*in_z,),
+            equations_x=tuple(equation for _, equation in (*fixed, *means)),
+            equations_z=tuple(equation for _, equation in random),
             blocks_z=(*parts,) if len(set(parts)) > 1 else (),
+        )
+
+    @property
+    def of_clusters(self) -> ClusterIndex | None:
+        """The clusters that are the design's rows; None if rows of the data are."""
+        return self.clusters if self.target.level == 2 else None
+
+    def _filled(
+        self, frame: Design, places: Sequence[Place], values: Mapping[str, Array]
+    ) -> Design:
+        """Give a design with the columns of some terms, and the target, as they are now."""
+        x, z = frame.x.copy("K"), frame.z.copy("K")  # columns lie in one piece each
+        for place in places:
+            block = self.block(place.term, values)
+            if self.of_clusters:
+                block = _cluster_means(block, self.of_clusters)
+            if place.x.stop:
+                x[:, place.x] = block
+            if place.z.stop:
+                z[:, place.z] = block
+            if place.means.stop and self.clusters is not None:
+                x[:, place.means] = _cluster_means(block, self.clusters)[self.clusters.codes]
+        around = self.target.around
+        y = self.codes(values[self.target.name])
+        if around:
+            y = y - values[around]
+        if self.of_clusters:  # the one value that is seen
+            observed, codes = ~np.isnan(self.known), self.of_clusters.codes
+            by_row, y = y, np.full(self.of_clusters.n, np.nan)
+            y[codes] = by_row
+            y[codes[observed]] = self.codes(self.known)[observed]
+        return replace(
+            frame,
+            y=y,
+            x=x,
+            z=z,
+            columns=self._asked_columns(values),
+            around=values[around] if around and not self.of_clusters else None,
         )
 
     def _kind_and_categories(self) -> tuple[Kind, tuple[Any, ...]]:
@@ -307,65 +351,50 @@ class DesignBuilder:
         """Columns of a term."""
         return int(np.prod([len(self.levels.get(factor, (0, 0))) - 1 for factor in term.factors]))
 
-    def _level2(
-        self,
-        x: Array,
-        names: tuple[str, ...],
-        y: Array,
-        columns: Mapping[str, Array],
-        equations: tuple[str, ...],
-    ) -> Design:
-        """One row a cluster: predictors as cluster means, the target's one observed value."""
-        assert self.clusters is not None
-        clusters = self.clusters
-        observed = ~np.isnan(self.known)
-        value = np.full(clusters.n, np.nan)
-        value[clusters.codes] = y
-        value[clusters.codes[observed]] = self.codes(self.known)[observed]
-        return Design(
-            self.target.name,
-            *self._kind_and_categories(),
-            value,
-            _cluster_means(x, clusters),
-            names,
-            np.empty((clusters.n, 0)),
-            (),
-            np.zeros(clusters.n, dtype=np.int64),
-            1,
-            self.fit,
-            self.draw,
-            columns=columns,
-            usable=self.usable,
-            live=self.live,
-            equations_x=equations,
-        )
-
     def columns(self, term: Term, values: Mapping[str, Array]) -> tuple[tuple[str, ...], Array]:
         """Columns of a term at any values: products of its factors' columns, with their labels.
 
         Categories come as indicators. `values` hold (row,) of any rows.
         """
         labels: tuple[str, ...] = ("",)
-        block = np.ones((len(next(iter(values.values()))), 1))
+        for factor in term.factors:
+            part: tuple[str, ...] = (factor,)
+            if factor in self.levels:
+                categories = self.table.variables[factor].categories
+                part = tuple(f"{factor}[{categories[code]}]" for code in self.levels[factor][1:])
+            labels = tuple(
+                f"{left}:{right}" if left else right for left in labels for right in part
+            )
+        return labels, self.block(term, values)
+
+    def block(self, term: Term, values: Mapping[str, Array]) -> Array:
+        """Columns of a term as of :meth:`columns`, without labels, (row, column)."""
+        rows = len(next(iter(values.values())))
+        if not self.levels.keys() & term.factors and term.factors:
+            # numbers only
+            first, *others = (_number(factor, values) for factor in term.factors)
+            for other in others:
+                first = first * other
+            return first[:, None]
+        block = None
         for factor in term.factors:
             if factor in self.levels:
                 codes = self.levels[factor][1:]
-                categories = self.table.variables[factor].categories
-                part = np.column_stack(
-                    [values[factor] == code for code in codes] or [np.empty((len(block), 0))]
-                ).astype(float)
-                part_labels = tuple(f"{factor}[{categories[code]}]" for code in codes)
+                part = np.empty((len(codes), rows)).T
+                for k, code in enumerate(codes):
+                    part[:, k] = values[factor] == code
             else:
-                part = np.asarray(
-                    values[factor] if factor in values else evaluate(factor, values), dtype=float
-                )[:, None]
-                part_labels = (factor,)
-            width = block.shape[1] * part.shape[1]
-            block = (block[:, :, None] * part[:, None, :]).reshape(len(block), width)
-            labels = tuple(
-                f"{left}:{right}" if left else right for left in labels for right in part_labels
-            )
-        return labels, block
+                part = _number(factor, values)[:, None]
+            if block is not None:
+                part = (block[:, :, None] * part[:, None, :]).reshape(rows, -1)
+            block = part
+        return np.ones((rows, 1)) if block is None else block
+
+
+def _number(factor: str, values: Mapping[str, Array]) -> Array:
+    """Column of a factor that is a number or a function of some, (row,)."""
+    found = values[factor] if factor in values else evaluate(factor, values)
+    return np.asarray(found, dtype=float)
 
 
 def _names(term: Term) -> set[str]:
@@ -378,10 +407,6 @@ def _may_change(wrapper: Wrapper, changing: set[str]) -> bool:
     """Whether a wrapper reads a column that is imputed; a function may read any."""
     reads = wrapper.reads()
     return reads is None or not changing.isdisjoint(reads)
-
-
-def _beside(blocks: list[Array], rows: int) -> Array:
-    return np.ascontiguousarray(np.hstack(blocks)) if blocks else np.empty((rows, 0))
 
 
 def _cluster_means(block: Array, clusters: ClusterIndex) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -23,7 +23,6 @@ from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
 from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.other_versions import noted_versions
-from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.fingerprint import fingerprint
 from bayesimpute.specification.latent_means import with_latent_means
 from bayesimpute.specification.specification import Specification
@@ -55,11 +54,11 @@ def impute(
     executor: Executor | None = None,
     checkpoint: str | Path | None = None,
     progress: bool | None = None,
-    on_error: str = "raise",
+    on_error: Literal["raise", "keep"] = "raise",
     monitor: Any = None,
     analysis: str | Sequence[str] | None = None,
     family: str | Sequence[str] | Mapping[str, str] | None = None,
-    on: str = "analysis",
+    on: Literal["analysis", "conditional"] = "analysis",
 ) -> Imputations:
     """Impute a table by chained equations, every draw from the posterior of a PyMC model.
 
@@ -177,7 +176,6 @@ def impute(
     >>> int(imp.complete(1).isna().sum().sum())
     0
     """
-    check_run_arguments(m, iterations, seed, executor, on_error, progress)
     threads = threads_of(cores, executor)
     if checkpoint is not None:
         check_target(checkpoint)

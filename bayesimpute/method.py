@@ -14,9 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.arrays import Array as Array
 from bayesimpute.data.table import Kind
 
-Array = npt.NDArray[np.float64]
 Parameters = Mapping[str, "float | Array"]
 
 
@@ -147,37 +147,68 @@ class Design:
         )
 
 
-@dataclass(frozen=True)
-class Words:
-    """How a method tells people what it does; an attribute ``words`` of its class.
+#: Log density of the rows of a design, (row,).
+RowDensity = Callable[[Design], Array]
 
-    The texts are templates. Of the equation: ``{y}``, ``{name}``, ``{row}`` (index letters),
-    ``{predictor}`` and ``{unshifted}`` (the same without intercept), ``{effects}`` (distribution of
-    effects by cluster, possibly empty), ``{selection}`` (the second linear predictor), and what
-    options say: ``{variance}``, ``{spread}``, ``{bounds}``, ``{donors}``, ``{rho}``, ``{latent}``.
-    Of the sentences: ``{x}``, ``{donors}``, ``{block}``.
+
+@dataclass(frozen=True)
+class Occasion:
+    """What of a target the equation of its model depends on.
 
     Attributes
     ----------
-    notation
-        Which of the report's mathematical notations is the model's.
+    options
+        Those of the method, defaults filled in.
+    clustered
+        Whether effects vary by cluster.
+    intercept
+        Whether the intercept is among them.
+    numeric
+        Whether values are numbers.
+    """
+
+    options: Mapping[str, Any]
+    clustered: bool
+    intercept: bool
+    numeric: bool
+
+
+@dataclass(frozen=True)
+class Words:
+    r"""How a method tells people what it does; an attribute ``words`` of its class.
+
+    Of the sentences, ``{x}``, ``{donors}``, ``{block}`` are filled in. What ``imp.equations()``
+    and the report show is written from `equation`, in which stand
+
+    ==================  ========================================================================
+    ``$y``, ``$star``   value, and latent value of a row; ``$name`` is the variable
+    ``$row``            index of a row, as ``μ_$row``
+    ``$last``           label of the last category
+    ``$predictor``      linear predictor; ``$predictor[k]`` with parameters of each category k
+    ``$slopes``         the same without intercept
+    ``$selection``      the second linear predictor, of being seen
+    ``$effects``        after these: distribution of their effects by cluster, a line for each
+                        random part, none without clusters; ``$effects[\log\;σ_j]`` with what else
+                        varies together with the intercept
+    ``$latent``         latent values of all variables imputed together
+    ``$donors``, …      any option of the method
+    ==================  ========================================================================
+
+    In text ``\,`` is a product, ``\;`` a space, so ``σ\,e`` is σ·e, and ``\log\;σ`` log σ.
+
+    Attributes
+    ----------
     equation
-        The model in one line.
+        The model in LaTeX, its lines with ``\\`` between; or a function that gives it.
     distribution
         A sentence on the distribution of a value, without full stop.
     draw
         A sentence on how a missing value is drawn.
-    linked
-        Link function, distribution and its further parameters, for the notation ``"linked"``: of a
-        distribution of a mean μ whose link is the linear predictor. For the notation
-        ``"hazard"``: what is added to it, and what that means.
     """
 
-    notation: str
-    equation: str
+    equation: str | Callable[[Occasion], str]
     distribution: str
     draw: str
-    linked: tuple[str, ...] = ()
 
 
 def words_of(method: Any) -> Words | None:
@@ -355,9 +386,7 @@ class DensityKernel(Kernel, Protocol):
         """Whether the log density is a quadratic function of target and linear predictor."""
         ...
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
+    def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> RowDensity:
         """Give the log density of rows at the parameters and effects of a state.
 
         Parameters

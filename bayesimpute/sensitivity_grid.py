@@ -4,27 +4,36 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.analysis import fit
-from bayesimpute.arguments import Count, CountOrNone, FigureSize, Level, Seed, checked
+from bayesimpute.arguments import (
+    Count,
+    CountOrNone,
+    FigureSize,
+    Level,
+    Seed,
+    check_arguments,
+    checked,
+)
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.engine.cores import threads_of
 from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder
-from bayesimpute.imputation import specified
+from bayesimpute.imputation import impute, specified
 from bayesimpute.plots.sensitivity import plot_sensitivity
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.sensitivity_points import Plan, imputed_points
-from bayesimpute.specification.arguments import check_run_arguments
+from bayesimpute.specification.aliases import NUMBER, SELECTION
+from bayesimpute.specification.analyses import two_equations
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wording import did_you_mean, one_line, visible
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import innermost, method_text
 from bayesimpute.wrappers.delta import delta as shifted
 
 if TYPE_CHECKING:
@@ -33,9 +42,6 @@ if TYPE_CHECKING:
 
 AXES = ("rho", "delta")
 PRIORS_OF_RHO = ("atanh_rho", "sd_atanh_rho")
-SELECTION_MODELS = (
-    "heckman", "heckman.binary", "heckman.robust", "2l.2stage.heckman", "2l.heckman",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +156,7 @@ def sensitivity(
     seed: Seed | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
     family: str | None = None,
-    on: str = "conditional",
+    on: Literal["analysis", "conditional"] = "conditional",
     **arguments: Any,
 ) -> Sensitivity:
     """Impute, analyse and pool over a grid of assumptions on one variable.
@@ -232,24 +238,22 @@ def sensitivity(
     if variable not in method:
         raise SpecificationError(
             f"sensitivity: method= must name the method of {variable!r}, such as "
-            f"{{{variable!r}: {'heckman' if rho is not None else 'normal'!r}}}."
+            f"{{{variable!r}: {(SELECTION if rho is not None else NUMBER)!r}}}."
             f"{did_you_mean(variable, method)}"
         )
-    if on not in ("analysis", "conditional") or (
-        on == "analysis" and not isinstance(analysis, str)
-    ):
+    if on == "analysis" and not isinstance(analysis, str):
         raise SpecificationError(
-            f"sensitivity: on={on!r} must be 'conditional', or 'analysis' with a formula."
+            "sensitivity: on='analysis' needs a formula; a function of a frame needs 'conditional'."
         )
     if isinstance(analysis, str):
         check_formula(analysis, df.columns)
     inside = innermost(method[variable])
-    if rho is not None and inside not in SELECTION_MODELS:
+    if rho is not None and not two_equations(inside):
         raise SpecificationError(
             f"sensitivity: rho= needs a selection model, and {variable!r} is imputed by "
-            f"{inside!r}; use 'heckman', or delta=."
+            f"{method_text(inside)!r}; use {SELECTION!r}, or delta=."
         )
-    check_run_arguments(m, iterations, seed, arguments.get("executor"), "raise", None)
+    check_arguments(impute, arguments)
     run: dict[str, Any] = {
         name: arguments.pop(name) for name in ("executor", "progress") if name in arguments
     }

@@ -60,11 +60,28 @@ def did_you_mean(name: Any, valid: Iterable[Any]) -> str:
     >>> did_you_mean("popularr", ["popular", "school"])
     " Did you mean 'popular'?"
     """
-    lowered = {str(candidate).lower(): str(candidate) for candidate in valid}
+    near = _near(name, map(str, valid))
+    return f" Did you mean {near}?" if near else ""
+
+
+def nearest(name: Any, known: Iterable[Any]) -> str:
+    """Give the same as the end of a sentence; if no name is near, what is known.
+
+    Examples
+    --------
+    >>> nearest("popularr", ["popular", "school"]), nearest("x", ["popular", "school"])
+    ("; did you mean 'popular'?", '; there are popular, school')
+    """
+    names = [str(each) for each in known]
+    if near := _near(name, names):
+        return f"; did you mean {near}?"
+    return f"; there are {', '.join(names[:12])}{', …' * (len(names) > 12)}" if names else ""
+
+
+def _near(name: Any, valid: Iterable[str]) -> str:
+    lowered = {each.lower(): each for each in valid}
     near = difflib.get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.6)
-    if not near:
-        return ""
-    return f" Did you mean {' or '.join(repr(lowered[match]) for match in near)}?"
+    return " or ".join(repr(lowered[match]) for match in near)
 
 
 def listed(names: Iterable[Any], most: int = 5) -> str:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from time import process_time
-from typing import Any
+from typing import Any, Literal
 
 import arviz
 import numpy as np
@@ -49,7 +49,10 @@ MOST = 4.0
 
 
 def ours(
-    case: Case, data: pd.DataFrame, iterations: int, on: str = "analysis"
+    case: Case,
+    data: pd.DataFrame,
+    iterations: int,
+    on: Literal["analysis", "conditional"] = "analysis",
 ) -> tuple[bi.Imputations, float]:
     """Run our chains; gives the processor's seconds too."""
     cluster = "g" if "| g)" in case.analysis else None

@@ -38,7 +38,7 @@ from scipy.special import expit
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Words
-from bayesimpute.sampling.linear_model import LinearModel
+from bayesimpute.sampling.linear_model import LinearModel, calm_priors
 from bayesimpute.sampling.variance_shares import VarianceShare
 
 
@@ -64,12 +64,11 @@ class Beta(LinearModel):
     """
 
     words = Words(
-        "linked",
-        "{y} ~ Beta(mean μ_{row}, φ),  logit μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Beta}(μ_$row, \text{precision φ}) \\ "
+        r"\operatorname{logit}\;μ_$row = $predictor \\ $effects",
         "Values lie between 0 and 1 (beta distribution); the log-odds of the mean depend linearly "
         "on {x}",
         "A missing value is drawn from that distribution.",
-        ("logit", "Beta", "precision φ"),
     )
     kinds = frozenset({Kind.NUMERIC})
     support = (0.0, 1.0)
@@ -91,12 +90,8 @@ class Beta(LinearModel):
         """Give typical values, and priors under which no proportion rounds to 0 or 1."""
         import pymc as pm
 
-        priors = {"intercept": pm.Normal.dist(0.0, 0.7), "beta": pm.Normal.dist(0.0, 0.3)}
-        priors["dispersion"] = pm.LogNormal.dist(np.log(0.25), 0.3)
-        if data != "level 2":
-            priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
-        if data in ("sporadic", "systematic"):
-            priors["sd_x1"] = pm.HalfNormal.dist(0.3)
+        dispersion = pm.LogNormal.dist(np.log(0.25), 0.3)
+        priors = calm_priors(data, 0.0, 0.7, dispersion=dispersion)
         return {"typical": (0.08, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9), "priors": priors}
 
     def check(self, design: Design, options: Mapping[str, Any]) -> None:

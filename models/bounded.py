@@ -40,14 +40,35 @@ from scipy.special import log_ndtr, ndtri_exp
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Array, Design, Words
+from bayesimpute.method import Array, Design, Occasion, Words
 from bayesimpute.sampling.linear_model import LinearModel
-from bayesimpute.sampling.linear_parts import no_prior
-from bayesimpute.sampling.tails import LOG_ROOT_2_PI, interval, log_share
+from bayesimpute.sampling.linear_parts import OneEquation
+from bayesimpute.sampling.tails import LOG_ROOT_2_PI, interval, log_interval, log_share
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {"lower": None, "upper": None, "transitions": 4, "tune": 60}
 )
+
+
+def _ends(occasion: Occasion) -> tuple[str, str]:
+    low, high = occasion.options["lower"], occasion.options["upper"]
+    return r"-\infty" if low is None else f"{low:g}", r"\infty" if high is None else f"{high:g}"
+
+
+def _truncated(occasion: Occasion) -> str:
+    low, high = _ends(occasion)
+    return (
+        rf"$y \sim N(μ_$row, σ^2)\text{{ given }}{low} \le $y \le {high} \\ "
+        r"μ_$row = $predictor \\ $effects"
+    )
+
+
+def _censored(occasion: Occasion) -> str:
+    low, high = _ends(occasion)
+    return (
+        rf"$y = \min(\max($star, {low}), {high}) \\ $star \sim N(μ_$row, σ^2) \\ "
+        r"μ_$row = $predictor \\ $effects"
+    )
 
 
 class Truncated(LinearModel):
@@ -68,8 +89,7 @@ class Truncated(LinearModel):
     """
 
     words = Words(
-        "normal.truncated",
-        "{y} ~ N(μ_{row}, σ²) within {bounds},  μ_{row} = {predictor}{effects}",
+        _truncated,
         "Values follow a normal distribution cut off at its bounds, which no "
         "value can pass; its location depends linearly on {x}",
         "A missing value is drawn from the distribution within the bounds.",
@@ -129,8 +149,7 @@ class Censored(Truncated):
     """
 
     words = Words(
-        "normal.censored",
-        "{y} = y*_{row} cut off at {bounds},  y*_{row} ~ N({predictor}, σ²){effects}",
+        _censored,
         "Values are those of a normal distribution recorded as the bound where "
         "they lie beyond it; its mean depends linearly on {x}",
         "A missing value is drawn, and set to the bound where it lies beyond.",
@@ -227,13 +246,8 @@ def truncated_density(
     return np.full((), value), by_eta, np.full(1, by_sigma)
 
 
-class _Bounded:
+class _Bounded(OneEquation):
     """Between two bounds; σ is a positive extra."""
-
-    equations = 1
-    free = 0
-    information = None
-    extra_prior = staticmethod(no_prior)
 
     def __init__(self, lower: float, upper: float) -> None:
         self.lower, self.upper = lower, upper
@@ -251,11 +265,8 @@ class TruncatedLikelihood(_Bounded):
         sigma = positive[0]
         r = (y - eta[:, 0]) / sigma
         a, b = (self.lower - eta[:, 0]) / sigma, (self.upper - eta[:, 0]) / sigma
-        mirrored = a > 0
-        low, high = np.where(mirrored, -b, a), np.where(mirrored, -a, b)
-        log_low, log_high = log_ndtr(low), log_ndtr(high)
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_mass = log_high + np.log1p(-np.exp(log_low - log_high))
+            log_mass = log_interval(a, b)
         inside = (y >= self.lower) & (y <= self.upper)
         value = -0.5 * r * r - LOG_ROOT_2_PI - log_mass - np.log(sigma * unit)
         return np.where(inside, value, -np.inf)

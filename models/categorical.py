@@ -33,7 +33,6 @@ Draw
 
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 import numba
@@ -41,24 +40,23 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Array, Design, Kernel, Words
+from bayesimpute.method import Array, Design, Words
 from bayesimpute.sampling.exponentials import LARGEST, exponentials, sum_of_logs
-from bayesimpute.sampling.generic import ModelKernel
-from bayesimpute.sampling.linear_kernel import Family, linear_kernel
-from bayesimpute.sampling.linear_parts import SUMS, no_prior
+from bayesimpute.sampling.linear_kernel import Family
+from bayesimpute.sampling.linear_model import LinearModel
+from bayesimpute.sampling.linear_parts import SUMS, OneEquation
 from bayesimpute.sampling.textbook import (
     Columns,
     Defaults,
     RowModel,
     effect_names,
     linear_predictor,
-    observed_model,
     plain_units,
 )
 from bayesimpute.sampling.variance_shares import VarianceShare, share_softmax
 
 
-class Categorical:
+class Categorical(LinearModel):
     """Softmax model of a target with unordered categories.
 
     Options
@@ -73,20 +71,16 @@ class Categorical:
     """
 
     words = Words(
-        "categorical",
-        "log P({y} = k)/P({y} = reference) = {predictor}, all by k{effects}",
+        r"\log\;\frac{P($y = k)}{P($y = \text{reference})} = $predictor[k] \\ $effects",
         "Unordered categories: the log-odds of each against the reference, the "
         "category observed most often, depend linearly on {x}, with coefficients "
         "of their own",
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY})
+    #: Has parameters for each category.
+    by_category = True
     share = VarianceShare(share_softmax, "of the latent utilities behind the softmax")
-    options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
-
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed target."""
-        return observed_model(design, self, priors, options)
 
     def row_model(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
@@ -110,13 +104,13 @@ class Categorical:
 
         return RowModel(distribution, effect_names(design, others))
 
-    def kernel(
+    def family(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictors, or the plain model's where the priors need it."""
+    ) -> Family:
+        """Give the family with a linear predictor for each category but the reference."""
         order = reference_first(design)
         likelihood = SoftmaxLikelihood(order)
-        family = Family(
+        return Family(
             likelihood,
             likelihood.values,
             plain_units(design),
@@ -124,8 +118,6 @@ class Categorical:
             categories=tuple(str(design.categories[code]) for code in order[1:]),
             order=tuple(order.tolist()),
         )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
 
 
 def reference_first(design: Design) -> np.ndarray:
@@ -176,15 +168,12 @@ def softmax_information(arguments: tuple[Array, Array, Array, Array]) -> tuple[A
     return (out,)
 
 
-class SoftmaxLikelihood:
+class SoftmaxLikelihood(OneEquation):
     """Unordered categories, one linear predictor for each but the reference."""
 
-    free = 0
     measure = "probability"
-    constants = np.empty(0)
     density = staticmethod(softmax_density)
     information = staticmethod(softmax_information)
-    extra_prior = staticmethod(no_prior)
 
     def __init__(self, order: np.ndarray) -> None:
         self.order = order

@@ -43,8 +43,8 @@ from scipy.special import gammaln
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design, Words
-from bayesimpute.sampling.linear_model import LinearModel
-from bayesimpute.sampling.linear_parts import no_prior
+from bayesimpute.sampling.linear_model import LinearModel, calm_priors
+from bayesimpute.sampling.linear_parts import OneEquation
 from bayesimpute.sampling.textbook import Defaults
 from bayesimpute.sampling.variance_shares import VarianceShare, share_counts
 
@@ -100,7 +100,7 @@ class _Counts(LogLinear):
 
     def calibration(self, data: str) -> Mapping[str, Any]:
         """Give typical counts, and priors under which they stay in the hundreds everywhere."""
-        return {"typical": (0, 0, 1, 1, 2, 3, 4, 6, 9, 14), "priors": priors_of_logs(data)}
+        return {"typical": (0, 0, 1, 1, 2, 3, 4, 6, 9, 14), "priors": calm_priors(data, 1.0, 0.5)}
 
     def check(self, design: Design, options: Mapping[str, Any]) -> None:
         """Refuse observed values that are no counts."""
@@ -122,11 +122,9 @@ class Poisson(_Counts):
     """
 
     words = Words(
-        "linked",
-        "{y} ~ Poisson(μ_{row}),  log μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Poisson}(μ_$row) \\ \log\;μ_$row = $predictor \\ $effects",
         "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
         "A missing count is drawn from that distribution.",
-        ("log", "Poisson"),
     )
 
     fitted_as = "poisson"
@@ -154,8 +152,9 @@ class NegativeBinomial(_Counts):
     """
 
     words = Words(
-        "negative_binomial",
-        "{y} ~ NegativeBinomial(μ_{row}, φ),  log μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Poisson}(μ_$row\,g_$row) \\ "
+        r"g_$row \sim \operatorname{Gamma}(\text{mean 1}, \text{SD φ}) \\ "
+        r"\log\;μ_$row = $predictor \\ $effects",
         "Counts vary more than a Poisson distribution lets them (negative "
         "binomial); the logarithm of the mean depends linearly on {x}",
         "A missing count is drawn from that distribution.",
@@ -177,18 +176,6 @@ class NegativeBinomial(_Counts):
     ) -> "NegativeBinomialLikelihood":
         """Give the density by hand, without a gamma function a row (ARCHITECTURE.md)."""
         return NegativeBinomialLikelihood()
-
-
-def priors_of_logs(data: str) -> Mapping[str, Any]:
-    """Priors for calibration under which a log mean stays in bounds, in unseen clusters too."""
-    import pymc as pm
-
-    priors = {"intercept": pm.Normal.dist(1.0, 0.5), "beta": pm.Normal.dist(0.0, 0.3)}
-    if data != "level 2":
-        priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
-    if data in ("sporadic", "systematic"):
-        priors["sd_x1"] = pm.HalfNormal.dist(0.3)
-    return priors
 
 
 def check_counts(design: Design) -> None:
@@ -244,16 +231,11 @@ def negative_binomial_density(
     return np.full((), value), by_eta, by_extra
 
 
-class NegativeBinomialLikelihood:
+class NegativeBinomialLikelihood(OneEquation):
     """Counts by a log mean and an overdispersion."""
 
-    equations = 1
-    free = 0
     measure = "probability"
-    constants = np.empty(0)
     density = staticmethod(negative_binomial_density)
-    information = None
-    extra_prior = staticmethod(no_prior)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log probability of each row's count, (row,)."""

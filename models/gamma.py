@@ -36,7 +36,8 @@ import numpy as np
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Words
-from bayesimpute.models.counts import LogLinear, priors_of_logs
+from bayesimpute.models.counts import LogLinear
+from bayesimpute.sampling.linear_model import calm_priors
 from bayesimpute.sampling.variance_shares import VarianceShare
 
 
@@ -61,12 +62,11 @@ class Gamma(LogLinear):
     """
 
     words = Words(
-        "linked",
-        "{y} ~ Gamma(mean μ_{row}, SD μ_{row}·v),  log μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Gamma}(μ_$row, \text{SD v·mean}) \\ "
+        r"\log\;μ_$row = $predictor \\ $effects",
         "Values are positive and skewed, their SD in proportion to their mean (gamma); the "
         "logarithm of the mean depends linearly on {x}",
         "A missing value is drawn from that distribution.",
-        ("log", "Gamma", "SD v·mean"),
     )
     share = VarianceShare(share_gamma, "on the log scale")
 
@@ -85,7 +85,7 @@ class Gamma(LogLinear):
     def calibration(self, data: str) -> Mapping[str, Any]:
         """Give typical values, and priors under which means stay in bounds."""
         typical = (0.3, 0.7, 1.1, 1.6, 2.2, 3.0, 4.1, 5.9, 9.0, 16.0)
-        return {"typical": typical, "priors": priors_of_logs(data)}
+        return {"typical": typical, "priors": calm_priors(data, 1.0, 0.5)}
 
     def check(self, design: Design, options: Mapping[str, Any]) -> None:
         """Refuse observed values that are not positive."""

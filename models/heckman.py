@@ -59,7 +59,7 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Design, Kernel, Words
+from bayesimpute.method import Design, Kernel, Occasion, Words
 from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.selection import (
     DRAWN,
@@ -117,6 +117,31 @@ class Predictors:
     atanh_rho: Any
 
 
+def selection_equation(occasion: Occasion, outcome: str, weight: str = "", sd: str = "") -> str:
+    """Write the outcome, then what the models share, of errors over the root of a weight."""
+    by, given = "_j" if occasion.intercept else "", occasion.options["rho"]
+    rho = f"ρ{by}" if given is None else f"{given:g}"
+    spread = [rf"\log\;{sd}"] if sd else []
+    spread += [] if given is not None else [rf"\operatorname{{atanh}}\;{rho}"]
+    further = f"[{', '.join(spread)}]" if by and spread else ""
+    return (
+        rf"{outcome} \\ s_$row = $selection + u_$row{weight} \\ "
+        rf"$y\text{{ is seen if }}s_$row > 0 \\ "
+        rf"(e_$row, u_$row) \sim N(\mathbf{{0}}, \text{{SDs 1, correlation }}{rho}) \\ "
+        rf"$effects{further}"
+    )
+
+
+def _equation(occasion: Occasion) -> str:
+    sd = "σ_j" if occasion.intercept else "σ"
+    return selection_equation(occasion, rf"$y = $predictor + {sd}\,e_$row", sd=sd)
+
+
+def _binary_equation(occasion: Occasion) -> str:
+    outcome = r"$star = $predictor + e_$row \\ $y = $last\text{ if }$star > 0"
+    return selection_equation(occasion, outcome)
+
+
 class Heckman:
     """Selection model of a numeric target.
 
@@ -140,9 +165,7 @@ class Heckman:
     """
 
     words = Words(
-        "heckman",
-        "{y} = {predictor} + ε_{row};  seen if {selection} + u_{row} > 0;  "
-        "corr(ε_{row}, u_{row}) = {rho}{effects}",
+        _equation,
         "Not missing at random: whether a value is seen depends on the value "
         "itself, through errors of outcome and selection that correlate by ρ. "
         "Predictors: {x}",
@@ -154,6 +177,8 @@ class Heckman:
     options = OPTIONS
     #: Codes −3 and −4 have a meaning here.
     two_equations = True
+    #: Option by which values are copied from donors.
+    copied_by = "pmm"
     binary = False
     likelihood: Any = SelectionLikelihood
 
@@ -232,7 +257,12 @@ class Heckman:
             If ρ is fixed at a value beyond its bounds, or a prior cannot be used.
         """
         check_rho(design.target, options["rho"])
-        return selection_kernel(design, self.likelihood(options["rho"]), priors, options)
+        likelihood = self.likelihood(options["rho"])
+        return selection_kernel(design, likelihood, priors, options, self.positive())
+
+    def positive(self) -> Mapping[str, Any]:
+        """Give default priors of positive parameters of the likelihood's own: none."""
+        return {}
 
     def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
         """Give what is held of each row beside its value: nothing."""
@@ -273,10 +303,7 @@ class HeckmanBinary(Heckman):
     """
 
     words = Words(
-        "heckman.binary",
-        "{name}*_{row} = {predictor} + ε_{row},  {y} = last if {name}*_{row} > 0;"
-        "  seen if {selection} + u_{row} > 0;  corr(ε_{row}, u_{row}) = "
-        "{rho}{effects}",
+        _binary_equation,
         "Not missing at random: a probit model of two categories, whose error "
         "correlates by ρ with that of being seen. Predictors: {x}",
         "A missing value is drawn given that it was not seen.",
@@ -286,14 +313,9 @@ class HeckmanBinary(Heckman):
     options: Mapping[str, Any] = MappingProxyType(
         {name: value for name, value in OPTIONS.items() if name not in ("pmm", "donors")}
     )
+    copied_by = ""
     binary = True
     likelihood = BinarySelectionLikelihood
-
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictors; see :meth:`Heckman.kernel`."""
-        return super().kernel(design, priors, {**options, "pmm": False})
 
     def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
         """Give the place of each outcome's error within its category, as a share, (row,)."""

@@ -36,11 +36,22 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.method import Design, Kernel, Words
-from bayesimpute.models.heckman import Heckman, Predictors, check_rho, log_normal_share
+from bayesimpute.method import Design, Occasion, Words
+from bayesimpute.models.heckman import (
+    Heckman,
+    Predictors,
+    log_normal_share,
+    selection_equation,
+)
 from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.selection_kernel import selection_kernel
 from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
+
+
+def _equation(occasion: Occasion) -> str:
+    sd, weight = "σ_j" if occasion.intercept else "σ", r"/\sqrt{w_$row}"
+    outcome = rf"$y = $predictor + {sd}\,e_$row{weight}"
+    weights = r" \\ w_$row \sim \operatorname{Gamma}(ν/2, ν/2)\text{, so that errors are }t(ν)"
+    return selection_equation(occasion, outcome, weight, sd) + weights
 
 
 class HeckmanRobust(Heckman):
@@ -58,9 +69,7 @@ class HeckmanRobust(Heckman):
     """
 
     words = Words(
-        "heckman.robust",
-        "{y} = {predictor} + ε_{row};  seen if {selection} + u_{row} > 0;  "
-        "corr(ε_{row}, u_{row}) = {rho}, t(ν) errors{effects}",
+        _equation,
         "Not missing at random: whether a value is seen depends on the value "
         "itself, through Student t errors of outcome and selection that correlate"
         " by ρ. Predictors: {x}",
@@ -68,13 +77,9 @@ class HeckmanRobust(Heckman):
     )
     likelihood = StudentSelectionLikelihood
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictors and ν; see :meth:`Heckman.kernel`."""
-        check_rho(design.target, options["rho"])
-        likelihood = self.likelihood(options["rho"])
-        return selection_kernel(design, likelihood, priors, options, {"nu": _nu()})
+    def positive(self) -> Mapping[str, Any]:
+        """Give the default prior of ν."""
+        return {"nu": _nu()}
 
     def _latent(self, design: Design, counted: Any, priors: Mapping[str, Any]) -> Any:
         """Give the root of each row's weight, (row,)."""

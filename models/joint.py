@@ -57,7 +57,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Array, Design, Kernel, Words
+from bayesimpute.method import Array, Design, Kernel, Occasion, Words
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.joint import Members
 from bayesimpute.sampling.joint_kernel import joint_kernel, shared_priors
@@ -65,6 +65,16 @@ from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.textbook import Defaults, correlated, effect_scale
 
 DEFAULTS = Defaults()
+
+
+def _equation(occasion: Occasion) -> str:
+    seen, predictor = r"$y = $star", "$predictor"
+    if not occasion.numeric:
+        seen, predictor = r"$y = k\text{ if }c_{k-1} \lt $star \le c_k", "$slopes"
+    return (
+        rf"$star = {predictor} + ε_$row \\ {seen} \\ $effects \\ "
+        r"ε_$row\text{ of }($latent) \sim N(\mathbf{0}, Σ)"
+    )
 
 
 class Joint:
@@ -84,15 +94,14 @@ class Joint:
     """
 
     words = Words(
-        "joint",
-        "{name}*_{row} = {predictor} + ε_{row},  ε_{row} of ({latent}) ~ N(0, Σ);"
-        " a number is its latent value, a category the interval that it lies "
-        "in{effects}",
+        _equation,
         "Imputed together with {block} by one multivariate normal model of latent"
         " values, whose means depend linearly on {x}",
         "What is missing of a row is drawn jointly, given what is known of it.",
     )
     kinds = frozenset({Kind.NUMERIC, Kind.BINARY, Kind.ORDINAL})
+    #: Has parameters for each category, but one slope for all.
+    by_category, one_slope = True, frozenset({Kind.ORDINAL})
     #: That of one member alone, the others given, is not worked out.
     has_density = False
     options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})

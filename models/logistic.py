@@ -34,6 +34,8 @@ Draw
 2. A missing value is 1 with its probability.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numba
@@ -44,7 +46,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.method import Array, Design, Words
 from bayesimpute.sampling.exponentials import LARGEST, exponentials, sum_of_logs
 from bayesimpute.sampling.linear_model import LinearModel
-from bayesimpute.sampling.linear_parts import SUMS, no_prior
+from bayesimpute.sampling.linear_parts import SUMS, OneEquation
 from bayesimpute.sampling.variance_shares import VarianceShare, share_logit
 
 
@@ -65,14 +67,17 @@ class Logistic(LinearModel):
     """
 
     words = Words(
-        "logistic",
-        "logit P({y} = last) = {predictor}{effects}",
+        r"\operatorname{logit}\;P($y = $last) = $predictor \\ $effects",
         "The log-odds of the second of two categories depend linearly on {x}",
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.BINARY})
     fitted_as = "binomial"
     share = VarianceShare(share_logit, "of the latent variable behind the logit")
+    #: As of :class:`~bayesimpute.models.normal.Normal`.
+    calibrated_too: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
+        {"an independent slope": (("sporadic",), {"effects": "independent slope", "predictors": 2})}
+    )
 
     @staticmethod
     def distribution(eta: Any) -> Any:
@@ -103,16 +108,11 @@ def bernoulli_density(
     return np.full((), value - sum_of_logs(total)), by_eta, np.zeros(extra.size)
 
 
-class BernoulliLikelihood:
+class BernoulliLikelihood(OneEquation):
     """Two categories by a logit; no further parameters."""
 
-    equations = 1
-    free = 0
     measure = "probability"
-    constants = np.empty(0)
     density = staticmethod(bernoulli_density)
-    information = None
-    extra_prior = staticmethod(no_prior)
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log probability of each row's category, (row,)."""

@@ -47,7 +47,7 @@ With a prior on ``intercept`` or ``beta`` that is not normal, or on ``correlatio
 LKJ, nothing integrates out and the PyMC model below is sampled as it stands.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -55,20 +55,28 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Occasion, Prediction, Visit, Words
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
+from bayesimpute.sampling.normal_rows import NormalRows, log_normal_density
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import (
     Columns,
+    Defaults,
     RowModel,
-    correlated,
     effect_scale,
+    linear_predictor,
     observed_model,
 )
 from bayesimpute.sampling.variance_shares import VarianceShare, share_normal
+
+
+def _equation(occasion: Occasion) -> str:
+    by_cluster = occasion.options["heteroscedastic"] and occasion.clustered
+    sd, varies = ("σ_j", r" \\ \log\;σ_j \sim N(\log\;σ, ω^2)") if by_cluster else ("σ", "")
+    return rf"$y = $predictor + ε_$row \\ $effects \\ ε_$row \sim N(0, {sd}^2){varies}"
 
 
 class Normal:
@@ -80,7 +88,8 @@ class Normal:
         Residual SD by cluster (default False).
     transitions
         NUTS transitions a visit (default 4: on the collapsed posterior one is nearly
-        independent of the last, four leave room for hard data).
+        independent of the last, four leave room for hard data; 2 in imputation compatible with an
+        analysis, where a visit may remember the last one).
     tune
         Transitions of the one adaptation before the chains start (default 300).
 
@@ -91,8 +100,7 @@ class Normal:
     """
 
     words = Words(
-        "gaussian",
-        "{y} = {predictor} + ε_{row}{effects},  ε_{row} ~ N(0, {variance}){spread}",
+        _equation,
         "Values are normally distributed around a mean that depends linearly on {x}",
         "A missing value is drawn from that distribution.",
     )
@@ -102,9 +110,27 @@ class Normal:
     #: Of the difference to a number the model is the same.
     around_means = True
     share = VarianceShare(share_normal, "of the values")
+    #: One transition of the collapsed sampler is nearly independent of the last.
+    forgets_at_once = True
+    #: More on which it is calibrated: name -> data of `bayesimpute.simulate.matrix`, arguments.
+    calibrated_too: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
+        {
+            "σ by cluster": (
+                ("sporadic", "systematic"),
+                {"effects": "intercept", "options": {"heteroscedastic": True}},
+            ),
+            "an independent slope": (
+                ("sporadic", "systematic"),
+                {"effects": "independent slope", "predictors": 2},
+            ),
+        }
+    )
     options: Mapping[str, Any] = MappingProxyType(
         {"heteroscedastic": False, "transitions": 4, "tune": 300}
     )
+    #: Where all models are one joint distribution, parameters are drawn given those of the others:
+    #: no draw has to forget the last one for the chain to be right.
+    options_if_joint: Mapping[str, Any] = MappingProxyType({"transitions": 2})
 
     def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Build the textbook model on the rows with an observed target.
@@ -123,44 +149,19 @@ class Normal:
         import pymc as pm
         import pytensor.tensor as pt
 
-        def prior(name: str, default: Any, dims: str | None = None) -> Any:
-            return attach(priors.get(name, default), name, dims)
-
         units = Units.of(design)
-        scale = units.scale_y
-        intercept = prior("intercept", pm.Normal.dist(units.centre_y, 2.5 * scale))
-        if design.predictors:
-            beta_prior = pm.Normal.dist(0.0, 2.5 * scale / units.scale_x)
-            beta = prior("beta", beta_prior, dims="predictor")
-        if design.random_effects:
-            sd = pt.stack(
-                [
-                    prior(
-                        f"sd_{effect}", pm.HalfNormal.dist(effect_scale(effect) * scale / scale_z)
-                    )
-                    for effect, scale_z in zip(design.random_effects, units.scale_z, strict=True)
-                ]
-            )
-            standard = pm.Normal("standard_effect", dims=("cluster", "random_effect"))
-            standard = correlated(standard, design.random_effects, blocks_of(design), priors)
-            effect = pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
-        sigma = prior("sigma", pm.HalfNormal.dist(scale))
+        eta = linear_predictor(design, units, priors, Defaults())
+        sigma = attach(priors.get("sigma", pm.HalfNormal.dist(units.scale_y)), "sigma")
         heteroscedastic = options["heteroscedastic"]
         if heteroscedastic:
-            sd_log_sigma = prior("sd_log_sigma", pm.HalfNormal.dist(0.5))
-            offset = pm.Normal("log_sigma_offset", dims="cluster")
-            sigma = sigma * pt.exp(sd_log_sigma * offset)
+            sd_log_sigma = attach(
+                priors.get("sd_log_sigma", pm.HalfNormal.dist(0.5)), "sd_log_sigma"
+            )
+            sigma = sigma * pt.exp(sd_log_sigma * pm.Normal("log_sigma_offset", dims="cluster"))
 
         def distribution(columns: Columns) -> Any:
-            mean = intercept + pt.zeros_like(columns.cluster)
-            if columns.offset is not None:
-                mean = mean + columns.offset
-            if design.predictors:
-                mean = mean + (columns.x - units.centre_x) @ beta
-            if design.random_effects:
-                z = columns.z - units.centre_z
-                mean = mean + (z * effect[columns.cluster]).sum(axis=-1)
-            return pm.Normal.dist(mean, sigma[columns.cluster] if heteroscedastic else sigma)
+            sd = sigma[columns.cluster] if heteroscedastic else sigma
+            return pm.Normal.dist(eta(columns), sd)
 
         return RowModel(distribution, design.random_effects)
 
@@ -240,9 +241,15 @@ class NormalKernel:
         self._posterior = posterior
         self._options = options
 
+    def _seen(self, design: Design) -> Design:
+        """Take the shift off the live values, which have it, so that all rows have one model."""
+        if design.live_shift is None:
+            return design
+        return replace(design, y=design.y - design.live_shift)
+
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune on a design."""
-        return self._posterior.adapt(_unshifted(design), self._options["tune"], rng)
+        return self._posterior.adapt(self._seen(design), self._options["tune"], rng)
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed starting state."""
@@ -258,7 +265,7 @@ class NormalKernel:
     ) -> Visit:
         """Draw parameters, then each wanted value from its normal distribution."""
         fitted = self._posterior.visit(
-            _unshifted(design),
+            self._seen(design),
             design.draw,
             adaptation,
             state,
@@ -280,21 +287,10 @@ class NormalKernel:
     #: The log density is quadratic in value and linear predictor.
     gaussian, measure = True, "density"
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
+    def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> NormalRows:
         """Give the log density of rows; β and b, which no state holds, are drawn given it."""
-        units = self._posterior.units
-        beta, effects, sigma = self._posterior.coefficients(_unshifted(design), state, rng)
-
-        def of(rows: Design) -> Array:
-            eta = units.x(rows) @ beta + (units.z(rows) * effects[rows.cluster]).sum(axis=1)
-            mean = units.centre_y + units.scale_y * eta
-            if rows.live_shift is not None:
-                mean = mean + rows.live_shift
-            return log_normal_density(rows.y, mean, units.scale_y * sigma[rows.cluster])
-
-        return of
+        drawn = self._posterior.coefficients(self._seen(design), state, rng)
+        return NormalRows(self._posterior.units, *drawn)
 
     def predict(
         self,
@@ -306,7 +302,7 @@ class NormalKernel:
         by_cluster: bool = False,
     ) -> Prediction:
         """Draw parameters, then hold the rows fitted to against their normal distributions."""
-        design = _unshifted(design)
+        design = self._seen(design)
         fitted = self._posterior.visit(
             design, design.fit, adaptation, state, first, self._options["transitions"], rng
         )
@@ -318,15 +314,3 @@ class NormalKernel:
             log_normal_density(rows.y, mean, sd),
             by_cluster=self._posterior.by_cluster(rows, fitted) if by_cluster else None,
         )
-
-
-def _unshifted(design: Design) -> Design:
-    """Take the shift off the live values, which have it, so that all rows have one model."""
-    if design.live_shift is None:
-        return design
-    return replace(design, y=design.y - design.live_shift)
-
-
-def log_normal_density(y: Array, mean: Array, sd: Array) -> Array:
-    """Log density of each row, (row,)."""
-    return np.asarray(-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi))

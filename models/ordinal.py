@@ -34,7 +34,6 @@ Draw
 
 from collections.abc import Mapping
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any
 
 import numba
@@ -43,18 +42,18 @@ from scipy.special import log_expit
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Array, Design, Kernel, Parameters, Words
+from bayesimpute.method import Array, Design, Parameters, Words
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.exponentials import exponentials, sum_of_logs
-from bayesimpute.sampling.generic import ModelKernel
-from bayesimpute.sampling.linear_kernel import Family, linear_kernel
-from bayesimpute.sampling.linear_parts import Point
+from bayesimpute.sampling.linear_kernel import Family
+from bayesimpute.sampling.linear_model import LinearModel
+from bayesimpute.sampling.linear_parts import OneEquation, Point
 from bayesimpute.sampling.priors import attach, value_of
 from bayesimpute.sampling.textbook import (
     Columns,
     Defaults,
     RowModel,
     linear_predictor,
-    observed_model,
     plain_units,
 )
 from bayesimpute.sampling.variance_shares import VarianceShare, share_logit
@@ -63,7 +62,7 @@ from bayesimpute.sampling.variance_shares import VarianceShare, share_logit
 DEFAULTS = Defaults(intercept_sd=None)
 
 
-class Ordinal:
+class Ordinal(LinearModel):
     """Cumulative-logit model of a target with ordered categories.
 
     Options
@@ -78,19 +77,15 @@ class Ordinal:
     """
 
     words = Words(
-        "ordinal",
-        "logit P({y} ≤ k) = c_k − ({unshifted}){effects}",
+        r"\operatorname{logit}\;P($y \le k) = c_k - η_$row \\ η_$row = $slopes \\ $effects",
         "Ordered categories, proportional odds: the log-odds of a higher category"
         " depend linearly on {x}, alike at each step",
         "A missing value is each category with its probability.",
     )
     kinds = frozenset({Kind.ORDINAL, Kind.BINARY})
+    #: Has parameters for each category, but one slope for all.
+    by_category, one_slope = True, frozenset({Kind.ORDINAL})
     share = VarianceShare(share_logit, "of the latent variable behind the logit")
-    options: Mapping[str, Any] = MappingProxyType({"transitions": 4, "tune": 60})
-
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model on the rows with an observed target."""
-        return observed_model(design, self, priors, options)
 
     def row_model(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
@@ -111,10 +106,10 @@ class Ordinal:
 
         return RowModel(distribution, design.random_effects)
 
-    def kernel(
+    def family(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
-        """Kernel of the linear predictor, or the plain model's where the priors need it.
+    ) -> Family:
+        """Give the family with the cutpoints as further parameters.
 
         Raises
         ------
@@ -124,7 +119,7 @@ class Ordinal:
         labels = [str(label) for label in design.categories]
         concentration = _concentration(design, priors.get("share"))
         likelihood = CumulativeLikelihood(len(labels), concentration)
-        family = Family(
+        return Family(
             likelihood,
             likelihood.values,
             plain_units(design),
@@ -136,8 +131,6 @@ class Ordinal:
             },
             other_priors=("share",),
         )
-        kernel = linear_kernel(design, family, priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
 
 
 def _concentration(design: Design, prior: Any) -> Array:
@@ -158,7 +151,7 @@ def _concentration(design: Design, prior: Any) -> Array:
     return found
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part_of
 def _odds(codes: Array, eta: Array, free: Array) -> tuple[Array, Array, Array]:
     """Of each row, the odds that take its chance away at either end.
 
@@ -188,7 +181,7 @@ def _odds(codes: Array, eta: Array, free: Array) -> tuple[Array, Array, Array]:
     return total, over, under
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part_of
 def _by_gaps(over: Array, under: Array, inside: Array, free: Array) -> tuple[float, Array]:
     """Part of the gaps in the log likelihood, and its whole gradient by their logarithms.
 
@@ -255,16 +248,14 @@ def share_prior(arguments: tuple[Array, Array, Array]) -> tuple[Array, Array, Ar
     return np.full((), value), np.full(1, by_intercept), by_free
 
 
-class CumulativeLikelihood:
+class CumulativeLikelihood(OneEquation):
     """Ordered categories by a cumulative logit; free parameters are log gaps between cutpoints.
 
     The first cutpoint is 0: the intercept in η is ``−c_0``.
     """
 
-    equations = 1
     measure = "probability"
     density = staticmethod(cumulative_density)
-    information = None
     extra_prior = staticmethod(share_prior)
 
     def __init__(self, categories: int, concentration: Array) -> None:

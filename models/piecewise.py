@@ -62,10 +62,12 @@ from scipy.linalg import helmert
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design, Parameters, Words
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.exponentials import exponentials
 from bayesimpute.sampling.hazards import HazardModel, events_of, exposures
 from bayesimpute.sampling.linear_kernel import Family
-from bayesimpute.sampling.linear_parts import Point
+from bayesimpute.sampling.linear_model import calm_priors
+from bayesimpute.sampling.linear_parts import OneEquation, Point
 from bayesimpute.sampling.priors import attach, value_of
 from bayesimpute.sampling.textbook import Columns, RowModel, linear_predictor
 
@@ -100,14 +102,12 @@ class Piecewise(HazardModel):
     """
 
     words = Words(
-        "hazard",
-        "{y} ends with hazard h_{row}(t),  "
-        "log h_{row}(t) = {predictor} + a_k for t in interval k{effects}",
+        r"$y\text{ ends with hazard }h_$row(t) \\ "
+        r"\log\;h_$row(t) = $predictor + a_k \\ t\text{ in interval }k \\ $effects",
         "The hazard of the event is constant within each interval of time and free between them; "
         "its logarithm depends linearly on {x}, and a censored time contributes the probability of "
         "having had no event by then",
         "A missing time is drawn as that of an event.",
-        ("a_k", "t in interval k"),
     )
     options: Mapping[str, Any] = MappingProxyType(
         {**HazardModel.options, "intervals": None, "cutpoints": None}
@@ -117,12 +117,7 @@ class Piecewise(HazardModel):
         """Give typical times, cutpoints, and priors that keep times in bounds."""
         import pymc as pm
 
-        priors = {"intercept": pm.Normal.dist(-1.0, 0.5), "beta": pm.Normal.dist(0.0, 0.3)}
-        priors["departure"] = pm.ZeroSumNormal.dist(0.5, shape=3)
-        if data != "level 2":
-            priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
-        if data in ("sporadic", "systematic"):
-            priors["sd_x1"] = pm.HalfNormal.dist(0.3)
+        priors = calm_priors(data, -1.0, 0.5, departure=pm.ZeroSumNormal.dist(0.5, shape=3))
         typical = (0.3, 0.8, 1.5, 2.2, 3.0, 4.5, 7.0)
         return {"typical": typical, "priors": priors, "options": {"intervals": 3}}
 
@@ -277,7 +272,7 @@ def _spread(design: Design, prior: Any, intervals: int) -> float:
     return float(sigma.item())
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part_of
 def _departures(free: Array, constants: Array) -> Array:
     """Departures that sum to zero, from their coordinates, (K,)."""
     intervals = free.size + 1
@@ -344,16 +339,14 @@ def departure_prior(arguments: tuple[Array, Array, Array]) -> tuple[Array, Array
     return np.full((), value), np.zeros(intercepts.size), by_free
 
 
-class PiecewiseLikelihood:
+class PiecewiseLikelihood(OneEquation):
     """Times to an event by a hazard that is constant in intervals.
 
     Free parameters are coordinates of the departures in an orthonormal basis of all that sum to
     zero, so that independent ones with one SD are a zero-sum normal vector.
     """
 
-    equations = 1
     density = staticmethod(piecewise_density)
-    information = None
     extra_prior = staticmethod(departure_prior)
 
     def __init__(self, cutpoints: Array, spread: float, censored: bool) -> None:

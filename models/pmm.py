@@ -23,18 +23,20 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import numba
 import numpy as np
+import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
 from bayesimpute.models.normal import (
     Normal,
+    NormalKernel,
     gaussian_posterior,
-    log_normal_density,
-    parameter_labels,
 )
 from bayesimpute.sampling.gaussian import GaussianPosterior
+from bayesimpute.sampling.normal_rows import log_normal_density
 
 
 class PMM:
@@ -54,14 +56,15 @@ class PMM:
     """
 
     words = Words(
-        "gaussian",
-        "{y} = {predictor} + ε_{row}{effects},  ε_{row} ~ N(0, "
-        "{variance}){spread};  value of one of the {donors} nearest donors",
+        r"$y = $predictor + ε_$row \\ $effects \\ ε_$row \sim N(0, σ^2) \\ "
+        r"\text{imputed: the value of one of the }$donors\text{ nearest donors}",
         "Predictive mean matching: a normal model with a mean that depends on {x} ranks the rows",
         "A missing value is copied from one of the {donors} observed rows whose "
         "predicted mean is nearest, so that only values that occur are imputed.",
     )
     kinds = frozenset(Kind)
+    #: Donors are those with the nearest score, which has one slope for all categories.
+    donors_by_score, one_slope = True, frozenset({Kind.ORDINAL, Kind.NOMINAL})
     #: Values come from donors: the density of others is not known.
     has_density = False
     #: Values are copied: they have no density.
@@ -98,11 +101,10 @@ class PMM:
         return PMMKernel(design, posterior, scores, options)
 
 
-class PMMKernel:
+class PMMKernel(NormalKernel):
     """Visits of predictive mean matching."""
 
-    #: Threads may use it side by side.
-    shareable = True
+    has_density = False
 
     def __init__(
         self,
@@ -111,19 +113,12 @@ class PMMKernel:
         scores: Array | None,
         options: Mapping[str, Any],
     ) -> None:
-        self.labels = parameter_labels(design, {})
-        self._posterior = posterior
+        super().__init__(design, posterior, options)
         self._scores = scores
-        self._options = options
 
-    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune on a design."""
-        scored = _scored(design, self._scores)
-        return self._posterior.adapt(scored, self._options["tune"], rng)
-
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Give a dispersed starting state."""
-        return self._posterior.start(adaptation, rng)
+    def _seen(self, design: Design) -> Design:
+        """Give unordered categories their scores."""
+        return _scored(design, self._scores)
 
     def visit(
         self,
@@ -136,7 +131,7 @@ class PMMKernel:
         """Draw parameters, then donors."""
         everyone = np.ones(len(design.y), dtype=bool)
         fitted = self._posterior.visit(
-            _scored(design, self._scores),
+            self._seen(design),
             everyone,
             adaptation,
             state,
@@ -166,7 +161,7 @@ class PMMKernel:
 
         What the parameters learn from a row is its normal density; a donated value has none.
         """
-        scored = _scored(design, self._scores)
+        scored = self._seen(design)
         fitted = self._posterior.visit(
             scored, design.fit, adaptation, state, first, self._options["transitions"], rng
         )
@@ -247,29 +242,58 @@ def nearest_donors(donors: Array, wanted: Array, k: int, rng: np.random.Generato
     """
     tolerance = 1e-10 * max(float(np.ptp(donors)), float(np.abs(donors).max()), 1e-300)
     order = np.argsort(donors, kind="stable")
-    ordered = donors[order]
-    first = np.flatnonzero(np.append(True, np.diff(ordered) > tolerance))
-    count = np.diff(np.append(first, len(donors)))
-    level = ordered[first]
     k = min(k, len(donors))
-
-    # the k nearest donors lie within the k nearest groups on either side
-    reach = np.arange(-k, k)
-    at = np.searchsorted(level, wanted)[:, None] + reach
-    inside = (at >= 0) & (at < len(level))
-    at = np.clip(at, 0, len(level) - 1)
-    distance = np.where(inside, np.abs(level[at] - wanted[:, None]), np.inf)
-    # groups equally far on both sides compete at random
-    distance = np.round(distance / tolerance) if tolerance > 0 else distance
-    tie_break = rng.random(distance.shape)
-    ranked = np.lexsort((tie_break, distance), axis=1)
-    at = np.take_along_axis(at, ranked, axis=1)
-    places = np.where(np.take_along_axis(inside, ranked, axis=1), count[at], 0)
-    pool = np.cumsum(places, axis=1)
+    tie_break = rng.random((len(wanted), 2 * k))
     place = rng.integers(0, k, size=len(wanted))
-    group = np.take_along_axis(at, (pool > place[:, None]).argmax(axis=1)[:, None], axis=1)[:, 0]
-    member = (rng.random(len(wanted)) * count[group]).astype(np.int64)
-    return np.asarray(order[first[group] + member])
+    member = rng.random(len(wanted))
+    return np.asarray(order[_drawn(donors[order], wanted, tolerance, tie_break, place, member)])
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _drawn(
+    donors: Array,
+    wanted: Array,
+    tolerance: float,
+    tie_break: Array,
+    place: npt.NDArray[np.int64],
+    member: Array,
+) -> npt.NDArray[np.int64]:
+    """Positions among donors in ascending order, from uniform numbers of each wanted row.
+
+    `place` is the place in the pool, `member` that in its group, `tie_break` decides between
+    groups equally far on both sides: (row, 2k), the k groups below before those above.
+    """
+    first, groups = np.empty(donors.size + 1, dtype=np.int64), 0
+    for i in range(donors.size):
+        if i == 0 or donors[i] - donors[i - 1] > tolerance:
+            first[groups] = i
+            groups += 1
+    first[groups] = donors.size
+    level = donors[first[:groups]]
+    out = np.empty(wanted.size, dtype=np.int64)
+    for i in range(wanted.size):
+        above = np.searchsorted(level, wanted[i])
+        below, start = above - 1, above - tie_break.shape[1] // 2
+        chosen, pool = 0, 0
+        while pool <= place[i]:  # from the nearest group outwards
+            to_below = to_above = np.inf
+            if below >= 0:
+                to_below = np.rint((wanted[i] - level[below]) / tolerance)
+            if above < groups:
+                to_above = np.rint((level[above] - wanted[i]) / tolerance)
+            lower = to_below < to_above
+            if to_below == to_above and below >= 0:
+                lower = above == groups or tie_break[i, below - start] < tie_break[i, above - start]
+            if lower:
+                chosen = below
+                below -= 1
+            else:
+                chosen = above
+                above += 1
+            pool += first[chosen + 1] - first[chosen]
+        size = first[chosen + 1] - first[chosen]
+        out[i] = first[chosen] + int(member[i] * size)
+    return out
 
 
 def category_scores(design: Design) -> Array | None:

@@ -47,8 +47,7 @@ class Robust(LinearModel):
     """
 
     words = Words(
-        "normal.robust",
-        "{y} = {predictor} + ε_{row},  ε_{row} ~ t(ν, 0, σ){effects}",
+        r"$y = $predictor + σ\,t_$row \\ $effects \\ t_$row \sim \operatorname{Student}(ν)",
         "Values follow a Student t distribution, which allows for outliers, "
         "around a mean that depends linearly on {x}",
         "A missing value is drawn from that distribution.",

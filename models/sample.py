@@ -35,12 +35,13 @@ class Sample:
     """
 
     words = Words(
-        "sample",
-        "{name} ~ its observed values, with Dirichlet shares",
+        r"P($y = v_k) = w_k \\ "
+        r"(w_1, \ldots, w_K) \sim \operatorname{Dirichlet}(1/K, \ldots, 1/K)",
         "No predictors: each observed value has an unknown share of the population",
         "A missing value is each of the observed values with a draw of its share.",
     )
     kinds = frozenset(Kind)
+    uses_predictors = False
     #: Values come from donors: the density of others is not known.
     has_density = False
     #: Values are copied: they have no density.

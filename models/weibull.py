@@ -51,7 +51,8 @@ import numpy as np
 from bayesimpute.method import Array, Design, Words
 from bayesimpute.sampling.exponentials import exponentials
 from bayesimpute.sampling.hazards import HazardModel, events_of, exposures
-from bayesimpute.sampling.linear_parts import no_prior
+from bayesimpute.sampling.linear_model import calm_priors
+from bayesimpute.sampling.linear_parts import OneEquation
 from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.textbook import Columns, RowModel, linear_predictor
 
@@ -76,14 +77,12 @@ class Weibull(HazardModel):
     """
 
     words = Words(
-        "hazard",
-        "{y} ends with hazard h_{row}(t),  "
-        "log h_{row}(t) = {predictor} + (k − 1)·log(t/t₀){effects}",
+        r"$y\text{ ends with hazard }h_$row(t) \\ "
+        r"\log\;h_$row(t) = $predictor + (k - 1)\;\log(t/t₀) \\ $effects",
         "The hazard of the event is that of a Weibull distribution, rising or falling with a power "
         "of time; its logarithm depends linearly on {x}, and a censored time contributes the "
         "probability of having had no event by then",
         "A missing time is drawn as that of an event.",
-        ("(k − 1) log(t/t₀)",),
     )
 
     def positive(self) -> Mapping[str, Any]:
@@ -96,12 +95,7 @@ class Weibull(HazardModel):
         """Give typical times, and priors that keep them in bounds."""
         import pymc as pm
 
-        priors = {"intercept": pm.Normal.dist(-1.0, 0.5), "beta": pm.Normal.dist(0.0, 0.3)}
-        priors["shape"] = pm.LogNormal.dist(0.3, 0.25)
-        if data != "level 2":
-            priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
-        if data in ("sporadic", "systematic"):
-            priors["sd_x1"] = pm.HalfNormal.dist(0.3)
+        priors = calm_priors(data, -1.0, 0.5, shape=pm.LogNormal.dist(0.3, 0.25))
         return {"typical": (0.3, 0.8, 1.5, 2.2, 3.0, 4.5, 7.0), "priors": priors}
 
     def row_model(
@@ -161,14 +155,10 @@ def weibull_density(arguments: tuple[Array, Array, Array, Array]) -> tuple[Array
     return np.full((), value), by_eta, np.full(1, by_shape)
 
 
-class WeibullLikelihood:
+class WeibullLikelihood(OneEquation):
     """Times to an event by the log hazard at t0 and a shape."""
 
-    equations = 1
-    free = 0
     density = staticmethod(weibull_density)
-    information = None
-    extra_prior = staticmethod(no_prior)
 
     def __init__(self, t0: float, censored: bool) -> None:
         self.t0 = t0

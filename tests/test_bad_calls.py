@@ -577,6 +577,11 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             },
         ),
         # methods of results
+        "Imputations.cells": (
+            imp.cells,
+            {"variable": "y"},
+            {"variable": COLUMN, "by": ["nosuch", "y", 3, Thing()]},
+        ),
         "Imputations.complete": (
             imp.complete,
             {},

@@ -44,7 +44,7 @@ def test_models_is_flat_because_a_folder_in_it_would_be_missing_from_the_wheel()
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (ROOT / "bayesimpute" / "py.typed").is_file()
-    assert SETUPTOOLS["package-data"] == {"bayesimpute": ["py.typed"]}
+    assert SETUPTOOLS["package-data"] == {"bayesimpute": ["py.typed", "*.pyi"]}
 
 
 def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -73,18 +73,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_public_names_are_the_same_for_people_and_for_type_checkers() -> None:
     import ast
 
-    tree = ast.parse((ROOT / "bayesimpute" / "__init__.py").read_text("utf-8"))
-    block = next(node for node in tree.body if isinstance(node, ast.If))
-    seen = {
-        alias.asname or alias.name
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    } | {
-        node.target.id
-        for node in block.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
+    stub = ast.parse((ROOT / "bayesimpute" / "__init__.pyi").read_text("utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    # a name is handed on by a stub only if it is imported as itself
+    assert all(alias.asname == alias.name for node in imports for alias in node.names)
+    seen = {alias.name for node in imports for alias in node.names} | {"__version__"}
     assert seen == set(bayesimpute.__all__)
 
 

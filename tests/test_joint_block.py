@@ -68,8 +68,8 @@ def test_the_block_is_one_model_visited_once(imp):
     assert imp.history.parameters["s"] == {}
     assert (imp.events["action"] == "joint block").sum() == 1
     equations = imp.equations()
-    assert equations["s"].startswith("s*_ij = (β0 + b0_j) + β1·x_ij + ε_ij")
-    assert "(y*, s*, o*)" in equations["s"]
+    assert equations["s"].startswith("s*_ij = b0_j + β1·x_ij + ε_ij,  s_ij = k if c_(k−1)")
+    assert "ε_ij of (y*, s*, o*) ~ N(0, Σ)" in equations["s"]
     assert imp.model("s").named_vars.keys() == imp.model("y").named_vars.keys()
 
 

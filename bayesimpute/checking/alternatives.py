@@ -7,6 +7,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import method_of
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import NORMAL_OF_CLUSTERS
 from bayesimpute.specification.requests import Request, by_column
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.targets import build_target
@@ -43,7 +44,7 @@ def alternative(
     if target.block and "method" not in given:
         raise SpecificationError(
             f"{place}{target.name!r} is imputed jointly with others, which is no model of it "
-            "alone; give a method, such as {'method': 'normal'}."
+            "alone; give a method, such as {{'method': {NUMBER!r}}}."
         )
     table = specification.table
     method = given.get("method", target.method)
@@ -84,7 +85,7 @@ def alternative(
         raise SpecificationError(
             f"{place}it is a model of level {built.level}, but {target.name!r} is imputed at level "
             f"{target.level}; models of different values cannot be compared. Use a method of that "
-            "level, such as '2lonly.norm' for level 2."
+            f"level, such as {NORMAL_OF_CLUSTERS!r} for level 2."
         )
     inside = resolve(innermost(built.method))
     if getattr(inside, "block", False):
@@ -93,7 +94,7 @@ def alternative(
             "compared with models of one."
         )
     if not getattr(inside, "has_likelihood", True) or {**_defaults(built), **built.options}.get(
-        "pmm", False
+        getattr(inside, "copied_by", ""), False
     ):
         raise SpecificationError(
             f"{place}{method_text(built.method)!r} copies observed values and has no density that "

@@ -33,7 +33,6 @@ from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.checking.alternatives import alternative
 from bayesimpute.checking.psis import FEWEST, LARGE_K, leave_one_out
 from bayesimpute.checking.replay import check_draws, modelled, predictions, rows_of, states
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import kernel_of
@@ -151,10 +150,8 @@ def compare_models(
             "compare_models: models must be a dict from label to model, such as "
             f"{{'pooled': '{variable} ~ x', 'two levels': '{variable} ~ x + (1 | school)'}}."
         )
-    if unit not in ("row", "cluster"):
-        raise SpecificationError(f"compare_models: unit={unit!r} must be 'row' or 'cluster'.")
     count = min(history.m, 5) if imputations is None else imputations
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= history.m:
+    if count > history.m:
         raise SpecificationError(
             f"compare_models: imputations={imputations!r} must be a whole number from 1 to "
             f"{history.m}."
@@ -275,7 +272,7 @@ def _whole(
     place: str,
 ) -> tuple[Array, Array, npt.NDArray[Any]]:
     """Log densities of clusters with values (draw, cluster), their errors, and the clusters."""
-    index = cluster_index(specification.table, cluster)
+    index = specification.table.clusters(cluster)
     codes = index.codes[design.fit]
     present = np.flatnonzero(np.bincount(codes, minlength=index.n))
     if design.random_effects:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bayesimpute.arrays import Array
 from bayesimpute.checking.overimputation import left_out, predicted_rows
 from bayesimpute.checking.pit import difference_from_uniform, randomised_pit
 from bayesimpute.checking.psis import FEWEST, LARGE_K
@@ -12,8 +12,6 @@ from bayesimpute.checking.replay import check_draws, modelled, refuse_censored, 
 from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.specification.specification import Specification
-
-Array = npt.NDArray[np.float64]
 
 #: Of the simultaneous band.
 LEVEL = 0.95

@@ -213,8 +213,6 @@ def overimpute(
         names = [variables] if isinstance(variables, str) else list(variables)
     for name in names:
         refuse_censored(modelled(specification, name, "Overimputation"), "Overimputation")
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise SpecificationError(f"level={level!r} must be between 0 and 1, such as 0.9.")
     draws = -(-DRAWS // history.m) if draws is None else draws
     draws = check_draws(draws, history.m, 4 * FEWEST)
     cells, rows, probabilities = [], {}, {}

@@ -13,9 +13,9 @@ weights this is exactly uniform whatever S is.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from bayesimpute.arrays import Array
+from bayesimpute.uniformity import band, ecdf, ecdf_p, expected
 
 #: Points at which the distribution of the PITs is held against uniform.
 POINTS = 99
@@ -71,9 +71,6 @@ def difference_from_uniform(pit: Array, level: float) -> tuple[Array, Array, Arr
     p : float
         How often uniform PITs leave a wider band than these do.
     """
-    # not at the top: its package makes studies, and loads all that takes
-    from bayesimpute.simulate.uniformity import band, ecdf, ecdf_p, expected
-
     ranks = np.minimum((pit * (POINTS + 1)).astype(np.int64), POINTS)
     at = expected(POINTS)
     lower, upper = band(len(pit), POINTS, 1 - level)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesimpute.checking.replay import Replay, check_draws, replay
+from bayesimpute.checking.replay import Replay, replay
 from bayesimpute.data.names import safe_name, safe_pair, safe_text
 from bayesimpute.engine.history import History
 from bayesimpute.specification.specification import Specification
@@ -34,7 +34,6 @@ def predictive_tree(
     xarray.DataTree
         See :meth:`bayesimpute.Imputations.predictive`.
     """
-    check_draws(draws, history.m)
     return tree_of(replay(specification, history, variable, draws, seed))
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
@@ -159,16 +158,14 @@ def refuse_censored(target: Target, wanted: str) -> None:
         )
 
 
-def check_draws(draws: Any, chains: int, at_least: int = 1) -> int:
+def check_draws(draws: int, chains: int, at_least: int = 1) -> int:
     """Give a number of draws for each chain.
 
     Raises
     ------
     SpecificationError
-        If it is no whole number, or too small.
+        If it is too small.
     """
-    if not isinstance(draws, int | np.integer) or isinstance(draws, bool) or draws < 1:
-        raise SpecificationError(f"draws={draws!r} must be a whole number from 1.")
     if draws * chains < at_least:
         raise SpecificationError(
             f"draws={draws} for each of {chains} imputation(s) are {draws * chains} in all; to "
@@ -331,7 +328,7 @@ def rows_of(
     table = specification.table
     variables = [n for n, v in table.variables.items() if v.kind is not Kind.OTHER]
     missing = np.mean([table.missing(n) for n in variables], axis=0)
-    clusters = cluster_index(table, target.cluster) if target.cluster else None
+    clusters = table.clusters(target.cluster) if target.cluster else None
     positions = table.rows
     label = table.frame.index.to_numpy()[positions]
     cluster: npt.NDArray[Any] | None = None

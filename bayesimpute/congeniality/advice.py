@@ -8,6 +8,7 @@ from bayesimpute.congeniality.changes import Addition, change, of_a_mean
 from bayesimpute.congeniality.factors import columns_in, in_powers, product
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.congeniality.wants import INVERSES, Lack, incomplete_in
+from bayesimpute.specification.aliases import MATCHING, UNORDERED
 from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.specification import Passive
 from bayesimpute.wrappers.base import innermost, method_text
@@ -31,7 +32,7 @@ def advice(
     """
     name = model.name
     if mine[0].kind == "order":
-        return f"method[{name!r}] = 'categorical'  # an order is given up in imputing only"
+        return f"method[{name!r}] = {UNORDERED!r}  # an order is given up in imputing only"
     if mine[0].kind == "incompatible":
         return _complete_cases(name, analysis)
     for lack in mine:
@@ -44,7 +45,7 @@ def advice(
     involved = {c for a in own for f in a.factors for c in columns_in(f, model.columns)}
     lines = ""
     if mates & involved and mine[0].kind != "outcome":
-        lines = f"method[{name!r}] = 'pmm'  # members of a joint block have no such terms\n"
+        lines = f"method[{name!r}] = {MATCHING!r}  # members of a joint block have no such terms\n"
         every = [*every, *(Addition(frozenset({mate})) for mate in sorted(mates))]
     if model.fixed_clusters and mine[0].kind == "slope":
         lines = f"method[{name!r}] = {_method(model)}  # fixed clusters have no random slopes\n"
@@ -122,4 +123,4 @@ def _on_the_scale_of_the_analysis(model: ImputationModel, what: str) -> str:
 def _method(model: ImputationModel) -> str:
     """Write the method that imputes, as code; a block's member by itself."""
     method = innermost(model.target.method)
-    return repr("pmm" if model.target.block else method_text(method))
+    return repr(MATCHING if model.target.block else method_text(method))

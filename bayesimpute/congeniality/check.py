@@ -28,11 +28,13 @@ from bayesimpute.congeniality.reasons import REASONS
 from bayesimpute.congeniality.wants import lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.specify import specify
 from bayesimpute.wording import listed
+from bayesimpute.wrappers.base import innermost, method_text
 
 
 @checked
@@ -262,10 +264,10 @@ def _of_model(model: ImputationModel, analysis: Analysis) -> Iterator[Finding]:
             "error",
             name,
             "imputed without a look at other variables",
-            f"The method of {name!r} is 'sample'.",
+            f"The method of {name!r} is {method_text(innermost(model.target.method))!r}.",
             "Imputed values have no relation with anything, and every coefficient that involves "
             "them is drawn towards 0.",
-            f"method[{name!r}] = 'pmm'",
+            f"method[{name!r}] = {MATCHING!r}",
         )
         return
     mismatch = row_by_row(model, analysis)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from bayesimpute.congeniality.analysis_formula import Analysis
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.findings import Finding
+from bayesimpute.specification.aliases import MATCHING_OF_CLUSTERS
 
 
 def row_by_row(model: ImputationModel, analysis: Analysis) -> Finding | None:
@@ -22,7 +23,7 @@ def row_by_row(model: ImputationModel, analysis: Analysis) -> Finding | None:
                 f"{model.name!r} never varies within {cluster!r} where it is observed.",
                 "Rows of one cluster get different values: its relations between clusters are "
                 "drawn towards 0 and its standard error is too small.",
-                f"method[{model.name!r}] = '2lonly.pmm'  # with cluster={cluster!r}",
+                f"method[{model.name!r}] = {MATCHING_OF_CLUSTERS!r}  # with cluster={cluster!r}",
             )
     return None
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.congeniality.analysis_formula import Analysis
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.findings import Finding
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.spelling import quoted
 
@@ -55,7 +55,7 @@ def left_missing(analysis: Analysis, specification: Specification) -> Iterator[F
                     "incomplete and not imputed",
                     f"{missing:,} of {table.n_rows:,} values of {name!r} stay missing.",
                     "The analysis would lose these rows, imputed values of the others included.",
-                    f"method[{name!r}] = 'pmm'",
+                    f"method[{name!r}] = {MATCHING!r}",
                 )
 
 
@@ -66,7 +66,7 @@ def stale_means(analysis: Analysis, specification: Specification) -> Iterator[Fi
     for cluster in groups:
         if cluster not in table.variables or table.missing(cluster).any():
             continue
-        clusters = cluster_index(table, cluster)
+        clusters = table.clusters(cluster)
         for name in analysis.names:
             if name not in table.variables or table.variables[name].kind is not Kind.NUMERIC:
                 continue

@@ -7,12 +7,12 @@ import numpy as np
 
 from bayesimpute.congeniality.analysis_formula import Factors
 from bayesimpute.congeniality.factors import columns_in, in_powers, product
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
-from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.base import declared, layers
 from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
 
@@ -78,7 +78,7 @@ class ImputationModel:
     @property
     def ignores_predictors(self) -> bool:
         """Whether values are drawn without a look at any other column."""
-        return innermost(self.target.method) == "sample"
+        return not declared(self.target.method, "uses_predictors", True)
 
     def is_computed_from_it(self, column: str) -> bool:
         """Whether a column is computed from the variable, be it through others."""
@@ -151,15 +151,6 @@ class ImputationModel:
             for label in self.dropped
         )
 
-    def bends_with(self, column: str) -> bool:
-        """Whether it depends on a column in any way but linearly."""
-        return column in self.groups or any(
-            column in columns_in(factor, self.columns)
-            for factors, _ in self.terms
-            for factor in factors
-            if factor not in self.columns
-        )
-
     def slope(self, factors: Factors, cluster: str) -> bool:
         """Whether a term's coefficient varies by cluster."""
         if cluster in self.groups:
@@ -203,7 +194,7 @@ class ImputationModel:
             return None
         if self.specification.table.missing(cluster).any():
             return None
-        return cluster_index(self.specification.table, cluster)
+        return self.specification.table.clusters(cluster)
 
     def is_of_clusters(self, column: str, cluster: str) -> bool:
         """Whether a column has one value a cluster, as far as is seen."""

@@ -12,7 +12,7 @@ from bayesimpute.congeniality.predictor_terms import PredictorTerms
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import evaluate
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import declared
 
 #: Standard errors by which two means have to differ to be called different.
 CLEARLY = 4.0
@@ -20,15 +20,10 @@ CLEARLY = 4.0
 FEWEST = 10
 
 
-#: Methods that have one slope for all categories, by kind of variable.
-ONE_SLOPE = {Kind.ORDINAL: ("ordinal", "joint", "pmm"), Kind.NOMINAL: ("pmm",)}
-
-
 def has_one_slope(model: ImputationModel) -> bool:
     """Whether a model of more than two categories has one slope for all of them."""
-    method = innermost(model.target.method)
     kind = model.specification.table.variables[model.name].kind
-    return isinstance(method, str) and method.rpartition(".")[2] in ONE_SLOPE.get(kind, ())
+    return kind in declared(model.target.method, "one_slope", ())
 
 
 def clearly_out_of_order(read: PredictorTerms) -> bool:

@@ -49,10 +49,10 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
     "order": (
         "warning",
         "its model has one slope for all categories",
-        "In the analysis each category has an effect of its own, while categories imputed by "
-        "'ordinal', 'joint' or 'pmm' go only up or only down with the outcome, equally at every "
+        "In the analysis each category has an effect of its own, while categories imputed by one "
+        "slope, or by donors, go only up or only down with the outcome, equally at every "
         "threshold. In 30 simulated data sets an effect that was largest in the middle came out "
-        "half as large, and interactions a tenth smaller; with 'categorical' there was no bias.",
+        "half as large, and interactions a tenth smaller; with a slope for each there was no bias.",
     ),
     "slope": (
         "warning",

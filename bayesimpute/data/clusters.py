@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError
 
 
@@ -76,34 +75,21 @@ class ClusterIndex:
         return (n_observed > 0) & (n_observed < self.sizes)
 
 
-def cluster_index(table: Table, name: str) -> ClusterIndex:
-    """Assign a number to each cluster of a column.
+def cluster_index(name: str, ids: "pd.Series[Any]") -> ClusterIndex:
+    """Assign a number to each cluster.
 
     Parameters
     ----------
-    table
-        The data.
     name
-        Column of cluster ids: numbers, strings, categories or a mixture.
-
-    Returns
-    -------
-    ClusterIndex
+        Column, for messages.
+    ids
+        Its cells in canonical row order: numbers, strings, categories or a mixture.
 
     Raises
     ------
     DataError
         If the id of a row is missing.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> table = Table.from_frame(pd.DataFrame({"school": ["b", "a", "b"]}))
-    >>> index = cluster_index(table, "school")
-    >>> index.codes.tolist(), index.labels
-    ([0, 1, 0], ('b', 'a'))
     """
-    ids = table.frame[name].iloc[table.rows]
     gaps = ids.isna()
     if gaps.any():
         raise DataError(

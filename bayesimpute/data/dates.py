@@ -78,7 +78,7 @@ def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
     if far.any():
         raise DataError(
             f"An imputed value of {name!r} lies beyond the dates that {dtype} can hold; use "
-            "method 'pmm', which gives observed dates, or a coarser unit: "
+            "predictive mean matching, which gives observed dates, or a coarser unit: "
             f"df[{name!r}].astype('datetime64[s]')."
         )
     absent = np.isnan(numbers)

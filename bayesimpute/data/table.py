@@ -2,11 +2,13 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute.data.clusters import ClusterIndex, cluster_index
 from bayesimpute.data.dates import is_date
 from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
@@ -92,6 +94,29 @@ class Table:
     def incomplete(self) -> tuple[str, ...]:
         """Variables with at least one missing cell, in column order."""
         return tuple(name for name in self.variables if self.missing(name).any())
+
+    def clusters(self, name: str) -> ClusterIndex:
+        """Which cluster each row belongs to, by a column of cluster ids; worked out once.
+
+        Raises
+        ------
+        DataError
+            If the id of a row is missing.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> index = Table.from_frame(pd.DataFrame({"school": ["b", "a", "b"]})).clusters("school")
+        >>> index.codes.tolist(), index.labels
+        ([0, 1, 0], ('b', 'a'))
+        """
+        if name not in self._clusters:
+            self._clusters[name] = cluster_index(name, self.frame[name].iloc[self.rows])
+        return self._clusters[name]
+
+    @cached_property
+    def _clusters(self) -> dict[str, ClusterIndex]:
+        return {}
 
     def decode(self, name: str, values: np.ndarray) -> "pd.Series[Any]":
         """Turn values back into a column of the user's frame.

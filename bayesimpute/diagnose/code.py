@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from bayesimpute.specification.aliases import MATCHING, MATCHING_OF_CLUSTERS
 from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import innermost
 
 
 def matching(target: Target) -> str:
     """Predictive mean matching at the level of a target."""
-    return "2lonly.pmm" if target.level == 2 else "pmm"
+    return MATCHING_OF_CLUSTERS if target.level == 2 else MATCHING
 
 
 def switched(target: Target, method: str, options: dict[str, Any] | None = None) -> str:

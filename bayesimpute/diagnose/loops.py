@@ -8,6 +8,7 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.diagnose.run import Run
 from bayesimpute.findings import Finding
+from bayesimpute.specification.aliases import IN_ONE_BLOCK
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.sources import sources
 from bayesimpute.specification.specification import Passive, Target
@@ -61,6 +62,6 @@ def twins(run: Run) -> Iterator[Finding]:
                 f"{100 * together:.0f} % of the rows that miss one miss both.",
                 "Where both are missing each is imputed from the other's last imputation: the pair "
                 "moves by tiny steps.",
-                f"method[{first!r}] = method[{second!r}] = 'joint'  # draw them together; if one "
-                "is a function of the other, give it a method that computes it",
+                f"method[{first!r}] = method[{second!r}] = {IN_ONE_BLOCK!r}  # drawn together; if "
+                "one is a function of the other, give it a method that computes it",
             )  # fmt: skip

@@ -1,6 +1,7 @@
 """Conditional models that cannot be fitted well, or whose answer is their prior's."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from bayesimpute.registry import resolve
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Target
 from bayesimpute.wording import listed
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import declared, innermost
 
 Rows = npt.NDArray[np.bool_]
 
@@ -116,7 +117,7 @@ def separation(run: Run) -> Iterator[Finding]:
        logistic regression models, DPhil thesis, University of Oxford.
     """
     for name, design in run.designs():
-        if run.kind(name) is Kind.NUMERIC or run.method(name) not in MODELS_OF_CATEGORIES:
+        if run.kind(name) is Kind.NUMERIC or Kind.NUMERIC in _kinds(run.targets[name].method):
             continue
         if "beta" in run.targets[name].priors:
             continue  # the prior that then decides is the user's own
@@ -137,7 +138,9 @@ def separation(run: Run) -> Iterator[Finding]:
                 break
 
 
-MODELS_OF_CATEGORIES = ("logistic", "ordinal", "categorical", "heckman.binary")
+def _kinds(method: Any) -> frozenset[Kind]:
+    kinds: frozenset[Kind] = declared(method, "kinds", frozenset(Kind))
+    return kinds
 
 
 def _splits(run: Run, name: str, y: Array) -> Iterator[tuple[str, Rows, Rows]]:

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.engine.chain import ChainState
 from bayesimpute.method import Array, Design
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import declared, innermost
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +100,7 @@ class Run:
     def clusters(self, name: str) -> ClusterIndex | None:
         """Clusters of a target's model."""
         cluster = self.targets[name].cluster
-        return None if cluster is None else cluster_index(self.specification.table, cluster)
+        return None if cluster is None else self.specification.table.clusters(cluster)
 
     @cached_property
     def completed(self) -> Mapping[str, Array]:
@@ -110,6 +110,6 @@ class Run:
     def designs(self) -> Iterator[tuple[str, Design]]:
         """Design of each model with predictors, on the first chain's completed data."""
         for name, target in self.targets.items():
-            if self.method(name) != "sample" and target.terms:
+            if declared(target.method, "uses_predictors", True) and target.terms:
                 builder = DesignBuilder.of(self.specification, target)
                 yield name, builder.build(self.completed)

@@ -4,12 +4,12 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
-from bayesimpute.data.table import Kind
 from bayesimpute.diagnose.code import switched
 from bayesimpute.diagnose.models import without
 from bayesimpute.diagnose.run import Run
 from bayesimpute.events import Event
 from bayesimpute.findings import Finding
+from bayesimpute.specification.aliases import LIKELIHOODS, MATCHING
 from bayesimpute.wording import listed
 
 #: What events that call for attention mean.
@@ -98,7 +98,7 @@ def _advice(run: Run, event: Event) -> str:
             "being seen, and not with its value; or compare fixed values of ρ: bi.sensitivity."
         )
     if action == "no selection to learn from":
-        plain = "normal" if run.kind(name) is Kind.NUMERIC else "logistic"
+        plain = LIKELIHOODS[run.kind(name)]
         return switched(run.targets[name], plain)
     if action == "plain model sampled":
         return f"model_options.setdefault({name!r}, {{}})['transitions'] = 20"
@@ -114,5 +114,6 @@ def _advice(run: Run, event: Event) -> str:
     if action == "gaps stay":
         drop = f"df = df.drop(columns={name!r})"
         dates = run.specification.table.frame[name].dtype.kind in "mM"
-        return f"method[{name!r}] = 'pmm'  # imputes it as numbers, or\n{drop}" if dates else drop
+        as_numbers = f"method[{name!r}] = {MATCHING!r}  # imputes it as numbers, or\n{drop}"
+        return as_numbers if dates else drop
     return f"imp.events[imp.events['action'] == {action!r}]['message'].iloc[0]"

@@ -9,9 +9,10 @@ from bayesimpute.diagnose.code import matching, switched
 from bayesimpute.diagnose.run import Run
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array
+from bayesimpute.specification.aliases import BOUNDED, NUMBER
 from bayesimpute.specification.post import Squeeze
 from bayesimpute.specification.specification import Passive, Target
-from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.base import declared, layers
 from bayesimpute.wrappers.delta import Delta
 
 #: Share of imputed values beyond the observed range, and below 0 where nothing observed is.
@@ -136,18 +137,17 @@ def _inputs_in_range(run: Run, target: Passive) -> str:
 
 def _in_range(target: Target, low: float, high: float, above: bool) -> str:
     """Give methods whose values stay in range, and no post function that moves them."""
-    name, inner = target.name, innermost(target.method)
+    name, copied_by = target.name, declared(target.method, "copied_by", "")
     if any(isinstance(layer, Delta) for layer in layers(target.method)):
         return "# the shift of bi.delta may be what was meant"
-    if isinstance(inner, str) and inner.startswith("heckman"):
-        return (
-            f"model_options.setdefault({name!r}, {{}})['pmm'] = True  # values that were observed"
-        )
+    if copied_by:
+        options = f"model_options.setdefault({name!r}, {{}})"
+        return f"{options}[{copied_by!r}] = True  # values that were observed"
     code = f"{switched(target, matching(target))}  # values that were observed"
     if target.level == 2 or target.block:
         return code
     bounds = {"lower": float(low), **({"upper": float(high)} if above else {})}
-    return f"{code}, or\n{switched(target, 'normal.truncated', bounds)}"
+    return f"{code}, or\n{switched(target, BOUNDED, bounds)}"
 
 
 def piled_up(run: Run) -> Iterator[Finding]:
@@ -187,7 +187,8 @@ def _bounds(post: Squeeze, seen: Array) -> tuple[float, float]:
 def donors(run: Run) -> Iterator[Finding]:
     """Predictive mean matching with few donors, or of which few are used."""
     for name, target in run.targets.items():
-        if run.method(name) != "pmm" or target.level == 2 or run.kind(name) is not Kind.NUMERIC:
+        matched = declared(target.method, "donors_by_score", False)
+        if not matched or target.level == 2 or run.kind(name) is not Kind.NUMERIC:
             continue
         seen, drawn = run.observed(name), run.drawn(name)
         k = int(target.options.get("donors", 5))
@@ -196,7 +197,7 @@ def donors(run: Run) -> Iterator[Finding]:
                 "warning", name, "few donors",
                 f"{len(seen)} observed values for sets of {k} donors.",
                 "A donor set is then a large part of all donors, and near is no longer near.",
-                switched(target, "normal"),
+                switched(target, NUMBER),
             )  # fmt: skip
             continue
         if drawn.shape[1] < FEWEST_CELLS or len(np.unique(seen)) < FEWEST_CELLS:
@@ -216,6 +217,6 @@ def donors(run: Run) -> Iterator[Finding]:
                 f"{100 * share:.0f} % of them.",
                 "The missing rows lie where few rows are observed: their spread is that of a few "
                 "donors.",
-                f"{switched(target, 'normal')}  # or\n"
+                f"{switched(target, NUMBER)}  # or\n"
                 f"model_options.setdefault({name!r}, {{}})['donors'] = {2 * k}",
             )  # fmt: skip

@@ -1,11 +1,12 @@
 """Before the chains: a pilot chain that tunes every kernel once."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 
 import numpy as np
 
-from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.bench import Bench, shareable
 from bayesimpute.engine.chain import ChainState, check_design, fill, follow_live, store
 from bayesimpute.engine.cores import side_by_side
 from bayesimpute.engine.failures import FAILURES, tuning_failed
@@ -16,6 +17,10 @@ from bayesimpute.method import Adaptation, Array, Kernel
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import innermost
+
+#: Rows that the first round is content with: it only has to bring the values near to what they
+#: will be.
+ENOUGH_ROWS = 2000
 
 
 def reference_values(specification: Specification, seed: int) -> Mapping[str, Array]:
@@ -29,7 +34,8 @@ def adapt(
     """Tune every kernel along a pilot chain, those of one round side by side.
 
     With several incomplete variables the pilot goes round twice: in the first round predictors
-    are still random fills, and what is tuned there would be tuned for associations too weak.
+    are still random fills, and what is tuned there would be tuned for associations too weak. Of
+    many rows it takes some.
 
     Raises
     ------
@@ -43,33 +49,29 @@ def adapt(
     )
     adaptations: dict[str, Adaptation] = {}
     order = list(dict.fromkeys(specification.visit_sequence))
-    for sweep in range(2 if len(order) > 1 else 1):
-        # all kernels of a round are tuned on the data that the round before has left
+    rounds = 2 if len(order) > 1 else 1
+    for sweep in range(rounds):
+        # all kernels of a round are tuned on the data that the round before has left, each visited
+        # while later ones are still being tuned
+        left, some = state.copy(), sweep + 1 < rounds
+        streams = [stream(seed, Purpose.ADAPT, sweep, k) for k in range(len(order))]
         tuned = side_by_side(
             [
-                partial(_tuned, bench, state, name, stream(seed, Purpose.ADAPT, sweep, position))
-                for position, name in enumerate(order)
+                partial(_tuned, bench, left, *each, some)
+                for each in zip(order, streams, strict=True)
             ],
             cores,
         )
-        adaptations = dict(zip(order, tuned, strict=True))
-        for position, name in enumerate(order):
-            kernel, builder = bench.kernels[name], bench.builders[name]
-            try:
-                design = builder.build(state.values)
-                check_design(design)
-                rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
-                start = kernel.start(adaptations[name], rng)
-                visit = kernel.visit(design, adaptations[name], start, rng, True)
-                state.kernel[name] = visit.state
-            except FAILURES as error:
-                raise tuning_failed(name, error) from error
-            parts = list(builder.parts(visit.values, state.values))
-            for part, drawn in parts:
-                store(specification, state, part.target.name, drawn, part.cells)
-            update_passive(specification, state.values, [part.target.name for part, _ in parts])
-        if specification.live is not None:
-            follow_live(bench, state, stream(seed, Purpose.PILOT_LIVE_CELLS, sweep))
+        with closing(tuned):
+            for position, (name, adaptation) in enumerate(zip(order, tuned, strict=True)):
+                adaptations[name] = adaptation
+                # no one sees what the last round leaves; a kernel of the user's own is tried once
+                if sweep + 1 < rounds or (sweep == 0 and not shareable(bench.kernels[name])):
+                    rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)
+                    _visit(bench, state, name, adaptation, rng)
+        if specification.live is not None and sweep + 1 < rounds:
+            rng = stream(seed, Purpose.PILOT_LIVE_CELLS, sweep)
+            follow_live(bench, state, bench.designs(state.values), rng)
     plain = tuple(
         Event(
             "warning",
@@ -96,15 +98,40 @@ def adapt(
     )
 
 
-def _tuned(bench: Bench, state: ChainState, name: str, rng: np.random.Generator) -> Adaptation:
-    """Tune one kernel on the data as they stand."""
+def _tuned(
+    bench: Bench, state: ChainState, name: str, rng: np.random.Generator, some: bool
+) -> Adaptation:
+    """Tune one kernel on the data as they stand, or on some of their rows, taken at random."""
     try:
         design = bench.design(name, state.values)
         check_design(design)
+        rows = design.fit.sum()
+        if some and rows > 2 * ENOUGH_ROWS and shareable(bench.kernels[name]):
+            design = design.rows(rng.random(len(design.fit)) < ENOUGH_ROWS / rows)
         with bench.locks[name]:
             return bench.kernels[name].adapt(design, rng)
     except FAILURES as error:
         raise tuning_failed(name, error) from error
+
+
+def _visit(
+    bench: Bench, state: ChainState, name: str, adaptation: Adaptation, rng: np.random.Generator
+) -> None:
+    """Draw the values of one target of the pilot."""
+    kernel, builder = bench.kernels[name], bench.builders[name]
+    try:
+        design = bench.design(name, state.values)
+        check_design(design)
+        with bench.locks[name]:
+            start = kernel.start(adaptation, rng)
+            visit = kernel.visit(design, adaptation, start, rng, True)
+    except FAILURES as error:
+        raise tuning_failed(name, error) from error
+    state.kernel[name] = visit.state
+    parts = list(builder.parts(visit.values, state.values))
+    for part, drawn in parts:
+        store(bench.specification, state, part.target.name, drawn, part.cells)
+    update_passive(bench.specification, state.values, [part.target.name for part, _ in parts])
 
 
 def _samples_plain_model(kernel: Kernel) -> bool:

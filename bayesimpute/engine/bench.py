@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.design import DesignBuilder
+from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.failures import FAILURES, said, tuning_failed
 from bayesimpute.engine.live import Live
+from bayesimpute.engine.normal_cells import NormalCells
 from bayesimpute.errors import BayesimputeError, SamplingError
-from bayesimpute.method import Array, Design, Kernel, Method
+from bayesimpute.method import Array, DensityKernel, Design, Kernel, Method
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.generic import BuilderMethod
 from bayesimpute.specification.specification import Specification, Target
@@ -36,6 +38,12 @@ class Bench:
         Held around the user's own functions, which may not expect threads.
     live
         Cells drawn with the models they stand in, by target; none in chained equations.
+    normal
+        Those of them that are drawn from normal distributions, worked out beforehand.
+    speaking
+        Kernels whose densities say what live cells are, in the order of visits.
+    readers
+        Models whose designs depend on a variable.
     """
 
     specification: Specification
@@ -44,6 +52,9 @@ class Bench:
     locks: Mapping[str, AbstractContextManager[Any]]
     users: Lock
     live: Mapping[str, Live]
+    normal: Mapping[str, NormalCells]
+    speaking: Mapping[str, DensityKernel]
+    readers: Mapping[str, frozenset[str]]
 
     def design(self, name: str, values: Mapping[str, Array]) -> Design:
         """Design of a target on completed data; a condition may be the user's own function."""
@@ -51,6 +62,10 @@ class Bench:
         called = any(wrapper.reads() is None for wrapper in layers(builder.target.method))
         with self.users if called else nullcontext():
             return builder.build(values)
+
+    def designs(self, values: Mapping[str, Array]) -> Designs:
+        """Designs of all targets on completed data that will move."""
+        return Designs(self.design, self.readers, values, bool(self.live))
 
     @classmethod
     def of(cls, specification: Specification, reference: Mapping[str, Array]) -> "Bench":
@@ -72,8 +87,8 @@ class Bench:
         builders, kernels = {}, {}
         for name, target in specification.targets.items():
             if isinstance(target, Target) and name in specification.visit_sequence:
-                builders[name] = DesignBuilder.of(specification, target)
                 try:
+                    builders[name] = DesignBuilder.of(specification, target).settled(reference)
                     design = builders[name].build(reference)
                     kernels[name] = kernel_of(specification, target, design)
                 except BayesimputeError:
@@ -86,7 +101,28 @@ class Bench:
             for name, cells in (specification.live or {}).items()
             if cells.any()
         }
-        return cls(specification, builders, kernels, locks, Lock(), live)
+        normal = {
+            name: cells
+            for name, each in live.items()
+            if (cells := NormalCells.of(specification, builders, name, each)) is not None
+        }
+        told = set(live).union(
+            *({each.name for each in every.standings} for every in live.values())
+        )
+        speaking = {
+            name: kernel
+            for name in dict.fromkeys(specification.visit_sequence)
+            if name in told and isinstance(kernel := kernels[name], DensityKernel)
+        }
+        read = {name: each.reads(specification) for name, each in builders.items()}
+        readers = {
+            name: frozenset(
+                other for other, reads in read.items() if reads is None or name in reads
+            )
+            for name in specification.targets
+        }
+        users = Lock()
+        return cls(specification, builders, kernels, locks, users, live, normal, speaking, readers)
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:
         """NaN arrays for the parameters of a target, (iteration,) or (iteration, k)."""
@@ -118,7 +154,11 @@ def method_of(target: Target) -> Method:
 def kernel_of(specification: Specification, target: Target, design: Design) -> Kernel:
     """Give the kernel of a target or of its block, whose members may be shifted each."""
     method, priors = _model_and_priors(specification, target)
-    kernel = method.kernel(design, priors, options_of(target))
+    options = options_of(target)
+    if specification.live is not None:
+        inside = resolve(innermost(target.method))
+        options = {**options, **getattr(inside, "options_if_joint", {}), **target.options}
+    kernel = method.kernel(design, priors, options)
     for position, name in enumerate(target.block):
         for wrapper in layers(specification.targets[name].method):  # type: ignore[union-attr]
             assert isinstance(wrapper, Delta)  # the specification takes no other in a block

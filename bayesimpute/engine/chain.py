@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.completed import completed_frame
+from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.failures import FAILURES, of_memory, said
 from bayesimpute.engine.live_cells import redraw
 from bayesimpute.engine.monitor import Labels, reading
@@ -22,6 +22,7 @@ from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.wrapped import stays_missing
 
@@ -29,6 +30,8 @@ from bayesimpute.specification.wrapped import stays_missing
 #: other: their chains forget the fill more slowly than chained equations, which learn from what is
 #: observed alone.
 WARM_UP = 15
+#: With no more rows, designs are held from one iteration to the next.
+ROWS_HELD = 100_000
 
 
 @dataclass(eq=False)
@@ -43,18 +46,22 @@ class ChainState:
         Values of the cells to impute: target -> (n_where,).
     kernel
         State of each target's kernel: target -> (state,); empty before its first visit.
-    parameters, statistics
-        Of each target's last visit; kept when a later visit fails.
+    designs
+        Of the models on `values`, held from one iteration to the next; None for none.
     """
 
     values: dict[str, Array]
     imputed: dict[str, Array]
     kernel: dict[str, Array] = field(default_factory=dict)
+    designs: Designs | None = None
 
     def copy(self) -> "ChainState":
-        """Another state that moves on while this one stays."""
+        """Another state that moves on while this one stays; designs go with it."""
         kernel = {name: np.array(state) for name, state in self.kernel.items()}
-        return ChainState(dict(self.values), dict(self.imputed), kernel)
+        moving = ChainState(dict(self.values), dict(self.imputed), kernel)
+        if self.designs is not None:
+            moving.designs, self.designs = self.designs.on(moving.values), None
+        return moving
 
     def to_bytes(self) -> bytes:
         """Pack what cannot be worked out again from the data, as npz bytes."""
@@ -128,7 +135,7 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
                 filled[missing] = rng.choice(pool, size=int(missing.sum()))
             if specification.live and target.level == 2 and target.cluster is not None:
                 # models of rows see it from the start: one value a cluster
-                clusters = cluster_index(specification.table, target.cluster)
+                clusters = specification.table.clusters(target.cluster)
                 alike = filled[clusters.first_rows][clusters.codes]
                 filled = np.where(specification.live_rows(name), alike, filled)
             if specification.live_rows(name).any():
@@ -138,7 +145,7 @@ def fill(specification: Specification, rng: np.random.Generator) -> dict[str, Ar
             values[name] = filled
     for name, target in specification.targets.items():
         if isinstance(target, Target) and target.around and target.cluster is not None:
-            codes = cluster_index(specification.table, target.cluster).codes
+            codes = specification.table.clusters(target.cluster).codes
             values[target.around] = (np.bincount(codes, values[name]) / np.bincount(codes))[codes]
     update_passive(specification, values, specification.table.variables)
     return values
@@ -178,9 +185,12 @@ def run_chain(
         for name, labels in monitor_labels.items()
     }
     events: list[Event] = []
+    designs = state.designs or bench.designs(state.values)
+    if specification.table.n_rows <= ROWS_HELD:
+        state.designs = designs
     if 0 in iterations and bench.live:
         try:
-            _warm_up(bench, adaptations, state, seed, imputation)
+            _warm_up(bench, adaptations, state, designs, seed, imputation)
         except FAILURES as error:  # the iterations say it again, if values are to be kept
             if on_error == "raise" or of_memory(error):
                 raise SamplingError(
@@ -189,7 +199,8 @@ def run_chain(
     for t, iteration in enumerate(iterations):
         if specification.live is not None and state.kernel:
             try:
-                follow_live(bench, state, stream(seed, Purpose.LIVE_CELLS, imputation, iteration))
+                rng = stream(seed, Purpose.LIVE_CELLS, imputation, iteration)
+                follow_live(bench, state, designs, rng)
             except FAILURES as error:
                 raise SamplingError(
                     f"missing values that stand in other models, imputation {imputation + 1}, "
@@ -199,7 +210,7 @@ def run_chain(
             rng = stream(seed, Purpose.VISIT, imputation, iteration, position)
             try:
                 visit_parameters, visit_statistics = _visit(
-                    bench, adaptations, state, seed, imputation, name, rng
+                    bench, adaptations, state, designs, seed, imputation, name, rng
                 )
             except FAILURES as error:
                 message = (
@@ -223,7 +234,9 @@ def run_chain(
             for key, value in visit_parameters.items():
                 parameters[name][key][t] = value
             for key, value in visit_statistics.items():
-                statistics[name].setdefault(key, np.full(len(iterations), np.nan))[t] = value
+                if key not in statistics[name]:
+                    statistics[name][key] = np.full(len(iterations), np.nan)
+                statistics[name][key][t] = value
             if visit_statistics.get("diverging", 0) > 0:
                 events.append(
                     Event(
@@ -262,16 +275,17 @@ def _warm_up(
     bench: Bench,
     adaptations: Mapping[str, Adaptation],
     state: ChainState,
+    designs: Designs,
     seed: int,
     imputation: int,
 ) -> None:
     """Move a chain on from its fill by sweeps that are not recorded."""
     for sweep in range(WARM_UP):
         if state.kernel:
-            follow_live(bench, state, stream(seed, Purpose.WARM_UP, imputation, sweep))
+            follow_live(bench, state, designs, stream(seed, Purpose.WARM_UP, imputation, sweep))
         for position, name in enumerate(bench.specification.visit_sequence):
             rng = stream(seed, Purpose.WARM_UP, imputation, sweep, position)
-            _visit(bench, adaptations, state, seed, imputation, name, rng)
+            _visit(bench, adaptations, state, designs, seed, imputation, name, rng)
 
 
 def _follow(
@@ -308,6 +322,7 @@ def _visit(
     bench: Bench,
     adaptations: Mapping[str, Adaptation],
     state: ChainState,
+    designs: Designs,
     seed: int,
     imputation: int,
     name: str,
@@ -323,7 +338,7 @@ def _visit(
         if first
         else state.kernel[name]
     )
-    design = bench.design(name, state.values)
+    design = designs(name)
     check_design(design)
     with bench.locks[name]:
         visit = kernel.visit(design, adaptations[name], kernel_state, rng, first)
@@ -336,17 +351,22 @@ def _visit(
         processed.append((part, drawn))
     state.kernel[name] = visit.state
     for part, drawn in processed:
-        store(specification, state, part.target.name, drawn, part.cells)
-    changed = [part.target.name for part, _ in processed]
-    for passive in update_passive(specification, state.values, changed):
+        if drawn.size:
+            store(specification, state, part.target.name, drawn, part.cells)
+    changed = [part.target.name for part, drawn in processed if drawn.size]
+    passives = update_passive(specification, state.values, changed)
+    for passive in passives:
         state.imputed[passive] = state.values[passive][specification.where[passive]]
+    designs.forget([*changed, *passives])
     return visit.parameters, visit.statistics
 
 
-def follow_live(bench: Bench, state: ChainState, rng: np.random.Generator) -> None:
+def follow_live(
+    bench: Bench, state: ChainState, designs: Designs, rng: np.random.Generator
+) -> None:
     """Draw the cells that stand in models of others, which see them as they see observed ones."""
     where = bench.specification.where
-    for name in redraw(bench, state.values, state.kernel, rng):
+    for name in redraw(bench, designs, state.values, state.kernel, rng):
         state.imputed[name] = state.values[name][where[name]]
 
 
@@ -370,7 +390,9 @@ def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
     for name, drawn in visit.parameters.items():
         if name not in kernel.labels:
             raise SamplingError(f"the model drew a parameter {name!r} that its labels lack")
-        np.broadcast_to(drawn, (len(kernel.labels[name]),) if kernel.labels[name] else ())
+        size = (len(kernel.labels[name]),) if kernel.labels[name] else ()
+        if np.shape(drawn) not in ((), size):
+            np.broadcast_to(drawn, size)
 
 
 def check_design(design: Design) -> None:
@@ -381,11 +403,13 @@ def check_design(design: Design) -> None:
     SamplingError
         Naming the predictor.
     """
-    bad = ~np.isfinite(design.x).all(axis=0)
-    if bad.any():
+    finite = np.isfinite(design.x)
+    if not finite.all():
+        bad = ~finite.all(axis=0)
         raise SamplingError(
             f"predictor {design.predictors[int(bad.argmax())]!r} is not a finite number for some "
-            "imputed value; keep its inputs in range with post=, or impute them by 'pmm'"
+            "imputed value; keep its inputs in range with post=, or impute them by "
+            f"{MATCHING!r}"
         )
 
 

@@ -1,7 +1,7 @@
 """Threads: how many there is work for on this machine, and independent calls in them."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 from pathlib import Path
@@ -51,12 +51,16 @@ def physical_cores() -> int:
     return max(len(cores), 1)
 
 
-def side_by_side(calls: Sequence[Callable[[], Any]], cores: int) -> list[Any]:
-    """Make independent calls in threads; their results in order, or the first one's error."""
+def side_by_side(calls: Sequence[Callable[[], Any]], cores: int) -> Generator[Any]:
+    """Make independent calls in threads; gives their results in order, each as soon as it is known.
+
+    Whoever takes them works while later calls are made.
+    """
     if cores == 1 or len(calls) < 2:
-        return [call() for call in calls]
+        yield from (call() for call in calls)
+        return
     pool = ThreadPoolExecutor(min(cores, len(calls)))
     try:
-        return [future.result() for future in [pool.submit(call) for call in calls]]
+        yield from (future.result() for future in [pool.submit(call) for call in calls])
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -10,6 +10,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import DensityKernel, Kernel, has_density
+from bayesimpute.specification.aliases import BOUNDED, NUMBER
 from bayesimpute.specification.joint_order import selects, sources_of_term
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import method_text
@@ -118,7 +119,7 @@ class Live:
                     raise SpecificationError(
                         f"Method {method_text(target.method)!r} of {name!r} gives some values a "
                         "probability and others a density, and cannot be drawn together with the "
-                        "models that it stands in; use 'normal.truncated' or 'normal', or "
+                        f"models that it stands in; use {BOUNDED!r} or {NUMBER!r}, or "
                         "on='conditional'."
                     )
         of_mean = [each.name for each in standings if each.around]  # name is a latent mean

@@ -21,33 +21,34 @@ cluster's cells depend on each other, and are drawn one after the other, in all 
 side.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.live import Live, Positions, Standing
 from bayesimpute.engine.passive import update_passive
-from bayesimpute.method import Array, DensityKernel, Design, has_density
+from bayesimpute.method import Array, DensityKernel, Design, RowDensity
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Passive
-
-Density = Callable[[Design], Array]
 
 #: Width of the slice's interval in SDs of the observed values: all of a distribution and more.
 WIDTH = 5.0
 #: A latent mean and the outcome's level of the cluster can stand in for each other: coefficients
 #: and values are drawn given each other so many times an iteration, the scales being kept.
 LATENT_ROUNDS = 6
+ROUNDS = 1
 #: An interval shrinks to nothing long before.
 MOST_SHRINKAGE = 200
 
 
 def redraw(
     bench: Bench,
+    designs: Designs,
     values: dict[str, Array],
     states: Mapping[str, Array],
     rng: np.random.Generator,
@@ -58,6 +59,8 @@ def redraw(
     ----------
     bench
         The compiled models.
+    designs
+        On these data; they follow.
     values
         Completed data, written to: variable -> (row,).
     states
@@ -68,42 +71,24 @@ def redraw(
     specification = bench.specification
     latent = any(each.around for live in bench.live.values() for each in live.standings)
     changed: dict[str, None] = {}
-    designs = Designs(bench, values)
-    for _ in range(LATENT_ROUNDS if latent else 1):
-        densities: dict[str, Density] = {}
-        for name in specification.visit_sequence:  # of all models, before any value moves
-            kernel = bench.kernels[name]
-            if isinstance(kernel, DensityKernel) and has_density(kernel):
-                with bench.locks[name]:
-                    densities[name] = kernel.log_density(designs(name), states[name], rng)
+    for _ in range(LATENT_ROUNDS if latent else ROUNDS):
+        densities: dict[str, RowDensity] = {}
+        for name, kernel in bench.speaking.items():  # of all models, before any value moves
+            with bench.locks[name]:
+                densities[name] = kernel.log_density(designs(name), states[name], rng)
         for name, live in bench.live.items():
-            for cells in live.waves:
-                drawing = Drawing(bench, name, live, cells, values, densities, designs)
-                drawing.put(_draw(drawing, live, rng), values)
-                designs.forget(name)
-                changed |= dict.fromkeys([name, *update_passive(specification, values, [name])])
+            normal = bench.normal.get(name)
+            if normal is not None and normal.can_draw(densities):
+                normal.redraw(densities, designs, values, rng)
+            else:
+                for cells in live.waves:
+                    drawing = Drawing(bench, name, live, cells, values, densities, designs)
+                    drawing.put(_draw(drawing, live, rng), values)
+                    designs.forget([name])
+            passive = update_passive(specification, values, [name])
+            designs.forget(passive)
+            changed |= dict.fromkeys([name, *passive])
     return list(changed)
-
-
-class Designs:
-    """Designs of models on the values as they stand, built anew where these have changed."""
-
-    def __init__(self, bench: Bench, values: Mapping[str, Array]) -> None:
-        self._bench, self._values, self._held = bench, values, dict[str, Design]()
-
-    def __call__(self, name: str) -> Design:
-        """Give the design of a model."""
-        if name not in self._held:
-            self._held[name] = self._bench.design(name, self._values)
-        return self._held[name]
-
-    def forget(self, name: str) -> None:
-        """Take note that a variable has changed."""
-        builders = self._bench.builders
-        read = [key for key in self._held if any(each is None for each in builders[key].asked)]
-        stands = [standing.name for standing in self._bench.live[name].standings]
-        for other in (name, *stands, *read):
-            self._held.pop(other, None)
 
 
 class Drawing:
@@ -116,8 +101,8 @@ class Drawing:
         live: Live,
         cells: Positions,
         values: Mapping[str, Array],
-        densities: Mapping[str, Density],
-        designs: Callable[[str], Design],
+        densities: Mapping[str, RowDensity],
+        designs: Designs,
     ) -> None:
         self.name, self.cells = name, cells
         self.builder = builder = bench.builders[name]
@@ -174,7 +159,7 @@ class _Child:
         standing: Standing,
         drawing: Drawing,
         values: Mapping[str, Array],
-        density: Density,
+        density: RowDensity,
         design: Design,
     ) -> None:
         specification, builder = bench.specification, bench.builders[standing.name]

@@ -7,7 +7,6 @@ is a curve: a value borrowed from a row with nearly the same outcome and other p
 
 import numpy as np
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Array
 from bayesimpute.specification.joint_order import sources_of
@@ -45,7 +44,7 @@ def borrowed(specification: Specification, name: str, rng: np.random.Generator) 
     if not seen.size or not features.shape[1]:
         return None
     if target.level == 2 and target.cluster is not None:
-        codes = cluster_index(table, target.cluster).codes
+        codes = table.clusters(target.cluster).codes
         features = np.column_stack([np.bincount(codes, each) for each in features.T])
         features /= np.bincount(codes)[:, None]
         seen = seen[np.unique(codes[seen], return_index=True)[1]]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.errors import SpecificationError
 from bayesimpute.wording import did_you_mean
@@ -45,7 +45,7 @@ def clusters_of(table: Table, cluster: str | None) -> ClusterIndex | None:
     if cluster is None:
         return None
     check_columns([cluster], table.frame, "cluster=")
-    return cluster_index(table, cluster)
+    return table.clusters(cluster)
 
 
 def indicators(table: Table, name: str) -> tuple[tuple[str, ...], np.ndarray]:

@@ -144,8 +144,6 @@ def deduce(
     index = clusters_of(table, cluster)
     identities = [_checked(parse(rule), table) for rule in _listed_rules(rules)]
     shared = _cluster_properties(table, index, cluster, level2)
-    if not tolerance >= 0:
-        raise SpecificationError(f"tolerance={tolerance!r} must be a number from 0.")
     filling = Filling(table, index, cluster)
     while any([*map(filling.spread, shared), *map(filling.apply, identities)]):
         pass

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from bayesimpute.arrays import Array
 from bayesimpute.wording import not_zero
 
-Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 #: Random tables behind the p-value of a larger table with small counts.

@@ -9,24 +9,26 @@ with :math:`d_k` events among the :math:`n_k` rows at risk at time :math:`t_k`. 
 imputation model needs the event indicator and H(t).
 """
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arguments import checked
+from bayesimpute.arrays import Array
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.errors import DataError
 from bayesimpute.explore.columns import check_columns
-from bayesimpute.wording import did_you_mean
-
-Array = npt.NDArray[np.float64]
-
-TIES = ("efron", "breslow")
 
 
 @checked
 def nelsonaalen(
-    df: pd.DataFrame, time: str, status: str, ties: str = "efron", strata: str | None = None
+    df: pd.DataFrame,
+    time: str,
+    status: str,
+    ties: Literal["efron", "breslow"] = "efron",
+    strata: str | None = None,
 ) -> "pd.Series[float]":
     """Nelson–Aalen estimate of the cumulative hazard at each row's own time.
 
@@ -74,10 +76,6 @@ def nelsonaalen(
     for argument, name in {"time=": time, "status=": status, "strata=": strata}.items():
         if name is not None:
             check_columns([name], table.frame, argument)
-    if ties not in TIES:
-        raise SpecificationError(
-            f"ties={ties!r} must be 'efron' or 'breslow'.{did_you_mean(ties, TIES)}"
-        )
     times, events = _times(table, time), _events(table, status)
     hazard = np.full(table.n_rows, np.nan)
     for rows in _strata(table, strata):

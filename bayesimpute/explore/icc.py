@@ -11,9 +11,10 @@ from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
+from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import check_sampling, sample_posterior
+from bayesimpute.explore.posterior import check_draws, sample_posterior
 from bayesimpute.explore.variance_shares import (
     anova_components,
     observed_share,
@@ -21,15 +22,8 @@ from bayesimpute.explore.variance_shares import (
 )
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import METHODS, resolve
+from bayesimpute.specification.aliases import LIKELIHOODS, YES_NO
 from bayesimpute.wording import did_you_mean, listed, visible
-
-#: Method of a null model by kind of variable.
-METHOD_OF_KIND = {
-    Kind.NUMERIC: "normal",
-    Kind.BINARY: "logistic",
-    Kind.ORDINAL: "ordinal",
-    Kind.NOMINAL: "categorical",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,9 +171,8 @@ def icc(
     index = clusters_of(table, cluster)
     if index is None or variable == cluster:
         raise SpecificationError("icc needs a variable and another column with cluster ids.")
-    if not 0 < conf_level < 1:
-        raise SpecificationError(f"conf_level={conf_level!r} must lie between 0 and 1.")
-    seed = check_sampling(draws, chains, seed)
+    check_draws(draws)
+    seed = fresh_seed() if seed is None else seed
     chosen = _method(table, variable, method)
     _check_variation(table.values[variable], index, variable, cluster)
     design = _null_design(table, variable, index, chosen)
@@ -217,13 +210,13 @@ def _method(table: Table, variable: str, asked: str | None) -> str:
             f"Variable {variable!r} is neither a number nor a category, so it has no ICC."
         )
     if asked is None:
-        return "logistic" if distinct == 2 else METHOD_OF_KIND[kind]
+        return LIKELIHOODS[Kind.BINARY if distinct == 2 else kind]
     known = [name for name in METHODS if hasattr(resolve(name), "share")]
     if asked not in known:
         raise SpecificationError(
             f"icc has no method {asked!r}; it has {listed(known, 9)}.{did_you_mean(asked, known)}"
         )
-    two = asked == "logistic" and distinct == 2
+    two = asked == YES_NO and distinct == 2
     if kind not in resolve(asked).kinds and not two:
         fitting = [name for name in known if kind in resolve(name).kinds]
         raise SpecificationError(
@@ -257,7 +250,7 @@ def _null_design(table: Table, variable: str, index: ClusterIndex, method: str) 
     described, observed = table.variables[variable], ~table.missing(variable)
     y, n = table.values[variable][observed], int(observed.sum())
     kind, categories = described.kind, described.categories
-    if kind is Kind.NUMERIC and method == "logistic":
+    if kind is Kind.NUMERIC and method == YES_NO:
         distinct, codes = np.unique(y, return_inverse=True)
         y, kind, categories = codes.astype(np.float64), Kind.BINARY, tuple(distinct.tolist())
     elif categories:

@@ -12,11 +12,13 @@ from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.diagnostics import diagnostics
+from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import Posterior, check_sampling, sample_posterior
+from bayesimpute.explore.posterior import Posterior, check_draws, sample_posterior
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.variance_shares import share_logit
+from bayesimpute.specification.aliases import YES_NO
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.wording import visible
 
@@ -159,15 +161,14 @@ def missing_model(
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
     index = clusters_of(table, cluster)
-    if not 0 < conf_level < 1:
-        raise SpecificationError(f"conf_level={conf_level!r} must lie between 0 and 1.")
-    seed = check_sampling(draws, chains, seed)
+    check_draws(draws)
+    seed = fresh_seed() if seed is None else seed
     names = _predictors(table, variable, predictors, cluster)
     used = ~np.any([np.zeros(table.n_rows), *(table.missing(name) for name in names)], axis=0)
     missing = table.missing(variable)[used]
     _check_groups(variable, missing, bool(used.all()))
     design = _design(table, variable, names, index, used)
-    posterior = sample_posterior("logistic", design, priors, draws, chains, seed)
+    posterior = sample_posterior(YES_NO, design, priors, draws, chains, seed)
     rows = _rows(posterior, design.predictors, conf_level)
     between = rows.loc[~rows["term"].isin(["(Intercept)", *design.predictors])]
     return MissingModel(

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesimpute.data.names import safe_pair, safe_text
-from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
@@ -24,7 +22,7 @@ FEWEST_DRAWS = 20
 #: averaged, forgetting buys less than it costs. On the collapsed normal posterior one transition is
 #: nearly independent of the last. The sweeps of other models depend more on their tuning, which is
 #: shared by all chains.
-OPTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType({"normal": {"transitions": 1}})
+FORGETTING: Mapping[str, int] = MappingProxyType({"transitions": 1})
 OTHER_OPTIONS: Mapping[str, int] = MappingProxyType({"transitions": 2, "tune": 200})
 
 
@@ -69,16 +67,10 @@ class Posterior:
         return xr.DataTree.from_dict({"posterior": dataset})
 
 
-def check_sampling(draws: Any, chains: Any, seed: Any) -> int:
-    """Give the seed, a fresh one for None; raise SpecificationError for numbers that do not do."""
-    least = {"draws": (draws, FEWEST_DRAWS), "chains": (chains, 1), "seed": (seed, 0)}
-    for name, (value, smallest) in least.items():
-        if name == "seed" and value is None:
-            continue
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        if not whole or value < smallest:
-            raise SpecificationError(f"{name}={value!r} must be a whole number from {smallest}.")
-    return fresh_seed() if seed is None else int(seed)
+def check_draws(draws: int) -> None:
+    """Raise SpecificationError for fewer draws of a chain than tell anything."""
+    if draws < FEWEST_DRAWS:
+        raise SpecificationError(f"draws={draws!r} must be a whole number from {FEWEST_DRAWS}.")
 
 
 def sample_posterior(
@@ -114,7 +106,8 @@ def sample_posterior(
         If the model cannot be sampled.
     """
     implementation = resolve(method)
-    options = {**implementation.options, **OPTIONS.get(method, OTHER_OPTIONS)}
+    forgets = getattr(implementation, "forgets_at_once", False)
+    options = {**implementation.options, **(FORGETTING if forgets else OTHER_OPTIONS)}
     kernel = implementation.kernel(design, dict(priors or {}), options)
     tuning, *streams = np.random.SeedSequence(seed).spawn(1 + chains)
     kept: dict[str, list[list[Any]]] = {name: [] for name in kernel.labels}

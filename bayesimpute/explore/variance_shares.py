@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-Array = npt.NDArray[np.float64]
+from bayesimpute.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

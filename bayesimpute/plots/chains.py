@@ -1,7 +1,6 @@
 """Chains of any recorded quantity, drawn by arviz-plots with the backend of the user's choice."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,65 +14,39 @@ from bayesimpute.diagnostics import (
     judged,
     off_the_commonest,
     quantity_of,
+    r_hat,
 )
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
-from bayesimpute.plots.shares import least_agreeing
 from bayesimpute.wording import did_you_mean, listed, visible
 
 if TYPE_CHECKING:
     import xarray as xr
     from arviz_plots.plot_collection import PlotCollection
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from bayesimpute.result.imputations import Imputations
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind of plot.
-
-    Attributes
-    ----------
-    function
-        Name of arviz-plots' function.
-    by_chain
-        Whether it draws a line for each chain.
-    coloured
-        Colours of what it draws for all chains together: blue would mean observed.
-    density
-        Whether it draws a density, whose form is an argument named `kind` there.
-    """
-
-    function: str
-    by_chain: bool = False
-    coloured: Mapping[str, str] = field(default_factory=dict)
-    density: bool = False
-
-
-KINDS: Mapping[str, Kind] = {
-    "trace": Kind("plot_trace", by_chain=True),
-    "trace_dist": Kind("plot_trace_dist", by_chain=True, density=True),
-    "rank": Kind("plot_rank", by_chain=True),
-    "rank_dist": Kind("plot_rank_dist", by_chain=True, density=True),
-    "autocorr": Kind("plot_autocorr", by_chain=True),
-    "dist": Kind("plot_dist", coloured={"dist": style.IMPUTED}, density=True),
-    "ess": Kind("plot_ess", coloured={"ess": style.IMPUTED}),
-    "ess_evolution": Kind(
-        "plot_ess_evolution",
-        coloured={
-            "ess_bulk": style.IMPUTED,
-            "ess_bulk_line": style.IMPUTED,
-            "ess_tail": style.GREY,
-            "ess_tail_line": style.GREY,
-        },
-    ),
-    "mcse": Kind("plot_mcse", coloured={"mcse": style.IMPUTED}),
+#: Functions of arviz-plots without their ``plot_``: with a line for each chain, and the others with
+#: what they draw for all chains together, of which blue would mean observed.
+BY_CHAIN = ("trace", "trace_dist", "rank", "rank_dist", "autocorr")
+TOGETHER = {
+    "dist": {"dist": style.IMPUTED},
+    "ess": {"ess": style.IMPUTED},
+    "ess_evolution": {
+        **dict.fromkeys(("ess_bulk", "ess_bulk_line"), style.IMPUTED),
+        **dict.fromkeys(("ess_tail", "ess_tail_line"), style.GREY),
+    },
+    "mcse": {"mcse": style.IMPUTED},
 }
+KINDS = (*BY_CHAIN, *TOGETHER)
 BACKENDS = ("matplotlib", "plotly", "bokeh", "none")
 MOST_PANELS = 100
 NARROWEST = 1.7  # inches of one of several panels
 SMALLEST = 5.5  # points of a title
+SHOWN = 2  # categories of a variable
 
 
 def plot_chains(
@@ -168,6 +141,45 @@ def plot_chains(
     return _draw(imputations, kind, drawn, discard, backend, figsize, options)
 
 
+def least_agreeing(shares: np.ndarray) -> tuple[list[int], bool]:
+    """Find the two categories whose chains agree least.
+
+    Parameters
+    ----------
+    shares
+        (m, iterations, categories) of the imputed cells.
+
+    Returns
+    -------
+    categories
+        Positions of (up to) two, the one with the largest R-hat first; the two most frequently
+        imputed ones, the more frequent first, where R-hat is not defined: with one chain, fewer
+        than 4 iterations, or shares that are all constant. Ties in the order of the categories.
+    by_r_hat
+        Whether R-hat has decided.
+    """
+    measure = np.array([r_hat(shares[:, :, k]) for k in range(shares.shape[2])])
+    by_r_hat = bool((~np.isnan(measure)).sum() >= SHOWN)
+    if not by_r_hat:
+        measure = shares.mean(axis=(0, 1))
+    order = np.argsort(np.where(np.isnan(measure), np.inf, -measure), kind="stable")
+    return [int(k) for k in order[:SHOWN]], by_r_hat
+
+
+def scalars(posterior: "xr.Dataset") -> dict[tuple[str, str], "xr.DataArray"]:
+    """Give every scalar of the posterior by target and quantity, such as ``beta[sex]``."""
+    found = {}
+    for name, array in posterior.data_vars.items():
+        target, quantity = quantity_of(array, name)
+        inner = [dim for dim in array.dims if dim not in ("chain", "draw")]
+        for at in np.ndindex(*(array.sizes[dim] for dim in inner)):
+            one = array[dict(zip(inner, at, strict=True))]
+            label = ", ".join(original_text(str(one.coords[dim].item())) for dim in inner)
+            key = (target, f"{quantity}[{label}]" if inner else quantity)
+            found[key] = one.drop_vars(inner)
+    return found
+
+
 def _chosen(
     posterior: "xr.Dataset",
     variable: str | Sequence[str] | None,
@@ -176,18 +188,8 @@ def _chosen(
     """Give every chosen scalar as a variable named target: quantity."""
     import xarray as xr
 
-    scalars: dict[tuple[str, str], xr.DataArray] = {}
-    roles: dict[tuple[str, str], str] = {}
-    for name, array in posterior.data_vars.items():
-        target, quantity = quantity_of(array, name)
-        inner = [dim for dim in array.dims if dim not in ("chain", "draw")]
-        for at in np.ndindex(*(array.sizes[dim] for dim in inner)):
-            one = array[dict(zip(inner, at, strict=True))]
-            label = ", ".join(original_text(str(one.coords[dim].item())) for dim in inner)
-            key = (target, f"{quantity}[{label}]" if inner else quantity)
-            scalars[key] = one.drop_vars(inner)
-            roles[key] = str(array.attrs.get("role", ""))
-    targets = list(dict.fromkeys(target for target, _ in scalars))
+    found = scalars(posterior)
+    targets = list(dict.fromkeys(target for target, _ in found))
     wanted = targets if variable is None else _list(variable)
     for name in wanted:
         if name not in targets:
@@ -195,29 +197,26 @@ def _chosen(
                 f"variable={name!r} is no target of the run; there are {listed(targets, 12)}."
                 f"{did_you_mean(name, targets)}"
             )
-    of = {key: scalar for key, scalar in scalars.items() if key[0] in wanted}
-    named = _named(list(of), roles, parameters)
-    return xr.Dataset({safe_name(": ".join(key)): of[key] for key in named})
+    own = {key: scalar for key, scalar in found.items() if key[0] in wanted}
+    return xr.Dataset({safe_name(": ".join(key)): own[key] for key in _named(own, parameters)})
 
 
 def _named(
-    keys: Sequence[tuple[str, str]],
-    roles: Mapping[tuple[str, str], str],
-    parameters: str | Sequence[str] | None,
+    found: Mapping[tuple[str, str], "xr.DataArray"], parameters: str | Sequence[str] | None
 ) -> list[tuple[str, str]]:
-    if parameters is None:
-        return [key for key in keys if roles[key] in (MOMENTS, SHARES)]
-    if parameters == "all":
-        return [key for key in keys if roles[key] == "parameter"]
+    """Keys of what is drawn."""
+    if parameters is None or parameters == "all":
+        roles = (MOMENTS, SHARES) if parameters is None else ("parameter",)
+        return [key for key, scalar in found.items() if scalar.attrs.get("role") in roles]
     names = _list(parameters)
-    known = dict.fromkeys(name for _, q in keys for name in (q, q.partition("[")[0]))
+    known = dict.fromkeys(name for _, q in found for name in (q, q.partition("[")[0]))
     for name in names:
         if name not in known:
             raise SpecificationError(
                 f"parameters= names {name!r}, which none of the models has; there are "
                 f"{listed(known, 12)}.{did_you_mean(name, known)}"
             )
-    return [key for key in keys if key[1] in names or key[1].partition("[")[0] in names]
+    return [key for key in found if key[1] in names or key[1].partition("[")[0] in names]
 
 
 def _list(names: str | Sequence[str]) -> list[str]:
@@ -263,6 +262,30 @@ def _two_shares_each(drawn: "xr.Dataset", kind: str) -> "xr.Dataset":
     return drawn.drop_vars(left)
 
 
+def trace_on(axes: "Sequence[Axes]", chains: "Sequence[xr.DataArray]", m: int) -> None:
+    """Let arviz-plots draw traces on axes that are there, iterations counted from 1."""
+    import arviz_plots
+    import xarray as xr
+
+    names = [f"panel {k}" for k in range(len(axes))]
+    data = xr.Dataset(dict(zip(names, chains, strict=True)))
+    data = data.assign_coords(draw=data["draw"] + 1 - data["draw"][0])
+    places = xr.Dataset({name: ((), ax) for name, ax in zip(names, axes, strict=True)})
+    collection = arviz_plots.PlotCollection(
+        data, xr.DataTree.from_dict({"plot": places}), backend="matplotlib",
+        aes={"color": ["chain"], "overlay": ["chain"]}, color=_colours(m),
+    )  # fmt: skip
+    line = {"width": 1.0 if m <= 30 else 0.6, "alpha": 0.85}
+    off = dict.fromkeys(("title", "xlabel", "ticklabels"), False)
+    arviz_plots.plot_trace(data, plot_collection=collection, visuals={"trace": line, **off})
+
+
+def _colours(m: int) -> list[str]:
+    from matplotlib.colors import to_hex
+
+    return [to_hex(tone) for tone in style.shades(m)]
+
+
 def _draw(
     imputations: "Imputations",
     kind: str,
@@ -283,7 +306,7 @@ def _draw(
         statistics = imputations.datatree["sample_stats"].to_dataset()
         if "diverging" in statistics:
             tree["sample_stats"] = statistics[["diverging"]].isel(draw=slice(discard, None))
-    function: Callable[..., PlotCollection] = getattr(arviz_plots, KINDS[kind].function)
+    function: Callable[..., PlotCollection] = getattr(arviz_plots, f"plot_{kind}")
     draws = drawn.sizes["draw"]
     backend = backend or str(rcParams["plot.backend"])
     with rc_context({"plot.max_subplots": 2 * MOST_PANELS + 2}):
@@ -304,44 +327,38 @@ def _fit_texts(figure: "Figure") -> None:
     """
     from textwrap import wrap
 
-    from bayesimpute.plots.labels import text_width
-
     for ax in figure.axes:
-        if ": " in ax.get_title():
-            ax.title.set_parse_math(False)
-            ax.set_title(visible(original_text(ax.get_title())))
+        for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+            text.set(parse_math=False, text=visible(original_text(text.get_text())))
     figure.draw_without_rendering()
     for ax in figure.axes:
-        room = 72 * ax.get_window_extent().width / figure.dpi
+        wide = style.extent(ax)[0]
         for text in (ax.title, ax.xaxis.label):
-            words, size = text.get_text(), float(text.get_fontsize())
-            if text_width(words, size) <= room:
-                continue
-            if text is ax.title:
-                text.set_text(words.replace(": ", ":\n", 1))
-            else:
-                text.set_text("\n".join(wrap(words, max(len(words) // 2 + 2, 8))))
-            smaller = max(SMALLEST, size * min(1, room / text_width(text.get_text(), size)))
-            text.set_fontsize(smaller)
-            if text_width(text.get_text(), smaller) > 1.05 * room:
-                most = max(int(room / (style.CHARACTER * smaller)), style.SHORTEST)
-                lines = text.get_text().split("\n")
-                text.set_text("\n".join(style.cut(line, most) for line in lines))
+            words = text.get_text()
+            size = float(text.get_fontsize())
+            lines = [words]
+            if len(words) > style.letters(wide, size) and text is ax.title:
+                lines = words.replace(": ", ":\n", 1).split("\n")
+            elif len(words) > style.letters(wide, size):
+                lines = wrap(words, max(len(words) // 2 + 2, 8))
+            longest = max(map(len, lines), default=0) or 1
+            size = max(SMALLEST, min(size, 72 * wide / (style.CHARACTER * longest)))
+            text.set(
+                fontsize=size,
+                text="\n".join(style.cut(line, style.letters(wide, size)) for line in lines),
+            )  # fmt: skip
 
 
 def _defaults(
     kind: str, m: int, draws: int, backend: str, figsize: tuple[float, float] | None
 ) -> dict[str, Any]:
     """Arguments of arviz-plots that differ from its own defaults, for chains that are short."""
-    from matplotlib.colors import to_hex
-
-    of = KINDS[kind]
     chosen: dict[str, Any] = {"figure_kwargs": {}}
-    if of.by_chain:
-        chosen["color"] = [to_hex(tone) for tone in style.shades(m)]
-    if of.coloured:
-        chosen["visuals"] = {name: {"color": tone} for name, tone in of.coloured.items()}
-    if of.density:
+    if kind in BY_CHAIN:
+        chosen["color"] = _colours(m)
+    else:
+        chosen["visuals"] = {name: {"color": tone} for name, tone in TOGETHER[kind].items()}
+    if kind.endswith("dist"):
         chosen["kind"] = "kde"
     if kind in ("trace_dist", "rank_dist"):
         chosen["compact"] = False
@@ -351,11 +368,10 @@ def _defaults(
         chosen["max_lag"] = min(100, draws)
     if kind in ("ess", "ess_evolution"):
         chosen["min_ess"] = min(400, m * draws)
-    if figsize is not None and backend == "matplotlib":
-        chosen["figure_kwargs"] |= {"figsize": figsize, "figsize_units": "inches"}
-    elif figsize is not None:  # the others count in dots, and warn where they have to convert
-        dots = (100 * figsize[0], 100 * figsize[1])
-        chosen["figure_kwargs"] |= {"figsize": dots, "figsize_units": "dots"}
+    if figsize is not None:  # others count in dots, and warn where they have to convert
+        unit, each = ("inches", 1) if backend == "matplotlib" else ("dots", 100)
+        size = (each * figsize[0], each * figsize[1])
+        chosen["figure_kwargs"] |= {"figsize": size, "figsize_units": unit}
     if backend == "matplotlib":
         chosen["figure_kwargs"]["layout"] = "constrained"
     return chosen

@@ -1,11 +1,10 @@
 """Models by how well they predict: differences to the best with their standard errors."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesimpute.plots import style
-from bayesimpute.plots.ticks import name_beside
+from bayesimpute.plots import panels, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,35 +35,25 @@ def plot_comparison(
     matplotlib.figure.Figure
     """
     table = found.table
-    if ax is None:
-        figure, grid = style.subplots(1, 1, figsize or (6, 1.2 + 0.45 * len(table)))
-        ax = grid[0, 0]
-    else:
-        figure = cast("Figure", ax.get_figure(root=True))
-    style.tidy(ax)
+    drawn = panels.panels(1, ax, figsize, picture="plot", single=(6, 1.4 + 0.45 * len(table)))
+    (ax,) = drawn.axes
     at = np.arange(len(table))[::-1]
     difference, error = table["difference"].to_numpy(), table["difference_se"].to_numpy()
     ax.axvline(0, color=style.GREY, linewidth=0.8)
     for times, width in ((2, 1.2), (1, 3.0)):
-        ax.hlines(
-            at, difference - times * error, difference + times * error,
-            color=style.IMPUTED, linewidth=width,
-        )  # fmt: skip
+        ends = difference - times * error, difference + times * error
+        ax.hlines(at, *ends, color=style.IMPUTED, linewidth=width)
     ax.plot(difference, at, "o", color=style.IMPUTED, markersize=6)
-    name_beside(ax, at, [str(label) for label in table.index], most=28)
-    for where, weight in zip(at, table["weight"], strict=True):
-        ax.text(
-            1.01, where, f"{weight:.0%}", transform=ax.get_yaxis_transform(), va="center",
-            fontsize=8, color=style.GREY,
-        )  # fmt: skip
-    ax.text(
-        1.01, at[0] + 0.62, "weight", transform=ax.get_yaxis_transform(), va="center", fontsize=8,
-        color=style.GREY,
-    )  # fmt: skip
+    names = [style.cut(str(label), 28) for label in table.index]
+    ax.set_yticks(at, [style.literal(name) for name in names])
+    weights = ax.secondary_yaxis("right")
+    weights.set_yticks(at, [f"weight {weight:.0%}" for weight in table["weight"]])
+    weights.tick_params(length=0, labelsize=8, colors=style.GREY)
+    weights.spines[:].set_visible(False)
     ax.set_ylim(-0.6, len(table) - 0.4)
-    narrow = figure.get_figwidth() < 4.8
-    lines = "" if narrow else " (lines: 1 and 2 SE)"
-    ax.set_xlabel(f"elpd − best, {found.unit}s left out{lines}", fontsize=8 if narrow else 9)
-    figure.draw_without_rendering()  # names of models take their room before the title is cut
-    style.title(ax, found.variable)
-    return figure
+    drawn.figure.draw_without_rendering()  # names of models take their room before words are cut
+    panels.finish(
+        drawn, found.variable, x="elpd − best",
+        remarks=[f"{found.unit}s left out; lines: 1 and 2 standard errors"],
+    )  # fmt: skip
+    return drawn.figure

@@ -1,7 +1,6 @@
 """Heat map of pairwise associations: which variables can say something of another's gaps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import style, tiles
+from bayesimpute.plots import heat, panels, style
 from bayesimpute.plots.association import Part, association_columns, associations
 from bayesimpute.plots.frames import chosen_columns, clusters_of, named_frame
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 PARTS: tuple[Part, ...] = ("total", "within", "between")
 #: Inches below which panels do not stand side by side, and a tile of the default figure is.
 NARROWEST, TILE = 2.2, 0.42
-#: Inches of a tile with a number that can be read, and of all tiles of a panel at the least.
-WRITTEN, SMALLEST = 0.19, 0.9
-NONE = (0.93, 0.93, 0.93)
 
 
 @checked
@@ -60,7 +56,8 @@ def plot_corr(
         ``"total"``, ``"within"``, ``"between"``, or ``"all"``: the three side by side (one under
         the other in a narrow figure). By default all with clusters, and the total without.
     counts
-        Whether the number of rows of each pair is written under its correlation (default False).
+        Whether the number of rows of each pair is written under its correlation, where there is
+        room (default False).
     ax
         Where to draw, for ``"all"`` three axes in any array shape; by default a new figure.
     figsize
@@ -70,6 +67,7 @@ def plot_corr(
     -------
     matplotlib.figure.Figure
         Grey tiles: a variable that does not vary in that part, or too few rows or clusters.
+        Where tiles have no room for numbers, a bar of colours stands beside them.
 
     Raises
     ------
@@ -93,10 +91,7 @@ def plot_corr(
     """
     frame = named_frame(df, "plot_corr")
     parts = _parts(part, cluster)
-    clusters, n_clusters = None, 0
-    if cluster is not None:
-        clusters, labels = clusters_of(frame, cluster, "plot_corr")
-        n_clusters = len(labels)
+    codes, clusters = (None, []) if cluster is None else clusters_of(frame, cluster, "plot_corr")
     chosen = chosen_columns(frame, variables, cluster, "plot_corr")
     columns, left_out = association_columns(frame, chosen)
     if len(columns) < 2:
@@ -106,32 +101,33 @@ def plot_corr(
             + (f" Left out were {why}." if why else f" There is only {chosen[0]!r}.")
         )
     names = [f"{c.name}*" if c.nominal else c.name for c in columns]
-    notes = _notes([c.nominal for c in columns], left_out)
-    texts = {one: f"{n_clusters} clusters." if one == "between" else "" for one in parts}
-    texts[parts[0]] = " ".join([*notes, texts[parts[0]]]).strip()
-    figure, panels = _panels(len(parts), names, max(map(len, texts.values())), ax, figsize)
-    # Beside one another all have their names the same way; two letters fit every tile.
-    upright = len(parts) > 1 and max(map(len, names)) > 2
-    maps = []
-    for panel, one in zip(panels, parts, strict=True):
-        values, rows = associations(columns, one, clusters)
-        maps.append(_map(panel, values, rows if counts else None, names, upright))
-        if one != "total":
-            panel.set_title(
-                style.literal(f"{one} {tiles.shortened(str(cluster))}"), fontsize=10, loc="left"
-            )
-        elif cluster is not None:
-            panel.set_title(style.literal(one), fontsize=10, loc="left")
-    for one, drawn in zip(parts, maps, strict=True):
-        drawn.finish(texts[one])
-    figure.draw_without_rendering()
-    size = min(drawn.font() for drawn in maps)
-    if not size:
-        note = " No room for numbers of rows." if counts else ""
-        maps[0].finish(f"{texts[parts[0]]}{note}", _scale())
-    for drawn in maps if size else ():
-        drawn.write(size)
-    return figure
+    n = len(parts)
+    side = 0.5 + heat.room(names) + TILE * max(len(names), 4)
+    width = min(side * n, 13)
+    beside = (figsize[0] if figsize else width) / n >= NARROWEST
+    drawn = panels.panels(
+        n, ax, figsize, picture="plot_corr", single=(width, width + 0.5),
+        each=(width / n - 0.4 / n, width / n - 0.4), across=n if beside else 1, head=0.3,
+        lowest=1.7, instead="one part=, or fewer variables=",
+    )  # fmt: skip
+    captions = [f"{len(clusters)} clusters." if one == "between" else "" for one in parts]
+    captions[0] = " ".join([*_notes([c.nominal for c in columns], left_out), captions[0]]).strip()
+    sides = []
+    for panel, one in zip(drawn.axes, parts, strict=True):
+        values, rows = associations(columns, one, codes)
+        sides.append(
+            _map(panel, values, rows if counts else None, names, n > 1 and max(map(len, names)) > 2)
+        )
+        if cluster is not None:
+            of = "" if one == "total" else f" {cluster}"
+            style.title(panel, f"{one}{of}", 10)
+    tile = heat.settle(*zip(drawn.axes, sides, captions, strict=True))
+    if not all([heat.write(panel, tile) for panel in drawn.axes]):
+        bar = drawn.figure.colorbar(
+            drawn.axes[0].collections[0], ax=drawn.axes, shrink=0.7, aspect=30, pad=0.02
+        )
+        bar.ax.tick_params(labelsize=7, colors=style.GREY)
+    return drawn.figure
 
 
 def _parts(part: str | None, cluster: Any) -> tuple[Part, ...]:
@@ -146,115 +142,31 @@ def _parts(part: str | None, cluster: Any) -> tuple[Part, ...]:
     return PARTS if part == "all" else (cast("Part", part),)
 
 
-def _panels(
-    n: int, names: list[str], caption: int, ax: Any, figsize: tuple[float, float] | None
-) -> "tuple[Figure, list[Axes]]":
-    if ax is not None:
-        panels = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(panels) != n:
-            raise SpecificationError(
-                f"plot_corr(ax=…) draws {n} panel(s) and needs {n} axes, not {len(panels)}."
-            )
-        return cast("Figure", panels[0].get_figure(root=True)), panels
-    side = 0.5 + tiles.names_room(names) + TILE * max(len(names), 4)
-    wide, high = figsize or (min(side * n, 13), (min(side * n, 13) / n) + 0.5)
-    beside = wide / n >= NARROWEST
-    if figsize is not None:
-        _check_size(figsize, n, 1 if beside else n, names, caption)
-    figure, grid = style.subplots(*((1, n) if beside else (n, 1)), figsize=(wide, high))
-    return figure, list(grid.ravel())
-
-
-def _check_size(
-    figsize: tuple[float, float], n: int, down: int, names: list[str], caption: int
-) -> None:
-    """Raise if names, titles and a caption of so many characters leave no room for the tiles."""
-    least = min(WRITTEN * len(names), SMALLEST)
-    font = float(np.clip(72 * least / len(names) * 0.85, tiles.LEAST_FONT, 8))
-    name = (tiles.names_room(names) - 0.1) * font / 8 + 0.1
-    text = 0.05 + 0.135 * -(-caption // 22)  # of the narrowest caption, in lines of 24 characters
-    wide = (least + name) * n / down
-    high = (least + name + (0.25 if n > 1 else 0)) * down + text
-    for needs, has, what in ((wide, figsize[0], "width"), (high, figsize[1], "height")):
-        if has < needs - 1e-9:
-            parts = f"{n} parts of {len(names)}" if n > 1 else f"{len(names)}"
-            raise SpecificationError(
-                f"plot_corr(figsize=({figsize[0]:g}, {figsize[1]:g})): {parts} variables would be "
-                f"too small to read; it needs at least {np.ceil(10 * needs) / 10:.1f} inches of "
-                f"{what}, or {'one part=, or ' if n > 1 else ''}fewer variables=."
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class _Map:
-    """Tiles of one part on their axes, and what is written on and around them."""
-
-    ax: "Axes"
-    colours: np.ndarray
-    values: np.ndarray
-    rows: np.ndarray | None
-    names: list[str]
-    above: tiles.Columns
-
-    def finish(self, text: str, scale: Sequence[tuple[str, Any]] = ()) -> None:
-        left = [tiles.shortened(name) for name in self.names]
-        tiles.finish(self.ax, text, scale, left, columns=[self.above])
-
-    def font(self) -> float:
-        """Points that the numbers have room for; 0 if none can be read."""
-        values: list[float] = self.values.ravel().tolist()
-        widest = max(tiles.ems(_number(value)) for value in values)
-        return tiles.font_inside(self.ax, widest)
-
-    def write(self, size: float) -> None:
-        """Write correlations, and numbers of rows where these have room."""
-        small, rows = max(tiles.LEAST_FONT, 0.7 * size), self.rows
-        points = 72 * tiles.tile_inches(self.ax)[1]
-        crowded = 0.58 * (size + small) > 0.4 * points
-        if rows is not None and (crowded or tiles.ems(str(rows.max())) * small > 0.92 * points):
-            rows = None
-            note = f"{self.ax.get_xlabel()}\nNo room for numbers of rows."
-            self.ax.set_xlabel(note.strip(), fontsize=8, color=style.GREY, loc="left")
-        for i, j in np.ndindex(*self.values.shape):
-            if i == j:
-                continue
-            dark = style.luminance(self.colours[i, j]) < 0.45
-            self.ax.text(
-                j + 0.5, i - (0.14 if rows is not None else 0), _number(float(self.values[i, j])),
-                ha="center", va="center", fontsize=size, color="white" if dark else "black",
-            )  # fmt: skip
-            if rows is not None:
-                self.ax.text(
-                    j + 0.5, i + 0.26, f"{rows[i, j]}", ha="center", va="center",
-                    fontsize=small, color="white" if dark else style.GREY,
-                )  # fmt: skip
-
-
 def _map(
     ax: "Axes", values: np.ndarray, rows: np.ndarray | None, names: list[str], upright: bool
-) -> _Map:
-    import matplotlib as mpl
+) -> list[heat.Side]:
+    import seaborn as sns
 
-    n = len(names)
-    ax.set_xlim(0, n)
-    ax.set_ylim(n - 0.5, -0.5)
-    ax.set_aspect("equal")
-    colours = mpl.colormaps[style.DIVERGING]((values + 1) / 2)[:, :, :3]
-    colours[np.isnan(values)] = NONE
-    colours[np.diag_indices(n)] = 1.0
-    tiles.tile_colours(ax, colours)
-    tiles.bare(ax)
-    above = tiles.names_above(ax, np.arange(n) + 0.5, names, upright=upright)
-    ax.set_xticks([])
-    return _Map(ax, colours, values, rows, names, above)
-
-
-def _scale() -> list[tuple[str, Any]]:
-    """Key of the colours, for tiles that are too small for numbers."""
-    import matplotlib as mpl
-
-    ends = {"−1": 0.0, "−.5": 0.25, "0": 0.5, ".5": 0.75, "1": 1.0}
-    return [(text, mpl.colormaps[style.DIVERGING](at)) for text, at in ends.items()]
+    words = np.array([[_number(float(value)) for value in row] for row in values], dtype=object)
+    if rows is not None:
+        words = words + "\n" + rows.astype(str).astype(object)
+    own = np.eye(len(names), dtype=bool)
+    shown = {
+        "cbar": False,
+        "square": True,
+        "linewidths": heat.gap(ax, *values.shape),
+        "fmt": "",
+        "ax": ax,
+    }
+    sns.heatmap(
+        values, mask=own | np.isnan(values), vmin=-1, vmax=1, cmap=style.DIVERGING, annot=words,
+        **shown,
+    )  # fmt: skip
+    unknown = np.isnan(values) & ~own
+    sns.heatmap(
+        np.zeros_like(values), mask=~unknown, cmap=["#EDEDED"], annot=words, vmin=0, vmax=1, **shown
+    )
+    return heat.around(ax, names, names, upright=upright)
 
 
 def _number(value: float) -> str:
@@ -272,7 +184,7 @@ def _notes(nominal: Sequence[bool], left_out: Mapping[str, str]) -> list[str]:
         two = ", Cramér's V with each other" if sum(nominal) > 1 else ""
         notes.append(f"* unordered categories: correlation ratio η with numbers{two}, no sign.")
     if left_out:
-        shown = [f"{tiles.shortened(name)} ({why})" for name, why in left_out.items()]
+        shown = [f"{style.cut(name, heat.LONGEST)} ({why})" for name, why in left_out.items()]
         more = f" and {len(shown) - 6} more" if len(shown) > 6 else ""
         notes.append(f"Left out: {', '.join(shown[:6])}{more}.")
     return notes

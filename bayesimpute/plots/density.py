@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from bayesimpute.arguments import Places
-from bayesimpute.plots import panels, style, ticks
-from bayesimpute.plots.cells import Cells, cells_of, shares
-from bayesimpute.plots.facets import faceted
-from bayesimpute.plots.kernel import grid_within, kernel_density, support
+from bayesimpute.plots import panels, style
+from bayesimpute.plots.distribution import bars, curve, grid_within, support
+from bayesimpute.plots.tidy import Shown, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,92 +58,57 @@ def plot_density(
     SpecificationError
         If the variable was not imputed, `by` or `groups` do not fit, or the number of axes.
     """
-    cells = cells_of(imputations, variable)
-    parts = faceted(imputations, cells, by, groups)
-    distinct = cells.distinct()
+    cells = shown(imputations, variable, by, groups)
     drawn = panels.panels(
-        len(parts.cells), ax, figsize, picture="plot_density",
-        sharex=True, sharey=bool(len(distinct)),
+        len(cells.parts), ax, figsize, picture="plot_density", instead="fewer groups=",
+        sharex=True, sharey=bool(cells.levels),
     )  # fmt: skip
-    options = getattr(imputations.specification.targets.get(variable), "options", {})
-    ends = support([each for part in parts.cells for each in part.columns], options)
-    grid = grid_within(*_ends(parts.cells), ends)
-    for panel, part in zip(drawn.axes, parts.cells, strict=True):
-        if len(distinct):
-            _bars(panel, part, distinct)
-            names = [cells.name(value) for value in distinct]
-            if drawn.single:
-                ticks.name_below(panel, names)
-            else:
-                ticks.name_below(panel, names, most=10, room=18)
+    values = [part["value"].to_numpy() for part in cells.parts]
+    ends = support(values, cells.options)
+    grid = grid_within(values, ends)
+    for panel, part in zip(drawn.axes, cells.parts, strict=True):
+        if cells.levels:
+            _bars(panel, part, cells)
         else:
-            _curves(panel, part, grid, ends)
-        if not part.observed.size:
+            _curves(panel, part, cells.m, grid, ends)
+        if not (part[".imp"] == 0).any():
             _nothing_observed(panel)
     highest = max(panel.dataLim.y1 for panel in drawn.axes)
     for panel in drawn.axes:
         # Limits come last: set on one of several shared axes they would stay those of its bars.
-        panel.set_ylim(0, 1.05 * highest if len(distinct) else None)
-    panels.titles(drawn, variable, parts.names)
-    panels.label_outer(drawn, y="share" if len(distinct) else "density")
-    panels.legend(drawn, parts.title, _keys(cells, bool(len(distinct))))
-    panels.remark(drawn, [parts.remark])
+        panel.set_ylim(0, 1.05 * highest if cells.levels else None)
+    marker = "s" if cells.levels else ""
+    entries = [
+        (label, panels.key(colour, marker, linewidth=width))
+        for label, colour, width in zip(
+            cells.labels, style.PALETTE.values(), (2.4, 1.2), strict=True
+        )
+    ]
+    panels.finish(
+        drawn, variable, entries, names=cells.names, by=by, remarks=[cells.remark],
+        y="share" if cells.levels else "density",
+    )  # fmt: skip
     return drawn.figure
 
 
-def _ends(parts: list[Cells]) -> tuple[float, float]:
-    """Limits common to all panels, with room for the tails of the densities."""
-    everything = [values for part in parts for values in part.columns if values.size]
-    low = min(float(values.min()) for values in everything)
-    high = max(float(values.max()) for values in everything)
-    reach = 0.08 * (high - low)
-    return low - reach, high + reach
-
-
-def _keys(cells: Cells, areas: bool) -> list[tuple[str, Any]]:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    colours = (style.OBSERVED, style.IMPUTED)
-    if areas:
-        return list(zip(cells.labels, [Patch(color=colour) for colour in colours], strict=True))
-    lines = [
-        Line2D([], [], color=colour, linewidth=w)
-        for colour, w in zip(colours, (2.4, 1.2), strict=True)
-    ]
-    return list(zip(cells.labels, lines, strict=True))
-
-
-def _curves(ax: "Axes", cells: Cells, grid: np.ndarray, ends: np.ndarray) -> None:
-    thin = 0.9 if cells.m <= 30 else 0.5
-    for values in cells.imputed:
-        _curve(ax, values, (grid, ends), color=style.IMPUTED, linewidth=thin, alpha=0.6)
-    _curve(ax, cells.observed, (grid, ends), color=style.OBSERVED, linewidth=2.4)
+def _curves(ax: "Axes", part: pd.DataFrame, m: int, grid: np.ndarray, ends: np.ndarray) -> None:
+    looks: dict[bool, Any] = {
+        True: {"color": style.IMPUTED, "linewidth": 0.9 if m <= 30 else 0.5, "alpha": 0.6},
+        False: {"color": style.OBSERVED, "linewidth": 2.4, "zorder": 3},
+    }
+    for number, values in part.groupby(".imp")["value"]:
+        curve(ax, values.to_numpy(), grid, ends, **looks[bool(number)])
     ax.set_yticks([])
 
 
-def _curve(
-    ax: "Axes", values: np.ndarray, where: tuple[np.ndarray, np.ndarray], **drawn: Any
-) -> None:
-    """Density of the values; a rug where there are too few, or all equal, for a density."""
-    if values.size == 0:
-        return
-    if len(values) < 3 or np.ptp(values) == 0:
-        ax.plot(values, np.zeros(len(values)), "|", markersize=14, clip_on=False, **drawn)
-        return
-    grid, ends = where
-    ax.plot(grid, kernel_density(values, grid, ends), **drawn)
-
-
-def _bars(ax: "Axes", cells: Cells, distinct: np.ndarray) -> None:
-    at = np.arange(len(distinct))
-    each = np.array([shares(values, distinct) for values in cells.imputed])
-    width = 0.38
-    ax.bar(at - width / 2, shares(cells.observed, distinct), width, color=style.OBSERVED)
-    ax.bar(at + width / 2, each.mean(axis=0), width, color=style.IMPUTED, alpha=0.75)
-    aside = np.linspace(-0.3, 0.3, len(each)) * width if len(each) > 1 else np.zeros(1)
-    for share, beside in zip(each, aside, strict=True):
-        ax.plot(at + width / 2 + beside, share, ".", color="black", markersize=2.5, alpha=0.6)
+def _bars(ax: "Axes", part: pd.DataFrame, cells: Shown) -> None:
+    share = cells.shares(part)
+    seen, each = share[:1], share[1:]
+    bars(ax, {"observed": seen, "imputed": each}, list(style.PALETTE.values()))
+    aside = np.linspace(-0.12, 0.12, cells.m) if cells.m > 1 else np.zeros(1)
+    at = np.arange(len(cells.levels)) + 0.19 + aside[:, None]
+    ax.plot(at.ravel(), each.ravel(), ".", color="black", markersize=2.5, alpha=0.6)
+    panels.name_categories(ax, cells.levels)
 
 
 def _nothing_observed(ax: "Axes") -> None:

@@ -1,14 +1,14 @@
 """Forest plot: the same estimates from several analyses, under one another."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import style
+from bayesimpute.plots import panels, style
 from bayesimpute.plots.estimates_table import NEEDED, chosen_terms, tables_of
 from bayesimpute.wording import did_you_mean, listed
 
@@ -72,24 +72,17 @@ def plot_estimates(
     tables = tables_of(analyses)
     chosen = chosen_terms(tables, terms)
     true = _truth(truth, chosen)
-    if ax is None:
-        size = figsize or (6, 0.2 + (PANEL + LINE * len(tables)) * len(chosen))
-        figure, grid = style.subplots(len(chosen), 1, size)
-        panels = list(grid[:, 0])
-    else:
-        panels = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(panels) != len(chosen):
-            raise SpecificationError(
-                f"plot_estimates(ax=…): {len(chosen)} terms ({listed(chosen)}) need an axes each, "
-                f"not {len(panels)}; choose with terms=, or leave ax= out."
-            )
-        figure = cast("Figure", panels[0].get_figure(root=True))
-    for panel, term in zip(panels, chosen, strict=True):
+    size = figsize or (6, 0.2 + (PANEL + LINE * len(tables)) * len(chosen))
+    drawn = panels.panels(
+        len(chosen), ax, size, picture="plot_estimates", across=1, head=0,
+        what=f"{len(chosen)} terms ({listed(chosen)})", instead="fewer terms=",
+    )  # fmt: skip
+    for panel, term in zip(drawn.axes, chosen, strict=True):
         _panel(panel, term, tables, true.get(term))
-    figure.draw_without_rendering()  # labels take their room before titles are cut to the rest
-    for panel, term in zip(panels, chosen, strict=True):
+    drawn.figure.draw_without_rendering()  # labels take room before titles are cut to the rest
+    for panel, term in zip(drawn.axes, chosen, strict=True):
         style.title(panel, term, 10, pad=3)
-    return figure
+    return drawn.figure
 
 
 def _truth(

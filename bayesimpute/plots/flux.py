@@ -1,30 +1,31 @@
 """Influx and outflux: how a variable is connected to the others through what is missing."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from itertools import product
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.explore.flux import flux
-from bayesimpute.plots import style
+from bayesimpute.plots import panels, style
 from bayesimpute.plots.frames import chosen_columns, named_frame
-from bayesimpute.plots.labels import label_points
-from bayesimpute.plots.tiles import inches, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Points (1/72 inch) up to which circles share a place, and so a label.
-MERGED = 4.5
-#: Names at the same place that are written out; of more the label says how many there are.
-NAMED = 6
-#: Characters a line of such a label has.
-LINE = 24
+#: Points (1/72 inch) up to which circles share a place, and so a label; names written there, and
+#: characters of a line of them.
+MERGED, NAMED, LINE = 5.0, 6, 24
 #: Labels are found a place up to so many; of more, only those below the diagonal are written.
 MOST_LABELS = 40
+#: Points from a circle to its label that are tried, and directions; from the first of FAR on a
+#: line leads there.
+DISTANCES, FAR = (6, 12, 20, 30, 42, 56, 72, 90, 110), 12
+DIRECTIONS = (0, 180, 90, 270, 45, 315, 135, 225, 20, 160, 200, 340, 70, 110, 250, 290)
 
 
 @checked
@@ -80,68 +81,72 @@ def plot_flux(
     """
     frame = named_frame(df, "plot_flux")
     frame = frame[chosen_columns(frame, variables, None, "plot_flux")]
-    if ax is None:
-        figure, grid = style.subplots(1, 1, figsize or (5, 5))
-        ax = grid[0, 0]
-    else:
-        figure = cast("Figure", ax.get_figure(root=True))
-    assert ax is not None
-    style.tidy(ax)
+    drawn = panels.panels(1, ax, figsize, picture="plot_flux", single=(5.0, 5.2))
+    (ax,) = drawn.axes
     ax.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), aspect="equal")
-    ax.set_xlabel("influx", fontsize=9)
-    ax.set_ylabel("outflux", fontsize=9)
-    diagonal = np.array([[0.0, 1.0], [1.0, 0.0]])
-    ax.plot(*diagonal.T, color=style.GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
-    if not frame.isna().any(axis=None):
-        ax.set_title("nothing is missing", fontsize=9, loc="left", color=style.GREY)
+    ax.plot([0, 1], [1, 0], color=style.GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
     # In complete data there is nothing to flow out to, and without a value nothing flows in.
     table = flux(frame).fillna({"influx": 1.0, "outflux": 1.0})
     at = table[["influx", "outflux"]].to_numpy()
     complete = frame.notna().all().to_numpy()
     shown: dict[str, Any] = {"s": 30, "linewidths": 1.5, "clip_on": False, "zorder": 3}
-    ax.scatter(*at[complete].T, color=style.OBSERVED, label="complete", **shown)
-    ax.scatter(
-        *at[~complete].T, facecolors="white", edgecolors=style.MISSING, label="incomplete", **shown
-    )
-    if not complete.all():
-        ax.legend(
-            fontsize=8, frameon=False, labelcolor=style.GREY, ncols=2, handletextpad=0.2,
-            loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1, columnspacing=1,
-        )  # fmt: skip
-    places = _places(at, MERGED / 72 / min(inches(ax)) * 1.08)
+    ax.scatter(*at[complete].T, color=style.OBSERVED, **shown)
+    ax.scatter(*at[~complete].T, facecolors="white", edgecolors=style.MISSING, **shown)
+    places = _places(at, MERGED / 72 / min(style.extent(ax)))
+    remark = "nothing is missing" if complete.all() else ""
     if len(places) > MOST_LABELS:
         places = sorted(places, key=lambda place: at[place].sum(axis=1).min())[:MOST_LABELS]
-        ax.set_title(
-            f"labels: the {MOST_LABELS} places farthest below the diagonal", fontsize=8,
-            loc="left", color=style.GREY, pad=16,
-        )  # fmt: skip
-    texts = [_label([str(table.index[k]) for k in place]) for place in places]
-    firsts = [place[0] for place in places]
-    label_points(ax, at[firsts, 0], at[firsts, 1], texts, lines=[diagonal])
-    return figure
+        remark = f"labels: the {MOST_LABELS} places farthest below the diagonal"
+    entries = [
+        ("complete", panels.key(style.OBSERVED)),
+        ("incomplete", panels.key(style.MISSING, markerfacecolor="white", markeredgewidth=1.5)),
+    ]
+    panels.finish(drawn, "influx and outflux", entries, x="influx", y="outflux", remarks=[remark])
+    _label(ax, at, [(place, [str(table.index[k]) for k in place]) for place in places])
+    return drawn.figure
 
 
 def _places(at: np.ndarray, nearness: float) -> list[list[int]]:
     """Positions of the points that share a place, in the order of their first ones."""
     places: list[list[int]] = []
     for k, point in enumerate(at):
-        for place in places:
-            if np.hypot(*(at[place[0]] - point)) < nearness:
-                place.append(k)
-                break
+        near = [place for place in places if np.hypot(*(at[place[0]] - point)) < nearness]
+        if near:
+            near[0].append(k)
         else:
             places.append([k])
     return places
 
 
-def _label(names: list[str]) -> str:
-    """Names of one place, in short lines."""
-    shown = [f"{shortened(name)}," for name in names[:NAMED]]
-    if len(names) > NAMED:
-        shown.append(f"{len(names) - NAMED} more")
-    lines = [""]
-    for name in shown:
-        if lines[-1] and len(lines[-1]) + len(name) > LINE:
-            lines.append("")
-        lines[-1] += f" {name}" if lines[-1] else name
-    return "\n".join(lines).removesuffix(",")
+def _label(ax: "Axes", at: np.ndarray, places: Sequence[tuple[list[int], list[str]]]) -> None:
+    """Write names beside their points, each where it covers least."""
+    figure: Any = ax.get_figure(root=True)
+    figure.draw_without_rendering()
+    pixel, frame = figure.dpi / 72, np.array(ax.get_window_extent().extents)
+    points = ax.transData.transform(at)
+    taken = np.hstack([points - 3.5 * pixel, points + 3.5 * pixel])
+    for place, names in places:
+        more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+        words = ", ".join([style.cut(name) for name in names[:NAMED]] + more)
+        text = style.literal(fill(words, LINE, break_on_hyphens=False))
+        note = ax.annotate(
+            text, at[place[0]], (0, 0), textcoords="offset points", ha="center", va="center",
+            fontsize=8, arrowprops={"arrowstyle": "-", "color": style.GREY, "linewidth": 0.6,
+                                    "shrinkA": 0, "shrinkB": 3},
+        )  # fmt: skip
+        note.set_in_layout(False)
+        size = np.array(note.get_window_extent().size) + 2 * pixel
+        found = []
+        for distance, angle in product(DISTANCES, DIRECTIONS):
+            way = np.array([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
+            offset = way * (distance * pixel + np.abs(way) * size / 2)
+            centre = points[place[0]] + offset
+            box = np.concatenate([centre - size / 2, centre + size / 2])
+            over = (box[:2] < taken[:, 2:]).all(axis=1) & (box[2:] > taken[:, :2]).all(axis=1)
+            outside = (box[:2] < frame[:2]).any() or (box[2:] > frame[2:]).any()
+            found.append((over.sum() + 3 * outside + 0.004 * distance, distance, box, offset))
+        _, distance, box, offset = min(found, key=lambda each: each[0])
+        taken = np.vstack([taken, box])
+        note.set_position(tuple(offset / pixel))
+        if distance < FAR and note.arrow_patch is not None:
+            note.arrow_patch.set_visible(False)

@@ -1,22 +1,21 @@
 """What a reported number becomes as imputations are added, and how many are enough."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesimpute.analysis import Fits
 from bayesimpute.arguments import FigureSize, Places, Positive, checked
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import style
-from bayesimpute.plots.panels import check_height
-from bayesimpute.pooling.estimates import nearest
+from bayesimpute.plots import panels, style
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.rubin import rubin1987
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.posterior.recommend import FEWEST, recommend_m
-from bayesimpute.wording import listed
+from bayesimpute.wording import listed, nearest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,10 +27,6 @@ QUANTITIES = {
     "std_error": "standard error",
     "fmi": "missing information",
 }
-#: Panels side by side, and inches of each at the least with its labels, wide and high.
-COLUMNS, NARROWEST, LOWEST = 3, 1.6, 1.3
-#: Inches of height below which the label of the vertical axis is broken.
-LABEL = 1.8
 #: So many numbers of imputations have a point each, and all are within the axis.
 POINTS = 10
 
@@ -100,63 +95,44 @@ def plot_fmi(
         if term not in course.terms:
             raise SpecificationError(f"There is no term {term!r}{nearest(term, course.terms)}")
     recommended = recommend_m(course.last, cv=cv, terms=chosen)["m_std_error"]
-    panels = _panels(chosen, ax, figsize)
     label = QUANTITIES[quantity].format(course.level)
-    for panel, term in zip(panels, chosen, strict=True):
+    drawn = panels.panels(
+        len(chosen), ax, figsize, picture="plot_fmi", single=(3.2, 2.2), each=(2.6, 1.9), most=3,
+        narrowest=1.7, lowest=1.3, head=0, what=f"{len(chosen)} terms ({listed(chosen)})",
+        instead="fewer terms=",
+    )  # fmt: skip
+    for panel, term in zip(drawn.axes, chosen, strict=True):
         at = course.terms.index(term)
         _panel(panel, term, course, at, quantity, int(recommended[term]))
-        if ax is not None:
+        if not drawn.own:
             panel.set_ylabel(label, fontsize=8, color=style.GREY)
-    figure = cast("Figure", panels[0].get_figure(root=True))
-    if ax is None:  # of all panels: one may be lower than the label is long
-        if figure.get_figheight() < LABEL:
-            label = fill(label, 16)
-        figure.supylabel(label, fontsize=8, color=style.GREY)
-    return figure
+    if drawn.own:  # of all panels: one may be lower than the label is long
+        high = drawn.figure.get_figheight()
+        drawn.figure.supylabel(fill(label, style.letters(high, 9)), fontsize=8, color=style.GREY)
+    return drawn.figure
 
 
+@dataclass(frozen=True, eq=False)
 class _Course:
-    """Rubin's numbers after 2, 3, … imputations."""
+    """Rubin's numbers after 2, 3, … imputations.
 
-    def __init__(
-        self,
-        terms: Sequence[str],
-        numbers: np.ndarray,
-        within: Sequence[np.ndarray],
-        between: Sequence[np.ndarray],
-        dfcom: float,
-        last: Any,
-        level: float,
-    ) -> None:
-        self.terms = list(terms)
-        self.numbers = numbers
-        self._within = np.array(within)
-        self._between = np.array(between)
-        self._dfcom = dfcom
-        self.last = last
-        self.level = level
+    `within` and `between` are variances (number, term), `last` the result with all imputations.
+    """
 
-    def line(self, at: int, quantity: str) -> np.ndarray:
-        """Quantity by number of imputations of one term."""
-        return np.array(
-            [
-                self._quantity(self._within[i, at], self._between[i, at], int(m), quantity)
-                for i, m in enumerate(self.numbers)
-            ]
-        )
+    terms: list[str]
+    numbers: np.ndarray
+    within: np.ndarray
+    between: np.ndarray
+    dfcom: float
+    last: Any
+    level: float
 
-    def band(self, at: int, quantity: str, m: np.ndarray, p: float) -> np.ndarray:
-        """Its p-quantile over repetitions, given the variances of all imputations."""
-        from scipy import stats
-
-        within, between = self._within[-1, at], self._between[-1, at]
-        drawn = between * stats.chi2.ppf(p, m - 1) / (m - 1)
-        return np.array(
-            [
-                self._quantity(within, b, int(each), quantity)
-                for b, each in zip(drawn, m, strict=True)
-            ]
-        )
+    def values(
+        self, within: np.ndarray, between: np.ndarray, m: np.ndarray, quantity: str
+    ) -> np.ndarray:
+        """Quantity for variances and numbers of imputations, which broadcast."""
+        each = np.broadcast(within, between, m)
+        return np.array([self._quantity(w, b, int(k), quantity) for w, b, k in each])
 
     def _quantity(self, within: float, between: float, m: int, quantity: str) -> float:
         from scipy import stats
@@ -164,7 +140,7 @@ class _Course:
         # Rubin's rules see m estimates through their variance alone, so two far apart stand for m
         estimates = np.zeros((m, 1))
         estimates[:2, 0] = np.array([1, -1]) * np.sqrt(between * (m - 1) / 2)
-        found = rubin1987(estimates, np.full((m, 1), within), self._dfcom)
+        found = rubin1987(estimates, np.full((m, 1), within), self.dfcom)
         error = float(np.sqrt(found.t[0]))
         if quantity == "fmi":
             return float(found.fmi[0])
@@ -175,10 +151,7 @@ class _Course:
 
 def _course(analysis: Any) -> _Course:
     if isinstance(analysis, Fits | PooledPosterior):
-        m = len(analysis) if isinstance(analysis, Fits) else analysis.m
-        if m <= FEWEST:
-            raise SpecificationError(f"plot_fmi needs three or more imputations, not {m}.")
-        return _of_fits(analysis) if isinstance(analysis, Fits) else _of_posterior(analysis)
+        return _running(analysis)
     given = list(analysis) if isinstance(analysis, list | tuple) else []
     if len(given) < 2 or not all(isinstance(each, Pooled) and each.m > 1 for each in given):
         raise SpecificationError(
@@ -186,89 +159,56 @@ def _course(analysis: Any) -> _Course:
             f"or more pooled results of different m, not {type(analysis).__name__}."
         )
     given = sorted(given, key=lambda each: each.m)
+    last = given[-1]
     terms = [term for term in given[0].table.index if all(term in p.table.index for p in given)]
-    tables = [pooled.table.loc[terms] for pooled in given]
+    variances = np.array([pooled.table.loc[terms, ["ubar", "b"]].to_numpy() for pooled in given])
+    numbers = np.array([pooled.m for pooled in given])
     return _Course(
-        terms,
-        np.array([pooled.m for pooled in given]),
-        [table["ubar"].to_numpy() for table in tables],
-        [table["b"].to_numpy() for table in tables],
-        given[-1].dfcom,
-        given[-1],
-        given[-1].conf_level,
+        terms, numbers, variances[..., 0], variances[..., 1], last.dfcom, last, last.conf_level
     )
 
 
-def _of_fits(fits: Fits) -> _Course:
-    pooled = fits.pool()
-    terms = list(pooled.table.index)
-    order = [[each.terms.index(term) for term in terms] for each in fits]
-    estimates = np.array([each.estimate[at] for each, at in zip(fits, order, strict=True)])
-    variances = np.array([each.variances[at] for each, at in zip(fits, order, strict=True)])
-    return _running(terms, estimates, variances, pooled.dfcom, pooled, pooled.conf_level)
-
-
-def _of_posterior(pooled: PooledPosterior) -> _Course:
-    means, sds = (
-        pooled.moments_by_imputation[name].unstack("term")[pooled.table.index].to_numpy()
-        for name in ("mean", "sd")
-    )
-    terms = list(pooled.table.index)
-    return _running(terms, means, sds**2, np.inf, pooled, pooled.ci_prob)
-
-
-def _running(
-    terms: Sequence[str],
-    estimates: np.ndarray,
-    variances: np.ndarray,
-    dfcom: float,
-    last: Any,
-    level: float,
-) -> _Course:
-    numbers = np.arange(FEWEST, len(estimates) + 1)
-    return _Course(
-        terms,
-        numbers,
-        [variances[:m].mean(axis=0) for m in numbers],
-        [estimates[:m].var(axis=0, ddof=1) for m in numbers],
-        dfcom,
-        last,
-        level,
-    )
-
-
-def _panels(terms: Sequence[str], ax: Any, figsize: tuple[float, float] | None) -> "list[Axes]":
-    if ax is not None:
-        panels = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(panels) != len(terms):
-            raise SpecificationError(
-                f"plot_fmi(ax=…): {len(terms)} terms ({listed(terms)}) need an axes each, not "
-                f"{len(panels)}; choose with terms=, or leave ax= out."
-            )
-        return panels
-    columns = 2 if len(terms) == 4 else min(COLUMNS, len(terms))
-    if figsize is not None:
-        columns = max(1, min(columns, int(figsize[0] / NARROWEST)))
-    rows = -(-len(terms) // columns)
-    size = figsize or (2.6 * columns + 0.6, 2.2 * rows)
-    count = f"{len(terms)} panels" if len(terms) > 1 else "the panel"
-    check_height(size, LOWEST * rows, count, "plot_fmi", "fewer terms=")
-    _, grid = style.subplots(rows, columns, size)
-    panels = list(np.ravel(grid))
-    for unused in panels[len(terms) :]:
-        unused.set_axis_off()
-    return panels[: len(terms)]
+def _running(analysis: Fits | PooledPosterior) -> _Course:
+    """Pool the first 2, 3, … imputations."""
+    m = len(analysis) if isinstance(analysis, Fits) else analysis.m
+    if m <= FEWEST:
+        raise SpecificationError(f"plot_fmi needs three or more imputations, not {m}.")
+    if isinstance(analysis, Fits):
+        pooled: Any = analysis.pool()
+        order = [[fit.terms.index(term) for term in pooled.table.index] for fit in analysis]
+        estimates, variances = (
+            np.array([getattr(fit, what)[at] for fit, at in zip(analysis, order, strict=True)])
+            for what in ("estimate", "variances")
+        )
+        dfcom, level = pooled.dfcom, pooled.conf_level
+    else:
+        pooled, dfcom, level = analysis, np.inf, analysis.ci_prob
+        moments = analysis.moments_by_imputation
+        estimates, variances = (
+            moments[name].unstack("term")[analysis.table.index].to_numpy() ** power
+            for name, power in (("mean", 1), ("sd", 2))
+        )
+    numbers = np.arange(FEWEST, m + 1)
+    within = np.array([variances[:k].mean(axis=0) for k in numbers])
+    between = np.array([estimates[:k].var(axis=0, ddof=1) for k in numbers])
+    return _Course(list(pooled.table.index), numbers, within, between, dfcom, pooled, level)
 
 
 def _panel(
     ax: "Axes", term: str, course: _Course, at: int, quantity: str, recommended: int
 ) -> None:
     from matplotlib.ticker import MaxNLocator
+    from scipy import stats
 
-    style.tidy(ax)
-    numbers, line = course.numbers, course.line(at, quantity)
+    numbers, within, between = course.numbers, course.within[:, at], course.between[:, at]
+    line = course.values(within, between, numbers, quantity)
     grid = np.unique(np.geomspace(numbers[0], numbers[-1], 60).round().astype(int))
-    low, high = (course.band(at, quantity, grid, p) for p in (0.025, 0.975))
+    low, high = (
+        course.values(
+            within[-1], between[-1] * stats.chi2.ppf(p, grid - 1) / (grid - 1), grid, quantity
+        )
+        for p in (0.025, 0.975)
+    )
     ax.fill_between(grid, low, high, color=style.GREY, alpha=0.18, linewidth=0)
     ax.plot(
         numbers, line, color=style.IMPUTED, linewidth=1.5,

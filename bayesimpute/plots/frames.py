@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.encoding import sorted_labels
 from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.plots.facets import written
 from bayesimpute.wording import did_you_mean, listed
 
 
@@ -127,7 +127,7 @@ def clusters_of(frame: pd.DataFrame, cluster: Any, picture: str) -> tuple[np.nda
         If an id is missing.
     """
     name = column_named(cluster, list(frame.columns), "cluster", picture)
-    index = cluster_index(Table.from_frame(frame[[name]]), name)
+    index = Table.from_frame(frame[[name]]).clusters(name)
     dtype = frame[name].dtype
     if isinstance(dtype, pd.CategoricalDtype):
         present = set(index.labels)
@@ -136,10 +136,5 @@ def clusters_of(frame: pd.DataFrame, cluster: Any, picture: str) -> tuple[np.nda
         order = list(sorted_labels(index.labels))
     position = {label: k for k, label in enumerate(order)}
     return np.array([position[label] for label in index.labels])[index.codes], [
-        _written(label) for label in order
+        written(label) for label in order
     ]
-
-
-def _written(label: Any) -> str:
-    whole = isinstance(label, float | np.floating) and float(label).is_integer()
-    return f"{label:.0f}" if whole else str(label)

@@ -1,14 +1,14 @@
 """Row by row, what is missing: blocks of clusters without a variable are seen at once."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import style, tiles
+from bayesimpute.plots import heat, panels, style
 from bayesimpute.plots.frames import chosen_columns, clusters_of, named_frame
 
 if TYPE_CHECKING:
@@ -90,65 +90,43 @@ def plot_miss(
         shown = shown[shown.isna().sum().sort_values(kind="stable").index]
     gaps = shown.isna().to_numpy()
     if order == "cluster":
-        codes, clusters = _by_gaps(gaps, codes, clusters)
-    sorting = _sorting(gaps, codes, order == "rows")
-    columns = gaps.shape[1]
-    if ax is None:
-        wide = float(np.clip(1.6 + 0.4 * columns, 3.5, 13))
-        default = wide, 4.3 + tiles.names_room(shown.columns)
-        figure, grid = style.subplots(1, 1, figsize or default)
-        ax = grid[0, 0]
-    else:
-        figure = cast("Figure", ax.get_figure(root=True))
-    assert ax is not None
-    tiles.bare(ax)
-    _image(ax, gaps[sorting])
+        share = np.bincount(codes, gaps.mean(axis=1)) / np.bincount(codes)
+        rank = np.argsort(share, kind="stable")
+        codes, clusters = np.argsort(rank)[codes], [clusters[k] for k in rank]
+    # clusters together, and inside each the rows with the same gaps
+    keys = (codes,) if order == "rows" else (*gaps.T[::-1], codes)
+    gaps = gaps[np.lexsort(keys)]
+    names, columns = list(shown.columns), gaps.shape[1]
+    wide = float(np.clip(1.6 + 0.4 * columns, 3.5, 13))
+    drawn = panels.panels(
+        1, ax, figsize, picture="plot_miss", single=(wide, 4.4 + heat.room(names))
+    )
+    (ax,) = drawn.axes
+    _image(ax, gaps)
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(clusters)))])
-    for column in range(1, columns):
-        ax.axvline(column, color="white", linewidth=1.2 if columns < 20 else 0.6)
-    whole = _frames(ax, gaps[sorting], starts) if cluster is not None else 0
-    centres = np.arange(columns) + 0.5
-    texts = [
-        tiles.names_above(ax, centres, list(shown.columns)),
-        tiles.texts_below(ax, centres, [_percent(share) for share in gaps.mean(axis=0)]),
-    ]
-    entries: list[tuple[str, Any]] = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
-    if whole:
-        entries.append(("missing in the whole cluster", None))
+    entries = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
+    below = ["0" if s == 0 else "<1%" if s < 0.005 else f"{s:.0%}" for s in gaps.mean(axis=0)]
+    sides = heat.around(ax, names, bottom=below)
     if cluster is None:
         ax.set_ylabel("rows" if order == "rows" else "rows, sorted", fontsize=9)
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    else:
-        _name_blocks(ax, starts, clusters)
-    shares_a_line = len(gaps) > figure.dpi * tiles.inches(ax)[1]
+    elif _frames(ax, gaps, starts):
+        entries.append(("missing in the whole cluster", "none"))
+    shares_a_line = len(gaps) > drawn.figure.dpi * style.extent(ax)[1]
     caption = _caption(gaps, cluster, len(clusters), shares_a_line)
-    tiles.finish(ax, caption, entries, columns=texts)
-    if cluster is not None:
-        _name_blocks(ax, starts, clusters)  # the caption has left less height to the blocks
-    return figure
-
-
-def _by_gaps(
-    gaps: np.ndarray, codes: np.ndarray, clusters: list[str]
-) -> tuple[np.ndarray, list[str]]:
-    """Clusters renumbered, those with a smaller share of missing values first."""
-    share = np.bincount(codes, gaps.mean(axis=1)) / np.bincount(codes)
-    order = np.argsort(share, kind="stable")
-    return np.argsort(order)[codes], [clusters[k] for k in order]
-
-
-def _sorting(gaps: np.ndarray, codes: np.ndarray, as_they_are: bool) -> np.ndarray:
-    """Positions that bring clusters together, and inside each the rows with the same gaps."""
-    if as_they_are:
-        return np.argsort(codes, kind="stable")
-    return np.lexsort((*gaps.T[::-1], codes))
+    heat.key(drawn, entries)
+    tile = heat.settle((ax, sides, caption))
+    for _ in range(2 if cluster is not None else 0):  # names need room: fewer for the blocks
+        _name_blocks(ax, starts, clusters, tile[1])
+        tile = heat.settle((ax, sides, caption))
+    return drawn.figure
 
 
 def _image(ax: "Axes", gaps: np.ndarray) -> None:
     """Blend the two colours by the share missing, a line a row or several rows."""
     from matplotlib.colors import to_rgb
 
-    n = len(gaps)
+    n, columns = gaps.shape
     edges = np.linspace(0, n, min(n, LINES) + 1).astype(int)
     share = np.add.reduceat(gaps.astype(float), edges[:-1], axis=0) / np.diff(edges)[:, None]
     here, gone = np.array(to_rgb(style.OBSERVED_AREA)), np.array(to_rgb(style.MISSING))
@@ -157,8 +135,9 @@ def _image(ax: "Axes", gaps: np.ndarray) -> None:
             here + column[:, None, None] * (gone - here), extent=(k, k + 1, n, 0), aspect="auto",
             interpolation="auto", interpolation_stage="rgba", zorder=0,
         )  # fmt: skip
-    ax.set_xlim(0, gaps.shape[1])
-    ax.set_ylim(n, 0)
+    for column in range(1, columns):
+        ax.axvline(column, color="white", linewidth=1.2 if columns < 20 else 0.6)
+    ax.set(xlim=(0, columns), ylim=(n, 0))
 
 
 def _frames(ax: "Axes", gaps: np.ndarray, starts: np.ndarray) -> int:
@@ -166,48 +145,33 @@ def _frames(ax: "Axes", gaps: np.ndarray, starts: np.ndarray) -> int:
 
     Blocks that are lower than a point would be covered by their lines, and have none.
     """
-    from matplotlib.collections import LineCollection, PatchCollection
     from matplotlib.patches import Rectangle
 
-    each = 72 * tiles.inches(ax)[1] / (len(starts) - 1)
+    each = 72 * style.extent(ax)[1] / (len(starts) - 1)
     if each < 1:
         return 0
-    between = [[(0, start), (gaps.shape[1], start)] for start in starts[1:-1]]
     thick = float(np.clip(0.08 * each, 0.2, 1.5))
-    ax.add_collection(LineCollection(between, colors="white", linewidths=thick), autolim=False)
-    whole = np.logical_and.reduceat(gaps, starts[:-1], axis=0)
-    boxes = [
-        Rectangle((float(column), float(starts[k])), 1, float(starts[k + 1] - starts[k]))
-        for k, column in np.argwhere(whole)
-    ]
-    ax.add_collection(
-        PatchCollection(
-            boxes, facecolor="none", edgecolor="black", linewidth=min(1.0, each / 4), zorder=4
-        ),
-        autolim=False,
-    )
-    return len(boxes)
+    ax.hlines(starts[1:-1], 0, gaps.shape[1], colors="white", linewidths=thick)
+    whole = np.argwhere(np.logical_and.reduceat(gaps, starts[:-1], axis=0))
+    for k, column in whole:
+        ax.add_patch(
+            Rectangle(
+                (float(column), float(starts[k])), 1, float(starts[k + 1] - starts[k]),
+                facecolor="none", edgecolor="black", linewidth=min(1.0, each / 4), zorder=4,
+            )
+        )  # fmt: skip
+    return len(whole)
 
 
-def _percent(share: float) -> str:
-    return "0" if share == 0 else "<1%" if share < 0.005 else f"{share:.0%}"
-
-
-def _name_blocks(ax: "Axes", starts: np.ndarray, clusters: list[str]) -> None:
+def _name_blocks(ax: "Axes", starts: np.ndarray, clusters: list[str], points: float) -> None:
     """Name each cluster beside its block; where blocks are too narrow, those that have room."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    texts = [tiles.shortened(name, 18) for name in clusters]
     middle = (starts[:-1] + starts[1:]) / 2
-    for _ in range(2):  # names need room, which leaves less to the blocks
-        points = 72 * tiles.inches(ax)[1] * middle / starts[-1]
-        kept, last = [], -np.inf
-        for k, place in enumerate(points):
-            if place - last >= LINE:
-                kept.append(k)
-                last = place
-        ax.set_yticks(middle[kept], [style.literal(texts[k]) for k in kept], fontsize=8)
-        figure.draw_without_rendering()
+    kept: list[int] = []
+    for k, place in enumerate(middle):
+        if not kept or points * (place - middle[kept[-1]]) >= LINE:
+            kept.append(k)
+    texts = [style.literal(style.cut(clusters[k])) for k in kept]
+    ax.set_yticks(middle[kept], texts, fontsize=8)
 
 
 def _caption(gaps: np.ndarray, cluster: Any, n_clusters: int, shares_a_line: bool) -> str:
@@ -215,8 +179,7 @@ def _caption(gaps: np.ndarray, cluster: Any, n_clusters: int, shares_a_line: boo
     blocks = f" in {n_clusters:,} clusters ({cluster})" if cluster is not None else ""
     if missing == 0:
         return f"{rows:,} rows{blocks}: nothing is missing."
-    share = missing / gaps.size
-    percent = f"{share:.0%}" if 0.005 <= share <= 0.995 else f"{share:.2%}"
+    percent = heat.percent(missing / gaps.size)
     text = f"{rows:,} rows{blocks}; {missing:,} of {gaps.size:,} values missing ({percent})."
     if shares_a_line:
         text += " Where rows share a line, its shade is the share missing."

@@ -1,8 +1,7 @@
 """Tile map of missingness patterns: what is missing together, and how often."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ import pandas as pd
 from bayesimpute.arguments import Count, FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.explore.pattern import missing_pattern
-from bayesimpute.plots import style, tiles
+from bayesimpute.plots import heat, panels, style
 from bayesimpute.plots.frames import chosen_columns, clusters_of, named_frame
 
 if TYPE_CHECKING:
@@ -21,33 +20,6 @@ if TYPE_CHECKING:
 ALL, OF_MORE = 75, 50
 #: Widths in tiles: bars of the frequencies, gaps.
 BARS, GAP = 1.6, 0.25
-#: Darkness of the smallest and the largest share of a cluster.
-LIGHTEST, DARKEST = 0.9, 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class _Patterns:
-    """Distinct patterns, as they are drawn from top to bottom.
-
-    Attributes
-    ----------
-    names
-        Variables, from left to right.
-    observed
-        bool (pattern, variable).
-    frequency
-        Rows with each pattern, int (pattern,).
-    by_cluster
-        Rows of each cluster with each pattern, int (pattern, cluster); no column without clusters.
-    total
-        Number of patterns there are.
-    """
-
-    names: list[str]
-    observed: np.ndarray
-    frequency: np.ndarray
-    by_cluster: np.ndarray
-    total: int
 
 
 @checked
@@ -106,147 +78,99 @@ def plot_pattern(
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['1,191', '809']
     """
+    import seaborn as sns
+
     if order not in ("missing", "frequency"):
         raise SpecificationError(f"plot_pattern: order={order!r} must be 'missing' or 'frequency'.")
     if most is not None and (isinstance(most, bool) or int(most) != most or most < 1):
         raise SpecificationError(f"plot_pattern: most={most!r} must be a whole number from 1.")
     frame = named_frame(df, "plot_pattern")
-    codes: np.ndarray | None = None
-    clusters: list[str] = []
-    if cluster is not None:
-        codes, clusters = clusters_of(frame, cluster, "plot_pattern")
+    codes, clusters = (None, []) if cluster is None else clusters_of(frame, cluster, "plot_pattern")
     shown = frame[chosen_columns(frame, variables, cluster, "plot_pattern")]
-    patterns = _patterns(shown, codes, len(clusters), most, order)
-    if ax is None:
-        figure, grid = style.subplots(1, 1, figsize or _size(patterns))
-        ax = grid[0, 0]
-    else:
-        figure = cast("Figure", ax.get_figure(root=True))
-    assert ax is not None
-    sizes = np.bincount(codes) if codes is not None else None
-    darkest, columns = _draw(ax, patterns, shown, sizes, clusters)
-    entries: list[tuple[str, Any]] = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
-    if clusters:
-        entries.append((f"share of a cluster's rows, darkest {darkest:.0%}", str(DARKEST)))
-    missing = [str(n) for n in (~patterns.observed).sum(axis=1)]
-    if clusters:
-        occurs = (patterns.by_cluster > 0).sum(axis=1)
-        missing = [f"{n}   {k} of {len(clusters)}" for n, k in zip(missing, occurs, strict=True)]
-    text = _caption(patterns, shown, cluster)
-    frequency = [f"{n:,}" for n in patterns.frequency]
-    tiles.finish(ax, text, entries, frequency, missing, colour=style.GREY, columns=columns)
-    return figure
+    observed, frequency, names = _patterns(shown)
+    ranked = np.argsort(-frequency, kind="stable")
+    ranked = ranked[: most or (ALL if len(observed) <= ALL else OF_MORE)]
+    kept = ranked if order == "frequency" else np.sort(ranked)
+    caption = _caption(shown, len(observed), frequency[kept], cluster is not None)
+    observed, frequency = observed[kept], frequency[kept]
+    rows, columns = observed.shape
+    span = min(0.8 * len(clusters), max(columns, 6)) + GAP if clusters else 0.0
+    drawn = panels.panels(
+        1, ax, figsize, picture="plot_pattern",
+        single=_size(rows, columns + BARS + span, [*names, "12 clusters"], bool(clusters)),
+    )  # fmt: skip
+    (ax,) = drawn.axes
+    sns.heatmap(
+        observed, cmap=[style.MISSING, style.OBSERVED_AREA], vmin=0, vmax=1, cbar=False, ax=ax,
+        linewidths=heat.gap(drawn.axes[0], rows, columns),
+    )  # fmt: skip
+    at = np.arange(rows) + 0.5
+    bars = BARS * frequency / frequency.max()
+    ax.barh(at, -bars, left=-GAP, height=0.7, color=style.GREY, alpha=0.55, linewidth=0)
+    ax.set_xlim(-BARS - GAP, columns + span)
+    missing = [str(n) for n in (~observed).sum(axis=1)]
+    entries = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
+    if codes is not None:
+        share = _by_cluster(shown[names], observed, codes, len(clusters))
+        missing = [
+            f"{n}   {k} of {len(clusters)}"
+            for n, k in zip(missing, (share > 0).sum(axis=1), strict=True)
+        ]
+        edges = columns + GAP + (span - GAP) / len(clusters) * np.arange(len(clusters) + 1)
+        darkness = np.where(share > 0, 0.12 + 0.88 * share / share.max(), 0)
+        ax.pcolormesh(edges, np.arange(rows + 1), darkness, cmap="Greys", vmin=0, vmax=1)
+        entries.append((f"share of a cluster's rows, darkest {share.max():.0%}", "black"))
+    below = [f"{n:,}" for n in shown[names].isna().sum()]
+    counts = [f"{n:,}" for n in frequency]
+    sides = heat.around(ax, names, counts, below, missing, colour=style.GREY)
+    if codes is not None:
+        each = float(edges[1] - edges[0])
+        sides.append(heat.Side(heat.beside(ax, "top"), edges[:-1] + each / 2, clusters, each=each))
+    heat.key(drawn, entries)
+    heat.settle((ax, sides, caption))
+    return drawn.figure
 
 
-def _patterns(
-    shown: pd.DataFrame, codes: np.ndarray | None, n_clusters: int, most: int | None, order: str
-) -> _Patterns:
+def _patterns(shown: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Patterns as bool (pattern, variable), True where observed; their rows; variables in order."""
     # By position: the table has a column of its own, and a variable may be called as that is.
     table = missing_pattern(shown.set_axis([str(k) for k in range(shown.shape[1])], axis=1))
     body = table.iloc[:-1, :-1]
-    places = body.columns.astype(int).to_numpy()
-    observed = body.to_numpy().astype(bool)
     frequency = body.index.get_level_values("n_rows").to_numpy().astype(int)
-    by_cluster = np.zeros((len(observed), n_clusters), dtype=int)
-    if codes is not None:
-        position = {row.tobytes(): k for k, row in enumerate(observed)}
-        cells = shown.notna().to_numpy()[:, places]
-        np.add.at(by_cluster, (np.array([position[row.tobytes()] for row in cells]), codes), 1)
-    limit = most if most is not None else (ALL if len(observed) <= ALL else OF_MORE)
-    ranked = np.argsort(-frequency, kind="stable")
-    kept = ranked[:limit] if order == "frequency" else np.sort(ranked[:limit])
-    return _Patterns(
-        [str(shown.columns[k]) for k in places], observed[kept], frequency[kept], by_cluster[kept],
-        len(observed),
-    )  # fmt: skip
+    names = [str(shown.columns[int(k)]) for k in body.columns]
+    return body.to_numpy().astype(bool), frequency, names
 
 
-def _size(patterns: _Patterns) -> tuple[float, float]:
-    rows, columns = patterns.observed.shape
-    clusters = patterns.by_cluster.shape[1]
-    wide = 1.6 + 0.36 * (columns + BARS + (GAP + _span(columns, clusters) if clusters else 0))
-    wide = float(np.clip(wide, 3.5, 13))
-    text = tiles.text_room(210 if clusters else 160, wide - 1.4, 5 if clusters else 2)
-    names = tiles.names_room([*patterns.names, "12 clusters"])
-    high = names + rows * float(np.clip(9 / rows, 0.145, 0.3)) + text
-    return wide, float(min(high, 14))
+def _by_cluster(shown: pd.DataFrame, observed: np.ndarray, codes: np.ndarray, n: int) -> np.ndarray:
+    """Share of each cluster's rows with each pattern, (pattern, cluster)."""
+    position = {row.tobytes(): k for k, row in enumerate(observed)}
+    at = np.array([position.get(row.tobytes(), -1) for row in shown.notna().to_numpy()])
+    counts = np.zeros((len(observed), n))
+    np.add.at(counts, (at[at >= 0], codes[at >= 0]), 1)
+    return np.asarray(counts / np.bincount(codes))
 
 
-def _span(columns: int, clusters: int) -> float:
-    """Tiles that the block of clusters is as wide as."""
-    return float(min(0.8 * clusters, max(columns, 6)))
+def _size(rows: int, tiles: float, names: Sequence[str], clustered: bool) -> tuple[float, float]:
+    """Inches of the default figure."""
+    wide = float(np.clip(1.6 + 0.36 * tiles, 3.5, 13))
+    text = 0.8 + 0.16 * (210 if clustered else 160) / style.letters(wide - 1.4, 8)
+    return wide, min(heat.room(names) + rows * float(np.clip(9 / rows, 0.145, 0.3)) + text, 14.0)
 
 
-def _draw(
-    ax: "Axes",
-    patterns: _Patterns,
-    shown: pd.DataFrame,
-    sizes: np.ndarray | None,
-    clusters: list[str],
-) -> tuple[float, list[tiles.Columns]]:
-    """Draw bars, tiles and clusters; gives the share of the darkest grey, and texts of columns."""
-    rows, columns = patterns.observed.shape
-    span = _span(columns, len(clusters)) if clusters else 0.0
-    ax.set_xlim(-BARS - GAP, columns + (GAP + span if clusters else 0))
-    ax.set_ylim(rows - 0.5, -0.5)
-    tiles.bare(ax)
-    wide, _ = tiles.inches(ax)
-    a_tile = wide / (columns + BARS + GAP + (GAP + span if clusters else 0))
-    _tiles(ax, patterns.observed)
-    bars = BARS * patterns.frequency / patterns.frequency.max()
-    ax.barh(
-        np.arange(rows), -bars, left=-GAP, height=0.7, color=style.GREY, alpha=0.55, linewidth=0
-    )
-    centres = np.arange(columns) + 0.5
-    names, below, room, top = list(patterns.names), list(centres), 1.0, 0.0
-    if clusters and sizes is not None:
-        share = patterns.by_cluster / sizes
-        top = float(share.max())
-        shades = np.where(share > 0, LIGHTEST - (LIGHTEST - DARKEST) * share / top, 1.0)
-        each = span / len(clusters)
-        left = columns + GAP
-        tiles.tile_colours(ax, np.repeat(shades[:, :, None], 3, axis=2), left=left, tile=each)
-        ax.plot([left, left], [-0.5, rows - 0.5], color=style.GREY, linewidth=0.6)
-        if each * a_tile >= 0.095:
-            names += clusters
-            below += list(left + each * (np.arange(len(clusters)) + 0.5))
-            room = each
-        else:
-            names.append(f"{len(clusters)} clusters")
-            below.append(left + span / 2)
-    above = tiles.names_above(ax, below, names, room)
-    counts = [f"{n:,}" for n in shown[patterns.names].isna().sum()]
-    return top, [above, tiles.texts_below(ax, centres, counts)]
-
-
-def _tiles(ax: "Axes", observed: np.ndarray) -> None:
-    from matplotlib.colors import to_rgb
-
-    colours = np.where(
-        observed[:, :, None], to_rgb(style.OBSERVED_AREA), to_rgb(style.MISSING)
-    )  # fmt: skip
-    tiles.tile_colours(ax, colours)
-
-
-def _caption(patterns: _Patterns, shown: pd.DataFrame, cluster: Any) -> str:
+def _caption(shown: pd.DataFrame, total: int, frequency: np.ndarray, clustered: bool) -> str:
     missing = int(shown.isna().to_numpy().sum())
-    drawn, rows = len(patterns.frequency), int(patterns.frequency.sum())
-    how_many = f"{patterns.total:,} pattern{'s' if patterns.total > 1 else ''}"
-    if drawn < patterns.total:
+    how_many = f"{total:,} pattern{'s' if total > 1 else ''}"
+    if len(frequency) < total:
         how_many = (
-            f"{drawn} of {how_many}, the most frequent, with {rows / len(shown):.0%} of "
-            f"{len(shown):,} rows"
+            f"{len(frequency)} of {how_many}, the most frequent, with "
+            f"{frequency.sum() / len(shown):.0%} of {len(shown):,} rows"
         )
     else:
         how_many += f" in {len(shown):,} rows"
     if missing == 0:
         return f"{how_many}: nothing is missing."
-    cells = f"{missing:,} of {shown.size:,} values missing ({_share(missing / shown.size)})"
     return (
-        f"{how_many}; {cells}.\nLeft: rows; right: variables missing"
-        f"{', clusters with the pattern' if cluster is not None else ''}; below: missing values."
+        f"{how_many}; {missing:,} of {shown.size:,} values missing "
+        f"({heat.percent(missing / shown.size)}).\nLeft: rows; right: variables missing"
+        f"{', clusters with the pattern' if clustered else ''}; below: missing values."
     )
-
-
-def _share(share: float) -> str:
-    return f"{share:.0%}" if 0.005 <= share <= 0.995 else f"{share:.2%}"

@@ -1,14 +1,14 @@
 """Predictor matrix as coloured tiles, every code explained."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import style, tiles
+from bayesimpute.plots import heat, panels
 from bayesimpute.roles import Role
 from bayesimpute.wording import did_you_mean
 
@@ -16,28 +16,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Fixed is sky blue and random yellow, a cluster mean makes either darker; a selection model's own
-#: codes are pinks. All from Okabe & Ito (2008), tinted.
-COLOURS = {
-    Role.OUTCOME_ONLY: "#CC79A7",
-    Role.SELECTION_ONLY: "#EBC9DC",
-    Role.CLUSTER: "#444444",
-    Role.NONE: "#F1F1F1",
-    Role.FIXED: "#C3E4F7",
-    Role.RANDOM: "#FBE3A6",
-    Role.FIXED_WITH_MEAN: "#56B4E9",
-    Role.RANDOM_WITH_MEAN: "#E69F00",
+#: Colour and meaning of each code. Fixed is sky blue and random yellow, a cluster mean makes either
+#: darker; a selection model's own codes are pinks. All from Okabe & Ito (2008), tinted.
+ROLES = {
+    Role.OUTCOME_ONLY: ("#CC79A7", "outcome equation only"),
+    Role.SELECTION_ONLY: ("#EBC9DC", "selection equation only"),
+    Role.CLUSTER: ("#444444", "cluster"),
+    Role.NONE: ("#F1F1F1", "not used"),
+    Role.FIXED: ("#C3E4F7", "fixed effect"),
+    Role.RANDOM: ("#FBE3A6", "fixed and random effect"),
+    Role.FIXED_WITH_MEAN: ("#56B4E9", "fixed effect and cluster mean"),
+    Role.RANDOM_WITH_MEAN: ("#E69F00", "fixed and random effect and cluster mean"),
 }
-MEANINGS = {
-    Role.OUTCOME_ONLY: "outcome equation only",
-    Role.SELECTION_ONLY: "selection equation only",
-    Role.CLUSTER: "cluster",
-    Role.NONE: "not used",
-    Role.FIXED: "fixed effect",
-    Role.RANDOM: "fixed and random effect",
-    Role.FIXED_WITH_MEAN: "fixed effect and cluster mean",
-    Role.RANDOM_WITH_MEAN: "fixed and random effect and cluster mean",
-}
+COLOURS = {role: colour for role, (colour, _) in ROLES.items()}
+MEANINGS = {role: meaning for role, (_, meaning) in ROLES.items()}
 TILE = 0.36
 
 
@@ -81,40 +73,37 @@ def plot_predictors(
     >>> df = bi.simulate.simulate_popularity(seed=1).incomplete
     >>> figure = bi.plot_predictors(bi.make_predictors(df, cluster="school"), bi.make_method(df))
     """
+    import seaborn as sns
+
     codes = _codes(predictors)
     targets = [str(label) for label in predictors.index]
     names = [str(label) for label in predictors.columns]
     methods = _methods(method, targets)
     rows, columns = codes.shape
-    if ax is None:
-        wide = 1.8 + TILE * columns + (1.3 if methods else 0)
-        wide = float(np.clip(wide, 3.5, 13))
-        below = tiles.text_room(30, wide - 1.8, len(np.unique(codes)) + 1)
-        default = wide, float(min(tiles.names_room(names) + TILE * rows + below, 13))
-        figure, grid = style.subplots(1, 1, figsize or default)
-        ax = grid[0, 0]
-    else:
-        figure = cast("Figure", ax.get_figure(root=True))
-    assert ax is not None
-    ax.set_xlim(0, columns)
-    ax.set_ylim(rows - 0.5, -0.5)
-    ax.set_aspect("equal")
-    tiles.bare(ax)
-    modelled = np.array([methods.get(target, "?") != "" for target in targets])
-    unused = _unused(targets, names, modelled)
-    colours = _tiles(ax, codes, unused)
-    above = tiles.names_above(ax, np.arange(columns) + 0.5, names)
-    ax.set_xticks([])
+    wide = float(np.clip(1.8 + TILE * columns + (1.3 if methods else 0), 3.5, 13))
     present = [role for role in Role if (codes == role).any()]
-    entries = [(f"{_written(role)} {MEANINGS[role]}", COLOURS[role]) for role in present]
-    right = [tiles.shortened(methods.get(target, "")) for target in targets] if methods else []
-    left = [tiles.shortened(target) for target in targets]
-    pale = [not used for used in modelled]
-    text = "row: target, column: predictor"
-    tiles.finish(ax, text, entries, left, right, pale=pale, columns=[above])
-    figure.draw_without_rendering()
-    _write(ax, codes, unused, colours)
-    return figure
+    high = heat.room(names) + TILE * rows + 0.6 + 0.16 * len(present)
+    drawn = panels.panels(
+        1, ax, figsize, picture="plot_predictors", single=(wide, float(min(high, 13)))
+    )
+    (ax,) = drawn.axes
+    modelled = np.array([methods.get(target, "?") != "" for target in targets])
+    unused = (np.array(targets)[:, None] == np.array(names)) | ~modelled[:, None]
+    words = np.array([[_written(code) for code in row] for row in codes])
+    sns.heatmap(
+        np.searchsorted(list(Role), codes), cmap=list(COLOURS.values()), vmin=-0.5,
+        vmax=len(ROLES) - 0.5, alpha=np.where(unused, 0.35, 1.0), square=True,
+        linewidths=heat.gap(ax, rows, columns),
+        annot=np.where(unused & (codes == Role.NONE), "", words), fmt="", cbar=False, ax=ax,
+    )  # fmt: skip
+    for text, pale in zip(ax.texts, unused.ravel(), strict=True):
+        text.set_color("#777777" if pale else text.get_color())
+    dark = ["black" if used else "#999999" for used in modelled]
+    right = [methods.get(target, "") for target in targets] if methods else []
+    sides = heat.around(ax, names, targets, right=right, colour=dark)
+    heat.key(drawn, [(f"{_written(role)} {MEANINGS[role]}", COLOURS[role]) for role in present])
+    heat.write(ax, heat.settle((ax, sides, "row: target, column: predictor")))
+    return drawn.figure
 
 
 def _codes(predictors: Any) -> np.ndarray:
@@ -148,7 +137,10 @@ def _methods(
             "plot_predictors: method= is a mapping target -> name, such as bi.make_method(df), "
             f"not {method!r}."
         )
-    methods = {str(target): _named(chosen) for target, chosen in method.items()}
+    methods = {
+        str(target): chosen if isinstance(chosen, str) else _name(chosen)
+        for target, chosen in method.items()
+    }
     if methods and not any(target in methods for target in targets):
         first = next(iter(methods))
         raise SpecificationError(
@@ -158,43 +150,9 @@ def _methods(
     return methods
 
 
-def _named(method: Any) -> str:
-    """Name of a method; a user's own function has that of the function."""
-    if isinstance(method, str):
-        return method
+def _name(method: Any) -> str:
+    """Name of a user's own method: that of the function."""
     return str(getattr(method, "__name__", type(method).__name__))
-
-
-def _unused(targets: list[str], names: list[str], modelled: np.ndarray) -> np.ndarray:
-    """Cells that no model reads: the diagonal and rows without a method, bool (row, column)."""
-    diagonal = np.array(targets)[:, None] == np.array(names)[None, :]
-    return np.asarray(diagonal | ~modelled[:, None])
-
-
-def _tiles(ax: "Axes", codes: np.ndarray, unused: np.ndarray) -> np.ndarray:
-    """Draw the tiles; gives their colours."""
-    from matplotlib.colors import to_rgb
-
-    colours = np.array([[to_rgb(COLOURS[Role(code)]) for code in row] for row in codes])
-    colours[unused] = 1 - 0.35 * (1 - colours[unused])
-    tiles.tile_colours(ax, colours)
-    return colours
-
-
-def _write(ax: "Axes", codes: np.ndarray, unused: np.ndarray, colours: np.ndarray) -> None:
-    """Write the codes, unless tiles are too small for them: colours and key say as much."""
-    size = tiles.font_inside(ax, max(tiles.ems(_written(int(code))) for code in codes.ravel()))
-    if not size:
-        return
-    for i, j in np.ndindex(*codes.shape):
-        if unused[i, j] and codes[i, j] == Role.NONE:
-            continue
-        dark = style.luminance(colours[i, j]) < 0.45
-        pale = unused[i, j] or codes[i, j] == Role.NONE
-        ax.text(
-            j + 0.5, i, _written(int(codes[i, j])), ha="center", va="center", fontsize=size,
-            color="white" if dark else "#777777" if pale else "black",
-        )  # fmt: skip
 
 
 def _written(code: int) -> str:

@@ -1,12 +1,13 @@
 """Observed values over what the model expects before it has seen them."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
+from bayesimpute.plots.distribution import bars
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,70 +61,61 @@ def plot_prior_predictive(
             "plot_prior_predictive: tree must be what bi.prior_predictive() returns, a DataTree "
             f"with the groups prior_predictive and observed_data, not {type(tree).__name__}."
         )
-    names = [str(name) for name in tree["prior_predictive"].data_vars]
-    if ax is None:
-        size = figsize or (6, 3.6 * len(names))
-        count = f"{len(names)} panels" if len(names) > 1 else "the panel"
-        panels.check_height(size, LOWEST * len(names), count, "plot_prior_predictive")
-        figure, grid = style.subplots(len(names), 1, size)
-        chosen = list(grid[:, 0])
-    elif len(names) > 1:
+    draws, seen = (tree[each].to_dataset() for each in ("prior_predictive", "observed_data"))
+    names = [str(name) for name in draws.data_vars]
+    if ax is not None and len(names) > 1:
         raise SpecificationError(
             f"This model observes {len(names)} variables ({', '.join(names)}), a panel each; "
             "leave ax= out."
         )
-    else:
-        figure, chosen = cast("Figure", ax.get_figure(root=True)), [ax]
-    for panel, name in zip(chosen, names, strict=True):
-        draws = tree["prior_predictive"].to_dataset()[name]
-        one = panels.Panels(figure, [panel], own=ax is None)
-        _panel(one, name, draws, tree["observed_data"].to_dataset()[name])
-    return figure
+    size = figsize or (6, 3.6 * len(names))
+    drawn = panels.panels(
+        len(names), ax, size, picture="plot_prior_predictive", across=1, lowest=LOWEST, head=0
+    )
+    for panel, name in zip(drawn.axes, names, strict=True):
+        one = panels.Panels(drawn.figure, [panel], drawn.own, 1)
+        _panel(one, name, draws[name], seen[name].values.ravel())
+    return drawn.figure
 
 
-def _panel(
-    drawn: panels.Panels, name: str, draws: "xr.DataArray", observed: "xr.DataArray"
-) -> None:
-    ax = drawn.axes[0]
-    style.tidy(ax)
-    attributes = draws.attrs
-    values, seen = draws.values.reshape(-1, observed.size), observed.values.ravel()
-    labels = (f"observed ({seen.size:,} values)", f"prior predictive ({len(values):,} draws)")
+def _panel(drawn: panels.Panels, name: str, draws: "xr.DataArray", seen: np.ndarray) -> None:
+    (ax,) = drawn.axes
+    values, attributes = draws.values.reshape(-1, seen.size), draws.attrs
+    below = ""
     if "categories" in attributes:
-        _shares(ax, values, seen, np.asarray(attributes["categories"]), labels)
+        _shares(ax, values, seen, np.asarray(attributes["categories"]))
     else:
         scale = attributes.get("scale", "")
-        outside = _histograms(ax, values, seen, scale == "counts", labels)
-        below = [scale if scale != "counts" else ""]
+        outside = _histograms(ax, values, seen, scale == "counts")
+        words = [scale if scale != "counts" else ""]
         if outside >= 0.005:
-            below.append(f"{outside:.0%} of the draws lie beyond the axis")
-        ax.set_xlabel("\n".join(filter(None, below)), fontsize=8, color=style.GREY)
-    panels.titles(drawn, name.replace("_observed", "", 1), [""])
-    handles, given = ax.get_legend_handles_labels()
-    panels.legend(drawn, "", [(label, handles[given.index(label)]) for label in labels])
+            words.append(f"{outside:.0%} of the draws lie beyond the axis")
+        below = "\n".join(filter(None, words))
+    entries = [
+        (f"observed ({seen.size:,} values)", panels.key(style.OBSERVED, "s")),
+        (f"prior predictive ({len(values):,} draws)", panels.key(style.PRIOR, "s", alpha=0.5)),
+    ]
+    y = "share" if "categories" in attributes else "density"
+    panels.finish(drawn, name.replace("_observed", "", 1), entries, y=y)
+    ax.set_xlabel(below, fontsize=8, color=style.GREY)
 
 
-def _histograms(
-    ax: "Axes", draws: np.ndarray, seen: np.ndarray, counts: bool, labels: tuple[str, str]
-) -> float:
+def _histograms(ax: "Axes", draws: np.ndarray, seen: np.ndarray, counts: bool) -> float:
     """Draw both; gives the share of the draws that lie beyond the axis."""
     edges = _edges(draws, seen, counts)
-    height = _density(draws, edges)
-    ax.stairs(height, edges, fill=True, color=style.PRIOR, alpha=0.35, label=labels[1])
-    ax.stairs(height, edges, color=style.PRIOR, linewidth=1)
-    ax.stairs(_density(seen, edges), edges, color=style.OBSERVED, linewidth=1.8, label=labels[0])
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_yticks([])
-    ax.set_ylabel("density", fontsize=9)
+    prior, observed = (
+        np.histogram(each, edges)[0] / (each.size * np.diff(edges)) for each in (draws, seen)
+    )
+    ax.stairs(prior, edges, fill=True, color=style.PRIOR, alpha=0.35)
+    ax.stairs(prior, edges, color=style.PRIOR, linewidth=1)
+    ax.stairs(observed, edges, color=style.OBSERVED, linewidth=1.8)
     top = ax.get_ylim()[1]
-    ax.set_ylim(-0.09 * top, top)
-    ax.spines["left"].set_bounds(0, top)
     for inside, width in ((0.9, 2), (0.5, 5)):
-        low, high = np.quantile(draws, [(1 - inside) / 2, (1 + inside) / 2])
-        ax.plot(
-            np.clip([low, high], edges[0], edges[-1]), [-0.045 * top] * 2,
-            color=style.PRIOR, linewidth=width, solid_capstyle="butt",
-        )  # fmt: skip
+        ends = np.quantile(draws, [(1 - inside) / 2, (1 + inside) / 2])
+        ends = np.clip(ends, edges[0], edges[-1])
+        ax.plot(ends, [-0.045 * top] * 2, color=style.PRIOR, linewidth=width, solid_capstyle="butt")
+    ax.set(xlim=(edges[0], edges[-1]), ylim=(-0.09 * top, top), yticks=[])
+    ax.spines["left"].set_bounds(0, top)
     return float(np.mean((draws < edges[0]) | (draws > edges[-1])))
 
 
@@ -139,39 +131,15 @@ def _edges(draws: np.ndarray, seen: np.ndarray, counts: bool) -> np.ndarray:
     return np.arange(np.floor(low), np.ceil(high) + step + 1, step) - 0.5
 
 
-def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Of all values, those beyond the edges included in what they are shares of."""
-    inside = np.histogram(values, edges)[0]
-    return np.asarray(inside / (values.size * np.diff(edges)))
-
-
-def _shares(
-    ax: "Axes",
-    draws: np.ndarray,
-    seen: np.ndarray,
-    categories: np.ndarray,
-    labels: tuple[str, str],
-) -> None:
-    at, width = np.arange(len(categories)), 0.38
-    shares = np.array([(draws == category).mean(axis=1) for category in categories])
-    observed = [np.mean(seen == category) for category in categories]
-    ax.bar(at - width / 2, observed, width, color=style.OBSERVED, label=labels[0])
-    middle = at + width / 2
-    ax.bar(middle, shares.mean(axis=1), width, color=style.PRIOR, alpha=0.35, label=labels[1])
+def _shares(ax: "Axes", draws: np.ndarray, seen: np.ndarray, categories: np.ndarray) -> None:
+    prior = np.array([(draws == category).mean(axis=1) for category in categories]).T
+    observed = np.array([[np.mean(seen == category) for category in categories]])
+    bars(ax, {"observed": observed, "prior": prior}, [style.OBSERVED, f"{style.PRIOR}59"])
+    at = np.arange(len(categories)) + 0.19
     for inside, thick in ((0.9, 1.5), (0.5, 4)):
-        low, high = np.quantile(shares, [(1 - inside) / 2, (1 + inside) / 2], axis=1)
-        ax.vlines(middle, low, high, color=style.PRIOR, linewidth=thick)
+        low, high = np.quantile(prior, [(1 - inside) / 2, (1 + inside) / 2], axis=0)
+        ax.vlines(at, low, high, color=style.PRIOR, linewidth=thick)
     ax.set_ylim(bottom=0)
-    ax.set_ylabel("share", fontsize=9)
-    ax.set_xticks(at, **_ticks(categories))
-
-
-def _ticks(categories: np.ndarray) -> dict[str, Any]:
-    names = [f"{c:g}" if categories.dtype.kind == "f" else str(c) for c in categories]
-    shortened = [style.literal(style.cut(name, 18)) for name in names]
-    slanted = sum(map(len, shortened)) > 60
-    return {
-        "labels": shortened,
-        "rotation": 35 if slanted else 0,
-        "ha": "right" if slanted else "center",
-    }
+    panels.name_categories(
+        ax, [f"{c:g}" if categories.dtype.kind == "f" else str(c) for c in categories]
+    )

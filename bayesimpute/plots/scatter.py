@@ -1,4 +1,4 @@
-"""Two variables against each other in the two colours: dots, or bars where both are categories."""
+"""Two variables against each other in two colours: dots, or bars where both are categories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,216 +8,213 @@ import numpy as np
 
 from bayesimpute.data.encoding import Kind, Variable
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import style, ticks
-from bayesimpute.plots.panels import shortened
+from bayesimpute.plots import panels, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
 
 SPREAD = 0.16  # of dots around the place of a category
 MOST_SPREAD = 40  # numbers with more distinct values stay where they are
-TURNS = 8
 VECTOR = 5000  # more dots become an image inside a PDF or SVG
+ABSENT = "missing"
 
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """One axis: what it is called, its categories, and how dots that coincide are spread.
+    """One axis.
 
     Attributes
     ----------
-    name
-        Of the variable.
+    axis
+        ``"x"`` or ``"y"``.
     categories
         Labels at 0, 1, …; ``()`` for numbers.
+    ends
+        Lowest and highest number.
     spread
-        Numbers with few distinct values are moved at random by at most this.
+        Values that coincide are moved at random by at most this.
     log
         Whether the axis is logarithmic.
+    gone
+        Whether values are missing, which have a place before the first one.
     """
 
-    name: str
-    categories: tuple[str, ...] = ()
-    spread: float = 0.0
-    log: bool = False
+    axis: str
+    categories: tuple[str, ...]
+    ends: tuple[float, float]
+    spread: float
+    log: bool
+    gone: bool
+
+    def share(self, at: float) -> float:
+        """Give the place at a share of the way from the lowest to the highest number."""
+        low, high = self.ends
+        if self.log:
+            return float(low * (max(high / low, 1.01)) ** at)
+        return low + at * ((high - low) or max(abs(low), 1.0))
+
+    @property
+    def absent(self) -> float:
+        """Place of what is missing."""
+        return -1.0 if self.categories else self.share(-0.14)
+
+    def places(self, values: np.ndarray, seed: int, lane: int = 0) -> np.ndarray:
+        """Give the places of values, spread at random where many coincide.
+
+        A lane of −1 or 1 is left or right of their place, so that two colours stand side by side.
+        """
+        gone = np.isnan(values)
+        jitter = np.random.default_rng(seed).uniform(-1, 1, len(values))
+        at = values + self.spread * (jitter + 1.15 * lane)
+        if self.categories:
+            return np.where(gone, self.absent + self.spread * jitter, at)
+        band = np.array([self.share(-0.14 + 0.03 * each) for each in (-1, 1)])
+        return np.where(gone, band[0] + (band[1] - band[0]) * (jitter + 1) / 2, at)
+
+    def dress(self, ax: "Axes") -> None:
+        """Name categories, write numbers plainly, and set limits."""
+        from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+        axis = ax.xaxis if self.axis == "x" else ax.yaxis
+        if self.categories:
+            names = [ABSENT, *self.categories] if self.gone else self.categories
+            panels.name_categories(ax, names, self.axis, -1 if self.gone else 0)
+            ax.set(**{f"{self.axis}lim": (-1.5 if self.gone else -0.5, len(self.categories) - 0.5)})
+            return
+        if self.log:
+            ax.set(**{f"{self.axis}scale": "log"})
+        if self.log or self.gone:
+            low, high = self.ends
+            most = max(2, int(1.6 * style.extent(ax)[self.axis == "y"]))
+            wide = self.log and high > 4 * low
+            locator = LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(most, steps=[1, 2, 5, 10])
+            ticks = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+            gone = [self.absent] if self.gone else []
+            words = [ABSENT for _ in gone] + [f"{tick:g}".replace("-", "−") for tick in ticks]
+            axis.set_ticks([*gone, *ticks], words)
+            axis.set_minor_locator(NullLocator())
+        room = self.share(1.05) - self.share(1) + 1.3 * self.spread
+        start = self.share(-0.2) if self.gone else self.share(-0.05) - 1.3 * self.spread
+        ax.set(**{f"{self.axis}lim": (start, self.share(1) + room)})
+        if self.gone:
+            line = ax.axvline if self.axis == "x" else ax.axhline
+            line(self.share(-0.08), color=style.GREY, linewidth=0.5, linestyle=":")
 
 
-def scale_of(variable: Variable, values: np.ndarray, log: bool) -> Scale:
+def scale_of(axis: str, variable: Variable, values: np.ndarray, log: str) -> Scale:
     """Scale of one variable.
 
     Parameters
     ----------
+    axis
+        ``"x"`` or ``"y"``.
     variable
         Its name and categories.
     values
         All that will be drawn, NaN where missing.
     log
-        Whether a logarithmic axis is asked for.
+        The user's: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
 
     Raises
     ------
     SpecificationError
-        If the variable holds dates or other objects, or cannot be on a logarithmic axis.
+        If the variable holds dates or other objects, or cannot be on a logarithmic axis; if `log`
+        is something else.
     """
-    name = variable.name
+    if log not in ("", "x", "y", "xy"):
+        raise SpecificationError(f"log={log!r}: give 'x', 'y' or 'xy', or leave it out.")
+    name, logarithmic = variable.name, axis in log
     if variable.kind is Kind.OTHER:
         raise SpecificationError(
             f"plot_xy draws numbers and categories; {name!r} has dtype {variable.dtype}."
         )
+    gone = bool(np.isnan(values).any())
     if variable.categories:
-        if log:
+        if logarithmic:
             raise SpecificationError(f"log=: {name!r} has categories, which have no logarithm.")
-        return Scale(name, tuple(str(label) for label in variable.categories))
+        labels = tuple(str(label) for label in variable.categories)
+        return Scale(axis, labels, (0, len(labels) - 1), SPREAD, False, gone)
     distinct = np.unique(values[~np.isnan(values)])
-    if log and distinct.size and distinct[0] <= 0:
+    distinct = distinct if distinct.size else np.array([0.1, 1.0])
+    if logarithmic and distinct[0] <= 0:
         raise SpecificationError(
             f"log=: {name!r} has values down to {distinct[0]:g}; only positive numbers have a "
             "place on a logarithmic axis."
         )
-    tied = 1 < len(distinct) <= min(MOST_SPREAD, len(values) / 4) and not log
-    return Scale(name, (), 0.16 * float(np.diff(distinct).min()) if tied else 0.0, log)
+    tied = 1 < len(distinct) <= min(MOST_SPREAD, len(values) / 4) and not logarithmic
+    spread = SPREAD * float(np.diff(distinct).min()) if tied else 0.0
+    ends = (float(distinct[0]), float(distinct[-1]))
+    return Scale(axis, (), ends, spread, logarithmic, gone)
 
 
-def check_log(log: str) -> tuple[bool, bool]:
-    """Give which axes are logarithmic: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
+def dots(ax: "Axes", groups: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> None:
+    """Draw dots of several colours, smaller and more transparent the more there are.
 
-    Raises
-    ------
-    SpecificationError
-        For anything else.
+    They are drawn in an order at random, so that no colour hides another.
     """
-    if log not in ("", "x", "y", "xy"):
-        raise SpecificationError(f"log={log!r}: give 'x', 'y' or 'xy', or leave it out.")
-    return "x" in log, "y" in log
+    import seaborn as sns
 
-
-def spread(scale: Scale, values: np.ndarray, lane: int, seed: int) -> np.ndarray:
-    """Give the places of values on their axis, spread at random where many coincide.
-
-    Parameters
-    ----------
-    scale
-        Of the axis.
-    values
-        Numbers or category codes.
-    lane
-        −1 or 1: left or right of their place, so that two colours stand side by side; 0: around
-        it.
-    seed
-        Of the random places.
-    """
-    width = SPREAD if scale.categories else scale.spread
-    if width == 0:
-        return values
-    if lane == 0:
-        return values + ticks.jitter(len(values), width, seed)
-    return values + lane * 1.15 * width + ticks.jitter(len(values), width, seed)
-
-
-def dots(ax: "Axes", groups: Sequence[tuple[np.ndarray, np.ndarray, str]], **options: Any) -> None:
-    """Draw dots, smaller and more transparent the more there are.
-
-    The groups take turns, a share of each at a time, so that none hides the other.
-    """
-    total = sum(len(x) for x, _, _ in groups)
-    figure = ax.get_figure(root=True)
-    inches = ax.bbox.width * ax.bbox.height / (figure.dpi**2 if figure else 1e4)
-    crowd = float(np.clip(3.5 * np.sqrt(inches / max(total, 1)), 0.06, 1.0))
-    for turn in range(TURNS):
-        for x, y, colour in groups:
-            if len(x) > turn:
-                ax.plot(
-                    x[turn::TURNS], y[turn::TURNS], "o", color=colour, markeredgewidth=0,
-                    markersize=1.8 + 2.7 * crowd, alpha=0.18 + 0.57 * crowd,
-                    rasterized=total > VECTOR, **options,
-                )  # fmt: skip
+    x, y = (np.concatenate([group[k] for group in groups]) for k in (0, 1))
+    colours = np.repeat([colour for *_, colour in groups], [len(group[0]) for group in groups])
+    order = np.random.default_rng(0).permutation(len(x))
+    wide, high = style.extent(ax)
+    crowd = float(np.clip(3.5 * np.sqrt(wide * high / max(len(x), 1)), 0.06, 1.0))
+    palette = {colour: colour for *_, colour in groups}
+    sns.scatterplot(
+        x=x[order], y=y[order], hue=colours[order], palette=palette, ax=ax, linewidth=0,
+        legend=False, s=(1.8 + 2.7 * crowd) ** 2, alpha=0.18 + 0.57 * crowd,
+        rasterized=len(x) > VECTOR,
+    )  # fmt: skip
 
 
 def bars(
     ax: "Axes",
+    scales: tuple[Scale, Scale],
     groups: Sequence[tuple[np.ndarray, np.ndarray, str]],
-    shape: tuple[int, int],
-    of: Sequence[int],
-    written: bool = False,
+    each: bool,
 ) -> float:
-    """Draw for every pair of categories a bar for each colour: its share of so many rows.
+    """Draw for every pair of categories a bar for each colour: its share of the colour's rows.
 
     Parameters
     ----------
     ax
         Where.
+    scales
+        Both of categories; codes NaN are the missing ones before the first.
     groups
-        x and y positions and colour of each.
-    shape
-        Numbers of positions on x and y.
-    of
-        Rows that are 100 % of each colour.
-    written
-        Whether the number of rows stands over each bar.
+        Codes x and y and colour of each.
+    each
+        Whether each colour is on a scale of its own, and the numbers of rows stand over the bars.
 
     Returns
     -------
     float
-        The largest share, whose bar fills its cell.
+        The largest share.
     """
-    counts = [_table(x, y, shape) for x, y, _ in groups]
-    each = [count / max(total, 1) for count, total in zip(counts, of, strict=True)]
-    largest = max(float(share.max()) for share in each) or 1.0
-    width = 0.8 / len(groups)
-    across, up = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
-    for k, (share, (_, _, colour)) in enumerate(zip(each, groups, strict=True)):
-        left = across - 0.4 + width * k
-        tall = (0.66 if written else 0.84) * share / largest
-        ax.bar(
-            left.ravel(), tall.ravel(), width, bottom=up.ravel() - 0.42, align="edge",
-            color=colour,
-        )  # fmt: skip
-        if written:
-            for at in np.argwhere(counts[k]):
-                i, j = int(at[0]), int(at[1])
-                ax.text(
-                    left[i, j] + width / 2, j - 0.41 + tall[i, j], f"{counts[k][i, j]:,}",
-                    ha="center", va="bottom", fontsize=6, color=style.GREY,
-                )  # fmt: skip
+    first = [-1 if scale.gone else 0 for scale in scales]
+    shape = [len(scale.categories) - k for scale, k in zip(scales, first, strict=True)]
+    counts = np.zeros((len(groups), *shape), dtype=int)
+    for k, (x, y, _) in enumerate(groups):
+        places = [np.nan_to_num(v, nan=-1) - at for v, at in zip((x, y), first, strict=True)]
+        np.add.at(counts[k], tuple(place.astype(int) for place in places), 1)
+    shares = counts / np.maximum(counts.sum(axis=(1, 2), keepdims=True), 1)
+    width, full = 0.8 if each else 0.8 / len(groups), shares.max()
+    for k, i, j in np.ndindex(counts.shape):
+        left, base = i + first[0] - 0.4 + width * k * (not each), j + first[1] - 0.42
+        most = shares[k].max() if each else full
+        tall = (0.66 if each else 0.84) * shares[k, i, j] / (most or 1)
+        ax.bar(left, tall, width, bottom=base, align="edge", color=groups[k][2])
+        if each and counts[k, i, j]:
+            ax.text(
+                left + width / 2, base + tall, f"{counts[k, i, j]:,}", ha="center", va="bottom",
+                fontsize=6, color=style.GREY,
+            )  # fmt: skip
     for base in range(shape[1]):
-        ax.axhline(base - 0.42, color=style.GREY, linewidth=0.4, zorder=0)
-    ax.set_xlim(-0.6, shape[0] - 0.4)
-    ax.set_ylim(-0.5, shape[1] - 0.45)
-    return largest
+        ax.axhline(base + first[1] - 0.42, color=style.GREY, linewidth=0.4, zorder=0)
+    return float(full)
 
 
-def dress(ax: "Axes", x: Scale, y: Scale, narrow: bool, first: tuple[int, int] = (0, 0)) -> None:
-    """Logarithms and names of categories on both axes; names start at the positions `first`."""
-    if x.log:
-        ax.set_xscale("log")
-        _plain_numbers(ax.xaxis)
-    if y.log:
-        ax.set_yscale("log")
-        _plain_numbers(ax.yaxis)
-    if x.categories:
-        ticks.name_below(ax, x.categories, 12 if narrow else 18, 18 if narrow else 60, first[0])
-    if y.categories:
-        up = range(first[1], first[1] + len(y.categories))
-        ticks.name_beside(ax, up, [shortened(label, 14) for label in y.categories])
-
-
-def _plain_numbers(axis: "Axis") -> None:
-    """Write 40, not 4 × 10¹; between the powers of ten only where there are few of those."""
-    from matplotlib.ticker import FuncFormatter, LogFormatter
-
-    class Few(LogFormatter):
-        """LogFormatter knows which minor ticks have room; it would write them as 4e+01."""
-
-        def __call__(self, x: float, pos: int | None = None) -> str:
-            return f"{x:g}" if super().__call__(x, pos) else ""
-
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(Few(labelOnlyBase=False, minor_thresholds=(1.5, 0.6)))
-    axis.set_tick_params(which="both", labelsize=8, colors=style.GREY)
-
-
-def _table(x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    pairs = x.astype(np.int64) * shape[1] + y.astype(np.int64)
-    counts: np.ndarray = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
-    return counts
+def keys(labels: Sequence[str]) -> list[tuple[str, Any]]:
+    """Entries of the legend: a dot of each colour."""
+    colours = style.PALETTE.values()
+    return [(la, panels.key(co, markersize=5)) for la, co in zip(labels, colours, strict=True)]

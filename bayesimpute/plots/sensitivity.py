@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayesimpute.plots import style
+from bayesimpute.plots import panels, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,19 +42,13 @@ def plot_sensitivity(
     -------
     matplotlib.figure.Figure
     """
-    if ax is None:
-        size = figsize or ((6, 3.6) if len(axes) == 1 else (6, 4.4))
-        figure, grid = style.subplots(1, 1, size)
-        ax = grid[0, 0]
-    else:
-        figure = ax.figure  # type: ignore[assignment]
-    assert ax is not None
+    size = (6.0, 3.6 if len(axes) == 1 else 4.4)
+    drawn = panels.panels(1, ax, figsize, picture="plot", single=size)
     if len(axes) == 1:
-        _line(ax, table, axes[0], term, null, tipping)
+        _line(drawn.axes[0], table, axes[0], term, null, tipping)
     else:
-        _contours(ax, table, term, null)
-    style.tidy(ax)
-    return figure
+        _contours(drawn.axes[0], table, term, null)
+    return drawn.figure
 
 
 def _line(

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from bayesimpute.arguments import Places
-from bayesimpute.plots import panels, style, ticks
-from bayesimpute.plots.cells import Cells, cells_of, shares, thinned
-from bayesimpute.plots.facets import faceted
+from bayesimpute.plots import panels, style
+from bayesimpute.plots.tidy import Shown, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,51 +63,57 @@ def plot_strip(
     SpecificationError
         If the variable was not imputed, `by` or `groups` do not fit, or the number of axes.
     """
-    cells = cells_of(imputations, variable)
-    parts = faceted(imputations, cells, by, groups)
-    drawn = panels.panels(
-        len(parts.cells), ax, figsize, picture="plot_strip",
-        single=(min(max(6.0, 0.22 * cells.m), 10.0), 3.6), most=4 if cells.m > 10 else 6,
-        sharex=True, sharey=True,
-    )  # fmt: skip
-    distinct = cells.distinct()
-    remarks = [parts.remark, *draw_strips(drawn, parts.cells, distinct)]
-    finish(drawn, cells, parts.names, parts.title)
-    panels.remark(drawn, remarks)
+    cells = shown(imputations, variable, by, groups)
+    drawn = beside(cells, ax, figsize, "plot_strip")
+    said = strips(drawn, cells)
+    finish(drawn, cells, variable, said)
     return drawn.figure
 
 
-def draw_strips(drawn: panels.Panels, parts: list[Cells], distinct: np.ndarray) -> list[str]:
+def beside(
+    cells: Shown, ax: Any, figsize: tuple[float, float] | None, picture: str
+) -> panels.Panels:
+    """Give panels for columns of imputations beside each other."""
+    return panels.panels(
+        len(cells.parts), ax, figsize, picture=picture, instead="fewer groups=",
+        single=(min(max(6.0, 0.22 * cells.m), 10.0), 3.6), most=4 if cells.m > 10 else 6,
+        sharex=True, sharey=True,
+    )  # fmt: skip
+
+
+def strips(drawn: panels.Panels, cells: Shown) -> str:
     """Draw all panels, and say what a reader has to know about them."""
-    m = parts[0].m
-    if len(distinct):
-        every = [shares(values, distinct) for part in parts for values in part.columns]
-        widest = max(float(each.max()) for each in every)
-        for panel, part in zip(drawn.axes, parts, strict=True):
-            _bars(panel, part, distinct, widest)
-        ticks.name_values(drawn.axes, parts[0], distinct)
-        return [f"width of a bar: share of the value, at most {100 * widest:.0f} %"]
-    room = MOST_POINTS // (len(parts) * (m + 1))
+    if cells.levels:
+        shares = [cells.shares(part) for part in cells.parts]
+        widest = max(float(share.max()) for share in shares)
+        for panel, share in zip(drawn.axes, shares, strict=True):
+            for k, each in enumerate(share):
+                width = 0.86 * each / widest
+                panel.barh(range(len(each)), width, 0.8, k - width / 2, color=colour(k))
+            panels.name_categories(panel, cells.levels, "y")
+        return f"width of a bar: share of the value, at most {100 * widest:.0f} %"
+    room = MOST_POINTS // (len(cells.parts) * (cells.m + 1))
     most = int(np.clip(room, FEWEST_IN_A_STRIP, MOST_IN_A_STRIP))
-    for panel, part in zip(drawn.axes, parts, strict=True):
+    largest = 0
+    for panel, part in zip(drawn.axes, cells.parts, strict=True):
         _dots(panel, part, most)
-    largest = max(values.size for part in parts for values in part.columns)
-    return [f"at most {most:,} values of a strip are drawn" if largest > most else ""]
+        largest = max(largest, int(part[".imp"].value_counts().max()))
+    return f"at most {most:,} values of a strip are drawn" if largest > most else ""
 
 
-def finish(drawn: panels.Panels, cells: Cells, names: list[str], title: str) -> None:
+def finish(drawn: panels.Panels, cells: Shown, variable: str, said: str, y: str = "") -> None:
     """Axes of imputations, titles and legend, which strips and boxes share."""
-    from matplotlib.lines import Line2D
-
+    few = 10 if drawn.single else 4
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10**6) if cells.m / s <= few)
+    numbers = range(step, cells.m + 1, step)
     for panel in drawn.axes:
-        ticks.number_imputations(panel, cells.m, narrow=not drawn.single)
-    panels.titles(drawn, cells.variable, names)
-    panels.label_outer(drawn, x="imputation")
-    keys = [
-        Line2D([], [], color=colour, marker="s", linestyle="none", markersize=6)
-        for colour in (style.OBSERVED, style.IMPUTED)
-    ]
-    panels.legend(drawn, title, list(zip(cells.labels, keys, strict=True)))
+        panel.set_xticks([0, *numbers], ["obs.", *map(str, numbers)])
+        panel.set_xlim(-0.6, cells.m + 0.6)
+    keys = [panels.key(colour, "s", markersize=6) for colour in style.PALETTE.values()]
+    panels.finish(
+        drawn, variable, list(zip(cells.labels, keys, strict=True)), names=cells.names,
+        by=cells.by, x="imputation", y=y, remarks=[cells.remark, said],
+    )  # fmt: skip
 
 
 def colour(imputation: int) -> str:
@@ -115,37 +121,37 @@ def colour(imputation: int) -> str:
     return style.IMPUTED if imputation else style.OBSERVED
 
 
-def _dots(ax: "Axes", cells: Cells, most: int) -> None:
-    few = [thinned(values, most) for values in cells.columns]
-    places = [ticks.place(k, cells.m) for k in range(cells.m + 1)]
-    at = [
-        middle + ticks.jitter(each.size, 0.32 * width, seed=k)
-        for k, (each, (middle, width)) in enumerate(zip(few, places, strict=True))
-    ]
-    figure = ax.get_figure(root=True)
-    points = ax.bbox.width / (figure.dpi if figure else 100) * 72 / (cells.m + places[0][1])
-    groups = (
-        (at[0], few[0], style.OBSERVED, points * places[0][1]),
-        # One artist for all imputations: thousands of small ones would take long to draw.
-        (np.concatenate(at[1:]), np.concatenate(few[1:]), style.IMPUTED, points),
-    )
-    for x, y, tone, wide in groups:
-        crowd = min(1.0, 8 / np.sqrt(max(len(y) if tone == style.OBSERVED else len(few[1]), 1)))
-        ax.plot(
-            x, y, "o", color=tone, markersize=min(1.5 + 3 * crowd, max(0.12 * wide, 0.7)),
-            markeredgewidth=0, alpha=0.25 + 0.6 * crowd, rasterized=len(y) > VECTOR,
-        )  # fmt: skip
-    medians = [float(np.median(v)) if v.size else np.nan for v in cells.columns]
-    middles, widths = np.array(places).T
-    ax.hlines(
-        medians, middles - 0.4 * widths, middles + 0.4 * widths, colors="black", linewidth=1.2
-    )
+def thinned(values: np.ndarray, most: int) -> np.ndarray:
+    """Give at most so many values that keep the distribution: order statistics at equal steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> thinned(np.arange(9.0), 3).tolist()
+    [0.0, 4.0, 8.0]
+    """
+    if len(values) <= most:
+        return values
+    steps = np.linspace(0, len(values) - 1, most).round().astype(np.int64)
+    return np.asarray(np.sort(values)[steps])
 
 
-def _bars(ax: "Axes", cells: Cells, distinct: np.ndarray, widest: float) -> None:
-    at = ticks.positions(cells, distinct)
-    height = 0.8 * float(np.diff(at).min()) if len(at) > 1 else 0.8
-    for k, values in enumerate(cells.columns):
-        middle, room = ticks.place(k, cells.m)
-        width = 0.86 * room * shares(values, distinct) / widest
-        ax.barh(at, width, height, left=middle - width / 2, color=colour(k))
+def _dots(ax: "Axes", part: pd.DataFrame, most: int) -> None:
+    import seaborn as sns
+
+    columns = {int(k): v.to_numpy() for k, v in part.groupby(".imp")["value"]}
+    few = {k: thinned(values, most) for k, values in columns.items()}
+    y = np.concatenate(list(few.values()))
+    number = np.repeat(list(few), [len(values) for values in few.values()])
+    # a picture can be made again: seaborn's own jitter draws from the user's random numbers
+    x = number + np.random.default_rng(0).uniform(-0.32, 0.32, len(y))
+    crowd = min(1.0, 8 / np.sqrt(len(y) / len(few)))
+    wide = 72 * style.extent(ax)[0] / (max(few) + 1)
+    sns.scatterplot(
+        x=x, y=y, hue=np.where(number > 0, "imputed", "observed"), palette=style.PALETTE, ax=ax,
+        s=min(1.5 + 3 * crowd, max(0.12 * wide, 0.7)) ** 2, alpha=0.25 + 0.6 * crowd, linewidth=0,
+        legend=False, rasterized=len(y) > VECTOR,
+    )  # fmt: skip
+    at = np.array(list(columns))
+    medians = [np.median(values) for values in columns.values()]
+    ax.hlines(medians, at - 0.4, at + 0.4, colors="black", linewidth=1.2)

@@ -1,13 +1,12 @@
 """One visual grammar: observed is blue, imputed vermillion, drawn from a prior green."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.wording import visible
+from bayesimpute.wording import nearest, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +22,8 @@ MISSING = IMPUTED
 #: Where observed cells are areas beside missing ones: the same blue, lighter, so that the gaps are
 #: what is seen first, in grey print too.
 OBSERVED_AREA = "#9CC6E0"
+#: Colours of the column `seen` of a tidy frame, as seaborn takes them.
+PALETTE = {"observed": OBSERVED, "imputed": IMPUTED}
 #: For values on both sides of zero: Color Brewer, safe for colour-blind readers, and neither of
 #: the two colours that mean observed and imputed.
 DIVERGING = "PRGn"
@@ -63,7 +64,7 @@ def literal(text: Any) -> str:
     return visible(text).replace("$", r"\$")
 
 
-def cut(text: str, most: int) -> str:
+def cut(text: str, most: int = 18) -> str:
     """Cut out the middle of a long name: what tells names apart is at their start or end.
 
     Examples
@@ -77,9 +78,14 @@ def cut(text: str, most: int) -> str:
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
 
 
+def letters(inches: float, size: float) -> int:
+    """Characters that a line of so many inches holds in a font of so many points."""
+    return max(int(72 * inches / (CHARACTER * size)), SHORTEST)
+
+
 def fitted(text: Any, size: float, inches: float) -> str:
     """Text as `literal`, cut to what a line of so many inches holds in a font of so many points."""
-    return literal(cut(visible(text), max(int(72 * inches / (CHARACTER * size)), SHORTEST)))
+    return literal(cut(visible(text), letters(inches, size)))
 
 
 def title(ax: "Axes", text: Any, size: float = 11, **options: Any) -> None:
@@ -94,22 +100,19 @@ def extent(ax: "Axes") -> tuple[float, float]:
     return box.width / dpi, box.height / dpi
 
 
-def luminance(colour: Any) -> float:
-    """Lightness of a colour from 0 to 1, as print in grey shows it (ITU-R BT.601)."""
+def tones(base: str, low: float, high: float, n: int) -> list[tuple[float, float, float]]:
+    """Give n tones of a colour: mixed with black by up to −low, with white by up to high."""
     from matplotlib.colors import to_rgb
 
-    red, green, blue = to_rgb(tuple(colour) if not isinstance(colour, str) else colour)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    own = np.array(to_rgb(base))
+    steps = np.linspace(low, high, n) if n > 1 else np.zeros(1)
+    mixed = [own * (1 + step) if step < 0 else own + (1 - own) * step for step in steps]
+    return [(float(r), float(g), float(b)) for r, g, b in mixed]
 
 
 def shades(n: int) -> list[tuple[float, float, float]]:
     """Give n tones of the imputed colour, light to dark, so that single chains can be followed."""
-    from matplotlib.colors import to_rgb
-
-    base = np.array(to_rgb(IMPUTED))
-    tones = np.linspace(-0.45, 0.55, n) if n > 1 else np.zeros(1)
-    mixed = [base + (1 - base) * -tone if tone < 0 else base * (1 - tone) for tone in tones]
-    return [(float(r), float(g), float(b)) for r, g, b in mixed]
+    return tones(IMPUTED, -0.55, 0.45, n)[::-1]
 
 
 def check_imputed(name: str, imputed: Iterable[str], columns: Iterable[str]) -> None:
@@ -127,6 +130,4 @@ def check_imputed(name: str, imputed: Iterable[str], columns: Iterable[str]) -> 
         raise SpecificationError(
             f"Variable {name!r} was not imputed; imputed were {', '.join(imputed) or 'none'}."
         )
-    nearest = get_close_matches(str(name), columns, n=1)
-    meant = f"; did you mean {nearest[0]!r}?" if nearest else "."
-    raise SpecificationError(f"There is no variable {name!r} in the data{meant}")
+    raise SpecificationError(f"There is no variable {name!r} in the data{nearest(name, columns)}.")

@@ -8,17 +8,13 @@ import numpy as np
 from bayesimpute.arguments import Places
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, scatter, style
-from bayesimpute.plots.facets import labels_of
+from bayesimpute.plots.facets import facets
 from bayesimpute.plots.frames import column_named
-from bayesimpute.plots.groups import facets
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from bayesimpute.result.imputations import Imputations
-
-    type Pair = tuple[np.ndarray, np.ndarray]
 
 
 def plot_xy(
@@ -71,85 +67,62 @@ def plot_xy(
         Unknown or equal variables, two that have no imputed cells, values a logarithmic axis
         cannot hold, no such imputation, or arguments that do not fit.
     """
-    table, history = imputations.specification.table, imputations.history
+    table = imputations.specification.table
+    names = list(table.variables)
     for argument, name in (("x", x), ("y", y)):
-        column_named(name, list(table.variables), argument, "plot_xy")
+        column_named(name, names, argument, "plot_xy")
     if x == y:
         raise SpecificationError(f"x and y are both {x!r}; give two variables.")
-    numbers = _numbers(imputation, history.m)
+    numbers = _numbers(imputation, imputations.m)
     where = _where(imputations, x, y)
-    log_x, log_y = scatter.check_log(log)
-    values = {name: _values(imputations, name, numbers) for name in (x, y)}
+    values = [_values(imputations, name, numbers) for name in (x, y)]
+    known = ~np.isnan(values[0]) & ~np.isnan(values[1])  # what was left incomplete has no place
     scales = (
-        scatter.scale_of(table.variables[x], values[x].ravel(), log_x),
-        scatter.scale_of(table.variables[y], values[y].ravel(), log_y),
+        scatter.scale_of("x", table.variables[x], values[0][known], log),
+        scatter.scale_of("y", table.variables[y], values[1][known], log),
     )
     if by in (x, y):
         raise SpecificationError(f"by={by!r} is one of the two variables; give another column.")
-    found = facets(labels_of(imputations.specification, by), groups, where, "imputed rows")
+    labels = None
+    if by is not None:
+        labels = table.frame[column_named(by, names, "by", "plot_xy")].iloc[table.rows]
+    found = facets(labels, groups, where, "imputed rows")
     drawn = panels.panels(
-        len(found.panels), ax, figsize, picture="plot_xy", single=(5.0, 4.0), each=(1.9, 1.8),
-        sharex=True, sharey=True,
+        len(found.names), ax, figsize, picture="plot_xy", single=(5.0, 4.0), each=(1.9, 1.8),
+        instead="fewer groups=", sharex=True, sharey=True,
     )  # fmt: skip
-    remarks = [found.remark]
-    largest = 0.0
-    for panel, (_, rows) in zip(drawn.axes, found.panels, strict=True):
-        seen = _known(values[x][0], values[y][0], rows & ~where)
-        parts = [_known(*pair, rows & where) for pair in zip(values[x], values[y], strict=True)]
-        stacked = tuple(np.concatenate(axis) for axis in zip(*parts, strict=True))
-        largest = max(largest, _panel(panel, scales, seen, (stacked[0], stacked[1])))
-        scatter.dress(panel, *scales, narrow=not drawn.single)
-    if largest:
-        remarks.append("height of a bar: share of the rows of its colour in the panel")
-    title = f"{y} against {x}"
-    panels.titles(drawn, title, [name for name, _ in found.panels])
-    panels.label_outer(drawn, x=x, y=y)
-    shown = f"imputation {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} imputations"
-    rows = np.any([each for _, each in found.panels], axis=0)
-    observed = len(_known(values[x][0], values[y][0], rows & ~where)[0])
-    panels.legend(
-        drawn,
-        title if by is None else f"{title} by {by}",
-        keys(f"observed ({observed:,} rows)", f"imputed ({(rows & where).sum():,} rows, {shown})"),
-    )
-    panels.remark(drawn, remarks)
-    return drawn.figure
-
-
-def keys(observed: str, imputed: str) -> list[tuple[str, Any]]:
-    """Entries of the legend: a dot of each colour."""
-    from matplotlib.lines import Line2D
-
-    return [
-        (label, Line2D([], [], color=colour, marker="o", linestyle="none", markersize=5))
-        for label, colour in ((observed, style.OBSERVED), (imputed, style.IMPUTED))
-    ]
-
-
-def _panel(
-    ax: "Axes", scales: tuple[scatter.Scale, scatter.Scale], observed: "Pair", imputed: "Pair"
-) -> float:
-    """Draw one panel; gives the largest share where it is made of bars, else 0."""
-    x, y = scales
-    if x.categories and y.categories:
-        return scatter.bars(
-            ax,
-            [(*observed, style.OBSERVED), (*imputed, style.IMPUTED)],
-            (len(x.categories), len(y.categories)),
-            [len(observed[0]), len(imputed[0])],
-        )
+    pairs = bool(scales[0].categories and scales[1].categories)
     # Colours stand side by side on one axis: x, unless only y has values that coincide.
-    aside = (1, 0) if x.categories or x.spread or not (y.categories or y.spread) else (0, 1)
-    groups = [
-        (
-            scatter.spread(x, pair[0], side * aside[0], 1),
-            scatter.spread(y, pair[1], side * aside[1], 2),
-            colour,
-        )
-        for side, pair, colour in ((-1, observed, style.OBSERVED), (1, imputed, style.IMPUTED))
-    ]
-    scatter.dots(ax, groups)
-    return 0.0
+    lanes = (1, 0) if scales[0].spread or not scales[1].spread else (0, 1)
+    for k, panel in enumerate(drawn.axes):
+        cells = []
+        for side, part in ((-1, known[:1] & ~where), (1, known & where)):
+            part = part & (found.codes == k)
+            at = [each[: len(part)][part] for each in values]
+            if not pairs:
+                at = [
+                    scale.places(each, seed, side * lane)
+                    for scale, each, seed, lane in zip(scales, at, (1, 2), lanes, strict=True)
+                ]
+            cells.append((at[0], at[1], style.OBSERVED if side < 0 else style.IMPUTED))
+        if pairs:
+            scatter.bars(panel, scales, cells, each=False)
+        else:
+            scatter.dots(panel, cells)
+        for scale in scales:
+            scale.dress(panel)
+    drawn_rows = found.codes >= 0
+    which = f"imputation {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} imputations"
+    words = (
+        f"observed ({(known[0] & ~where & drawn_rows).sum():,} rows)",
+        f"imputed ({(where & drawn_rows).sum():,} rows, {which})",
+    )
+    said = "height of a bar: share of the rows of its colour in the panel" if pairs else ""
+    panels.finish(
+        drawn, f"{y} against {x}", scatter.keys(words), names=found.names, by=by, x=x, y=y,
+        remarks=[found.remark, said],
+    )  # fmt: skip
+    return drawn.figure
 
 
 def _numbers(imputation: int | Sequence[int] | str, m: int) -> list[int]:
@@ -174,16 +147,13 @@ def _numbers(imputation: int | Sequence[int] | str, m: int) -> list[int]:
 def _where(imputations: "Imputations", x: str, y: str) -> np.ndarray:
     """Rows with an imputed x or y, bool (row,)."""
     where = imputations.specification.where
-    either = np.zeros(imputations.specification.table.n_rows, dtype=bool)
-    for name in (x, y):
-        if name in imputations.history.imputed:
-            either |= where[name]
-    if not either.any():
+    imputed = [where[name] for name in (x, y) if name in imputations.history.imputed]
+    if not np.any(imputed):
         raise SpecificationError(
             f"Neither {x!r} nor {y!r} has imputed cells; bi.plot_xy(imp.data, …) draws the table "
             "as it was given."
         )
-    return either
+    return np.any(imputed, axis=0)
 
 
 def _values(imputations: "Imputations", name: str, numbers: Sequence[int]) -> np.ndarray:
@@ -193,9 +163,3 @@ def _values(imputations: "Imputations", name: str, numbers: Sequence[int]) -> np
         drawn = imputations.history.imputed[name][[k - 1 for k in numbers]]
         values[:, imputations.specification.where[name]] = drawn
     return values
-
-
-def _known(x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> "Pair":
-    """Pairs of some rows; a variable that was left incomplete has no place where it is missing."""
-    both = rows & ~np.isnan(x) & ~np.isnan(y)
-    return x[both], y[both]

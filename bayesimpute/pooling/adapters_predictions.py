@@ -110,9 +110,7 @@ def pool_predictions(
     [0.5, 0.5]
     """
     frames = list(completed.values() if isinstance(completed, Mapping) else completed)
-    task = _checked(
-        frames, estimator, target, predictors, new, response, cluster, bootstrap, conf_level
-    )
+    task = _checked(frames, estimator, target, predictors, new, response, cluster, bootstrap)
     streams = np.random.SeedSequence(seed).spawn(len(frames))
     means, variances = [], []
     index: pd.Index | None = None
@@ -143,7 +141,6 @@ def _checked(
     response: str,
     cluster: str | None,
     bootstrap: int,
-    conf_level: float,
 ) -> _Task:
     if len(frames) < 2 or not all(isinstance(frame, pd.DataFrame) for frame in frames):
         raise AnalysisError(
@@ -167,8 +164,6 @@ def _checked(
         raise AnalysisError(f"new has no column {listed(absent)}; it needs all predictors.")
     if bootstrap == 1 or bootstrap < 0:
         raise AnalysisError(f"bootstrap={bootstrap}: a variance needs 2 refits, and 50 or more.")
-    if not 0 < conf_level < 1:
-        raise AnalysisError(f"conf_level is {conf_level}; it must lie between 0 and 1, e.g. 0.95.")
     return _Task(estimator, target, chosen, new, response, cluster, bootstrap)
 
 

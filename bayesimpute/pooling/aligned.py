@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.plain import frames_by_imputation, spelled
 from bayesimpute.pooling.pool_input import checked_df
 from bayesimpute.pooling.term_names import position_of
-
-Array = NDArray[np.float64]
 
 
 def as_estimates(fits: Any) -> tuple[Estimates, ...]:

@@ -1,6 +1,6 @@
 """Analysis of variance pooled over completed data sets."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from bayesimpute.pooling.statistics_tests import pool_F
 
 
 @checked
-def pool_anova(fits: Any, sums_of_squares: int = 2) -> pd.DataFrame:
+def pool_anova(fits: Any, sums_of_squares: Literal[1, 2, 3] = 2) -> pd.DataFrame:
     """F test and share of variance of each term of a linear model, with all its columns.
 
     F statistics are pooled as χ² by D2 (Li, Meng, Raghunathan & Rubin 1991, equations 2.1 to 2.3),
@@ -53,8 +53,6 @@ def pool_anova(fits: Any, sums_of_squares: int = 2) -> pd.DataFrame:
     """
     estimates = as_estimates(fits)
     several(estimates, "A pooled analysis of variance")
-    if sums_of_squares not in (1, 2, 3):
-        raise AnalysisError(f"sums_of_squares is {sums_of_squares}; it is 1, 2 or 3.")
     tables = []
     for each in estimates:
         if type(getattr(each.model, "model", None)).__name__ != "OLS":

@@ -17,14 +17,12 @@ References
    Statistica Sinica 32, 1489-1514.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from bayesimpute.pooling.rubin import barnard_rubin
-
-Array = NDArray[np.float64]
 
 
 class Statistic(NamedTuple):
@@ -161,7 +159,7 @@ def likelihood_ratio(at_maxima: ArrayLike, at_averages: ArrayLike, df: int) -> S
 
 
 #: Estimators of the average relative increase in variance for D4.
-ARIV = ("default", "positive", "robust")
+type Ariv = Literal["default", "positive", "robust"]
 
 
 def stacked_likelihood_ratio(
@@ -169,7 +167,7 @@ def stacked_likelihood_ratio(
     restricted: tuple[ArrayLike, ArrayLike],
     df: int,
     n_parameters: int,
-    ariv: str = "default",
+    ariv: Ariv = "default",
 ) -> Statistic:
     """D4: the likelihood ratio of the stacked data sets ([7]_).
 

@@ -2,23 +2,23 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bayesimpute.arguments import Level, Positive, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling import combined_tests
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df, several
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
+from bayesimpute.pooling.rubin import Rule
 from bayesimpute.pooling.term_names import position_of
 from bayesimpute.specification.expressions import evaluate, names_in
+from bayesimpute.wording import nearest
 
-Array = NDArray[np.float64]
 #: A function of the estimates: text, or Python from a Series by term to a number or several.
 Constraint = str | Callable[[pd.Series], Any]
 
@@ -30,7 +30,7 @@ STEP = 0.01
 def test_constraints(
     fits: Any,
     constraints: Constraint | Sequence[Constraint],
-    method: str = "D1",
+    method: Literal["D1", "D2"] = "D1",
     dfcom: Positive | None = None,
 ) -> PooledTest:
     """Test whether functions of the parameters are all zero.
@@ -77,8 +77,6 @@ def test_constraints(
     Pooled test (D1, m = 3): x - z / 2 = 0
     F(1, 50.4) = 0.007, p = 0.9331, riv = 0.249
     """
-    if method not in ("D1", "D2"):
-        raise AnalysisError(f"method is {method!r}; constraints are tested by 'D1' or 'D2'.")
     estimates = as_estimates(fits)
     m = several(estimates, "A test of constraints")
     names, values, covariances = _transformed(fits, constraints)
@@ -105,7 +103,7 @@ def constraint_estimates(
     constraints: Constraint | Sequence[Constraint],
     dfcom: Positive | None = None,
     conf_level: Level = 0.95,
-    rule: str = "rubin1987",
+    rule: Rule = "rubin1987",
 ) -> Pooled:
     """Pool functions of the parameters: estimate, standard error and interval of each.
 

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, combinations_with_replacement
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bayesimpute.arguments import Level, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import pool
-
-Array = NDArray[np.float64]
+from bayesimpute.wording import nearest
 
 #: Large-sample variance of Fisher's z times (n − 3).
 _Z_VARIANCE = {"pearson": 1.0, "spearman": 1.06}
@@ -23,7 +21,7 @@ _Z_VARIANCE = {"pearson": 1.0, "spearman": 1.06}
 def pool_correlation(
     data: Any,
     variables: Sequence[str] | None = None,
-    method: str = "pearson",
+    method: Literal["pearson", "spearman"] = "pearson",
     *,
     partial: Sequence[str] = (),
     conf_level: Level = 0.95,
@@ -68,8 +66,6 @@ def pool_correlation(
     variable1 variable2
     x         y              0.87     -0.15       0.99
     """
-    if method not in _Z_VARIANCE:
-        raise AnalysisError(f"method is {method!r}{nearest(method, _Z_VARIANCE)}.")
     frames = _frames(data)
     names = _numeric(frames, variables, exclude=partial)
     if len(names) < 2:

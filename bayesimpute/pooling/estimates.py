@@ -1,7 +1,6 @@
 """One analysis reduced to what pooling needs, whichever package fitted it."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,16 +13,6 @@ from bayesimpute.pooling.adapters import adapted
 from bayesimpute.pooling.plain import from_frame, from_mapping, from_tuple
 from bayesimpute.pooling.refusals import UNDERSTOOD, refuse_test, refuse_without_covariance
 from bayesimpute.pooling.reported import Reported
-
-
-def nearest(name: str, known: Iterable[object]) -> str:
-    """``"; did you mean 'x'?"`` if something known is spelled like `name`, else what is known."""
-    names = [str(each) for each in known]
-    close = difflib.get_close_matches(str(name), names, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return f"; there are {shown}" if names else ""
 
 
 @dataclass(frozen=True, eq=False)

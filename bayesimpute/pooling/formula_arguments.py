@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.specification.formula_terms import Factor
 from bayesimpute.specification.formula_tokens import split_at, tokens_of
 from bayesimpute.specification.spelling import unquoted
+from bayesimpute.wording import nearest
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)L?")
 _TRUTH = {"True": True, "TRUE": True, "T": True, "False": False, "FALSE": False, "F": False}

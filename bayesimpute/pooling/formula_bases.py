@@ -6,11 +6,9 @@ What they learn from the data (means, norms, knots) is kept, so that new rows ge
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

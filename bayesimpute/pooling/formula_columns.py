@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.formula_factors import check_arguments
 from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.formula_terms import Factor, Formula, label_of
+from bayesimpute.wording import nearest
 
 
 def checked_formula(formula: str, columns: Iterable[str]) -> Formula:

@@ -9,14 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.formula_arguments import bound, labels
 from bayesimpute.specification.formula_terms import Factor
-
-Array = NDArray[np.float64]
+from bayesimpute.wording import nearest
 
 _QUOTED = re.compile(r"\s*(['\"])(contr\.\w+)\1\s*")
 _CONTRAST = re.compile(r"\s*(?P<name>[\w.]+)\s*(?:\(\s*(?P<inside>.*?)\s*\))?\s*")

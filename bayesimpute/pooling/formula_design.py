@@ -10,13 +10,11 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.formula_factors import Categorical, Learned, learn
 from bayesimpute.specification.formula_terms import Product, key_of, label_of
-
-Array = NDArray[np.float64]
 
 INTERCEPT = "(Intercept)"
 

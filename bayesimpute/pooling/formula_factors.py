@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.data.table import Table
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling.formula_arguments import bound, numbers, truth, whole
@@ -17,8 +18,6 @@ from bayesimpute.pooling.formula_contrasts import Coding, coding_of, contrast_co
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formula_terms import MEANS, Factor
 from bayesimpute.specification.spelling import canonical, quoted
-
-Array = NDArray[np.float64]
 
 #: Columns of a polynomial or spline.
 MOST_COLUMNS = 50

@@ -1,37 +1,29 @@
 """Log-likelihoods of generalized linear mixed models, by Laplace's approximation."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.likelihood import Likelihood, maximum, root
-from bayesimpute.pooling.term_names import INTERCEPTS
-
-Array = NDArray[np.float64]
+from bayesimpute.pooling.likelihood import ByParameters, maximum, root
 
 
 @dataclass(frozen=True, eq=False)
-class LaplaceLikelihood:
+class LaplaceLikelihood(ByParameters):
     """A fit of ``mixedlm.glmer`` as a function of all its parameters: θ (factors of Σ), then β.
 
     Attributes
     ----------
-    names
-        Of the p coefficients of the models.
     results
         What mixedlm returned, one a data set.
-    free
-        (p,), which coefficients are estimated; the others stay at 0.
     """
 
-    names: tuple[str, ...]
     results: tuple[Any, ...]
-    free: NDArray[np.bool_]
 
     @classmethod
     def of(cls, terms: tuple[str, ...], results: list[Any]) -> "LaplaceLikelihood":
@@ -41,64 +33,31 @@ class LaplaceLikelihood:
                 "These fits of glmer are of its fast kind, whose likelihood is no function of the "
                 "coefficients; fit with the default control, or compare the models by D1."
             )
-        return cls(terms, tuple(results), np.ones(len(terms), dtype=bool))
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the coefficients that are estimated."""
-        return tuple(name for name, free in zip(self.names, self.free, strict=True) if free)
-
-    @property
-    def n_parameters(self) -> int:
-        """Count all parameters."""
-        return int(self.free.sum()) + len(self.results[0].theta)
+        return cls(terms, np.ones(len(terms), dtype=bool), tuple(results))
 
     @property
     def outcomes(self) -> tuple[Array, ...]:
         """Outcome of each data set."""
         return tuple(np.asarray(result.matrices.y, dtype=float) for result in self.results)
 
-    def maxima(self) -> Array:
-        """Evaluate at the estimates of each data set."""
-        pairs = zip(self._functions, self._own, strict=True)
-        return np.array([function(at) for function, at in pairs])
+    @property
+    def average(self) -> Array:
+        """Averages of the estimates; of the random part that of its covariances."""
+        found = self._average_theta()
+        return np.concatenate([found, np.mean(self.own, axis=0)[len(found) :]])
 
-    def at_averages(self) -> Array:
-        """Evaluate at the averages of the estimates."""
-        theta = len(self.results[0].theta)
-        average = np.mean(self._own, axis=0)
-        average[:theta] = self._average_theta()
-        return np.array([function(average) for function in self._functions])
+    def value(self, k: int, at: Array) -> float:
+        """Log-likelihood of data set k."""
+        return self._functions[k](at)
 
-    def at_average_slopes(self) -> Array:
-        """Evaluate with average slopes, all else maximised again."""
-        average = np.mean(self._own, axis=0)
-        intercept = np.array([name in INTERCEPTS for name in self.names]) & self.free
-        found = [self._climb([function], average, intercept) for function in self._functions]
-        return np.array([f(at) for f, at in zip(self._functions, found, strict=True)])
-
-    def at_common_maximum(self) -> Array:
-        """Evaluate at the maximum of the stacked data sets."""
-        common = self._climb(self._functions, np.mean(self._own, axis=0), self.free)
-        return np.array([function(common) for function in self._functions])
-
-    def intercept_only(self) -> Likelihood:
-        """Leave the intercept as the only coefficient."""
-        return replace(self, free=np.array([name in INTERCEPTS for name in self.names]))
+    def start(self, k: int) -> Array:
+        """Fitted parameters of data set k."""
+        result = self.results[k]
+        return np.append(result.theta, np.where(self.free, result.beta, 0.0))
 
     @cached_property
     def _functions(self) -> list[Callable[[Array], float]]:
         return [_log_likelihood(result) for result in self.results]
-
-    @cached_property
-    def _own(self) -> list[Array]:
-        """Maximum-likelihood (θ, β) of each data set."""
-        starts = [
-            np.append(result.theta, np.where(self.free, result.beta, 0.0))
-            for result in self.results
-        ]
-        pairs = zip(self._functions, starts, strict=True)
-        return [self._climb([function], start, self.free) for function, start in pairs]
 
     def _average_theta(self) -> Array:
         """θ of the average covariance: the factor is no estimate that one averages."""
@@ -106,7 +65,7 @@ class LaplaceLikelihood:
 
         structures = self.results[0].matrices.random_structures
         n_theta = len(self.results[0].theta)
-        factors = [getL(own[:n_theta], structures, as_blocks=True) for own in self._own]
+        factors = [getL(own[:n_theta], structures, as_blocks=True) for own in self.own]
         found: list[float] = []
         for structure, parts in zip(structures, zip(*factors, strict=True), strict=True):
             mean = np.mean([part @ part.T for part in parts], axis=0)
@@ -117,9 +76,7 @@ class LaplaceLikelihood:
             found += list(lower[at])
         return np.array(found)
 
-    def _climb(
-        self, functions: list[Callable[[Array], float]], start: Array, free: NDArray[np.bool_]
-    ) -> Array:
+    def climb(self, sets: Sequence[int], start: Array, free: NDArray[np.bool_]) -> Array:
         """Maximum of the sum over θ and the free coefficients, in units of standard errors."""
         n_theta = len(start) - len(free)
         columns = np.concatenate([np.arange(n_theta), n_theta + np.flatnonzero(free)])
@@ -139,7 +96,7 @@ class LaplaceLikelihood:
             return moved
 
         found = maximum(
-            lambda steps: -sum(function(at(steps)) for function in functions),
+            lambda steps: -sum(self.value(k, at(steps)) for k in sets),
             np.zeros(len(columns)),
         )
         return at(found)

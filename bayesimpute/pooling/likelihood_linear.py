@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.pooling.likelihood import Likelihood
 from bayesimpute.pooling.term_names import INTERCEPTS
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

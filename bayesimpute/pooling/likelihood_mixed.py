@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.pooling.likelihood import Likelihood, maximum, root
 from bayesimpute.pooling.mixed_data import Blocks, MixedData
 from bayesimpute.pooling.term_names import INTERCEPTS
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,5 +94,5 @@ def _newton(estimates: tuple[Estimates, ...], results: list[Any]) -> Likelihood:
                 f"but at its estimates it is {found:.6g} (a penalty?). Use D1 or D2."
             )
     return StatsmodelsLikelihood(
-        estimates[0].terms, models, start, np.ones(start.shape[1], dtype=bool)
+        estimates[0].terms, np.ones(start.shape[1], dtype=bool), models, start
     )

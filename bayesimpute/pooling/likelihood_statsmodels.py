@@ -1,95 +1,48 @@
 """Log-likelihoods of models of statsmodels with a score and a Hessian, as GLM and logit."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.likelihood import Likelihood
-from bayesimpute.pooling.term_names import INTERCEPTS
-
-Array = NDArray[np.float64]
+from bayesimpute.pooling.likelihood import ByParameters
 
 
 @dataclass(frozen=True, eq=False)
-class StatsmodelsLikelihood:
+class StatsmodelsLikelihood(ByParameters):
     """A model whose parameters are all coefficients, maximised by Newton's method.
 
     Attributes
     ----------
-    names
-        Of all p parameters of the models.
     models
         One a data set, with ``loglike``, ``score`` and ``hessian``.
-    start
-        (m, p), estimates to start from.
-    free
-        (p,), which are estimated; the others stay at 0.
+    estimates
+        (m, p), to start from.
     """
 
-    names: tuple[str, ...]
     models: tuple[Any, ...]
-    start: Array
-    free: NDArray[np.bool_]
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the coefficients that are estimated."""
-        return tuple(name for name, free in zip(self.names, self.free, strict=True) if free)
-
-    @property
-    def n_parameters(self) -> int:
-        """Count all parameters."""
-        return int(self.free.sum())
+    estimates: Array
 
     @property
     def outcomes(self) -> tuple[Array, ...]:
         """Outcome of each data set."""
         return tuple(np.asarray(model.endog, dtype=float) for model in self.models)
 
-    def maxima(self) -> Array:
-        """Evaluate at the estimates of each data set."""
-        return self._each(self._own())
+    def value(self, k: int, at: Array) -> float:
+        """Log-likelihood of data set k."""
+        return float(self.models[k].loglike(at))
 
-    def at_averages(self) -> Array:
-        """Evaluate at the averages of the estimates."""
-        return self._at(self._own().mean(axis=0))
+    def start(self, k: int) -> Array:
+        """Fitted coefficients of data set k."""
+        return np.where(self.free, self.estimates[k], 0.0)
 
-    def at_average_slopes(self) -> Array:
-        """Evaluate with average slopes, all else maximised again."""
-        average = self._own().mean(axis=0)
-        intercept = np.array([name in INTERCEPTS for name in self.names]) & self.free
-        return self._each([self._climb([model], average, intercept) for model in self.models])
-
-    def at_common_maximum(self) -> Array:
-        """Evaluate at the maximum of the stacked data sets."""
-        return self._at(self._climb(list(self.models), self.start.mean(axis=0), self.free))
-
-    def intercept_only(self) -> Likelihood:
-        """Leave the intercept as the only coefficient."""
-        intercept = np.array([name in INTERCEPTS for name in self.names])
-        return replace(self, start=np.where(intercept, self.start, 0.0), free=intercept)
-
-    def _own(self) -> Array:
-        return np.array(
-            [
-                self._climb([model], start, self.free)
-                for model, start in zip(self.models, self.start, strict=True)
-            ]
-        )
-
-    def _at(self, parameters: Array) -> Array:
-        return np.array([float(model.loglike(parameters)) for model in self.models])
-
-    def _each(self, parameters: Any) -> Array:
-        pairs = zip(self.models, parameters, strict=True)
-        return np.array([float(model.loglike(each)) for model, each in pairs])
-
-    def _climb(self, models: list[Any], start: Array, free: NDArray[np.bool_]) -> Array:
+    def climb(self, sets: Sequence[int], start: Array, free: NDArray[np.bool_]) -> Array:
         """Maximum of the sum of log-likelihoods over the free parameters, by Newton's method."""
-        at = np.array(start, dtype=float)
+        at, models = np.array(start, dtype=float), [self.models[k] for k in sets]
         if not free.any():
             return at
         value = sum(float(model.loglike(at)) for model in models)

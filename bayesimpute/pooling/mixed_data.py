@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from bayesimpute.arrays import Array
+
 #: Factors L of the covariances Σ = σ² L L', one (terms, terms) a random part.
 Blocks = list[Array]
 

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.formula_columns import categories_of, new_rows
 from bayesimpute.pooling.formula_design import INTERCEPT, LinearDesign, linear_design
 from bayesimpute.pooling.formula_factors import arithmetic
 from bayesimpute.specification.formula_terms import MEANS, Factor, Formula, unique
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayesimpute.arguments import Positive, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling import combined_tests
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df, several
-from bayesimpute.pooling.estimates import Estimates, nearest
+from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.likelihood import Likelihood
 from bayesimpute.pooling.likelihood_of import likelihood_of
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
 from bayesimpute.pooling.term_names import INTERCEPTS, position_of
-
-Array = NDArray[np.float64]
+from bayesimpute.wording import nearest
 
 
 @checked
@@ -64,7 +63,7 @@ def D1(fits: Any, fits0: Any = None, dfcom: Positive | None = None) -> PooledTes
 
 
 @checked
-def D2(fits: Any, fits0: Any = None, use: str = "wald") -> PooledTest:
+def D2(fits: Any, fits0: Any = None, use: Literal["wald", "likelihood"] = "wald") -> PooledTest:
     """Compare two models by the test statistics of each data set alone.
 
     Li, Meng, Raghunathan & Rubin (1991, Statistica Sinica 1, 65), equations 2.1 to 2.3. It needs
@@ -95,15 +94,13 @@ def D2(fits: Any, fits0: Any = None, use: str = "wald") -> PooledTest:
         squares = [float(each @ np.linalg.solve(v, each)) for each, v in zip(q, u, strict=True)]
         statistic = combined_tests.chi_squares(squares, len(tested))
         return pooled_test(statistic, "D2, Wald", m, _zero(tested))
-    if use != "likelihood":
-        raise AnalysisError(f"use is {use!r}{nearest(use, ('wald', 'likelihood'))}.")
     ratios, df, hypothesis, notes = _ratios(estimates, fits0)
     statistic = combined_tests.chi_squares(np.maximum(ratios, 0.0), df)
     return pooled_test(statistic, "D2, likelihood", m, hypothesis, notes=notes)
 
 
 @checked
-def D3(fits: Any, fits0: Any = None, like: str = "mitml") -> PooledTest:
+def D3(fits: Any, fits0: Any = None, like: Literal["mitml", "mice"] = "mitml") -> PooledTest:
     """Likelihood-ratio test at the average estimates.
 
     Meng & Rubin (1992, Biometrika 79, 103); df2 as D1's in large samples. For OLS, GLM, discrete
@@ -142,8 +139,6 @@ def D3(fits: Any, fits0: Any = None, like: str = "mitml") -> PooledTest:
     """
     estimates = as_estimates(fits)
     m = several(estimates, "D3")
-    if like not in ("mitml", "mice"):
-        raise AnalysisError(f"like is {like!r}{nearest(like, ('mitml', 'mice'))}.")
     full, restricted, df, hypothesis, notes = _nested(estimates, fits0)
     own = full.maxima() - restricted.maxima()
     common = (
@@ -157,7 +152,7 @@ def D3(fits: Any, fits0: Any = None, like: str = "mitml") -> PooledTest:
 
 
 @checked
-def D4(fits: Any, fits0: Any = None, ariv: str = "default") -> PooledTest:
+def D4(fits: Any, fits0: Any = None, ariv: combined_tests.Ariv = "default") -> PooledTest:
     """Likelihood-ratio test of the stacked data sets.
 
     Chan & Meng (2022, Statistica Sinica 32, 1489): both models are fitted once to all data sets
@@ -193,8 +188,6 @@ def D4(fits: Any, fits0: Any = None, ariv: str = "default") -> PooledTest:
     """
     estimates = as_estimates(fits)
     m = several(estimates, "D4")
-    if ariv not in combined_tests.ARIV:
-        raise AnalysisError(f"ariv is {ariv!r}{nearest(ariv, combined_tests.ARIV)}.")
     full, restricted, df, hypothesis, notes = _nested(estimates, fits0)
     statistic = combined_tests.stacked_likelihood_ratio(
         (full.maxima(), full.at_common_maximum()),

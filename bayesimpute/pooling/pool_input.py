@@ -115,11 +115,3 @@ def checked_df(dfcom: float | None) -> float:
             "(n minus the number of parameters), or None for a large sample."
         )
     return float(complete)
-
-
-def check_level(conf_level: float) -> None:
-    """Refuse a coverage that is no share."""
-    if not isinstance(conf_level, int | float | np.number) or not 0 < conf_level < 1:
-        raise AnalysisError(
-            f"conf_level is {conf_level!r}; it must lie between 0 and 1, e.g. 0.95."
-        )

@@ -12,15 +12,14 @@ from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df
-from bayesimpute.pooling.estimates import Estimates, nearest
+from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.pool_input import (
-    check_level,
     checked_df,
     checked_estimates,
     refuse_numbers_alone,
 )
 from bayesimpute.pooling.r_squared import Explained, explained, pool_r_squared
-from bayesimpute.pooling.rubin import RULES, Combined, single, total_covariance
+from bayesimpute.pooling.rubin import RULES, Combined, Rule, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
 from bayesimpute.wording import not_zero, rounded, visible
 
@@ -134,7 +133,7 @@ def pool(
     *,
     terms: Sequence[str] | None = None,
     conf_level: Level = 0.95,
-    rule: str = "rubin1987",
+    rule: Rule = "rubin1987",
     variance_components: Sequence[Mapping[str, float]] = (),
 ) -> Pooled:
     """Combine m analyses, or m estimates and their variances, by Rubin's rules.
@@ -191,9 +190,6 @@ def pool(
         return _of_fits(estimates, dfcom, conf_level, rule)
     q, u, names = checked_estimates(estimates, variances, terms)
     complete = checked_df(dfcom)
-    check_level(conf_level)
-    if not isinstance(rule, str) or rule not in RULES:
-        raise AnalysisError(f"Unknown pooling rule {rule!r}{nearest(rule, RULES)}.")
     m = len(q)
     if m == 1:
         warn(
@@ -210,7 +206,7 @@ def pool(
     return Pooled(table, m, complete, conf_level, components, covariance)
 
 
-def _of_fits(fits: Any, dfcom: float | None, conf_level: float, rule: str) -> Pooled:
+def _of_fits(fits: Any, dfcom: float | None, conf_level: float, rule: Rule) -> Pooled:
     analyses: tuple[Estimates, ...] = as_estimates(fits)
     if not hasattr(fits, "estimates"):  # imp.fit has said it of its own
         warn_of_separation(analyses)

@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.aligned import as_estimates, complete_data_df
-from bayesimpute.pooling.estimates import Estimates, nearest
+from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.model_design import ModelDesign
 from bayesimpute.pooling.pooled import pool
-
-Array = NDArray[np.float64]
+from bayesimpute.pooling.rubin import Rule
 
 #: Label of a cluster that no data have.
 _NEW_CLUSTER = "a cluster that is not in the data"
@@ -24,21 +23,13 @@ def predict_rows(
     fits: Any,
     newdata: pd.DataFrame | Sequence[pd.DataFrame],
     interval: float = 0.95,
-    level: str = "mean",
-    scale: str = "response",
+    level: Literal["mean", "observation"] = "mean",
+    scale: Literal["response", "link"] = "response",
     dfcom: float | None = None,
-    rule: str = "rubin1987",
+    rule: Rule = "rubin1987",
 ) -> pd.DataFrame:
     """Predict each row by each fit and pool by Rubin's rules: see ``Fits.predict``."""
     estimates = as_estimates(fits)
-    for what, given, known in (
-        ("level", level, ("mean", "observation")),
-        ("scale", scale, ("response", "link")),
-    ):
-        if given not in known:
-            raise AnalysisError(f"{what} is {given!r}{nearest(given, known)}.")
-    if not 0 < interval < 1:
-        raise AnalysisError(f"interval is {interval}; it must lie between 0 and 1, e.g. 0.95.")
     frames = _new_frames(newdata, len(estimates))
     predicted = [
         _predicted(each, frame, level) for each, frame in zip(estimates, frames, strict=True)

@@ -23,11 +23,12 @@ References
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from bayesimpute.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +181,8 @@ def _share(part: Array, whole: Array) -> Array:
         return np.where(part > 0, part / whole, 0.0)
 
 
-RULES: Mapping[str, Callable[[ArrayLike, ArrayLike, ArrayLike], Combined]] = MappingProxyType(
+type Rule = Literal["rubin1987", "reiter2003"]
+
+RULES: Mapping[Rule, Callable[[ArrayLike, ArrayLike, ArrayLike], Combined]] = MappingProxyType(
     {"rubin1987": rubin1987, "reiter2003": reiter2003}
 )

@@ -16,14 +16,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import warn
 from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.term_names import INTERCEPTS
 from bayesimpute.wording import listed
-
-Array = NDArray[np.float64]
 
 #: What a sound fit does not reach: a linear predictor, and a standard error for an SD of the
 #: predictor. Beyond, the linear program decides; below, it is not asked.

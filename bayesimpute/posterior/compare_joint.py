@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arguments import Count, CountOrNone, Seed, checked
+from bayesimpute.arrays import Array
 from bayesimpute.diagnostics import r_hat
 from bayesimpute.engine.joint_model import Joint
 from bayesimpute.engine.streams import fresh_seed
@@ -16,7 +16,6 @@ from bayesimpute.specification.specification import Specification
 if TYPE_CHECKING:
     from bayesimpute.result.imputations import Imputations
 
-Array = npt.NDArray[np.float64]
 
 #: Quantiles that are compared, by their names in the table.
 QUANTILES = {"q5": 0.05, "q50": 0.5, "q95": 0.95}

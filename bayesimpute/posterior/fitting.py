@@ -15,7 +15,7 @@ from bayesimpute.arguments import Count, CountOrNone, Level, Seed, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.adapters_draws import is_posterior
 from bayesimpute.pooling.refusals import is_bambi_model
-from bayesimpute.posterior.pooled import PooledPosterior, pool_posteriors
+from bayesimpute.posterior.pooled import Interval, PooledPosterior, pool_posteriors
 from bayesimpute.wording import one_line
 
 Analysis = Callable[..., Any]
@@ -43,7 +43,7 @@ class PosteriorFits:
         names: Sequence[str] | None = None,
         *,
         ci_prob: Level = 0.95,
-        ci_kind: str = "eti",
+        ci_kind: Interval = "eti",
         seed: Seed | None = None,
     ) -> PooledPosterior:
         """Mix the posteriors; arguments as in `bayesimpute.pool_posteriors`."""

@@ -43,9 +43,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from bayesimpute.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

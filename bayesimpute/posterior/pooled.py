@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
-from bayesimpute.errors import AnalysisError, warn
+from bayesimpute.errors import warn
 from bayesimpute.pooling.adapters_draws import scalar_draws
 from bayesimpute.posterior.draws import Draws, aligned
 from bayesimpute.posterior.mixing import mixed
@@ -41,7 +41,7 @@ COLUMNS = (
     "fmi_low",
     "fmi_high",
 )
-INTERVALS = ("eti", "hdi")
+type Interval = Literal["eti", "hdi"]
 #: Mixed draws whose SD falls this far short of Rubin's T are worth a warning.
 MOST_SHORTFALL = 0.05
 
@@ -240,7 +240,7 @@ def pool_posteriors(
     names: Sequence[str] | None = None,
     *,
     ci_prob: Level = 0.95,
-    ci_kind: str = "eti",
+    ci_kind: Interval = "eti",
     seed: Seed | None = None,
 ) -> PooledPosterior:
     """Mix the posteriors of m completed data sets into the posterior given the observed data.
@@ -301,10 +301,6 @@ def pool_posteriors(
     >>> pooled.datatree["posterior"]["imputation"].sizes["draw"]
     20000
     """
-    if not 0 < ci_prob < 1:
-        raise AnalysisError(f"ci_prob is {ci_prob}; it must lie between 0 and 1, e.g. 0.95.")
-    if ci_kind not in INTERVALS:
-        raise AnalysisError(f"ci_kind is {ci_kind!r}; it is one of {listed(INTERVALS)}.")
     found = aligned(posteriors, names)
     tree = mixed(found, draws, np.random.default_rng(seed))
     table = _table(found, tree, ci_prob, ci_kind)

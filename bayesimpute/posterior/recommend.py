@@ -29,12 +29,11 @@ from numpy.typing import NDArray
 
 from bayesimpute.analysis import Fits
 from bayesimpute.arguments import Positive, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.estimates import nearest
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.pooled import PooledPosterior
-
-Array = NDArray[np.float64]
+from bayesimpute.wording import nearest
 
 #: Columns of the table.
 COLUMNS = ("fmi", "fmi_low", "fmi_high", "m_std_error", "m_estimate", "m_interval", "m")

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import forward_of, model_of
@@ -104,7 +103,7 @@ def conditional(specification: Specification, var: str, seed: int) -> Conditiona
     table = specification.table
     rows = table.rows
     if target.level == 2 and target.cluster is not None:
-        rows = label_array(cluster_index(table, target.cluster).labels)
+        rows = label_array(table.clusters(target.cluster).labels)
     numeric = str(table.variables[var].kind) == "numeric"
     parameters = [v for v in (*model.free_RVs, *model.deterministics) if v.name not in beside]
     if not target.block and not isinstance(target.method, Wrapper):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesimpute.arguments import Count, Seed, checked
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
-from bayesimpute.errors import SamplingError, SpecificationError
+from bayesimpute.errors import SamplingError
 from bayesimpute.prior.conditional import Conditional, conditional, label_array, specified
 from bayesimpute.prior.drawing import drawn_variables
 from bayesimpute.specification.specification import Specification
@@ -97,8 +97,6 @@ def prior_tree(
     """
     import xarray as xr
 
-    if not isinstance(draws, int | np.integer) or isinstance(draws, bool) or draws < 1:
-        raise SpecificationError(f"draws={draws!r} must be a whole number from 1.")
     built = conditional(specification, var, run_seed)
     model = built.model
     rng = stream(seed, Purpose.PRIOR_PREDICTIVE)

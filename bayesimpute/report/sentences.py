@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.method import words_of
 from bayesimpute.registry import resolve
+from bayesimpute.specification.equations import template_of
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper, innermost, layers
 from bayesimpute.wrappers.by_group import ByGroup
@@ -25,7 +25,7 @@ def says(specification: Specification, name: str) -> list[str]:
             f"Computed anew from {names(target.inputs)} after each visit, so that it never "
             "contradicts what it is computed from."
         ]
-    words = words_of(resolve(innermost(target.method)))
+    words, template = words_of(resolve(innermost(target.method))), template_of(specification, name)
     if words is None:
         return [
             f"A model of your own, {specification.methods[name]}, with the predictors "
@@ -38,9 +38,9 @@ def says(specification: Specification, name: str) -> list[str]:
         "block": names(each for each in target.block if each != name),
     }
     sentences = [f"{words.distribution.format(**filled)}.", words.draw.format(**filled)]
-    if "{predictor}" in words.equation or "{unshifted}" in words.equation:
+    if "$predictor" in template or "$slopes" in template:
         sentences[1:1] = _clusters(specification, target)
-    sentences += _selection(target) if "{selection}" in words.equation else []
+    sentences += _selection(target) if "$selection" in template else []
     return [*sentences, *_around(target)]
 
 
@@ -57,7 +57,7 @@ def names(labels: Any) -> str:
 def _clusters(specification: Specification, target: Target) -> list[str]:
     if target.cluster is None:
         return []
-    n = cluster_index(specification.table, target.cluster).n
+    n = specification.table.clusters(target.cluster).n
     if target.level == 2:
         return [
             f"It has one value in each of the {n:,} clusters of {target.cluster}, so a row of the "

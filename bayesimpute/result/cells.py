@@ -6,7 +6,7 @@ opened; so they are read a line at a time.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -75,26 +75,3 @@ def _lines(stored: np.ndarray) -> Iterator[list[Any]]:
         if not isinstance(cells, list) or len(cells) > PER_LINE:
             raise ValueError("cells are not as they are written")
         yield cells
-
-
-def of_first_version(stored: Mapping[str, Any], key: str, arrays: dict[str, np.ndarray]) -> Any:
-    """Give a column of a file of version 1, whose cells are in its description, as it is now.
-
-    Parameters
-    ----------
-    stored
-        Description of a column, or of what makes up one.
-    key
-        Name of its array.
-    arrays
-        Those of the file; the cells are added.
-    """
-    if stored["as"] in ("text", "object") and "values" in stored:
-        arrays[key] = to_lines(pd.Series(stored["values"], dtype=object), lambda cell: cell)
-        return {**{name: each for name, each in stored.items() if name != "values"}, "array": key}
-    within = {"labels": f"{key}_labels", "left": f"{key}_left", "right": f"{key}_right"}
-    within["cells"] = key
-    return {
-        name: of_first_version(each, within[name], arrays) if name in within else each
-        for name, each in stored.items()
-    }

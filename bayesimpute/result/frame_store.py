@@ -10,7 +10,7 @@ from bayesimpute.data.dates import periods
 from bayesimpute.data.encoding import dense
 from bayesimpute.errors import DataError
 from bayesimpute.result import json_values
-from bayesimpute.result.cells import form_of_lines, objects_of, of_first_version, text_of, to_lines
+from bayesimpute.result.cells import form_of_lines, objects_of, text_of, to_lines
 
 type Arrays = dict[str, np.ndarray]
 type Lines = Callable[["pd.Series[Any]", Callable[[Any], Any]], np.ndarray]
@@ -72,32 +72,6 @@ def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
     return frame
 
 
-def frame_of_first_version(description: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
-    """Give the description of a frame of version 1, which holds text cells, as it is now.
-
-    Parameters
-    ----------
-    description
-        As stored, of any version.
-    arrays
-        Those of the file; cells that the description holds are added.
-    """
-    index = description["index"]
-    return {
-        **description,
-        "columns": [
-            of_first_version(column, f"column_{k}", arrays)
-            for k, column in enumerate(description["columns"])
-        ],
-        "index": {
-            name: [of_first_version(each, f"index_{k}", arrays) for k, each in enumerate(held)]
-            if name == "levels"
-            else held
-            for name, held in index.items()
-        },
-    }
-
-
 def check_storable(frame: pd.DataFrame) -> None:
     """Raise before a run what writing its result would raise after it.
 
@@ -106,7 +80,14 @@ def check_storable(frame: pd.DataFrame) -> None:
     DataError
         If a column, or the index, holds values no file format without code can hold.
     """
-    encode_frame(frame, form_of_lines)
+    encode_frame(frame, _checked)
+
+
+def _checked(series: "pd.Series[Any]", encode: Callable[[Any], Any]) -> np.ndarray:
+    """Look whether a file can hold the cells; all of a dtype for text it can."""
+    if not isinstance(series.dtype, pd.StringDtype):
+        form_of_lines(series, encode)
+    return np.empty(0, dtype=np.uint8)
 
 
 def _encode(series: pd.Series, key: str, arrays: Arrays, lines: Lines) -> dict[str, Any]:

@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
+from bayesimpute.arrays import Array
 from bayesimpute.engine.history import History
 from bayesimpute.errors import warn
+from bayesimpute.specification.analyses import two_equations
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.by_group import ByGroup
-
-Array = npt.NDArray[np.float64]
 
 #: Below this contraction the data have hardly moved ρ; above this overlap neither.
 LITTLE_CONTRACTION, MUCH_OVERLAP = 0.3, 0.7
@@ -81,7 +80,7 @@ def _selection_models(specification: Specification) -> list[str]:
     return [
         name
         for name, target in specification.targets.items()
-        if isinstance(target, Target) and str(innermost(target.method)).startswith("heckman")
+        if isinstance(target, Target) and two_equations(target.method)
     ]
 
 
@@ -236,7 +235,7 @@ def _observed(specification: Specification, target: Target, group: str) -> dict[
         if isinstance(wrapper, ByGroup) and any(label == group for _, label in wrapper.groups):
             others = [value for value, label in wrapper.groups if label != group]
             left_out |= np.isin(table.values[wrapper.by], others)
-    clusters = cluster_index(table, target.cluster)
+    clusters = table.clusters(target.cluster)
     seen = clusters.n_observed(np.where(left_out, np.nan, table.values[target.name])) > 0
     return {str(label): bool(any_) for label, any_ in zip(clusters.labels, seen, strict=True)}
 

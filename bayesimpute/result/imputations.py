@@ -389,9 +389,7 @@ class Imputations:
         from bayesimpute.engine.run import go_on
         from bayesimpute.result.other_versions import noted_versions
         from bayesimpute.result.restored import require_to_extend
-        from bayesimpute.specification.arguments import check_run_arguments
 
-        check_run_arguments(self.m, iterations, self.seed, executor, "raise", progress)
         threads = threads_of(cores, executor)
         require_to_extend(self.specification)
         history = noted_versions(self.history, self.versions)
@@ -727,7 +725,7 @@ class Imputations:
         variable: str,
         models: Mapping[str, Any],
         draws: Count = 200,
-        unit: str = "row",
+        unit: Literal["row", "cluster"] = "row",
         imputations: Count | None = None,
         seed: Seed | None = None,
     ) -> "ModelComparison":
@@ -848,6 +846,41 @@ class Imputations:
         from bayesimpute.plots.trace import plot_trace
 
         return plot_trace(self, variables, ax=ax, axes=axes, figsize=figsize)
+
+    @checked
+    def cells(self, variable: str, by: str | None = None) -> pd.DataFrame:
+        """Observed and imputed cells of one variable as one tidy frame, for pictures of one's own.
+
+        Parameters
+        ----------
+        variable
+            An imputed variable. One of level 2 counts every cluster once.
+        by
+            A column of the data, copied beside the cells as ``facet``; none by default.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a cell, index that of the data: ``.imp``, 0 for observed cells and 1 … m;
+            ``value``, a number or a category; ``seen``, ``"observed"`` or ``"imputed"``; with `by`
+            also ``facet``. A cell imputed although it was observed is among both.
+
+        Raises
+        ------
+        SpecificationError
+            If the variable was not imputed or has no imputed cell, or `by` is no other column.
+
+        Examples
+        --------
+        >>> import bayesimpute as bi
+        >>> df = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80).incomplete
+        >>> imp = bi.impute(df, m=2, iterations=1, method="sample", seed=1, progress=False)
+        >>> imp.cells("popular", by="sex").columns.tolist()
+        ['.imp', 'value', 'seen', 'facet']
+        """
+        from bayesimpute.plots.tidy import cells
+
+        return cells(self, variable, by)
 
     @checked
     def plot_density(

@@ -1,33 +1,28 @@
-"""What was read is what the writer writes: the same names, types and shapes throughout.
+"""What was read fits together, and the frame is what the writer would write of it.
 
-A restored result is taken apart again and must give the description and the arrays it came from.
-So nothing that the writer does not write gets in, and no second list of what a file holds is kept.
-Types that survive the round trip unnoticed are held against the annotations of the data classes.
+Types are held against annotations when a file is decoded (`codec`); here is what only the whole
+can tell. A frame may be of any types: it is taken apart again and must give the description and
+the arrays it came from, so that no second list of what a file may hold is kept.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from bayesimpute.arguments import fits
 from bayesimpute.engine.history import History
-from bayesimpute.events import Event
 from bayesimpute.findings import SEVERITIES
 from bayesimpute.registry import METHODS
-from bayesimpute.result.imputations import Imputations
+from bayesimpute.result.cells import form_of_lines
+from bayesimpute.result.codec import LARGEST, Arrays
+from bayesimpute.result.frame_store import encode_frame
 from bayesimpute.result.restored import NotStored
-from bayesimpute.result.storage import Arrays, described
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.predictors import TWO_EQUATIONS
-from bayesimpute.specification.specification import Analysed, Passive, Specification, Target, Term
+from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper
-
-#: Largest whole number that an option of a method may be: more is no setting but an attack.
-LARGEST_OPTION = 1_000_000
-
 
 type Forms = dict[str, tuple[int, np.dtype[Any]]]
 
@@ -40,50 +35,28 @@ def forms(arrays: Arrays) -> Forms:
     }
 
 
-def left_over(description: Any, found: Forms, written: Any, arrays: Arrays) -> Forms:
-    """Give the forms of the arrays of a file that do not belong to a part of it.
+def check_frame(frame: pd.DataFrame, description: Any, found: Forms) -> None:
+    """Raise ValueError unless a frame is what its file says.
 
     Parameters
     ----------
+    frame
+        As restored.
     description, found
-        Description of the part, and forms of arrays, as stored.
-    written, arrays
-        The same of what was restored, as it is written.
-
-    Raises
-    ------
-    ValueError
-        If they differ.
+        What it was restored from, and the forms of the arrays in the file.
     """
+    written, arrays = encode_frame(frame, form_of_lines)
     if not _agrees(description, written):
         raise ValueError("its description is not as it is written")
-    expected = forms(arrays)
-    for name, form in expected.items():
+    for name, form in forms(arrays).items():
         if found.get(name) != form:
             raise ValueError(f"array {name!r} is not as it is written")
-    return {name: form for name, form in found.items() if name not in expected}
 
 
-def check_layout(imputations: Imputations, description: Mapping[str, Any], found: Forms) -> None:
-    """Raise ValueError unless a result is what its file says, and the file nothing more.
-
-    Parameters
-    ----------
-    imputations
-        As restored.
-    description
-        What it was restored from, the frame's aside.
-    found
-        Forms of the arrays it was restored from, the frame's aside.
-    """
-    for problem in _problems(imputations.specification, imputations.history):
+def check_run(specification: Specification, history: History) -> None:
+    """Raise ValueError unless a specification and a history fit together."""
+    for problem in _problems(specification, history):
         raise ValueError(problem)
-    if not isinstance(imputations.created_at, str) or not fits(
-        imputations.versions, Mapping[str, str]
-    ):
-        raise ValueError("time or versions are no text")
-    for name in left_over(description, found, *described(imputations)):
-        raise ValueError(f"array {name!r} is not as it is written")
 
 
 def _agrees(stored: Any, written: Any) -> bool:
@@ -102,31 +75,20 @@ def _agrees(stored: Any, written: Any) -> bool:
 
 def _problems(specification: Specification, history: History) -> Iterator[str]:
     for event in (*specification.events, *history.events):
-        yield from _wrong_fields(event, Event)
-        if event.severity not in SEVERITIES or not 0 <= event.imputation <= LARGEST_OPTION:
+        if event.severity not in SEVERITIES:
             yield "an event"
-    for target in specification.targets.values():
-        yield from _wrong_fields(target, type(target))
+    for name, target in specification.targets.items():
+        if target.name != name:
+            yield f"name of {name!r}"
         if isinstance(target, Target):
             yield from _wrong_target(target, specification)
     yield from _wrong_specification(specification)
     yield from _wrong_history(history, specification)
 
 
-def _wrong_fields(record: Any, kind: type) -> Iterator[str]:
-    """Fields of a data class that are not of their type."""
-    hints = get_type_hints(kind)
-    for field in fields(record):
-        if field.name not in ("method", "post", "table") and not fits(
-            getattr(record, field.name), hints[field.name]
-        ):
-            yield f"{kind.__name__}.{field.name} is of another type"
-
-
 def _wrong_target(target: Target, specification: Specification) -> Iterator[str]:
     names = specification.table.variables
     for term in target.terms:
-        yield from _wrong_fields(term, Term)
         if term.equation not in ("both", *TWO_EQUATIONS.values()):
             yield f"equation of a predictor of {target.name!r}"
         for factor in term.factors:
@@ -140,7 +102,7 @@ def _wrong_target(target: Target, specification: Specification) -> Iterator[str]
     if any(member not in specification.targets for member in target.block):
         yield f"block of {target.name!r}"
     for option, value in target.options.items():
-        if _largest(value) > LARGEST_OPTION:
+        if _largest(value) > LARGEST:
             yield f"option {option!r} of {target.name!r} is out of bounds"
 
 
@@ -174,11 +136,9 @@ def _wrong_specification(specification: Specification) -> Iterator[str]:
         if (mask & ~np.isnan(specification.known[name])).any():
             yield "live cells that are observed"
     for analysed in specification.analyses:
-        yield from _wrong_fields(analysed, Analysed)
         if analysed.outcome not in names:
             yield "outcome of an analysis"
-    methods = dict(specification.methods)
-    if not fits(methods, Mapping[str, str]) or set(methods) != set(names):
+    if set(specification.methods) != set(names):
         yield "methods"
     matrix = specification.predictors
     known = [int(role) for role in Role]
@@ -190,13 +150,7 @@ def _wrong_specification(specification: Specification) -> Iterator[str]:
 
 def _wrong_history(history: History, specification: Specification) -> Iterator[str]:
     m, iterations = history.m, history.iterations
-    if not fits(m, int) or not fits(iterations, int) or m < 1 or iterations < 0 or history.seed < 0:
-        yield "m, iterations or seed"
-        return
-    if not fits(history.labels, Mapping[str, Mapping[str, Sequence[str]]]):
-        yield "labels of parameters"
-        return
-    if set(history.imputed) != set(specification.where) or len(history.states) != m:
+    if set(history.imputed) != set(specification.where) or len(history.states) != m or m < 1:
         yield "chains"
         return
     for target, draws in history.imputed.items():

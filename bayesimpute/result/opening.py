@@ -12,15 +12,13 @@ from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
 from bayesimpute.files import place
 from bayesimpute.result import json_values, restored
-from bayesimpute.result.cells import form_of_lines
-from bayesimpute.result.frame_store import decode_frame, encode_frame, frame_of_first_version
-from bayesimpute.result.history_store import decode_history
+from bayesimpute.result.codec import Arrays, decode
+from bayesimpute.result.frame_store import decode_frame
 from bayesimpute.result.imputations import Imputations
-from bayesimpute.result.layout import check_layout, forms, left_over
+from bayesimpute.result.layout import check_frame, check_run, forms
+from bayesimpute.result.older_files import as_now
 from bayesimpute.result.reading import read_arrays
-from bayesimpute.result.specification_store import decode_specification
-from bayesimpute.result.storage import Arrays
-from bayesimpute.specification.fingerprint import Fingerprint
+from bayesimpute.specification.latent_means import with_fixed_priors
 
 
 @checked
@@ -94,36 +92,26 @@ def open_file(
     return replace(imputations, specification=specification)
 
 
+#: As it is called in public.
+open = open_file
+
+
 def _restore(arrays: Arrays) -> Imputations:
     """Rebuild the result; `arrays` is emptied, so that little is held twice."""
     text = arrays.pop("description")
     if text.dtype != np.uint8:
         raise ValueError("its description is no text")
-    description = json_values.parse(text.tobytes())
+    description = as_now(json_values.parse(text.tobytes()), arrays)
     del text
-    columns = frame_of_first_version(description.pop("frame"), arrays)
-    found = forms(arrays)
-    history = decode_history(description["history"], arrays)
+    columns, found = description.pop("frame"), forms(arrays)
     frame = decode_frame(columns, arrays)
     # looked at before the table is made, which holds every label once more
-    found = left_over(columns, found, *encode_frame(frame, form_of_lines))
-    imputed = {target["name"] for target in description["specification"]["targets"]}
-    table = Table.from_frame(frame, dates=imputed)
+    check_frame(frame, columns, found)
+    table = Table.from_frame(frame, dates=description["specification"]["targets"].keys())
     del frame
-    imputations = Imputations(
-        decode_specification(description["specification"], arrays, table),
-        history,
-        created_at=description["created_at"],
-        versions=description["versions"],
-        fingerprint=_fingerprint(description.get("fingerprint")),
-    )
-    check_layout(imputations, description, found)
+    imputations: Imputations = decode(description, Imputations, arrays, table)
+    for name in arrays:
+        raise ValueError(f"array {name!r} is not as it is written")
+    imputations = replace(imputations, specification=with_fixed_priors(imputations.specification))
+    check_run(imputations.specification, imputations.history)
     return imputations
-
-
-def _fingerprint(stored: Mapping[str, Any] | None) -> Fingerprint | None:
-    """None for a file of a version that wrote none."""
-    if stored is None:
-        return None
-    parts = {str(words): str(digest) for words, digest in stored["parts"].items()}
-    return Fingerprint(parts, str(stored["python"]))

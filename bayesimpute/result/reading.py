@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.errors import FileFormatError
+from bayesimpute.result.codec import Arrays
 from bayesimpute.result.seal import ADVICE, check_seal
-from bayesimpute.result.storage import FORMAT, FORMAT_VERSION, GROUP, Arrays
+from bayesimpute.result.storage import FORMAT, FORMAT_VERSION, GROUP
 
 #: How netCDF says in an attribute that a dataset only gives a dimension its length.
 ONLY_A_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"

@@ -7,16 +7,17 @@ Nothing is pickled, so that opening a stranger's file runs no code. A checksum e
 
 import io
 import json
+from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesimpute.files import check_target, write
+from bayesimpute.result.codec import encode
 from bayesimpute.result.frame_store import encode_frame
-from bayesimpute.result.history_store import encode_history
 from bayesimpute.result.seal import sealed
-from bayesimpute.result.specification_store import encode_specification
+from bayesimpute.specification.latent_means import without_fixed_priors
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 GROUP = "bayesimpute"
 #: Bytes, which are stored in place: text would go to a heap of any length (see `reading`).
 FORMAT = b"bayesimpute imputations"
-FORMAT_VERSION = 2
-
-type Arrays = dict[str, np.ndarray]
+FORMAT_VERSION = 3
 
 
 def to_netcdf(imputations: "Imputations", path: str | PathLike[str]) -> None:
@@ -64,37 +63,19 @@ def to_netcdf(imputations: "Imputations", path: str | PathLike[str]) -> None:
     write(path, sealed(content.getvalue()))
 
 
-def described(imputations: "Imputations") -> tuple[dict[str, Any], Arrays]:
-    """Take what is not the frame apart into a description (JSON) and arrays, as in a file."""
-    specification, cells = encode_specification(imputations.specification)
-    history, states = encode_history(imputations.history)
-    description = {
-        "specification": specification,
-        "history": history,
-        "created_at": imputations.created_at,
-        "versions": dict(imputations.versions),
-        "fingerprint": None
-        if imputations.fingerprint is None
-        else {
-            "parts": dict(imputations.fingerprint.parts),
-            "python": imputations.fingerprint.python,
-        },
-    }
-    return description, {**cells, **states}
-
-
 def _own_group(imputations: "Imputations") -> "xr.Dataset":
     import xarray as xr
 
-    frame, columns = encode_frame(imputations.specification.table.frame)
-    description, arrays = described(imputations)
-    whole = {"frame": frame, **description}
-    text = np.frombuffer(json.dumps(whole, allow_nan=False).encode(), dtype=np.uint8)
-    everything = {
-        name: array.astype(np.uint8) if array.dtype == bool else array
-        for name, array in {"description": text, **columns, **arrays}.items()
-    }
+    specification = imputations.specification
+    frame, arrays = encode_frame(specification.table.frame)
+    stored = replace(imputations, specification=without_fixed_priors(specification))
+    whole = {"frame": frame, **encode(stored, type(stored), arrays)}
+    text = json.dumps(whole, allow_nan=False).encode()
+    arrays = {"description": np.frombuffer(text, dtype=np.uint8), **arrays}
     return xr.Dataset(
-        {name: ((f"{name}_length",), array) for name, array in everything.items()},
+        {
+            name: ((f"{name}_length",), array.astype(np.uint8) if array.dtype == bool else array)
+            for name, array in arrays.items()
+        },
         attrs={"format": np.bytes_(FORMAT), "format_version": FORMAT_VERSION},
     )

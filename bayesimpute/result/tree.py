@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -38,13 +39,15 @@ MONITOR = "monitor"
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed packages a result depends on."""
-    found = {"python": PYTHON}
-    for package in VERSIONED:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return {"python": PYTHON} | {package: _version(package) for package in VERSIONED}
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def safe_names(table: Table) -> dict[str, str]:

@@ -20,10 +20,13 @@ Divisions follow NumPy's rules (``error_model``): a trajectory that runs a varia
 a density that is not finite, which NUTS refuses, and not an exception.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
@@ -35,9 +38,9 @@ class CrossProducts(Struct):
     Attributes
     ----------
     zz
-        ``Z'Z`` by cluster, (cluster, q, q).
+        ``Z'Z`` by cluster, (q, q, cluster).
     zw
-        ``Z'[X y]`` by cluster, (cluster, q, p + 1).
+        ``Z'[X y]`` by cluster, (q, p + 1, cluster).
     ww
         ``[X y]'[X y]`` by residual group, (group, p + 1, p + 1): one group with a common
         residual variance, one group a cluster with variances that differ.
@@ -61,9 +64,9 @@ class Integrated(Struct):
     sigma2
         Residual variance by cluster, (cluster,).
     root
-        R by cluster, (cluster, q, q).
+        R by cluster, (q, q, cluster).
     projected
-        ``R Z'[X y]`` by cluster, (cluster, q, p + 1).
+        ``R Z'[X y]`` by cluster, (q, p + 1, cluster).
     chol
         Lower Cholesky factor of the precision of β, (p, p).
     beta
@@ -90,6 +93,12 @@ class Standard(Struct):
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
+def standard_of(*fields: Any) -> Standard:
+    """Make it of the values of all fields."""
+    return Standard(*fields)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def cross_products(
     x: Array,
     z: Array,
@@ -102,16 +111,17 @@ def cross_products(
 ) -> tuple[CrossProducts, Integrated]:
     """One pass over the rows that are fitted to, an intercept put before the predictors.
 
-    Also makes the room that integrating needs.
+    `x` and `z` are (column, row). Also makes the room that integrating needs.
     """
-    p = x.shape[1] + 1
-    q = z.shape[1]
+    p = x.shape[0] + 1
+    q = z.shape[0]
     groups = clusters if by_cluster else 1
-    zz = np.zeros((clusters, q, q))
-    zw = np.zeros((clusters, q, p + 1))
+    zz = np.zeros((q, q, clusters))
+    zw = np.zeros((q, p + 1, clusters))
     ww = np.zeros((groups, p + 1, p + 1))
     rows = np.zeros(clusters)
-    w = np.ones(p + 1)
+    w = np.empty(p + 1)
+    w[0] = 1.0
     v = np.empty(q)
     centre_x, scale_x = standard.centre_x, standard.scale_x
     centre_z, scale_z = standard.centre_z, standard.scale_z
@@ -123,33 +133,32 @@ def cross_products(
         g = j if by_cluster else 0
         rows[j] += 1.0
         for a in range(p - 1):
-            w[a + 1] = (x[i, a] - centre_x[a]) / scale_x[a]
+            w[a + 1] = (x[a, i] - centre_x[a]) / scale_x[a]
         w[p] = (y[i] - centre_y) / scale_y
         for a in range(q):
-            v[a] = (z[i, a] - centre_z[a]) / scale_z[a]
+            v[a] = (z[a, i] - centre_z[a]) / scale_z[a]
             for b in range(a + 1):
-                zz[j, a, b] += v[a] * v[b]
+                zz[a, b, j] += v[a] * v[b]
             for b in range(p + 1):
-                zw[j, a, b] += v[a] * w[b]
+                zw[a, b, j] += v[a] * w[b]
         for a in range(p + 1):
             for b in range(a + 1):
                 ww[g, a, b] += w[a] * w[b]
-    for j in range(clusters):
-        for a in range(q):
-            for b in range(a):
-                zz[j, b, a] = zz[j, a, b]
+    for a in range(q):
+        for b in range(a):
+            zz[b, a] = zz[a, b]
     for g in range(groups):
         for a in range(p + 1):
             for b in range(a):
                 ww[g, b, a] = ww[g, a, b]
     made = Integrated(
-        np.empty((q, q)), np.empty(clusters), np.empty((clusters, q, q)),
-        np.empty((clusters, q, p + 1)), np.empty((p, p)), np.empty(p),
+        np.empty((q, q)), np.empty(clusters), np.empty((q, q, clusters)),
+        np.empty((q, p + 1, clusters)), np.empty((p, p)), np.empty(p),
     )  # fmt: skip
     return CrossProducts(zz, zw, ww, rows), made
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _cholesky(a: Array) -> None:
     """Lower Cholesky factor in place (upper triangle zeroed); small matrices only."""
     n = a.shape[0]
@@ -164,7 +173,7 @@ def _cholesky(a: Array) -> None:
             a[j, i] = 0.0
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _solve_lower(c: Array, b: Array) -> None:
     """Solve ``c x = b`` in place for lower triangular c and the columns of b."""
     n, m = b.shape
@@ -177,10 +186,10 @@ def _solve_lower(c: Array, b: Array) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def log_marginal(
+def integrate(
     data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
-) -> tuple[float, Array, Array]:
-    """Log density of y given Ψ and σ², and its gradient.
+) -> float:
+    """Integrate β and b out: log density of y given Ψ and σ².
 
     Parameters
     ----------
@@ -190,56 +199,76 @@ def log_marginal(
         Of β, independent normal, (p,).
     made
         Its `factor` and `sigma2` are read, the rest is written.
-
-    Returns
-    -------
-    log_density
-        ``log p(y | Ψ, σ²)``, β and b integrated out.
-    gradient_psi
-        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
-    gradient_sigma2
-        Derivative by each cluster's residual variance, (cluster,).
     """
     zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
-    clusters, q, p1 = zw.shape
+    q, p1, clusters = zw.shape
     p = p1 - 1
     factor, sigma2, root, projected = made.factor, made.sigma2, made.root, made.projected
     chol, beta = made.chol, made.beta
-    inner = np.empty((q, q))
     total = np.zeros((p1, p1))
     for g in range(ww.shape[0]):
         for a in range(p1):
             for b in range(a + 1):
                 total[a, b] += ww[g, a, b] / sigma2[g]
-    log_det = 0.0
+    inner = np.zeros((q, q, clusters))
+    root[:] = 0.0
+    for a in range(q):
+        for b in range(q):
+            for c in range(b, q):
+                for j in range(clusters):
+                    root[a, b, j] += zz[a, c, j] * factor[c, b]
+    for a in range(q):
+        for j in range(clusters):
+            inner[a, a, j] = sigma2[j]
+        for b in range(a + 1):
+            for c in range(a, q):
+                for j in range(clusters):
+                    inner[a, b, j] += root[c, b, j] * factor[c, a]
+    for b in range(q):
+        for c in range(b):
+            for j in range(clusters):
+                inner[b, b, j] -= inner[b, c, j] * inner[b, c, j]
+        for j in range(clusters):
+            pivot = inner[b, b, j]
+            inner[b, b, j] = np.sqrt(pivot) if pivot > 0.0 else 1e-150
+        for a in range(b + 1, q):
+            for c in range(b):
+                for j in range(clusters):
+                    inner[a, b, j] -= inner[a, c, j] * inner[b, c, j]
+            for j in range(clusters):
+                inner[a, b, j] /= inner[b, b, j]
+    projected[:] = 0.0
+    scaled = np.empty((q, p1, clusters))  # R Z'[X y] / σ²
+    for a in range(q):
+        for b in range(q):
+            for j in range(clusters):
+                root[a, b, j] = factor[b, a]
+            for c in range(a):
+                for j in range(clusters):
+                    root[a, b, j] -= inner[a, c, j] * root[c, b, j]
+            for j in range(clusters):
+                root[a, b, j] /= inner[a, a, j]
+        for b in range(p1):
+            for c in range(q):
+                for j in range(clusters):
+                    projected[a, b, j] += root[a, c, j] * zw[c, b, j]
+            for j in range(clusters):
+                scaled[a, b, j] = projected[a, b, j] / sigma2[j]
+    log_det, log_sigma2, last = 0.0, 0.0, 1.0
     for j in range(clusters):
-        log_det += rows[j] * np.log(2.0 * np.pi) + (rows[j] - q) * np.log(sigma2[j])
+        if sigma2[j] != last:
+            last = sigma2[j]
+            log_sigma2 = np.log(last)
+        log_det += rows[j] * np.log(2.0 * np.pi) + (rows[j] - q) * log_sigma2
         for a in range(q):
-            for b in range(q):
-                root[j, a, b] = 0.0
-                for c in range(b, q):
-                    root[j, a, b] += zz[j, a, c] * factor[c, b]
-        for a in range(q):
-            for b in range(a + 1):
-                inner[a, b] = sigma2[j] if a == b else 0.0
-                for c in range(a, q):
-                    inner[a, b] += factor[c, a] * root[j, c, b]
-        _cholesky(inner)
-        for a in range(q):
-            log_det += 2.0 * np.log(inner[a, a])
-            for b in range(q):
-                root[j, a, b] = factor[b, a]
-        _solve_lower(inner, root[j])
-        for a in range(q):
-            for b in range(p1):
-                projected[j, a, b] = 0.0
+            log_det += 2.0 * np.log(inner[a, a, j])
+    for a in range(p1):
+        for b in range(a + 1):
+            value = total[a, b]
+            for j in range(clusters):
                 for c in range(q):
-                    projected[j, a, b] += root[j, a, c] * zw[j, c, b]
-        for c in range(q):
-            for a in range(p1):
-                left = projected[j, c, a] / sigma2[j]
-                for b in range(a + 1):
-                    total[a, b] -= left * projected[j, c, b]
+                    value -= scaled[c, a, j] * projected[c, b, j]
+            total[a, b] = value
     quadratic = total[p, p]
     for a in range(p):
         for b in range(a + 1):
@@ -261,13 +290,37 @@ def log_marginal(
         for b in range(a + 1, p):
             value -= chol[b, a] * beta[b]
         beta[a] = value / chol[a, a]
+    return -0.5 * (log_det + quadratic)
 
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def log_marginal(
+    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
+) -> tuple[float, Array, Array]:
+    """Log density of y given Ψ and σ², and its gradient; parameters as of :func:`integrate`.
+
+    Returns
+    -------
+    log_density
+        ``log p(y | Ψ, σ²)``, β and b integrated out.
+    gradient_psi
+        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
+    gradient_sigma2
+        Derivative by each cluster's residual variance, (cluster,).
+    """
+    value = integrate(data, prior_precision, prior_mean, made)
+    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
+    q, p1, clusters = zw.shape
+    p = p1 - 1
+    sigma2, root, projected = made.sigma2, made.root, made.projected
+    chol, beta = made.chol, made.beta
     # moments of (β, −1): what is left of [X y] by them has Ω as its weights
     inverse = np.zeros((p, p))
     for a in range(p):
         inverse[a, a] = 1.0
     _solve_lower(chol, inverse)
-    omega = np.ones((p1, p1))
+    omega = np.empty((p1, p1))
+    omega[p, p] = 1.0
     for a in range(p):
         omega[a, p] = -beta[a]
         omega[p, a] = -beta[a]
@@ -281,44 +334,59 @@ def log_marginal(
         for a in range(p1):
             for b in range(p1):
                 by_sigma2[g] += 0.5 * omega[a, b] * ww[g, a, b] / sigma2[g] ** 2
-    expected = np.empty((q, p1))  # K Z'[X y]
-    left = np.empty((q, p1))  # σ² Z'V⁻¹[X y]
-    scaled = np.empty((q, q))  # R Z'Z
+    squared = np.empty(clusters)
     for j in range(clusters):
-        s2 = sigma2[j]
-        by_sigma2[j] -= 0.5 * rows[j] / s2
-        if rows[j] == 0.0:
-            continue
-        for a in range(q):
+        by_sigma2[j] -= 0.5 * rows[j] / sigma2[j]
+        squared[j] = sigma2[j] ** 2
+    expected = np.zeros((q, p1, clusters))  # K Z'[X y]
+    left = zw.copy()  # σ² Z'V⁻¹[X y]
+    within = zz.copy()  # σ² Z'V⁻¹Z
+    whole = np.zeros((q, q, clusters))  # R Z'Z
+    for a in range(q):
+        for b in range(p1):
+            for c in range(q):
+                for j in range(clusters):
+                    expected[a, b, j] += root[c, a, j] * projected[c, b, j]
+        for b in range(q):
+            for c in range(q):
+                for j in range(clusters):
+                    whole[a, b, j] += root[a, c, j] * zz[c, b, j]
+            for j in range(clusters):
+                by_sigma2[j] += 0.5 * root[a, b, j] * whole[a, b, j] / sigma2[j]
+    for a in range(q):
+        for b in range(p1):
+            for c in range(q):
+                for j in range(clusters):
+                    left[a, b, j] -= zz[a, c, j] * expected[c, b, j]
+        for b in range(q):
+            for c in range(q):
+                for j in range(clusters):
+                    within[a, b, j] -= whole[c, a, j] * whole[c, b, j]
+    weighted, terms = np.empty((p1, clusters)), np.empty((p1 + 1, clusters))
+    change = np.empty(clusters)
+    for a in range(q):
+        for b in range(p1):
+            weighted[b] = 0.0
+            change[:] = 0.0
+            for c in range(p1):
+                for j in range(clusters):
+                    weighted[b, j] += left[a, c, j] * omega[b, c]
+                for j in range(clusters):
+                    change[j] += expected[a, c, j] * omega[b, c]
+            for j in range(clusters):
+                by_sigma2[j] -= 0.5 * change[j] * (left[a, b, j] + zw[a, b, j]) / squared[j]
+        for c in range(q):
             for b in range(p1):
-                expected[a, b] = 0.0
-                for c in range(q):
-                    expected[a, b] += root[j, c, a] * projected[j, c, b]
-            for b in range(q):
-                scaled[a, b] = 0.0
-                for c in range(q):
-                    scaled[a, b] += root[j, a, c] * zz[j, c, b]
-                by_sigma2[j] += 0.5 * root[j, a, b] * scaled[a, b] / s2
-        for a in range(q):
-            for b in range(p1):
-                left[a, b] = zw[j, a, b]
-                for c in range(q):
-                    left[a, b] -= zz[j, a, c] * expected[c, b]
-        for a in range(q):
-            for b in range(p1):
-                weighted, change = 0.0, 0.0
-                for c in range(p1):
-                    weighted += omega[b, c] * left[a, c]
-                    change += omega[b, c] * expected[a, c]
-                by_sigma2[j] -= 0.5 * change * (left[a, b] + zw[j, a, b]) / s2**2
-                for c in range(q):
-                    by_psi[a, c] += 0.5 * weighted * left[c, b] / s2**2
-            for b in range(q):
-                within = zz[j, a, b]
-                for c in range(q):
-                    within -= scaled[c, a] * scaled[c, b]
-                by_psi[a, b] -= 0.5 * within / s2
-    return -0.5 * (log_det + quadratic), by_psi, by_sigma2
+                for j in range(clusters):
+                    terms[b, j] = 0.5 * weighted[b, j] * left[c, b, j] / squared[j]
+            for j in range(clusters):
+                terms[p1, j] = -0.5 * within[a, c, j] / sigma2[j]
+            total = 0.0
+            for j in range(clusters):
+                for b in range(p1 + 1):
+                    total += terms[b, j]
+            by_psi[a, c] = total
+    return value, by_psi, by_sigma2
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -331,7 +399,7 @@ def draw_coefficients(
     ``N(K Z'(y − Xβ), σ²K)``.
     """
     root, projected, chol = made.root, made.projected, made.chol
-    clusters, q, p1 = projected.shape
+    q, p1, clusters = projected.shape
     p = p1 - 1
     beta = np.empty(p)
     for a in range(p - 1, -1, -1):
@@ -342,9 +410,9 @@ def draw_coefficients(
     effects = np.zeros((clusters, q))
     for j in range(clusters):
         for c in range(q):
-            residual = projected[j, c, p] + np.sqrt(made.sigma2[j]) * noise_effects[j, c]
+            residual = projected[c, p, j] + np.sqrt(made.sigma2[j]) * noise_effects[j, c]
             for b in range(p):
-                residual -= projected[j, c, b] * beta[b]
+                residual -= projected[c, b, j] * beta[b]
             for a in range(q):
-                effects[j, a] += root[j, c, a] * residual
+                effects[j, a] += root[c, a, j] * residual
     return beta, effects

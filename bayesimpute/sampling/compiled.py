@@ -6,6 +6,13 @@ from typing import Any
 import numba
 from numba import types
 
+#: What is compiled as a part of something else: it is not kept on disk by itself, and has none of
+#: the wrappers by which Python or other machine code call it: a small function takes less.
+PART = {"error_model": "numpy", "nogil": True} | dict.fromkeys(
+    ("no_cpython_wrapper", "no_cfunc_wrapper"), True
+)
+part_of = numba.njit(**PART)
+
 
 def compile_for(function: Any, arguments: tuple[Any, ...]) -> None:
     """Compile a function for arguments of some types, or take what is kept on disk.

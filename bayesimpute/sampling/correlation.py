@@ -52,6 +52,7 @@ class CorrelationBlocks:
         self.free = own[row] == own[column]
         self.count = int(self.free.sum())
         self._all = self.count == self.free.size
+        self._pairs = row, column
         self.shapes = np.zeros(self.free.size)
         for block in np.unique(own):
             inside = self.free & (own[row] == block)
@@ -76,7 +77,7 @@ class CorrelationBlocks:
     def correlations(self, factor: Array) -> Array:
         """Correlations of the free pairs, (free pair,)."""
         matrix = factor @ factor.T
-        return self.of_free(matrix[np.tril_indices(self.size, -1)])
+        return self.of_free(matrix[self._pairs])
 
     def labels(self, names: Sequence[str]) -> tuple[str, ...]:
         """Names of the free pairs."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.compiled import Callable
-from bayesimpute.sampling.linear_parts import no_prior
+from bayesimpute.sampling.linear_parts import OneEquation
 
 Array = npt.NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def pymc_likelihood(
     return PyMCLikelihood(distribution, positive, on_scale)
 
 
-class PyMCLikelihood:
+class PyMCLikelihood(OneEquation):
     """Likelihood ``distribution(eta, *positive)`` of rows by their linear predictor.
 
     Parameters
@@ -39,12 +39,6 @@ class PyMCLikelihood:
     on_scale
         Whether values are numbers on a scale, whose density changes with its unit.
     """
-
-    equations = 1
-    free = 0
-    constants = np.empty(0)
-    information = None
-    extra_prior = staticmethod(no_prior)
 
     def __init__(self, distribution: Function[..., Any], positive: int, on_scale: bool) -> None:
         import pymc as pm

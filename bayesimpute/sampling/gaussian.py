@@ -6,7 +6,7 @@ correlations of the random effects, then (heteroscedastic) one standardised log-
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -21,7 +21,9 @@ from bayesimpute.sampling.collapsed import (
     Standard,
     cross_products,
     draw_coefficients,
+    integrate,
     log_marginal,
+    standard_of,
 )
 from bayesimpute.sampling.compiled import Callable, density_of, specialised
 from bayesimpute.sampling.correlation import CorrelationBlocks, correlation_factor, pull_back
@@ -73,7 +75,7 @@ class Units:
     @property
     def standard(self) -> Standard:
         """The same for compiled code."""
-        return Standard(
+        return standard_of(
             self.centre_x, self.scale_x, self.centre_z, self.scale_z, self.centre_y, self.scale_y
         )
 
@@ -168,6 +170,12 @@ class Fixed(Struct):
     heteroscedastic: bool
 
 
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def fixed_of(*fields: Any) -> Fixed:
+    """Make it of the values of all fields."""
+    return Fixed(*fields)
+
+
 class Collapsed(NamedTuple):
     """The posterior of the scales: the problem that NUTS gets."""
 
@@ -177,7 +185,7 @@ class Collapsed(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Completed data of a visit, as a :class:`~bayesimpute.method.Design` has them."""
+    """Completed data of a visit; `x` and `z` are (column, row)."""
 
     x: Array
     z: Array
@@ -187,18 +195,19 @@ class Rows(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """A state taken apart, in computing units."""
+    """Scales of a state, in computing units."""
 
     sd: Array
     sigma: float
     spread: float
-    partial: Array
-    offsets: Array
 
 
 @register_jitable
-def _scales(state: Array, fixed: Fixed) -> tuple[Scales, float, Array, Array]:
-    """Take a state apart; also the scales' log prior, its gradient, and their derivatives."""
+def _scales(state: Array, fixed: Fixed) -> tuple[Scales, Array, Array, float, Array, Array]:
+    """Take a state apart: scales, partial correlations, offsets.
+
+    Also the scales' log prior, its gradient, and their derivatives.
+    """
     q = fixed.unit.size - 1
     count = fixed.constants.size
     each, gradient, parameters, slope = fixed.prior((state[:count].copy(), fixed.constants))
@@ -215,24 +224,17 @@ def _scales(state: Array, fixed: Fixed) -> tuple[Scales, float, Array, Array]:
     sd = np.empty(q)
     for a in range(q):
         sd[a] = parameters[a] / fixed.unit[a]
-    scales = Scales(sd, parameters[q] / fixed.unit[q], spread, partial, state[at:])
-    return scales, value, gradient, slope
+    scales = Scales(sd, parameters[q] / fixed.unit[q], spread)
+    return scales, partial, state[at:], value, gradient, slope
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def scales_of(state: Array, fixed: Fixed) -> Scales:
-    """Take a state apart."""
-    return _scales(state, fixed)[0]
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
-    """Unnormalised log posterior of the state; its gradient into `out`."""
-    fixed = problem.fixed
-    q, count, clusters = fixed.unit.size - 1, fixed.constants.size, fixed.clusters
-    (sd, sigma, spread, partial, offsets), value, gradient, slope = _scales(state, fixed)
+@register_jitable
+def _put(scales: Scales, partial: Array, offsets: Array, made: Integrated, clusters: int) -> Array:
+    """Write down the factor of Ψ and the residual variances; gives the factor of correlations."""
+    sd, sigma, spread = scales
+    q = sd.size
     correlation = correlation_factor(partial, q)
-    factor, sigma2 = problem.made.factor, problem.made.sigma2
+    factor, sigma2 = made.factor, made.sigma2
     for a in range(q):
         for b in range(q):
             factor[a, b] = sd[a] * correlation[a, b]
@@ -240,6 +242,18 @@ def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
         sigma2[j] = sigma * sigma
         if offsets.size > 0:
             sigma2[j] *= np.exp(2.0 * spread * offsets[j])
+    return correlation
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
+    """Unnormalised log posterior of the state; its gradient into `out`."""
+    fixed = problem.fixed
+    q, count, clusters = fixed.unit.size - 1, fixed.constants.size, fixed.clusters
+    scales, partial, offsets, value, gradient, slope = _scales(state, fixed)
+    sd, sigma, spread = scales
+    correlation = _put(scales, partial, offsets, problem.made, clusters)
+    factor, sigma2 = problem.made.factor, problem.made.sigma2
     lp, by_psi, by_sigma2 = fixed.marginal(problem.data, fixed.precision, fixed.mean, problem.made)
     value += lp
 
@@ -286,9 +300,12 @@ def _predict(
     rng: np.random.Generator,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Draw β and b exactly given the state, and predict the wanted rows by them."""
-    problem.density(state, problem.data, np.empty(state.size))
-    standard, made = problem.data.fixed.standard, problem.data.made
-    clusters, q, p1 = made.projected.shape
+    data, made, fixed = problem.data
+    scales, partial, offsets = _scales(state, fixed)[:3]
+    _put(scales, partial, offsets, made, fixed.clusters)
+    integrate(data, fixed.precision, fixed.mean, made)
+    standard = fixed.standard
+    q, p1, clusters = made.projected.shape
     beta, effects = draw_coefficients(
         made,
         rng.standard_normal(p1 - 1),
@@ -308,14 +325,32 @@ def _predict(
         if wanted[i]:
             j = cluster[i]
             eta = beta[0]
-            for a in range(x.shape[1]):
-                eta += (x[i, a] - centre_x[a]) / scale_x[a] * beta[a + 1]
+            for a in range(x.shape[0]):
+                eta += (x[a, i] - centre_x[a]) / scale_x[a] * beta[a + 1]
             for a in range(q):
-                eta += (z[i, a] - centre_z[a]) / scale_z[a] * effects[j, a]
+                eta += (z[a, i] - centre_z[a]) / scale_z[a] * effects[j, a]
             mean[at] = centre_y + scale_y * eta
             sd[at] = scale_y * residual_sd[j]
             at += 1
     return beta, effects, residual_sd, made.factor, mean, sd
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _draw_given(
+    collapsed: Collapsed, state: Array, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Draw β and b exactly given the state; gives the residual SDs too."""
+    data, made, fixed = collapsed
+    scales, partial, offsets = _scales(state, fixed)[:3]
+    _put(scales, partial, offsets, made, fixed.clusters)
+    integrate(data, fixed.precision, fixed.mean, made)
+    q, p1, clusters = made.projected.shape
+    beta, effects = draw_coefficients(
+        made,
+        rng.standard_normal(p1 - 1),
+        rng.standard_normal(clusters * q).reshape(clusters, q),
+    )
+    return beta, effects, np.sqrt(made.sigma2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -397,10 +432,10 @@ class GaussianPosterior:
         products, made = self._cross_products(*arguments)
         precision = 1.0 / (prior_sd * coefficient) ** 2
         example = products, precision, precision, made
-        self.fixed = Fixed(
+        self.fixed = fixed_of(
             self._standard,
             design.n_clusters,
-            priors.compiled,
+            priors.function,
             priors.constants,
             self._unit,
             precision,
@@ -415,7 +450,7 @@ class GaussianPosterior:
         problem = nuts.Problem(data, self._density)
         self._nuts = nuts.CompiledNuts(problem)
         state = np.zeros(self.layout.size)
-        self._scales = specialised(scales_of, state, self.fixed)
+        self._draw_given: Any = None  # compiled where it is first needed
         self._predict = specialised(_predict, problem, state, rows, design.fit, rng)
 
     def observe(self, design: Design) -> nuts.Problem:
@@ -466,7 +501,7 @@ class GaussianPosterior:
         state, record = self._nuts.move(
             problem, state, adaptation, FIRST_TRANSITIONS if first else 0, transitions, rng
         )
-        scales = self._scales(state, self.fixed)
+        scales = self._scales(state)
         beta, effects, sigma, factor, mean, sd = self._predict(
             problem, state, rows_of(design), wanted, rng
         )
@@ -491,10 +526,11 @@ class GaussianPosterior:
 
         All in computing units: (1 + predictor,), (cluster, effect), (cluster,).
         """
-        nowhere = np.zeros(design.fit.size, dtype=np.bool_)
-        found = self._predict(self.observe(design), state, rows_of(design), nowhere, rng)
-        beta, effects, sigma = found[:3]
-        return beta, effects, sigma
+        arguments = self.observe(design).data, state, rng
+        if self._draw_given is None:
+            self._draw_given = specialised(_draw_given, *arguments)
+        found: tuple[Array, Array, Array] = self._draw_given(*arguments)
+        return found
 
     def by_cluster(self, rows: Design, fitted: Fitted) -> Array:
         """Log density of each cluster's values, its effects integrated out, (cluster,)."""
@@ -510,6 +546,13 @@ class GaussianPosterior:
         )
         size = np.bincount(rows.cluster, minlength=rows.n_clusters)
         return np.where(size > 0, density - size * np.log(self.units.scale_y), 0.0)
+
+    def _scales(self, state: Array) -> Scales:
+        """Take the scales out of a state."""
+        parameters, q = self.priors(state[: self.layout.scales])[2], self.layout.effects
+        *sd, sigma = parameters[: q + 1] / self._unit
+        spread = parameters[q + 1] if self._heteroscedastic else 0.0
+        return Scales(np.array(sd), float(sigma), float(spread))
 
     def _unconstrain(self, index: int, wanted: float) -> float:
         """Find by bisection the unconstrained value whose parameter is nearest to `wanted`."""
@@ -542,8 +585,8 @@ class GaussianPosterior:
 def rows_of(design: Design) -> Rows:
     """Rows of a design for compiled code, which takes their types and layout as given."""
     return Rows(
-        np.ascontiguousarray(design.x, dtype=np.float64),
-        np.ascontiguousarray(design.z, dtype=np.float64),
+        np.ascontiguousarray(design.x.T, dtype=np.float64),
+        np.ascontiguousarray(design.z.T, dtype=np.float64),
         np.ascontiguousarray(design.y, dtype=np.float64),
         np.ascontiguousarray(design.cluster, dtype=np.int64),
         np.ascontiguousarray(design.fit, dtype=np.bool_),

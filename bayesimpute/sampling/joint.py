@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import numba
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr, ndtri_exp
 
 from bayesimpute.method import Design
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.correlation import beta_shapes, correlation_factor, pull_back
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.tails import interval
@@ -154,25 +154,7 @@ def conditional(rows: Rows, member: int, eta: Array, covariance: Array) -> tuple
     return mean, sd
 
 
-def log_interval(lower: Array, upper: Array) -> Array:
-    """Logarithm of Φ(upper) − Φ(lower), exact in both tails."""
-    flip = lower > 0
-    low, high = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
-    above = log_ndtr(high)
-    return np.asarray(above + np.log1p(-np.exp(np.minimum(log_ndtr(low) - above, 0.0))))
-
-
-def draw_between(lower: Array, upper: Array, rng: np.random.Generator) -> Array:
-    """Draw standard normals between two ends each, exact in both tails."""
-    flip = lower > 0
-    low, high = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
-    level = np.log(rng.random(len(low))) + log_interval(low, high)
-    drawn = ndtri_exp(np.minimum(np.logaddexp(log_ndtr(low), level), 0.0))
-    drawn = np.clip(drawn, low, high)
-    return np.asarray(np.where(flip, -drawn, drawn))
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _patterns(columns: Array, size: int) -> tuple[npt.NDArray[np.bool_], Positions]:
     """Which members each pattern knows, and whom it judges; columns as of JointUnits.y."""
     rows = columns.shape[1]
@@ -189,13 +171,15 @@ def _patterns(columns: Array, size: int) -> tuple[npt.NDArray[np.bool_], Positio
     return known, judged
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _pattern_parts(
     known: npt.NDArray[np.bool_], judged: Positions, covariance: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Of each pattern: inverse and log determinant of Σ_AA, weights of the judged member, its SD.
 
-    Members a pattern does not know have zeros.
+    Members a pattern does not know have zeros. Where rounding leaves Σ_AA singular, its log
+    determinant is given as infinite and the rest of the pattern as zeros: an exception could not
+    leave compiled code that is called by its address, and what it returns would be anything.
     """
     patterns, size = known.shape
     inverse = np.zeros((patterns, size, size))
@@ -210,6 +194,9 @@ def _pattern_parts(
                 inside[i, j] = covariance[at[i], at[j]]
         if len(at):
             log_determinant[p] = np.linalg.slogdet(inside)[1]
+            if not np.isfinite(log_determinant[p]):
+                log_determinant[p] = np.inf
+                continue
             inside = np.linalg.inv(inside)
         for i in range(len(at)):
             for j in range(len(at)):
@@ -225,7 +212,7 @@ def _pattern_parts(
     return inverse, log_determinant, weights, sd
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _log_likelihood(columns: Array, eta: Array, covariance: Array) -> tuple[float, Array, Array]:
     """Value, gradient by η (member, row), and by Σ, each of whose cells counts for itself."""
     size, rows = eta.shape
@@ -293,7 +280,7 @@ def _log_likelihood(columns: Array, eta: Array, covariance: Array) -> tuple[floa
     return value, by_eta, by_covariance
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _information(columns: Array, eta: Array, covariance: Array) -> Array:
     """Curvature of each row by η, (member, member, row)."""
     size, rows = eta.shape
@@ -326,7 +313,7 @@ def _information(columns: Array, eta: Array, covariance: Array) -> Array:
     return out
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _residual(extra: Array, constants: Array, size: int) -> tuple[Array, Array, Array]:
     """Residual SDs, partial correlations, and lower Cholesky factor of the correlation."""
     sd, at = np.ones(size), 0
@@ -338,7 +325,7 @@ def _residual(extra: Array, constants: Array, size: int) -> tuple[Array, Array, 
     return sd, partial, correlation_factor(partial, size)
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def _covariance(sd: Array, correlation: Array) -> Array:
     size = sd.size
     out = np.zeros((size, size))

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
@@ -17,10 +18,8 @@ from bayesimpute.sampling.joint import (
     Members,
     Rows,
     conditional,
-    draw_between,
     draw_unknown,
     known_columns,
-    log_interval,
     rows_of,
 )
 from bayesimpute.sampling.linear import LinearPosterior
@@ -29,6 +28,7 @@ from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.slice import slice_step
+from bayesimpute.sampling.tails import draw_between, log_interval
 from bayesimpute.sampling.textbook import Defaults, effect_scale
 
 #: Scans over latent values that were never drawn, or drawn from a cell that is to be forgotten.
@@ -240,6 +240,22 @@ class JointKernel:
         """Members judged in turn; a block of numbers judges nobody."""
         return self.members.judged or (NOBODY,)
 
+    def _sweep(
+        self,
+        seen: Design,
+        tuned: Adaptation,
+        linear: Array,
+        judged: int,
+        gaps: dict[int, Array],
+        latent: Array,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Point, Mapping[str, float]]:
+        """Move the linear predictors once, then what is the judged member's own."""
+        drawn = self._posterior.draw(seen, tuned, linear, 1, rng, self._likelihood.constants)
+        if judged != NOBODY:
+            self._update_categories(seen, judged, drawn[1], gaps, latent, rng)
+        return drawn
+
     def _update_categories(
         self,
         seen: Design,
@@ -284,7 +300,7 @@ class JointKernel:
             codes = member.y[member.fit].astype(np.int64)
             counts = np.bincount(codes, minlength=len(self._labels(k))) + 1.0
             below = np.cumsum(counts)[:-1] / counts.sum()
-            ends = _normal_quantile(below)
+            ends = ndtri(below)
             gaps[k] = np.log(np.maximum(np.diff(ends), 1e-3))
             ends = ends[0] + np.append(0.0, np.cumsum(np.exp(gaps[k])))
             lower, upper = np.append(-np.inf, ends)[codes], np.append(ends, np.inf)[codes]
@@ -306,11 +322,7 @@ class JointKernel:
         turns = 8 if len(self.members.judged) > 1 else 2
         for judged in self._turn() * turns:
             seen = self._seen(design, latent, judged)
-            linear, point, _ = posterior.draw(
-                seen, tuned, linear, 1, rng, self._likelihood.constants
-            )
-            if judged != NOBODY:
-                self._update_categories(seen, judged, point, gaps, latent, rng)
+            linear, _, _ = self._sweep(seen, tuned, linear, judged, gaps, latent, rng)
         tuned = posterior.adapt(
             self._seen(design, latent, judged), tune, rng, self._likelihood.constants
         )
@@ -422,20 +434,12 @@ class JointKernel:
             for judged in turn * -(-FIRST_SWEEPS // (2 * len(turn))):
                 seen = self._seen(design, latent, judged)
                 linear = posterior.settle(seen, tuned, linear, 2, rng, self._likelihood.constants)
-                linear, point, _ = posterior.draw(
-                    seen, tuned, linear, 1, rng, self._likelihood.constants
-                )
-                if judged != NOBODY:
-                    self._update_categories(seen, judged, point, gaps, latent, rng)
+                linear, _, _ = self._sweep(seen, tuned, linear, judged, gaps, latent, rng)
         records = []
         for judged in turn * -(-self._options["transitions"] // len(turn)):
             seen = self._seen(design, latent, judged)
-            linear, point, statistics = posterior.draw(
-                seen, tuned, linear, 1, rng, self._likelihood.constants
-            )
-            records.append(statistics)
-            if judged != NOBODY:
-                self._update_categories(seen, judged, point, gaps, latent, rng)
+            linear, point, record = self._sweep(seen, tuned, linear, judged, gaps, latent, rng)
+            records.append(record)
         statistics = {
             **records[-1],
             "diverging": sum(record["diverging"] for record in records),
@@ -535,9 +539,3 @@ def _pairs(names: tuple[str, ...]) -> tuple[str, ...]:
 def _below_diagonal(factor: Array) -> Array:
     matrix = factor @ factor.T
     return np.asarray(matrix[np.tril_indices(len(matrix), -1)])
-
-
-def _normal_quantile(share: Array) -> Array:
-    from scipy.special import ndtri
-
-    return np.asarray(ndtri(share))

@@ -2,6 +2,7 @@ r"""The densities of the moves of a sweep, see :mod:`bayesimpute.sampling.linear
 
 import numpy as np
 
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.correlation import correlation_factor, pull_back
 from bayesimpute.sampling.linear_state import (
     Array,
@@ -17,7 +18,6 @@ from bayesimpute.sampling.linear_state import (
     lower_triangle_inverse,
     pack,
     pairs_of,
-    part_of,
     predictors_at,
     scales_of,
     take_apart,

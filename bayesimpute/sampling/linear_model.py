@@ -144,3 +144,26 @@ class LinearModel:
 
     def _units(self, design: Design) -> Units:
         return Units.of(design) if self.on_scale else plain_units(design)
+
+
+def calm_priors(data: str, intercept: float, spread: float, **further: Any) -> Mapping[str, Any]:
+    """Priors for calibration under which a linear predictor stays in bounds, in any cluster.
+
+    Parameters
+    ----------
+    data
+        Name of the data, as of :mod:`bayesimpute.simulate.matrix`.
+    intercept, spread
+        Mean and SD of the intercept.
+    further
+        Priors of the model's other parameters.
+    """
+    import pymc as pm
+
+    priors = {"intercept": pm.Normal.dist(intercept, spread), "beta": pm.Normal.dist(0.0, 0.3)}
+    priors |= further
+    if data != "level 2":
+        priors["sd_intercept"] = pm.HalfNormal.dist(0.5)
+    if data in ("sporadic", "systematic"):
+        priors["sd_x1"] = pm.HalfNormal.dist(0.3)
+    return priors

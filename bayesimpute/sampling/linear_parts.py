@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numba import types
 
 from bayesimpute.method import Design
+from bayesimpute.sampling.compiled import PART
 from bayesimpute.sampling.compiled import Callable as Compiled
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import blocks_of
@@ -20,6 +21,7 @@ Array = npt.NDArray[np.float64]
 #: Rows run along the last axis, so that a processor takes several in one step; sums over rows may
 #: then be taken in any order, which needs saying.
 SUMS = {"reassoc", "nsz", "contract"}
+sums_of = numba.njit(**PART, fastmath=SUMS)
 
 _VECTOR = types.Array(types.float64, 1, "C")
 _MATRIX = types.Array(types.float64, 2, "C")
@@ -93,6 +95,16 @@ def no_prior(arguments: tuple[Array, Array, Array]) -> tuple[Array, Array, Array
     """Prior of parameters that all have a normal or a scale prior."""
     intercepts, extra, _ = arguments
     return np.zeros(()), np.zeros(intercepts.size), np.zeros(extra.size)
+
+
+class OneEquation:
+    """What likelihoods of one linear predictor have where they say nothing else."""
+
+    equations: int = 1
+    free: int = 0
+    constants: Array = np.empty(0)
+    information: Any = None
+    extra_prior: Any = staticmethod(no_prior)
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)

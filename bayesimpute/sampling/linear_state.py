@@ -3,18 +3,18 @@ r"""Linear predictors as compiled code sees them: model, rows, state, and passes
 What they are sampled for, and how, stands in :mod:`bayesimpute.sampling.linear`.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling.collapsed import Standard
-from bayesimpute.sampling.compiled import Callable
+from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.correlation import correlation_factor
-from bayesimpute.sampling.linear_parts import SUMS
+from bayesimpute.sampling.linear_parts import sums_of
 from bayesimpute.sampling.struct import Struct
 
-#: What is compiled as part of something else, and not kept on disk by itself.
-part_of = numba.njit(error_model="numpy", nogil=True)
 #: What Python calls, or machine code by its address.
 entrance = numba.njit(cache=True, error_model="numpy", nogil=True)
 
@@ -70,6 +70,12 @@ class Model(Struct):
     standard: Standard
 
 
+@entrance
+def model_of(*fields: Any) -> Model:
+    """Make it of the values of all fields."""
+    return Model(*fields)
+
+
 class Rows(Struct):
     """The rows fitted to, sorted by cluster, in computing units.
 
@@ -119,7 +125,7 @@ def sorted_rows(
     clusters: int,
     s: Standard,
 ) -> Rows:
-    """Take the rows fitted to, in computing units, by cluster."""
+    """Take the rows fitted to, in computing units, by cluster; `x` and `z` are (column, row)."""
     count = np.zeros(clusters + 1, dtype=np.int64)
     for i in range(fit.size):
         if fit[i]:
@@ -138,23 +144,29 @@ def sorted_rows(
             at += 1
     n = count[clusters]
     start[some] = n
-    out_x = np.ones((x.shape[1] + 1, n))
-    out_z = np.empty((z.shape[1], n))
+    order = np.empty(n, dtype=np.int64)
+    for i in range(fit.size):
+        if fit[i]:
+            order[count[cluster[i]]] = i
+            count[cluster[i]] += 1
+    out_x = np.empty((x.shape[0] + 1, n))
+    for i in range(n):
+        out_x[0, i] = 1.0
+    out_z = np.empty((z.shape[0], n))
     out = np.empty((columns.shape[0], n))
     out_offset = np.empty((offset.shape[1], n))
-    for i in range(fit.size):
-        if not fit[i]:
-            continue
-        to = count[cluster[i]]
-        count[cluster[i]] += 1
-        for a in range(x.shape[1]):
-            out_x[a + 1, to] = (x[i, a] - centre_x[a]) / scale_x[a]
-        for a in range(z.shape[1]):
-            out_z[a, to] = (z[i, a] - centre_z[a]) / scale_z[a]
-        for k in range(columns.shape[0]):
-            out[k, to] = columns[k, i]
-        for r in range(offset.shape[1]):
-            out_offset[r, to] = offset[i, r]
+    for a in range(x.shape[0]):
+        for k in range(n):
+            out_x[a + 1, k] = (x[a, order[k]] - centre_x[a]) / scale_x[a]
+    for a in range(z.shape[0]):
+        for k in range(n):
+            out_z[a, k] = (z[a, order[k]] - centre_z[a]) / scale_z[a]
+    for a in range(columns.shape[0]):
+        for k in range(n):
+            out[a, k] = columns[a, order[k]]
+    for r in range(offset.shape[1]):
+        for k in range(n):
+            out_offset[r, k] = offset[order[k], r]
     return Rows(out_x, out_z, out, out_offset, seen, start)
 
 
@@ -162,7 +174,10 @@ def sorted_rows(
 def linear_predictors(
     x: Array, z: Array, cluster: Positions, wanted: Flags, model: Model, state: Array
 ) -> Array:
-    """Linear predictors of any rows of the design, (wanted row, R), in computing units."""
+    """Linear predictors of any rows of the design, (wanted row, R), in computing units.
+
+    `x` and `z` are (column, row).
+    """
     s, fixed, varying = model.standard, model.fixed, model.varying
     centre_x, scale_x, centre_z, scale_z = s.centre_x, s.scale_x, s.centre_z, s.scale_z
     count = 0
@@ -181,12 +196,12 @@ def linear_predictors(
                 if fixed[r, c]:
                     column = 1.0
                     if c > 0:
-                        column = (x[i, c - 1] - centre_x[c - 1]) / scale_x[c - 1]
+                        column = (x[c - 1, i] - centre_x[c - 1]) / scale_x[c - 1]
                     eta += state[k] * column
                     k += 1
             for a in range(varying.shape[1]):
                 if varying[r, a]:
-                    eta += state[b] * ((z[i, a] - centre_z[a]) / scale_z[a])
+                    eta += state[b] * ((z[a, i] - centre_z[a]) / scale_z[a])
                     b += 1
             out[at, r] = eta
         at += 1
@@ -200,7 +215,7 @@ def linear_predictors(
 _TOGETHER = 1024
 
 
-@entrance
+@part_of
 def _add_fixed(out: Array, x: Array, fixed: Flags, beta: Array) -> None:
     for first in range(0, x.shape[1], _TOGETHER):
         last = first + _TOGETHER
@@ -212,7 +227,7 @@ def _add_fixed(out: Array, x: Array, fixed: Flags, beta: Array) -> None:
                         to[i] += b * column[i]
 
 
-@entrance
+@part_of
 def _add_random(out: Array, z: Array, varying: Flags, effects: Array, start: Positions) -> None:
     k = 0
     for r in range(len(out)):
@@ -227,7 +242,7 @@ def _add_random(out: Array, z: Array, varying: Flags, effects: Array, start: Pos
             k += 1
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
+@sums_of
 def by_fixed(by_eta: Array, x: Array, fixed: Flags) -> Array:
     """Gradient by β, (R, P), from that by the linear predictors (R, row)."""
     out = np.zeros(fixed.shape)
@@ -243,7 +258,7 @@ def by_fixed(by_eta: Array, x: Array, fixed: Flags) -> Array:
     return out
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
+@sums_of
 def by_random(by_eta: Array, z: Array, varying: Flags, start: Positions, out: Array) -> None:
     """Gradient by the effects of each cluster, into (cluster, E)."""
     k = 0

@@ -3,7 +3,7 @@ r"""Sweeps through the posterior of linear predictors, compiled: no lock is held
 What a sweep is, and why, stands in :mod:`bayesimpute.sampling.linear`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,12 @@ class Pieces(Struct):
     coefficients: Callable
     centred: Callable
     shape: Callable
+
+
+@entrance
+def pieces_of(*fields: Any) -> Pieces:
+    """Make it of the values of all fields."""
+    return Pieces(*fields)
 
 
 class Tuning(NamedTuple):

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from bayesimpute.sampling.linear_parts import SUMS, curvature_of_rows
+from bayesimpute.sampling.compiled import part_of
+from bayesimpute.sampling.linear_parts import curvature_of_rows, sums_of
 from bayesimpute.sampling.linear_state import (
     Array,
     Model,
@@ -18,7 +18,6 @@ from bayesimpute.sampling.linear_state import (
     fixed_part_of,
     lower_triangle_inverse,
     pack,
-    part_of,
     predictors_at,
 )
 from bayesimpute.sampling.struct import Struct
@@ -83,7 +82,7 @@ class Moving(Struct):
     moving: Positions
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=SUMS)
+@sums_of
 def _weighted(weight: Array, one: Array, other: Array) -> float:
     total = 0.0
     for i in range(len(weight)):

@@ -21,10 +21,7 @@ import numpy.typing as npt
 
 from bayesimpute.errors import SamplingError
 from bayesimpute.method import Adaptation
-from bayesimpute.sampling.compiled import Callable, specialised
-
-#: What is compiled as part of something else, and not kept on disk by itself.
-_part = numba.njit(error_model="numpy", nogil=True)
+from bayesimpute.sampling.compiled import Callable, part_of, specialised
 
 Array = npt.NDArray[np.float64]
 
@@ -63,12 +60,16 @@ class Problem(NamedTuple):
     density: Any
 
 
-@_part
+@numba.njit(error_model="numpy", nogil=True)
 def finite_density(position: Array, problem: Problem, gradient: Array) -> float:
     """Log density; a point without a finite one is minus infinity, which NUTS refuses."""
     value = problem.density(position, problem.data, gradient)
-    if not (np.isfinite(value) and np.isfinite(gradient.sum())):
-        gradient[:] = 0.0
+    total = value
+    for i in range(gradient.size):
+        total += gradient[i]
+    if not np.isfinite(total):
+        for i in range(gradient.size):
+            gradient[i] = 0.0
         return -np.inf
     return value
 
@@ -84,14 +85,14 @@ _TOTAL, _NEW, _FIRST, _SECOND = range(4)
 _START, _BEFORE, _SUM = range(3)
 
 
-@_part
+@part_of
 def _put(target: Array, source: Array) -> None:
     for row in range(source.shape[0]):
         for i in range(source.shape[1]):
             target[row, i] = source[row, i]
 
 
-@_part
+@part_of
 def _kinetic(leaf: Array, variance: Array) -> float:
     total = 0.0
     for i in range(variance.size):
@@ -99,7 +100,7 @@ def _kinetic(leaf: Array, variance: Array) -> float:
     return 0.5 * total
 
 
-@_part
+@part_of
 def _turns(
     far: Array, near: Array, start: Array, end: Array, old: Array, new: Array, variance: Array
 ) -> bool:
@@ -135,7 +136,7 @@ def _turns(
     return whole or far_old <= 0.0 or start_old <= 0.0 or near_new <= 0.0 or end_new <= 0.0
 
 
-@_part
+@numba.njit(error_model="numpy", nogil=True)
 def leapfrog(problem: Problem, leaf: Array, variance: Array, step: float) -> float:
     """One leapfrog step of point, momentum and gradient, (3, state); gives the log density."""
     for i in range(variance.size):
@@ -147,14 +148,14 @@ def leapfrog(problem: Problem, leaf: Array, variance: Array, step: float) -> flo
     return value
 
 
-@_part
+@part_of
 def _log_sum(one: float, other: float) -> float:
     """Log of the sum of two exponentials, one of them not zero."""
     larger = max(one, other)
     return larger + np.log1p(np.exp(min(one, other) - larger))
 
 
-@_part
+@part_of
 def learn(averaging: Array, acceptance: float) -> None:
     """Let the step size learn from the acceptance of one transition."""
     averaging[3] += 1.0

@@ -1,6 +1,5 @@
 """Users' priors: putting them into a model, and reading what the collapsed models need."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.errors import SpecificationError
+from bayesimpute.wording import did_you_mean
 
 Array = npt.NDArray[np.float64]
 
@@ -62,11 +62,9 @@ def check_names(target: str, priors: Mapping[str, Any], known: Iterable[str]) ->
     names = list(known)
     for name, prior in priors.items():
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise SpecificationError(
                 f"priors: the model of {target!r} has no parameter {name!r}; "
-                f"it has {', '.join(names)}.{hint}"
+                f"it has {', '.join(names)}.{did_you_mean(name, names)}"
             )
         check_distribution(target, name, prior)
 

@@ -3,7 +3,9 @@
 The collapsed models sample their standard deviations with NUTS. Their priors are whatever PyMC
 distributions the model (or the user) says; PyMC supplies the unconstraining transform, its
 Jacobian and the log density, and this module turns them into one compiled function of the
-unconstrained vector.
+unconstrained vector. The defaults are half-normal. They are written here by hand, held to PyMC's by
+a test: nearly every run has no others, and PyTensor would take longer over them than over the rest
+of what a later run does.
 """
 
 from collections.abc import Mapping
@@ -11,14 +13,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
 from bayesimpute.sampling.arithmetic import exact_arithmetic
-from bayesimpute.sampling.compiled import Callable
+from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.prior_key import PriorKey
+from bayesimpute.sampling.priors import attach
 
 Array = npt.NDArray[np.float64]
+
+_TWO_VECTORS = types.UniTuple(types.Array(types.float64, 1, "C"), 2)
+#: Of the half-normal density at 0 with scale 1.
+_LOG_CONSTANT = -0.5 * np.log(2.0 * np.pi) + np.log(2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +50,7 @@ class ScalePriors:
     names: tuple[str, ...]
     replaced: npt.NDArray[np.bool_]
     constants: Array
-    function: Any
-
-    @property
-    def compiled(self) -> Callable:
-        """The function as compiled code takes it; of no parameters it is never called."""
-        return self.function if self.names else _compile(("scale_0",), ())
+    function: Callable
 
     def __call__(self, unconstrained: Array) -> tuple[float, Array, Array, Array]:
         """Evaluate log prior, gradient, parameters and their derivatives."""
@@ -71,16 +75,45 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     names = tuple(defaults)
     constants = np.array([defaults[name] for name in names], dtype=float)
     chosen = {name: PriorKey.of(replaced[name]) for name in names if name in replaced}
-    # default priors differ only in their constants: one function serves all of one length
-    known = names if chosen else tuple(f"scale_{i}" for i in range(len(names)))
-    function = _compile(known, tuple(chosen.items())) if names else _nothing
+    function = _compile(names, tuple(chosen.items())) if chosen else _half_normals()
     replaced_names = np.array([name in chosen for name in names])
     return ScalePriors(names, replaced_names, constants, function)
 
 
-def _nothing(unconstrained: Array, constants: Array) -> tuple[Array, Array, Array, Array]:
-    """Prior of no parameters."""
-    return constants, constants, constants, constants
+@part_of
+def _softplus(x: float) -> float:
+    if x < -37.0:
+        return np.exp(x)
+    if x < 18.0:
+        return np.log1p(np.exp(x))
+    if x < 33.3:
+        return x + np.exp(-x)
+    return x
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def half_normals(*arguments: Array) -> tuple[Array, Array, Array, Array]:
+    """Half-normal priors of parameters ``log(1 + exp(u))`` by u and their scales.
+
+    Gives what :attr:`ScalePriors.function` gives.
+    """
+    unconstrained, scales = arguments
+    size = unconstrained.size
+    each, gradient = np.empty(size), np.empty(size)
+    parameters, slope = np.empty(size), np.empty(size)
+    for k in range(size):
+        u = unconstrained[k]
+        parameters[k] = _softplus(u)
+        slope[k] = 1.0 / (1.0 + np.exp(-u))
+        ratio = parameters[k] / scales[k]
+        # of the density, and of log d parameter / d u
+        each[k] = _LOG_CONSTANT + -0.5 * (ratio * ratio) - np.log(scales[k]) - _softplus(-u)
+        gradient[k] = -ratio * slope[k] / scales[k] + 1.0 / (1.0 + np.exp(u))
+    return each, gradient, parameters, slope
+
+
+def _half_normals() -> Callable:
+    return Callable(half_normals, (_TWO_VECTORS,))
 
 
 @lru_cache(maxsize=64)
@@ -92,14 +125,10 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...])
     from pymc.distributions.transforms import log_exp_m1
     from pytensor.graph.replace import graph_replace
 
-    from bayesimpute.sampling.priors import attach
-
     constants, unconstrained = pt.dvector("constants"), pt.dvector("unconstrained")
     priors = dict(replaced)
     with pm.Model() as model:
-        if not priors:  # one vector compiles in a third of the time
-            pm.HalfNormal("scales", sigma=constants, default_transform=log_exp_m1)
-        for i, name in enumerate(names if priors else ()):
+        for i, name in enumerate(names):
             if name in priors:
                 attach(priors[name].distribution, name)
             else:
@@ -107,13 +136,9 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...])
     each = model.logp(vars=model.free_RVs, jacobian=True, sum=False)
     parameters = model.replace_rvs_by_values(model.free_RVs)
     values = [model.rvs_to_values[variable] for variable in model.free_RVs]
-    by_value = {
-        value: unconstrained[i] if priors else unconstrained for i, value in enumerate(values)
-    }
+    by_value = {value: unconstrained[i] for i, value in enumerate(values)}
     found = graph_replace([*each, *parameters], by_value, strict=False)
-    log_prior, parameters = (
-        pt.stack(part) if priors else part[0] for part in (found[: len(each)], found[len(each) :])
-    )
+    log_prior, parameters = pt.stack(found[: len(each)]), pt.stack(found[len(each) :])
     derivatives = [pytensor.grad(part.sum(), unconstrained) for part in (log_prior, parameters)]
     results = [log_prior, derivatives[0], parameters, derivatives[1]]
     with exact_arithmetic():

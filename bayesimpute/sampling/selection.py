@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr
 
-from bayesimpute.sampling.linear_parts import no_prior
-from bayesimpute.sampling.tails import LOG_ROOT_2_PI, log_share
+from bayesimpute.sampling.linear_parts import OneEquation
+from bayesimpute.sampling.tails import LOG_ROOT_2_PI, draw_between, log_share
 
 Array = npt.NDArray[np.float64]
 
@@ -118,14 +118,7 @@ def selection_information(arguments: Arguments) -> tuple[Array]:
     return (out,)
 
 
-def log_ndtr_of_selection(y: Array, eta: Array) -> Array:
-    """Log probability of being seen or not, as it is known of each row, (row,)."""
-    known = y[:, 1]
-    share = log_ndtr(np.where(known == SEEN, eta[:, 1], -eta[:, 1]))
-    return np.where(known == VALUE_ONLY, 0.0, share)
-
-
-class SelectionLikelihood:
+class SelectionLikelihood(OneEquation):
     """Normal outcome; linear predictors: outcome, selection, log σ, atanh ρ.
 
     Parameters
@@ -135,13 +128,11 @@ class SelectionLikelihood:
     """
 
     equations = 4
-    free = 0
     #: Linear predictors after outcome and selection.
-    further = ("log_sigma", "atanh_rho")
+    further: tuple[str, ...] = ("log_sigma", "atanh_rho")
     measure = "density"
     density = staticmethod(selection_density)
     information = staticmethod(selection_information)
-    extra_prior = staticmethod(no_prior)
 
     def __init__(self, fixed_rho: float | None = None) -> None:
         self.shift = 0.0 if fixed_rho is None else math.atanh(fixed_rho)
@@ -158,15 +149,19 @@ class SelectionLikelihood:
 
     def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
         """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
-        return log_ndtr_of_selection(y, eta)
+        known = y[:, 1]
+        share = self.log_chance(np.where(known == SEEN, eta[:, 1], -eta[:, 1]), positive)
+        return np.where(known == VALUE_ONLY, 0.0, share)
+
+    def log_chance(self, at: Array, positive: Array) -> Array:
+        """Log probability that an error of the selection is below `at`, (row,)."""
+        return np.asarray(log_ndtr(at))
 
     def draw(self, eta: Array, positive: Array, seen: Array, rng: np.random.Generator) -> Array:
         """Draw outcomes given whether each is seen (1), unseen (0), or neither known (NaN).
 
         The selection's error is drawn where it must lie, the outcome given it.
         """
-        from bayesimpute.sampling.joint import draw_between
-
         ends = -eta[:, 1]
         lower = np.where(seen == 1, ends, -np.inf)
         upper = np.where(seen == 0, ends, np.inf)
@@ -284,19 +279,17 @@ def binary_information(arguments: Arguments) -> tuple[Array]:
     return (out,)
 
 
-class BinarySelectionLikelihood:
+class BinarySelectionLikelihood(SelectionLikelihood):
     """Probit outcome; linear predictors: outcome, selection, atanh ρ."""
 
     equations = 3
-    free = 0
     further = ("atanh_rho",)
     measure = "probability"
     density = staticmethod(binary_density)
     information = staticmethod(binary_information)
-    extra_prior = staticmethod(no_prior)
 
     def __init__(self, fixed_rho: float | None = None) -> None:
-        self.shift = 0.0 if fixed_rho is None else math.atanh(fixed_rho)
+        super().__init__(fixed_rho)
         self._nodes, self._weights = np.polynomial.legendre.leggauss(12)
         self.constants = np.concatenate([[self.shift], self._nodes, self._weights])
 
@@ -311,14 +304,7 @@ class BinarySelectionLikelihood:
         value[both] = _log_both_each(outcome, selection, t, self._nodes, self._weights)
         return value
 
-    def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
-        """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
-        return log_ndtr_of_selection(y, eta)
-
     def draw(self, eta: Array, positive: Array, seen: Array, rng: np.random.Generator) -> Array:
         """Draw codes given whether each is seen (1), unseen (0), or neither known (NaN)."""
-        zeros = np.zeros(len(eta))
-        continuous = SelectionLikelihood()
-        continuous.shift = self.shift
-        four = np.column_stack([eta[:, :2], zeros, eta[:, 2]])
-        return (continuous.draw(four, positive, seen, rng) > 0).astype(np.float64)
+        four = np.column_stack([eta[:, :2], np.zeros(len(eta)), eta[:, 2]])
+        return (super().draw(four, positive, seen, rng) > 0).astype(np.float64)

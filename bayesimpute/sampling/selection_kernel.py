@@ -17,19 +17,10 @@ from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_parts import Equations, Point, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
-from bayesimpute.sampling.selection import (
-    DRAWN,
-    SEEN,
-    UNSEEN,
-    VALUE_ONLY,
-    BinarySelectionLikelihood,
-    SelectionLikelihood,
-)
-from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
+from bayesimpute.sampling.selection import DRAWN, SEEN, UNSEEN, VALUE_ONLY, SelectionLikelihood
 from bayesimpute.sampling.textbook import effect_scale
 
 Rows = npt.NDArray[np.bool_]
-SelectionModel = SelectionLikelihood | BinarySelectionLikelihood | StudentSelectionLikelihood
 
 #: Sweeps that bring a chain from its dispersed start to the posterior, at its first visit.
 FIRST_SWEEPS = 8
@@ -166,7 +157,7 @@ def known_of(design: Design, selected: Rows) -> Array:
 
 def selection_kernel(
     design: Design,
-    likelihood: SelectionModel,
+    likelihood: SelectionLikelihood,
     priors: Mapping[str, Any],
     options: Mapping[str, Any],
     positive: Mapping[str, Any] = MappingProxyType({}),
@@ -302,7 +293,7 @@ class SelectionKernel:
 
     def __init__(
         self,
-        likelihood: SelectionModel,
+        likelihood: SelectionLikelihood,
         units: SelectionUnits,
         parts: Parts,
         posterior: LinearPosterior,
@@ -373,7 +364,7 @@ class SelectionKernel:
         drawn = self._likelihood.draw(eta, point.positive, seen, rng)
         if not self._binary:
             drawn = self._units.centre_y + self._units.scale_y * drawn
-            if self._options["pmm"]:
+            if self._options.get("pmm", False):
                 drawn = self._nearest(design.y[design.fit], drawn, rng)
         return Visit(state, drawn, self._parameters(point), statistics)
 

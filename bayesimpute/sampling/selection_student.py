@@ -18,15 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, stdtr, stdtrit
 
-from bayesimpute.sampling.linear_parts import no_prior
 from bayesimpute.sampling.selection import (
     DRAWN,
-    SEEN,
     UNSEEN,
     VALUE_ONLY,
     SelectionLikelihood,
-    selection_density,
-    selection_information,
 )
 from bayesimpute.sampling.slice import slice_step
 
@@ -36,7 +32,7 @@ Array = npt.NDArray[np.float64]
 WIDTH = 1.0
 
 
-class StudentSelectionLikelihood:
+class StudentSelectionLikelihood(SelectionLikelihood):
     """Student-t errors; ν is a positive extra, `y` holds value, what is known, and √w, (row, 3).
 
     Linear predictors are those of
@@ -47,18 +43,6 @@ class StudentSelectionLikelihood:
     fixed_rho
         ρ where it is not estimated.
     """
-
-    equations = 4
-    free = 0
-    further = SelectionLikelihood.further
-    measure = "density"
-    density = staticmethod(selection_density)
-    information = staticmethod(selection_information)
-    extra_prior = staticmethod(no_prior)
-
-    def __init__(self, fixed_rho: float | None = None) -> None:
-        normal = SelectionLikelihood(fixed_rho)
-        self.shift, self.constants = normal.shift, normal.constants
 
     def refresh(
         self,
@@ -134,11 +118,9 @@ class StudentSelectionLikelihood:
         value = value + np.where(known == VALUE_ONLY, 0.0, share)
         return np.where(valued, value, self.log_selection(y, eta, positive))
 
-    def log_selection(self, y: Array, eta: Array, positive: Array) -> Array:
-        """Log probability of being seen where it is, and of not being seen elsewhere, (row,)."""
-        known = y[:, 1]
-        share = _log_chance(positive[0], np.where(known == SEEN, eta[:, 1], -eta[:, 1]))
-        return np.where(known == VALUE_ONLY, 0.0, share)
+    def log_chance(self, at: Array, positive: Array) -> Array:
+        """Log probability that an error of the selection is below `at`, (row,)."""
+        return _log_chance(positive[0], at)
 
     def weights(self, y: Array, eta: Array, nu: float, rng: np.random.Generator) -> Array:
         """Draw the weight of each row given everything else, (row,).

@@ -1,11 +1,12 @@
-"""The normal distribution far out, for compiled code."""
+"""The normal distribution far out: for compiled code, and of many rows at once."""
 
 import math
 
-import numba
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtri_exp
+
+from bayesimpute.sampling.compiled import part_of
 
 Array = npt.NDArray[np.float64]
 
@@ -38,7 +39,7 @@ def _series() -> Array:
 _SERIES = _series()
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def log_share(x: float) -> tuple[float, float]:
     """Logarithm of Φ(x), and its slope φ(x)/Φ(x)."""
     if _LOWEST <= x <= _HIGHEST:
@@ -57,7 +58,7 @@ def log_share(x: float) -> tuple[float, float]:
     return value, np.exp(-0.5 * x * x - LOG_ROOT_2_PI - value)
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@part_of
 def interval(low: float, high: float) -> tuple[float, float, float]:
     """Logarithm of Φ(high) − Φ(low), and the densities at both ends relative to it."""
     if low > 0.0:
@@ -68,3 +69,21 @@ def interval(low: float, high: float) -> tuple[float, float, float]:
     at_low = np.exp(-0.5 * low * low - LOG_ROOT_2_PI - mass) if np.isfinite(low) else 0.0
     at_high = np.exp(-0.5 * high * high - LOG_ROOT_2_PI - mass) if np.isfinite(high) else 0.0
     return mass, at_low, at_high
+
+
+def log_interval(lower: Array, upper: Array) -> Array:
+    """Logarithm of Φ(upper) − Φ(lower), exact in both tails."""
+    flip = lower > 0
+    low, high = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
+    above = log_ndtr(high)
+    return np.asarray(above + np.log1p(-np.exp(np.minimum(log_ndtr(low) - above, 0.0))))
+
+
+def draw_between(lower: Array, upper: Array, rng: np.random.Generator) -> Array:
+    """Draw standard normals between two ends each, exact in both tails."""
+    flip = lower > 0
+    low, high = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
+    level = np.log(rng.random(len(low))) + log_interval(low, high)
+    drawn = ndtri_exp(np.minimum(np.logaddexp(log_ndtr(low), level), 0.0))
+    drawn = np.clip(drawn, low, high)
+    return np.asarray(np.where(flip, -drawn, drawn))

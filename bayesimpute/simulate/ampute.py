@@ -1,36 +1,124 @@
 """bi.ampute: complete data made incomplete, by patterns, by clusters, and by selection."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import NotNegative, Seed, checked
 from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import SpecificationError
-from bayesimpute.simulate.ampute_checks import (
-    check_arguments,
-    check_no_patterns,
-    check_prop_sd,
-    clusters_of,
-    complete_table,
-    constant_in_clusters,
-    share_of,
+from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.simulate.ampute_chances import (
+    amputed_by_pattern,
+    check_share,
+    proportions,
+    systematic_clusters,
 )
-from bayesimpute.simulate.ampute_draw import amputed_by_pattern
-from bayesimpute.simulate.ampute_patterns import make_patterns
-from bayesimpute.simulate.ampute_result import Amputed
-from bayesimpute.simulate.ampute_scores import Columns
+from bayesimpute.simulate.ampute_patterns import Columns, make_patterns, unknown
 from bayesimpute.simulate.ampute_selection import check_selection, select
-from bayesimpute.simulate.ampute_systematic import systematic_clusters
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed, visible
 
 # First elements of the spawn keys: adding one mechanism changes no draw of the others.
 PATTERNS, SYSTEMATIC, SELECTION = range(3)
+
+
+@dataclass(frozen=True, eq=False)
+class Amputed:
+    """Data made incomplete by :func:`bayesimpute.ampute`; all rows in the order of the data.
+
+    Attributes
+    ----------
+    incomplete
+        The data with gaps. Integers become floats, and booleans pandas' nullable ``boolean``, in
+        columns with gaps; all other dtypes and all categories stay.
+    complete
+        A copy of the data.
+    pattern
+        Number of the pattern by which each row lost values; 0 if it lost none by a pattern.
+    patterns
+        One row a pattern, numbered from 1, one column a variable: 1 where it stays observed. As
+        ``patterns=`` takes it; without rows if there were none.
+    candidate
+        Number of the pattern each row was a candidate of; 0 without patterns.
+    probability
+        Chance of each row to lose the values of its candidate pattern.
+    scores
+        Weighted sum score of each row in its candidate pattern, before it is standardised among
+        the candidates (mean of the cluster where candidates are whole clusters). NaN without
+        weights.
+    systematic
+        Variable -> labels of the clusters it was removed from.
+    selection
+        Variable -> frame with ``residual`` e, ``error`` u, ``latent`` and ``probability`` of each
+        row, as :class:`bayesimpute.simulate.Selection` describes them.
+    seed
+        With which the same call gives the same data.
+    """
+
+    incomplete: pd.DataFrame
+    complete: pd.DataFrame
+    pattern: "pd.Series[Any]"
+    patterns: pd.DataFrame
+    candidate: "pd.Series[Any]"
+    probability: "pd.Series[Any]"
+    scores: "pd.Series[Any]"
+    systematic: Mapping[str, tuple[Any, ...]]
+    selection: Mapping[str, pd.DataFrame]
+    seed: int
+
+    def __repr__(self) -> str:
+        """Count what is missing: in all, by variable, by pattern."""
+        counts = (each.to_string() for each in self._counts())
+        return visible("\n\n".join([self._heading(), *counts]))
+
+    def _repr_html_(self) -> str:
+        return html.plain(self._heading(), *(html.frame(each) for each in self._counts()))
+
+    def _heading(self) -> str:
+        n = len(self.incomplete)
+        rows = int(self.incomplete.isna().any(axis=1).sum())
+        return f"Amputed: {rows} of {n} rows incomplete ({rows / n:.1%}), seed {self.seed}"
+
+    def _counts(self) -> list[pd.DataFrame]:
+        """Missing values by variable, then rows by pattern."""
+        gone = self.incomplete.isna()
+        parts = []
+        with_gaps = [name for name in gone.columns if gone[name].any()]
+        if with_gaps:
+            table = pd.DataFrame(
+                {
+                    "missing": [int(gone[name].sum()) for name in with_gaps],
+                    "share": [f"{gone[name].mean():.1%}" for name in with_gaps],
+                },
+                index=pd.Index(with_gaps, name="variable"),
+            )
+            if self.systematic:
+                table["clusters without"] = [
+                    len(self.systematic.get(name, ())) for name in with_gaps
+                ]
+            parts.append(table)
+        if len(self.patterns):
+            by_pattern = pd.DataFrame(
+                {
+                    "candidates": self.candidate.value_counts(),
+                    "amputed": self.pattern.value_counts(),
+                    "mean chance": self.probability.groupby(self.candidate.to_numpy()).mean(),
+                },
+                index=self.patterns.index,
+            )
+            shown = by_pattern[["candidates", "amputed"]].fillna(0).astype(int)
+            shown["mean chance"] = by_pattern["mean chance"].map("{:.3f}".format)
+            shown["without"] = [
+                ", ".join(row.index[row == 0]) for _, row in self.patterns.iterrows()
+            ]
+            parts.append(shown)
+        return parts
 
 
 @checked
@@ -173,18 +261,16 @@ def ampute(
     >>> float(made.selection["popular"]["probability"].mean().round(8))
     0.4
     """
-    table = complete_table(data)
-    clusters = clusters_of(table, cluster)
+    table = _complete_table(data)
+    clusters = _clusters_of(table, cluster)
     names = [name for name in table.variables if name != cluster]
-    level2 = constant_in_clusters(table, names, clusters)
-    check_arguments(
-        {"std": std, "cont": cont, "bycases": bycases},
-        {"systematic": systematic, "selection": selection},
-        seed,
-    )
+    level2 = _constant_in_clusters(table, names, clusters)
+    for what, given in {"systematic": systematic, "selection": selection}.items():
+        if given is not None and not isinstance(given, Mapping):
+            raise SpecificationError(f"{what}={given!r} must be a mapping from variables.")
     entropy = fresh_seed() if seed is None else int(seed)
-    share = share_of(prop, clusters)
-    check_prop_sd(prop_sd, clusters, share)
+    share = _share_of(prop, clusters)
+    _check_prop_sd(prop_sd, clusters, share)
     equations = dict(selection or {})
     for name, equation in equations.items():
         check_selection(name, equation, table, cluster, level2)
@@ -198,18 +284,10 @@ def ampute(
         if not bycases:
             share = plan.share_of_cases(share)
     else:
-        check_no_patterns(
-            {
-                "freq": freq is not None,
-                "mech": mech != "MAR",
-                "weights": weights is not None,
-                "cont": not cont,
-                "type": type != "RIGHT",
-                "odds": odds is not None,
-                "bycases": not bycases,
-                "prop_sd": prop_sd != 0,
-            }
-        )
+        _refuse_of_patterns(
+            freq=freq is not None, mech=mech != "MAR", weights=weights is not None, cont=not cont,
+            type=type != "RIGHT", odds=odds is not None, bycases=not bycases, prop_sd=prop_sd != 0,
+        )  # fmt: skip
 
     removed = _systematic(systematic or {}, names, clusters, entropy)
     rows_removed = {
@@ -291,11 +369,84 @@ def _systematic(
     found = {}
     for name, given in wanted.items():
         if name not in names:
-            raise SpecificationError(
-                f"systematic names '{name}', which is no column that can go missing: "
-                f"{listed(names)}.{did_you_mean(name, names)}"
-            )
+            raise unknown("systematic names", name, names)
         assert clusters is not None
         rng = _rng(seed, SYSTEMATIC, names.index(name))
         found[name] = systematic_clusters(name, given, clusters, rng)
     return found
+
+
+def _complete_table(data: Any) -> Table:
+    """Encode the data, or raise DataError if a value is missing already."""
+    table = Table.from_frame(data)
+    for name in table.variables:
+        gaps = table.missing(name)
+        if gaps.any():
+            first = table.frame.index[table.rows[int(np.argmax(gaps))]]
+            raise DataError(
+                f"Variable '{name}' already has {int(gaps.sum())} missing value(s), the first at "
+                f"index {first!r}; ampute starts from complete data: drop these rows or impute "
+                "them first."
+            )
+    return table
+
+
+def _clusters_of(table: Table, cluster: Any) -> ClusterIndex | None:
+    """Give clusters their numbers, or raise if there are none of that name."""
+    if cluster is None:
+        return None
+    if cluster not in table.variables:
+        hint = did_you_mean(cluster, table.variables)
+        raise SpecificationError(
+            f"cluster={cluster!r} is no column of the data: {listed(table.variables)}.{hint}"
+        )
+    if len(table.variables) == 1:
+        raise DataError("Besides the cluster column there is no column that could go missing.")
+    return table.clusters(cluster)
+
+
+def _constant_in_clusters(
+    table: Table, names: Sequence[str], clusters: ClusterIndex | None
+) -> frozenset[str]:
+    """Variables that do not differ within any cluster; none without clusters."""
+    if clusters is None:
+        return frozenset()
+    found = set()
+    for name in names:
+        values = table.values[name]
+        if table.variables[name].kind is Kind.OTHER:  # whose encoding says only what is missing
+            values = pd.factorize(table.frame[name].iloc[table.rows])[0].astype(np.float64)
+        if clusters.is_level2(values):
+            found.add(name)
+    return frozenset(found)
+
+
+def _share_of(prop: Any, clusters: ClusterIndex | None) -> float | npt.NDArray[np.float64]:
+    """Proportion of all, or of each cluster (cluster,), or raise SpecificationError."""
+    if not isinstance(prop, Mapping):
+        return check_share("prop", prop)
+    if clusters is None:
+        raise SpecificationError("prop has a share for each cluster; say which with cluster=.")
+    return proportions(prop, clusters)
+
+
+def _check_prop_sd(value: float, clusters: ClusterIndex | None, share: Any) -> None:
+    """Raise SpecificationError unless chances can vary with this SD."""
+    if value == np.inf:
+        raise SpecificationError(f"prop_sd={value!r} must be an SD of logits, from 0.")
+    if value != 0 and clusters is None:
+        raise SpecificationError("prop_sd is about clusters; say which with cluster=.")
+    if value != 0 and not isinstance(share, float):
+        raise SpecificationError(
+            "prop gives each cluster its share, so that nothing is left for prop_sd; leave one out."
+        )
+
+
+def _refuse_of_patterns(**given: bool) -> None:
+    """Raise SpecificationError if an argument about patterns is given where there are none."""
+    for name, there in given.items():
+        if there:
+            raise SpecificationError(
+                f"{name} is about patterns, and with selection= there are none unless patterns= "
+                "says which."
+            )

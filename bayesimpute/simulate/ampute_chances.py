@@ -1,36 +1,171 @@
-"""Chances of a row to lose values: logistic curves or odds of its score, with a mean that is given.
+"""Who loses values by a pattern, and clusters that never recorded a variable.
 
-Source: Schouten, R. M., Lugtig, P. & Vink, G. (2018), Journal of Statistical Computation and
-Simulation 88, 2909-2930. There the shift of a curve is the one a normal score would need; here it
-is solved for the scores at hand, so that the mean chance is the proportion asked for.
+Chances are logistic curves or odds of a row's score. Source: Schouten, R. M., Lugtig, P. & Vink, G.
+(2018), Journal of Statistical Computation and Simulation 88, 2909-2930. There the shift of a curve
+is the one a normal score would need; here it is solved for the scores at hand, so that the mean
+chance is the proportion asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from bayesimpute.arrays import Array
+from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.errors import SpecificationError
+from bayesimpute.simulate.ampute_patterns import CURVES, Columns, Patterns, standardised, sum_score
+from bayesimpute.wording import did_you_mean, listed
 
-#: Curve of the log-odds in a standardised score.
-CURVES: dict[str, Callable[[Array], Array]] = {
-    "RIGHT": lambda z: z,
-    "LEFT": lambda z: -z,
-    "MID": lambda z: -np.abs(z),
-    "TAIL": lambda z: np.abs(z),
-}
-
-#: Relative chance of each quarter of the scores, from the lowest, as in mice.
-ODDS = (1.0, 2.0, 3.0, 4.0)
+Numbers = npt.NDArray[np.int64]
 
 
-def standardised(values: Array) -> Array:
-    """Mean 0 and SD 1 (divisor n − 1); zeros where values do not differ."""
-    centred = values - values.mean() if len(values) else values
-    sd = values.std(ddof=1) if len(values) > 1 else 0.0
-    if sd <= 1e-12 * np.abs(values).max(initial=0.0):
-        return np.zeros(len(values))
-    return np.asarray(centred / sd)
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Rows in canonical order.
+
+    Attributes
+    ----------
+    candidate, pattern
+        Number of the pattern, from 1, a row is a candidate of, and loses values by; 0 for none.
+    probability
+        Its chance to lose them.
+    scores
+        Its score, NaN without.
+    """
+
+    candidate: Numbers
+    pattern: Numbers
+    probability: Array
+    scores: Array
+
+
+def amputed_by_pattern(
+    plan: Patterns | None,
+    columns: Columns,
+    clusters: ClusterIndex | None,
+    prop: float | Array,
+    prop_sd: float,
+    rng: np.random.Generator,
+) -> Drawn:
+    """Assign rows to patterns and draw which of them lose values.
+
+    Parameters
+    ----------
+    plan
+        The patterns; None for none.
+    columns
+        The data.
+    clusters
+        Of the rows, or None.
+    prop
+        Mean chance in each pattern, or in each cluster (cluster,).
+    prop_sd
+        SD of cluster effects on logits.
+    rng
+        Random numbers.
+
+    Returns
+    -------
+    Drawn
+
+    Raises
+    ------
+    SpecificationError
+        If odds of 0 leave too few rows that could lose values.
+    """
+    n = columns.table.n_rows
+    if plan is None:
+        none = np.zeros(n, dtype=np.int64)
+        return Drawn(none, none.copy(), np.zeros(n), np.full(n, np.nan))
+    candidate = _candidates(plan, clusters, n, rng)
+    effect = np.zeros(n)
+    if clusters is not None and prop_sd:
+        effect = rng.normal(0, prop_sd, clusters.n)[clusters.codes]
+    uniform = rng.random(n)
+    if clusters is not None and plan.whole.any():
+        whole = plan.whole[candidate]
+        uniform[whole] = rng.random(clusters.n)[clusters.codes[whole]]
+
+    scores, base = np.full(n, np.nan), np.zeros(n)
+    for k in range(plan.n):
+        rows = np.flatnonzero(candidate == k)
+        if len(rows) and plan.weights[k]:
+            by_row = sum_score(columns, plan.weights[k], plan.amputed(k))[rows]
+            units = _units(rows, clusters) if plan.whole[k] else np.arange(len(rows))
+            by_unit = np.bincount(units, by_row) / np.bincount(units)
+            scores[rows] = by_unit[units]
+            base[rows] = _base(plan, k, by_unit)[units]
+        elif plan.odds is not None:
+            base[rows] = 1.0  # nobody has more of a chance than others
+    probability = _chances(plan, candidate, base, effect, clusters, prop)
+    pattern = np.where(uniform < probability, candidate + 1, 0)
+    return Drawn(candidate + 1, pattern, probability, scores)
+
+
+def _candidates(
+    plan: Patterns, clusters: ClusterIndex | None, n: int, rng: np.random.Generator
+) -> Numbers:
+    """Draw a pattern, numbered from 0, for each row: first whole clusters, then other rows."""
+    candidate = np.zeros(n, dtype=np.int64)
+    by_rows = np.where(plan.whole, 0, plan.freq)
+    by_clusters = np.where(plan.whole, plan.freq, 0)
+    if by_rows.any():
+        candidate = rng.choice(plan.n, size=n, p=by_rows / by_rows.sum())
+    if clusters is not None and by_clusters.any():
+        taken = rng.random(clusters.n) < by_clusters.sum()
+        if not by_rows.any():
+            taken[:] = True  # frequencies sum to 1 only to rounding
+        pick = rng.choice(plan.n, size=clusters.n, p=by_clusters / by_clusters.sum())
+        candidate = np.where(taken[clusters.codes], pick[clusters.codes], candidate)
+    return candidate.astype(np.int64)
+
+
+def _units(rows: Numbers, clusters: ClusterIndex | None) -> Numbers:
+    assert clusters is not None  # only clusters make a pattern go by whole clusters
+    return np.unique(clusters.codes[rows], return_inverse=True)[1].astype(np.int64)
+
+
+def _base(plan: Patterns, k: int, scores: Array) -> Array:
+    """Log-odds before the shift, or odds, of each unit."""
+    if plan.odds is None:
+        return CURVES[plan.types[k]](standardised(scores))
+    return plan.odds[k][quantile_groups(scores, len(plan.odds[k]))]
+
+
+def _chances(
+    plan: Patterns,
+    candidate: Numbers,
+    base: Array,
+    effect: Array,
+    clusters: ClusterIndex | None,
+    prop: Any,
+) -> Array:
+    by_cluster = clusters is not None and not isinstance(prop, float)
+    groups = clusters.codes if clusters is not None and by_cluster else candidate
+    probability = np.zeros(len(base))
+    for group in np.unique(groups):
+        rows = groups == group
+        mean = float(prop[group]) if by_cluster else float(prop)
+        if plan.odds is None:
+            probability[rows] = chances_on_curve(base[rows] + effect[rows], mean)
+            continue
+        found = chances_by_odds(base[rows], effect[rows], mean)
+        if found is None:
+            where = (
+                f"cluster {clusters.labels[group]!r}"
+                if clusters is not None and by_cluster
+                else f"pattern {group + 1}"
+            )
+            raise SpecificationError(
+                f"odds of 0 leave {np.mean(base[rows] > 0):.1%} of the candidates in {where}, too "
+                f"few for a share of {mean:.3g}; give a smaller prop or fewer odds of 0."
+            )
+        probability[rows] = found
+    return probability
 
 
 def quantile_groups(scores: Array, n: int) -> npt.NDArray[np.int64]:
@@ -60,7 +195,7 @@ def chances_on_curve(curve: Array, mean: float) -> Array:
     wanted = logit(mean)
     # at these shifts every chance is below the mean, or above it
     low, high = wanted - curve.max() - 1, wanted - curve.min() + 1
-    return np.asarray(expit(curve + _root(lambda b: expit(curve + b).mean() - mean, low, high)))
+    return np.asarray(expit(curve + root(lambda b: expit(curve + b).mean() - mean, low, high)))
 
 
 def chances_by_odds(odds: Array, effect: Array, mean: float) -> Array | None:
@@ -97,41 +232,98 @@ def chances_by_odds(odds: Array, effect: Array, mean: float) -> Array | None:
     if chances(high).mean() - mean <= 1e-12:
         return chances(high)
     low = -60 - float(np.log(odds.max())) - float(np.abs(effect).max())
-    return chances(_root(lambda log_c: chances(log_c).mean() - mean, low, high))
+    return chances(root(lambda log_c: chances(log_c).mean() - mean, low, high))
 
 
-def chances_of_selection(latent: Array, spread: float, mean: float) -> tuple[float, Array]:
-    """Probit chances of being missing, with the intercept that makes their mean `mean`.
-
-    Parameters
-    ----------
-    latent
-        What is known of the latent variable before its intercept, (row,).
-    spread
-        SD of what is not known.
-    mean
-        From 0 to 1.
-
-    Returns
-    -------
-    tuple
-        The intercept b, and Φ(−(b + latent) / spread), (row,).
-    """
-    from scipy.special import ndtr, ndtri
-
-    if mean in (0, 1) or len(latent) == 0:
-        return (-np.inf if mean == 1 else np.inf), np.full(len(latent), float(mean))
-
-    def chances(b: float) -> Array:
-        return np.asarray(ndtr(-(b + latent) / spread))
-
-    wanted = -spread * float(ndtri(mean))
-    low, high = wanted - latent.max() - 1, wanted - latent.min() + 1
-    b = _root(lambda b: mean - chances(b).mean(), low, high)
-    return b, chances(b)
-
-
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
+def root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function is 0, between two places where it has different signs."""
     from scipy.optimize import brentq
 
     return float(brentq(function, low, high, xtol=1e-13, rtol=1e-14, maxiter=500))
+
+
+def check_share(name: str, value: Any) -> float:
+    """Give a proportion as float, or raise SpecificationError."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
+        raise SpecificationError(f"{name}={value!r} must be a proportion, from 0 to 1.")
+    return float(value)
+
+
+def systematic_clusters(
+    variable: str, wanted: Any, clusters: ClusterIndex, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Choose the clusters a variable is removed from, ascending numbers.
+
+    Parameters
+    ----------
+    variable
+        Its name, for messages.
+    wanted
+        Share of the clusters, drawn without looking at any value; or labels of clusters.
+    clusters
+        The clusters.
+    rng
+        For a share.
+
+    Raises
+    ------
+    SpecificationError
+        If that is no cluster, all of them, or labels do not exist.
+    """
+    where = f"systematic['{variable}']"
+    numbers = _numbers(clusters)
+    if isinstance(wanted, Real) and not isinstance(wanted, bool):
+        share = check_share(where, wanted)
+        n = int(share * clusters.n + 0.5)
+        if share > 0 and n == 0:
+            raise SpecificationError(
+                f"{where}={share:g} of {clusters.n} clusters is less than half a cluster; give a "
+                "larger share, or the labels of clusters."
+            )
+        chosen = rng.choice(clusters.n, size=n, replace=False)
+    elif isinstance(wanted, Iterable) and not isinstance(wanted, str | Mapping):
+        chosen = np.array([_number(label, numbers, where) for label in wanted], dtype=np.int64)
+    else:
+        raise SpecificationError(
+            f"{where}={wanted!r} must be a share of the clusters or a list of their labels."
+        )
+    found = np.unique(chosen).astype(np.int64)
+    if len(found) == clusters.n:
+        raise SpecificationError(
+            f"{where} removes the variable from all {clusters.n} clusters; leave at least one."
+        )
+    return found
+
+
+def proportions(prop: Mapping[Any, Any], clusters: ClusterIndex) -> npt.NDArray[np.float64]:
+    """Proportion of each cluster, (cluster,), from a mapping of labels.
+
+    Raises
+    ------
+    SpecificationError
+        If a cluster is left out or does not exist, or a value is no proportion.
+    """
+    numbers = _numbers(clusters)
+    found = np.full(clusters.n, np.nan)
+    for label, value in prop.items():
+        found[_number(label, numbers, "prop")] = check_share(f"prop[{label!r}]", value)
+    absent = [clusters.labels[k] for k in np.flatnonzero(np.isnan(found))]
+    if absent:
+        raise SpecificationError(
+            f"prop has no proportion for {len(absent)} of {clusters.n} clusters: {listed(absent)}."
+        )
+    return found
+
+
+def _numbers(clusters: ClusterIndex) -> dict[Any, int]:
+    return {label: number for number, label in enumerate(clusters.labels)}
+
+
+def _number(label: Any, numbers: dict[Any, int], where: str) -> int:
+    try:
+        return numbers[label]
+    except (KeyError, TypeError):
+        raise SpecificationError(
+            f"{where} names cluster {label!r}, which is not in the data ({listed(numbers)})."
+            f"{did_you_mean(label, numbers)}"
+        ) from None

@@ -1,6 +1,6 @@
 """Missing-data patterns of an amputation: what goes missing together, how often, by what score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,31 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayesimpute.data.table import Table
+from bayesimpute.arrays import Array
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
-from bayesimpute.simulate.ampute_chances import CURVES, ODDS
-from bayesimpute.simulate.ampute_scores import Weight, check_weight, has_order
 from bayesimpute.wording import did_you_mean, listed
 
+Rows = npt.NDArray[np.bool_]
+
+#: A weight, or a number for each label of a variable without order.
+Weight = float | Mapping[Any, float]
+
+#: Kinds whose values, or codes, say more and less.
+WITH_ORDER = (Kind.NUMERIC, Kind.ORDINAL, Kind.BINARY)
+
 MECHANISMS = ("MCAR", "MAR", "MNAR")
+
+#: Curve of the log-odds in a standardised score.
+CURVES: Mapping[str, Callable[[Array], Array]] = {
+    "RIGHT": lambda z: z,
+    "LEFT": lambda z: -z,
+    "MID": lambda z: -np.abs(z),
+    "TAIL": lambda z: np.abs(z),
+}
+
+#: Relative chance of each quarter of the scores, from the lowest, as in mice.
+ODDS = (1.0, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +104,98 @@ class Patterns:
         return float(cases) if cases.ndim == 0 else cases
 
 
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The complete columns as scores and selection equations see them.
+
+    Attributes
+    ----------
+    table
+        The complete data.
+    std
+        Whether columns are brought to mean 0 and SD 1.
+    removed
+        Variable -> rows of the clusters that never had it, bool (row,).
+    """
+
+    table: Table
+    std: bool
+    removed: Mapping[str, Rows]
+
+    def numbers(self, name: str, labels: Mapping[Any, float] | None = None) -> Array:
+        """Values of a column, in canonical row order, where it is known.
+
+        In the rows of clusters it is removed from, it is the mean of the other rows: what happens
+        there to other variables must not depend on values nobody will see.
+        """
+        values = self.complete_numbers(name, labels)
+        gone = self.removed.get(name)
+        if gone is None or not gone.any():
+            return standardised(values) if self.std else values
+        result = np.zeros(len(values))
+        result[~gone] = standardised(values[~gone]) if self.std else values[~gone]
+        result[gone] = 0 if self.std else values[~gone].mean()
+        return result
+
+    def numbers_of_all(self, name: str, labels: Mapping[Any, float] | None = None) -> Array:
+        """Values of a column, those included that are removed."""
+        values = self.complete_numbers(name, labels)
+        return standardised(values) if self.std else values
+
+    def complete_numbers(self, name: str, labels: Mapping[Any, float] | None) -> Array:
+        """Numbers or codes as they are, or the number given for each label."""
+        values = self.table.values[name]
+        if labels is None:
+            return values
+        scores = [labels.get(label, 0.0) for label in self.table.variables[name].categories]
+        return np.array(scores, dtype=np.float64)[values.astype(np.int64)]
+
+
+def standardised(values: Array) -> Array:
+    """Mean 0 and SD 1 (divisor n − 1); zeros where values do not differ."""
+    centred = values - values.mean() if len(values) else values
+    sd = values.std(ddof=1) if len(values) > 1 else 0.0
+    if sd <= 1e-12 * np.abs(values).max(initial=0.0):
+        return np.zeros(len(values))
+    return np.asarray(centred / sd)
+
+
+def has_order(table: Table, name: str) -> bool:
+    """Whether a column can enter a sum: numbers, ordered categories, and two categories."""
+    return table.variables[name].kind in WITH_ORDER
+
+
+def sum_score(columns: Columns, weights: Mapping[str, Weight], amputed: frozenset[str]) -> Array:
+    """Weighted sum of the columns, (row,); 0 without weights.
+
+    Parameters
+    ----------
+    columns
+        The data.
+    weights
+        Variable -> weight.
+    amputed
+        Variables that go missing in this pattern: they count with their complete values, as what
+        depends on them is missing not at random on purpose.
+    """
+    total = np.zeros(columns.table.n_rows)
+    for name, weight in weights.items():
+        numbers = columns.numbers_of_all if name in amputed else columns.numbers
+        if isinstance(weight, Mapping):
+            total += numbers(name, weight)
+        else:
+            total += weight * numbers(name)
+    return total
+
+
+def unknown(what: str, name: Any, names: Iterable[str]) -> SpecificationError:
+    """Say that an argument names what is no variable, and what there is."""
+    return SpecificationError(
+        f"{what} {str(name)!r}, which is no column that can go missing: {listed(names)}."
+        f"{did_you_mean(name, names)}"
+    )
+
+
 def make_patterns(
     table: Table,
     variables: Sequence[str],
@@ -148,10 +258,7 @@ def _missing(given: Any, names: tuple[str, ...], selected: frozenset[str]) -> An
         rows = [{row} if isinstance(row, str) else set(_names(row)) for row in given]
         for row in rows:
             for name in sorted(row - set(names)):
-                raise SpecificationError(
-                    f"patterns names '{name}', which is no column that can go missing: "
-                    f"{listed(names)}.{did_you_mean(name, names)}"
-                )
+                raise unknown("patterns names", name, names)
         missing = np.array([[name in row for name in names] for row in rows], dtype=bool)
     else:
         raise SpecificationError(_PATTERNS_ARE)
@@ -189,10 +296,7 @@ def _matrix(what: str, given: Any, names: tuple[str, ...], default: float) -> An
     if isinstance(given, pd.DataFrame):
         for name in given.columns:
             if name not in names:
-                raise SpecificationError(
-                    f"{what} has a column {name!r}, which is no column that can go missing: "
-                    f"{listed(names)}.{did_you_mean(name, names)}"
-                )
+                raise unknown(f"{what} has a column", name, names)
         given = given.reindex(columns=list(names), fill_value=default).to_numpy()
     try:
         matrix = np.atleast_2d(np.asarray(given, dtype=np.float64))
@@ -285,10 +389,7 @@ def _weights(
     for k, row in enumerate(rows, start=1):
         for name, weight in row.items():
             if name not in names:
-                raise SpecificationError(
-                    f"weights of pattern {k} names {name!r}, which is no column that has a score: "
-                    f"{listed(names)}.{did_you_mean(name, names)}"
-                )
+                raise unknown(f"weights of pattern {k} names", name, names)
             check_weight(table, name, weight, f"weights of pattern {k}")
     return tuple({name: w for name, w in row.items() if w != 0} for row in rows)
 
@@ -334,3 +435,56 @@ def _default_weights(
             "mech='MCAR'."
         )
     return found
+
+
+def check_weight(table: Table, name: str, weight: Any, where: str) -> None:
+    """Raise SpecificationError unless a column can have this weight.
+
+    Parameters
+    ----------
+    table
+        The data.
+    name
+        Column.
+    weight
+        A number, or a mapping from labels to numbers.
+    where
+        Start of the message.
+    """
+    variable = table.variables[name]
+    if isinstance(weight, Mapping):
+        if not variable.categories:
+            raise SpecificationError(
+                f"{where}: '{name}' has numbers, not labels; give it one weight."
+            )
+        for label, number in weight.items():
+            if label not in variable.categories:
+                hint = did_you_mean(label, variable.categories)
+                raise SpecificationError(
+                    f"{where}: '{name}' has no label {label!r}, only "
+                    f"{listed(variable.categories)}.{hint}"
+                )
+            _check_number(number, f"{where}: label {label!r} of '{name}'")
+        return
+    _check_number(weight, f"{where}: the weight of '{name}'")
+    if weight == 0 or has_order(table, name):
+        return
+    if variable.kind is Kind.NOMINAL:
+        example = {label: float(k == 0) for k, label in enumerate(variable.categories[:2])}
+        raise SpecificationError(
+            f"{where}: the categories of '{name}' have no order; give it weight 0, or a number "
+            f"for each label, as in {{'{name}': {example}}}."
+        )
+    raise SpecificationError(
+        f"{where}: '{name}' ({variable.dtype}) is no number; give it weight 0, or make a "
+        "numeric column of it."
+    )
+
+
+def _check_number(value: Any, what: str) -> None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if isinstance(value, bool | str) or not np.isfinite(number):
+        raise SpecificationError(f"{what} is {value!r}; it must be a finite number.")

@@ -30,7 +30,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from numbers import Integral
 from threading import Lock, get_ident
 from typing import Any
 
@@ -148,17 +147,8 @@ def sbc(
     Calibration of normal, sporadic: 20 replicates, 31 draws, 9 quantities, all uniform
     """
     for name, value in {"replicates": replicates, "draws": draws, "thin": thin}.items():
-        if not _whole(value) or value < LEAST[name]:
+        if value < LEAST[name]:
             raise SpecificationError(f"{name}={value!r} must be a whole number from {LEAST[name]}.")
-    if not 0 < level < 1:
-        raise SpecificationError(f"level={level!r} must be a probability between 0 and 1.")
-    if seed is not None and (not _whole(seed) or seed < 0):
-        raise SpecificationError(f"seed={seed!r} must be a whole number from 0, or None.")
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise SpecificationError(
-            f"executor={executor!r} must have a submit method, like "
-            "concurrent.futures.ProcessPoolExecutor(4)."
-        )
     scenario = Scenario(
         pattern,
         effects,
@@ -326,7 +316,3 @@ def _lag1(series: Array) -> float:
     centred = series - series.mean()
     spread = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / spread if spread > 0 else float("nan")
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

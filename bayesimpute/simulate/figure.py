@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
-from bayesimpute.simulate.uniformity import band, ecdf, expected
+from bayesimpute.uniformity import band, ecdf, expected
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

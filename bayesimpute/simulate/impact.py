@@ -1,7 +1,7 @@
 """Patients of several studies of traumatic brain injury, with known log-odds of death."""
 
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arguments import Count, CountOrNone, Seed, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import DataError
-from bayesimpute.simulate.ampute_chances import chances_on_curve, standardised
+from bayesimpute.simulate.ampute_chances import chances_on_curve
+from bayesimpute.simulate.ampute_patterns import standardised
 from bayesimpute.simulate.popularity import SimulatedStudy
 from bayesimpute.wording import did_you_mean, listed
 
-Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 COLUMNS = (
@@ -198,15 +199,12 @@ def _checked(
     studies: int, patients: int, missing: float | Mapping[str, float], systematic: int
 ) -> Mapping[str, float]:
     """Shares by variable, after the arguments were found to make sense."""
-    for name, value in {"studies": studies, "patients": patients, "systematic": systematic}.items():
-        if not isinstance(value, Integral) or isinstance(value, bool):
-            raise DataError(f"{name}={value!r} must be a whole number.")
     if studies < 2 or patients < LEAST * studies:
         raise DataError(
             f"{patients} patients in {studies} studies cannot be simulated: give at least 2 "
             f"studies and {LEAST} patients in each."
         )
-    if not 0 <= systematic <= studies - 2:
+    if systematic > studies - 2:
         raise DataError(
             f"systematic={systematic} of {studies} studies without ct: give a number from 0 to "
             f"{studies - 2}, so that two studies are left that recorded it."

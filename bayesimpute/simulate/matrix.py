@@ -1,6 +1,6 @@
 """Which methods are calibrated, and on which data: the matrix of ``make sbc``.
 
-Every method of the registry is in it, a new one without a word here, unless it is named below.
+Every method of the registry is in it, a new one without a word here, by what its class says.
 """
 
 from collections.abc import Mapping
@@ -19,34 +19,6 @@ DATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """Name of the data -> arguments of :func:`bayesimpute.simulate.sbc`."""
-
-NOT_FROM_A_MODEL = frozenset({"pmm", "sample"})
-"""Methods that copy observed values: their imputed values are no draws from a likelihood."""
-
-NOT_BY_ONE_VARIABLE = frozenset({"joint", "heckman", "heckman.binary", "heckman.robust"})
-"""Methods of several targets, or of what is missing: calibrated in ``tests/calibration``."""
-
-
-MORE: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
-    {
-        "normal, σ by cluster": (
-            "normal",
-            ("sporadic", "systematic"),
-            {"effects": "intercept", "options": {"heteroscedastic": True}},
-        ),
-        "normal, an independent slope": (
-            "normal",
-            ("sporadic", "systematic"),
-            {"effects": "independent slope", "predictors": 2},
-        ),
-        "logistic, an independent slope": (
-            "logistic",
-            ("sporadic",),
-            {"effects": "independent slope", "predictors": 2},
-        ),
-    }
-)
-"""A name for a method with other options -> the method, its data, its arguments."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +40,29 @@ def _arguments(method: str, data: str) -> Mapping[str, Any]:
     return of_method(data) if of_method else {}
 
 
+def _by_one_variable(method: Any) -> bool:
+    """Whether its values are drawn from a likelihood of one target, missing at random.
+
+    Others copy observed values, or are calibrated in ``tests/calibration``.
+    """
+    likelihood = getattr(method, "has_likelihood", True)
+    several = getattr(method, "block", False) or getattr(method, "two_equations", False)
+    return likelihood and not several
+
+
 def matrix() -> tuple[Cell, ...]:
-    """Give all cells, method by method."""
+    """Give all cells, method by method, then those with other options or predictors."""
+    methods = {name: resolve(name) for name in METHODS}
+    methods = {name: method for name, method in methods.items() if _by_one_variable(method)}
     plain = tuple(
         Cell(name, data, name, {**DATA[data], **_arguments(name, data)})
-        for name in METHODS
-        if name not in NOT_FROM_A_MODEL | NOT_BY_ONE_VARIABLE
+        for name in methods
         for data in DATA
     )
     more = tuple(
-        Cell(name, data, method, {**DATA[data], **_arguments(method, data), **arguments})
-        for name, (method, on, arguments) in MORE.items()
+        Cell(f"{name}, {what}", data, name, {**DATA[data], **_arguments(name, data), **arguments})
+        for name, method in methods.items()
+        for what, (on, arguments) in getattr(method, "calibrated_too", {}).items()
         for data in on
     )
     return plain + more

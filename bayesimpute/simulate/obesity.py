@@ -1,7 +1,6 @@
 """A survey in which heavier people tend not to give their weight."""
 
 from collections.abc import Mapping
-from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
@@ -10,10 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arguments import Correlation, Count, Seed, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import DataError
 from bayesimpute.simulate.popularity import SimulatedStudy
-
-Array = npt.NDArray[np.float64]
 
 # Near what :mod:`bayesimpute.models.heckman` gives for the obesity data of the R package micemd.
 
@@ -155,15 +153,12 @@ def simulate_obesity(
 
 
 def _check(regions: int, people: int, rho: float) -> None:
-    for name, value in {"regions": regions, "people": people}.items():
-        if not isinstance(value, Integral) or isinstance(value, bool):
-            raise DataError(f"{name}={value!r} must be a whole number.")
     if regions < REGION_WITHOUT or people < 2 * regions:
         raise DataError(
             f"{people} people in {regions} regions cannot be simulated: give at least "
             f"{REGION_WITHOUT} regions, because the third has no weights, and 2 people in each."
         )
-    if not isinstance(rho, Real) or not -1 < rho < 1:
+    if abs(rho) == 1:
         raise DataError(f"rho={rho!r} must be a number between −1 and 1, both excluded.")
 
 

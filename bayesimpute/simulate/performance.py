@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import FigureSize, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
 from bayesimpute.wording import did_you_mean, listed, visible
@@ -40,8 +40,6 @@ COMPLETE_CASES = "complete cases"
 MEASURES = ("bias", "empirical_se", "rmse", "coverage", "width", "model_se")
 
 INTERVAL = 1.96  # Monte-Carlo standard errors to either side, in the figure
-
-type Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.simulate.scenario import Scenario
-from bayesimpute.simulate.uniformity import chi2_p, ecdf_p
+from bayesimpute.uniformity import chi2_p, ecdf_p
 from bayesimpute.wording import not_zero, one_line
 
 if TYPE_CHECKING:

@@ -158,9 +158,7 @@ def replicate(
     0  complete data  20  0.00
     1       observed  20  0.53
     """
-    check_study(
-        simulate, methods, analysis, replicates, seed, conf_level, dfcom, executor, progress
-    )
+    check_study(simulate, methods, analysis)
     check_numbers(truth)
     study = Study(
         simulate, prepared_methods(methods, impute or {}), analysis, family, dfcom,

@@ -74,11 +74,11 @@ def simulate_selection(
         raise DataError(
             f"clusters={clusters}, rows={rows}: at least two clusters with a row each are needed."
         )
-    if not -1 < rho < 1:
+    if abs(rho) == 1:
         raise DataError(f"rho={rho} must be between −1 and 1, both excluded.")
     if errors not in ERRORS:
         raise DataError(f"errors={errors!r} must be one of {', '.join(map(repr, ERRORS))}.")
-    if not 0 <= systematic < 1:
+    if systematic == 1:
         raise DataError(f"systematic={systematic} must be a share, from 0 to below 1.")
     rng = np.random.default_rng(seed)
     cluster = np.repeat(np.arange(clusters), rows)

@@ -2,9 +2,10 @@
 
 import inspect
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
+from bayesimpute.arguments import check_arguments
 from bayesimpute.errors import SpecificationError
 from bayesimpute.imputation import impute as run_imputation
 from bayesimpute.imputation import specified
@@ -12,7 +13,7 @@ from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
 from bayesimpute.simulate.study_work import Outcome, Study
-from bayesimpute.specification.arguments import check_run_arguments
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.specify import specify
 from bayesimpute.wording import did_you_mean, listed
 
@@ -22,17 +23,7 @@ BUILT_IN = (COMPLETE_DATA, COMPLETE_CASES)
 OWN = ("df", "seed", "executor", "checkpoint", "progress")
 
 
-def check_study(
-    simulate: Any,
-    methods: Any,
-    analysis: Any,
-    replicates: Any,
-    seed: Any,
-    conf_level: Any,
-    dfcom: Any,
-    executor: Any,
-    progress: Any,
-) -> None:
+def check_study(simulate: Any, methods: Any, analysis: Any) -> None:
     """Refuse arguments of the runner that cannot be used.
 
     Raises
@@ -40,14 +31,6 @@ def check_study(
     SpecificationError
         Naming the argument.
     """
-    if not isinstance(replicates, Integral) or isinstance(replicates, bool) or replicates < 1:
-        raise SpecificationError(f"replicates={replicates!r} must be a whole number from 1.")
-    check_run_arguments(1, 1, seed, executor, "raise", progress)
-    for name, value in {"conf_level": conf_level, "dfcom": dfcom}.items():
-        if value is not None and (not isinstance(value, Real) or not float(value) > 0):
-            raise SpecificationError(f"{name}={value!r} must be a positive number.")
-    if not conf_level or conf_level >= 1:
-        raise SpecificationError(f"conf_level={conf_level!r} must be between 0 and 1, e.g. 0.95.")
     if not callable(simulate):
         raise SpecificationError(
             "replicate: simulate= must be a function of a seed, such as "
@@ -60,17 +43,13 @@ def check_study(
     if not isinstance(methods, Mapping) or not methods:
         raise SpecificationError(
             "replicate: methods= must name at least one method, such as "
-            '{"complete data": None, "at random": {"method": {"y": "normal"}}}.'
+            f'{{"complete data": None, "at random": {{"method": {{"y": "{MATCHING}"}}}}}}.'
         )
 
 
 def prepared_methods(methods: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
     """Give methods with their arguments in full; built-in ones are None."""
     _check_arguments("impute=", common)
-    check_run_arguments(
-        common.get("m", 1), common.get("iterations", 1), None, None,
-        common.get("on_error", "raise"), None,
-    )  # fmt: skip
     prepared: dict[str, Any] = {}
     for name, given in methods.items():
         if not isinstance(name, str) or not name:
@@ -92,11 +71,6 @@ def prepared_methods(methods: Mapping[str, Any], common: Mapping[str, Any]) -> d
                 "method's name, or a function of study and seed. None is for "
                 f"{' and '.join(map(repr, BUILT_IN))}.{did_you_mean(name, BUILT_IN)}"
             )
-        if isinstance(given, Mapping):
-            check_run_arguments(
-                given.get("m", 1), given.get("iterations", 1), None, None,
-                given.get("on_error", "raise"), None,
-            )  # fmt: skip
         prepared[name] = given
     return prepared
 
@@ -115,6 +89,7 @@ def _check_arguments(where: str, given: Any) -> None:
                 f"replicate: {where} gives {name!r}, which is no argument of bi.impute."
                 f"{did_you_mean(name, [each for each in known if each not in OWN])}"
             )
+    check_arguments(run_imputation, given)
 
 
 def rehearse(study: Study, number: int) -> None:

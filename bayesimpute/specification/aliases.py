@@ -1,13 +1,14 @@
 """Method names of mice, miceadds and micemd, and exactly what each becomes here."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import METHODS
+from bayesimpute.wording import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,38 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Family of ``Surv(time, event)``: of the two, the one that assumes less of the hazard.
-DEFAULT_SURVIVAL = "piecewise"
+# What the package names where it decides, advises or gives an example.
+NUMBER = "normal"
+YES_NO = "logistic"
+UNORDERED = "categorical"
+ORDERED = "ordinal"
+MATCHING = "pmm"
+SHARES = "sample"
+IN_ONE_BLOCK = "joint"
+SELECTION = "heckman"
+HEAVY_TAILED = "normal.robust"
+BOUNDED = "normal.truncated"
+POSITIVE = "gamma"
+PROPORTION = "beta"
+COUNT = "poisson"
+SPREAD_COUNT = "negative_binomial"
+MATCHING_IN_CLUSTERS = "2l.pmm"
+MATCHING_OF_CLUSTERS = "2lonly.pmm"
+NORMAL_OF_CLUSTERS = "2lonly.norm"
+#: Families of ``Surv(time, event)``, the default first: it assumes less of the hazard.
+SURVIVAL = ("piecewise", "weibull")
 
-#: mice's default for each kind of variable, in our names.
-MICE_DEFAULTS: Mapping[str, str] = MappingProxyType(
-    {"numeric": "pmm", "binary": "logistic", "nominal": "categorical", "ordinal": "ordinal"}
+#: The method with the plainest likelihood of each kind of variable.
+LIKELIHOODS: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.NUMERIC: NUMBER,
+        Kind.BINARY: YES_NO,
+        Kind.NOMINAL: UNORDERED,
+        Kind.ORDINAL: ORDERED,
+    }
 )
+#: mice's default for each kind of variable, in our names.
+MICE_DEFAULTS: Mapping[Kind, str] = MappingProxyType({**LIKELIHOODS, Kind.NUMERIC: MATCHING})
 #: mice's own names of those defaults.
 MICE_NAMES: Mapping[str, str] = MappingProxyType(
     {"logreg": "logistic", "polyreg": "categorical", "polr": "ordinal", "pmm": "pmm"}
@@ -135,9 +161,8 @@ def look_up(name: str, target: str | None = None) -> Alias:
             f"Method {name!r}{of} is not in this version; "
             f"use {_ABSENT[name]!r}, which takes every kind of variable."
         )
-    near = difflib.get_close_matches(name, [*ALIASES, *_ABSENT], 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     raise SpecificationError(
         f"Method {name!r}{of} does not exist; there are "
-        f"{', '.join(METHODS)}, and the names that mice gives them.{hint}"
+        f"{', '.join(METHODS)}, and the names that mice gives them."
+        f"{did_you_mean(name, [*ALIASES, *_ABSENT])}"
     )

@@ -6,7 +6,7 @@ from typing import Any
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
-from bayesimpute.specification.aliases import DEFAULT_SURVIVAL, FAMILIES, look_up
+from bayesimpute.specification.aliases import FAMILIES, NUMBER, SURVIVAL, look_up
 from bayesimpute.specification.defaults import (
     default_method,
 )
@@ -77,7 +77,7 @@ def read_analyses(
         Analysed(
             read[name].text,
             name,
-            families.get(name) or (DEFAULT_SURVIVAL if read[name].event else _family(name, table)),
+            families.get(name) or (SURVIVAL[0] if read[name].event else _family(name, table)),
             read[name].event,
         )
         for name in ordered
@@ -114,7 +114,7 @@ def _family(name: str, table: Table) -> str:
 
 def with_density(method: str) -> str:
     """Give the model with a likelihood: matching has none."""
-    return method if method and gives_density(method) else FAMILIES["gaussian"]
+    return method if method and gives_density(method) else NUMBER
 
 
 def parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import HEAVY_TAILED, NORMAL_OF_CLUSTERS, NUMBER, POSITIVE
 from bayesimpute.specification.analyses import (
     gives_density,
     parents_first,
@@ -195,7 +195,7 @@ def _asked_for(name: str, request: Request, table: Table) -> set[str]:
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
     of_outcomes = {each.outcome: each.family for each in analyses}
     if mean_of(name, table) is not None:
-        return "2lonly.norm"
+        return NORMAL_OF_CLUSTERS
     return of_outcomes.get(name) or with_density(default_method(table, name)[0])
 
 
@@ -270,7 +270,7 @@ def _of_clusters(names: Iterable[str], table: Table, cluster: str | None) -> set
     """Variables that the data show to be of clusters."""
     if cluster is None:
         return set()
-    clusters = cluster_index(table, cluster)
+    clusters = table.clusters(cluster)
     return {name for name in names if is_of_clusters(clusters, table.values[name])}
 
 
@@ -314,8 +314,8 @@ def _check_densities(methods: Mapping[str, Any], order: Sequence[str]) -> None:
         if not gives_density(inside):
             raise SpecificationError(
                 f"method: {inside!r} of {name!r} has no density, which imputation compatible with "
-                "an analysis needs; use a model with one ('normal', 'normal.robust', 'gamma'), or "
-                "on='conditional' for chained equations."
+                f"an analysis needs; use a model with one ({NUMBER!r}, {HEAVY_TAILED!r}, "
+                f"{POSITIVE!r}), or on='conditional' for chained equations."
             )
 
 

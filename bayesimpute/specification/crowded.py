@@ -5,13 +5,17 @@ cube of the categories in time.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.specification import Term
 from bayesimpute.wording import listed
+from bayesimpute.wrappers.base import method_text
 
 #: Categories of which there may be any number of rows.
 FEW = 50
@@ -21,8 +25,6 @@ ROWS_EACH = 3
 MOST = 500
 #: Most indicators times rows of all such terms of a model; 160 MB.
 CELLS = 20_000_000
-#: Methods with a coefficient, or a threshold, for each category of their target.
-BY_CATEGORY = ("categorical", "ordinal", "joint")
 
 
 def too_many(categories: int, rows: int) -> bool:
@@ -74,7 +76,7 @@ def _indicators_of(term: Term, table: Table) -> int:
     return int(np.prod(sizes, dtype=float))
 
 
-def check_target(name: str, method: str, table: Table) -> None:
+def check_target(name: str, method: Any, table: Table) -> None:
     """Refuse a target of so many categories that a model with parameters for each cannot be.
 
     Raises
@@ -82,17 +84,17 @@ def check_target(name: str, method: str, table: Table) -> None:
     SpecificationError
         Naming all such columns that are incomplete, and what to do.
     """
-    if method.rpartition(".")[2] not in BY_CATEGORY or not _crowded(name, table):
+    if not (getattr(resolve(method), "by_category", False) and _crowded(name, table)):
         return
     others = [n for n in table.variables if n != name and table.missing(n).any()]
     names: Sequence[str] = [name, *(n for n in others if _crowded(n, table))]
     shown = listed(names, 8)
     raise SpecificationError(
         f"{name!r} has {len(table.variables[name].categories):,} categories in "
-        f"{int((~table.missing(name)).sum()):,} rows, too many for {method!r}. Names and free "
-        f"text: leave the column out, df.drop(columns={list(names)!r}), or its gaps open, "
-        f"method={{{name!r}: ''}}. Or join rare categories into one, or take the value of a "
-        f"similar row, method={{{name!r}: 'pmm'}}. Such columns with gaps: {shown}."
+        f"{int((~table.missing(name)).sum()):,} rows, too many for {method_text(method)!r}. "
+        f"Names and free text: leave the column out, df.drop(columns={list(names)!r}), or its gaps "
+        f"open, method={{{name!r}: ''}}. Or join rare categories into one, or take the value of a "
+        f"similar row, method={{{name!r}: {MATCHING!r}}}. Such columns with gaps: {shown}."
     )
 
 

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import MICE_DEFAULTS
+from bayesimpute.specification.aliases import MATCHING, MICE_DEFAULTS, YES_NO
 
 REASONS: Mapping[Kind, str] = MappingProxyType(
     {
@@ -63,11 +62,11 @@ def default_method(table: Table, name: str) -> tuple[str, str]:
     if kind is Kind.NUMERIC:
         values = table.values[name]
         if set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0}:
-            return "logistic", "numbers that are only ever 0 or 1"
-        return "pmm", "numbers"
+            return YES_NO, "numbers that are only ever 0 or 1"
+        return MATCHING, "numbers"
     if not usable_as_predictor(table, name):
-        return "pmm", "labels that name rows rather than categories"
-    return MICE_DEFAULTS[str(kind)], REASONS[kind]
+        return MATCHING, "labels that name rows rather than categories"
+    return MICE_DEFAULTS[kind], REASONS[kind]
 
 
 @checked
@@ -115,7 +114,7 @@ def default_predictors(table: Table, cluster: str | None) -> pd.DataFrame:
             raise SpecificationError(
                 f"There is no column {cluster!r} for cluster=; there are {', '.join(names)}."
             )
-        cluster_index(table, cluster)
+        table.clusters(cluster)
         matrix[cluster] = int(Role.CLUSTER)
         matrix.loc[cluster] = int(Role.NONE)
     return matrix

@@ -7,6 +7,7 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import BOUNDED, POSITIVE
 from bayesimpute.specification.expressions import evaluate, names_in
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Specification, Target
@@ -43,7 +44,7 @@ def check_domain(name: str, target: Target, specification: Specification) -> Non
                     f"{expression!r} in the model of {owner!r} has no value at {name} = "
                     f"{place:.4g}, which the model of {name!r} ({method_text(target.method)}) can "
                     f"draw. Give {name!r} a model that stays where it has one, method={{{name!r}: "
-                    "'gamma'} for positive numbers, 'normal.truncated' with bounds in "
+                    f"{POSITIVE!r}}} for positive numbers, {BOUNDED!r} with bounds in "
                     "model_options=; or analyse a column that holds the function."
                 )
 

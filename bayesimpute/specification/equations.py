@@ -1,17 +1,40 @@
-"""Each target's model as an equation, written from its codes."""
+"""Each target's model as an equation: what its file says in LaTeX, filled in, and as text."""
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from bayesimpute.data.clusters import cluster_index
+import numpy as np
+
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Words, words_of
+from bayesimpute.method import Occasion, words_of
 from bayesimpute.registry import resolve
-from bayesimpute.specification.screening import term_columns
-from bayesimpute.specification.specification import Passive, Specification, Target, Term
-from bayesimpute.wrappers.base import Wrapper, method_text
-from bayesimpute.wrappers.fixed_clusters import FixedClusters
+from bayesimpute.specification.equation_text import plain
+from bayesimpute.specification.linear_predictor import Writer, setting_of
+from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.wrappers.base import innermost, layers, method_text
+
+_PLACE = re.compile(r"\$([a-z]+)(?:\[(.*?)\])?")
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """The equation of one model.
+
+    Attributes
+    ----------
+    lines
+        LaTeX, in which a character of Unicode's private range stands for each name.
+    names
+        Those characters -> names.
+    """
+
+    lines: tuple[str, ...]
+    names: Mapping[str, str]
+
+    def text(self, latex: str) -> str:
+        """Write a line, or a part of one, as text."""
+        return "".join(self.names.get(character, character) for character in plain(latex))
 
 
 def equations(specification: Specification) -> dict[str, str]:
@@ -33,149 +56,80 @@ def equations(specification: Specification) -> dict[str, str]:
     return {
         name: f"{name} = {target.expression}"
         if isinstance(target, Passive)
-        else _model(target, _of_clusters(specification, target))
+        else _text(specification, target)
         for name, target in specification.targets.items()
     }
 
 
-def _of_clusters(specification: Specification, target: Target) -> frozenset[str]:
-    """Labels of the terms that never vary within clusters, written with the index j."""
-    if target.cluster is None:
-        return frozenset()
-    clusters = cluster_index(specification.table, target.cluster)
-    return frozenset(
-        term.label
-        for term in target.terms
-        if all(clusters.is_level2(column) for column in term_columns(term, specification.table).T)
-    )
-
-
-def _symbol(term: Term, row: str) -> str:
-    """``sex_ij``; a product in parentheses."""
-    product = "·".join(term.label.split(":"))
-    return f"({product})_{row}" if len(term.factors) > 1 else f"{product}_{row}"
-
-
-def _model(target: Target, of_clusters: frozenset[str]) -> str:
-    if isinstance(target.method, Wrapper):
-        inside = replace(target, method=target.method.method)
-        if isinstance(target.method, FixedClusters) and target.cluster is not None:
-            of_cluster = Term(target.cluster, (target.cluster,))
-            inside = replace(
-                inside, cluster=None, random_intercept=False, terms=(*target.terms, of_cluster)
-            )
-        return target.method.equation(_model(inside, of_clusters))
-    words = words_of(resolve(target.method))
-    if words is None:
-        return f"{target.name} ~ {method_text(target.method)}"
-    row = "j" if target.level == 2 else ("ij" if target.cluster else "i")
-    of = _Predictors(target, of_clusters, row)
-    outcome = of.write("outcome")
-    selection = of.write("selection", "γ", "a") if "{selection}" in words.equation else ""
-    unshifted = outcome.replace("(β0 + b0_j)", "b0_j").removeprefix("β0 + ")
-    options = target.options
-    by_cluster = bool(options.get("heteroscedastic"))
-    return words.equation.format(
-        y=f"{target.name}_{row}",
-        name=target.name,
-        row=row,
-        predictor=outcome,
-        unshifted="0" if unshifted == "β0" else unshifted,
-        selection=selection,
-        effects=_effects(of, words),
-        variance="σ_j²" if by_cluster else "σ²",
-        spread=",  log σ_j ~ N(log σ, ω²)" if by_cluster else "",
-        bounds=f"[{options.get('lower', '−∞')}, {options.get('upper', '∞')}]",
-        donors=options.get("donors", 5),
-        rho=_rho(of),
-        latent=", ".join(f"{name}*" for name in target.block),
-    )
-
-
-class _Predictors:
-    """Linear predictors of a target, with the effects by cluster met while writing them."""
-
-    def __init__(self, target: Target, of_clusters: frozenset[str], row: str) -> None:
-        self.target, self.of_clusters, self.row = target, of_clusters, row
-        self.two_level = target.cluster is not None and target.level == 1
-        self.effects: list[tuple[str, int]] = []
-
-    def write(self, equation: str, beta: str = "β", letter: str = "b") -> str:
-        """Sum of the terms that an equation has."""
-        target = self.target
-        terms = [term for term in target.terms if term.equation in ("both", equation)]
-        numbers = itertools.count()
-
-        def effect(part: int = 0) -> str:
-            name = f"{letter}{next(numbers)}_j"
-            self.effects.append((name, part))
-            return name
-
-        first = f"{beta}0"
-        parts = [f"({first} + {effect()})" if self.two_level and target.random_intercept else first]
-        count = 1
-        for term in terms:
-            value = self._value(term)
-            if term.fixed and term.random:
-                parts.append(f"({beta}{count} + {effect(term.random_part)})·{value}")
-            elif term.fixed:
-                parts.append(f"{beta}{count}·{value}")
-            elif term.random:
-                parts.append(f"{effect(term.random_part)}·{value}")
-            count += term.fixed
-        for term in terms:
-            if term.cluster_mean:
-                parts.append(f"{beta}{count}·mean({term.label})_j")
-                count += 1
-        return " + ".join(parts)
-
-    def _value(self, term: Term) -> str:
-        constant = term.label in self.of_clusters
-        if self.target.level == 2 and not constant:
-            return f"mean({term.label})_j"
-        return _symbol(term, "j" if constant else self.row)
-
-
-def _varies(of: _Predictors) -> bool:
-    """Whether σ and ρ of a selection model vary by cluster, as its intercepts do."""
-    return of.two_level and of.target.random_intercept
-
-
-def _rho(of: _Predictors) -> str:
-    fixed = of.target.options.get("rho")
-    if fixed is not None:
-        return str(fixed)
-    return "ρ_j" if _varies(of) else "ρ"
-
-
-def _effects(of: _Predictors, words: Words) -> str:
-    """Distribution of the effects by cluster; empty without any."""
-    if not of.effects:
-        return ""
-    target, names = of.target, ["b_j"]
-    if "{selection}" in words.equation:
-        names.append("a_j")
-        if _varies(of):
-            names += ["log σ_j − log σ"] if Kind.NUMERIC in _kinds(target) else []
-            names += ["atanh ρ_j − atanh ρ"] if target.options.get("rho") is None else []
-    several = len(of.effects) > 1 or target.block
-    written = names[0] if len(names) == 1 else f"({', '.join(names)})"
-    text = f",  {written} ~ N(0, {'Ψ' if several else 'τ²'})"
-    if len({part for _, part in of.effects}) > 1:
-        text += f",  {_independent(of.effects)} independent"
+def _text(specification: Specification, target: Target) -> str:
+    equation = equation_of(specification, target.name)
+    if equation is None:
+        text = f"{target.name} ~ {method_text(innermost(target.method))}"
+    else:
+        text = ",  ".join(map(equation.text, equation.lines))
+    for wrapper in reversed(list(layers(target.method))):
+        text = wrapper.equation(text)
     return text
 
 
-def _kinds(target: Target) -> frozenset[Kind]:
-    kinds: frozenset[Kind] = resolve(target.method).kinds
-    return kinds
+def template_of(specification: Specification, name: str) -> str:
+    """Give what the file of a target's model says, to be filled in; empty if it says nothing."""
+    target = specification.targets[name]
+    if isinstance(target, Passive):
+        return ""
+    method = resolve(innermost(target.method))
+    words = words_of(method)
+    equation = words.equation if words else ""
+    if isinstance(equation, str):
+        return equation
+    clustered = setting_of(specification, target).grouped
+    numeric = kind_of(specification, target) is Kind.NUMERIC
+    options = {**method.options, **target.options}
+    return equation(Occasion(options, clustered, clustered and target.random_intercept, numeric))
 
 
-def _independent(effects: Sequence[tuple[str, int]]) -> str:
-    """Effects of different random parts, each part in brackets unless it is of one effect."""
-    together: dict[int, list[str]] = {}
-    for name, part in effects:
-        together.setdefault(part, []).append(name)
-    return ", ".join(
-        names[0] if len(names) == 1 else f"({', '.join(names)})" for names in together.values()
-    )
+def kind_of(specification: Specification, target: Target) -> Kind:
+    """Kind that a target is imputed as."""
+    return target.kind or specification.table.variables[target.name].kind
+
+
+def equation_of(specification: Specification, name: str) -> Equation | None:
+    """Fill in the equation of a target; None for a model that only its author knows."""
+    target, template = specification.targets[name], template_of(specification, name)
+    if isinstance(target, Passive) or not template:
+        return None
+    writer = Writer(setting_of(specification, target))
+    letter, row = writer.name(name), writer.setting.row
+    latent = ", ".join(f"{writer.name(member)}^*" for member in target.block)
+    options = {**resolve(innermost(target.method)).options, **target.options}
+    by = ""
+
+    def filled(place: re.Match[str]) -> str:
+        nonlocal by
+        what, further = place[1], place[2] or ""
+        if what == "predictor":
+            by = further
+            return writer.predictor(by=by)
+        if what == "slopes":
+            return writer.predictor(intercept=False)
+        if what == "selection":
+            return writer.predictor("selection", ("γ", "a"))
+        if what == "effects":
+            block = rf"\text{{ of }}({latent})" if latent else ""
+            return r" \\ ".join(writer.effects_by_cluster(further, block, by))
+        if what == "last":
+            return rf"\text{{{writer.name(_last(specification, target))}}}"
+        known = {"y": f"{letter}_{{{row}}}", "star": f"{letter}^*_{{{row}}}", "name": letter}
+        known |= {"row": f"{{{row}}}", "latent": latent}
+        return known.get(what) or str(options[what])
+
+    lines = _PLACE.sub(filled, template).split(r"\\")
+    return Equation(tuple(line.strip() for line in lines if line.strip()), writer.names)
+
+
+def _last(specification: Specification, target: Target) -> str:
+    """Give the label of the last category."""
+    categories = specification.table.variables[target.name].categories
+    if categories:
+        return f"“{categories[-1]}”"
+    return f"“{np.nanmax(specification.table.values[target.name]):g}”"

@@ -1,7 +1,6 @@
 """lme4-style formulas of conditional models."""
 
 import ast
-import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
 from bayesimpute.specification.specification import Term
 from bayesimpute.specification.spelling import syntax_tree, unaliased
+from bayesimpute.wording import did_you_mean
 
 type Fail = Callable[[str], SpecificationError]
 
@@ -99,9 +99,7 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     ]
     for name in [*used, *groups, *filter(None, [parsed.event])]:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise fail(f"there is no column {name!r}.{hint}")
+            raise fail(f"there is no column {name!r}.{did_you_mean(name, known)}")
         if name == target:
             raise fail(f"{target!r} cannot predict itself; remove it from the right-hand side.")
     if parsed.event in (*used, *groups):

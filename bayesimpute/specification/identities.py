@@ -10,6 +10,7 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
 from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.category_relations import category_relations
 from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.expressions import names_in
@@ -136,7 +137,7 @@ def _left_open(name: str, chosen: Any, method: Any, table: Table) -> bool:
         return False
     if not isinstance(method, Mapping) or name not in method:
         return True
-    if chosen in ("pmm", default_method(table, name)[0]):
+    if chosen in (MATCHING, default_method(table, name)[0]):
         return True
     return chosen == choose(facts_of(table, name, None))[0]  # taken over from bi.suggest_methods
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.specification.aliases import BOUNDED, POSITIVE, PROPORTION
 from bayesimpute.specification.analyses import (
     parents_first,
     two_equations,
@@ -110,7 +110,7 @@ def with_live(specification: Specification) -> Specification:
             raise SpecificationError(
                 f"post of {name!r}: its missing values are drawn from its model times those it "
                 "stands in, which a function applied afterwards would undo; use a model with the "
-                "bounds ('normal.truncated', 'gamma', 'beta'), or on='conditional'."
+                f"bounds ({BOUNDED!r}, {POSITIVE!r}, {PROPORTION!r}), or on='conditional'."
             )
     return replace(specification, live=live)
 
@@ -150,5 +150,5 @@ def _anywhere(rows: np.ndarray, table: Table, cluster: str | None) -> np.ndarray
     """Rows of clusters with any of the given rows."""
     if cluster is None:
         return rows
-    codes = cluster_index(table, cluster).codes
+    codes = table.clusters(cluster).codes
     return np.asarray((np.bincount(codes, rows) > 0)[codes])

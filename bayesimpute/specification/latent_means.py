@@ -15,7 +15,8 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
-from bayesimpute.specification.specification import Target
+from bayesimpute.specification.aliases import NUMBER
+from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.spelling import quoted
 from bayesimpute.wrappers.base import innermost, method_text
 
@@ -90,7 +91,7 @@ def around(target: Target, table: Table) -> Target:
     if not (numeric and getattr(method, "around_means", False)):
         raise SpecificationError(
             f"latent_mean({name}): {name!r} must be a number with a normal model "
-            f"(method={{{name!r}: 'normal'}}), not {method_text(target.method)}."
+            f"(method={{{name!r}: {NUMBER!r}}}), not {method_text(target.method)}."
         )
     if target.cluster is None or target.level == 2:
         raise SpecificationError(
@@ -112,3 +113,25 @@ def without_intercept(target: Target, table: Table) -> Target:
     spread = float(table.frame[target.name].std())
     none = pm.Normal.dist(0.0, NO_INTERCEPT * spread)
     return replace(target, priors={**target.priors, "intercept": none})
+
+
+def without_fixed_priors(specification: Specification) -> Specification:
+    """Leave out the priors that :func:`without_intercept` gives: they follow from the rest."""
+    targets = {
+        name: replace(target, priors={k: p for k, p in target.priors.items() if k != "intercept"})
+        if isinstance(target, Target) and target.around
+        else target
+        for name, target in specification.targets.items()
+    }
+    return replace(specification, targets=targets)
+
+
+def with_fixed_priors(specification: Specification) -> Specification:
+    """Put them back."""
+    targets = {
+        name: without_intercept(target, specification.table)
+        if isinstance(target, Target) and target.around
+        else target
+        for name, target in specification.targets.items()
+    }
+    return replace(specification, targets=targets)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayesimpute.data.table import Kind, Table, is_date
 from bayesimpute.events import Event
+from bayesimpute.specification.aliases import MATCHING
 
 
 def remedy(table: Table, name: str) -> str:
@@ -37,7 +38,7 @@ def gap_events(table: Table, imputed: Container[str]) -> Iterator[Event]:
             continue
         what = f"its dtype, {variable.dtype}, is neither number nor category"
         how = (
-            f"to impute it as a number, ask for it: method={{{name!r}: 'pmm'}}"
+            f"to impute it as a number, ask for it: method={{{name!r}: {MATCHING!r}}}"
             if is_date(variable.dtype)
             else f"to impute it, {remedy(table, name)}"
         )

@@ -9,6 +9,7 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import SELECTION
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.specification import Term
 
@@ -150,8 +151,8 @@ def terms_of(
         if role in TWO_EQUATIONS and not two_equations:
             raise SpecificationError(
                 f"predictors of {target!r}: code {int(role)} of {name!r} is for models with a "
-                "selection equation ('heckman'); the model of this target has one equation, use 1 "
-                "or 2."
+                f"selection equation ({SELECTION!r}); the model of this target has one equation, "
+                "use 1 or 2."
             )
         if table.variables[name].kind is Kind.OTHER:
             raise SpecificationError(

@@ -12,8 +12,6 @@ from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
 
-METHODS = ("pearson", "kendall", "spearman")
-
 
 @checked
 def quickpred(
@@ -73,8 +71,6 @@ def quickpred(
     include, exclude = _columns(include, names, "include"), _columns(exclude, names, "exclude")
     if cluster is not None:
         _columns(cluster, names, "cluster")
-    if method not in METHODS:
-        raise SpecificationError(f"quickpred: method={method!r} must be one of {METHODS}.")
     values = pd.DataFrame({name: table.values[name] for name in names})
     observed = values.notna()
     n = len(names)

@@ -1,6 +1,5 @@
 """What the user asked for: methods and arguments by column, checked against the data."""
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
@@ -18,7 +16,7 @@ from bayesimpute.specification.expressions import names_in, read, with_category_
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.leftovers import remedy
 from bayesimpute.specification.specification import Passive
-from bayesimpute.wording import listed
+from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import Wrapper, method_text
 
 
@@ -92,7 +90,7 @@ def choose_methods(
         )
     for name in sorted(clusters):
         if table.missing(name).any():
-            cluster_index(table, name)
+            table.clusters(name)
     chosen = {
         name: given[name] if name in given else default_method(table, name)[0] for name in wanted
     }
@@ -248,5 +246,4 @@ def method_name(method: Any) -> str:
 
 def nearest(name: Any, known: Mapping[str, Any]) -> str:
     """Sentence with the name nearest to a mistyped one, or else all there are."""
-    near = difflib.get_close_matches(str(name), list(known), 1)
-    return f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(known)}."
+    return did_you_mean(name, known) or f" There are {', '.join(known)}."

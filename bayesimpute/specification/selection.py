@@ -10,6 +10,7 @@ from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
+from bayesimpute.specification.aliases import NUMBER
 from bayesimpute.specification.specification import Term
 
 OPTIONS = {"selection_only": "selection", "outcome_only": "outcome"}
@@ -111,7 +112,8 @@ def selection_events(
                 "warning",
                 "no selection to learn from",
                 f"No row that could have been seen has {target!r} missing, so nothing is known of "
-                "the selection and ρ keeps its prior; a model without selection ('normal') says "
+                "the selection and ρ keeps its prior; a model without selection "
+                f"({NUMBER!r}) says "
                 "the same and is faster.",
             )
         )

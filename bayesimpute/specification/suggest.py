@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import CountOrNone, Share, checked
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.defaults import default_method
@@ -184,7 +184,7 @@ def suggest_methods(
                 f"cluster={cluster!r} is no column of the data."
                 f"{did_you_mean(cluster, table.variables)}"
             )
-        clusters = cluster_index(table, cluster)
+        clusters = table.clusters(cluster)
     r_class = r_classes(table, classes)
     chosen: dict[str, tuple[str, str]] = {}
     for name, variable in table.variables.items():

@@ -10,6 +10,18 @@ import numpy as np
 
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
+from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import (
+    BOUNDED,
+    COUNT,
+    HEAVY_TAILED,
+    MATCHING,
+    NUMBER,
+    ORDERED,
+    SPREAD_COUNT,
+    UNORDERED,
+    YES_NO,
+)
 from bayesimpute.specification.defaults import usable_as_predictor
 
 #: With fewer observed values, neither the shape of a distribution nor donors can be relied on.
@@ -151,10 +163,10 @@ def _without_model(facts: Facts) -> tuple[str, str] | None:
 
 def _category(facts: Facts) -> tuple[str, str]:
     if facts.kind is Kind.BINARY:
-        return "logistic", "Two categories."
+        return YES_NO, "Two categories."
     if facts.kind is Kind.ORDINAL:
-        return "ordinal", f"{facts.n_categories} ordered categories, whose order is kept."
-    return "categorical", (
+        return ORDERED, f"{facts.n_categories} ordered categories, whose order is kept."
+    return UNORDERED, (
         f"{facts.n_categories} categories without order. If they have one, make the column an "
         "ordered category."
     )
@@ -164,17 +176,17 @@ def _number(facts: Facts) -> tuple[str, str]:
     values, distinct = facts.values, np.unique(facts.values)
     if len(distinct) == 2:
         low, high = distinct
-        return "logistic", f"A number that is only ever {low:g} or {high:g}: a yes/no variable."
+        return YES_NO, (f"A number that is only ever {low:g} or {high:g}: a yes/no variable.")
     whole = bool(np.all(values == np.round(values)))
     if whole and values.min() >= 0 and _is_count(facts):
         return _count(facts)
     if len(values) < FEW_VALUES:
-        return "normal", (
+        return NUMBER, (
             f"Only {len(values)} observed values: too few to judge a distribution by, or to find "
             "donors among."
         )
     if whole and len(distinct) <= MOST_GRADES:
-        return "ordinal", (
+        return ORDERED, (
             f"{len(distinct)} distinct whole numbers, not spread as counts are: grades of a "
             "scale, whose bounds and order are kept. If they only name groups, make the column a "
             "category."
@@ -209,13 +221,11 @@ def _count(facts: Facts) -> tuple[str, str]:
     limit = max(OVERDISPERSED, 1 + 2 * np.sqrt(2 / max(len(facts.within), 1)))
     where = " within clusters" if facts.clusters else ""
     if dispersion > limit:
-        return "negative_binomial", (
+        return SPREAD_COUNT, (
             f"Counts whose variance{where} is {dispersion:.1f} times their mean: more than a "
             "Poisson model could draw."
         )
-    return "poisson", (
-        f"Counts whose variance{where} is about their mean ({dispersion:.1f} times it)."
-    )
+    return COUNT, (f"Counts whose variance{where} is about their mean ({dispersion:.1f} times it).")
 
 
 def _continuous(facts: Facts, whole: bool) -> tuple[str, str]:
@@ -225,42 +235,42 @@ def _continuous(facts: Facts, whole: bool) -> tuple[str, str]:
     numbers = "Whole numbers with many values" if whole else "A continuous variable"
     unique, count = np.unique(values, return_counts=True)
     if whole and len(unique) <= LONGEST_SCORE:
-        return "pmm", (
+        return MATCHING, (
             f"A score of {len(unique)} distinct whole numbers; matching keeps to them and to "
             "their bounds."
         )
     second, top = np.sort(count)[-2:]
     if top / n >= SPIKE and top > 2 * second:
-        return "pmm", (
+        return MATCHING, (
             f"{numbers}, {top / n:.0%} of them exactly {unique[count.argmax()]:g}; matching "
             "copies such a spike, no smooth model does."
         )
     low, middle, high = np.quantile(facts.within, [0.1, 0.5, 0.9])
     skewness = (high + low - 2 * middle) / (high - low) if high > low else 0.0
     if abs(skewness) > max(SKEWED, 2.5 / np.sqrt(n)):
-        return "pmm", (
+        return MATCHING, (
             f"{numbers} with a long {'right' if skewness > 0 else 'left'} tail; matching keeps "
-            "it. A transformation and 'normal' would serve as well."
+            f"it. A transformation and {NUMBER!r} would serve as well."
         )
     below = ndtr(-values.mean() / values.std())
     if values.min() >= 0 and below > BEYOND_ZERO:
-        return "pmm", (
+        return MATCHING, (
             f"{numbers}, never negative, where a normal model would draw {below:.0%} below zero; "
-            "matching stays in range. With known bounds, 'normal.truncated' does too."
+            f"matching stays in range. With known bounds, {BOUNDED!r} does too."
         )
     deviations = facts.within - facts.within.mean()
     kurtosis = np.mean(deviations**4) / np.mean(deviations**2) ** 2 - 3
     if kurtosis > max(HEAVY, 4 * np.sqrt(24 / n)):
-        return "normal.robust", (
+        return HEAVY_TAILED, (
             f"{numbers}, symmetric but with heavy tails or outliers (excess kurtosis "
             f"{kurtosis:.1f}); Student-t errors keep these from driving the coefficients."
         )
     if whole:
-        return "normal", (
+        return NUMBER, (
             f"{numbers}, about symmetric, without heavy tails; round imputed values with post= "
             "if they have to be whole."
         )
-    return "normal", f"{numbers}, about symmetric, without heavy tails."
+    return NUMBER, f"{numbers}, about symmetric, without heavy tails."
 
 
 def _notes(facts: Facts, method: str) -> list[str]:
@@ -270,10 +280,10 @@ def _notes(facts: Facts, method: str) -> list[str]:
         notes.append("It never varies within clusters: one value a cluster is imputed.")
     elif facts.systematic:
         those = f"{facts.systematic} cluster{'s' * (facts.systematic != 1)} without any value"
-        if method == "pmm":
+        if method == MATCHING:
             notes.append(
                 f"In {those} only values seen in other clusters can be imputed; if these may lie "
-                "outside them, use 'normal'."
+                f"outside them, use {NUMBER!r}."
             )
         else:
             notes.append(f"The effects of {those} are drawn from the population of clusters.")
@@ -282,7 +292,7 @@ def _notes(facts: Facts, method: str) -> list[str]:
             f"With values in {facts.clusters} cluster{'s' * (facts.clusters != 1)} only, the "
             "prior of the SD between clusters matters: see bi.priors()."
         )
-    if method in ("logistic", "ordinal", "categorical"):
+    if Kind.NUMERIC not in resolve(method).kinds:
         count = np.unique(facts.values, return_counts=True)[1]
         rarest = int(count.min())
         if facts.n_categories > len(count):

@@ -10,7 +10,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
-from bayesimpute.specification.aliases import DEFAULT_SURVIVAL
+from bayesimpute.specification.aliases import SURVIVAL
 from bayesimpute.specification.formula_terms import Formula
 from bayesimpute.specification.specification import Analysed
 from bayesimpute.wording import did_you_mean
@@ -59,6 +59,10 @@ def indicator(table: Table, column: str) -> np.ndarray:
     return values
 
 
+def _families() -> str:
+    return " or ".join(map(repr, SURVIVAL))
+
+
 def with_event(target: str, event: str, method: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a model whose formula says ``Surv(time, event)``.
 
@@ -69,8 +73,8 @@ def with_event(target: str, event: str, method: Any, options: Mapping[str, Any])
     """
     if "event" not in indicators_of(method):
         raise SpecificationError(
-            f"Surv({target}, {event}) needs a model of the time to an event, 'piecewise' or "
-            f"'weibull', for {target!r}."
+            f"Surv({target}, {event}) needs a model of the time to an event, "
+            f"{_families()}, for {target!r}."
         )
     if options.get("event", event) != event:
         raise SpecificationError(
@@ -174,11 +178,11 @@ def check_outcomes(read: Mapping[str, Formula], families: Mapping[str, str], tab
                         f"{formula.text!r} and can neither predict, group rows, nor be an outcome "
                         "of its own."
                     )
-        family = families.get(name, DEFAULT_SURVIVAL)
+        family = families.get(name, SURVIVAL[0])
         if isinstance(family, str) and "event" not in indicators_of(resolve(family)):
             raise SpecificationError(
-                f"family={family!r} of {formula.text!r}: the time to an event needs 'piecewise' "
-                "(hazard constant within intervals, the default) or 'weibull'."
+                f"family={family!r} of {formula.text!r}: the time to an event needs "
+                f"{_families()}; the default is the first, a hazard constant within intervals."
             )
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import Alias
+from bayesimpute.specification.aliases import LIKELIHOODS, MATCHING, NUMBER, SHARES, Alias
 from bayesimpute.specification.crowded import check_target
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
@@ -39,9 +39,6 @@ from bayesimpute.wrappers.base import Scope, decide, innermost, layers
 
 #: Most distinct numbers that a method for categories takes as categories.
 MOST_CODED = 30
-
-#: The method with the likelihood of each kind of category.
-BY_KIND = {Kind.BINARY: "logistic", Kind.NOMINAL: "categorical", Kind.ORDINAL: "ordinal"}
 
 #: What every sampler understands; a model builder has no options of its own.
 BUILDER_OPTIONS = {"transitions": 10, "tune": 500}
@@ -99,7 +96,7 @@ def build_target(
                     "method (or its bi.only_where an otherwise=), or take it out of the "
                     f"predictors of {name!r}."
                 )
-    clusters = cluster_index(table, cluster) if cluster is not None else None
+    clusters = table.clusters(cluster) if cluster is not None else None
     if cluster is not None and clusters is not None and clusters.n < 2:
         raise DataError(
             f"Cluster variable {cluster!r} has a single cluster; two levels need at least two. "
@@ -122,7 +119,7 @@ def build_target(
             f"Variable {name!r} has fewer than two different observed values in the rows that may "
             "be used; there is no spread to impute from. Drop it, or set its method to ''."
         )
-    check_target(name, str(innermost(alias.method)), table)
+    check_target(name, innermost(alias.method), table)
     events.extend(_empty_categories(name, table, observed))
     level, more = _level(name, alias, clusters, cluster, table, formula)
     events.extend(more)
@@ -211,12 +208,13 @@ def _kind(name: str, chosen: str, implementation: Any, table: Table) -> Kind | N
                 return kind
         raise SpecificationError(
             f"Method {chosen!r} imputes {takes}, but {name!r} is numeric with {distinct} different "
-            "values; use a method for numbers ('normal', 'pmm'), or make it a category first."
+            f"values; use a method for numbers ({NUMBER!r}, {MATCHING!r}), or"
+            " make it a category first."
         )
     raise SpecificationError(
         f"Method {chosen!r} imputes {takes}, but {name!r} is {variable.kind} "
-        f"({variable.dtype}); use 'pmm', which takes every kind of variable, or "
-        f"{BY_KIND[variable.kind]!r}, which keeps its likelihood."
+        f"({variable.dtype}); use {MATCHING!r}, which takes every kind of variable, or "
+        f"{LIKELIHOODS[variable.kind]!r}, which keeps its likelihood."
     )
 
 
@@ -237,8 +235,8 @@ def _empty_categories(name: str, table: Table, observed: np.ndarray) -> list[Eve
             name,
             "empty category",
             f"No row to learn from has {name!r} = {', '.join(labels)}. A model of categories "
-            "imputes it as rarely as prior and data allow, 'pmm' and 'sample' never; take it out "
-            "of the categories if it cannot occur.",
+            f"imputes it as rarely as prior and data allow, {MATCHING!r} and {SHARES!r} never; "
+            "take it out of the categories if it cannot occur.",
         )
     ]
 

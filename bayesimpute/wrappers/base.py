@@ -12,9 +12,10 @@ from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, DensityKernel, Design, Kernel, Visit
+from bayesimpute.method import Adaptation, Array, DensityKernel, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
-from bayesimpute.specification.aliases import look_up
+from bayesimpute.sampling.prediction import predict
+from bayesimpute.specification.aliases import MATCHING, look_up
 from bayesimpute.wording import visible
 
 Rows = npt.NDArray[np.bool_]
@@ -140,6 +141,11 @@ def innermost(method: Any) -> Any:
     return method
 
 
+def declared(method: Any, name: str, default: Any) -> Any:
+    """Give what the class of a method, wrapped or not, says under a name, or the default."""
+    return getattr(resolve(innermost(method)), name, default)
+
+
 def decide(method: Any, scope: Scope) -> tuple[Any, tuple[Event, ...]]:
     """Check a method, wrapped or not, against the rows it will see.
 
@@ -171,7 +177,8 @@ def wrappable(wrapper: str, method: Any) -> Any:
     text = isinstance(method, str)
     if text and (not method.strip() or method.lstrip().startswith("~")):
         raise SpecificationError(
-            f"{wrapper}: {method!r} is no model; give a method that draws values, such as 'pmm'."
+            f"{wrapper}: {method!r} is no model; give a method that draws values, such as "
+            f"{MATCHING!r}."
         )
     if text:
         look_up(method)
@@ -179,7 +186,8 @@ def wrappable(wrapper: str, method: Any) -> Any:
     if not (text or modelled or callable(method)):
         raise SpecificationError(
             f"{wrapper}: {method!r} is neither the name of a method, nor a function "
-            "builder(design) -> pm.Model, nor a method object; give for example 'pmm'."
+            "builder(design) -> pm.Model, nor a method object; give for example "
+            f"{MATCHING!r}."
         )
     return method
 
@@ -197,23 +205,86 @@ def size_of(kernel: Kernel) -> int:
     return kernel.size
 
 
-def measure_of(kernel: Kernel) -> str:
-    """Say what the values of a kernel inside have: densities, probabilities, or both."""
-    assert isinstance(kernel, DensityKernel)
-    return kernel.measure
-
-
-def is_gaussian(kernel: Kernel) -> bool:
-    """Whether the log density of a kernel inside is quadratic."""
-    return isinstance(kernel, DensityKernel) and kernel.gaussian
-
-
 def density_of_rows(
     kernel: Kernel, design: Design, state: Array, rng: np.random.Generator
 ) -> Callable[[Design], Array]:
     """Log density of rows by a kernel inside, which the engine has found to have one."""
     assert isinstance(kernel, DensityKernel)
     return kernel.log_density(design, state, rng)
+
+
+class WrappedKernel:
+    """A kernel around others: what is not said here is asked of the first, of what it sees.
+
+    Parameters
+    ----------
+    parts
+        The kernels inside.
+    """
+
+    def __init__(self, *parts: Kernel) -> None:
+        self.parts = parts
+        self.inside = parts[0]
+        self.labels: Mapping[str, tuple[str, ...]] = self.inside.labels
+
+    def seen(self, design: Design, rng: np.random.Generator) -> Design:
+        """Give the design that the kernel inside gets."""
+        return design
+
+    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
+        """Tune the kernel inside."""
+        return self.inside.adapt(self.seen(design, rng), rng)
+
+    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
+        """Give a dispersed starting state."""
+        return self.inside.start(adaptation, rng)
+
+    def visit(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Visit:
+        """Visit with what the kernel inside sees."""
+        return self.inside.visit(self.seen(design, rng), adaptation, state, rng, first)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Predict with what the kernel inside sees."""
+        seen = self.seen(design, rng)
+        return predict(self.inside, seen, adaptation, state, rng, first, by_cluster)
+
+    @property
+    def size(self) -> int:
+        """Length of a state."""
+        return sum(map(size_of, self.parts))
+
+    @property
+    def measure(self) -> str:
+        """What the values have: densities, probabilities, or both."""
+        assert isinstance(self.inside, DensityKernel)
+        return self.inside.measure
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the log density is quadratic."""
+        return all(isinstance(part, DensityKernel) and part.gaussian for part in self.parts)
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows, as the kernel inside sees them."""
+        inside = density_of_rows(self.inside, self.seen(design, rng), state, rng)
+        return lambda rows: inside(self.seen(rows, rng))
 
 
 def visit_rows(

@@ -19,12 +19,11 @@ from bayesimpute.wording import did_you_mean, one_line
 from bayesimpute.wrappers.base import (
     Rows,
     Scope,
+    WrappedKernel,
     Wrapper,
     decide,
     density_of_rows,
     inner_kernel,
-    is_gaussian,
-    measure_of,
     method_text,
     size_of,
     visit_rows,
@@ -174,14 +173,14 @@ class ByGroup(Wrapper):
         return f"{inner};  separately for each {self.by}"
 
 
-class GroupKernel:
+class GroupKernel(WrappedKernel):
     """Kernels side by side, each on its own rows and with its own part of the state."""
 
     def __init__(
         self, kernels: Mapping[str, Kernel], rows: Callable[[Design], dict[str, Rows]]
     ) -> None:
-        self.parts = tuple(kernels.values())
-        self.labels: Mapping[str, tuple[str, ...]] = MappingProxyType(
+        super().__init__(*kernels.values())
+        self.labels = MappingProxyType(
             {
                 f"{parameter}[{label}]": names
                 for label, kernel in kernels.items()
@@ -238,21 +237,6 @@ class GroupKernel:
             parameters,
             _together([visit.statistics for visit in visits]),
         )
-
-    @property
-    def size(self) -> int:
-        """Length of a state."""
-        return sum(map(size_of, self.parts))
-
-    @property
-    def measure(self) -> str:
-        """What the values have: densities, probabilities, or both."""
-        return measure_of(self.parts[0])
-
-    @property
-    def gaussian(self) -> bool:
-        """Whether the log density is quadratic in every group."""
-        return all(map(is_gaussian, self.parts))
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator

@@ -1,6 +1,6 @@
 """δ-adjustment: what is imputed lies elsewhere than what a model says of the observed."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
@@ -8,13 +8,12 @@ from typing import Any, Self
 import numpy as np
 
 from bayesimpute.arguments import checked
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.registry import resolve
-from bayesimpute.sampling.prediction import predict
+from bayesimpute.specification.aliases import UNORDERED
 from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.amounts import (
     Amounts,
@@ -24,14 +23,12 @@ from bayesimpute.wrappers.amounts import (
 )
 from bayesimpute.wrappers.base import (
     Scope,
+    WrappedKernel,
     Wrapper,
-    density_of_rows,
+    declared,
     inner_kernel,
     innermost,
-    is_gaussian,
-    measure_of,
     method_text,
-    size_of,
     wrappable,
 )
 from bayesimpute.wrappers.conditions import check_condition, condition_columns, truth
@@ -171,16 +168,17 @@ class Delta(Wrapper):
         place = f"delta of {scope.target!r}: "
         inside = innermost(self.method)
         categories = scope.kind is not Kind.NUMERIC
-        without_predictor = inside == "sample" or not (isinstance(inside, str) or _object(inside))
+        modelled = isinstance(inside, str) or _object(inside)
+        without_predictor = not (modelled and declared(inside, "uses_predictors", True))
         if categories and without_predictor:
             raise SpecificationError(
                 f"{place}{method_text(inside)!r} has no linear predictor that δ could be added to, "
                 "and categories have no distance; use a method with the categories' likelihood."
             )
-        if scope.kind is Kind.NOMINAL and inside == "pmm":
+        if scope.kind is Kind.NOMINAL and declared(inside, "donors_by_score", False):
             raise SpecificationError(
-                f"{place}'pmm' ranks unordered categories on a scale without a unit; use "
-                "'categorical' with by_category=."
+                f"{place}{method_text(inside)!r} ranks unordered categories on a scale without a "
+                f"unit; use {UNORDERED!r} with by_category=."
             )
         if scope.kind is Kind.NOMINAL and self.how != "by_category":
             raise SpecificationError(
@@ -244,7 +242,7 @@ class Delta(Wrapper):
         if self.where is not None:
             found[f"where of {self}"] = truth(self.where, table, values)
         if self.cluster is not None:
-            clusters = cluster_index(table, self.cluster)
+            clusters = table.clusters(self.cluster)
             position = {label: k for k, (label, _) in enumerate(self.amounts)}
             by_cluster = np.array([position.get(label, -1) for label in clusters.labels], float)
             found[f"cluster of {self}"] = by_cluster[clusters.codes]
@@ -303,8 +301,11 @@ def _object(method: Any) -> bool:
     return hasattr(method, "kernel") and hasattr(method, "model")
 
 
-class DeltaKernel:
-    """A kernel whose rows to draw are shifted, those of one member if it is a block's."""
+class DeltaKernel(WrappedKernel):
+    """A kernel whose rows to draw are shifted, those of one member if it is a block's.
+
+    δ is in what is fitted only where values are live; the observed do not speak of it.
+    """
 
     def __init__(
         self,
@@ -313,9 +314,8 @@ class DeltaKernel:
         position: int | None = None,
         member: str = "",
     ) -> None:
+        super().__init__(inside)
         self._position = position
-        self.parts = (inside,)
-        self._inside = inside
         self._wrapper = wrapper
         names = [label for label, _ in wrapper.amounts]
         self._amounts = Amounts([amount for _, amount in wrapper.amounts])
@@ -326,15 +326,16 @@ class DeltaKernel:
         own: dict[str, tuple[str, ...]] = {}
         if drawn:
             own[self._name] = () if wrapper.how == "delta" else tuple(drawn)
-        self.labels: Mapping[str, tuple[str, ...]] = MappingProxyType({**inside.labels, **own})
+        self.labels = MappingProxyType({**inside.labels, **own})
 
-    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune the kernel inside: δ is in what is fitted only where values are live."""
-        return self._inside.adapt(self._if_live(design, rng), rng)
+    def seen(self, design: Design, rng: np.random.Generator) -> Design:
+        """Shift a design with live values, whose δ are numbers (the specification has seen to it).
 
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Give a dispersed starting state."""
-        return self._inside.start(adaptation, rng)
+        Where none is live, δ is of values to draw only, and what is learnt does not speak of it.
+        """
+        if design.live is None:
+            return design
+        return self._wrapper.shifted(design, self._amounts.draw(rng))
 
     def visit(
         self,
@@ -352,53 +353,9 @@ class DeltaKernel:
             members = list(design.members)
             members[self._position] = self._wrapper.shifted(members[self._position], amounts)
             design = replace(design, members=tuple(members))
-        visit = self._inside.visit(design, adaptation, state, rng, first)
+        visit = self.inside.visit(design, adaptation, state, rng, first)
         parameters: dict[str, float | Array] = dict(visit.parameters)
         if self._name in self.labels:
             drawn = amounts[self._amounts.drawn]
             parameters[self._name] = float(drawn[0]) if self._wrapper.how == "delta" else drawn
         return replace(visit, parameters=parameters)
-
-    @property
-    def size(self) -> int:
-        """Length of a state."""
-        return size_of(self._inside)
-
-    @property
-    def measure(self) -> str:
-        """What the values have: densities, probabilities, or both."""
-        return measure_of(self._inside)
-
-    @property
-    def gaussian(self) -> bool:
-        """Whether the log density is quadratic."""
-        return is_gaussian(self._inside)
-
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
-        """Give the log density of rows, that of live ones with δ."""
-        inside = density_of_rows(self._inside, self._if_live(design, rng), state, rng)
-        return lambda rows: inside(self._if_live(rows, rng))
-
-    def _if_live(self, design: Design, rng: np.random.Generator) -> Design:
-        """Shift a design with live values, whose δ are numbers (the specification has seen to it).
-
-        Where none is live, δ is of values to draw only, and what is learnt does not speak of it.
-        """
-        if design.live is None:
-            return design
-        return self._wrapper.shifted(design, self._amounts.draw(rng))
-
-    def predict(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-        by_cluster: bool = False,
-    ) -> Prediction:
-        """Predict without δ: it is of missing values, which the observed do not speak of."""
-        design = self._if_live(design, rng)
-        return predict(self._inside, design, adaptation, state, rng, first, by_cluster)

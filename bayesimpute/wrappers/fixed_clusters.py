@@ -10,18 +10,15 @@ import numpy.typing as npt
 from bayesimpute.arguments import checked
 from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction
 from bayesimpute.registry import resolve
-from bayesimpute.sampling.prediction import predict
 from bayesimpute.wrappers.base import (
     Scope,
+    WrappedKernel,
     Wrapper,
     density_of_rows,
     inner_kernel,
-    is_gaussian,
-    measure_of,
     method_text,
-    size_of,
     wrappable,
 )
 
@@ -135,10 +132,6 @@ class FixedClusters(Wrapper):
             blocks_z=(),
         )
 
-    def equation(self, inner: str) -> str:
-        """Leave the text: the specification writes the clusters as a predictor."""
-        return inner
-
 
 def _own_columns(design: Design) -> npt.NDArray[np.int64]:
     """Clusters with a column: all that have rows, without the one most often observed."""
@@ -147,7 +140,7 @@ def _own_columns(design: Design) -> npt.NDArray[np.int64]:
     return present[present != observed.argmax()].astype(np.int64)
 
 
-class FixedKernel:
+class FixedKernel(WrappedKernel):
     """A kernel that sees the clusters as indicator columns."""
 
     def __init__(
@@ -157,67 +150,13 @@ class FixedKernel:
         columns: npt.NDArray[np.int64],
         present: npt.NDArray[np.int64],
     ) -> None:
-        self.parts = (inside,)
-        self.labels = inside.labels
-        self._inside = inside
+        super().__init__(inside)
         self._wrapper = wrapper
         self._columns = columns
         self._present = present
 
-    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune the kernel inside."""
-        return self._inside.adapt(self._seen(design), rng)
-
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Give a dispersed starting state."""
-        return self._inside.start(adaptation, rng)
-
-    def visit(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-    ) -> Visit:
-        """Visit with the indicator columns."""
-        return self._inside.visit(self._seen(design), adaptation, state, rng, first)
-
-    def predict(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-        by_cluster: bool = False,
-    ) -> Prediction:
-        """Predict with the indicator columns, which are no effects to integrate out."""
-        return predict(self._inside, self._seen(design), adaptation, state, rng, first)
-
-    @property
-    def size(self) -> int:
-        """Length of a state."""
-        return size_of(self._inside)
-
-    @property
-    def measure(self) -> str:
-        """What the values have: densities, probabilities, or both."""
-        return measure_of(self._inside)
-
-    @property
-    def gaussian(self) -> bool:
-        """Whether the log density is quadratic."""
-        return is_gaussian(self._inside)
-
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
-        """Give the log density of rows, which get their indicator columns."""
-        inside = density_of_rows(self._inside, self._seen(design), state, rng)
-        return lambda rows: inside(self._wrapper._with(rows, self._columns))
-
-    def _seen(self, design: Design) -> Design:
+    def seen(self, design: Design, rng: np.random.Generator) -> Design:
+        """Give the design with indicator columns."""
         # rows come and go where a condition on incomplete columns chooses them
         observed = np.bincount(design.cluster[design.fit], minlength=design.n_clusters)
         wanted = np.bincount(design.cluster[design.draw], minlength=design.n_clusters)
@@ -230,3 +169,22 @@ class FixedKernel:
                 "a fixed effect cannot be known there; leave fixed_clusters out"
             )
         return self._wrapper._with(design, self._columns)
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Predict with the indicator columns, which are no effects to integrate out."""
+        return super().predict(design, adaptation, state, rng, first)
+
+    def log_density(
+        self, design: Design, state: Array, rng: np.random.Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows, which get their indicator columns."""
+        inside = density_of_rows(self.inside, self.seen(design, rng), state, rng)
+        return lambda rows: inside(self._wrapper._with(rows, self._columns))

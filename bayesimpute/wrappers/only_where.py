@@ -19,14 +19,12 @@ from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.base import (
     Rows,
     Scope,
+    WrappedKernel,
     Wrapper,
     density_of_rows,
     inner_kernel,
-    is_gaussian,
     layers,
-    measure_of,
     method_text,
-    size_of,
     visit_rows,
     wrappable,
 )
@@ -262,26 +260,20 @@ class OnlyWhere(Wrapper):
         return f"{inner};  only where {self._condition_text}, otherwise {elsewhere}"
 
 
-class WhereKernel:
+class WhereKernel(WrappedKernel):
     """A kernel on the rows where a condition holds."""
 
     def __init__(
         self, inside: Kernel, holds: Callable[[Design], Rows], key: str, elsewhere: float
     ) -> None:
+        super().__init__(inside)
         self._key = key
-        self.parts = (inside,)
-        self.labels = inside.labels
-        self._inside = inside
         self._holds = holds
         self._elsewhere = elsewhere
 
-    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune on the rows where the condition holds."""
-        return self._inside.adapt(design.rows(self._holds(design)), rng)
-
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Give a dispersed starting state."""
-        return self._inside.start(adaptation, rng)
+    def seen(self, design: Design, rng: np.random.Generator) -> Design:
+        """Give the rows where the condition holds."""
+        return design.rows(self._holds(design))
 
     def visit(
         self,
@@ -293,30 +285,15 @@ class WhereKernel:
     ) -> Visit:
         """Draw where the condition holds, put the known value elsewhere."""
         holds = self._holds(design)
-        visit, values = visit_rows(self._inside, design, holds, adaptation, state, rng, first)
+        visit, values = visit_rows(self.inside, design, holds, adaptation, state, rng, first)
         values[~holds] = self._elsewhere
         return Visit(visit.state, values[design.draw], visit.parameters, visit.statistics)
-
-    @property
-    def size(self) -> int:
-        """Length of a state."""
-        return size_of(self._inside)
-
-    @property
-    def measure(self) -> str:
-        """What the values have: densities, probabilities, or both."""
-        return measure_of(self._inside)
-
-    @property
-    def gaussian(self) -> bool:
-        """Whether the log density is quadratic."""
-        return is_gaussian(self._inside)
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator
     ) -> Callable[[Design], Array]:
         """Give the log density of rows where the condition holds; elsewhere there is no model."""
-        inside = density_of_rows(self._inside, design.rows(self._holds(design)), state, rng)
+        inside = density_of_rows(self.inside, self.seen(design, rng), state, rng)
 
         def of(rows: Design) -> Array:
             holds = rows.columns[self._key] == 1
@@ -338,7 +315,7 @@ class WhereKernel:
     ) -> Prediction:
         """Predict where the condition holds; elsewhere there is no model."""
         holds, fit = self._holds(design), design.fit
-        part = predict(self._inside, design.rows(holds), adaptation, state, rng, first, by_cluster)
+        part = predict(self.inside, design.rows(holds), adaptation, state, rng, first, by_cluster)
         values = scattered(part.values, holds, fit)
         assert values is not None
         return replace(

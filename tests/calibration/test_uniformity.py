@@ -10,7 +10,7 @@ import pytest
 from bayesimpute.errors import SpecificationError
 from bayesimpute.simulate import Calibration, Scenario, sbc, simulate_popularity
 from bayesimpute.simulate.calibration import _rank
-from bayesimpute.simulate.uniformity import band, chi2_p, ecdf, ecdf_p
+from bayesimpute.uniformity import band, chi2_p, ecdf, ecdf_p
 
 
 def calibration(ranks, draws=31):

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bayesimpute as bi
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table, canonical_rows, indicator_order
 
 COLUMNS = {
@@ -157,7 +156,7 @@ def test_shuffled_rows_give_the_same_arrays_and_clusters(order: list[int]) -> No
     table, shuffled = Table.from_frame(frame), Table.from_frame(frame.iloc[order])
     for name in frame:
         np.testing.assert_array_equal(table.values[name], shuffled.values[name])
-    one, other = cluster_index(table, "group"), cluster_index(shuffled, "group")
+    one, other = table.clusters("group"), shuffled.clusters("group")
     assert one.codes.tolist() == other.codes.tolist() and one.labels == other.labels
     # and a value drawn for a canonical row reaches the same row of the user
     filled = np.arange(6.0)
@@ -200,7 +199,7 @@ IDS = ["s1", "s2", "s1", "s3", "s3", "s2"]
     ids=["str", "object", "categorical", "int", "Int64", "huge", "mixed", "datetime"],
 )
 def test_clusters_are_numbered_by_first_appearance_whatever_their_names(ids: pd.Series) -> None:
-    index = cluster_index(Table.from_frame(pd.DataFrame({"id": ids})), "id")
+    index = Table.from_frame(pd.DataFrame({"id": ids})).clusters("id")
     assert index.codes.tolist() == [0, 1, 0, 2, 2, 1]
     assert index.n == 3
     assert index.sizes.tolist() == [2, 2, 2]
@@ -209,7 +208,7 @@ def test_clusters_are_numbered_by_first_appearance_whatever_their_names(ids: pd.
 
 
 def test_levels_and_patterns_of_missingness_within_clusters() -> None:
-    index = cluster_index(Table.from_frame(pd.DataFrame({"id": IDS})), "id")
+    index = Table.from_frame(pd.DataFrame({"id": IDS})).clusters("id")
     nan = np.nan
     assert index.is_level2(np.array([1.0, 2.0, 1.0, nan, nan, 2.0]))
     varying = np.array([1.0, 2.0, 7.0, nan, nan, nan])

@@ -85,7 +85,7 @@ def imp(request):
 def parameters_of(kernel, design, state):
     """Parameters and effects in original units, as the joint model has them."""
     if getattr(kernel, "parts", ()):  # of a shifted variable: without its shift
-        design = kernel._if_live(design, np.random.default_rng())
+        design = kernel.seen(design, np.random.default_rng())
         design = replace(design, y=design.y - design.live_shift)
         (kernel,) = kernel.parts
     posterior = kernel._posterior

@@ -10,7 +10,7 @@ from bayesimpute.engine import live_cells
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState, fill
-from bayesimpute.engine.live_cells import Designs, Drawing
+from bayesimpute.engine.live_cells import Drawing, redraw
 from bayesimpute.engine.passive import update_passive
 
 RUN = {"cluster": "school", "m": 3, "iterations": 3, "seed": 7, "progress": False}
@@ -97,7 +97,7 @@ def joint(bench, densities, values):
 
 
 def agrees_with_whole_designs(bench, state, densities):
-    rng, designs = np.random.default_rng(1), Designs(bench, state.values)
+    rng, designs = np.random.default_rng(1), bench.designs(state.values)
     assert bench.live
     for variable, live in bench.live.items():
         for cells in live.waves[:2]:
@@ -157,6 +157,59 @@ def test_cells_that_share_a_mean_in_any_model_are_not_drawn_at_once(study):
         codes = bench.builders[name].clusters.codes
         assert all(len(set(codes[wave])) == len(wave) for wave in waves)
     agrees_with_whole_designs(bench, state, densities)
+
+
+LINES = {
+    "a product, a category and a random slope": (
+        "y ~ x * size + x * kind + (1 + x | school)",
+        ["x"],
+    ),
+    "cells of clusters": ("y ~ x * size + (1 + x | school)", ["size", "x"]),
+    "a latent mean": ("y ~ x + latent_mean(x) + size + (1 | school)", ["latent_mean(x)", "x"]),
+    "a product inside a function": ("y ~ x + I(size * x) + (1 | school)", []),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_distributions_of_normal_cells_are_those_of_the_whole_joint_density(study, name):
+    analysis, normal = LINES[name]
+    df = study if "kind" in analysis else study.drop(columns="kind")
+    bench, state, densities = stood(
+        bi.impute(df, analysis=analysis, **{**RUN, "m": 1, "iterations": 1})
+    )
+    assert sorted(bench.normal) == sorted(normal)
+    designs, values = bench.designs(state.values), dict(state.values)
+    for cells in bench.normal.values():
+        assert cells.can_draw(densities)
+        mean, sd = cells.distribution(densities, designs, values)
+        before = joint(bench, densities, values)
+        for k in {0, len(mean) // 2, len(mean) - 1}:
+            held = cells.rows[cells.owner == k]
+            now = values[cells.name][held[0]]
+            for moved in (mean[k] - sd[k], mean[k] + 3 * sd[k]):
+                column = values[cells.name].copy()
+                column[held] = moved
+                gained = joint(bench, densities, {**values, cells.name: column}) - before
+                expected = ((now - mean[k]) ** 2 - (moved - mean[k]) ** 2) / (2 * sd[k] ** 2)
+                np.testing.assert_allclose(gained, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", [*TERMS, *LINES])
+def test_designs_that_follow_are_those_made_anew(study, name):
+    analysis, given = {**TERMS, **{k: (v[0], {}) for k, v in LINES.items()}}[name]
+    df = study.assign(p=study["x"] * study["size"]) if "passive" in name else study
+    df = df if "kind" in f"{analysis} {given}" else df.drop(columns="kind")
+    bench, state, _ = stood(
+        bi.impute(df, analysis=analysis, **{**RUN, "m": 1, "iterations": 1}, **given)
+    )
+    designs, rng = bench.designs(state.values), np.random.default_rng(2)
+    for _ in range(2):
+        changed = redraw(bench, designs, state.values, state.kernel, rng)
+        assert changed
+        for model in bench.builders:
+            followed, anew = designs(model), bench.design(model, state.values)
+            for part in ("x", "z", "y", "around"):
+                np.testing.assert_array_equal(getattr(followed, part), getattr(anew, part))
 
 
 # --- draws ----------------------------------------------------------------------------------------
@@ -223,7 +276,7 @@ def test_normal_models_and_lines_are_drawn_exactly_and_others_are_not(study):
 def test_categories_are_drawn_with_their_probabilities(study, run):
     bench, state, densities = stood(run)
     live = bench.live["kind"]
-    designs = Designs(bench, state.values)
+    designs = bench.designs(state.values)
     drawing = Drawing(bench, "kind", live, live.waves[0], state.values, densities, designs)
     codes, rng = np.arange(3.0), np.random.default_rng(3)
     log_density = np.stack([drawing.log_density(np.full(len(drawing.cells), c)) for c in codes])

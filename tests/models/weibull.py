@@ -13,11 +13,10 @@ class Weibull(LinearModel):
     """Weibull model of durations."""
 
     words = Words(
-        "linked",
-        "{y} ~ Weibull(scale μ_{row}, k),  log μ_{row} = {predictor}{effects}",
+        r"$y \sim \operatorname{Weibull}(\text{scale }μ_$row, k) \\ "
+        r"\log\;μ_$row = $predictor \\ $effects",
         "Durations follow a Weibull distribution whose log scale depends linearly on {x}",
         "A missing duration is drawn from that distribution.",
-        ("log", "Weibull", "k"),
     )
     kinds = frozenset({Kind.NUMERIC})
     share = VarianceShare(

@@ -161,7 +161,7 @@ def test_standard_errors_alone_are_not_enough_and_other_tests_are_refused():
     with pytest.raises(AnalysisError, match="covariance matrices"):
         errors_only = {"estimates": [1.0, 2.0], "std_errors": [0.1, 0.2]}
         bi.test_constraints([errors_only] * 2, "`0` - `1`")
-    with pytest.raises(AnalysisError, match="tested by 'D1' or 'D2'"):
+    with pytest.raises(AnalysisError, match="method='D3' must be 'D1' or 'D2'"):
         regression().test("x", method="D3")
     with pytest.raises(AnalysisError, match="at least 2"):
         regression(m=1).test("x")

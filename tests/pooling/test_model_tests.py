@@ -478,9 +478,9 @@ def test_log_likelihoods_that_the_analysis_states_are_enough_for_d2(nhanes):
         (lambda f, n: bi.D1(f, dfcom=-1), "dfcom=-1 must be a number above 0"),
         (lambda f, n: bi.D1(3), "no set of fits"),
         (lambda f, n: bi.D1([]), "no analysis in the list"),
-        (lambda f, n: bi.D2(f, use="score"), "use is 'score'"),
-        (lambda f, n: bi.D3(f, like="mitm"), "did you mean 'mitml'"),
-        (lambda f, n: bi.D4(f, ariv="robus"), "did you mean 'robust'"),
+        (lambda f, n: bi.D2(f, use="score"), "use='score' must be 'wald' or 'likelihood'"),
+        (lambda f, n: bi.D3(f, like="mitm"), "Did you mean 'mitml'"),
+        (lambda f, n: bi.D4(f, ariv="robus"), "Did you mean 'robust'"),
         (
             lambda f, n: bi.D3(bi.fit(n, "chl ~ age", family=GAMMA)),
             "GLM of the family Gamma",

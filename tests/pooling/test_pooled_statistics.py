@@ -156,7 +156,7 @@ def test_covariances_come_with_variances_and_normal_errors(nhanes):
         (lambda f: f.assign(chl=2 * f["bmi"]), {}, "perfectly correlated in imputation 1"),
         (lambda f: f.assign(bmi=f["bmi"].where(f.index > 0)), {}, "missing or infinite"),
         (lambda f: f.head(3).assign(age=[2, 1, 3], chl=[1, 2, 4]), AGE_CHL, "at least 4 rows"),
-        (lambda f: f, {"method": "kendall"}, "method is 'kendall'"),
+        (lambda f: f, {"method": "kendall"}, "method='kendall' must be 'pearson' or 'spearman'"),
         (lambda f: f, {"variables": ["age", "bmi"], "partial": ["age"]}, "held constant"),
     ],
 )
@@ -245,5 +245,5 @@ def test_terms_of_several_columns_are_tested_together(nhanes):
 def test_an_analysis_of_variance_needs_linear_models(nhanes):
     with pytest.raises(AnalysisError, match="no sums of squares"):
         bi.pool_anova(bi.fit(nhanes, "age ~ bmi", family="poisson"))
-    with pytest.raises(AnalysisError, match="it is 1, 2 or 3"):
+    with pytest.raises(AnalysisError, match="must be 1, 2 or 3"):
         bi.pool_anova(bi.fit(nhanes, "chl ~ bmi"), 4)

@@ -178,9 +178,9 @@ def test_generalized_mixed_models_predict_for_a_typical_cluster(clustered):
         ([NEW] * 2, {}, "for each of the 5 fits .in a list., not list of 2"),
         (NEW.head(0), {}, "at least one"),
         (3, {}, "newdata=3 must be a pandas DataFrame, or a list"),
-        (NEW, {"level": "row"}, "level is 'row'"),
-        (NEW, {"scale": "links"}, "did you mean 'link'"),
-        (NEW, {"interval": 95}, "between 0 and 1"),
+        (NEW, {"level": "row"}, "level='row' must be 'mean' or 'observation'"),
+        (NEW, {"scale": "links"}, "Did you mean 'link'"),
+        (NEW, {"interval": 95}, "from 0 to 1 .ends excluded"),
     ],
 )
 def test_new_rows_that_do_not_fit_get_one_clear_sentence(nhanes, rows, options, text):

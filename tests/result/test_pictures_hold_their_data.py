@@ -1,4 +1,4 @@
-"""No picture cuts off what it draws, and names are drawn as they are, dollars included."""
+"""No picture cuts off what it draws, on screen and in a column of print; names as they are."""
 
 import ast
 from functools import cache
@@ -16,12 +16,14 @@ from bayesimpute.checking.compare import ModelComparison
 from bayesimpute.checking.loo import LooPit
 from bayesimpute.checking.overimputation import Overimputation
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots.kernel import grid_within, kernel_density, support
+from bayesimpute.plots.distribution import grid_within, kernel_density, support
 from bayesimpute.plots.pit import plot_loo_pit
 from bayesimpute.sensitivity_grid import Sensitivity
 
 mpl.use("Agg")
 
+#: Inches of a column of a two-column page; pictures with long names are drawn in it.
+PRINT = (3.5, 2.8)
 ODD = r"$\badcmd$ a_b^2 %s"
 #: As surveys have it: the whole question.
 LONG = "How satisfied are you with the time that it takes to travel to work and back? " * 4
@@ -47,8 +49,9 @@ def imp(data):
     return bi.impute(data, m=3, iterations=4, method="sample", cluster="k", seed=1, progress=False)
 
 
-def results(name):
+def results(name, figsize=None):
     """Pictures of results whose models would have to be sampled, made of their numbers."""
+    size = {"figsize": figsize}
     rng = np.random.default_rng(2)
     at = np.linspace(0, 1, 21)[1:-1]
     far = rng.standard_t(1, size=60) * 10  # tails without a variance
@@ -73,20 +76,21 @@ def results(name):
     kinds = draws.copy(data=np.array(labels)[rng.integers(0, 3, draws.shape)])
     kinds.attrs["categories"] = labels
     return {
-        "plot_loo_pit": lambda: plot_loo_pit(place),
-        "plot_comparison": lambda: ModelComparison(name, "row", models, models, 2).plot(),
-        "plot_overimputation": lambda: Overimputation(coverage, cells, {}, 0.9).plot(),
-        "plot_sensitivity": lambda: Sensitivity(grid, name).plot(),
-        "plot_sensitivity plane": lambda: Sensitivity(plane, name).plot(),
-        "plot_prior_predictive": lambda: prior(name, draws, far),
-        "plot_prior_predictive kinds": lambda: prior(name, kinds, kinds.values[0, 0]),
+        "plot_loo_pit": lambda: plot_loo_pit(place, figsize=figsize),
+        "plot_comparison": lambda: ModelComparison(name, "row", models, models, 2).plot(**size),
+        "plot_overimputation": lambda: Overimputation(coverage, cells, {}, 0.9).plot(**size),
+        "plot_sensitivity": lambda: Sensitivity(grid, name).plot(**size),
+        "plot_sensitivity plane": lambda: Sensitivity(plane, name).plot(**size),
+        "plot_prior_predictive": lambda: prior(name, draws, far, figsize),
+        "plot_prior_predictive kinds": lambda: prior(name, kinds, kinds.values[0, 0], figsize),
     }
 
 
 #: Pictures that name a column in a title or beside an axis.
 LONG_NAMED = (
-    "plot_trace", "plot_density", "plot_strip", "plot_box", "plot_xy", "plot_ppc", "plot_estimates",
-    "plot_chains",
+    "plot_trace", "plot_density", "plot_strip", "plot_box", "plot_xy", "plot_ppc", "plot_pattern",
+    "plot_miss", "plot_flux", "plot_corr", "plot_predictors", "plot_missing_by", "plot_estimates",
+    "plot_fmi", "plot_chains",
 )  # fmt: skip
 
 
@@ -98,33 +102,41 @@ def long_run():
         LONG: np.where(k % 3 == 0, np.nan, k % 7 + 0.01 * k), "x": k / 7,
         "kind": pd.Series([f"{LONG}{j % 12}" for j in k]).where(k % 5 > 0), "one": "only cluster",
     })  # fmt: skip
-    return df, bi.impute(df, m=2, iterations=4, method="sample", seed=1, progress=False)
+    return df, bi.impute(df, m=3, iterations=4, method="sample", seed=1, progress=False)
 
 
 def long_names():
+    """A picture of each kind in a column of print, as small as it is ever drawn."""
     df, imp = long_run()
     fits = imp.fit(lambda d: {"estimates": {LONG: d["x"].mean()}, "std_errors": {LONG: 0.1}})
     drawn = {
-        "plot_trace": lambda: imp.plot_trace(LONG),
-        "plot_density": lambda: imp.plot_density(LONG),
-        "plot_strip": lambda: imp.plot_strip(LONG, by="one"),
-        "plot_box": lambda: imp.plot_box("kind", by="one"),
-        "plot_xy": lambda: bi.plot_xy(df, LONG, "x"),
-        "plot_ppc": lambda: imp.plot_ppc("kind"),
-        "plot_estimates": lambda: bi.plot_estimates({LONG: fits, f"{LONG}2": fits}),
-        "plot_chains": lambda: imp.plot_chains(variable=LONG),
+        "plot_trace": lambda: imp.plot_trace(LONG, figsize=PRINT),
+        "plot_density": lambda: imp.plot_density(LONG, figsize=PRINT),
+        "plot_strip": lambda: imp.plot_strip(LONG, by="one", figsize=PRINT),
+        "plot_box": lambda: imp.plot_box("kind", by="one", figsize=PRINT),
+        "plot_xy": lambda: bi.plot_xy(df, LONG, "x", figsize=PRINT),
+        "plot_ppc": lambda: imp.plot_ppc("kind", figsize=PRINT),
+        "plot_pattern": lambda: bi.plot_pattern(df, cluster="one", figsize=PRINT),
+        "plot_miss": lambda: bi.plot_miss(df, cluster="one", figsize=PRINT),
+        "plot_flux": lambda: bi.plot_flux(df, figsize=PRINT),
+        "plot_corr": lambda: bi.plot_corr(df, figsize=PRINT),
+        "plot_predictors": lambda: imp.plot_predictors(figsize=PRINT),
+        "plot_missing_by": lambda: bi.plot_missing_by(df, LONG, by="kind", figsize=PRINT),
+        "plot_estimates": lambda: bi.plot_estimates({LONG: fits, f"{LONG}2": fits}, figsize=PRINT),
+        "plot_fmi": lambda: bi.plot_fmi(fits, figsize=PRINT),
+        "plot_chains": lambda: imp.plot_chains(variable=LONG, figsize=PRINT),
     }
     assert tuple(drawn) == LONG_NAMED
     return {f"{name} long": draw for name, draw in drawn.items()}
 
 
-def prior(name, draws, seen):
+def prior(name, draws, seen, figsize):
     column = f"{name}_observed".replace("/", "|")
     tree = {
         "prior_predictive": xr.Dataset({column: draws}),
         "observed_data": xr.Dataset({column: ("row", seen)}),
     }
-    return bi.plot_prior_predictive(xr.DataTree.from_dict(tree))
+    return bi.plot_prior_predictive(xr.DataTree.from_dict(tree), figsize=figsize)
 
 
 def pictures(imp, data):
@@ -158,7 +170,7 @@ def pictures(imp, data):
         "plot_chains": lambda: imp.plot_chains(),
         "plot_chains rank": lambda: imp.plot_chains("rank", "share"),
         **long_names(),
-        **results(ODD), **{f"{name} long": draw for name, draw in results(LONG).items()},
+        **results(ODD), **{f"{name} long": draw for name, draw in results(LONG, PRINT).items()},
     }  # fmt: skip
 
 
@@ -254,7 +266,7 @@ def test_a_density_is_reflected_at_known_bounds_only():
     assert support([values - 1]).tolist() == [-np.inf, np.inf]
     assert support([values + 10], {"lower": 10, "upper": 99}).tolist() == [10, 99]
     assert support([values], {"lower": 5}).tolist() == [0, np.inf]
-    grid = grid_within(-2, 15, ends, 2000)
+    grid = grid_within([np.array([0, 15])], ends, 2000)
     assert grid[0] == 0
     assert np.trapezoid(kernel_density(values, grid, ends), grid) == pytest.approx(1, abs=0.005)
     beyond = kernel_density(values, np.array([-0.1, 0.1]), ends)

@@ -8,11 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex, to_rgb
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import box, cells, density, facets, strip, style, ticks
+from bayesimpute.plots import strip, style, tidy
+from bayesimpute.plots.distribution import kernel_density
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +42,20 @@ def pupils_in_schools(make_imputations):
 
 def drawn(ax, colour):
     """All dots of a colour, (n, 2)."""
-    lines = [ln for ln in ax.get_lines() if ln.get_color() == colour and ln.get_marker() == "o"]
-    return np.concatenate([ln.get_xydata() for ln in lines] or [np.empty((0, 2))])
+    found = [np.empty((0, 2))]
+    for dots in ax.collections:
+        if isinstance(dots, PathCollection):
+            at = np.asarray(dots.get_offsets())
+            faces = np.broadcast_to(dots.get_facecolors()[:, :3], (len(at), 3))
+            found.append(at[np.isclose(faces, to_rgb(colour)).all(axis=1)])
+    return np.concatenate(found)
+
+
+def columns_of(imp, name):
+    """Codes or numbers of the observed cells, then those of each imputation."""
+    table = imp.specification.table
+    seen = table.values[name][~table.missing(name)]
+    return [seen, *imp.history.imputed[name]]
 
 
 def titles(figure):
@@ -87,7 +101,7 @@ def test_of_many_clusters_the_thirty_with_most_imputed_cells_are_shown(make_impu
     x[::4] = np.nan
     x[np.isin(clinic, np.arange(5, 35)) & (np.arange(160) % 4 == 1)] = np.nan
     imp = make_imputations(pd.DataFrame({"x": x, "clinic": clinic}), {"x": "pmm"})
-    parts = facets.faceted(imp, cells.cells_of(imp, "x"), "clinic", None)
+    parts = tidy.shown(imp, "x", "clinic", None)
     assert parts.names == [f"clinic {k}" for k in range(5, 35)]
     assert parts.remark == "30 of 40 values of clinic: those with most imputed cells"
 
@@ -117,7 +131,7 @@ def test_a_strip_is_the_same_at_every_call(pupils_in_schools):
 def test_bars_across_a_strip_are_as_wide_as_their_share(pupils_in_schools):
     (ax,) = pupils_in_schools.plot_strip("mood").axes
     widths = np.array([bar.get_width() for bar in ax.patches]).reshape(5, 3)
-    columns = cells.cells_of(pupils_in_schools, "mood").columns
+    columns = columns_of(pupils_in_schools, "mood")
     share = np.array([[np.mean(values == code) for code in range(3)] for values in columns])
     np.testing.assert_allclose(widths / widths.max(), share / share.max())
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["low", "mid", "high"]
@@ -125,7 +139,7 @@ def test_bars_across_a_strip_are_as_wide_as_their_share(pupils_in_schools):
 
 def test_many_values_are_thinned_to_their_order_statistics():
     values = np.random.default_rng(1).permutation(10_001).astype(float)
-    few = cells.thinned(values, 101)
+    few = strip.thinned(values, 101)
     np.testing.assert_array_equal(few, np.arange(0, 10_001, 100))
 
 
@@ -135,29 +149,30 @@ def test_many_values_have_the_density_of_all_of_them():
     values = np.random.default_rng(1).normal(size=3000)
     grid = np.linspace(-3, 3, 50)
     exact = gaussian_kde(values)(grid)
-    np.testing.assert_allclose(density.kernel_density(values, grid), exact, rtol=0, atol=5e-4)
+    free = np.array([-np.inf, np.inf])
+    np.testing.assert_allclose(kernel_density(values, grid, free), exact, rtol=0, atol=1e-3)
 
 
 def test_a_box_has_the_quartiles_of_its_imputation(pupils_in_schools):
     (ax,) = pupils_in_schools.plot_box("x").axes
-    medians = [
-        float(line.get_ydata()[0])
-        for line in ax.get_lines()
-        if line.get_color() == "black" and len(line.get_ydata()) == 2
-    ]
-    columns = cells.cells_of(pupils_in_schools, "x").columns
+    inside = [line for line in ax.get_lines() if line.get_linewidth() == 1.4]
+    medians = [float(line.get_ydata()[0]) for line in inside]
+    columns = columns_of(pupils_in_schools, "x")
     np.testing.assert_allclose(medians, [np.median(values) for values in columns])
     colours = [to_hex(patch.get_facecolor()).upper() for patch in ax.patches]
     assert colours == [style.OBSERVED] + [style.IMPUTED] * 4
+    boxes = [np.unique(patch.get_path().vertices[:5, 1]) for patch in ax.patches]
+    np.testing.assert_allclose(boxes, [np.quantile(values, [0.25, 0.75]) for values in columns])
 
 
 def test_categories_are_stacked_to_one_and_named_at_the_side(pupils_in_schools):
-    (ax,) = pupils_in_schools.plot_box("mood").axes
+    figure = pupils_in_schools.plot_box("mood")
+    (ax,) = figure.axes
     heights = np.array([bar.get_height() for bar in ax.patches]).reshape(5, 3)
-    columns = cells.cells_of(pupils_in_schools, "mood").columns
+    columns = columns_of(pupils_in_schools, "mood")
     share = [[np.mean(values == code) for code in range(3)] for values in columns]
     np.testing.assert_allclose(heights, share)
-    assert [text.get_text() for text in ax.texts] == ["low", "mid", "high"]
+    assert sizes(figure) == ["high", "mid", "low"]  # as they lie in the bars
 
 
 def test_more_categories_than_tones_become_bars_across(make_imputations):
@@ -188,9 +203,34 @@ def test_a_variable_of_level_2_counts_every_cluster_once(make_imputations):
     imp = make_imputations(pd.DataFrame({"school": school, "size": size}), {"size": "normal"})
     target = imp.specification.targets["size"]
     object.__setattr__(target, "level", 2)
-    part = cells.cells_of(imp, "size")
-    assert part.observed.tolist() == [10, 20, 40] and part.imputed.shape == (4, 1)
-    assert part.labels == ("observed (3 clusters)", "imputed (1 cluster, m = 4)")
+    part = imp.cells("size")
+    assert part.loc[part[".imp"] == 0, "value"].tolist() == [10, 20, 40]
+    assert (part["seen"] == "imputed").sum() == 4
+    assert tidy.shown(imp, "size", None, None).labels == (
+        "observed (3 clusters)", "imputed (1 cluster, m = 4)",
+    )  # fmt: skip
+
+
+def test_cells_are_those_of_the_completed_data(imputations):
+    data = imputations.data
+    for name in ("popular", "mood", "girl"):
+        frame = imputations.cells(name, by="weight")
+        for k in range(1, 5):
+            part = frame[frame[".imp"] == k]
+            gone = data[name].isna()
+            expected = imputations.complete(k).loc[gone, name]
+            assert part["seen"].eq("imputed").all()
+            pd.testing.assert_series_equal(
+                part["value"].astype(object), expected.loc[part.index].astype(object),
+                check_names=False,
+            )  # fmt: skip
+            assert part["facet"].tolist() == data.loc[part.index, "weight"].tolist()
+        seen = frame[frame[".imp"] == 0]
+        assert sorted(seen.index) == sorted(data.index[data[name].notna()])
+        assert seen["value"].tolist() == data.loc[seen.index, name].tolist()
+    assert imputations.cells("mood")["value"].cat.categories.tolist() == ["low", "mid", "high"]
+    with pytest.raises(SpecificationError, match="variable itself"):
+        imputations.cells("mood", by="mood")
 
 
 def test_xy_draws_rows_with_an_imputed_value_in_vermillion(pupils_in_schools):
@@ -247,17 +287,13 @@ def test_an_incomplete_table_has_its_gaps_on_the_margins():
     figure = bi.plot_xy(frame, "x", "y")
     figure.canvas.draw()
     (ax,) = figure.axes
-    pixels = np.concatenate(
-        [
-            line.get_transform().transform(line.get_xydata())
-            for line in ax.get_lines()
-            if line.get_color() == style.IMPUTED
-        ]
-    )
-    left, below = pixels[:, 0] < ax.bbox.x0, pixels[:, 1] < ax.bbox.y0
+    at = drawn(ax, style.IMPUTED)
+    left, below = at[:, 0] < frame["x"].min(), at[:, 1] < frame["y"].min()
     assert [(left & ~below).sum(), (~left & below).sum(), (left & below).sum()] == [5, 10, 5]
-    heights = ax.transData.inverted().transform(pixels[left & ~below])[:, 1]
-    np.testing.assert_allclose(np.sort(heights), np.sort(frame.loc[:4, "y"]))
+    np.testing.assert_allclose(np.sort(at[left & ~below, 1]), np.sort(frame.loc[:4, "y"]))
+    np.testing.assert_allclose(np.sort(at[~left & below, 0]), np.sort(frame.loc[10:19, "x"]))
+    words = [tick.get_text() for tick in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+    assert words.count("missing") == 2
     assert len(drawn(ax, style.OBSERVED)) == 40
     pd.testing.assert_frame_equal(frame, before)
 
@@ -266,12 +302,8 @@ def test_missing_is_one_more_category():
     frame = pd.DataFrame({"sex": ["f", None, "m", "m"], "age": [1.0, 2.0, 3.0, None]})
     (ax,) = bi.plot_xy(frame, "sex", "age").axes
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["missing", "f", "m"]
-    on_the_missing = [
-        line.get_xydata()
-        for line in ax.get_lines()
-        if line.get_color() == style.IMPUTED and line.get_xydata()[0, 0] < -0.5
-    ]
-    assert [row[0, 1] for row in on_the_missing] == [2.0]
+    at = drawn(ax, style.IMPUTED)
+    assert at[at[:, 0] < -0.5, 1].tolist() == [2.0]
 
 
 def test_two_categories_of_an_incomplete_table_are_counted():
@@ -321,11 +353,6 @@ def test_pictures_are_drawn_on_the_users_axes(pupils_in_schools):
     assert pupils_in_schools.plot_box("mood", ax=axes[0]) is figure
     with pytest.raises(SpecificationError, match=r"3 panel\(s\) need an axes each, not 2"):
         pupils_in_schools.plot_density("x", by="school", ax=axes[:2])
-
-
-def test_names_of_thin_levels_are_moved_apart():
-    moved = ticks.apart(np.array([0.5, 0.5, 0.9]), 0.1)
-    np.testing.assert_allclose(moved, [0.45, 0.55, 0.9])
 
 
 def test_a_trace_of_two_categories_shows_the_share_of_the_second(make_imputations):
@@ -401,9 +428,6 @@ def test_a_large_result_is_thinned_before_it_is_drawn(make_imputations):
     imp = make_imputations(pd.DataFrame({"x": x}), m=20)
     (ax,) = imp.plot_strip("x").axes
     assert len(drawn(ax, style.IMPUTED)) == 20 * strip.MOST_IN_A_STRIP
-    (ax,) = imp.plot_box("x").axes
-    outside = sum(len(line.get_xdata()) for line in ax.get_lines() if line.get_marker() == "o")
-    assert 0 < outside <= 21 * box.MOST_OUTSIDE
 
 
 def test_a_facet_holds_the_values_of_its_own_rows(pupils_in_schools):

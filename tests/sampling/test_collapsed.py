@@ -38,8 +38,8 @@ def products(rows, heteroscedastic):
     x, z, y = (np.concatenate([each, 9 * each[:2]])[order] for each in (x[:, 1:], z, y))
     centre_x, scale_x, scale_z = np.array([1.0, 2.0]), np.array([3.0, 0.5]), np.array([1.0, 4.0])
     return cross_products(
-        x * scale_x + centre_x,
-        np.ascontiguousarray(z * scale_z),
+        np.ascontiguousarray((x * scale_x + centre_x).T),
+        np.ascontiguousarray((z * scale_z).T),
         y * 2.0 - 1.0,
         cluster,
         order < len(y) - 2,
@@ -52,7 +52,7 @@ def products(rows, heteroscedastic):
 def room(factor, s2):
     """Ψ and σ² as the density reads them, and room for what it leaves behind."""
     return Integrated(
-        factor, s2, np.empty((len(ROWS), 2, 2)), np.empty((len(ROWS), 2, 4)), np.empty((3, 3)),
+        factor, s2, np.empty((2, 2, len(ROWS))), np.empty((2, 4, len(ROWS))), np.empty((3, 3)),
         np.empty(3),
     )  # fmt: skip
 

@@ -10,11 +10,10 @@ from bayesimpute.sampling.joint import (
     Members,
     Rows,
     conditional,
-    draw_between,
     draw_unknown,
-    log_interval,
 )
 from bayesimpute.sampling.slice import slice_step
+from bayesimpute.sampling.tails import draw_between, log_interval
 from tests import calls
 
 MEMBERS = Members(
@@ -57,6 +56,17 @@ def numerical(function, at, step=1e-6):
         down[i] -= step
         out[i] = (function(up) - function(down)) / (2 * step)
     return out
+
+
+def test_a_covariance_that_rounding_makes_singular_has_no_density(likelihood, rows):
+    """No exception leaves compiled code that is called by its address."""
+    free = FREE.copy()
+    free[4] = 18.6  # a partial correlation of 1 − 10⁻¹⁶
+    values = np.column_stack([rows[0][:, :2], np.zeros(N), rows[0][:, 3]])
+    y = columns((np.nan_to_num(values), np.full(N, NOBODY), *rows[2:]))
+    value, *gradients = calls.density(likelihood, y, np.zeros((N, 4)), np.ones(2), free)
+    assert value == -np.inf
+    assert all(np.isfinite(each).all() for each in gradients)
 
 
 def test_gradients_are_those_of_the_value(likelihood, rows):

@@ -12,9 +12,9 @@ from scipy.special import log_ndtr, logit
 
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.simulate.ampute import ampute
-from bayesimpute.simulate.ampute_chances import CURVES, chances_on_curve
-from bayesimpute.simulate.ampute_latent import _probit_mode, latent_residuals
-from bayesimpute.simulate.ampute_selection import Selection
+from bayesimpute.simulate.ampute_chances import chances_on_curve
+from bayesimpute.simulate.ampute_patterns import CURVES
+from bayesimpute.simulate.ampute_selection import Selection, _probit_mode, latent_residuals
 
 
 def normal(n=4000, seed=0):

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Table
 from bayesimpute.registry import resolve
 from bayesimpute.specification.arguments import check_run_arguments
@@ -134,7 +133,7 @@ CASES = [
     ),
     Case(
         "gaps in ids",
-        lambda df: cluster_index(Table.from_frame(df), "mood"),
+        lambda df: Table.from_frame(df).clusters("mood"),
         DATA,
         ("'mood'", "4 row(s)", "index 1"),
     ),

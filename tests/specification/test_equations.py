@@ -8,7 +8,7 @@ import bayesimpute as bi
 from bayesimpute import registry
 from bayesimpute.method import words_of
 from bayesimpute.models.counts import Poisson
-from bayesimpute.report.notation import equation_lines
+from bayesimpute.report.notation import equations_html
 from bayesimpute.report.sentences import says
 from bayesimpute.specification import aliases
 from bayesimpute.specification.equations import equations
@@ -45,11 +45,11 @@ def test_a_method_known_to_the_registry_only_has_its_own_equation(monkeypatch, w
     specification = specify(df, method={"y": name})
     assert equations(specification)["y"] == expected
     told = " ".join(says(specification, "y"))
-    lines = equation_lines(specification, "y")
+    lines = equations_html(specification, "y", "")
     if "Poisson" in expected:
-        assert "Counts follow a Poisson" in told and lines is not None
+        assert "Counts follow a Poisson" in told and "Poisson" in lines
     else:
-        assert "A model of your own, known_to_the_registry_only" in told and lines is None
+        assert "A model of your own, known_to_the_registry_only" in told and not lines
 
 
 def test_a_builder_of_the_user_has_no_words():
@@ -67,17 +67,19 @@ def test_both_equations_of_a_selection_model_are_written_each_with_its_own_predi
     predictors.loc["y", ["x", "z"]] = bi.Role.SELECTION_ONLY, bi.Role.OUTCOME_ONLY
     text = equations(specify(df, method={"y": "heckman"}, predictors=predictors))["y"]
     assert text == (
-        "y_ij = (β0 + b0_j) + β1·z_ij + ε_ij;  seen if (γ0 + a0_j) + γ1·x_ij + u_ij > 0;  "
-        "corr(ε_ij, u_ij) = ρ_j,  (b_j, a_j, log σ_j − log σ, atanh ρ_j − atanh ρ) ~ N(0, Ψ)"
+        "y_ij = (β0 + b0_j) + β1·z_ij + σ_j·e_ij,  s_ij = (γ0 + a0_j) + γ1·x_ij + u_ij,  "
+        "y_ij is seen if s_ij > 0,  (e_ij, u_ij) ~ N(0, SDs 1, correlation ρ_j),  "
+        "(b0_j, a0_j, log σ_j, atanh ρ_j) ~ N(their population means, Ψ)"
     )
     options = {"y": {"rho": 0.5}}
     robust = specify(df[["x", "z", "y"]], method={"y": "heckman.robust"}, model_options=options)
     assert equations(robust)["y"] == (
-        "y_i = β0 + β1·x_i + β2·z_i + ε_i;  seen if γ0 + γ1·x_i + γ2·z_i + u_i > 0;  "
-        "corr(ε_i, u_i) = 0.5, t(ν) errors"
+        "y_i = β0 + β1·x_i + β2·z_i + σ·e_i/√w_i,  s_i = γ0 + γ1·x_i + γ2·z_i + u_i/√w_i,  "
+        "y_i is seen if s_i > 0,  (e_i, u_i) ~ N(0, SDs 1, correlation 0.5),  "
+        "w_i ~ Gamma(ν/2, ν/2), so that errors are t(ν)"
     )
     binary = specify(df[["x", "y"]].assign(y=df["y"] % 2), method={"y": "heckman.binary"})
-    assert equations(binary)["y"].startswith("y*_i = β0 + β1·x_i + ε_i,  y_i = last if y*_i > 0;")
+    assert equations(binary)["y"].startswith("y*_i = β0 + β1·x_i + e_i,  y_i = “1” if y*_i > 0,  s")
 
 
 def test_braces_in_names_are_text():

@@ -234,11 +234,12 @@ def test_the_equation_shows_slopes_residuals_and_donors() -> None:
     formula = {"popular": "popular ~ sex + cluster_mean(sex) + (1 + sex | school)"}
     text = equations(specify(df, method={"popular": "2l.norm"}, formulas=formula))["popular"]
     assert text.startswith("popular_ij = (β0 + b0_j) + (β1 + b1_j)·sex_ij + β2·mean(sex)_j + ε_ij")
-    assert "b_j ~ N(0, Ψ)" in text and "σ_j²" in text
+    assert "(b0_j, b1_j) ~ N(0, Ψ)" in text and "σ_j²" in text
     text = equations(specify(df, "school", model_options={"popular": {"donors": 3}}))["popular"]
     assert "3 nearest donors" in text
     assert "β1·texp_j" in text
     formula = {"popular": "popular ~ sex + (1 + sex || school)"}
-    assert "N(0, Ψ),  b0_j, b1_j independent" in equations(specify(df, formulas=formula))["popular"]
+    text = equations(specify(df, formulas=formula))["popular"]
+    assert "b0_j ~ N(0, τ0²),  b1_j ~ N(0, τ1²)" in text
     formula = {"popular": "popular ~ texp * sex + (1 | school)"}
     assert "β3·(texp·sex)_ij" in equations(specify(df, formulas=formula))["popular"]

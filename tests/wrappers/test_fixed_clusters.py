@@ -62,7 +62,7 @@ def test_what_the_clusters_hold_already_leaves_the_model(trial):
     assert "'size' does not predict 'y'" in messages
     assert "the cluster mean of 'x' does not predict 'y'" in messages
     assert "drawn from the population" not in messages
-    assert imp.equations()["y"].startswith("y_i = β0 + β1·arm_i + β2·x_i + β3·sex_i + β4·school_i")
+    assert imp.equations()["y"].startswith("y_ij = (β0 + α_j) + β1·arm_ij + β2·x_ij + β3·sex_ij")
 
 
 def test_the_textbook_model_has_the_indicators(trial):

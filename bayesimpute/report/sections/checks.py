@@ -9,7 +9,7 @@ from bayesimpute.html import Html, decimals, join, number, percent, table, tag
 from bayesimpute.report.content import Content, left_out, note, paragraph, scroll, subheading
 from bayesimpute.report.pictures import picture
 from bayesimpute.specification.specification import Target
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import declared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def checks(content: Content) -> Html:
         name
         for name, target in imputations.specification.targets.items()
         if isinstance(target, Target)
-        and innermost(target.method) != "sample"
+        and declared(target.method, "uses_predictors", True)
         and not censored(target)
     ]
     names, left = modelled[:MOST_VARIABLES], modelled[MOST_VARIABLES:]

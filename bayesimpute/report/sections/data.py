@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import cluster_index
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.html import Html, join, number, percent, table
 from bayesimpute.report.content import Content, folded, note, paragraph, scroll
@@ -61,7 +60,7 @@ def data(content: Content) -> Html:
 
 
 def _clusters(given: Table, name: str) -> Html:
-    index = cluster_index(given, name)
+    index = given.clusters(name)
     sizes = index.sizes
     return paragraph(
         f"{index.n:,} clusters by {name}, of {int(sizes.min()):,} to {int(sizes.max()):,} rows "

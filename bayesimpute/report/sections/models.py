@@ -1,12 +1,11 @@
 """The conditional models: equations, methods, options, and what each says."""
 
 from bayesimpute.html import Html, join, tag
-from bayesimpute.method import words_of
-from bayesimpute.registry import resolve
 from bayesimpute.report.content import Content, folded, note, paragraph, subheading
 from bayesimpute.report.notation import equations_html
-from bayesimpute.report.predictor import setting_of
 from bayesimpute.report.sentences import says
+from bayesimpute.specification.equations import template_of
+from bayesimpute.specification.linear_predictor import setting_of
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import innermost, method_text
 
@@ -40,11 +39,10 @@ def models(content: Content) -> Html:
 def legend(specification: Specification) -> str:
     """Explain the symbols of these models, those that occur."""
     targets = [t for t in specification.targets.values() if isinstance(t, Target)]
-    said = [words_of(resolve(innermost(target.method))) for target in targets]
-    notations = {words.notation for words in said if words is not None}
+    said = " ".join(template_of(specification, target.name) for target in targets)
     settings = [setting_of(specification, target) for target in targets]
-    clustered = any(target.cluster is not None for target in targets)
-    selects = any("{selection}" in words.equation for words in said if words is not None)
+    clustered = any(setting.target.cluster is not None for setting in settings)
+    selects = "$selection" in said
     sentences = [f"i counts rows{' and j clusters' if clustered else ''}."]
     sentences.append(
         "β are coefficients of the outcome, γ of whether it is seen."
@@ -54,10 +52,12 @@ def legend(specification: Specification) -> str:
     if any(setting.grouped for setting in settings):
         letters = "b and a are" if selects else "b are"
         sentences.append(f"{letters} effects of single clusters, Ψ their covariance matrix.")
-    if notations & {"ordinal", "joint"}:
+    if "c_k" in said:
         sentences.append("c are cutpoints between categories.")
-    if "joint" in notations:
-        sentences.append("Σ is the covariance matrix of residuals, a star marks latent values.")
+    if "Σ" in said:
+        sentences.append("Σ is the covariance matrix of residuals.")
+    if "$star" in said:
+        sentences.append("A star marks latent values.")
     if any(width > 1 for setting in settings for width in setting.widths.values()):
         sentences.append(
             "A bold coefficient is a vector, one number for each category of its predictor but "

@@ -12,9 +12,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.arrays import Array
+
 SIMULATIONS = 40_000
 
-Array = npt.NDArray[np.float64]
 Ranks = npt.NDArray[np.int64]
 
 

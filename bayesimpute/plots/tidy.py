@@ -1,0 +1,148 @@
+"""Observed and imputed cells of one variable as one tidy frame, which every picture starts from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.encoding import Kind
+from bayesimpute.errors import SpecificationError
+from bayesimpute.plots import style
+from bayesimpute.plots.facets import facets
+from bayesimpute.plots.frames import column_named
+from bayesimpute.specification.specification import Target
+
+if TYPE_CHECKING:
+    from bayesimpute.result.imputations import Imputations
+
+#: Numbers with more distinct values are drawn as continuous ones.
+MOST_DISTINCT = 12
+
+
+def cells(imputations: "Imputations", variable: str, by: str | None = None) -> pd.DataFrame:
+    """Observed and imputed cells of a variable, one below the other.
+
+    Parameters
+    ----------
+    imputations
+        The result.
+    variable
+        An imputed variable. One of level 2 counts every cluster once.
+    by
+        A column of the data, copied beside the cells as ``facet``; none by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: that of the user's frame. Columns: ``.imp``, 0 for observed cells and 1 … m;
+        ``value``, a number or a category; ``seen``, ``"observed"`` or ``"imputed"``; with `by`
+        also ``facet``. A cell imputed although it was observed is among both.
+
+    Raises
+    ------
+    SpecificationError
+        If the variable was not imputed or has no imputed cell, or `by` is no other column.
+    """
+    specification, history = imputations.specification, imputations.history
+    table, m = specification.table, imputations.m
+    style.check_imputed(variable, history.imputed, table.variables)
+    rows = [np.flatnonzero(~table.missing(variable)), np.flatnonzero(specification.where[variable])]
+    drawn = np.asarray(history.imputed[variable], dtype=np.float64)
+    if drawn.shape[1] == 0:
+        raise SpecificationError(f"Variable {variable!r} has no imputed cells to plot.")
+    if by == variable:
+        raise SpecificationError(f"by={by!r} is the variable itself; give another column.")
+    if cluster := _cluster_of(imputations, variable):
+        codes = table.clusters(cluster).codes
+        first = [np.unique(codes[part], return_index=True)[1] for part in rows]
+        drawn = drawn[:, first[1]]
+        rows = [part[kept] for part, kept in zip(rows, first, strict=True)]
+    seen, gone = rows
+    at = table.rows[np.concatenate([seen, np.tile(gone, m)])]
+    value: Any = np.concatenate([table.values[variable][seen], drawn.ravel()])
+    described = table.variables[variable]
+    if described.categories:
+        value = pd.Categorical.from_codes(
+            value.astype(np.int64), list(described.categories), described.kind is Kind.ORDINAL
+        )
+    number = np.repeat(np.arange(m + 1), [len(seen), *[len(gone)] * m])
+    frame = pd.DataFrame({".imp": number, "value": value}, index=table.frame.index[at])
+    frame["seen"] = pd.Categorical.from_codes((number > 0).astype(int), list(style.PALETTE))
+    if by is not None:
+        column = table.frame[column_named(by, list(table.variables), "by", "facets")]
+        frame["facet"] = column.iloc[at].array
+    return frame
+
+
+def _cluster_of(imputations: "Imputations", variable: str) -> str | None:
+    """Cluster variable of a variable of level 2."""
+    target = imputations.specification.targets[variable]
+    return target.cluster if isinstance(target, Target) and target.level == 2 else None
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Cells of one variable as pictures draw them.
+
+    Attributes
+    ----------
+    parts
+        A tidy frame for each panel; where there are `levels`, ``value`` is a position among them.
+    names, by, remark
+        Of the panels; what they differ by; what was left out.
+    levels
+        Categories, or the distinct numbers if these are few, as text; else empty.
+    m
+        Number of imputations.
+    labels
+        What a legend says of the two colours.
+    options
+        Of the variable's model, such as bounds.
+    """
+
+    parts: list[pd.DataFrame]
+    names: list[str]
+    by: str | None
+    remark: str
+    levels: list[str]
+    m: int
+    labels: tuple[str, str]
+    options: Mapping[str, Any]
+
+    def shares(self, part: pd.DataFrame) -> np.ndarray:
+        """Share of each level among the cells of a panel, (1 + m, level), observed cells first."""
+        counts = np.zeros((self.m + 1, len(self.levels)))
+        np.add.at(counts, (part[".imp"].to_numpy(), part["value"].to_numpy(dtype=np.int64)), 1)
+        return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+
+
+def shown(imputations: "Imputations", variable: str, by: str | None, groups: Any) -> Shown:
+    """Cells by panel; only panels with imputed cells are kept.
+
+    Raises
+    ------
+    SpecificationError
+        As `cells` and `bayesimpute.plots.facets.facets` raise.
+    """
+    frame = cells(imputations, variable, by)
+    imputed = (frame[".imp"] > 0).to_numpy()
+    unit = "clusters" if _cluster_of(imputations, variable) else "cells"
+    sizes = [int((frame[".imp"] == k).sum()) for k in (0, 1)]
+    words = [f"{n:,} {unit if n != 1 else unit.removesuffix('s')}" for n in sizes]
+    values: pd.Series[Any] = frame["value"]
+    levels: list[str] = []
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        levels = [str(label) for label in values.cat.categories]
+        frame["value"] = values.cat.codes
+    elif len(distinct := np.unique(values)) <= MOST_DISTINCT:
+        levels = [f"{value:g}" for value in distinct]
+        frame["value"] = np.searchsorted(distinct, values)
+    found = facets(frame["facet"].rename(by) if by is not None else None, groups, imputed)
+    return Shown(
+        [frame[found.codes == k] for k in range(len(found.names))],
+        found.names, by, found.remark, levels, imputations.m,
+        (f"observed ({words[0]})", f"imputed ({words[1]}, m = {imputations.m})"),
+        getattr(imputations.specification.targets.get(variable), "options", {}),
+    )  # fmt: skip

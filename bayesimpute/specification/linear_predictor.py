@@ -1,0 +1,199 @@
+"""The linear predictor of a conditional model, written in LaTeX."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bayesimpute.specification.screening import term_columns
+from bayesimpute.specification.specification import Specification, Target, Term
+from bayesimpute.wrappers.base import layers
+from bayesimpute.wrappers.fixed_clusters import FixedClusters
+
+#: Between two summands: a line may end there.
+PLUS = r" \allowbreak + "
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What the symbols of one target's model depend on.
+
+    Attributes
+    ----------
+    target
+        The target.
+    row
+        Index of a row: ``"i"`` without clusters, ``"ij"``, or ``"j"`` where a row is a cluster.
+    of_clusters
+        Labels of terms that never vary within clusters.
+    widths
+        Columns of each term in the design, by label; a category has several.
+    grouped
+        Whether the model has effects that vary by cluster.
+    fixed_clusters
+        Whether clusters have coefficients of their own instead.
+    """
+
+    target: Target
+    row: str
+    of_clusters: frozenset[str]
+    widths: dict[str, int]
+    grouped: bool
+    fixed_clusters: bool
+
+
+def setting_of(specification: Specification, target: Target) -> Setting:
+    """Look up what the symbols of a model depend on."""
+    columns = {term.label: term_columns(term, specification.table) for term in target.terms}
+    of_clusters: frozenset[str] = frozenset()
+    if target.cluster is not None:
+        clusters = specification.table.clusters(target.cluster)
+        of_clusters = frozenset(
+            label
+            for label, block in columns.items()
+            if all(clusters.is_level2(column) for column in block.T)
+        )
+    two_level = target.cluster is not None and target.level == 1
+    fixed = any(isinstance(layer, FixedClusters) for layer in layers(target.method))
+    return Setting(
+        target,
+        "j" if target.level == 2 else ("ij" if two_level else "i"),
+        of_clusters,
+        {label: block.shape[1] for label, block in columns.items()},
+        two_level and not fixed,
+        two_level and fixed,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Writer:
+    """Writes linear predictors, and then the distribution of the effects that are in them.
+
+    Attributes
+    ----------
+    setting
+        What the symbols depend on.
+    names
+        Names of columns by the characters that stand for them, as no name is LaTeX.
+    effects
+        Effects by cluster written so far, by their random part.
+    vectors
+        Random parts with an effect that is a vector, as that of a category is.
+    """
+
+    setting: Setting
+    names: dict[str, str] = field(default_factory=dict)
+    effects: dict[int, list[str]] = field(default_factory=dict)
+    vectors: set[int] = field(default_factory=set)
+
+    def name(self, text: str) -> str:
+        """Character for a name, from a range that Unicode leaves to private use."""
+        known = {name: character for character, name in self.names.items()}
+        character = known.get(text, chr(0xF0000 + len(self.names)))
+        self.names[character] = text
+        return character
+
+    def predictor(
+        self,
+        equation: str = "outcome",
+        letters: tuple[str, str] = ("β", "b"),
+        intercept: bool = True,
+        by: str = "",
+    ) -> str:
+        """Write the sum of the terms that an equation has.
+
+        Parameters
+        ----------
+        equation
+            Only its terms, and those of both equations.
+        letters
+            Of coefficients, and of effects by cluster.
+        intercept
+            Whether there is one; cutpoints take its place otherwise.
+        by
+            A further index of all parameters, for the category.
+        """
+        target, grouped = self.setting.target, self.setting.grouped
+        effects, coefficients = itertools.count(), itertools.count(1)
+
+        def effect(term: Term | None = None) -> str:
+            part = term.random_part if term else 0
+            letter = letters[1]
+            if by or (term and self._wide(term)):
+                self.vectors.add(part)
+            letter = rf"\mathbf{{{letter}}}" if term and self._wide(term) else letter
+            symbol = f"{letter}_{{{next(effects)}j{by}}}"
+            self.effects.setdefault(part, []).append(symbol)
+            return symbol
+
+        first = [f"{letters[0]}_{{0{by}}}"] if intercept else []
+        first += [effect()] if grouped and target.random_intercept else []
+        first += [f"α_{{j{by}}}"] if self.setting.fixed_clusters else []
+        summands = [_sum(first)] if first else []
+        terms = [term for term in target.terms if term.equation in ("both", equation)]
+
+        def slope(term: Term, *further: str) -> str:
+            letter = rf"\mathbf{{{letters[0]}}}" if self._wide(term) else letters[0]
+            return _sum([f"{letter}_{{{next(coefficients)}{by}}}", *further])
+
+        for term in terms:
+            varying = [effect(term)] if term.random and grouped else []
+            if term.fixed or varying:
+                factor = slope(term, *varying) if term.fixed else varying[0]
+                summands.append(self._product(term, factor, self._value(term)))
+        for term in terms:
+            if term.cluster_mean:
+                summands.append(self._product(term, slope(term), self._mean(term)))
+        return PLUS.join(summands) or "0"
+
+    def effects_by_cluster(self, further: str, block: str, by: str) -> list[str]:
+        """Distribution of the effects of each random part, a line each.
+
+        Parameters
+        ----------
+        further
+            What else varies with the intercept, around its population mean.
+        block
+            Variables imputed together, whose effects are correlated.
+        by
+            Index of categories, if effects are of each.
+        """
+        lines = []
+        for part, effects in self.effects.items():
+            of_part = f"_{part}" if len(self.effects) > 1 or part else ""
+            shown = effects if len(effects) <= 4 else [*effects[:2], r"\ldots", effects[-1]]
+            shown = [*shown, further] if further and part == 0 else shown
+            shown = [*shown, rf"\text{{all }}{by}"] if by else shown
+            left = shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
+            mean, spread = r"\mathbf{0}", f"Ψ{of_part}"
+            if further and part == 0:
+                mean = r"\text{their population means}"
+            elif len(shown) == 1 and not block and part not in self.vectors:
+                mean, spread = "0", f"τ{of_part}^2"
+            lines.append(rf"{left}{block} \sim N({mean}, {spread})")
+        return lines
+
+    def _wide(self, term: Term) -> bool:
+        return self.setting.widths.get(term.label, 1) > 1
+
+    def _product(self, term: Term, slope: str, value: str) -> str:
+        """Coefficient times value; of vectors the scalar product."""
+        return rf"{slope}^\top\,{value}" if self._wide(term) else rf"{slope}\,{value}"
+
+    def _value(self, term: Term) -> str:
+        """Value of a term with its index; at level 2 the mean of what varies in clusters."""
+        constant = term.label in self.setting.of_clusters
+        if self.setting.target.level == 2 and not constant:
+            return self._mean(term)
+        factors = self._factors(term)
+        inside = f"({factors})" if len(term.factors) > 1 else factors
+        return f"{inside}_{{{'j' if constant else self.setting.row}}}"
+
+    def _mean(self, term: Term) -> str:
+        return rf"\operatorname{{mean}}({self._factors(term)})_j"
+
+    def _factors(self, term: Term) -> str:
+        return r"\cdot ".join(map(self.name, term.label.split(":")))
+
+
+def _sum(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"({' + '.join(parts)})"
