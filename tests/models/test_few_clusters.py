@@ -77,7 +77,7 @@ def log_density(design, state):
     value += stats.norm.logpdf(beta, 0, 2.5).sum()
     value += stats.multivariate_normal.logpdf(effects, np.zeros(2), covariance).sum()
     # half-normal by log(exp(x) - 1); LKJ(2) of a pair is 1 - rho², by atanh
-    value += stats.halfnorm.logpdf(sd).sum() - np.log1p(np.exp(-state[:2])).sum()
+    value += stats.halfnorm.logpdf(sd, scale=[1.0, 0.5]).sum() - np.log1p(np.exp(-state[:2])).sum()
     return value + 2 * np.log(1 - rho**2)
 
 
