@@ -195,9 +195,10 @@ class DesignBuilder:
     def _build(self, values: Mapping[str, Array]) -> Design:
         if self.frame is None:
             return self._filled(self._frame(values), self.places(), values)
-        drawn = self.changing or self.target.around or self.live is not None or None in self.asked
-        # else another would differ in values that are drawn and that no model looks at
-        return self._filled(self.frame, self.changing, values) if drawn else self.frame
+        if self.changing or self.target.around or self.members or None in self.asked:
+            return self._filled(self.frame, self.changing, values)
+        # else another would differ in drawn values, which models look at where they are live
+        return self.frame if self.live is None else self._filled(self.frame, (), values)
 
     def _frame(self, values: Mapping[str, Array]) -> Design:
         """Give all of a design but the columns."""
