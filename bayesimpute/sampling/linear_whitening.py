@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-
 import numpy as np
 
 from bayesimpute.sampling.compiled import part_of
