@@ -176,7 +176,8 @@ def _room(drawn: Panels) -> float:
     if not drawn.single:
         return wide
     names = max((len(label.get_text()) for label in first.get_yticklabels()), default=0)
-    return wide - 0.6 - 0.062 * names if drawn.own else style.extent(first)[0]
+    left = 0.35 + 0.062 * names if names else 0.6
+    return wide - left if drawn.own else style.extent(first)[0]
 
 
 def _arranged(drawn: Panels, entries: Sequence[tuple[str, Any]]) -> tuple[int, bool]:
