@@ -220,7 +220,7 @@ def remark(drawn: Panels, sentences: Sequence[str]) -> None:
         last.set_xlabel(f"{last.get_xlabel()}\n({style.literal(text)})".strip(), fontsize=8)
 
 
-def key(colour: str, marker: str = "o", **options: Any) -> Any:
+def key(colour: Any, marker: str = "o", **options: Any) -> Any:
     """Make an entry of a legend: a dot, a square, or with ``marker=""`` a line."""
     from matplotlib.lines import Line2D
 

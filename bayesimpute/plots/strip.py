@@ -139,7 +139,7 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
 def _dots(ax: "Axes", part: pd.DataFrame, most: int) -> None:
     import seaborn as sns
 
-    columns = {int(k): v.to_numpy() for k, v in part.groupby(".imp")["value"]}
+    columns = {int(str(k)): v.to_numpy() for k, v in part.groupby(".imp")["value"]}
     few = {k: thinned(values, most) for k, values in columns.items()}
     y = np.concatenate(list(few.values()))
     number = np.repeat(list(few), [len(values) for values in few.values()])

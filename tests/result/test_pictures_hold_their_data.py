@@ -224,7 +224,8 @@ def off_the_page(figure):
     ticks = {each for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)
              for each in axis.get_ticklabels(which="both")}  # fmt: skip
     texts = [each for each in figure.findobj(mpl.text.Text)
-             if each.get_visible() and not each.get_clip_on() and each not in ticks]  # fmt: skip
+             if each.get_visible() and each not in ticks
+             and not (each.get_clip_on() and each.get_clip_box())]  # fmt: skip
     shown = [(each.get_text(), each.get_window_extent()) for each in texts if each.get_text()]
     return [
         text for text, box in shown
