@@ -253,6 +253,16 @@ def test_xy_draws_all_imputations_but_observed_rows_once(pupils_in_schools):
     assert len(drawn(ax, style.OBSERVED)) == 120 - gone
 
 
+def test_a_facet_of_xy_holds_its_own_rows(pupils_in_schools):
+    figure = pupils_in_schools.plot_xy("z", "x", imputation=3, by="school")
+    assert titles(figure) == ["b", "c", "d"]
+    done, gone = pupils_in_schools.complete(3), pupils_in_schools.data["x"].isna()
+    for ax, school in zip(figure.axes, "bcd", strict=True):
+        for colour, rows in ((style.IMPUTED, gone), (style.OBSERVED, ~gone)):
+            mine = done.loc[rows & (done["school"] == school), "x"]
+            np.testing.assert_array_equal(np.sort(drawn(ax, colour)[:, 1]), np.sort(mine))
+
+
 def test_xy_puts_the_colours_of_a_category_side_by_side(pupils_in_schools):
     (ax,) = pupils_in_schools.plot_xy("mood", "z").axes
     observed, imputed = (drawn(ax, colour)[:, 0] for colour in (style.OBSERVED, style.IMPUTED))
