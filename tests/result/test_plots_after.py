@@ -8,8 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
@@ -42,13 +41,8 @@ def pupils_in_schools(make_imputations):
 
 def drawn(ax, colour):
     """All dots of a colour, (n, 2)."""
-    found = [np.empty((0, 2))]
-    for dots in ax.collections:
-        if isinstance(dots, PathCollection):
-            at = np.asarray(dots.get_offsets())
-            faces = np.broadcast_to(dots.get_facecolors()[:, :3], (len(at), 3))
-            found.append(at[np.isclose(faces, to_rgb(colour)).all(axis=1)])
-    return np.concatenate(found)
+    lines = [ln for ln in ax.get_lines() if ln.get_color() == colour and ln.get_marker() == "o"]
+    return np.concatenate([np.empty((0, 2)), *(ln.get_xydata() for ln in lines)])
 
 
 def columns_of(imp, name):
