@@ -176,7 +176,9 @@ def _room(drawn: Panels) -> float:
     if not drawn.single:
         return wide
     names = max((len(label.get_text()) for label in first.get_yticklabels()), default=0)
-    left = 0.35 + 0.062 * names if names else 0.6
+    left = 0.45 + 0.062 * names if names else 0.75
+    for label in first.get_xticklabels()[:1]:  # a slanted name begins left of the panel
+        left = max(left, 0.3 + 0.055 * len(label.get_text()) * bool(label.get_rotation()))
     return wide - left if drawn.own else style.extent(first)[0]
 
 
