@@ -124,7 +124,8 @@ def main() -> None:
             (*first_ever, _), *others = (
                 run(process_of(method), environment) for _ in range(given.runs + 1)
             )
-            medians = [statistics.median(each[k] for each in others) for k in range(2)]
+            times = [(seconds, processor) for seconds, processor, _ in others]
+            medians = [statistics.median(each) for each in zip(*times, strict=True)]
             rows.append([f"whole process, {method}", *first_ever, *medians])
     print(f"### Start: m = {M}, {ITERATIONS} iterations, {os.cpu_count()} cores, seconds\n")
     headings = ["first ever (no caches)", "processor", f"later (median of {given.runs})"]
