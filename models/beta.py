@@ -18,7 +18,7 @@ Priors
 ``intercept``       Normal(0, 2.5)
 ``beta``            Normal(0, 2.5 / s_x)
 ``sd_intercept``    HalfNormal(1)
-``sd_<slope>``      HalfNormal(1 / s_x)
+``sd_<slope>``      HalfNormal(0.5 / s_x)
 ``correlation``     LKJCorr(eta=2)
 ``dispersion``      HalfNormal(1): near 0 all are at their mean; at 1 the flattest has φ = 1
 ==================  ===========================================================

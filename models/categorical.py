@@ -20,7 +20,7 @@ Priors
 ``intercept``       Normal(0, 2.5) each
 ``beta``            Normal(0, 2.5 / s_x) each
 ``sd_intercept``    HalfNormal(1), one a category
-``sd_<slope>``      HalfNormal(1 / s_x), one a category
+``sd_<slope>``      HalfNormal(0.5 / s_x), one a category
 ``correlation``     LKJCorr(eta=2) over effects and categories
 ==================  ===========================================================
 

@@ -22,7 +22,7 @@ Priors
 ``beta``            Normal(0, 1 / s_x): an SD of a predictor hardly more than multiplies
                     the mean by e² or divides it by that
 ``sd_intercept``    HalfNormal(1)
-``sd_<slope>``      HalfNormal(1 / s_x)
+``sd_<slope>``      HalfNormal(0.5 / s_x)
 ``correlation``     LKJCorr(eta=2)
 ``overdispersion``  HalfNormal(1): the SD of the multiplier g, near 0 for plain Poisson
 ==================  ===========================================================

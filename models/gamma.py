@@ -18,7 +18,7 @@ Priors
 ``intercept``       Normal(log of the mean of y, 2.5)
 ``beta``            Normal(0, 1 / s_x)
 ``sd_intercept``    HalfNormal(1)
-``sd_<slope>``      HalfNormal(1 / s_x)
+``sd_<slope>``      HalfNormal(0.5 / s_x)
 ``correlation``     LKJCorr(eta=2)
 ``variation``       HalfNormal(1): the coefficient of variation; 1 is that of an exponential
 ==================  ===========================================================

@@ -31,8 +31,8 @@ Priors
 ``selection_beta``          Normal(0, 1.5 / s_x)
 ``log_sigma``               Normal(log s_y, 1)
 ``atanh_rho``               Normal(0, 1): ρ within ±0.96 with 95 %, nearly uniform
-``sd_…``                    HalfNormal(s_y / s_z)
-``selection_sd_…``          HalfNormal(1 / s_z)
+``sd_…``                    HalfNormal(s_y), of slopes HalfNormal(0.5 s_y / s_z)
+``selection_sd_…``          HalfNormal(1), of slopes HalfNormal(0.5 / s_z)
 ``sd_log_sigma``            HalfNormal(0.5)
 ``sd_atanh_rho``            HalfNormal(0.5)
 ``correlation``             LKJCorr(eta=2), of all effects; those of different random parts of a
@@ -79,7 +79,7 @@ from bayesimpute.sampling.selection_kernel import (
     selection_units,
     within,
 )
-from bayesimpute.sampling.textbook import Columns, RowModel, correlated, values_of
+from bayesimpute.sampling.textbook import Columns, RowModel, correlated, effect_scale, values_of
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {
@@ -432,7 +432,7 @@ def _effects(design: Design, units: Any, parts: Any, priors: Mapping[str, Any]) 
     ):
         for name in names:
             z = units.scale_z[design.random_effects.index(name)]
-            scales[f"{prefix}{name}"] = DEFAULTS.effect_scale * scale / z
+            scales[f"{prefix}{name}"] = effect_scale(name) * scale / z
     scales |= {f"sd_{name}": DEFAULTS.spread_scale for name in parts.further_effects}
     sd = pt.stack(
         [

@@ -30,7 +30,7 @@ Priors
 ``share``                  uniform over all splits; members with categories
 ``beta``                   Normal(0, 2.5 s_y / s_x); s_y = 1 for categories
 ``sd_intercept``           HalfNormal(s_y)
-``sd_<slope>``             HalfNormal(s_y / s_x)
+``sd_<slope>``             HalfNormal(0.5 s_y / s_x)
 ``sigma``                  HalfNormal(s_y); numeric members
 ``correlation``            LKJCorr(eta=2), of all effects of a cluster
 ``residual_correlation``   LKJCorr(eta=2)
@@ -62,7 +62,7 @@ from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.joint import Members
 from bayesimpute.sampling.joint_kernel import joint_kernel, shared_priors
 from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.textbook import Defaults, correlated
+from bayesimpute.sampling.textbook import Defaults, correlated, effect_scale
 
 DEFAULTS = Defaults()
 
@@ -196,7 +196,7 @@ def _population(
             eta = eta + x @ prior("beta", default, "predictor")
         predictors.append(eta)
         sds.extend(
-            prior(f"sd_{effect}", pm.HalfNormal.dist(float(scale / z)))
+            prior(f"sd_{effect}", pm.HalfNormal.dist(float(effect_scale(effect) * scale / z)))
             for effect, z in zip(design.random_effects, units.scale_z, strict=True)
         )
     eta = pt.stack(predictors, axis=1)

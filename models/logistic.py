@@ -20,7 +20,7 @@ priors are what separation needs; the normal form as in rstanarm):
 ``intercept``       Normal(0, 2.5): chances between 0.7 and 99.3 %
 ``beta``            Normal(0, 2.5 / s_x) each
 ``sd_intercept``    HalfNormal(1): between clusters, odds differ by up to e² either way
-``sd_<slope>``      HalfNormal(1 / s_x)
+``sd_<slope>``      HalfNormal(0.5 / s_x)
 ``correlation``     LKJCorr(eta=2)
 ==================  ===========================================================
 

@@ -26,7 +26,7 @@ predictor (after Gelman, Hill & Vehtari 2020, §9.5, and Gelman 2006):
 ``intercept``       Normal(mean of y, 2.5 s_y)
 ``beta``            Normal(0, 2.5 s_y / s_x) each
 ``sd_intercept``    HalfNormal(s_y): a cluster SD beyond the total SD is hardly possible
-``sd_<slope>``      HalfNormal(s_y / s_x)
+``sd_<slope>``      HalfNormal(0.5 s_y / s_x): slopes differ less than intercepts
 ``correlation``     LKJCorr(eta=2): mild shrinkage towards no correlation; effects of different
                     random parts of a formula are independent
 ``sigma``           HalfNormal(s_y)
@@ -66,6 +66,7 @@ from bayesimpute.sampling.textbook import (
     Columns,
     Defaults,
     RowModel,
+    effect_scale,
     linear_predictor,
     observed_model,
 )
@@ -187,7 +188,8 @@ def gaussian_posterior(
     units = Units.of(design)
     heteroscedastic = bool(options.get("heteroscedastic", False))
     # in computing units, where the data have SD 1
-    defaults = dict.fromkeys([*(f"sd_{effect}" for effect in design.random_effects), "sigma"], 1.0)
+    defaults = {f"sd_{effect}": effect_scale(effect) for effect in design.random_effects}
+    defaults["sigma"] = 1.0
     if heteroscedastic:
         defaults["sd_log_sigma"] = 0.5
     correlations = CorrelationBlocks(blocks_of(design), 2.0).count

@@ -21,7 +21,7 @@ Priors
                     impossible, so that an empty category or a rare one needs no care
 ``beta``            Normal(0, 2.5 / s_x) each
 ``sd_intercept``    HalfNormal(1)
-``sd_<slope>``      HalfNormal(1 / s_x)
+``sd_<slope>``      HalfNormal(0.5 / s_x)
 ``correlation``     LKJCorr(eta=2)
 ==================  ===========================================================
 

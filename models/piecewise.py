@@ -36,7 +36,7 @@ Priors
 ``beta``            Normal(0, 1 / s_x): an SD of a predictor hardly more than multiplies
                     the hazard by e² or divides it by that
 ``sd_intercept``    HalfNormal(1)
-``sd_<slope>``      HalfNormal(1 / s_x)
+``sd_<slope>``      HalfNormal(0.5 / s_x)
 ``correlation``     LKJCorr(eta=2)
 ==================  ===========================================================
 

@@ -127,6 +127,21 @@ WHEN = pd.Series(pd.date_range("2020-01-01", periods=120)).where(np.arange(120) 
 PARTS = pd.DataFrame(rng().integers(0, 9, (120, 3)) * 1.0, columns=["i1", "i2", "i3"])
 ITEMS = data(total=PARTS.sum(axis=1), **PARTS.mask(rng().random((120, 3)) < 0.3))
 FEW_SEEN = BASE["y"].where(np.arange(120) < 14)
+#: Five clusters of 24, of which one has no value.
+EMPTY = data(g=np.repeat(np.arange(5), 24), y=BASE["y"].where(np.arange(120) < 96))
+
+
+def far_from_the_others(imp):
+    """Every fifth imputation has the cluster without values 10 SDs away."""
+    shift = np.where(np.arange(M) % 5 == 0, 25.0, 0.0)[:, None]
+    parameters = {"y": {"sd_intercept": np.ones((M, ITERATIONS))}, "sick": {}}
+    history = replace(
+        imp.history, parameters=parameters, labels={"y": {"sd_intercept": ()}, "sick": {}}
+    )
+    return imputed_as(lambda y: np.where(np.arange(y.shape[1]) >= y.shape[1] - 24, y + shift, y))(
+        replace(imp, history=history)
+    )
+
 
 # finding -> data, arguments of the call, what is done to the run, its iterations and m
 PROVOKED = {
@@ -184,6 +199,10 @@ PROVOKED = {
     "few donors": ("y", BASE, {"model_options": {"y": {"donors": 30}}}, None, {}),
     "donors used over and over": ("y", BASE, {}, imputed_as(
         lambda y: rng().choice(np.sort(BASE["y"].dropna())[-4:], y.shape)), {}),
+    "a cluster from few donors": ("y", EMPTY, {"cluster": "g"}, imputed_as(
+        lambda y: rng().choice(np.sort(EMPTY["y"].dropna())[-4:], y.shape)), {}),
+    "a cluster's mean far out": ("y", EMPTY, {"cluster": "g", "method": {
+        "y": "normal", "sick": "sample"}, "predictors": {"x": 2}}, far_from_the_others, {}),
     "few imputations": ("y", data(y=BASE["y"].where(np.arange(120) % 5 < 2)), {}, None, {"m": 4}),
 }  # fmt: skip
 

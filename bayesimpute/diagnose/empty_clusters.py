@@ -12,7 +12,9 @@ from bayesimpute.diagnose.run import Run
 from bayesimpute.diagnose.values import FEW_DONORS, FEWEST_CELLS
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array
+from bayesimpute.specification.aliases import NUMBER
 from bayesimpute.specification.specification import Target
+from bayesimpute.wrappers.base import declared
 
 #: Share of the imputations in which the mean of such a cluster may lie further beyond those of the
 #: others than these lie apart. With four others that differ by chance alone it is 7 %.
@@ -59,7 +61,7 @@ def _by_cluster(clusters: ClusterIndex, values: Array) -> list[Array]:
 def few_donors(run: Run) -> Iterator[Finding]:
     """Clusters whose imputed values are copies of hardly any observed ones."""
     for name, target in run.targets.items():
-        if run.method(name) != "pmm":
+        if not declared(target.method, "donors_by_score", False):
             continue
         empty, others = _empty(run, target)
         for each in empty:
@@ -76,7 +78,7 @@ def few_donors(run: Run) -> Iterator[Finding]:
                     f"they would come from {usual:.0f}.",
                     "Its effects, drawn from the population of clusters, take it beyond nearly all "
                     "rows that are observed, or to where they are few.",
-                    f"{switched(target, 'normal')}  # or\n{_nearer(run, target)}",
+                    f"{switched(target, NUMBER)}  # or\n{_nearer(run, target)}",
                 )  # fmt: skip
                 break
 

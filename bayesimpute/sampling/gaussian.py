@@ -455,9 +455,13 @@ class GaussianPosterior:
 
     def observe(self, design: Design) -> nuts.Problem:
         """Give the posterior of the scales on the current completed data."""
-        arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
-        products, made = self._cross_products(*arguments)
-        return nuts.Problem(Collapsed(products, made, self.fixed), self._density)
+        problem: nuts.Problem | None = design.memo.get(self)
+        if problem is None:
+            arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
+            products, made = self._cross_products(*arguments)
+            problem = nuts.Problem(Collapsed(products, made, self.fixed), self._density)
+            design.memo[self] = problem
+        return problem
 
     def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""

@@ -29,7 +29,7 @@ from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.slice import slice_step
 from bayesimpute.sampling.tails import draw_between, log_interval
-from bayesimpute.sampling.textbook import Defaults
+from bayesimpute.sampling.textbook import Defaults, effect_scale
 
 #: Scans over latent values that were never drawn, or drawn from a cell that is to be forgotten.
 SCANS = 10
@@ -84,7 +84,7 @@ def joint_kernel(
             mean[k, 0] = (intercept[0][0] - members.centre[k]) / scale
             precision[k, 0] = (intercept[1][0] / scale) ** -2
         for effect, z in zip(effects, units.scale_z, strict=True):
-            scales[f"{effect}[{name}]"] = defaults.effect_scale
+            scales[f"{effect}[{name}]"] = effect_scale(effect.removeprefix("sd_"))
             unit.append(scale / z)
             if effect in own:
                 chosen[f"{effect}[{name}]"] = own[effect]

@@ -69,8 +69,9 @@ NEWTON_STEPS, LONGEST_STEP = 50, 3.0
 ACCEPTANCE = (0.8, 0.95, 0.8)
 #: So many clusters with rows are few, and what steps aim at then.
 FEW_CLUSTERS, ACCEPTANCE_OF_FEW = 8, (0.8, 0.99, 0.9)
-#: SDs and correlations that slices move in a sweep, at most: each costs five passes over the rows.
-SLICES = (3, 2)
+#: SDs that slices move in a sweep, as a share and at least, and correlations: each costs some five
+#: passes through the rows.
+SLICED_SHARE, SLICED_SDS, SLICED_CORRELATIONS = 0.5, 3, 2
 #: Width of a slice in posterior SDs; a bad one costs passes, not correctness.
 SLICE_WIDTH, LEAST_WIDTH = 2.5, 0.1
 #: Effects that a chain starts with, in SDs between clusters, at most, where these move by slices.
@@ -295,9 +296,10 @@ class LinearPosterior:
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
         """Move some SDs and correlations by slices, then the coefficients once more."""
-        sds = rng.permutation(self.sizes.effects)[: SLICES[0]]
-        correlations = self.sizes.effects + rng.permutation(self.sizes.correlations)[: SLICES[1]]
-        some = np.concatenate([sds, correlations])
+        effects = self.sizes.effects
+        sds = rng.permutation(effects)[: max(SLICED_SDS, round(SLICED_SHARE * effects))]
+        correlations = rng.permutation(self.sizes.correlations)[:SLICED_CORRELATIONS]
+        some = np.concatenate([sds, effects + correlations])
         at, width = tuning.centred_at[some], tuning.width[some]
         state = self._slide(*given, state, at, width, rng)
         alone = tuning._replace(centred_at=NOWHERE, shape_at=NOWHERE)

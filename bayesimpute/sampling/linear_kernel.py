@@ -15,7 +15,7 @@ from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_parts import Point, RowLikelihood, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
-from bayesimpute.sampling.textbook import Defaults
+from bayesimpute.sampling.textbook import Defaults, effect_scale
 
 #: Sweeps that bring a chain from its dispersed start to the posterior, at its first visit.
 FIRST_SWEEPS = 12
@@ -115,7 +115,7 @@ def linear_kernel(
         for name in names
     }
     chosen = {key: priors[name] for key, name in scale_names.items() if name in priors}
-    plain: dict[str, float] = dict.fromkeys(scale_names, defaults.effect_scale)
+    plain = {key: effect_scale(name.removeprefix("sd_")) for key, name in scale_names.items()}
     for name, default in family.positive.items():
         plain[name] = float(default) if isinstance(default, int | float) else 1.0
         if name in priors or not isinstance(default, int | float):

@@ -18,7 +18,6 @@ from bayesimpute.sampling.linear_state import (
     Positions,
     Rows,
     entrance,
-    part_of,
     scales_of,
 )
 from bayesimpute.sampling.linear_sweeps import Pieces
@@ -30,7 +29,7 @@ WIDENINGS = 20
 SHRINKINGS = 60
 
 
-@part_of
+@entrance
 def mode_of(moving: Moving, curvature: Curvature) -> Array:
     """Coordinates of the mode of the coefficients, were their density a quadratic function."""
     clusters, effects, _ = curvature.cross.shape

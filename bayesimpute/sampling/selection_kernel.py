@@ -18,6 +18,7 @@ from bayesimpute.sampling.linear_parts import Equations, Point, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.selection import DRAWN, SEEN, UNSEEN, VALUE_ONLY, SelectionLikelihood
+from bayesimpute.sampling.textbook import effect_scale
 
 Rows = npt.NDArray[np.bool_]
 
@@ -37,17 +38,14 @@ class SelectionDefaults:
         Of the normal priors of the selection's: a probit of ±3 is certainty.
     log_sigma_sd, atanh_rho_sd
         Of the normal priors of log σ, and of atanh ρ: with 1, ρ is within ±0.96 with 95 %.
-    effect_scale
-        Scale of the half-normal priors of the SDs of effects by cluster.
     spread_scale
-        The same for those of log σ and atanh ρ.
+        Scale of the half-normal priors of the SDs between clusters of log σ and atanh ρ.
     """
 
     outcome_sd: float = 2.5
     selection_sd: float = 1.5
     log_sigma_sd: float = 1.0
     atanh_rho_sd: float = 1.0
-    effect_scale: float = 1.0
     spread_scale: float = 0.5
 
 
@@ -247,7 +245,9 @@ def selection_kernel(
         ]
     )
     plain = {
-        name: DEFAULTS.spread_scale if name[3:] in parts.further else DEFAULTS.effect_scale
+        name: DEFAULTS.spread_scale
+        if name[3:] in parts.further
+        else effect_scale(name.removeprefix("selection_").removeprefix("sd_"))
         for name in names
     }
     plain |= dict.fromkeys(positive, 1.0)

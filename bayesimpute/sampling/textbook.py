@@ -32,14 +32,27 @@ class Defaults:
         Of the normal prior of the intercept; `intercept_sd` None where the model has none.
     beta_sd
         SD of the normal prior of a coefficient.
-    effect_scale
-        Scale of the half-normal prior of each SD between clusters.
     """
 
     intercept_mean: float = 0.0
     intercept_sd: float | None = 2.5
     beta_sd: float = 2.5
-    effect_scale: float = 1.0
+
+
+#: Scales of the default half-normal priors of SDs between clusters, in the units of
+#: :class:`Defaults`: of an intercept, and of a slope.
+INTERCEPT_SCALE, SLOPE_SCALE = 1.0, 0.5
+
+
+def effect_scale(effect: str) -> float:
+    """Scale of the default prior of an effect's SD between clusters.
+
+    Parameters
+    ----------
+    effect
+        ``"intercept"``, or the predictor whose slope varies.
+    """
+    return INTERCEPT_SCALE if effect == "intercept" else SLOPE_SCALE
 
 
 def plain_units(design: Design) -> Units:
@@ -189,7 +202,7 @@ def linear_predictor(
         size = np.broadcast_to(scale[:, None], (len(scale), len(categories)))
         default = pm.Normal.dist(0.0, size if categories else scale)
         beta = prior("beta", default, ("predictor", *several))
-    effect = _effects(design, units, priors, defaults, categories)
+    effect = _effects(design, units, priors, categories)
 
     def of(columns: Columns) -> Any:
         eta = start if columns.offset is None else start + columns.offset
@@ -209,7 +222,6 @@ def _effects(
     design: Design,
     units: Units,
     priors: Mapping[str, Any],
-    defaults: Defaults,
     categories: tuple[str, ...],
 ) -> Any:
     """Effects of each cluster, ([category,] random_effect); None without a cluster."""
@@ -218,7 +230,7 @@ def _effects(
 
     if not design.random_effects:
         return None
-    scale = defaults.effect_scale * units.scale_y / units.scale_z
+    scale = np.array([*map(effect_scale, design.random_effects)]) * units.scale_y / units.scale_z
     sd = pt.stack(
         [
             attach(
