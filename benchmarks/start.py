@@ -121,11 +121,10 @@ def main() -> None:
     for method in given.methods:
         with tempfile.TemporaryDirectory() as folder:
             environment = caches_in(Path(folder))
-            (*first_ever, _), *others = (
-                run(process_of(method), environment) for _ in range(given.runs + 1)
+            first_ever, *others = (
+                run(process_of(method), environment)[:2] for _ in range(given.runs + 1)
             )
-            times = [(seconds, processor) for seconds, processor, _ in others]
-            medians = [statistics.median(each) for each in zip(*times, strict=True)]
+            medians = map(statistics.median, zip(*others, strict=True))
             rows.append([f"whole process, {method}", *first_ever, *medians])
     print(f"### Start: m = {M}, {ITERATIONS} iterations, {os.cpu_count()} cores, seconds\n")
     headings = ["first ever (no caches)", "processor", f"later (median of {given.runs})"]

@@ -28,7 +28,7 @@ from bayesimpute.sampling.collapsed import (
 from bayesimpute.sampling.compiled import Callable, density_of, specialised
 from bayesimpute.sampling.correlation import CorrelationBlocks, correlation_factor, pull_back
 from bayesimpute.sampling.integrated import normal_density
-from bayesimpute.sampling.scales import ScalePriors
+from bayesimpute.sampling.scales import ScalePriors, scales_by_priors
 from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
@@ -143,7 +143,7 @@ class Fixed(Struct):
         Units of the data.
     clusters
         Number of clusters.
-    prior, constants
+    prior, constants, replaced
         Of the scales (:class:`~bayesimpute.sampling.scales.ScalePriors`).
     unit
         What divides ``sd_<effect>…, sigma`` to give computing units, (q + 1,).
@@ -161,6 +161,7 @@ class Fixed(Struct):
     clusters: int
     prior: Callable
     constants: Array
+    replaced: npt.NDArray[np.bool_]
     unit: Array
     precision: Array
     mean: Array
@@ -210,7 +211,9 @@ def _scales(state: Array, fixed: Fixed) -> tuple[Scales, Array, Array, float, Ar
     """
     q = fixed.unit.size - 1
     count = fixed.constants.size
-    each, gradient, parameters, slope = fixed.prior((state[:count].copy(), fixed.constants))
+    each, gradient, parameters, slope = scales_by_priors(
+        state[:count].copy(), fixed.constants, fixed.replaced, fixed.prior
+    )
     value = 0.0
     for k in range(count):
         value += each[k]
@@ -437,6 +440,7 @@ class GaussianPosterior:
             design.n_clusters,
             priors.function,
             priors.constants,
+            priors.replaced,
             self._unit,
             precision,
             (prior_mean - centre) * coefficient,

@@ -147,13 +147,14 @@ class LinearPosterior:
         self.scales = scales
         self._unit = np.where(priors.replaced, scales, 1.0).astype(np.float64)
         self._guess_beta = np.asarray(prior_mean, dtype=np.float64)[equations.fixed]
-        functions, prior = compiled(likelihood), priors.function
+        functions = compiled(likelihood)
+        prior = priors.function, priors.constants, priors.replaced
         precision = np.where(equations.fixed, prior_precision, 0.0)
 
         def with_constants(constants: Array) -> state_of.Model:
             return state_of.model_of(
-                constants, *functions, prior, priors.constants, self._unit, equations.fixed,
-                equations.varying, np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
+                constants, *functions, *prior, self._unit, equations.fixed, equations.varying,
+                np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
                 self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, effects,
                 self.sizes.beta.start, self.sizes.b.start, units.standard,
             )  # fmt: skip

@@ -13,6 +13,7 @@ from bayesimpute.sampling.collapsed import Standard
 from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.correlation import correlation_factor
 from bayesimpute.sampling.linear_parts import sums_of
+from bayesimpute.sampling.scales import scales_by_priors
 from bayesimpute.sampling.struct import Struct
 
 #: What Python calls, or machine code by its address.
@@ -32,8 +33,8 @@ class Model(Struct):
         Numbers the likelihood needs.
     density, information, extra_prior
         Of the likelihood (:class:`~bayesimpute.sampling.linear_parts.Likelihood`).
-    scale_prior, scale_constants
-        Of ``sd…`` and the positive extras.
+    scale_prior, scale_constants, scale_replaced
+        Of ``sd…`` and the positive extras (:class:`~bayesimpute.sampling.scales.ScalePriors`).
     unit
         What divides them to give computing units, (S,).
     fixed, varying
@@ -56,6 +57,7 @@ class Model(Struct):
     extra_prior: Callable
     scale_prior: Callable
     scale_constants: Array
+    scale_replaced: Flags
     unit: Array
     fixed: Flags
     varying: Flags
@@ -295,7 +297,9 @@ def scales_of(model: Model, unconstrained: Array) -> tuple[float, Array, Array, 
     scales, gradient, slope = np.empty(size), np.empty(size), np.empty(size)
     value = 0.0
     if size > 0:
-        each, gradient, scales, slope = model.scale_prior((unconstrained, model.scale_constants))
+        each, gradient, scales, slope = scales_by_priors(
+            unconstrained, model.scale_constants, model.scale_replaced, model.scale_prior
+        )
         for k in range(size):
             value += each[k]
             scales[k] /= model.unit[k]
