@@ -19,6 +19,11 @@ from bayesimpute.wrappers.base import declared
 #: Share of the imputations in which the mean of such a cluster may lie further beyond those of the
 #: others than these lie apart. With four others that differ by chance alone it is 7 %.
 FAR = 0.1
+#: A cluster like the others lies outside the range of n of them with probability 2 / (n + 1); so
+#: many times that is worth a word.
+MORE_OFTEN = 1.5
+#: Share of the imputations in which such a cluster may come from few donors.
+PILED_UP = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +73,15 @@ def few_donors(run: Run) -> Iterator[Finding]:
             cells = each.drawn.shape[1]
             if cells < FEWEST_CELLS:
                 continue
-            different = float(np.mean([len(np.unique(values)) for values in each.drawn]))
+            different = np.array([len(np.unique(values)) for values in each.drawn])
             usual = float(np.mean([_expected_different(values, cells) for values in others]))
-            if different < FEW_DONORS * usual:
+            few = different < FEW_DONORS * usual
+            if few.mean() > PILED_UP:
                 yield Finding(
                     "warning", name, "a cluster from few donors",
-                    f"The {cells} values of {each.label}, where none is observed, come from "
-                    f"{different:.0f} donors in an imputation; as varied as in other clusters, "
-                    f"they would come from {usual:.0f}.",
+                    f"In {100 * few.mean():.0f} % of the imputations the {cells} values of "
+                    f"{each.label}, where none is observed, are {np.median(different[few]):.0f} "
+                    f"different ones; as varied as in other clusters, they would be {usual:.0f}.",
                     "Its effects, drawn from the population of clusters, take it beyond nearly all "
                     "rows that are observed, or to where they are few.",
                     f"{switched(target, NUMBER)}  # or\n{_nearer(run, target)}",
@@ -101,13 +107,16 @@ def far_out(run: Run) -> Iterator[Finding]:
             mean = each.drawn.mean(axis=1)
             outside = float(((mean < low) | (mean > high)).mean())
             far = float(((mean < 2 * low - high) | (mean > 2 * high - low)).mean())
-            if far > FAR:
+            like_others = 2 / (len(others) + 1)
+            if far > FAR or outside > MORE_OFTEN * like_others:
+                severity = "warning" if far > FAR else "info"
                 yield Finding(
-                    "warning", name, "a cluster's mean far out",
+                    severity, name, "a cluster's mean far out",
                     f"The mean of {each.label}, where none is observed, is between "
                     f"{mean.min():.4g} and {mean.max():.4g}, those of the {len(others)} clusters "
                     f"with values between {low:.4g} and {high:.4g}: {100 * outside:.0f} % of the "
-                    f"imputations lie beyond, {100 * far:.0f} % by more than that whole range.",
+                    f"imputations lie beyond (of clusters like the others "
+                    f"{100 * like_others:.0f} %), {100 * far:.0f} % by more than that whole range.",
                     "How far a cluster without any value may be from the others is what the SDs "
                     "between clusters say, of which few clusters leave much to their priors; "
                     "slopes by cluster add to it wherever its predictors differ.",
