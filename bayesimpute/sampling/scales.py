@@ -54,7 +54,7 @@ class ScalePriors:
 
     def __call__(self, unconstrained: Array) -> tuple[float, Array, Array, Array]:
         """Evaluate log prior, gradient, parameters and their derivatives."""
-        found = half_normals(unconstrained, self.constants)
+        found = half_normals((unconstrained, self.constants))
         if self.replaced.any():
             others = self.function(unconstrained[self.replaced], self.constants)
             for mine, theirs in zip(found, others, strict=True):
@@ -100,7 +100,7 @@ def _softplus(x: float) -> float:
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def half_normals(*arguments: Array) -> tuple[Array, Array, Array, Array]:
+def half_normals(arguments: tuple[Array, Array]) -> tuple[Array, Array, Array, Array]:
     """Half-normal priors of parameters ``log(1 + exp(u))`` by u and their scales.
 
     Returns
@@ -135,7 +135,7 @@ def scales_by_priors(
     function: Callable,
 ) -> tuple[Array, Array, Array, Array]:
     """Give what :func:`half_normals` gives, where a prior was replaced that of the replacement."""
-    each, gradient, parameters, slope = half_normals(unconstrained, constants)
+    each, gradient, parameters, slope = half_normals((unconstrained, constants))
     count = 0
     for k in range(replaced.size):
         count += replaced[k]
