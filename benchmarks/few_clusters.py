@@ -44,7 +44,7 @@ MALE = (1.9, 0.7, 3.5, 330.0)
 def penguins(seed: int) -> pd.DataFrame:
     """Birds like those of Palmer station, with as many gaps."""
     rng = np.random.default_rng(seed)
-    rows = []
+    rows: list[list[object]] = []
     for island, species, count in BIRDS:
         mean, sd = SIZES[species]
         for _ in range(count):
