@@ -36,9 +36,9 @@ def cells_of(column: "pd.Series[Any]", inside: Callable[[Any], str]) -> str:
         return array_text(column.to_numpy(), inside).hex()
     if not isinstance(dtype, np.dtype) and pd.api.types.infer_dtype(column) == "string":
         # each text once: there may be few
-        codes, distinct = pd.factorize(column)
+        which, distinct = pd.factorize(column)
         texts = np.array([*map(inside, distinct), ""], dtype=object)
-        return f"{dtype} {'|'.join(texts[codes])}"
+        return f"{dtype} {'|'.join(texts[which])}"
     missing = column.isna().to_numpy()
     cells = column.to_numpy(dtype=object)
     text = ("" if gone else inside(cell) for cell, gone in zip(cells, missing, strict=True))

@@ -195,9 +195,10 @@ class DesignBuilder:
     def _build(self, values: Mapping[str, Array]) -> Design:
         if self.frame is None:
             return self._filled(self._frame(values), self.places(), values)
-        drawn = self.changing or self.target.around or self.live is not None or None in self.asked
-        # else another would differ in values that are drawn and that no model looks at
-        return self._filled(self.frame, self.changing, values) if drawn else self.frame
+        if self.changing or self.target.around or self.members or None in self.asked:
+            return self._filled(self.frame, self.changing, values)
+        # else another would differ in drawn values, which models look at where they are live
+        return self.frame if self.live is None else self._filled(self.frame, (), values)
 
     def _frame(self, values: Mapping[str, Array]) -> Design:
         """Give all of a design but the columns."""
@@ -227,9 +228,9 @@ class DesignBuilder:
             target.name,
             *self._kind_and_categories(),
             np.empty(rows),
-            np.empty((len(fixed) + len(means), rows)).T,
+            np.empty((rows, len(fixed) + len(means))),
             tuple(label for label, _ in (*fixed, *means)),
-            np.ones((len(random), rows)).T,
+            np.ones((rows, len(random))),
             tuple(label for label, _ in random),
             np.zeros(rows, dtype=np.int64) if codes is None else codes,
             1 if codes is None or clusters is None else clusters.n,
@@ -252,7 +253,7 @@ class DesignBuilder:
         self, frame: Design, places: Sequence[Place], values: Mapping[str, Array]
     ) -> Design:
         """Give a design with the columns of some terms, and the target, as they are now."""
-        x, z = frame.x.copy("K"), frame.z.copy("K")  # columns lie in one piece each
+        x, z = frame.x.copy(), frame.z.copy()
         for place in places:
             block = self.block(place.term, values)
             if self.of_clusters:
@@ -380,7 +381,7 @@ class DesignBuilder:
         for factor in term.factors:
             if factor in self.levels:
                 codes = self.levels[factor][1:]
-                part = np.empty((len(codes), rows)).T
+                part = np.empty((rows, len(codes)))
                 for k, code in enumerate(codes):
                     part[:, k] = values[factor] == code
             else:

@@ -81,6 +81,9 @@ class Design:
         Of a block of targets imputed together: the design of each, whose `target`, `kind`,
         `categories`, `y`, `fit`, `draw` and `shift` are its own; everything else is shared, and
         `fit` and `draw` of the block hold where they do for any member. Empty for one target.
+    memo
+        What kernels have worked out of these data, by whoever did; a design made from this one
+        begins with nothing, and whoever writes to the arrays clears it.
     """
 
     target: str
@@ -105,6 +108,7 @@ class Design:
     equations_x: tuple[str, ...] = ()
     equations_z: tuple[str, ...] = ()
     blocks_z: tuple[int, ...] = ()
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def observed(self) -> npt.NDArray[np.bool_]:

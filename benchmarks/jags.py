@@ -10,13 +10,15 @@ their Monte-Carlo error. Where Rscript is not there, nothing is compared, and th
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any, Literal
 
 import arviz
@@ -149,6 +151,14 @@ def dump(held: Mapping[str, Array]) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Seconds:
+    """What sampling took, all chains together, without what comes before it."""
+
+    processor: float
+    clock: float
+
+
 def jags(
     case: Case,
     data: pd.DataFrame,
@@ -156,22 +166,31 @@ def jags(
     iterations: int,
     thin: int,
     adapt: int = 1000,
-) -> tuple[dict[str, Array], float]:
-    """Sample with JAGS; gives draws under our names, and seconds without adaptation."""
+    processes: int = 1,
+) -> tuple[dict[str, Array], Seconds]:
+    """Sample with JAGS, chains divided among processes; gives draws under our names."""
     wanted = {parameter for part in case.parts for parameter in part.parameters.values()}
     wanted |= {f"{what}.{part.name}" for part in case.covariates for what in ("mm", "ms")}
+    monitored = ",".join(sorted({each.split("[")[0] for each in wanted}))
+    firsts = range(0, CHAINS, CHAINS // processes)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model.jags").write_text(case.text(), encoding="utf-8")
         (Path(folder) / "data.R").write_text(dump(data_of(case, data, imputed)), encoding="utf-8")
-        script = Path(__file__).with_name("jags.R")
-        monitored = sorted({each.split("[")[0] for each in wanted})
-        numbers = [str(each) for each in (CHAINS, adapt, iterations // 10, iterations, thin)]
-        command = ["Rscript", str(script), folder, ",".join(monitored), *numbers]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        draws = pd.read_csv(Path(folder) / "draws.csv")
-    seconds = float(done.stdout.split()[-1])
+        script = str(Path(__file__).with_name("jags.R"))
+        each = (CHAINS // processes, adapt, iterations // 10, iterations, thin)
+        running = [
+            subprocess.Popen(
+                ["Rscript", script, folder, monitored, *map(str, (*each, first))],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            for first in firsts
+        ]  # fmt: skip
+        said = [process.communicate() for process in running]
+        for process, (_, error) in zip(running, said, strict=True):
+            if process.returncode:
+                raise RuntimeError(error)
+        draws = pd.concat([pd.read_csv(Path(folder) / f"draws{first}.csv") for first in firsts])
+    took = np.array([out.split()[-2:] for out, _ in said], dtype=float)
     chains = {column: draws[column].to_numpy().reshape(CHAINS, -1) for column in draws.columns}
     found: dict[str, Array] = {}
     for part in case.covariates:
@@ -187,7 +206,7 @@ def jags(
             columns.sort(key=places)
             for k, column in enumerate(columns):
                 found[f"{part.name}.{parameter}[{k}]"] = chains[column]
-    return found, seconds
+    return found, Seconds(float(took[:, 0].sum()), float(took[:, 1].max()))
 
 
 def places(column: str) -> list[int]:
@@ -229,29 +248,50 @@ def mcse(draws: Array, p: float | None) -> float:
 # --- speed ----------------------------------------------------------------------------------------
 
 
-def rate(draws: Mapping[str, Array], seconds: float) -> float:
-    """Effective draws a second of the coefficient of the analysis that has fewest."""
+def effective(draws: Mapping[str, Array]) -> float:
+    """Effective draws of the coefficient of the analysis that has fewest: bulk, all chains."""
     names = [name for name in draws if name.startswith(("y.intercept", "y.beta"))]
-    return min(float(arviz.ess(draws[name])) for name in names) / seconds
+    return min(float(arviz.ess(draws[name])) for name in names)
+
+
+def go_on(imputed: bi.Imputations, iterations: int, cores: int) -> tuple[bi.Imputations, Seconds]:
+    """Go on with our chains; the seconds are those of iterations, models being there."""
+    taken = []
+    for count in (1, 1 + iterations):
+        before = process_time(), perf_counter()
+        longer = imputed.extend(count, progress=False, cores=cores)
+        taken.append((process_time() - before[0], perf_counter() - before[1]))
+    return longer, Seconds(*(long - short for short, long in zip(*taken, strict=True)))
 
 
 def speed(iterations: int) -> list[list[object]]:
-    """Rates on data of common size, and seconds of an iteration of one chain."""
+    """Effective draws a second on data of common size, and milliseconds of an iteration.
+
+    Both are timed after adaptation and burn-in, with one core and with all that there are: ours in
+    threads of one process, JAGS's chains in processes side by side.
+    """
     data = SPEED.data(SEED)
-    imputed, seconds = ours(SPEED, data, BURN + iterations)
-    rates = [rate(draws_of(imputed, SPEED), seconds)]
-    rates.append(rate(*jags(SPEED, data, imputed, iterations, 1, 100)))
-    rows: list[list[object]] = [
-        ["effective draws a second", *rates, f"{rates[0] / rates[1]:.0f}x"],
-    ]
-    iteration = {}
-    for on in ("analysis", "conditional"):
-        short, long = (ours(SPEED, data, count, on)[1] for count in (20, 220))
-        iteration[on] = 1000 * (long - short) / 200 / CHAINS
-    rows.append(
-        ["ms an iteration; chained equations", iteration["analysis"], iteration["conditional"],
-         f"{iteration['analysis'] / iteration['conditional']:.1f}x"]
-    )  # fmt: skip
+    imputed, _ = ours(SPEED, data, BURN)
+    rows: list[list[object]] = []
+    for cores in sorted({1, min(CHAINS, os.cpu_count() or 1)}):
+        longer, our_time = go_on(imputed, iterations, cores)
+        theirs, their_time = jags(SPEED, data, imputed, iterations, 1, 100, cores)
+        found = effective(draws_of(longer, SPEED)), effective(theirs)
+        for how in ("processor", "clock"):
+            rates = [
+                n / getattr(t, how) for n, t in zip(found, (our_time, their_time), strict=True)
+            ]
+            rows.append(
+                [f"effective draws a second of the {how}, {cores} core(s)", *rates,
+                 f"{rates[0] / rates[1]:.1f}x"]
+            )  # fmt: skip
+    shares = [n / iterations / CHAINS for n in found]
+    rows.append(["effective draws an iteration", *shares, f"{shares[0] / shares[1]:.1f}x"])
+    taken = [1000 * t.processor / iterations / CHAINS for t in (our_time, their_time)]
+    rows.append(["ms an iteration", *taken, f"{taken[1] / taken[0]:.1f}x"])
+    chained, _ = ours(SPEED, data, 20, "conditional")
+    alone = [go_on(each, 200, 1)[1].processor * 5 / CHAINS for each in (imputed, chained)]
+    rows.append(["ms an iteration; chained equations", *alone, f"{alone[0] / alone[1]:.1f}x"])
     return rows
 
 
@@ -273,13 +313,13 @@ def main() -> int:
         case = CASES[name]
         data = case.data(SEED)
         imputed, seconds = ours(case, data, chosen.iterations)
-        theirs, their_seconds = jags(case, data, imputed, chosen.jags_iterations, 5)
+        theirs, taken = jags(case, data, imputed, chosen.jags_iterations, 5)
         table = compare(name, draws_of(imputed, case), theirs)
         tables.append(table)
         worst = table.iloc[int(table["z"].abs().argmax())]
         rows.append(
             [name, len(table), f"{abs(worst['z']):.1f} ({worst['quantity']}, {worst['statistic']})",
-             seconds, their_seconds]
+             seconds, taken.processor]
         )  # fmt: skip
         print(rows[-1], file=sys.stderr, flush=True)
         if chosen.file is not None:

@@ -105,11 +105,13 @@ def _tuned(
     try:
         design = bench.design(name, state.values)
         check_design(design)
-        rows = design.fit.sum()
-        if some and rows > 2 * ENOUGH_ROWS and shareable(bench.kernels[name]):
+        kernel, rows = bench.kernels[name], design.fit.sum()
+        # a wrapper may need rows of each group or cluster, the user's own method all of them
+        plain = shareable(kernel) and not getattr(kernel, "parts", ())
+        if some and plain and rows > 2 * ENOUGH_ROWS:
             design = design.rows(rng.random(len(design.fit)) < ENOUGH_ROWS / rows)
         with bench.locks[name]:
-            return bench.kernels[name].adapt(design, rng)
+            return kernel.adapt(design, rng)
     except FAILURES as error:
         raise tuning_failed(name, error) from error
 

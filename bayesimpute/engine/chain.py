@@ -197,17 +197,18 @@ def run_chain(
                     f"imputation {imputation + 1}, before its first iteration: {said(error)}"
                 ) from error
     for t, iteration in enumerate(iterations):
-        if specification.live is not None and state.kernel:
+        # one distribution, one stream; else one for each visit
+        whole = stream(seed, Purpose.LIVE_CELLS, imputation, iteration) if bench.live else None
+        if whole is not None and state.kernel:
             try:
-                rng = stream(seed, Purpose.LIVE_CELLS, imputation, iteration)
-                follow_live(bench, state, designs, rng)
+                follow_live(bench, state, designs, whole)
             except FAILURES as error:
                 raise SamplingError(
                     f"missing values that stand in other models, imputation {imputation + 1}, "
                     f"iteration {iteration + 1}: {said(error)}"
                 ) from error
         for position, name in enumerate(specification.visit_sequence):
-            rng = stream(seed, Purpose.VISIT, imputation, iteration, position)
+            rng = whole or stream(seed, Purpose.VISIT, imputation, iteration, position)
             try:
                 visit_parameters, visit_statistics = _visit(
                     bench, adaptations, state, designs, seed, imputation, name, rng

@@ -14,9 +14,10 @@ x has (over-relaxation, Adler 1981, Physical Review D 23). What follows from the
 alone, which rows see which cell by which columns, is worked out once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 
 import numpy as np
 
@@ -94,19 +95,31 @@ class Told:
         self.fill(rest, values, False)
         return self.reach._replace(rest=rest)
 
+    @staticmethod
+    def _here(
+        values: Mapping[str, Array], rows: Positions, multiples: Iterable[Multiple]
+    ) -> dict[str, Array]:
+        """Columns of the data that some terms are made of, in some rows."""
+        return {name: values[name][rows] for each in multiples for name in each.needed}
+
     def fill(self, rest: Array, values: Mapping[str, Array], fixed: bool) -> None:
         """Write down what columns are multiples by: those that are fixed, or the others."""
+        chosen = [each.fixed is fixed for each in self.multiples]
+        here = self._here(values, self.reach.rows, compress(self.multiples, chosen))
         first = 0
-        for each in self.multiples:
-            if each.fixed is fixed:
-                here = {name: values[name][self.reach.rows] for name in each.needed}
-                rest[:, first : first + each.columns] = self.builder.block(each.others, here)
-            first += each.columns
+        for each, wanted in zip(self.multiples, chosen, strict=True):
+            last = first + each.columns
+            if wanted and each.others.factors:
+                rest[:, first:last] = self.builder.block(each.others, here)
+            elif wanted:
+                rest[:, first:last] = 1.0
+            first = last
 
     def follow(self, values: Mapping[str, Array], design: Design) -> Design:
         """Write the new values of the cells into a design."""
+        design.memo.clear()
+        here = self._here(values, self.moved, self.multiples)
         for each in self.multiples:
-            here = {name: values[name][self.moved] for name in each.needed}
             block = self.builder.block(each.place.term, here)
             if _width(each.place.x):
                 design.x[self.moved, each.place.x] = block

@@ -77,7 +77,6 @@ def plot_box(
 
 
 def _boxes(ax: "Axes", part: pd.DataFrame) -> None:
-    # seaborn 0.13 calls matplotlib's box plots in a way that ends with matplotlib 3.13
     for number, column in part.groupby(".imp")["value"]:
         at, values = int(str(number)), column.to_numpy()
         tone = colour(at)

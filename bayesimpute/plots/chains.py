@@ -266,18 +266,20 @@ def trace_on(axes: "Sequence[Axes]", chains: "Sequence[xr.DataArray]", m: int) -
     """Let arviz-plots draw traces on axes that are there, iterations counted from 1."""
     import arviz_plots
     import xarray as xr
+    from arviz_plots.plot_collection import PlotCollection
 
     names = [f"panel {k}" for k in range(len(axes))]
     data = xr.Dataset(dict(zip(names, chains, strict=True)))
     data = data.assign_coords(draw=data["draw"] + 1 - data["draw"][0])
     places = xr.Dataset({name: ((), ax) for name, ax in zip(names, axes, strict=True)})
-    collection = arviz_plots.PlotCollection(
+    collection = PlotCollection(
         data, xr.DataTree.from_dict({"plot": places}), backend="matplotlib",
         aes={"color": ["chain"], "overlay": ["chain"]}, color=_colours(m),
     )  # fmt: skip
     line = {"width": 1.0 if m <= 30 else 0.6, "alpha": 0.85}
-    off = dict.fromkeys(("title", "xlabel", "ticklabels"), False)
-    arviz_plots.plot_trace(data, plot_collection=collection, visuals={"trace": line, **off})
+    visuals: Any = {"trace": line, "title": False, "xlabel": False, "ticklabels": False}
+    tree = xr.DataTree.from_dict({"posterior": data})
+    arviz_plots.plot_trace(tree, plot_collection=collection, visuals=visuals)
 
 
 def _colours(m: int) -> list[str]:

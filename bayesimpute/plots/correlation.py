@@ -163,9 +163,11 @@ def _map(
         **shown,
     )  # fmt: skip
     unknown = np.isnan(values) & ~own
-    sns.heatmap(
-        np.zeros_like(values), mask=~unknown, cmap=["#EDEDED"], annot=words, vmin=0, vmax=1, **shown
-    )
+    if unknown.any():
+        sns.heatmap(
+            np.zeros_like(values), mask=~unknown, cmap=["#EDEDED"], annot=words, vmin=0, vmax=1,
+            **shown,
+        )  # fmt: skip
     return heat.around(ax, names, names, upright=upright)
 
 

@@ -104,9 +104,9 @@ def _curves(ax: "Axes", part: pd.DataFrame, m: int, grid: np.ndarray, ends: np.n
 def _bars(ax: "Axes", part: pd.DataFrame, cells: Shown) -> None:
     share = cells.shares(part)
     seen, each = share[:1], share[1:]
-    bars(ax, {"observed": seen, "imputed": each}, list(style.PALETTE.values()))
+    middle = bars(ax, seen, each, list(style.PALETTE.values()))
     aside = np.linspace(-0.12, 0.12, cells.m) if cells.m > 1 else np.zeros(1)
-    at = np.arange(len(cells.levels)) + 0.19 + aside[:, None]
+    at = middle + aside[:, None]
     ax.plot(at.ravel(), each.ravel(), ".", color="black", markersize=2.5, alpha=0.6)
     panels.name_categories(ax, cells.levels)
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,35 +90,30 @@ def curve(
 
 
 def bars(
-    ax: "Axes", shares: Mapping[str, np.ndarray], colours: Sequence[str], **options: Any
-) -> pd.DataFrame:
-    """Draw bars side by side, a colour for each group: mean shares over its rows.
+    ax: "Axes", first: np.ndarray, second: np.ndarray, colours: Sequence[Any], inside: float = 0.0
+) -> np.ndarray:
+    """Draw bars of two groups side by side, mean shares over the rows of each.
 
     Parameters
     ----------
     ax
         Where.
-    shares
-        Group -> shares (repetition, category).
+    first, second
+        Shares (repetition, category).
     colours
-        Of the groups.
-    **options
-        Of ``seaborn.barplot``, such as ``errorbar=("pi", 90)``.
+        Of both.
+    inside
+        Share of the second group's repetitions that a black line holds, e.g. 0.9; none by default.
 
     Returns
     -------
-    pandas.DataFrame
-        What is drawn, one share a row: ``group``, ``category`` (position), ``share``.
+    numpy.ndarray
+        Middles of the second group's bars.
     """
-    import seaborn as sns
-
-    long = pd.concat(
-        [
-            pd.DataFrame({"group": name, "category": k, "share": column})
-            for name, table in shares.items()
-            for k, column in enumerate(np.atleast_2d(table).T)
-        ]
-    )
-    chosen = {"errorbar": None, "saturation": 1, "legend": False, "width": 0.76} | options
-    sns.barplot(long, x="category", y="share", hue="group", palette=list(colours), ax=ax, **chosen)
-    return long
+    at, width = np.arange(first.shape[1]), 0.38
+    for side, shares, colour in zip((-0.5, 0.5), (first, second), colours, strict=True):
+        ax.bar(at + side * width, shares.mean(axis=0), width, color=colour)
+    if inside:
+        low, high = np.quantile(second, [(1 - inside) / 2, (1 + inside) / 2], axis=0)
+        ax.vlines(at + width / 2, low, high, color="black", linewidth=1.4)
+    return np.asarray(at + width / 2)

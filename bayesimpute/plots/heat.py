@@ -126,12 +126,17 @@ def settle(*maps: tuple["Axes", Sequence[Side], str]) -> tuple[float, float]:
         Points that the smallest tile is wide and high.
     """
     figure: Figure | Any = maps[0][0].get_figure(root=True)
+    inside = [text for ax, *_ in maps for text in ax.texts]
+    for text in inside:  # they need no room, and hundreds of them take long to lay out
+        text.set(in_layout=False, visible=False)
     tile = np.zeros(2)
     for _ in range(4):  # texts take room from the tiles, which bounds the texts
         before, tile = tile, np.min([_fit(*each) for each in maps], axis=0)
         if np.allclose(before, tile, rtol=0.02):
             break
         figure.draw_without_rendering()
+    for text in inside:
+        text.set_visible(True)
     return float(tile[0]), float(tile[1])
 
 

@@ -200,8 +200,8 @@ def _curves(ax: "Axes", two: "Two", grid: np.ndarray, ends: np.ndarray) -> None:
 
 def _bars(ax: "Axes", two: "Two", levels: Sequence[str]) -> None:
     counts = [np.bincount(values.astype(int), minlength=len(levels)) for values in two]
-    shares = {str(k): count[None] / max(count.sum(), 1) for k, count in enumerate(counts)}
-    bars(ax, shares, [style.OBSERVED, style.MISSING], linewidth=1)
+    observed, missing = (count[None] / max(int(count.sum()), 1) for count in counts)
+    bars(ax, observed, missing, [style.OBSERVED, style.MISSING])
     for bar in ax.patches[len(levels) :]:
         bar.set(hatch=HATCH, facecolor="white", edgecolor=style.MISSING)
     panels.name_categories(ax, levels)

@@ -9,7 +9,7 @@ import numpy as np
 from bayesimpute.arguments import Places
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +65,7 @@ def plot_overimputation(
     names = known if variables is None else [variables] if isinstance(variables, str) else variables
     for name in names:
         if name not in known:
-            raise SpecificationError(
-                f"plot: {name!r} was not overimputed; there are {listed(known, 12)}."
-                f"{did_you_mean(name, known)}"
-            )
+            raise SpecificationError(f"plot: {name!r} was not overimputed{nearest(name, known)}.")
     groups = {name: found.calibration(name) for name in names if name in found.probabilities}
     few = 3.2 if figsize is None else figsize[0] / min(len(names), max(1, round(figsize[0] / 1.7)))
     lines = max((_columns(table, few)[1] for table in groups.values()), default=0)

@@ -176,7 +176,10 @@ def _room(drawn: Panels) -> float:
     if not drawn.single:
         return wide
     names = max((len(label.get_text()) for label in first.get_yticklabels()), default=0)
-    return wide - 0.6 - 0.062 * names if drawn.own else style.extent(first)[0]
+    left = 0.45 + 0.062 * names if names else 0.75
+    for label in first.get_xticklabels()[:1]:  # a slanted name begins left of the panel
+        left = max(left, 0.3 + 0.055 * len(label.get_text()) * bool(label.get_rotation()))
+    return wide - left if drawn.own else style.extent(first)[0]
 
 
 def _arranged(drawn: Panels, entries: Sequence[tuple[str, Any]]) -> tuple[int, bool]:
@@ -219,7 +222,7 @@ def remark(drawn: Panels, sentences: Sequence[str]) -> None:
         last.set_xlabel(f"{last.get_xlabel()}\n({style.literal(text)})".strip(), fontsize=8)
 
 
-def key(colour: str, marker: str = "o", **options: Any) -> Any:
+def key(colour: Any, marker: str = "o", **options: Any) -> Any:
     """Make an entry of a legend: a dot, a square, or with ``marker=""`` a line."""
     from matplotlib.lines import Line2D
 

@@ -70,10 +70,7 @@ def plot_ppc(
     if shares:
         model = np.array([(draws == level).mean(axis=1) for level in levels]).T
         seen = np.array([[np.mean(observed == level) for level in levels]])
-        bars(
-            ax, {"observed": seen, "model": model}, [style.OBSERVED, style.IMPUTED],
-            errorbar=("pi", 90), err_kws={"color": "black", "linewidth": 1.4},
-        )  # fmt: skip
+        bars(ax, seen, model, [style.OBSERVED, style.IMPUTED], inside=0.9)
         names = [f"{level:g}" for level in levels] if categories is None else map(str, categories)
         panels.name_categories(ax, list(names))
     else:

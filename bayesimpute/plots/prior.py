@@ -134,8 +134,7 @@ def _edges(draws: np.ndarray, seen: np.ndarray, counts: bool) -> np.ndarray:
 def _shares(ax: "Axes", draws: np.ndarray, seen: np.ndarray, categories: np.ndarray) -> None:
     prior = np.array([(draws == category).mean(axis=1) for category in categories]).T
     observed = np.array([[np.mean(seen == category) for category in categories]])
-    bars(ax, {"observed": observed, "prior": prior}, [style.OBSERVED, f"{style.PRIOR}59"])
-    at = np.arange(len(categories)) + 0.19
+    at = bars(ax, observed, prior, [style.OBSERVED, (style.PRIOR, 0.35)])
     for inside, thick in ((0.9, 1.5), (0.5, 4)):
         low, high = np.quantile(prior, [(1 - inside) / 2, (1 + inside) / 2], axis=0)
         ax.vlines(at, low, high, color=style.PRIOR, linewidth=thick)

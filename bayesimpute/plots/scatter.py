@@ -9,12 +9,16 @@ import numpy as np
 from bayesimpute.data.encoding import Kind, Variable
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
+from bayesimpute.plots.facets import facets
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SPREAD = 0.16  # of dots around the place of a category
 MOST_SPREAD = 40  # numbers with more distinct values stay where they are
+TURNS = 8
 VECTOR = 5000  # more dots become an image inside a PDF or SVG
 ABSENT = "missing"
 
@@ -150,21 +154,17 @@ def scale_of(axis: str, variable: Variable, values: np.ndarray, log: str) -> Sca
 def dots(ax: "Axes", groups: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> None:
     """Draw dots of several colours, smaller and more transparent the more there are.
 
-    They are drawn in an order at random, so that no colour hides another.
+    The colours take turns, a share of each at a time, so that none hides another.
     """
-    import seaborn as sns
-
-    x, y = (np.concatenate([group[k] for group in groups]) for k in (0, 1))
-    colours = np.repeat([colour for *_, colour in groups], [len(group[0]) for group in groups])
-    order = np.random.default_rng(0).permutation(len(x))
+    total = sum(len(x) for x, *_ in groups)
     wide, high = style.extent(ax)
-    crowd = float(np.clip(3.5 * np.sqrt(wide * high / max(len(x), 1)), 0.06, 1.0))
-    palette = {colour: colour for *_, colour in groups}
-    sns.scatterplot(
-        x=x[order], y=y[order], hue=colours[order], palette=palette, ax=ax, linewidth=0,
-        legend=False, s=(1.8 + 2.7 * crowd) ** 2, alpha=0.18 + 0.57 * crowd,
-        rasterized=len(x) > VECTOR,
-    )  # fmt: skip
+    crowd = float(np.clip(3.5 * np.sqrt(wide * high / max(total, 1)), 0.06, 1.0))
+    for turn in range(TURNS):
+        for x, y, colour in groups:
+            ax.plot(
+                x[turn::TURNS], y[turn::TURNS], "o", color=colour, markeredgewidth=0,
+                markersize=1.8 + 2.7 * crowd, alpha=0.18 + 0.57 * crowd, rasterized=total > VECTOR,
+            )  # fmt: skip
 
 
 def bars(
@@ -214,7 +214,78 @@ def bars(
     return float(full)
 
 
-def keys(labels: Sequence[str]) -> list[tuple[str, Any]]:
-    """Entries of the legend: a dot of each colour."""
-    colours = style.PALETTE.values()
-    return [(la, panels.key(co, markersize=5)) for la, co in zip(labels, colours, strict=True)]
+def picture(
+    names: tuple[str, str],
+    variables: Sequence[Variable],
+    parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    words: Sequence[tuple[str, str]],
+    by: "pd.Series[Any] | None",
+    groups: Any,
+    *,
+    margins: bool,
+    log: str,
+    ax: Any,
+    figsize: tuple[float, float] | None,
+) -> "Figure":
+    """Draw blue and vermillion rows, a panel for each group of them.
+
+    Parameters
+    ----------
+    names, variables
+        Of x and y.
+    parts
+        x, y and position of the row of the blue ones, then of the vermillion ones.
+    words
+        What the legend says of each, before and after the number of rows.
+    by, groups
+        Label of every row, and the labels to show.
+    margins
+        Whether vermillion rows are those without x or y, which have places of their own; else
+        they are imputed, and stand beside the blue ones.
+    log, ax, figsize
+        The user's.
+    """
+    scales = (
+        scale_of("x", variables[0], np.concatenate([part[0] for part in parts]), log),
+        scale_of("y", variables[1], np.concatenate([part[1] for part in parts]), log),
+    )
+    rows = [part[2] for part in parts]
+    shown = np.zeros(len(by) if by is not None else max(map(np.max, filter(len, rows))) + 1, bool)
+    shown[np.concatenate(rows) if margins else rows[1]] = True
+    found = facets(by, groups, shown, "rows" if margins else "imputed rows")
+    drawn = panels.panels(
+        len(found.names), ax, figsize, picture="plot_xy", single=(5.0, 4.0), each=(2.1, 1.9),
+        most=4 if margins else 6, narrowest=1.7 if margins else 1.2, instead="fewer groups=",
+        sharex=True, sharey=True,
+    )  # fmt: skip
+    pairs = bool(scales[0].categories and scales[1].categories)
+    # Colours stand side by side on one axis: x, unless only y has values that coincide.
+    lanes = np.array([1, 0] if scales[0].spread or not scales[1].spread else [0, 1]) * (not margins)
+    for k, panel in enumerate(drawn.axes):
+        drawn_parts = []
+        for side, (x, y, row), colour in zip((-1, 1), parts, style.PALETTE.values(), strict=True):
+            inside = found.codes[row] == k
+            at = [x[inside], y[inside]]
+            if not pairs:
+                at = [scales[i].places(at[i], i, side * int(lanes[i])) for i in (0, 1)]
+            drawn_parts.append((at[0], at[1], colour))
+        if pairs:
+            bars(panel, scales, drawn_parts, each=margins)
+        else:
+            dots(panel, drawn_parts)
+        for scale in scales:
+            scale.dress(panel)
+    entries = [
+        (f"{before} ({len(np.unique(row[found.codes[row] >= 0])):,} rows{after})",
+         panels.key(colour, markersize=5))
+        for (before, after), row, colour in zip(words, rows, style.PALETTE.values(), strict=True)
+    ]  # fmt: skip
+    said = "height of a bar: share of the rows of its colour in the panel" if pairs else ""
+    if pairs and margins:
+        said = "bars: numbers of rows, each colour on a scale of its own"
+    panels.finish(
+        drawn, f"{names[1]} against {names[0]}", entries, names=found.names,
+        by=None if by is None else str(by.name), x=names[0], y=names[1],
+        remarks=[found.remark, said],
+    )  # fmt: skip
+    return drawn.figure

@@ -137,21 +137,17 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
 
 
 def _dots(ax: "Axes", part: pd.DataFrame, most: int) -> None:
-    import seaborn as sns
-
-    columns = {int(k): v.to_numpy() for k, v in part.groupby(".imp")["value"]}
+    columns = {int(str(k)): values.to_numpy() for k, values in part.groupby(".imp")["value"]}
     few = {k: thinned(values, most) for k, values in columns.items()}
-    y = np.concatenate(list(few.values()))
-    number = np.repeat(list(few), [len(values) for values in few.values()])
-    # a picture can be made again: seaborn's own jitter draws from the user's random numbers
-    x = number + np.random.default_rng(0).uniform(-0.32, 0.32, len(y))
-    crowd = min(1.0, 8 / np.sqrt(len(y) / len(few)))
+    crowd = min(1.0, 8 / np.sqrt(sum(map(len, few.values())) / len(few)))
     wide = 72 * style.extent(ax)[0] / (max(few) + 1)
-    sns.scatterplot(
-        x=x, y=y, hue=np.where(number > 0, "imputed", "observed"), palette=style.PALETTE, ax=ax,
-        s=min(1.5 + 3 * crowd, max(0.12 * wide, 0.7)) ** 2, alpha=0.25 + 0.6 * crowd, linewidth=0,
-        legend=False, rasterized=len(y) > VECTOR,
-    )  # fmt: skip
+    size = min(1.5 + 3 * crowd, max(0.12 * wide, 0.7))
+    rng = np.random.default_rng(0)  # a picture can be made again
+    for k, y in few.items():
+        ax.plot(
+            k + rng.uniform(-0.32, 0.32, len(y)), y, "o", color=colour(k), markersize=size,
+            markeredgewidth=0, alpha=0.25 + 0.6 * crowd, rasterized=len(y) * len(few) > VECTOR,
+        )  # fmt: skip
     at = np.array(list(columns))
     medians = [np.median(values) for values in columns.values()]
     ax.hlines(medians, at - 0.4, at + 0.4, colors="black", linewidth=1.2)

@@ -65,11 +65,14 @@ def cells(imputations: "Imputations", variable: str, by: str | None = None) -> p
     described = table.variables[variable]
     if described.categories:
         value = pd.Categorical.from_codes(
-            value.astype(np.int64), list(described.categories), described.kind is Kind.ORDINAL
+            value.astype(np.int64),
+            pd.Index(list(described.categories), tupleize_cols=False),
+            ordered=described.kind is Kind.ORDINAL,
         )
     number = np.repeat(np.arange(m + 1), [len(seen), *[len(gone)] * m])
     frame = pd.DataFrame({".imp": number, "value": value}, index=table.frame.index[at])
-    frame["seen"] = pd.Categorical.from_codes((number > 0).astype(int), list(style.PALETTE))
+    seen_as = np.array(list(style.PALETTE))[(number > 0).astype(np.int64)]
+    frame["seen"] = pd.Categorical(seen_as, list(style.PALETTE))
     if by is not None:
         column = table.frame[column_named(by, list(table.variables), "by", "facets")]
         frame["facet"] = column.iloc[at].array

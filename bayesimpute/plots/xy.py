@@ -7,8 +7,7 @@ import numpy as np
 
 from bayesimpute.arguments import Places
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import panels, scatter, style
-from bayesimpute.plots.facets import facets
+from bayesimpute.plots import scatter
 from bayesimpute.plots.frames import column_named
 
 if TYPE_CHECKING:
@@ -76,53 +75,22 @@ def plot_xy(
     numbers = _numbers(imputation, imputations.m)
     where = _where(imputations, x, y)
     values = [_values(imputations, name, numbers) for name in (x, y)]
-    known = ~np.isnan(values[0]) & ~np.isnan(values[1])  # what was left incomplete has no place
-    scales = (
-        scatter.scale_of("x", table.variables[x], values[0][known], log),
-        scatter.scale_of("y", table.variables[y], values[1][known], log),
-    )
     if by in (x, y):
         raise SpecificationError(f"by={by!r} is one of the two variables; give another column.")
     labels = None
     if by is not None:
         labels = table.frame[column_named(by, names, "by", "plot_xy")].iloc[table.rows]
-    found = facets(labels, groups, where, "imputed rows")
-    drawn = panels.panels(
-        len(found.names), ax, figsize, picture="plot_xy", single=(5.0, 4.0), each=(1.9, 1.8),
-        instead="fewer groups=", sharex=True, sharey=True,
-    )  # fmt: skip
-    pairs = bool(scales[0].categories and scales[1].categories)
-    # Colours stand side by side on one axis: x, unless only y has values that coincide.
-    lanes = (1, 0) if scales[0].spread or not scales[1].spread else (0, 1)
-    for k, panel in enumerate(drawn.axes):
-        cells = []
-        for side, part in ((-1, known[:1] & ~where), (1, known & where)):
-            part = part & (found.codes == k)
-            at = [each[: len(part)][part] for each in values]
-            if not pairs:
-                at = [
-                    scale.places(each, seed, side * lane)
-                    for scale, each, seed, lane in zip(scales, at, (1, 2), lanes, strict=True)
-                ]
-            cells.append((at[0], at[1], style.OBSERVED if side < 0 else style.IMPUTED))
-        if pairs:
-            scatter.bars(panel, scales, cells, each=False)
-        else:
-            scatter.dots(panel, cells)
-        for scale in scales:
-            scale.dress(panel)
-    drawn_rows = found.codes >= 0
+    known = ~np.isnan(values[0]) & ~np.isnan(values[1])  # what was left incomplete has no place
+    known[1:, ~where] = False  # observed rows once
+    parts = []
+    for part in (known & ~where, known & where):
+        parts.append((values[0][part], values[1][part], np.nonzero(part)[1]))
     which = f"imputation {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} imputations"
-    words = (
-        f"observed ({(known[0] & ~where & drawn_rows).sum():,} rows)",
-        f"imputed ({(where & drawn_rows).sum():,} rows, {which})",
-    )
-    said = "height of a bar: share of the rows of its colour in the panel" if pairs else ""
-    panels.finish(
-        drawn, f"{y} against {x}", scatter.keys(words), names=found.names, by=by, x=x, y=y,
-        remarks=[found.remark, said],
+    return scatter.picture(
+        (x, y), [table.variables[x], table.variables[y]], parts,
+        [("observed", ""), ("imputed", f", {which}")], labels, groups, margins=False, log=log,
+        ax=ax, figsize=figsize,
     )  # fmt: skip
-    return drawn.figure
 
 
 def _numbers(imputation: int | Sequence[int] | str, m: int) -> list[int]:

@@ -9,8 +9,7 @@ import pandas as pd
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import panels, scatter, style
-from bayesimpute.plots.facets import facets
+from bayesimpute.plots import scatter, style
 from bayesimpute.plots.frames import column_named, named_frame
 
 if TYPE_CHECKING:
@@ -83,43 +82,11 @@ def plot_xy(
         raise SpecificationError(f"x and y are both {across!r}; give two columns.")
     table = Table.from_frame(frame[[across, up]])
     values = (table.values[across], table.values[up])
-    scales = (
-        scatter.scale_of("x", table.variables[across], values[0], log),
-        scatter.scale_of("y", table.variables[up], values[1], log),
-    )
-    labels = None if by is None else frame[column_named(by, columns, "by", "plot_xy")]
-    found = facets(labels, groups, np.ones(len(frame), dtype=bool), "rows")
-    drawn = panels.panels(
-        len(found.names), ax, figsize, picture="plot_xy", single=(5.0, 4.0), each=(2.3, 2.1),
-        most=4, narrowest=1.7, instead="fewer groups=", sharex=True, sharey=True,
-    )  # fmt: skip
     either = np.isnan(values[0]) | np.isnan(values[1])
-    pairs = bool(scales[0].categories and scales[1].categories)
-    for k, panel in enumerate(drawn.axes):
-        groups_of = []
-        for part, colour in ((~either, style.OBSERVED), (either, style.MISSING)):
-            rows = part & (found.codes == k)
-            at = [each[rows] for each in values]
-            if not pairs:
-                at = [
-                    s.places(each, seed)
-                    for seed, (s, each) in enumerate(zip(scales, at, strict=True))
-                ]
-            groups_of.append((at[0], at[1], colour))
-        if pairs:
-            scatter.bars(panel, scales, groups_of, each=True)
-        else:
-            scatter.dots(panel, groups_of)
-        for scale in scales:
-            scale.dress(panel)
-    shown = found.codes >= 0
-    words = (
-        f"observed ({(shown & ~either).sum():,} rows)",
-        f"{style.cut(across)} or {style.cut(up)} missing ({(shown & either).sum():,} rows)",
-    )
-    said = "bars: numbers of rows, each colour on a scale of its own" if pairs else ""
-    panels.finish(
-        drawn, f"{up} against {across}", scatter.keys(words), names=found.names,
-        by=None if by is None else str(by), x=across, y=up, remarks=[found.remark, said],
+    parts = [(values[0][p], values[1][p], np.flatnonzero(p)) for p in (~either, either)]
+    return scatter.picture(
+        (across, up), [table.variables[across], table.variables[up]], parts,
+        [("observed", ""), (f"{style.cut(across)} or {style.cut(up)} missing", "")],
+        None if by is None else frame[column_named(by, columns, "by", "plot_xy")], groups,
+        margins=True, log=log, ax=ax, figsize=figsize,
     )  # fmt: skip
-    return drawn.figure

@@ -1,6 +1,5 @@
 """What a conditional model says, in a few plain sentences."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bayesimpute.method import words_of
@@ -137,8 +136,3 @@ def _layer(layer: Wrapper) -> str:
             "the missing values."
         )
     return ""
-
-
-def options_text(options: Mapping[str, Any]) -> Sequence[str]:
-    """Options as ``name = value``."""
-    return [f"{name} = {value}" for name, value in options.items()]

@@ -111,10 +111,10 @@ def cross_products(
 ) -> tuple[CrossProducts, Integrated]:
     """One pass over the rows that are fitted to, an intercept put before the predictors.
 
-    `x` and `z` are (column, row). Also makes the room that integrating needs.
+    Also makes the room that integrating needs.
     """
-    p = x.shape[0] + 1
-    q = z.shape[0]
+    p = x.shape[1] + 1
+    q = z.shape[1]
     groups = clusters if by_cluster else 1
     zz = np.zeros((q, q, clusters))
     zw = np.zeros((q, p + 1, clusters))
@@ -133,10 +133,10 @@ def cross_products(
         g = j if by_cluster else 0
         rows[j] += 1.0
         for a in range(p - 1):
-            w[a + 1] = (x[a, i] - centre_x[a]) / scale_x[a]
+            w[a + 1] = (x[i, a] - centre_x[a]) / scale_x[a]
         w[p] = (y[i] - centre_y) / scale_y
         for a in range(q):
-            v[a] = (z[a, i] - centre_z[a]) / scale_z[a]
+            v[a] = (z[i, a] - centre_z[a]) / scale_z[a]
             for b in range(a + 1):
                 zz[a, b, j] += v[a] * v[b]
             for b in range(p + 1):

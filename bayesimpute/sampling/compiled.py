@@ -6,12 +6,22 @@ from typing import Any
 import numba
 from numba import types
 
-#: What is compiled as a part of something else: it is not kept on disk by itself, and has none of
-#: the wrappers by which Python or other machine code call it: a small function takes less.
-PART = {"error_model": "numpy", "nogil": True} | dict.fromkeys(
-    ("no_cpython_wrapper", "no_cfunc_wrapper"), True
-)
-part_of = numba.njit(**PART)
+#: Without the wrappers by which Python or other machine code call it: a small function takes less.
+_PART: dict[str, Any] = {
+    "error_model": "numpy",
+    "nogil": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+
+
+def part_of[Function](function: Function, **options: Any) -> Function:
+    """Compile a function as a part of something else; it is not kept on disk by itself.
+
+    Only machine code can call it. `options` are numba's.
+    """
+    made: Function = numba.njit(**_PART, **options)(function)
+    return made
 
 
 def compile_for(function: Any, arguments: tuple[Any, ...]) -> None:

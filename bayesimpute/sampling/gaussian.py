@@ -28,7 +28,7 @@ from bayesimpute.sampling.collapsed import (
 from bayesimpute.sampling.compiled import Callable, density_of, specialised
 from bayesimpute.sampling.correlation import CorrelationBlocks, correlation_factor, pull_back
 from bayesimpute.sampling.integrated import normal_density
-from bayesimpute.sampling.scales import ScalePriors
+from bayesimpute.sampling.scales import ScalePriors, scales_by_priors
 from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
@@ -143,7 +143,7 @@ class Fixed(Struct):
         Units of the data.
     clusters
         Number of clusters.
-    prior, constants
+    prior, constants, replaced
         Of the scales (:class:`~bayesimpute.sampling.scales.ScalePriors`).
     unit
         What divides ``sd_<effect>…, sigma`` to give computing units, (q + 1,).
@@ -161,6 +161,7 @@ class Fixed(Struct):
     clusters: int
     prior: Callable
     constants: Array
+    replaced: npt.NDArray[np.bool_]
     unit: Array
     precision: Array
     mean: Array
@@ -185,7 +186,7 @@ class Collapsed(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Completed data of a visit; `x` and `z` are (column, row)."""
+    """Completed data of a visit, as a :class:`~bayesimpute.method.Design` has them."""
 
     x: Array
     z: Array
@@ -210,7 +211,9 @@ def _scales(state: Array, fixed: Fixed) -> tuple[Scales, Array, Array, float, Ar
     """
     q = fixed.unit.size - 1
     count = fixed.constants.size
-    each, gradient, parameters, slope = fixed.prior((state[:count].copy(), fixed.constants))
+    each, gradient, parameters, slope = scales_by_priors(
+        state[:count].copy(), fixed.constants, fixed.replaced, fixed.prior
+    )
     value = 0.0
     for k in range(count):
         value += each[k]
@@ -325,10 +328,10 @@ def _predict(
         if wanted[i]:
             j = cluster[i]
             eta = beta[0]
-            for a in range(x.shape[0]):
-                eta += (x[a, i] - centre_x[a]) / scale_x[a] * beta[a + 1]
+            for a in range(x.shape[1]):
+                eta += (x[i, a] - centre_x[a]) / scale_x[a] * beta[a + 1]
             for a in range(q):
-                eta += (z[a, i] - centre_z[a]) / scale_z[a] * effects[j, a]
+                eta += (z[i, a] - centre_z[a]) / scale_z[a] * effects[j, a]
             mean[at] = centre_y + scale_y * eta
             sd[at] = scale_y * residual_sd[j]
             at += 1
@@ -437,6 +440,7 @@ class GaussianPosterior:
             design.n_clusters,
             priors.function,
             priors.constants,
+            priors.replaced,
             self._unit,
             precision,
             (prior_mean - centre) * coefficient,
@@ -455,9 +459,13 @@ class GaussianPosterior:
 
     def observe(self, design: Design) -> nuts.Problem:
         """Give the posterior of the scales on the current completed data."""
-        arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
-        products, made = self._cross_products(*arguments)
-        return nuts.Problem(Collapsed(products, made, self.fixed), self._density)
+        problem: nuts.Problem | None = design.memo.get(self)
+        if problem is None:
+            arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
+            products, made = self._cross_products(*arguments)
+            problem = nuts.Problem(Collapsed(products, made, self.fixed), self._density)
+            design.memo[self] = problem
+        return problem
 
     def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""
@@ -585,8 +593,8 @@ class GaussianPosterior:
 def rows_of(design: Design) -> Rows:
     """Rows of a design for compiled code, which takes their types and layout as given."""
     return Rows(
-        np.ascontiguousarray(design.x.T, dtype=np.float64),
-        np.ascontiguousarray(design.z.T, dtype=np.float64),
+        np.ascontiguousarray(design.x, dtype=np.float64),
+        np.ascontiguousarray(design.z, dtype=np.float64),
         np.ascontiguousarray(design.y, dtype=np.float64),
         np.ascontiguousarray(design.cluster, dtype=np.int64),
         np.ascontiguousarray(design.fit, dtype=np.bool_),

@@ -86,10 +86,7 @@ _SUMMED = [nuts.DIVERGING, nuts.STEPS, nuts.ACCEPTED]
 
 @dataclass(frozen=True, eq=False)
 class _Observed:
-    """Completed data of a visit, for compiled code, `x` and `z` (column, row).
-
-    What is latent changes `columns`.
-    """
+    """Completed data of a visit, for compiled code; the columns change with what is latent."""
 
     model: state_of.Model
     design: Design
@@ -150,13 +147,14 @@ class LinearPosterior:
         self.scales = scales
         self._unit = np.where(priors.replaced, scales, 1.0).astype(np.float64)
         self._guess_beta = np.asarray(prior_mean, dtype=np.float64)[equations.fixed]
-        functions, prior = compiled(likelihood), priors.function
+        functions = compiled(likelihood)
+        prior = priors.function, priors.constants, priors.replaced
         precision = np.where(equations.fixed, prior_precision, 0.0)
 
         def with_constants(constants: Array) -> state_of.Model:
             return state_of.model_of(
-                constants, *functions, prior, priors.constants, self._unit, equations.fixed,
-                equations.varying, np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
+                constants, *functions, *prior, self._unit, equations.fixed, equations.varying,
+                np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
                 self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, effects,
                 self.sizes.beta.start, self.sizes.b.start, units.standard,
             )  # fmt: skip
@@ -179,7 +177,7 @@ class LinearPosterior:
 
     def _compile(self, design: Design) -> None:
         """Find the machine code for the types of this model, which are those of all models."""
-        x, z = np.empty((self.sizes.columns - 1, 1)), np.empty((self.sizes.random, 1))
+        x, z = np.empty((1, self.sizes.columns - 1)), np.empty((1, self.sizes.random))
         columns, one = np.empty((1, 1)), np.zeros(1, dtype=bool)
         cluster, rng = np.zeros(1, dtype=np.int64), np.random.default_rng(0)
         model, state = self._model, np.zeros(self.sizes.size)
@@ -235,8 +233,8 @@ class LinearPosterior:
         return _Observed(
             self._model if constants is None else self._with_constants(constants),
             design,
-            np.ascontiguousarray(design.x.T, dtype=np.float64),
-            np.ascontiguousarray(design.z.T, dtype=np.float64),
+            np.ascontiguousarray(design.x, dtype=np.float64),
+            np.ascontiguousarray(design.z, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             self.columns(design),
             self.offset(design),
@@ -404,8 +402,8 @@ class LinearPosterior:
     def predictors(self, design: Design, wanted: npt.NDArray[np.bool_], state: Array) -> Array:
         """Linear predictors of the wanted rows, (row, R), in computing units."""
         found: Array = self._predictors(
-            np.ascontiguousarray(design.x.T, dtype=np.float64),
-            np.ascontiguousarray(design.z.T, dtype=np.float64),
+            np.ascontiguousarray(design.x, dtype=np.float64),
+            np.ascontiguousarray(design.z, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             np.ascontiguousarray(wanted, dtype=np.bool_),
             self._model,

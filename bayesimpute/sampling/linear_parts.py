@@ -10,8 +10,8 @@ import numpy.typing as npt
 from numba import types
 
 from bayesimpute.method import Design
-from bayesimpute.sampling.compiled import PART
 from bayesimpute.sampling.compiled import Callable as Compiled
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import blocks_of
 
@@ -21,7 +21,12 @@ Array = npt.NDArray[np.float64]
 #: Rows run along the last axis, so that a processor takes several in one step; sums over rows may
 #: then be taken in any order, which needs saying.
 SUMS = {"reassoc", "nsz", "contract"}
-sums_of = numba.njit(**PART, fastmath=SUMS)
+
+
+def sums_of[Function](function: Function) -> Function:
+    """Compile a part that sums over rows."""
+    return part_of(function, fastmath=SUMS)
+
 
 _VECTOR = types.Array(types.float64, 1, "C")
 _MATRIX = types.Array(types.float64, 2, "C")

@@ -13,6 +13,7 @@ from bayesimpute.sampling.collapsed import Standard
 from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.correlation import correlation_factor
 from bayesimpute.sampling.linear_parts import sums_of
+from bayesimpute.sampling.scales import scales_by_priors
 from bayesimpute.sampling.struct import Struct
 
 #: What Python calls, or machine code by its address.
@@ -32,8 +33,8 @@ class Model(Struct):
         Numbers the likelihood needs.
     density, information, extra_prior
         Of the likelihood (:class:`~bayesimpute.sampling.linear_parts.Likelihood`).
-    scale_prior, scale_constants
-        Of ``sd…`` and the positive extras.
+    scale_prior, scale_constants, scale_replaced
+        Of ``sd…`` and the positive extras (:class:`~bayesimpute.sampling.scales.ScalePriors`).
     unit
         What divides them to give computing units, (S,).
     fixed, varying
@@ -56,6 +57,7 @@ class Model(Struct):
     extra_prior: Callable
     scale_prior: Callable
     scale_constants: Array
+    scale_replaced: Flags
     unit: Array
     fixed: Flags
     varying: Flags
@@ -125,7 +127,7 @@ def sorted_rows(
     clusters: int,
     s: Standard,
 ) -> Rows:
-    """Take the rows fitted to, in computing units, by cluster; `x` and `z` are (column, row)."""
+    """Take the rows fitted to, in computing units, by cluster."""
     count = np.zeros(clusters + 1, dtype=np.int64)
     for i in range(fit.size):
         if fit[i]:
@@ -144,29 +146,25 @@ def sorted_rows(
             at += 1
     n = count[clusters]
     start[some] = n
-    order = np.empty(n, dtype=np.int64)
-    for i in range(fit.size):
-        if fit[i]:
-            order[count[cluster[i]]] = i
-            count[cluster[i]] += 1
-    out_x = np.empty((x.shape[0] + 1, n))
+    out_x = np.empty((x.shape[1] + 1, n))
     for i in range(n):
         out_x[0, i] = 1.0
-    out_z = np.empty((z.shape[0], n))
+    out_z = np.empty((z.shape[1], n))
     out = np.empty((columns.shape[0], n))
     out_offset = np.empty((offset.shape[1], n))
-    for a in range(x.shape[0]):
-        for k in range(n):
-            out_x[a + 1, k] = (x[a, order[k]] - centre_x[a]) / scale_x[a]
-    for a in range(z.shape[0]):
-        for k in range(n):
-            out_z[a, k] = (z[a, order[k]] - centre_z[a]) / scale_z[a]
-    for a in range(columns.shape[0]):
-        for k in range(n):
-            out[a, k] = columns[a, order[k]]
-    for r in range(offset.shape[1]):
-        for k in range(n):
-            out_offset[r, k] = offset[order[k], r]
+    for i in range(fit.size):
+        if not fit[i]:
+            continue
+        to = count[cluster[i]]
+        count[cluster[i]] += 1
+        for a in range(x.shape[1]):
+            out_x[a + 1, to] = (x[i, a] - centre_x[a]) / scale_x[a]
+        for a in range(z.shape[1]):
+            out_z[a, to] = (z[i, a] - centre_z[a]) / scale_z[a]
+        for k in range(columns.shape[0]):
+            out[k, to] = columns[k, i]
+        for r in range(offset.shape[1]):
+            out_offset[r, to] = offset[i, r]
     return Rows(out_x, out_z, out, out_offset, seen, start)
 
 
@@ -174,10 +172,7 @@ def sorted_rows(
 def linear_predictors(
     x: Array, z: Array, cluster: Positions, wanted: Flags, model: Model, state: Array
 ) -> Array:
-    """Linear predictors of any rows of the design, (wanted row, R), in computing units.
-
-    `x` and `z` are (column, row).
-    """
+    """Linear predictors of any rows of the design, (wanted row, R), in computing units."""
     s, fixed, varying = model.standard, model.fixed, model.varying
     centre_x, scale_x, centre_z, scale_z = s.centre_x, s.scale_x, s.centre_z, s.scale_z
     count = 0
@@ -196,12 +191,12 @@ def linear_predictors(
                 if fixed[r, c]:
                     column = 1.0
                     if c > 0:
-                        column = (x[c - 1, i] - centre_x[c - 1]) / scale_x[c - 1]
+                        column = (x[i, c - 1] - centre_x[c - 1]) / scale_x[c - 1]
                     eta += state[k] * column
                     k += 1
             for a in range(varying.shape[1]):
                 if varying[r, a]:
-                    eta += state[b] * ((z[a, i] - centre_z[a]) / scale_z[a])
+                    eta += state[b] * ((z[i, a] - centre_z[a]) / scale_z[a])
                     b += 1
             out[at, r] = eta
         at += 1
@@ -302,7 +297,9 @@ def scales_of(model: Model, unconstrained: Array) -> tuple[float, Array, Array, 
     scales, gradient, slope = np.empty(size), np.empty(size), np.empty(size)
     value = 0.0
     if size > 0:
-        each, gradient, scales, slope = model.scale_prior((unconstrained, model.scale_constants))
+        each, gradient, scales, slope = scales_by_priors(
+            unconstrained, model.scale_constants, model.scale_replaced, model.scale_prior
+        )
         for k in range(size):
             value += each[k]
             scales[k] /= model.unit[k]

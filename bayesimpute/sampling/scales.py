@@ -43,8 +43,8 @@ class ScalePriors:
     constants
         Scales of the default priors, (k,); entries of replaced priors are not used.
     function
-        Compiled: (unconstrained, constants) → log prior of each with its Jacobian, their sum's
-        gradient, the parameters, and their derivatives by the unconstrained values, (k,) each.
+        Of the replaced ones, as :func:`half_normals` is of the defaults; what comes after them in
+        its results is not looked at.
     """
 
     names: tuple[str, ...]
@@ -54,7 +54,12 @@ class ScalePriors:
 
     def __call__(self, unconstrained: Array) -> tuple[float, Array, Array, Array]:
         """Evaluate log prior, gradient, parameters and their derivatives."""
-        each, gradient, parameters, slope = self.function(unconstrained, self.constants)
+        found = half_normals(unconstrained, self.constants)
+        if self.replaced.any():
+            others = self.function(unconstrained[self.replaced], self.constants)
+            for mine, theirs in zip(found, others, strict=True):
+                mine[self.replaced] = theirs[: self.replaced.sum()]
+        each, gradient, parameters, slope = found
         return float(each.sum()), gradient, parameters, slope
 
 
@@ -75,7 +80,10 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     names = tuple(defaults)
     constants = np.array([defaults[name] for name in names], dtype=float)
     chosen = {name: PriorKey.of(replaced[name]) for name in names if name in replaced}
-    function = _compile(names, tuple(chosen.items())) if chosen else _half_normals()
+    if chosen:
+        function = _compile(tuple(chosen.values()))
+    else:
+        function = Callable(half_normals, (_TWO_VECTORS,))  # of the same type, and never called
     replaced_names = np.array([name in chosen for name in names])
     return ScalePriors(names, replaced_names, constants, function)
 
@@ -95,7 +103,14 @@ def _softplus(x: float) -> float:
 def half_normals(*arguments: Array) -> tuple[Array, Array, Array, Array]:
     """Half-normal priors of parameters ``log(1 + exp(u))`` by u and their scales.
 
-    Gives what :attr:`ScalePriors.function` gives.
+    Returns
+    -------
+    each
+        Log prior of each with its Jacobian, (k,).
+    gradient
+        Of their sum by u.
+    parameters, slope
+        And their derivatives by u.
     """
     unconstrained, scales = arguments
     size = unconstrained.size
@@ -112,33 +127,56 @@ def half_normals(*arguments: Array) -> tuple[Array, Array, Array, Array]:
     return each, gradient, parameters, slope
 
 
-def _half_normals() -> Callable:
-    return Callable(half_normals, (_TWO_VECTORS,))
+@part_of
+def scales_by_priors(
+    unconstrained: Array,
+    constants: Array,
+    replaced: npt.NDArray[np.bool_],
+    function: Callable,
+) -> tuple[Array, Array, Array, Array]:
+    """Give what :func:`half_normals` gives, where a prior was replaced that of the replacement."""
+    each, gradient, parameters, slope = half_normals(unconstrained, constants)
+    count = 0
+    for k in range(replaced.size):
+        count += replaced[k]
+    if count > 0:
+        some, at = np.empty(count), 0
+        for k in range(replaced.size):
+            if replaced[k]:
+                some[at] = unconstrained[k]
+                at += 1
+        values, by_some, scales, by_u = function((some, constants))
+        at = 0
+        for k in range(replaced.size):
+            if replaced[k]:
+                each[k], gradient[k] = values[at], by_some[at]
+                parameters[k], slope[k] = scales[at], by_u[at]
+                at += 1
+    return each, gradient, parameters, slope
 
 
 @lru_cache(maxsize=64)
-def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...]) -> Callable:
+def _compile(priors: tuple[PriorKey, ...]) -> Callable:
     """Compile once a process."""
     import pymc as pm
     import pytensor
     import pytensor.tensor as pt
-    from pymc.distributions.transforms import log_exp_m1
     from pytensor.graph.replace import graph_replace
 
     constants, unconstrained = pt.dvector("constants"), pt.dvector("unconstrained")
-    priors = dict(replaced)
     with pm.Model() as model:
-        for i, name in enumerate(names):
-            if name in priors:
-                attach(priors[name].distribution, name)
-            else:
-                pm.HalfNormal(name, sigma=constants[i], default_transform=log_exp_m1)
+        for i, prior in enumerate(priors):
+            attach(prior.distribution, f"scale_{i}")
     each = model.logp(vars=model.free_RVs, jacobian=True, sum=False)
     parameters = model.replace_rvs_by_values(model.free_RVs)
     values = [model.rvs_to_values[variable] for variable in model.free_RVs]
     by_value = {value: unconstrained[i] for i, value in enumerate(values)}
     found = graph_replace([*each, *parameters], by_value, strict=False)
-    log_prior, parameters = pt.stack(found[: len(each)]), pt.stack(found[len(each) :])
+    # of one number PyTensor makes a vector that numba takes for one of another type, and everything
+    # that is called with the function would be compiled anew: so there is one more, not looked at
+    log_prior, parameters = (
+        pt.stack([*part, 0.0]) for part in (found[: len(each)], found[len(each) :])
+    )
     derivatives = [pytensor.grad(part.sum(), unconstrained) for part in (log_prior, parameters)]
     results = [log_prior, derivatives[0], parameters, derivatives[1]]
     with exact_arithmetic():
@@ -149,5 +187,6 @@ def _compile(names: tuple[str, ...], replaced: tuple[tuple[str, PriorKey], ...])
             on_unused_input="ignore",
             mode="NUMBA",
         )
-        function(np.zeros(len(names)), np.ones(len(names)))  # machine code is made at a first call
+        # machine code is made at a first call
+        function(np.zeros(len(priors)), np.ones(len(priors)))
     return Callable.of_pytensor(function)

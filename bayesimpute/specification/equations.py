@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesimpute.data.table import Kind
+from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Occasion, words_of
 from bayesimpute.registry import resolve
 from bayesimpute.specification.equation_text import plain
-from bayesimpute.specification.linear_predictor import Writer, setting_of
+from bayesimpute.specification.linear_predictor import Writer, has_effects, setting_of
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import innermost, layers, method_text
 
@@ -82,15 +83,12 @@ def template_of(specification: Specification, name: str) -> str:
     equation = words.equation if words else ""
     if isinstance(equation, str):
         return equation
-    clustered = setting_of(specification, target).grouped
-    numeric = kind_of(specification, target) is Kind.NUMERIC
+    clustered = has_effects(target)
+    kind = target.kind or specification.table.variables[name].kind
     options = {**method.options, **target.options}
-    return equation(Occasion(options, clustered, clustered and target.random_intercept, numeric))
-
-
-def kind_of(specification: Specification, target: Target) -> Kind:
-    """Kind that a target is imputed as."""
-    return target.kind or specification.table.variables[target.name].kind
+    return equation(
+        Occasion(options, clustered, clustered and target.random_intercept, kind is Kind.NUMERIC)
+    )
 
 
 def equation_of(specification: Specification, name: str) -> Equation | None:
@@ -121,6 +119,11 @@ def equation_of(specification: Specification, name: str) -> Equation | None:
             return rf"\text{{{writer.name(_last(specification, target))}}}"
         known = {"y": f"{letter}_{{{row}}}", "star": f"{letter}^*_{{{row}}}", "name": letter}
         known |= {"row": f"{{{row}}}", "latent": latent}
+        if what not in known.keys() | options.keys():
+            raise SpecificationError(
+                f"words of {method_text(target.method)}: its equation has ${what}, which is "
+                "neither an option of the method nor one of the places of bayesimpute.method.Words."
+            )
         return known.get(what) or str(options[what])
 
     lines = _PLACE.sub(filled, template).split(r"\\")

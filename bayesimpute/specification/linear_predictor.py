@@ -41,6 +41,15 @@ class Setting:
     fixed_clusters: bool
 
 
+def has_effects(target: Target) -> bool:
+    """Whether a model has effects that vary by cluster."""
+    return target.cluster is not None and target.level == 1 and not _fixed_clusters(target)
+
+
+def _fixed_clusters(target: Target) -> bool:
+    return any(isinstance(layer, FixedClusters) for layer in layers(target.method))
+
+
 def setting_of(specification: Specification, target: Target) -> Setting:
     """Look up what the symbols of a model depend on."""
     columns = {term.label: term_columns(term, specification.table) for term in target.terms}
@@ -53,14 +62,13 @@ def setting_of(specification: Specification, target: Target) -> Setting:
             if all(clusters.is_level2(column) for column in block.T)
         )
     two_level = target.cluster is not None and target.level == 1
-    fixed = any(isinstance(layer, FixedClusters) for layer in layers(target.method))
     return Setting(
         target,
         "j" if target.level == 2 else ("ij" if two_level else "i"),
         of_clusters,
         {label: block.shape[1] for label, block in columns.items()},
-        two_level and not fixed,
-        two_level and fixed,
+        has_effects(target),
+        two_level and _fixed_clusters(target),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import bayesimpute as bi
-from bayesimpute.engine import live_cells
+from bayesimpute.engine import live_cells, normal_cells
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState, fill
@@ -210,6 +210,28 @@ def test_designs_that_follow_are_those_made_anew(study, name):
             followed, anew = designs(model), bench.design(model, state.values)
             for part in ("x", "z", "y", "around"):
                 np.testing.assert_array_equal(getattr(followed, part), getattr(anew, part))
+            if model in bench.speaking:  # nor is anything worked out of them stale
+                kernel, stand = bench.kernels[model], state.kernel[model]
+                each = (kernel.log_density(d, stand, np.random.default_rng(0))(anew) for d in
+                        (followed, anew))  # fmt: skip
+                np.testing.assert_array_equal(*each)
+
+
+def test_draws_of_normal_cells_keep_their_distribution_and_lean_away_from_the_last(study):
+    bench, state, densities = stood(
+        bi.impute(study.drop(columns="kind"), analysis=LINES["cells of clusters"][0], **RUN)
+    )
+    cells, values = bench.normal["x"], dict(state.values)
+    designs, rng = bench.designs(values), np.random.default_rng(5)
+    mean, sd = cells.distribution(densities, designs, values)
+    drawn = []
+    for _ in range(800):
+        cells.redraw(densities, designs, values, rng)
+        drawn.append((values["x"][cells.rows] - mean) / sd)
+    z = np.array(drawn[5:])
+    assert abs(z.mean()) < 4 / np.sqrt(z.size)
+    assert abs((z**2).mean() - 1) < 5 * np.sqrt(2 / z.size)
+    assert abs((z[1:] * z[:-1]).mean() - normal_cells.KEPT) < 5 / np.sqrt(z.size)
 
 
 # --- draws ----------------------------------------------------------------------------------------

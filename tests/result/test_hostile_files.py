@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.result import json_values, seal
+from bayesimpute.result import codec, json_values, seal
+from bayesimpute.result.older_files import as_now
 
 GROUP = "bayesimpute"
 
@@ -245,6 +246,74 @@ def test_cells_of_a_file_of_the_first_version_are_found_where_they_were(good, tm
     first, now = bi.open(path), bi.open(good)
     pd.testing.assert_frame_equal(first.complete(2), now.complete(2))
     assert first.data.dtypes.equals(now.data.dtypes)
+
+
+@pytest.mark.parametrize(
+    ("stored", "hint"),
+    [
+        (-1, int),
+        (2**70, int),
+        (True, int),
+        ("-1", int),
+        ("1" * 61, int),
+        (1, str),
+        (1, bool),
+        (1, float),
+        ("x", tuple[str, ...]),
+        (["x", 1], tuple[str, ...]),
+        ({"array": "a", "shape": [-1], "dtype": "<f8"}, np.ndarray),
+        ({"array": "a", "shape": [2], "dtype": "<i8"}, np.ndarray),
+    ],
+)
+def test_nothing_is_read_but_what_an_annotation_allows(stored, hint):
+    with pytest.raises(ValueError, match=r"is no|is not as it is written"):
+        codec.decode(stored, hint, {"a": np.zeros(2)})
+    assert codec.decode(str(2**127), int, {}) == 2**127
+
+
+def test_a_file_of_the_second_version_is_the_same_result(good, tmp_path):
+    def as_it_was(group: Any) -> None:
+        text = json.loads(group["description"][()].tobytes())
+        held, history = text["specification"], text["history"]
+        targets = list(held["targets"].values())
+        targets[0]["post"] = {"__squeeze__": [-5.0, 5.0]}
+        del held["ignore"]
+        held.update(targets=targets, methods=[list(pair) for pair in held["methods"].items()])
+        held.update(where=list(held["where"]), live=[], monitors={})
+        history["seed"] = str(history["seed"])
+        described(group, json.dumps(text))
+        group.attrs["format_version"] = 2
+
+    path = tmp_path / "second.nc"
+    path.write_bytes(rebuilt(good, path, as_it_was))
+    second, now = bi.open(path), bi.open(good)
+    pd.testing.assert_frame_equal(second.complete(2), now.complete(2))
+    assert second.specification.targets == now.specification.targets
+    assert second.specification.targets["x"].post == bi.squeeze(-5, 5)
+    assert (second.seed, second.method, second.fingerprint) == (
+        now.seed,
+        now.method,
+        now.fingerprint,
+    )
+    for name, cells in now.specification.where.items():
+        np.testing.assert_array_equal(second.specification.where[name], cells)
+
+
+def test_methods_around_methods_of_the_second_version_are_what_they_were():
+    shift = {"__pairs__": [[None, -1.0]]}
+    groups = json_values.encode(((0.0, "a"), (1.0, "b")))
+    method = {
+        "__wrapper__": "by_group", "method": {
+            "__wrapper__": "delta", "method": "pmm", "how": "delta", "amounts": shift,
+            "where": None, "cluster": None,
+        }, "by": "arm", "groups": groups,
+    }  # fmt: skip
+    specification = {"targets": [{"name": "x", "method": method}], "where": [], "methods": []}
+    frame = {"rows": 2, "columns": [], "index": {"as": "range"}}
+    found = as_now({"frame": frame, "specification": specification}, {})
+    again = codec.decode_object(found["specification"]["targets"]["x"]["method"])
+    assert again == bi.by_group(bi.delta("pmm", -1.0), "arm")
+    assert again.groups == ((0.0, "a"), (1.0, "b"))
 
 
 @pytest.mark.parametrize("number", range(24))

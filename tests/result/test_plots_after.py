@@ -8,8 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
@@ -42,13 +41,8 @@ def pupils_in_schools(make_imputations):
 
 def drawn(ax, colour):
     """All dots of a colour, (n, 2)."""
-    found = [np.empty((0, 2))]
-    for dots in ax.collections:
-        if isinstance(dots, PathCollection):
-            at = np.asarray(dots.get_offsets())
-            faces = np.broadcast_to(dots.get_facecolors()[:, :3], (len(at), 3))
-            found.append(at[np.isclose(faces, to_rgb(colour)).all(axis=1)])
-    return np.concatenate(found)
+    lines = [ln for ln in ax.get_lines() if ln.get_color() == colour and ln.get_marker() == "o"]
+    return np.concatenate([np.empty((0, 2)), *(ln.get_xydata() for ln in lines)])
 
 
 def columns_of(imp, name):
@@ -251,6 +245,16 @@ def test_xy_draws_all_imputations_but_observed_rows_once(pupils_in_schools):
     gone = int(pupils_in_schools.data["x"].isna().sum())
     assert len(drawn(ax, style.IMPUTED)) == 4 * gone
     assert len(drawn(ax, style.OBSERVED)) == 120 - gone
+
+
+def test_a_facet_of_xy_holds_its_own_rows(pupils_in_schools):
+    figure = pupils_in_schools.plot_xy("z", "x", imputation=3, by="school")
+    assert titles(figure) == ["b", "c", "d"]
+    done, gone = pupils_in_schools.complete(3), pupils_in_schools.data["x"].isna()
+    for ax, school in zip(figure.axes, "bcd", strict=True):
+        for colour, rows in ((style.IMPUTED, gone), (style.OBSERVED, ~gone)):
+            mine = done.loc[rows & (done["school"] == school), "x"]
+            np.testing.assert_array_equal(np.sort(drawn(ax, colour)[:, 1]), np.sort(mine))
 
 
 def test_xy_puts_the_colours_of_a_category_side_by_side(pupils_in_schools):

@@ -38,8 +38,8 @@ def products(rows, heteroscedastic):
     x, z, y = (np.concatenate([each, 9 * each[:2]])[order] for each in (x[:, 1:], z, y))
     centre_x, scale_x, scale_z = np.array([1.0, 2.0]), np.array([3.0, 0.5]), np.array([1.0, 4.0])
     return cross_products(
-        np.ascontiguousarray((x * scale_x + centre_x).T),
-        np.ascontiguousarray((z * scale_z).T),
+        x * scale_x + centre_x,
+        np.ascontiguousarray(z * scale_z),
         y * 2.0 - 1.0,
         cluster,
         order < len(y) - 2,

@@ -50,12 +50,28 @@ def test_no_scales_have_no_prior():
     assert gradient.size == 0
 
 
+def point_of(model, at):
+    return dict(zip([v.name for v in model.value_vars], at, strict=True))
+
+
 def test_a_replaced_prior_leaves_the_others_as_they_are():
     names, at = {"sd": 1.5, "nu": 1.0}, np.array([0.3, 1.2])
     plain, other = scale_priors(names, {}), scale_priors(names, {"nu": pm.Gamma.dist(2, 0.1)})
-    found = [priors.function(at, priors.constants) for priors in (plain, other)]
-    for mine, theirs in zip(*found, strict=True):
-        assert theirs[0] == pytest.approx(mine[0], rel=1e-12)
+    model = pymc_model(np.float64(1.5))
+    with model:
+        pm.Gamma("nu", 2, 0.1)  # by its logarithm
+    _, gradient, parameters, slope = other(at)
+    assert other(at)[0] == pytest.approx(float(model.compile_logp()(point_of(model, at))))
+    assert gradient == pytest.approx(model.compile_dlogp()(point_of(model, at)))
+    assert parameters == pytest.approx([plain(at)[2][0], np.exp(1.2)])
+    assert slope == pytest.approx([plain(at)[3][0], np.exp(1.2)])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_functions_of_replaced_priors_have_one_type_so_that_nothing_is_compiled_anew(count):
+    names = {"a": 1.0, "b": 2.0}
+    replaced = scale_priors(names, {n: pm.Gamma.dist(2, 0.1) for n in list(names)[:count]})
+    assert replaced.function.signature() == scale_priors(names, {}).function.signature()
 
 
 RUN = """

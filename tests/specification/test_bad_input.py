@@ -10,7 +10,6 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.data.table import Table
 from bayesimpute.registry import resolve
-from bayesimpute.specification.arguments import check_run_arguments
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specify import specify
 
@@ -545,13 +544,7 @@ CASES = [
     *(
         Case(
             f"{argument}={value!r}",
-            lambda df, argument=argument, value=value: check_run_arguments(
-                **{
-                    **dict(m=1, iterations=1, seed=1, executor=None),
-                    **dict(on_error="raise", progress=None),
-                    argument: value,
-                }
-            ),
+            lambda df, argument=argument, value=value: bi.impute(df, **{argument: value}),
             SPEC,
             (argument,),
         )

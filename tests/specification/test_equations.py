@@ -6,7 +6,8 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute import registry
-from bayesimpute.method import words_of
+from bayesimpute.errors import SpecificationError
+from bayesimpute.method import Words, words_of
 from bayesimpute.models.counts import Poisson
 from bayesimpute.report.notation import equations_html
 from bayesimpute.report.sentences import says
@@ -87,3 +88,20 @@ def test_braces_in_names_are_text():
     specification = specify(df, method={"{0.y}": "normal"})
     assert "{0.y}_i = β0 + β1·{row}_i" in equations(specification)["{0.y}"]
     assert "{row}" in " ".join(says(specification, "{0.y}"))
+
+
+def test_commands_in_names_are_text_too():
+    odd = r"$row \frac{a}^2 & <i>"
+    df = data()[["x", "y"]].rename(columns={"x": odd})
+    specification = specify(df, method={"y": "normal"})
+    assert equations(specification)["y"].startswith(f"y_i = β0 + β1·{odd}_i + ε_i")
+    assert "<mi>$row \\frac{a}^2 &amp; &lt;i&gt;</mi>" in equations_html(specification, "y", "")
+
+
+def test_an_equation_with_an_unknown_place_says_so():
+    class Wrong(Poisson):
+        words = Words("$y = $nonsense", "It is wrong", "It is not drawn.")
+
+    specification = specify(data()[["x", "y"]], method={"y": Wrong()})
+    with pytest.raises(SpecificationError, match=r"Wrong: its equation has \$nonsense"):
+        equations(specification)
