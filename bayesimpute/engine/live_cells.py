@@ -41,7 +41,6 @@ WIDTH = 5.0
 #: A latent mean and the outcome's level of the cluster can stand in for each other: coefficients
 #: and values are drawn given each other so many times an iteration, the scales being kept.
 LATENT_ROUNDS = 6
-ROUNDS = 1
 #: An interval shrinks to nothing long before.
 MOST_SHRINKAGE = 200
 
@@ -71,7 +70,7 @@ def redraw(
     specification = bench.specification
     latent = any(each.around for live in bench.live.values() for each in live.standings)
     changed: dict[str, None] = {}
-    for _ in range(LATENT_ROUNDS if latent else ROUNDS):
+    for _ in range(LATENT_ROUNDS if latent else 1):
         densities: dict[str, RowDensity] = {}
         for name, kernel in bench.speaking.items():  # of all models, before any value moves
             with bench.locks[name]:
