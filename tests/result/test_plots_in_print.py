@@ -128,7 +128,7 @@ def test_correlations_are_written_where_their_tiles_have_room(columns, figsize, 
 
 
 def test_of_two_lines_in_a_tile_the_first_stays_where_both_have_no_room():
-    figure, ax = plt.subplots()
+    _, ax = plt.subplots()
     for at, words in ((0.2, ".12\n12345"), (0.6, "−.34\n999")):
         ax.text(at, 0.5, words)
     assert heat.write(ax, (16.0, 16.0)) and [t.get_text() for t in ax.texts] == [".12", "−.34"]
