@@ -82,8 +82,9 @@ class Design:
         `categories`, `y`, `fit`, `draw` and `shift` are its own; everything else is shared, and
         `fit` and `draw` of the block hold where they do for any member. Empty for one target.
     memo
-        What kernels have worked out of these data, by whoever did; a design made from this one
-        begins with nothing, and whoever writes to the arrays clears it.
+        What kernels have worked out of these data, by whoever did, and no one writes to: chains may
+        share a design. One made from this one begins with nothing, and whoever writes to the
+        arrays clears it.
     """
 
     target: str

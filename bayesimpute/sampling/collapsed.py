@@ -108,11 +108,8 @@ def cross_products(
     clusters: int,
     standard: Standard,
     by_cluster: bool,
-) -> tuple[CrossProducts, Integrated]:
-    """One pass over the rows that are fitted to, an intercept put before the predictors.
-
-    Also makes the room that integrating needs.
-    """
+) -> CrossProducts:
+    """One pass over the rows that are fitted to, an intercept put before the predictors."""
     p = x.shape[1] + 1
     q = z.shape[1]
     groups = clusters if by_cluster else 1
@@ -151,11 +148,18 @@ def cross_products(
         for a in range(p + 1):
             for b in range(a):
                 ww[g, b, a] = ww[g, a, b]
-    made = Integrated(
+    return CrossProducts(zz, zw, ww, rows)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def room_for(data: CrossProducts) -> Integrated:
+    """Make the room that integrating needs, which is written to: each chain needs its own."""
+    q, p1, clusters = data.zw.shape
+    p = p1 - 1
+    return Integrated(
         np.empty((q, q)), np.empty(clusters), np.empty((q, q, clusters)),
-        np.empty((q, p + 1, clusters)), np.empty((p, p)), np.empty(p),
+        np.empty((q, p1, clusters)), np.empty((p, p)), np.empty(p),
     )  # fmt: skip
-    return CrossProducts(zz, zw, ww, rows), made
 
 
 @part_of

@@ -23,6 +23,7 @@ from bayesimpute.sampling.collapsed import (
     draw_coefficients,
     integrate,
     log_marginal,
+    room_for,
     standard_of,
 )
 from bayesimpute.sampling.compiled import Callable, density_of, specialised
@@ -432,7 +433,9 @@ class GaussianPosterior:
         rows, rng = rows_of(design), np.random.default_rng(0)
         arguments = (*rows, design.n_clusters, self._standard, heteroscedastic)
         self._cross_products = specialised(cross_products, *arguments)
-        products, made = self._cross_products(*arguments)
+        products = self._cross_products(*arguments)
+        self._room_for = specialised(room_for, products)
+        made = self._room_for(products)
         precision = 1.0 / (prior_sd * coefficient) ** 2
         example = products, precision, precision, made
         self.fixed = fixed_of(
@@ -459,13 +462,12 @@ class GaussianPosterior:
 
     def observe(self, design: Design) -> nuts.Problem:
         """Give the posterior of the scales on the current completed data."""
-        problem: nuts.Problem | None = design.memo.get(self)
-        if problem is None:
+        products = design.memo.get(self)
+        if products is None:
             arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
-            products, made = self._cross_products(*arguments)
-            problem = nuts.Problem(Collapsed(products, made, self.fixed), self._density)
-            design.memo[self] = problem
-        return problem
+            products = design.memo[self] = self._cross_products(*arguments)
+        made = self._room_for(products)
+        return nuts.Problem(Collapsed(products, made, self.fixed), self._density)
 
     def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""

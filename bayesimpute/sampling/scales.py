@@ -84,7 +84,7 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
         function = _compile(tuple(chosen.values()))
     else:
         function = Callable(half_normals, (_TWO_VECTORS,))  # of the same type, and never called
-    replaced_names = np.array([name in chosen for name in names])
+    replaced_names = np.array([name in chosen for name in names], dtype=np.bool_)
     return ScalePriors(names, replaced_names, constants, function)
 
 

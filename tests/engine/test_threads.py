@@ -51,6 +51,15 @@ METHODS = {
 }
 
 
+def test_chains_of_one_design_do_not_write_into_what_they_share():
+    # all predictors are complete: there is one design for all chains
+    df = bi.simulate.simulate_popularity(seed=2).incomplete
+    given = {"m": 6, "iterations": 12, "seed": 1, "method": "normal", "progress": False}
+    one, more = (bi.impute(df, "school", cores=cores, **given) for cores in (1, 4))
+    for name, drawn in one.history.parameters["popular"].items():
+        np.testing.assert_array_equal(drawn, more.history.parameters["popular"][name], err_msg=name)
+
+
 @pytest.mark.filterwarnings("ignore::bayesimpute.ImputationWarning")
 @pytest.mark.parametrize("name", METHODS)
 def test_any_number_of_cores_gives_the_same_bits(study, name):

@@ -46,7 +46,7 @@ def products(rows, heteroscedastic):
         len(ROWS),
         Standard(centre_x, scale_x, np.zeros(2), scale_z, -1.0, 2.0),
         heteroscedastic,
-    )[0]
+    )
 
 
 def room(factor, s2):
