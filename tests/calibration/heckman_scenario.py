@@ -1,6 +1,6 @@
 """Calibration of the selection models: their prior, run forward by other means than the sampler."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -145,9 +145,7 @@ def replicate(kernel, prior, task, number):
             not prior.binary or 0 < y[seen].sum() < seen.sum()
         ):
             break
-    design = Design(
-        **{**vars(prior.design), "y": np.where(seen, y, 0.0), "fit": seen, "draw": ~seen}
-    )
+    design = replace(prior.design, **{"y": np.where(seen, y, 0.0), "fit": seen, "draw": ~seen})
     truth |= imputed(y[~seen])
     adaptation = kernel.adapt(design, moves)
     visit = kernel.visit(design, adaptation, kernel.start(adaptation, moves), moves, True)

@@ -1,6 +1,6 @@
 """Calibration of a joint block: its prior, run forward by other means than its sampler."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -44,11 +44,11 @@ def reference(pattern):
     )  # fmt: skip
     kinds = (Kind.NUMERIC, Kind.BINARY, Kind.ORDINAL)
     members = tuple(
-        Design(**{**vars(design), "target": name, "kind": kind, "categories": labels,
+        replace(design, **{"target": name, "kind": kind, "categories": labels,
                   "y": np.resize(np.arange(max(len(labels), 2.0)), n) if labels else y})
         for name, kind, labels in zip(NAMES, kinds, CATEGORIES, strict=True)
     )  # fmt: skip
-    return Design(**{**vars(design), "members": members})
+    return replace(design, **{"members": members})
 
 
 class Prior:
@@ -112,11 +112,11 @@ def _normal(share):
 def with_gaps(design, values, gone):
     """Data of one replicate; what is hidden is filled at random, as a chain would."""
     members = tuple(
-        Design(**{**vars(member), "y": np.where(hidden, 0.0, value), "fit": ~hidden,
+        replace(member, **{"y": np.where(hidden, 0.0, value), "fit": ~hidden,
                   "draw": hidden})
         for member, value, hidden in zip(design.members, values, gone, strict=True)
     )  # fmt: skip
-    return Design(**{**vars(design), "members": members, "fit": (~gone).any(axis=0),
+    return replace(design, **{"members": members, "fit": (~gone).any(axis=0),
                      "draw": gone.any(axis=0)})  # fmt: skip
 
 

@@ -311,7 +311,7 @@ def test_entries_with_other_labels_are_refused(analyses):
     [
         ({"draws": 500}, "it must be 2 to 400"),
         ({"ci_prob": 95}, "ci_prob=95 must be a number from 0 to 1"),
-        ({"ci_kind": "hpd"}, "'eti', 'hdi'"),
+        ({"ci_kind": "hpd"}, "'eti' or 'hdi'"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(argument, message):

@@ -83,7 +83,9 @@ def test_effects_have_the_density_of_their_blocks():
         two = np.array([[sd[0] ** 2, r * sd[0] * sd[2]], [r * sd[0] * sd[2], sd[2] ** 2]])
         value = multivariate_normal.logpdf(effects[:, [0, 2]], np.zeros(2), two).sum()
         value += multivariate_normal.logpdf(effects[:, 1], 0.0, sd[1] ** 2).sum()
-        value += (halfnorm.logpdf(sd) + part[:3] - sd).sum()  # sd = log(1 + eᵘ)
+        value += (
+            halfnorm.logpdf(sd, scale=[1.0, 0.5, 0.5]) + part[:3] - sd
+        ).sum()  # sd = log(1 + eᵘ)
         return value + beta.logpdf(r / 2 + 0.5, 2, 2) + np.log(1 - r**2)
 
     parts = [centred_part(posterior, state) + shift for shift in (0.0, 0.3, -0.5)]
@@ -104,7 +106,9 @@ def test_scales_given_standardised_effects_have_the_density_of_the_model():
         factor = np.array([[1.0, 0, 0], [0, 1, 0], [r, 0, np.sqrt(1 - r * r)]])
         eta = fixed + (z * (standard @ (sd[:, None] * factor).T)).sum(axis=1)
         value = bernoulli.logpmf(rows.y.astype(int), 1 / (1 + np.exp(-eta))).sum()
-        value += (halfnorm.logpdf(sd) + part[:3] - sd).sum()  # sd = log(1 + eᵘ)
+        value += (
+            halfnorm.logpdf(sd, scale=[1.0, 0.5, 0.5]) + part[:3] - sd
+        ).sum()  # sd = log(1 + eᵘ)
         return value + beta.logpdf(r / 2 + 0.5, 2, 2) + np.log(1 - r**2)
 
     shape = densities(posterior, design, state, 3)
