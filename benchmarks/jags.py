@@ -98,7 +98,8 @@ def constants(part: Part, design: Design) -> dict[str, Array]:
         held[f"cx.{v}"] = units.centre_x
         held[f"tb.{v}"] = (1.0 if logs else 2.5) * unit / units.scale_x
     if part.grouped:
-        held[f"ts.{v}"] = unit / units.scale_z
+        slopes = [name != "intercept" for name in design.random_effects]
+        held[f"ts.{v}"] = np.where(slopes, 0.5, 1.0) * unit / units.scale_z
     if part.slopes:
         held[f"cz.{v}"] = units.centre_z
     if part.kind in ("normal", "gamma"):
