@@ -24,7 +24,9 @@ def collapsed_draws(design, options, draws, seed, priors=None):
     return {n: np.array([p[n] for p in parameters]) for n in names}, np.array(values)
 
 
-@pytest.mark.parametrize("heteroscedastic", [False, pytest.param(True, marks=pytest.mark.slow)])
+# density_contract and the small calibrations hold the same quickly
+@pytest.mark.slow
+@pytest.mark.parametrize("heteroscedastic", [False, True])
 def test_collapsed_posterior_is_that_of_the_plain_model(two_level, heteroscedastic):
     options = {"heteroscedastic": heteroscedastic}
     # quantiles of so few draws have errors that are hardly known themselves
