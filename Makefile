@@ -5,7 +5,7 @@ VENV := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint sbc slow simulation compatible bench notebooks constraints clean
+.PHONY: help setup demo test style lint sbc slow simulation compatible bench notebooks constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,16 +16,20 @@ setup: ## make .venv and install (done by every other target)
 demo: setup ## impute the simulated popularity study and compare with its truth; ARGS="--data FILE.csv"
 	$(VENV)/bayesimpute demo $(ARGS)
 
-test: lint ## ruff, mypy and the quick tests; ARGS goes to pytest
-# numba's cache looks at a function's own file only, and kernels call each other across files
+# mypy uses one core: the tests begin beside it. numba's cache looks at a function's own file only, and
+# kernels call each other across files.
+test: style ## ruff, mypy and the quick tests; ARGS goes to pytest
 	@find bayesimpute/sampling -name '*.nb[ic]' -delete
-	$(VENV)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(VENV)/mypy & types=$$!; $(VENV)/pytest -n 2 --dist worksteal $(ARGS); tests=$$?; \
+	    wait $$types && exit $$tests
 
 # The link gives mypy the package bayesimpute.models, which lives in models/ (ARCHITECTURE.md).
-lint: setup
+style: setup
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	@ln -sfn ../models bayesimpute/models
+
+lint: style
 	$(VENV)/mypy
 
 slow: setup ## the tests that take minutes
