@@ -79,14 +79,16 @@ def redraw(
             normal = bench.normal.get(name)
             if normal is not None and normal.can_draw(densities):
                 normal.redraw(densities, designs, values, rng)
-            else:
-                for cells in live.waves:
-                    drawing = Drawing(bench, name, live, cells, values, densities, designs)
-                    drawing.put(_draw(drawing, live, rng), values)
-                    designs.forget([name])
-            passive = update_passive(specification, values, [name])
-            designs.forget(passive)
-            changed |= dict.fromkeys([name, *passive])
+                passive = update_passive(specification, values, [name])
+                designs.forget(passive)
+                changed |= dict.fromkeys([name, *passive])
+                continue
+            for cells in live.waves:  # each sees what the one before has changed
+                drawing = Drawing(bench, name, live, cells, values, densities, designs)
+                drawing.put(_draw(drawing, live, rng), values)
+                passive = update_passive(specification, values, [name])
+                designs.forget([name, *passive])
+                changed |= dict.fromkeys([name, *passive])
     return list(changed)
 
 
