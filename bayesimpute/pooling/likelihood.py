@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,40 +15,11 @@ from bayesimpute.pooling.term_names import INTERCEPTS
 OPTIONS = {"gtol": 1e-9, "ftol": 1e-15, "maxiter": 500}
 
 
-class Likelihood(Protocol):
-    """The same model on m data sets; log-likelihoods come one a data set, as (m,)."""
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the coefficients."""
-
-    @property
-    def n_parameters(self) -> int:
-        """Coefficients and what is estimated beside them: variances, correlations."""
-
-    @property
-    def outcomes(self) -> tuple[Array, ...]:
-        """The outcome of each data set."""
-
-    def maxima(self) -> Array:
-        """At the maximum-likelihood estimates of each data set."""
-
-    def at_averages(self) -> Array:
-        """At the averages of those estimates over the data sets."""
-
-    def at_average_slopes(self) -> Array:
-        """With coefficients but the intercept at their averages, all else maximised again."""
-
-    def at_common_maximum(self) -> Array:
-        """At the one set of parameters that maximises the sum over data sets."""
-
-    def intercept_only(self) -> "Likelihood":
-        """Leave the intercept as the only coefficient."""
-
-
 @dataclass(frozen=True, eq=False)
-class ByParameters(ABC):
-    """A `Likelihood` that is known as a function of its parameters, the coefficients last.
+class Likelihood(ABC):
+    """One model on m data sets as a function of its parameters, the coefficients last.
+
+    Log-likelihoods come one a data set, as (m,).
 
     Attributes
     ----------
@@ -117,7 +87,7 @@ class ByParameters(ABC):
         common = self.climb(self._sets, np.mean(self.own, axis=0), self.free)
         return self._values([common] * len(self._sets))
 
-    def intercept_only(self) -> Likelihood:
+    def intercept_only(self) -> "Likelihood":
         """Leave the intercept as the only coefficient."""
         return replace(self, free=self._intercept)
 

@@ -20,7 +20,7 @@ from scipy import stats
 import bayesimpute as bi
 from bayesimpute.pooling.formula_columns import prepared
 from bayesimpute.pooling.likelihood import root
-from bayesimpute.pooling.mixed_data import MixedData
+from bayesimpute.pooling.likelihood_mixed import MixedData
 
 EXACT = {"rtol": 1e-8, "atol": 0}
 OBESITY = "BMI ~ Age + FamOb + Gender + (1 + Age | Cluster)"
@@ -68,7 +68,8 @@ def test_a_fit_of_r_is_reproduced_from_its_variances(
     each = MixedData.of(matrices)
     between, residual = covariance(numbers)
     block = root(between / residual)
-    products, determinant = each.reduced([block])
+    top, determinant = each.reduced([block])
+    products = top.T @ top
     xx, xy, yy = products[:-1, :-1], products[:-1, -1], products[-1, -1]
     coefficients = np.linalg.solve(xx, xy)
     squares = yy - xy @ coefficients
@@ -84,9 +85,10 @@ def test_a_fit_of_r_is_reproduced_from_its_variances(
     errors = np.sqrt(np.diagonal(vcov))
     # Effects from their normal equations, level by level.
     lower = block @ np.linalg.inv(
-        block.T @ each._level_squares @ block + np.eye(size)
+        block.T @ each.level_squares @ block + np.eye(size)
     ) @ block.T  # fmt: skip
-    crossed = each._crossed.reshape(each.levels[0], size, -1) @ np.append(-coefficients, 1.0)
+    crossed = each.z.T @ (each.y - each.x @ coefficients)
+    crossed = crossed.reshape(-1, size)
     effects = (lower @ crossed[:, :, None])[:, :, 0]
     np.testing.assert_allclose(np.sqrt(residual), numbers["sigma"], **EXACT)
     np.testing.assert_allclose(log_likelihood, numbers["logLik"], **EXACT)

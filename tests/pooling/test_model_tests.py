@@ -16,8 +16,7 @@ import bayesimpute as bi
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling import combined_tests
 from bayesimpute.pooling.estimates import estimates_from
-from bayesimpute.pooling.likelihood import root
-from bayesimpute.pooling.likelihood_mixed import MixedFit, MixedLikelihood
+from bayesimpute.pooling.likelihood_mixed import MixedLikelihood
 from bayesimpute.pooling.likelihood_of import likelihood_of
 
 EXACT = {"rtol": 1e-8, "atol": 0}
@@ -223,17 +222,12 @@ def test_d3_of_mitml_is_reproduced_from_the_parameters_of_lme4(mixed, reference)
     ratios = {"own": np.zeros(5), "average": np.zeros(5)}
     for sign, fits, parameters in ((1, mixed[0], full), (-1, mixed[1], reduced)):
         likelihood = likelihood_of(fits.estimates)
-        own = []
-        for beta, (school, residual) in parameters:
-            block = np.array([[np.sqrt(school / residual)]])
-            own.append(MixedFit(np.array(list(beta.values())), residual, [block]))
-        variance = np.mean([fit.variance for fit in own])
-        covariance = np.mean([fit.covariances[0] for fit in own], axis=0)
-        slopes = np.mean([fit.coefficients for fit in own], axis=0)
-        average = MixedFit(slopes, variance, [root(covariance / variance)])
-        for i, (data, fit) in enumerate(zip(likelihood.data, own, strict=True)):
-            ratios["own"][i] += sign * likelihood._value(data, fit)
-            ratios["average"][i] += sign * likelihood._value(data, average)
+        vars(likelihood)["own"] = [
+            np.array([np.sqrt(school / residual), residual, *beta.values()])
+            for beta, (school, residual) in parameters
+        ]
+        ratios["own"] += sign * likelihood.maxima()
+        ratios["average"] += sign * likelihood.at_averages()
     found = combined_tests.likelihood_ratio(2 * ratios["own"], 2 * ratios["average"], 1)
     f, df1, df2, p, riv = numbers["testModels_lmer_ML"]["D3"]["test"]
     np.testing.assert_allclose(found, [f, df1, df2, riv], **EXACT)
@@ -274,12 +268,13 @@ def test_likelihoods_of_crossed_factors_are_the_dense_normal_densities():
         y = rng.normal(size=6)[a] + rng.normal(size=5)[b] + rng.normal(size=80)
         frames.append(pd.DataFrame({"y": y, "x": rng.normal(size=80), "a": a, "b": b}))
     likelihood = likelihood_of(bi.fit(frames, "y ~ x + (1 | a) + (1 | b)").estimates)
-    for fit, frame, found in zip(likelihood.fits, frames, likelihood.maxima(), strict=True):
-        covariance = fit.variance * np.eye(80)
-        for name, part in zip("ab", fit.covariances, strict=True):
+    for own, frame, found in zip(likelihood.own, frames, likelihood.maxima(), strict=True):
+        *theta, variance, intercept, slope = own
+        covariance = variance * np.eye(80)
+        for name, factor in zip("ab", theta, strict=True):
             same = frame[name].to_numpy()[:, None] == frame[name].to_numpy()
-            covariance += part[0, 0] * same
-        mean = fit.coefficients[0] + fit.coefficients[1] * frame["x"]
+            covariance += variance * factor**2 * same
+        mean = intercept + slope * frame["x"]
         dense = stats.multivariate_normal.logpdf(frame["y"], mean, covariance)
         np.testing.assert_allclose(found, dense, rtol=1e-10)
 
