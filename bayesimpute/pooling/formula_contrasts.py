@@ -5,7 +5,6 @@ patsy (``Sum``) as patsy does; the numbers are the same.
 """
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +19,8 @@ _QUOTED = re.compile(r"\s*(['\"])(contr\.\w+)\1\s*")
 _CONTRAST = re.compile(r"\s*(?P<name>[\w.]+)\s*(?:\(\s*(?P<inside>.*?)\s*\))?\s*")
 _OF_PATSY = re.compile(r"(?:reference\s*=\s*)?(?P<reference>.+)|")
 _OF_R = re.compile(r"(?:n\s*=\s*)?(?P<n>\d+)?\s*(?:(?:^|,)\s*(?:base\s*=\s*)?(?P<base>\d+))?")
+#: Contrasts, by patsy's names, whose matrices they have.
+_CONTRASTS = ("Treatment", "Sum", "Helmert", "Poly", "Diff")
 #: R's names of the same contrasts.
 _ALIASES = {
     "contr.treatment": "Treatment",
@@ -112,7 +113,11 @@ def contrast_columns(
             "out. The category left out is said by base = 2 or Treatment('b')."
         )
     if coding.contrast != "Treatment":
-        suffixes, values = _CONTRASTS[coding.contrast](levels)
+        import patsy
+
+        made = getattr(patsy, coding.contrast)().code_without_intercept(list(levels))
+        suffixes = tuple(re.sub(r"^\[(.*)\]$", r"\1", each) for each in made.column_suffixes)
+        values = np.asarray(made.matrix, dtype=float)
         return _names_of_r(coding.contrast, suffixes) if coding.as_in_r else suffixes, values
     left_out = _left_out(label, coding, levels)
     kept = [i for i in range(len(levels)) if i != left_out]
@@ -144,42 +149,3 @@ def _names_of_r(contrast: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
     if contrast == "Poly":
         return (".L", ".Q", ".C", *suffixes[3:])[: len(suffixes)]
     return tuple(str(k) for k in range(1, len(suffixes) + 1))
-
-
-def _sum(levels: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
-    values = np.vstack([np.eye(len(levels) - 1), -np.ones(len(levels) - 1)])
-    return tuple(f"S.{level}" for level in levels[:-1]), values
-
-
-def _helmert(levels: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
-    n = len(levels)
-    values = np.array([[-1.0 if i <= j else (j + 1.0) * (i == j + 1) for j in range(n - 1)]
-                       for i in range(n)])  # fmt: skip
-    return tuple(f"H.{level}" for level in levels[1:]), values
-
-
-def _polynomial(levels: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
-    n = len(levels)
-    scores = np.arange(n) - (n - 1) / 2
-    q, r = np.linalg.qr(np.vander(scores, n, increasing=True))
-    names = (".Linear", ".Quadratic", ".Cubic", *(f"^{k}" for k in range(4, n)))
-    return names[: n - 1], (q * np.sign(np.diagonal(r)))[:, 1:]
-
-
-def _difference(levels: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
-    n = len(levels)
-    values = np.array([[(k / n if i >= k else k / n - 1) for k in range(1, n)] for i in range(n)])
-    return tuple(f"D.{level}" for level in levels[:-1]), values
-
-
-def _treatment(levels: tuple[str, ...]) -> tuple[tuple[str, ...], Array]:
-    return levels[1:], np.eye(len(levels))[:, 1:]
-
-
-_CONTRASTS: Mapping[str, Callable[[tuple[str, ...]], tuple[tuple[str, ...], Array]]] = {
-    "Treatment": _treatment,
-    "Sum": _sum,
-    "Helmert": _helmert,
-    "Poly": _polynomial,
-    "Diff": _difference,
-}

@@ -145,30 +145,10 @@ def _of_new_clusters(result: Any, rows: pd.DataFrame) -> tuple[Array, Array]:
 
 def _inverse_link(result: Any) -> Callable[[Array], Array] | None:
     """From the linear predictor to the mean; None for the identity."""
-    family = getattr(result, "family", None) or getattr(
-        getattr(result, "model", None), "family", None
-    )
-    link = getattr(family, "link", None)
+    model = getattr(result, "model", None)
+    family = getattr(result, "family", None) or getattr(model, "family", None)
+    # statsmodels' Logit and Probit have a link without a family
+    link = getattr(family, "link", None) or getattr(model, "link", None)
     if link is not None:
         return lambda at: np.asarray(link.inverse(at), dtype=float)
-    name = type(getattr(result, "model", None)).__name__
-    if name in ("Logit", "Probit", "Poisson"):
-        return lambda at: np.asarray(_DISCRETE[name](at), dtype=float)
-    return None
-
-
-def _logistic(at: Array) -> Any:
-    return 1 / (1 + np.exp(-at))
-
-
-def _normal_cdf(at: Array) -> Any:
-    from scipy.special import ndtr
-
-    return ndtr(at)
-
-
-_DISCRETE: Mapping[str, Callable[[Array], Any]] = {
-    "Logit": _logistic,
-    "Probit": _normal_cdf,
-    "Poisson": np.exp,
-}
+    return np.exp if type(model).__name__ == "Poisson" else None
