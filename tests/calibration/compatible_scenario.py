@@ -39,6 +39,9 @@ class Spec:
         Columns that lose values given the outcome.
     priors
         Of each model: family, and its arguments.
+    enough
+        ``enough(frame)``: whether what is seen identifies all terms; one that is not is left out.
+        Other data sets are drawn instead: the seen decide, so the posterior of the rest is theirs.
     """
 
     analysis: str
@@ -47,6 +50,7 @@ class Spec:
     priors: dict
     family: str | None = None
     arguments: dict = field(default_factory=dict)
+    enough: object = lambda frame: True
 
 
 def dists(priors):
@@ -158,6 +162,7 @@ SPECS = {
     "binary": Spec(
         "y ~ b * z", binary, ("b",),
         {name: SLOPE | {"intercept": ("normal", 0.0, 0.7)} for name in ("b", "y")}, "binomial",
+        enough=lambda frame: (frame.dropna().groupby("z")["b"].nunique() == 2).all(),
     ),
     "level 2": Spec(
         "y ~ x * w + (1 | g)", level2, ("w",), {"w": SLOPE | NUMBER, "y": SLOPE | NUMBER | VARYING}
@@ -196,8 +201,11 @@ def replicate(name, number, draws=DRAWS, thin=THIN):
     data, ties = (
         np.random.default_rng(stream) for stream in np.random.SeedSequence(number).spawn(2)
     )
-    truth, complete = spec.simulate(data)
-    frame = hide(spec, complete, data)
+    while True:
+        truth, complete = spec.simulate(data)
+        frame = hide(spec, complete, data)
+        if spec.enough(frame):
+            break
     imputed = bi.impute(
         frame, analysis=spec.analysis, family=spec.family, m=1, seed=number, cores=1,
         cluster="g" if "g" in frame else None, iterations=BURN + draws * thin, progress=False,
