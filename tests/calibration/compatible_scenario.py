@@ -142,6 +142,43 @@ def survival(rng):
     return truth, pd.DataFrame({"g": g, "z": z, "x": x, "y": np.minimum(y, end), "died": died})
 
 
+def selection(rng):
+    """Outcomes missing because of what they are, on a predictor that varies by cluster."""
+    clusters, rows = CLUSTERS, 2 * ROWS
+    g = np.repeat(np.arange(clusters), rows)
+    w = np.resize([-1.0, 1.0], len(g))
+    s = abs(rng.normal())
+    x = s * rng.normal(size=len(g))
+    beta, gamma, at, log_sigma, t = (
+        *rng.normal(0, 0.7, 2),
+        *rng.normal([0.3, 0, 0], [0.5, 0.5, 1]),
+    )
+    by, sd = abs(rng.normal(0, 0.7)), abs(rng.normal(0, [0.7, 0.7, 0.5, 0.5]))
+    factor = pm.draw(pm.LKJCorr.dist(n=4, eta=2.0), random_seed=rng, mode="FAST_COMPILE")
+    level, seen, spread, own = ((rng.normal(size=(clusters, 4)) @ (sd[:, None] * factor).T)[g]).T
+    u, rho = rng.normal(size=len(g)), np.tanh(t + own)
+    e = rho * u + np.sqrt(1 - rho**2) * rng.normal(size=len(g))
+    y = (beta + by * rng.normal(size=clusters))[g] * x + level + np.exp(log_sigma + spread) * e
+    gone = at + gamma * w + seen + u <= 0
+    names = ("intercept", "log_sigma", "atanh_rho")
+    truth = {"x.sigma": s, "y.beta": beta, "y.selection_beta": gamma, "y.selection_intercept": at}
+    truth |= {"y.sigma": np.exp(log_sigma), "y.rho": np.tanh(t), "y.sd_x": by}
+    truth |= {f"y.sd_{name}": value for name, value in zip(names, sd[[0, 2, 3]], strict=True)}
+    truth |= {"y.selection_sd_intercept": sd[1]}
+    return truth, pd.DataFrame({"g": g, "w": w, "x": x, "y": y, "gone": gone})
+
+
+def counts(rng):
+    """The mean of the predictor, and of its product with ±1, is nearly 0."""
+    z = np.resize([-1.0, 1.0], 100)
+    s = abs(rng.normal(0, 0.7))
+    x = s * rng.normal(size=z.size)
+    beta = rng.normal(0, 0.5, 3)
+    y = rng.poisson(np.exp(rng.normal(0, 0.7) + np.column_stack([x, z, x * z]) @ beta))
+    truth = {"x.sigma": s, "y.beta": beta}
+    return truth, pd.DataFrame({"z": z, "x": x, "y": y.astype(float)})
+
+
 SLOPE = {"beta": ("normal", 0.0, 0.7)}
 NUMBER = {"intercept": FLAT, "sigma": ("half", 1.0)}
 VARYING = {"sd_intercept": ("half", 0.7)}
@@ -175,6 +212,31 @@ SPECS = {
         },
         "weibull",
     ),
+    "counts": Spec(
+        "y ~ x * z", counts, ("x",),
+        {
+            "x": {"intercept": FLAT, "sigma": ("half", 0.7)},
+            "y": {"intercept": ("normal", 0.0, 0.7), "beta": ("normal", 0.0, 0.5)},
+        },
+        "poisson", {"formulas": {"x": "x ~ 1"}},
+    ),
+    "selection": Spec(
+        "y ~ x + (1 | g) + (0 + x | g)", selection, ("x", "y"),
+        {
+            "x": NUMBER,
+            "y": SLOPE | VARYING | {
+                "intercept": FLAT, "sd_x": ("half", 0.7), "log_sigma": ("normal", 0.0, 0.5),
+                "selection_intercept": ("normal", 0.3, 0.5), "selection_beta": ("normal", 0.0, 0.7),
+                "selection_sd_intercept": ("half", 0.7),
+            },
+        },
+        "heckman",
+        {
+            "formulas": {"x": "x ~ 1"},
+            "model_options": {"y": {"selection_only": ["w"], "outcome_only": ["x"]}},
+        },
+        lambda frame: 20 < frame["y"].notna().sum() < len(frame) - 20,
+    ),
 }  # fmt: skip
 
 
@@ -185,14 +247,16 @@ def hide(spec, frame, rng):
     out = frame.copy()
     for name in spec.hidden:
         gone = rng.random(len(y)) < expit(-0.6 + (y - y.mean()) / unit)
-        if name == "y":
+        if "gone" in frame:
+            gone = frame["gone"] if name == "y" else rng.random(len(y)) < 0.25
+        elif name == "y":
             gone = rng.random(len(y)) < 0.2
         if name == "w":
             g = frame["g"].to_numpy()
             mean = np.bincount(g, y) / np.bincount(g)
             gone = (rng.random(len(mean)) < expit(-0.6 + (mean - y.mean()) / unit))[g]
         out[name] = out[name].mask(gone)
-    return out
+    return out.drop(columns="gone", errors="ignore")
 
 
 def replicate(name, number, draws=DRAWS, thin=THIN):
