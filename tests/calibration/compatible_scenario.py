@@ -6,6 +6,10 @@ outcome. Truths must then rank uniformly among the draws of ``bi.impute(..., ana
 A prior of an intercept is meant at the means of the predictors, which are not known before the
 data. Numbers get a flat one instead, and data whose level is 0: the level of a number changes
 nothing but the intercept. Predictors of categories have mean 0, exactly or nearly.
+
+The category to which others are compared is the one seen most often, and the others come as they
+appear. Data in which these are not those of the prior are drawn again, with their parameters: given
+the data, a truth is a draw from the posterior, whichever data are left out.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +18,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pymc as pm
-from scipy.special import expit
+from scipy.special import expit, logit
 
 import bayesimpute as bi
 from bayesimpute.simulate.ranks import Calibration
@@ -39,9 +43,9 @@ class Spec:
         Columns that lose values given the outcome.
     priors
         Of each model: family, and its arguments.
-    enough
-        ``enough(frame)``: whether what is seen identifies all terms; one that is not is left out.
-        Other data sets are drawn instead: the seen decide, so the posterior of the rest is theirs.
+    usable
+        Whether incomplete data are kept: those in which what is seen does not identify a term,
+        which is then left out, are drawn again.
     """
 
     analysis: str
@@ -50,12 +54,12 @@ class Spec:
     priors: dict
     family: str | None = None
     arguments: dict = field(default_factory=dict)
-    enough: object = lambda frame: True
+    usable: object = staticmethod(lambda frame: True)
 
 
 def dists(priors):
     families = {"normal": pm.Normal.dist, "half": pm.HalfNormal.dist}
-    families["lognormal"] = pm.LogNormal.dist
+    families |= {"lognormal": pm.LogNormal.dist, "dirichlet": pm.Dirichlet.dist}
     return {
         variable: {name: families[family](*given) for name, (family, *given) in held.items()}
         for variable, held in priors.items()
@@ -126,6 +130,55 @@ def level2(rng):
     return truth, pd.DataFrame({"g": g, "x": x, "w": w, "y": y})
 
 
+def outcome_of(codes, z, g, rng):
+    """An outcome to which each category gives a level and a slope of its own, and its truth."""
+    beta, sd, sigma = rng.normal(0, 0.7, 5), abs(rng.normal(0, 0.7)), abs(rng.normal())
+    second, third = codes == 1, codes == 2
+    y = np.column_stack([second, third, z, second * z, third * z]) @ beta
+    y += (sd * rng.normal(size=CLUSTERS))[g] + sigma * rng.normal(size=len(g))
+    return y, {"y.beta": beta, "y.sd_intercept": sd, "y.sigma": sigma}
+
+
+def ordinal(rng):
+    """Three ordered categories by a logistic error."""
+    g = np.repeat(np.arange(CLUSTERS), ROWS)
+    z = standard(rng.normal(size=len(g)))
+    share, slope, tau = rng.dirichlet(SHARES), rng.normal(0, 0.7), abs(rng.normal(0, 0.7))
+    latent = slope * z + (tau * rng.normal(size=CLUSTERS))[g] + rng.logistic(size=len(g))
+    codes = np.searchsorted(logit(np.cumsum(share)[:2]), latent)
+    y, truth = outcome_of(codes, z, g, rng)
+    truth |= {"c.share": share, "c.beta": slope, "c.sd_intercept": tau}
+    c = pd.Categorical.from_codes(codes, list("pqr"), ordered=True)
+    return truth, pd.DataFrame({"g": g, "z": z, "c": c, "y": y})
+
+
+def nominal(rng):
+    """Three kinds, whose effects by cluster are correlated."""
+    g = np.repeat(np.arange(CLUSTERS), ROWS)
+    z = standard(rng.normal(size=len(g)))
+    level, slope = rng.normal(*LEVEL, 2), rng.normal(0, 0.7, 2)
+    tau, r = abs(rng.normal(0, 0.7, 2)), 2 * rng.beta(2, 2) - 1
+    effect = rng.multivariate_normal(np.zeros(2), [[1, r], [r, 1]], CLUSTERS) * tau
+    eta = np.column_stack([np.zeros(len(g)), level + np.outer(z, slope) + effect[g]])
+    codes = (eta + rng.gumbel(size=eta.shape)).argmax(axis=1)
+    y, truth = outcome_of(codes, z, g, rng)
+    truth |= {"c.intercept": level, "c.beta": slope, "c.sd_intercept": tau, "c.correlation": r}
+    return truth, pd.DataFrame(
+        {"g": g, "z": z, "c": pd.Categorical.from_codes(codes, list("pqr")), "y": y}
+    )
+
+
+def first_is_most_frequent(frame):
+    """Whether the first category is, however the others are filled, and the second comes next."""
+    codes = frame["c"].cat.codes.to_numpy()
+    counts = np.bincount(codes + 1, minlength=4)
+    if min(counts[1:]) == 0 or counts[1] <= max(counts[2:]):
+        return False
+    if not frame["c"].cat.ordered and counts[1] <= max(counts[2:]) + counts[0]:
+        return False
+    return np.flatnonzero(codes == 1)[0] < np.flatnonzero(codes == 2)[0]
+
+
 def survival(rng):
     """Follow-up ends at the seventh decile of the times, in whatever unit these are."""
     g = np.repeat(np.arange(CLUSTERS), ROWS)
@@ -182,6 +235,8 @@ def counts(rng):
 SLOPE = {"beta": ("normal", 0.0, 0.7)}
 NUMBER = {"intercept": FLAT, "sigma": ("half", 1.0)}
 VARYING = {"sd_intercept": ("half", 0.7)}
+#: Priors of categories, of which the first should be the most frequent.
+SHARES, LEVEL = np.array([4.0, 2.0, 2.0]), (-1.5, 0.7)
 
 SPECS = {
     "interaction": Spec(
@@ -199,10 +254,20 @@ SPECS = {
     "binary": Spec(
         "y ~ b * z", binary, ("b",),
         {name: SLOPE | {"intercept": ("normal", 0.0, 0.7)} for name in ("b", "y")}, "binomial",
-        enough=lambda frame: (frame.dropna().groupby("z")["b"].nunique() == 2).all(),
+        usable=lambda frame: (frame.dropna().groupby("z")["b"].nunique() == 2).all(),
     ),
     "level 2": Spec(
         "y ~ x * w + (1 | g)", level2, ("w",), {"w": SLOPE | NUMBER, "y": SLOPE | NUMBER | VARYING}
+    ),
+    "ordinal": Spec(
+        "y ~ c * z + (1 | g)", ordinal, ("c",),
+        {"c": SLOPE | VARYING | {"share": ("dirichlet", SHARES)}, "y": SLOPE | NUMBER | VARYING},
+        usable=first_is_most_frequent,
+    ),
+    "nominal": Spec(
+        "y ~ c * z + (1 | g)", nominal, ("c",),
+        {"c": SLOPE | VARYING | {"intercept": ("normal", *LEVEL)}, "y": SLOPE | NUMBER | VARYING},
+        usable=first_is_most_frequent,
     ),
     "survival": Spec(
         "Surv(y, died) ~ x * z + (1 | g)", survival, ("x",),
@@ -268,7 +333,7 @@ def replicate(name, number, draws=DRAWS, thin=THIN):
     while True:
         truth, complete = spec.simulate(data)
         frame = hide(spec, complete, data)
-        if spec.enough(frame):
+        if spec.usable(frame):
             break
     imputed = bi.impute(
         frame, analysis=spec.analysis, family=spec.family, m=1, seed=number, cores=1,
@@ -283,7 +348,8 @@ def replicate(name, number, draws=DRAWS, thin=THIN):
         for k, (column, one) in enumerate(zip(held.T, np.ravel(value), strict=True)):
             drawn[f"{key}[{k}]"], true[f"{key}[{k}]"] = column, one
     for variable in spec.hidden:
-        gone = complete.loc[frame[variable].isna(), variable]
+        values = complete[variable]
+        gone = (1 + values.cat.codes if variable == "c" else values)[frame[variable].isna()]
         for what, quantity in (("mean", gone.mean()), ("SD", gone.std(ddof=1))):
             held = imputed.history.chain_mean if what == "mean" else imputed.history.chain_sd
             drawn[f"imputed {what} {variable}"] = held[variable][0][kept]
