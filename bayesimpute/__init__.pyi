@@ -40,12 +40,12 @@ from .plots.pattern import plot_pattern as plot_pattern
 from .plots.predictors import plot_predictors as plot_predictors
 from .plots.prior import plot_prior_predictive as plot_prior_predictive
 from .plots.xy_missing import plot_xy as plot_xy
-from .pooling.adapters_predictions import pool_predictions as pool_predictions
-from .pooling.anova import pool_anova as pool_anova
 from .pooling.constraints import constraint_estimates as constraint_estimates
 from .pooling.constraints import test_constraints as test_constraints
 from .pooling.correlation import pool_correlation as pool_correlation
 from .pooling.correlation import pool_covariance as pool_covariance
+from .pooling.linear_models import pool_anova as pool_anova
+from .pooling.linear_models import pool_r_squared as pool_r_squared
 from .pooling.model_tests import D1 as D1
 from .pooling.model_tests import D2 as D2
 from .pooling.model_tests import D3 as D3
@@ -53,9 +53,9 @@ from .pooling.model_tests import D4 as D4
 from .pooling.pooled import Pooled as Pooled
 from .pooling.pooled import pool as pool
 from .pooling.pooled_test import PooledTest as PooledTest
-from .pooling.r_squared import pool_r_squared as pool_r_squared
-from .pooling.statistics_tests import pool_chi2 as pool_chi2
-from .pooling.statistics_tests import pool_F as pool_F
+from .pooling.pooled_test import pool_chi2 as pool_chi2
+from .pooling.pooled_test import pool_F as pool_F
+from .pooling.predictions import pool_predictions as pool_predictions
 from .posterior.compare_joint import compare_joint as compare_joint
 from .posterior.fitting import PosteriorFits as PosteriorFits
 from .posterior.fitting import fit_posterior as fit_posterior

@@ -13,11 +13,11 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
-from bayesimpute.pooling.anova import pool_anova
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
+from bayesimpute.pooling.linear_models import pool_anova
 from bayesimpute.pooling.model_tests import compare
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest

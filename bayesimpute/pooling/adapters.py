@@ -4,6 +4,8 @@ Nothing is imported: a package is recognised by the attributes its fits have. Ev
 on the standard errors that the fit prints beside the covariance it takes, and `Reported` compares.
 """
 
+from collections.abc import Iterable, Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,203 @@ from bayesimpute.pooling.adapters_draws import (
     posterior_dataset,
     scalar_draws,
 )
-from bayesimpute.pooling.adapters_params import from_params, has_params
 from bayesimpute.pooling.reported import Reported, differing
-from bayesimpute.pooling.variance_components import level_names, mixedlm_components
+
+
+def mixedlm_components(result: Any) -> dict[str, float]:
+    """Components of a mixedlm fit, and the ICC of a linear one with a single grouping factor.
+
+    As in mitml, the ICC is that of the random intercept, Intercept / (Intercept + Residual); with
+    random slopes beside it, it holds where those predictors are 0.
+
+    Examples
+    --------
+    >>> import mixedlm
+    >>> sleep = mixedlm.lmer("Reaction ~ Days + (1 | Subject)", mixedlm.load_sleepstudy())
+    >>> list(mixedlm_components(sleep))
+    ['Intercept~~Intercept|Subject', 'Residual~~Residual', 'ICC|Subject']
+    """
+    estimated = result.VarCorr()
+    residual = getattr(estimated, "residual", None)
+    components: dict[str, float] = {}
+    for group, block in estimated.groups.items():
+        names = level_names(block.term_names, result.matrices.category_levels)
+        names = ["Intercept" if name == "(Intercept)" else name for name in names]
+        for i, name in enumerate(names):
+            components[f"{name}~~{name}|{group}"] = float(block.cov[i, i])
+        for i, j in combinations(range(len(names)), 2):
+            components[f"{names[i]}~~{names[j]}|{group}"] = float(block.cov[i, j])
+    intercepts = [name for name in components if name.startswith("Intercept~~Intercept|")]
+    if residual is not None:
+        components["Residual~~Residual"] = float(residual)
+        if len(estimated.groups) == 1 and intercepts:
+            between, (group,) = components[intercepts[0]], estimated.groups
+            components[f"ICC|{group}"] = between / (between + float(residual))
+    return components
+
+
+def level_names(names: Iterable[str], levels: Mapping[str, Iterable[Any]]) -> list[str]:
+    """Coefficient names as R writes them: mixedlm's ``"sex.1"`` becomes ``"sexmale"``.
+
+    mixedlm numbers the columns of a categorical variable from 1 and leaves the first category
+    out; without an intercept it writes the labels of all of them.
+
+    Examples
+    --------
+    >>> level_names(["(Intercept)", "sex.1:age"], {"sex": ["female", "male"]})
+    ['(Intercept)', 'sexmale:age']
+    """
+    split = [name.split(":") for name in names]
+    spelled: dict[str, str] = {}
+    for variable, categories in levels.items():
+        labels = [str(label) for label in categories]
+        prefix = f"{variable}."
+        suffixes = {
+            factor.removeprefix(prefix)
+            for factors in split
+            for factor in factors
+            if factor.startswith(prefix)
+        }
+        numbered = {str(i): label for i, label in enumerate(labels) if i}
+        if not suffixes <= set(numbered):
+            numbered = {label: label for label in labels}
+        spelled |= {prefix + s: variable + numbered[s] for s in suffixes if s in numbered}
+    return [":".join(spelled.get(factor, factor) for factor in factors) for factors in split]
+
+
+def statsmodels_components(result: Any) -> dict[str, float]:
+    """Components of a fit of statsmodels' MixedLM, whose grouping factor has no name."""
+    between = np.asarray(result.cov_re, dtype=float)
+    names = [str(name) for name in result.model.data.exog_re_names]
+    pairs = [(i, i) for i in range(len(names))] + list(combinations(range(len(names)), 2))
+    components = {f"{names[i]}~~{names[j]}|Group": float(between[i, j]) for i, j in pairs}
+    components["Residual~~Residual"] = float(result.scale)
+    return components
+
+
+#: Where a fit has its covariance matrix, and where its standard errors.
+COVARIANCES = ("cov_params", "cov")
+ERRORS = ("bse", "std_errors")
+
+
+def has_params(result: Any) -> bool:
+    """Whether an object has ``params`` and says how uncertain they are."""
+    return hasattr(result, "params") and any(
+        hasattr(result, name) for name in (*COVARIANCES, *ERRORS)
+    )
+
+
+def from_params(result: Any) -> Reported:
+    """Estimates, covariance, standard errors and degrees of freedom of a fit.
+
+    Parameters
+    ----------
+    result
+        Of a model with one equation, or one an outcome (``MNLogit``), whose terms are named
+        ``"high: age"``. Of ``MixedLM`` the fixed effects; its variance components go with them.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> fit = SimpleNamespace(params=pd.Series({"x": 1.0}), bse=pd.Series({"x": 0.5}))
+    >>> from_params(fit).covariance_matrix()
+    array([[0.25]])
+    """
+    covariance, errors = _first(result, COVARIANCES), _first(result, ERRORS)
+    mixed = hasattr(result, "fe_params") and hasattr(result, "cov_re")
+    params = result.fe_params if mixed else result.params
+    if np.ndim(params) == 2:
+        return _several_equations(result, params, covariance, errors)
+    estimates = _named(result, params, covariance)
+    if mixed:
+        errors = result.bse_fe
+    elif isinstance(errors, np.ndarray | list | tuple):
+        errors = np.asarray(errors)
+    return Reported(
+        estimates,
+        covariance,
+        errors,
+        _mixed_df(result) if mixed else residual_df(result, len(estimates)),
+        _log_likelihood(result),
+        statsmodels_components(result) if mixed else {},
+    )
+
+
+def _first(result: Any, names: tuple[str, ...]) -> Any:
+    for name in names:
+        value = getattr(result, name, None)
+        if value is not None:
+            return value() if callable(value) else value
+    return None
+
+
+def _named(result: Any, params: Any, covariance: Any) -> pd.Series:
+    """Estimates by name: their own names, those of the model's columns, those of the matrix."""
+    if isinstance(params, pd.Series):
+        return params
+    names = getattr(getattr(result, "model", None), "exog_names", None)
+    if (names is None or len(names) != len(params)) and isinstance(covariance, pd.DataFrame):
+        names = list(covariance.index)
+    known = names is not None and len(names) == len(params)
+    return pd.Series(params, index=names if known else None)
+
+
+def _several_equations(result: Any, params: Any, covariance: Any, errors: Any) -> Reported:
+    """One column an equation, the covariances of one column after the other."""
+    values = np.asarray(params, dtype=float)
+    matrix = np.asarray(covariance, dtype=float)
+    if matrix.shape != (values.size, values.size):
+        raise AnalysisError(
+            f"params of {type(result).__name__} has the shape {values.shape}; return (estimates, "
+            "covariance) with one name for each estimate."
+        )
+    labels = getattr(covariance, "index", None)
+    if isinstance(labels, pd.MultiIndex):
+        names = [f"{outcome}: {term}" for outcome, term in labels]
+    else:
+        rows = getattr(getattr(result, "model", None), "exog_names", None) or range(len(values))
+        names = [f"{j}: {row}" for j in range(1, values.shape[1] + 1) for row in rows]
+    return Reported(
+        pd.Series(values.ravel(order="F"), index=names),
+        matrix,
+        None if errors is None else np.asarray(errors, dtype=float).ravel(order="F"),
+        residual_df(result, values.size),
+        _log_likelihood(result),
+    )
+
+
+def residual_df(result: Any, parameters: int) -> float | None:
+    """Degrees of freedom of the complete data, as the fit infers with and mice counts them.
+
+    Clusters minus 1 where the covariance is clustered (statsmodels), events minus parameters for
+    Cox's partial likelihood, else rows minus parameters. None if the fit does not tell, or takes
+    them as infinite.
+    """
+    status = getattr(getattr(result, "model", None), "status", None)
+    if status is not None:
+        return float(np.sum(status)) - parameters
+    for name in ("df_resid_inference", "df_resid"):
+        df = getattr(result, name, None)
+        if df is not None:
+            return float(df) if np.isfinite(df) else None
+    rows = getattr(result, "nobs", None)
+    return None if rows is None else float(rows) - parameters
+
+
+def _mixed_df(result: Any) -> float:
+    """Observations minus all parameters, the residual variance too."""
+    return float(result.nobs - len(result.params) - 1)
+
+
+def _log_likelihood(result: Any) -> float | None:
+    for name in ("llf", "loglik"):
+        try:
+            value = getattr(result, name, None)
+        except NotImplementedError:  # how statsmodels says that a model has none
+            continue
+        if value is not None and np.ndim(value) == 0 and np.isfinite(value):
+            return float(value)
+    return None
 
 
 def adapted(result: Any) -> Reported | None:

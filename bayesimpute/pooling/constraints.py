@@ -11,7 +11,7 @@ from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.pooling import combined_tests
-from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df, several
+from bayesimpute.pooling.estimates import aligned, as_estimates, complete_data_df, several
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
 from bayesimpute.pooling.rubin import Rule

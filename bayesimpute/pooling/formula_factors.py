@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 from bayesimpute.arrays import Array
 from bayesimpute.data.table import Table
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.pooling.formula_arguments import bound, numbers, truth, whole
+from bayesimpute.pooling.formula_arguments import (
+    Coding,
+    bound,
+    coding_of,
+    contrast_columns,
+    numbers,
+    truth,
+    whole,
+)
 from bayesimpute.pooling.formula_bases import Polynomial, Spline
-from bayesimpute.pooling.formula_contrasts import Coding, coding_of, contrast_columns
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formula_terms import MEANS, Factor
 from bayesimpute.specification.spelling import canonical, quoted

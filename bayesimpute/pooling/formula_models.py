@@ -15,9 +15,14 @@ from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import checked_formula, prepared
-from bayesimpute.pooling.formula_design import INTERCEPT, LinearDesign
+from bayesimpute.pooling.formula_design import (
+    INTERCEPT,
+    LinearDesign,
+    ModelDesign,
+    asks_for_means,
+    cluster_of_means,
+)
 from bayesimpute.pooling.formula_factors import Categorical, Numeric, learn
-from bayesimpute.pooling.model_design import ModelDesign, asks_for_means, cluster_of_means
 from bayesimpute.specification.formula_terms import Factor, Formula, label_of, unique
 from bayesimpute.wording import nearest
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
+from bayesimpute.pooling.adapters import is_mixedlm
 from bayesimpute.pooling.estimates import Estimates
 from bayesimpute.pooling.likelihood import Likelihood
 from bayesimpute.pooling.likelihood_mixed import LaplaceLikelihood, MixedLikelihood
@@ -34,7 +35,7 @@ def likelihood_of(estimates: tuple[Estimates, ...]) -> Likelihood:
             )
     results = [each.model for each in estimates]
     first = results[0]
-    if all(hasattr(first, name) for name in ("fixef", "vcov", "VarCorr")):
+    if is_mixedlm(first):
         return _mixed(terms, results)
     model = getattr(first, "model", None)
     home = type(model).__module__

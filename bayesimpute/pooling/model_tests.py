@@ -10,8 +10,13 @@ from bayesimpute.arguments import Positive, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling import combined_tests
-from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df, several
-from bayesimpute.pooling.estimates import Estimates
+from bayesimpute.pooling.estimates import (
+    Estimates,
+    aligned,
+    as_estimates,
+    complete_data_df,
+    several,
+)
 from bayesimpute.pooling.likelihood import Likelihood
 from bayesimpute.pooling.likelihood_of import likelihood_of
 from bayesimpute.pooling.pooled_test import PooledTest, pooled_test

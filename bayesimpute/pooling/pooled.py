@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike
 from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
-from bayesimpute.pooling.aligned import aligned, as_estimates, complete_data_df
-from bayesimpute.pooling.estimates import Estimates
-from bayesimpute.pooling.pool_input import (
+from bayesimpute.pooling.estimates import Estimates, aligned, as_estimates, complete_data_df
+from bayesimpute.pooling.linear_models import Explained, explained, pool_r_squared
+from bayesimpute.pooling.plain import (
     checked_df,
     checked_estimates,
     refuse_numbers_alone,
 )
-from bayesimpute.pooling.r_squared import Explained, explained, pool_r_squared
 from bayesimpute.pooling.rubin import RULES, Combined, Rule, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
 from bayesimpute.wording import not_zero, rounded, visible

@@ -14,7 +14,7 @@ from bayesimpute import html
 from bayesimpute.arguments import Count, CountOrNone, Level, Seed, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.adapters_draws import is_posterior
-from bayesimpute.pooling.refusals import is_bambi_model
+from bayesimpute.pooling.estimates import is_bambi_model
 from bayesimpute.posterior.pooled import Interval, PooledPosterior, pool_posteriors
 from bayesimpute.wording import one_line
 

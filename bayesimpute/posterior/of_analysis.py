@@ -21,8 +21,13 @@ from bayesimpute.errors import AnalysisError
 from bayesimpute.method import Array, Design
 from bayesimpute.pooling.fixed_bases import with_observed_knots
 from bayesimpute.pooling.formula_columns import checked_formula, prepared
-from bayesimpute.pooling.formula_design import INTERCEPT, LinearDesign
-from bayesimpute.pooling.model_design import ModelDesign, asks_for_means, cluster_of_means
+from bayesimpute.pooling.formula_design import (
+    INTERCEPT,
+    LinearDesign,
+    ModelDesign,
+    asks_for_means,
+    cluster_of_means,
+)
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.specification.formula_terms import unique
 from bayesimpute.specification.specification import Analysed, Specification, Target
