@@ -286,9 +286,11 @@ class LaplaceLikelihood(Likelihood):
 
 def factors_of(theta: Array, structures: Sequence[Any]) -> list[Array]:
     """Factors L of the covariances of the random parts, from their entries."""
+    if not structures:
+        return []
     from mixedlm import getL
 
-    return list(getL(theta, structures, as_blocks=True)) if structures else []
+    return [np.asarray(each) for each in getL(theta, list(structures), as_blocks=True)]
 
 
 def average_theta(thetas: Array, scales: Array, structures: Sequence[Any]) -> Array:

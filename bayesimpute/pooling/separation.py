@@ -70,7 +70,7 @@ def separating_direction(y: Array, x: Array) -> Array:
     --------
     >>> x = np.column_stack([np.ones(4), [0.0, 1.0, 2.0, 3.0]])
     >>> separating_direction(np.array([0.0, 0.0, 1.0, 1.0]), x).round(2).tolist()
-    [-1.0, 0.67]
+    [-1.0, 1.0]
     >>> separating_direction(np.array([0.0, 1.0, 0.0, 1.0]), x).tolist()
     [0.0, 0.0]
     """
