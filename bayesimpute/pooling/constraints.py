@@ -10,10 +10,9 @@ import pandas as pd
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.pooling import combined_tests
 from bayesimpute.pooling.estimates import aligned, as_estimates, complete_data_df, several
 from bayesimpute.pooling.pooled import Pooled, pool
-from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
+from bayesimpute.pooling.pooled_test import PooledTest, joint_test
 from bayesimpute.pooling.rubin import Rule
 from bayesimpute.pooling.term_names import position_of
 from bayesimpute.specification.expressions import evaluate, names_in
@@ -78,19 +77,12 @@ def test_constraints(
     F(1, 50.4) = 0.007, p = 0.9331, riv = 0.249
     """
     estimates = as_estimates(fits)
-    m = several(estimates, "A test of constraints")
+    several(estimates, "A test of constraints")
     names, values, covariances = _transformed(fits, constraints)
     _refuse_dependent(names, covariances)
     hypothesis = tuple(f"{name} = 0" for name in names)
-    if method == "D1":
-        complete = complete_data_df(estimates, dfcom)
-        found = combined_tests.wald(values, covariances, complete)
-        return pooled_test(found, "D1", m, hypothesis, complete)
-    pairs = zip(values, covariances, strict=True)
-    squares = [float(each @ np.linalg.solve(v, each)) for each, v in pairs]
-    return pooled_test(
-        combined_tests.chi_squares(squares, len(names)), "D2, Wald", m, hypothesis
-    )  # fmt: skip
+    complete = complete_data_df(estimates, dfcom)
+    return joint_test(values, covariances, method, hypothesis, complete)
 
 
 # Else pytest takes it for a test wherever it is imported by its name.

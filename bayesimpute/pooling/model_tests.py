@@ -19,7 +19,7 @@ from bayesimpute.pooling.estimates import (
 )
 from bayesimpute.pooling.likelihood import Likelihood
 from bayesimpute.pooling.likelihood_of import likelihood_of
-from bayesimpute.pooling.pooled_test import PooledTest, pooled_test
+from bayesimpute.pooling.pooled_test import PooledTest, joint_test, pooled_test
 from bayesimpute.pooling.term_names import INTERCEPTS, position_of
 from bayesimpute.wording import nearest
 
@@ -61,10 +61,9 @@ def D1(fits: Any, fits0: Any = None, dfcom: Positive | None = None) -> PooledTes
     F(2, 53.3) = 18.822, p < 0.0001, riv = 0.311
     """
     estimates = as_estimates(fits)
-    m = several(estimates, "D1")
+    several(estimates, "D1")
     tested, q, u = _tested(estimates, fits0)
-    complete = complete_data_df(estimates, dfcom)
-    return pooled_test(combined_tests.wald(q, u, complete), "D1", m, _zero(tested), complete)
+    return joint_test(q, u, "D1", _zero(tested), complete_data_df(estimates, dfcom))
 
 
 @checked
@@ -96,9 +95,7 @@ def D2(fits: Any, fits0: Any = None, use: Literal["wald", "likelihood"] = "wald"
     m = several(estimates, "D2")
     if use == "wald":
         tested, q, u = _tested(estimates, fits0)
-        squares = [float(each @ np.linalg.solve(v, each)) for each, v in zip(q, u, strict=True)]
-        statistic = combined_tests.chi_squares(squares, len(tested))
-        return pooled_test(statistic, "D2, Wald", m, _zero(tested))
+        return joint_test(q, u, "D2", _zero(tested), np.inf)
     ratios, df, hypothesis, notes = _ratios(estimates, fits0)
     statistic = combined_tests.chi_squares(np.maximum(ratios, 0.0), df)
     return pooled_test(statistic, "D2, likelihood", m, hypothesis, notes=notes)

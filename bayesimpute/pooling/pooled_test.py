@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesimpute import html
 from bayesimpute.arguments import Positive, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.combined_tests import Statistic, chi_squares
+from bayesimpute.pooling.combined_tests import Statistic, chi_squares, wald
 from bayesimpute.wording import not_zero, one_line, p_statement, visible
 
 
@@ -92,6 +93,29 @@ def pooled_test(
     tail = stats.f.sf(f, df1, df2) if np.isfinite(df2) else stats.chi2.sf(df1 * f, df1)
     p_value = float(not_zero(tail))
     return PooledTest(f, df1, df2, p_value, riv, method, m, hypothesis, dfcom, notes)
+
+
+def joint_test(
+    estimates: Array, covariances: Array, method: str, hypothesis: tuple[str, ...], dfcom: float
+) -> PooledTest:
+    """Wald test that k quantities are all 0, by D1, or by D2 from the χ² of each data set.
+
+    Parameters
+    ----------
+    estimates, covariances
+        (m, k) and (m, k, k).
+    method
+        ``"D1"`` or ``"D2"``, to which `dfcom` does not matter.
+    hypothesis, dfcom
+        As in `PooledTest`.
+    """
+    m, k = estimates.shape
+    if method == "D1":
+        found = wald(estimates, covariances, dfcom)
+        return pooled_test(found, "D1", m, hypothesis, dfcom)
+    pairs = zip(estimates, covariances, strict=True)
+    squares = [float(each @ np.linalg.solve(u, each)) for each, u in pairs]
+    return pooled_test(chi_squares(squares, k), "D2, Wald", m, hypothesis)
 
 
 @checked
