@@ -105,7 +105,7 @@ class Checks(Group):
     predictive = Entry(predictive)
     overimpute = Entry(overimpute)
     compare_models = Entry(compare_models)
-    compare_joint = Entry(compare_joint)
+    compare_joint: Entry[..., pd.DataFrame] = Entry(compare_joint)
     congenial = Entry(congenial)
 
 

@@ -30,7 +30,9 @@ def plot_box(
     ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Box of the observed values at 0, boxes of imputations 1 … m beside it.
+    """Box plots of one variable, observed and of every imputation; shares of categories.
+
+    Box of the observed values at 0, boxes of imputations 1 … m beside it.
 
     A box holds the middle half with the median as a black line, whiskers reach to the last value
     within 1.5 times its height (Tukey), dots are the values beyond. Fewer than 5 values are drawn

@@ -52,6 +52,7 @@ SHOWN = 2  # categories of a variable
 @checked
 def plot_chains(
     run: Run,
+    /,
     kind: str = "trace",
     variable: str | Sequence[str] | None = None,
     parameters: str | Sequence[str] | None = None,
@@ -61,7 +62,9 @@ def plot_chains(
     figsize: FigureSize | None = None,
     **options: Any,
 ) -> "PlotCollection":
-    """Mean, SD and shares of the imputed values, or parameters of the models, by chain.
+    """Trace, rank, autocorrelation, ESS … of chains and of model parameters, by arviz-plots.
+
+    Mean, SD and shares of the imputed values, or parameters of the models, by chain.
 
     A chain is an imputation and a draw an iteration. In a rank plot lines near zero mean that no
     chain lies higher, lower or wider than the others; what leaves the expected range is marked.
@@ -291,6 +294,7 @@ def _colours(m: int) -> list[str]:
 
 def _draw(
     run: Run,
+    /,
     kind: str,
     drawn: "xr.Dataset",
     discard: int,

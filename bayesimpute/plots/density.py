@@ -26,7 +26,9 @@ def plot_density(
     ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Observed values in blue, each imputation's values in vermillion.
+    """Distribution of the observed and of the imputed values of one variable.
+
+    Observed values in blue, each imputation's values in vermillion.
 
     Numbers are drawn as kernel densities (Scott's bandwidth; reflected at the bounds of a bounded
     model, at 0 and 1 for shares, at 0 for numbers none of which is negative), categories and

@@ -31,7 +31,9 @@ def plot_strip(
     ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Observed values at 0, those of imputations 1 … m beside them.
+    """Values of one variable, observed and of every imputation beside each other.
+
+    Observed values at 0, those of imputations 1 … m beside them.
 
     A dot is a value, moved sideways at random (the same way at every call); a short black line is
     the median. Of more than 1,000 values in a strip (fewer where there are many strips) as many

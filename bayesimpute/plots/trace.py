@@ -32,9 +32,9 @@ def plot_trace(
     axes: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Mean and SD of the imputed cells by iteration, a line for each chain.
+    """Mean and SD, or shares of categories, by iteration, a line for each chain.
 
-    Categories have shares instead: of two categories the first panel shows the share of the second
+    Numbers have mean and SD of the imputed cells. Categories have shares instead: of two categories the first panel shows the share of the second
     one; of more the two panels show the two whose chains agree least, which have the largest
     R-hats (with fewer than 4 iterations, or one chain, the two most frequent). A result of an
     older file does not know the shares of three or more: its panels are mean and SD of the codes

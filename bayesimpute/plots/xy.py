@@ -28,9 +28,9 @@ def plot_xy(
     ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Observed rows in blue, rows with an imputed x or y in vermillion.
+    """Two variables of the completed data, rows with an imputed value in their own colour.
 
-    Categories, and numbers with at most 40 distinct values, are spread at random around their
+    Observed rows are blue, rows with an imputed x or y vermillion. Categories, and numbers with at most 40 distinct values, are spread at random around their
     place, the same way at every call; observed and imputed dots of one place stand side by side.
     Two categorical variables are drawn as bars: for each pair of categories its share of the blue
     and of the vermillion rows.
