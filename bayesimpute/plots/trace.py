@@ -34,11 +34,11 @@ def plot_trace(
 ) -> "Figure":
     """Mean and SD, or shares of categories, by iteration, a line for each chain.
 
-    Numbers have mean and SD of the imputed cells. Categories have shares instead: of two categories the first panel shows the share of the second
-    one; of more the two panels show the two whose chains agree least, which have the largest
-    R-hats (with fewer than 4 iterations, or one chain, the two most frequent). A result of an
-    older file does not know the shares of three or more: its panels are mean and SD of the codes
-    1, 2, …, as mice counts them.
+    Numbers have mean and SD of the imputed cells. Categories have shares instead: of two categories
+    the first panel shows the share of the second one; of more the two panels show the two whose
+    chains agree least, which have the largest R-hats (with fewer than 4 iterations, or one chain,
+    the two most frequent). A result of an older file does not know the shares of three or more: its
+    panels are mean and SD of the codes 1, 2, …, as mice counts them.
 
     Free, intermingled lines without trend, and an R-hat near 1 (at most 1.05), speak for
     convergence.

@@ -1,7 +1,7 @@
 """Scatter plot of the completed data: whether imputed values keep the relation of two variables."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def plot_xy(
     x: str,
     y: str,
     *,
-    imputation: int | Sequence[int] | Literal["all"] = 1,
+    imputation: Any = 1,
     by: str | None = None,
     groups: Any = None,
     log: str = "",
@@ -30,10 +30,10 @@ def plot_xy(
 ) -> "Figure":
     """Two variables of the completed data, rows with an imputed value in their own colour.
 
-    Observed rows are blue, rows with an imputed x or y vermillion. Categories, and numbers with at most 40 distinct values, are spread at random around their
-    place, the same way at every call; observed and imputed dots of one place stand side by side.
-    Two categorical variables are drawn as bars: for each pair of categories its share of the blue
-    and of the vermillion rows.
+    Observed rows are blue, rows with an imputed x or y vermillion. Categories, and numbers with at
+    most 40 distinct values, are spread at random around their place, the same way at every call;
+    observed and imputed dots of one place stand side by side. Two categorical variables are drawn
+    as bars: for each pair of categories its share of the blue and of the vermillion rows.
 
     Parameters
     ----------
