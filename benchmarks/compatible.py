@@ -35,7 +35,10 @@ def study(design: Design, chosen: argparse.Namespace, folder: Path, pool: Proces
         design.simulate,
         {
             COMPLETE: None,
-            CHAINED: {"on": "conditional"},
+            CHAINED: {
+                "on": "conditional",
+                "method": {"y": design.outcome} if design.outcome else None,
+            },
             COMPATIBLE: {"on": "analysis", "method": dict(design.method) or None},
         },
         design.analysis,

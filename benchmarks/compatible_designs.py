@@ -4,7 +4,7 @@ Each design simulates complete data and takes values away at random given what s
 outcome above all, as analyses of real data find them. Truths are the coefficients simulated with.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 Rng = np.random.Generator
 
 CLUSTERS, ROWS = 30, 12
+ANSWERS = "answers"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Design:
         Of the analysis.
     method
         Of covariates that a default would not suit.
+    model_options
+        Of ``bi.impute``, by variable.
+    outcome
+        Family by which the outcome is imputed, where this is not that of the analysis.
     """
 
     analysis: str
@@ -53,20 +58,29 @@ class Design:
     hidden: Callable[[pd.DataFrame, Rng], Mapping[str, npt.NDArray[np.bool_]]]
     family: str | None = None
     method: Mapping[str, str] = field(default_factory=dict)
+    model_options: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    outcome: str | None = None
 
     def simulate(self, seed: int) -> Study:
         """Make one data set; the same seed gives the same."""
         rng = np.random.default_rng(seed)
         complete = self.complete(rng)
+        hidden = self.hidden(complete, rng)
+        complete = complete.drop(columns=ANSWERS, errors="ignore")  # nobody has seen it
         incomplete = complete.copy()
-        for name, gone in self.hidden(complete, rng).items():
+        for name, gone in hidden.items():
             incomplete[name] = incomplete[name].mask(gone)
         return Study(complete, incomplete, self.truth)
 
     def arguments(self) -> dict[str, object]:
         """Arguments of ``bi.impute`` that both ways of imputing share."""
         cluster = "g" if "| g)" in self.analysis else None
-        return {"analysis": self.analysis, "family": self.family, "cluster": cluster}
+        return {
+            "analysis": self.analysis,
+            "family": self.outcome or self.family,
+            "cluster": cluster,
+            "model_options": self.model_options,
+        }
 
 
 # --- what designs are made of ---------------------------------------------------------------------
@@ -222,6 +236,25 @@ def logarithm(rng: Rng) -> pd.DataFrame:
     return pd.DataFrame({"z": z, "x": x, "y": y})
 
 
+def selected(rng: Rng) -> pd.DataFrame:
+    """Simulate a slope by cluster, and whether a row answers, which goes with its outcome."""
+    g = np.repeat(np.arange(CLUSTERS), 2 * ROWS)
+    w = rng.normal(size=len(g))
+    x = effects(rng, 0.5)[g] + rng.normal(size=len(g))
+    error, other = rng.normal(size=(2, len(g)))
+    y = (0.5 + effects(rng, 0.4))[g] * x + effects(rng, 0.5)[g] + error
+    answers = 0.6 + 0.8 * w + effects(rng, 0.3)[g] + 0.6 * error + 0.8 * other > 0
+    return pd.DataFrame({"g": g, "w": w, "x": x, "y": y, ANSWERS: answers})
+
+
+def unanswered(frame: pd.DataFrame, rng: Rng) -> Mapping[str, npt.NDArray[np.bool_]]:
+    """Take the outcome away where a row does not answer, and the predictor given a column seen."""
+    return {
+        "y": ~frame[ANSWERS].to_numpy(),
+        "x": given(frame["w"].to_numpy(), rng, -1.1, 0.5),
+    }
+
+
 PRODUCT = {"x": 0.5, "z": 0.5, "x:z": 0.5}
 
 DESIGNS: Mapping[str, Design] = {
@@ -278,5 +311,13 @@ DESIGNS: Mapping[str, Design] = {
         logarithm,
         given_outcome("x"),
         method={"x": "gamma"},
+    ),
+    "outcome not at random": Design(
+        "y ~ x + (1 + x | g)",
+        {"(Intercept)": 0.0, "x": 0.5, "x~~x|g": 0.4**2, "Residual~~Residual": 1.0},
+        selected,
+        unanswered,
+        outcome="heckman",
+        model_options={"y": {"selection_only": ("w",), "outcome_only": ("x",)}},
     ),
 }

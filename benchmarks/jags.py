@@ -104,8 +104,10 @@ def constants(part: Part, design: Design) -> dict[str, Array]:
         held[f"cz.{v}"] = units.centre_z
     if part.kind in ("normal", "gamma"):
         held[f"tr.{v}"] = np.array(unit)
-    if part.kind == "categorical":
+    if part.kind in ("categorical", "ordinal"):
         del held[f"ma.{v}"]
+    if part.kind == "ordinal":
+        held[f"al.{v}"] = np.ones(len(design.categories))
     return held
 
 

@@ -55,7 +55,7 @@ class Part:
     def parameters(self) -> dict[str, str]:
         """Our name of each parameter, and JAGS's."""
         v = self.name
-        names = {"intercept": f"a.{v}"}
+        names = {"share": f"h.{v}"} if self.kind == "ordinal" else {"intercept": f"a.{v}"}
         if self.terms:
             names["beta"] = f"b.{v}"
         for k in range(self.effects):
@@ -71,6 +71,8 @@ class Part:
         v, (i, last) = self.name, self.rows
         if self.kind == "categorical":
             return self._softmax()
+        if self.kind == "ordinal":
+            return self._cumulative()
         eta = self._predictor("", "")
         distribution = {
             "normal": f"{v}[{i}] ~ dnorm(e.{v}[{i}], pow(s.{v}, -2))",
@@ -92,7 +94,7 @@ class Part:
     def _predictor(self, category: str, comma: str) -> str:
         v, (i, _) = self.name, self.rows
         a = f"a.{v}[{category}]" if category else f"a.{v}"
-        parts = [a]
+        parts = ["0" if self.kind == "ordinal" else a]
         for k, term in enumerate(self.terms, 1):
             parts.append(f"b.{v}[{k}{comma}{category}] * ({term} - cx.{v}[{k}])")
         if self.grouped:
@@ -124,6 +126,22 @@ class Part:
             ]
             return lines
         return [*lines, "}"]
+
+    def _cumulative(self) -> str:
+        """Three ordered categories: their shares where the linear predictor is 0, and the rest."""
+        v, (i, last) = self.name, self.rows
+        return "\n".join(
+            [
+                f"for ({i} in 1:{last}) {{ {v}[{i}] ~ dcat(p.{v}[{i}, 1:3])",
+                f"  p.{v}[{i}, 1] <- ilogit(logit(h.{v}[1]) - e.{v}[{i}])",
+                f"  p.{v}[{i}, 2] <- 1 - p.{v}[{i}, 1] - p.{v}[{i}, 3]",
+                f"  p.{v}[{i}, 3] <- ilogit(logit(h.{v}[3]) + e.{v}[{i}])",
+                f"  e.{v}[{i}] <- {self._predictor('', '')} }}",
+                f"h.{v}[1:3] ~ ddirch(al.{v})",
+                *self._coefficients(),
+                *self._effects(),
+            ]
+        )
 
     def _softmax(self) -> str:
         """Three categories, the first the reference."""
@@ -232,6 +250,18 @@ def three_kinds(rng: Rng) -> pd.DataFrame:
     return pd.DataFrame({"z": z, "c": pd.Categorical(np.array(list("abc"))[c]), "y": y})
 
 
+def three_steps(rng: Rng) -> pd.DataFrame:
+    """Simulate an ordered predictor in an interaction; most frequent: middle, seen next: top."""
+    frame = numbers(rng)
+    g, z = frame["g"].to_numpy(), frame["z"].to_numpy()
+    latent = 0.8 * z + effects(rng, 0.8, CLUSTERS)[g] + rng.logistic(size=len(z))
+    o = np.digitize(latent, [-0.6, 2.2])
+    y = np.array([0.0, 0.4, 0.8])[o] + np.array([0.3, 0.6, 1.0])[o] * z
+    y += effects(rng, 0.5, CLUSTERS)[g] + rng.normal(size=len(z))
+    steps = pd.Categorical.from_codes(o, ["low", "middle", "top"], ordered=True)
+    return frame.assign(o=steps, y=y)[["g", "z", "o", "y"]]
+
+
 def of_clusters(rng: Rng) -> pd.DataFrame:
     """Simulate a level-2 predictor that changes the slope of a level-1 one."""
     clusters, rows = 40, 5
@@ -322,6 +352,20 @@ CASES: Mapping[str, Case] = {
         ),
         three_kinds,
         given_outcome("c"),
+    ),
+    "ordinal covariate": Case(
+        "y ~ o * z + (1 | g)",
+        (
+            Part("o", "ordinal", (Z,), grouped=True),
+            Part(
+                "y",
+                "normal",
+                ("(o[i] == 3)", "(o[i] == 1)", Z, f"(o[i] == 3) * {Z}", f"(o[i] == 1) * {Z}"),
+                grouped=True,
+            ),
+        ),
+        three_steps,
+        given_outcome("o"),
     ),
     "level-2 covariate": Case(
         "y ~ x * w + (1 | g)",

@@ -1,7 +1,7 @@
 """Missing categories that are to be summed out of a joint distribution together."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -48,11 +48,26 @@ class Group:
     group: Mapping[str, Positions]
     size: int
 
+    def combinations(self, categories: Mapping[str, Array]) -> list[tuple[float, ...]]:
+        """Categories of the slots, in all combinations."""
+        return list(product(*(categories[name] for name in self.slots)))
+
+    def part(self, chosen: npt.NDArray[np.bool_]) -> "Group":
+        """Keep some of the groups, (group,)."""
+        number = np.cumsum(chosen) - 1
+        kept = {name: chosen[own] for name, own in self.group.items()}
+        return replace(
+            self,
+            touched={name: rows[kept[name]] for name, rows in self.touched.items()},
+            group={name: number[own[kept[name]]] for name, own in self.group.items()},
+            size=int(chosen.sum()),
+        )
+
     def assignments(
         self, values: Mapping[str, Array], categories: Mapping[str, Array]
     ) -> Iterator[dict[str, Array]]:
         """Give the columns with the cells at each combination of their categories."""
-        for combination in product(*(categories[name] for name in self.slots)):
+        for combination in self.combinations(categories):
             changed = {}
             for name, slot in self.cells.items():
                 held = slot >= 0
@@ -82,8 +97,18 @@ def groups_of(
     specification: Specification,
     builders: Mapping[str, DesignBuilder],
     categories: Mapping[str, Array],
+    counted: frozenset[str] = frozenset(),
 ) -> list[Group]:
     """Find which missing categories have to be summed out together.
+
+    Parameters
+    ----------
+    specification, builders
+        Of the run.
+    categories
+        Values of the variables with missing ones.
+    counted
+        Those whose cluster means do not count, here.
 
     Raises
     ------
@@ -106,7 +131,7 @@ def groups_of(
     for name, builder in builders.items():
         rows = np.flatnonzero(rows_that_say(specification, builder))
         place[name] = first, rows
-        for design_row, held in _touching(specification, builder, cells):
+        for design_row, held in _touching(specification, builder, cells, counted):
             says = np.isin(design_row, rows)
             at = first + np.searchsorted(rows, design_row[says])
             pairs.append(np.stack([at, held[says]]))
@@ -154,7 +179,10 @@ def _cells(
 
 
 def _touching(
-    specification: Specification, builder: DesignBuilder, cells: Mapping[str, Positions]
+    specification: Specification,
+    builder: DesignBuilder,
+    cells: Mapping[str, Positions],
+    counted: frozenset[str],
 ) -> Iterator[tuple[Positions, Positions]]:
     """Rows of a model's design with the cells that they depend on, as pairs."""
     target, clusters = builder.target, builder.clusters
@@ -164,10 +192,11 @@ def _touching(
         rows = np.flatnonzero(cells[name] >= 0)
         own = cells[name][rows]
         if level2 and clusters is not None:
-            yield clusters.codes[rows], own
+            if name not in counted:
+                yield clusters.codes[rows], own
             continue
         yield rows, own
-        averaged = any(
+        averaged = name not in counted and any(
             term.cluster_mean and name in sources_of_term(term, specification.targets)
             for term in target.terms
         )

@@ -26,7 +26,11 @@ def is_symbol(values: Any) -> bool:
 
 
 def columns_of(
-    specification: Specification, builder: DesignBuilder, values: Values, rows: Positions
+    specification: Specification,
+    builder: DesignBuilder,
+    values: Values,
+    rows: Positions,
+    averaged: Values | None = None,
 ) -> Columns:
     """Give the columns of chosen rows of a model's design.
 
@@ -40,6 +44,8 @@ def columns_of(
         Of all rows of the data.
     rows
         Positions in the design: rows of the data, or clusters for a level-2 target.
+    averaged
+        Values that means of clusters are taken of, where these are others.
     """
     target, clusters = builder.target, builder.clusters
     level2 = target.level == 2 and clusters is not None
@@ -48,17 +54,22 @@ def columns_of(
     chosen = np.arange(len(builder.table.rows)) if whole else rows
     needed = sources_of(target, specification.targets)
     given = _with_passive(specification, values, needed, chosen)
+    other = given
+    if averaged is not None and whole:
+        other = _with_passive(specification, averaged, needed, chosen)
     x: list[Any] = []
     z: list[Any] = [] if level2 or clusters is None else [_intercepts(builder, len(chosen))]
-    averaged: list[Any] = []
+    in_mean: list[Any] = []
     for term in target.terms:
-        block = _block(builder, term, given, len(chosen))
+        block = _block(builder, term, other if level2 else given, len(chosen))
         if term.fixed:
             x.append(block)
         if term.random and not level2:
             z.append(block)
         if term.cluster_mean and not level2 and clusters is not None:
-            averaged.append(_means(builder, block)[clusters.codes])
+            in_mean.append(
+                _means(builder, _block(builder, term, other, len(chosen)))[clusters.codes]
+            )
     if level2:
         fixed = _beside(x, len(chosen))
         at = np.zeros(len(rows), dtype=np.int64)
@@ -66,7 +77,7 @@ def columns_of(
     cluster = np.zeros(len(chosen), dtype=np.int64)
     if clusters is not None:
         cluster = clusters.codes[chosen]
-    blocks = (_beside([*x, *averaged], len(chosen)), _beside(z, len(chosen)), cluster)
+    blocks = (_beside([*x, *in_mean], len(chosen)), _beside(z, len(chosen)), cluster)
     return Columns(*(block[rows] if whole else block for block in blocks))
 
 

@@ -10,7 +10,8 @@ number is a free variable; missing categories are summed out,
 .. math::
     \log p(\text{rows}) = \log \sum_k \prod_c p_c(y_c \mid k, …),
 
-over all combinations k of the missing categories that some row depends on together. Missing values
+over all combinations k of the missing categories that some row depends on together, or over their
+numbers in a cluster whose mean predicts (:mod:`bayesimpute.engine.joint_counts`). Missing values
 that no other model needs integrate out of themselves and are left out.
 """
 
@@ -25,8 +26,9 @@ from bayesimpute.data.names import safe_pair
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import options_of
-from bayesimpute.engine.joint_cells import Group, categories_of, groups_of
+from bayesimpute.engine.joint_cells import Group, categories_of
 from bayesimpute.engine.joint_columns import columns_of, is_symbol
+from bayesimpute.engine.joint_counts import Counts, log_sum, sums_of
 from bayesimpute.engine.live import rows_that_say
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design
@@ -79,6 +81,8 @@ class Joint:
         Values of the variables whose missing ones are summed out.
     groups
         These, by what depends on each other.
+    counts
+        Those of them that are summed out by their numbers in a cluster.
     rows
         What the rows of each model are.
     values
@@ -94,6 +98,7 @@ class Joint:
     reference: Mapping[str, Any]
     categories: Mapping[str, Any]
     groups: list[Group]
+    counts: Counts | None
     rows: dict[str, RowModel] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     own: dict[str, Any] = field(default_factory=dict)
@@ -112,9 +117,9 @@ class Joint:
         }
         designs = {name: _shifted(each, each.build(values)) for name, each in builders.items()}
         categories = categories_of(specification, builders)
-        groups = groups_of(specification, builders, categories)
+        groups, counts = sums_of(specification, builders, categories)
         model = pm.Model(model=None)
-        joint = cls(model, specification, builders, designs, values, categories, groups)
+        joint = cls(model, specification, builders, designs, values, categories, groups, counts)
         joint.values.update(values)
         for name in builders:
             joint._add_parameters(name)
@@ -122,6 +127,8 @@ class Joint:
             joint._add_rows(name)
         for number, group in enumerate(groups):
             joint._add_sum(group, number)
+        if counts is not None:
+            joint._add_counts(counts)
         return joint
 
     def draws_of(self, name: str, parameter: str, labels: Sequence[str], posterior: Any) -> Any:
@@ -174,9 +181,9 @@ class Joint:
         design = self.designs[name]
         live = np.zeros(len(design.y), dtype=bool) if design.live is None else design.live
         touched = np.zeros(len(design.y), dtype=bool)
-        for group in self.groups:
-            if name in group.touched:
-                touched[group.touched[name]] = True
+        for summed in (*self.groups, *(() if self.counts is None else (self.counts,))):
+            if name in summed.touched:
+                touched[summed.touched[name]] = True
         self.own[name] = self._numbers(name)
         if builder.target.level == 2 and builder.clusters is not None:
             # rows without the value have that of their cluster
@@ -251,10 +258,15 @@ class Joint:
         return dim
 
     def _columns(
-        self, name: str, rows: Positions, changed: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        rows: Positions,
+        changed: Mapping[str, Any] | None = None,
+        averaged: Mapping[str, Any] | None = None,
     ) -> Columns:
         values = {**self.values, **(changed or self._first())}
-        found = columns_of(self.specification, self.builders[name], values, rows)
+        in_means = None if averaged is None else {**values, **averaged}
+        found = columns_of(self.specification, self.builders[name], values, rows, in_means)
         latent, around = self.rows[name].latent, self.builders[name].target.around
         offset = self.designs[name].live_shift
         offset = None if offset is None else offset[rows]
@@ -279,26 +291,56 @@ class Joint:
         """Add the rows that depend on missing categories, these summed out."""
         import pytensor.tensor as pt
 
+        summed = pt.logsumexp(self._at_combinations(group), axis=0).sum()
+        names = " and ".join(dict.fromkeys(group.slots))
+        title = f"{names} summed out"
+        self._potential(
+            title if title not in self.model.named_vars else f"{title} {number}",
+            summed - self._counted(group.touched),
+        )
+
+    def _add_counts(self, counts: Counts) -> None:
+        """Add the rows that depend on missing categories by their numbers, these summed out."""
+        import pytensor.tensor as pt
+
+        plain, by_group = [], []
+        for averaged in counts.columns(self.values, self.categories):
+            total: Any = pt.zeros(counts.missing.shape[1])
+            for name, (rows, cluster) in counts.plain.items():
+                value = self._log_density(name, rows, self._first(), averaged)
+                total = pt.inc_subtensor(total[cluster], value)
+            plain.append(total)
+            by_group.append([self._at_combinations(group, averaged) for group in counts.groups])
+        each = [pt.stack(group) for group in zip(*by_group, strict=True)]
+        summed = log_sum(counts, self.categories, pt.stack(plain), each).sum()
+        title = f"{' and '.join(counts.names)} summed out by their numbers"
+        self._potential(title, summed - self._counted(counts.touched))
+
+    def _at_combinations(self, group: Group, averaged: Mapping[str, Any] | None = None) -> Any:
+        """Log density of the rows of each group at each combination, (combination, group)."""
+        import pytensor.tensor as pt
+
         each = []
         for changed in group.assignments(self.values, self.categories):
             total: Any = pt.zeros(group.size)
             for name, rows in group.touched.items():
-                value = self._log_density(name, rows, {**self._first(), **changed})
+                value = self._log_density(name, rows, {**self._first(), **changed}, averaged)
                 total = pt.inc_subtensor(total[group.group[name]], value)
             each.append(total)
-        summed = pt.logsumexp(pt.stack(each), axis=0).sum() - self._counted(group)
-        names = " and ".join(dict.fromkeys(group.slots))
-        title = f"{names} summed out"
-        self._potential(
-            title if title not in self.model.named_vars else f"{title} {number}", summed
-        )
+        return pt.stack(each)
 
-    def _log_density(self, name: str, rows: Positions, changed: Mapping[str, Any]) -> Any:
+    def _log_density(
+        self,
+        name: str,
+        rows: Positions,
+        changed: Mapping[str, Any],
+        averaged: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Log density of rows of one model at a combination, (row,)."""
         import pymc as pm
         import pytensor.tensor as pt
 
-        model, columns = self.rows[name], self._columns(name, rows, changed)
+        model, columns = self.rows[name], self._columns(name, rows, changed, averaged)
         known = np.full(len(rows), SEEN) if model.known is None else model.known[rows]
         out: Any = pt.zeros(len(rows))
         valued = np.flatnonzero(~np.isnan(known) & (known != UNSEEN))
@@ -327,12 +369,12 @@ class Joint:
             column = by_cluster if live is None else np.where(live, by_cluster, self.own[name])
         return column[rows]
 
-    def _counted(self, group: Group) -> Any:
-        """Sum what the missing numbers among a group's rows have counted for already."""
+    def _counted(self, touched: Mapping[str, Positions]) -> Any:
+        """Sum what the missing numbers among rows have counted for already."""
         import pymc as pm
 
         total: Any = 0.0
-        for name, rows in group.touched.items():
+        for name, rows in touched.items():
             live = self.designs[name].live
             if name in self.categories or live is None or not live[rows].any():
                 continue

@@ -6,6 +6,10 @@ outcome. Truths must then rank uniformly among the draws of ``bi.impute(..., ana
 A prior of an intercept is meant at the means of the predictors, which are not known before the
 data. Numbers get a flat one instead, and data whose level is 0: the level of a number changes
 nothing but the intercept. Predictors of categories have mean 0, exactly or nearly.
+
+The category to which others are compared is the one seen most often, and the others come as they
+appear. Data in which these are not those of the prior are drawn again, with their parameters: given
+the data, a truth is a draw from the posterior, whichever data are left out.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +18,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pymc as pm
-from scipy.special import expit
+from scipy.special import expit, logit
 
 import bayesimpute as bi
 from bayesimpute.simulate.ranks import Calibration
@@ -39,6 +43,9 @@ class Spec:
         Columns that lose values given the outcome.
     priors
         Of each model: family, and its arguments.
+    usable
+        Whether incomplete data are kept: those in which what is seen does not identify a term,
+        which is then left out, are drawn again.
     """
 
     analysis: str
@@ -47,11 +54,12 @@ class Spec:
     priors: dict
     family: str | None = None
     arguments: dict = field(default_factory=dict)
+    usable: object = staticmethod(lambda frame: True)
 
 
 def dists(priors):
     families = {"normal": pm.Normal.dist, "half": pm.HalfNormal.dist}
-    families["lognormal"] = pm.LogNormal.dist
+    families |= {"lognormal": pm.LogNormal.dist, "dirichlet": pm.Dirichlet.dist}
     return {
         variable: {name: families[family](*given) for name, (family, *given) in held.items()}
         for variable, held in priors.items()
@@ -122,6 +130,55 @@ def level2(rng):
     return truth, pd.DataFrame({"g": g, "x": x, "w": w, "y": y})
 
 
+def outcome_of(codes, z, g, rng):
+    """An outcome to which each category gives a level and a slope of its own, and its truth."""
+    beta, sd, sigma = rng.normal(0, 0.7, 5), abs(rng.normal(0, 0.7)), abs(rng.normal())
+    second, third = codes == 1, codes == 2
+    y = np.column_stack([second, third, z, second * z, third * z]) @ beta
+    y += (sd * rng.normal(size=CLUSTERS))[g] + sigma * rng.normal(size=len(g))
+    return y, {"y.beta": beta, "y.sd_intercept": sd, "y.sigma": sigma}
+
+
+def ordinal(rng):
+    """Three ordered categories by a logistic error."""
+    g = np.repeat(np.arange(CLUSTERS), ROWS)
+    z = standard(rng.normal(size=len(g)))
+    share, slope, tau = rng.dirichlet(SHARES), rng.normal(0, 0.7), abs(rng.normal(0, 0.7))
+    latent = slope * z + (tau * rng.normal(size=CLUSTERS))[g] + rng.logistic(size=len(g))
+    codes = np.searchsorted(logit(np.cumsum(share)[:2]), latent)
+    y, truth = outcome_of(codes, z, g, rng)
+    truth |= {"c.share": share, "c.beta": slope, "c.sd_intercept": tau}
+    c = pd.Categorical.from_codes(codes, list("pqr"), ordered=True)
+    return truth, pd.DataFrame({"g": g, "z": z, "c": c, "y": y})
+
+
+def nominal(rng):
+    """Three kinds, whose effects by cluster are correlated."""
+    g = np.repeat(np.arange(CLUSTERS), ROWS)
+    z = standard(rng.normal(size=len(g)))
+    level, slope = rng.normal(*LEVEL, 2), rng.normal(0, 0.7, 2)
+    tau, r = abs(rng.normal(0, 0.7, 2)), 2 * rng.beta(2, 2) - 1
+    effect = rng.multivariate_normal(np.zeros(2), [[1, r], [r, 1]], CLUSTERS) * tau
+    eta = np.column_stack([np.zeros(len(g)), level + np.outer(z, slope) + effect[g]])
+    codes = (eta + rng.gumbel(size=eta.shape)).argmax(axis=1)
+    y, truth = outcome_of(codes, z, g, rng)
+    truth |= {"c.intercept": level, "c.beta": slope, "c.sd_intercept": tau, "c.correlation": r}
+    return truth, pd.DataFrame(
+        {"g": g, "z": z, "c": pd.Categorical.from_codes(codes, list("pqr")), "y": y}
+    )
+
+
+def first_is_most_frequent(frame):
+    """Whether the first category is, however the others are filled, and the second comes next."""
+    codes = frame["c"].cat.codes.to_numpy()
+    counts = np.bincount(codes + 1, minlength=4)
+    if min(counts[1:]) == 0 or counts[1] <= max(counts[2:]):
+        return False
+    if not frame["c"].cat.ordered and counts[1] <= max(counts[2:]) + counts[0]:
+        return False
+    return np.flatnonzero(codes == 1)[0] < np.flatnonzero(codes == 2)[0]
+
+
 def survival(rng):
     """Follow-up ends at the seventh decile of the times, in whatever unit these are."""
     g = np.repeat(np.arange(CLUSTERS), ROWS)
@@ -138,9 +195,48 @@ def survival(rng):
     return truth, pd.DataFrame({"g": g, "z": z, "x": x, "y": np.minimum(y, end), "died": died})
 
 
+def selection(rng):
+    """Outcomes missing because of what they are, on a predictor that varies by cluster."""
+    clusters, rows = CLUSTERS, 2 * ROWS
+    g = np.repeat(np.arange(clusters), rows)
+    w = np.resize([-1.0, 1.0], len(g))
+    s = abs(rng.normal())
+    x = s * rng.normal(size=len(g))
+    beta, gamma, at, log_sigma, t = (
+        *rng.normal(0, 0.7, 2),
+        *rng.normal([0.3, 0, 0], [0.5, 0.5, 1]),
+    )
+    by, sd = abs(rng.normal(0, 0.7)), abs(rng.normal(0, [0.7, 0.7, 0.5, 0.5]))
+    factor = pm.draw(pm.LKJCorr.dist(n=4, eta=2.0), random_seed=rng, mode="FAST_COMPILE")
+    level, seen, spread, own = ((rng.normal(size=(clusters, 4)) @ (sd[:, None] * factor).T)[g]).T
+    u, rho = rng.normal(size=len(g)), np.tanh(t + own)
+    e = rho * u + np.sqrt(1 - rho**2) * rng.normal(size=len(g))
+    y = (beta + by * rng.normal(size=clusters))[g] * x + level + np.exp(log_sigma + spread) * e
+    gone = at + gamma * w + seen + u <= 0
+    names = ("intercept", "log_sigma", "atanh_rho")
+    truth = {"x.sigma": s, "y.beta": beta, "y.selection_beta": gamma, "y.selection_intercept": at}
+    truth |= {"y.sigma": np.exp(log_sigma), "y.rho": np.tanh(t), "y.sd_x": by}
+    truth |= {f"y.sd_{name}": value for name, value in zip(names, sd[[0, 2, 3]], strict=True)}
+    truth |= {"y.selection_sd_intercept": sd[1]}
+    return truth, pd.DataFrame({"g": g, "w": w, "x": x, "y": y, "gone": gone})
+
+
+def counts(rng):
+    """The mean of the predictor, and of its product with ±1, is nearly 0."""
+    z = np.resize([-1.0, 1.0], 100)
+    s = abs(rng.normal(0, 0.7))
+    x = s * rng.normal(size=z.size)
+    beta = rng.normal(0, 0.5, 3)
+    y = rng.poisson(np.exp(rng.normal(0, 0.7) + np.column_stack([x, z, x * z]) @ beta))
+    truth = {"x.sigma": s, "y.beta": beta}
+    return truth, pd.DataFrame({"z": z, "x": x, "y": y.astype(float)})
+
+
 SLOPE = {"beta": ("normal", 0.0, 0.7)}
 NUMBER = {"intercept": FLAT, "sigma": ("half", 1.0)}
 VARYING = {"sd_intercept": ("half", 0.7)}
+#: Priors of categories, of which the first should be the most frequent.
+SHARES, LEVEL = np.array([4.0, 2.0, 2.0]), (-1.5, 0.7)
 
 SPECS = {
     "interaction": Spec(
@@ -158,9 +254,20 @@ SPECS = {
     "binary": Spec(
         "y ~ b * z", binary, ("b",),
         {name: SLOPE | {"intercept": ("normal", 0.0, 0.7)} for name in ("b", "y")}, "binomial",
+        usable=lambda frame: (frame.dropna().groupby("z")["b"].nunique() == 2).all(),
     ),
     "level 2": Spec(
         "y ~ x * w + (1 | g)", level2, ("w",), {"w": SLOPE | NUMBER, "y": SLOPE | NUMBER | VARYING}
+    ),
+    "ordinal": Spec(
+        "y ~ c * z + (1 | g)", ordinal, ("c",),
+        {"c": SLOPE | VARYING | {"share": ("dirichlet", SHARES)}, "y": SLOPE | NUMBER | VARYING},
+        usable=first_is_most_frequent,
+    ),
+    "nominal": Spec(
+        "y ~ c * z + (1 | g)", nominal, ("c",),
+        {"c": SLOPE | VARYING | {"intercept": ("normal", *LEVEL)}, "y": SLOPE | NUMBER | VARYING},
+        usable=first_is_most_frequent,
     ),
     "survival": Spec(
         "Surv(y, died) ~ x * z + (1 | g)", survival, ("x",),
@@ -169,6 +276,31 @@ SPECS = {
             "y": SLOPE | VARYING | {"intercept": FLAT, "shape": ("lognormal", 0.0, 0.5)},
         },
         "weibull",
+    ),
+    "counts": Spec(
+        "y ~ x * z", counts, ("x",),
+        {
+            "x": {"intercept": FLAT, "sigma": ("half", 0.7)},
+            "y": {"intercept": ("normal", 0.0, 0.7), "beta": ("normal", 0.0, 0.5)},
+        },
+        "poisson", {"formulas": {"x": "x ~ 1"}},
+    ),
+    "selection": Spec(
+        "y ~ x + (1 | g) + (0 + x | g)", selection, ("x", "y"),
+        {
+            "x": NUMBER,
+            "y": SLOPE | VARYING | {
+                "intercept": FLAT, "sd_x": ("half", 0.7), "log_sigma": ("normal", 0.0, 0.5),
+                "selection_intercept": ("normal", 0.3, 0.5), "selection_beta": ("normal", 0.0, 0.7),
+                "selection_sd_intercept": ("half", 0.7),
+            },
+        },
+        "heckman",
+        {
+            "formulas": {"x": "x ~ 1"},
+            "model_options": {"y": {"selection_only": ["w"], "outcome_only": ["x"]}},
+        },
+        lambda frame: 20 < frame["y"].notna().sum() < len(frame) - 20,
     ),
 }  # fmt: skip
 
@@ -180,14 +312,16 @@ def hide(spec, frame, rng):
     out = frame.copy()
     for name in spec.hidden:
         gone = rng.random(len(y)) < expit(-0.6 + (y - y.mean()) / unit)
-        if name == "y":
+        if "gone" in frame:
+            gone = frame["gone"] if name == "y" else rng.random(len(y)) < 0.25
+        elif name == "y":
             gone = rng.random(len(y)) < 0.2
         if name == "w":
             g = frame["g"].to_numpy()
             mean = np.bincount(g, y) / np.bincount(g)
             gone = (rng.random(len(mean)) < expit(-0.6 + (mean - y.mean()) / unit))[g]
         out[name] = out[name].mask(gone)
-    return out
+    return out.drop(columns="gone", errors="ignore")
 
 
 def replicate(name, number, draws=DRAWS, thin=THIN):
@@ -196,8 +330,11 @@ def replicate(name, number, draws=DRAWS, thin=THIN):
     data, ties = (
         np.random.default_rng(stream) for stream in np.random.SeedSequence(number).spawn(2)
     )
-    truth, complete = spec.simulate(data)
-    frame = hide(spec, complete, data)
+    while True:
+        truth, complete = spec.simulate(data)
+        frame = hide(spec, complete, data)
+        if spec.usable(frame):
+            break
     imputed = bi.impute(
         frame, analysis=spec.analysis, family=spec.family, m=1, seed=number, cores=1,
         cluster="g" if "g" in frame else None, iterations=BURN + draws * thin, progress=False,
@@ -211,7 +348,8 @@ def replicate(name, number, draws=DRAWS, thin=THIN):
         for k, (column, one) in enumerate(zip(held.T, np.ravel(value), strict=True)):
             drawn[f"{key}[{k}]"], true[f"{key}[{k}]"] = column, one
     for variable in spec.hidden:
-        gone = complete.loc[frame[variable].isna(), variable]
+        values = complete[variable]
+        gone = (1 + values.cat.codes if variable == "c" else values)[frame[variable].isna()]
         for what, quantity in (("mean", gone.mean()), ("SD", gone.std(ddof=1))):
             held = imputed.history.chain_mean if what == "mean" else imputed.history.chain_sd
             drawn[f"imputed {what} {variable}"] = held[variable][0][kept]

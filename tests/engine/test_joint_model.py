@@ -41,6 +41,10 @@ def frame(seed=1):
     df.loc[[2, 9, 30], "b"] = None
     df.loc[[2, 17], "o"] = None
     df.loc[df["g"] == 4, ["w", "k"]] = None
+    df["c"] = pd.Categorical.from_codes(rng.integers(0, 2, rows), ["no", "yes"])
+    df["q"] = pd.Categorical.from_codes(rng.integers(0, 3, rows), ["s", "t", "u"])
+    df.loc[[1, 2, 18], "c"] = None
+    df.loc[[4, 5, 34], "q"] = None
     return df
 
 
@@ -63,6 +67,16 @@ CASES = {
     "the time to an event": dict(
         columns=["g", "x", "b", "w", "t", "d"], analysis="Surv(t, d) ~ x * w + b + (1 | g)",
         family="weibull",
+    ),
+    "a share in clusters, beside another category": dict(
+        columns=["g", "x", "c", "o", "y"],
+        analysis="y ~ c * x + o + cluster_mean(c) + cluster_mean(x) + (1 | g)",
+        formulas={"x": "x ~ cluster_mean(c) + (1 | g)"},
+    ),
+    "shares of three categories, of which a variable of clusters depends": dict(
+        columns=["g", "w", "q", "y"],
+        analysis="y ~ w + q + cluster_mean(q) + (1 | g)",
+        formulas={"w": "w ~ q"},
     ),
     "a hazard in intervals": dict(
         columns=["g", "x", "b", "t", "d"], analysis="Surv(t, d) ~ x * b + (1 | g)",

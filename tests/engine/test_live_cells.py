@@ -1,5 +1,7 @@
 """Missing values drawn from their own model times those they stand in."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -215,6 +217,28 @@ def test_designs_that_follow_are_those_made_anew(study, name):
                 each = (kernel.log_density(d, stand, np.random.default_rng(0))(anew) for d in
                         (followed, anew))  # fmt: skip
                 np.testing.assert_array_equal(*each)
+
+
+def test_each_wave_is_drawn_on_designs_that_hold_what_the_last_one_changed(study, monkeypatch):
+    df = study.drop(columns="kind").assign(p=study["x"] * study["size"])
+    analysis = "y ~ p + cluster_mean(x) + size + (1 | school)"
+    given = {**RUN, "m": 1, "iterations": 1, "method": {"p": "~ I(x * size)"}}
+    bench, state, _ = stood(bi.impute(df, analysis=analysis, **given))
+    waves, designs = [], bench.designs(state.values)
+
+    def drawing(bench, name, live, cells, values, densities, designs):
+        if name == "x":
+            anew = dict(values)
+            update_passive(bench.specification, anew, bench.specification.targets)
+            for model in bench.builders:
+                np.testing.assert_array_equal(designs(model).x, bench.design(model, anew).x)
+            waves.append(anew["p"])
+        return Drawing(bench, name, live, cells, values, densities, designs)
+
+    monkeypatch.setattr(live_cells, "Drawing", drawing)
+    redraw(bench, designs, state.values, state.kernel, np.random.default_rng(2))
+    assert len(waves) == len(bench.live["x"].waves) > 2
+    assert all((one != other).any() for one, other in pairwise(waves))
 
 
 def test_draws_of_normal_cells_keep_their_distribution_and_lean_away_from_the_last(study):
