@@ -2,8 +2,6 @@
 
 from . import simulate as simulate
 from .analysis import fit as fit
-from .checking.compare import ModelComparison as ModelComparison
-from .checking.overimputation import Overimputation as Overimputation
 from .congeniality.check import congenial as congenial
 from .errors import AnalysisError as AnalysisError
 from .errors import BayesimputeError as BayesimputeError
@@ -29,6 +27,9 @@ from .explore.pairs import missing_pairs as missing_pairs
 from .explore.pattern import missing_pattern as missing_pattern
 from .explore.summary import missing_summary as missing_summary
 from .imputation import impute as impute
+from .imputations import Imputations as Imputations
+from .opening import open as open
+from .plots.comparison import ModelComparison as ModelComparison
 from .plots.correlation import plot_corr as plot_corr
 from .plots.estimates import plot_estimates as plot_estimates
 from .plots.estimates_table import compare_estimates as compare_estimates
@@ -36,6 +37,7 @@ from .plots.flux import plot_flux as plot_flux
 from .plots.fmi import plot_fmi as plot_fmi
 from .plots.missing_by import plot_missing_by as plot_missing_by
 from .plots.missing_map import plot_miss as plot_miss
+from .plots.overimputation import Overimputation as Overimputation
 from .plots.pattern import plot_pattern as plot_pattern
 from .plots.predictors import plot_predictors as plot_predictors
 from .plots.prior import plot_prior_predictive as plot_prior_predictive
@@ -64,8 +66,6 @@ from .posterior.pooled import pool_posteriors as pool_posteriors
 from .posterior.recommend import recommend_m as recommend_m
 from .prior.parameters import priors as priors
 from .prior.predictive import prior_predictive as prior_predictive
-from .result.imputations import Imputations as Imputations
-from .result.opening import open as open
 from .roles import Role as Role
 from .sensitivity_grid import sensitivity as sensitivity
 from .simulate.ampute import ampute as ampute

@@ -280,7 +280,11 @@ def _words(hint: Any) -> str:
     if origin is not None and origin is not Callable and issubclass(origin, Iterable):
         return f"a list, each {_words(inner[0])}" if inner[0] is not Any else "a list"
     name = getattr(hint, "__name__", str(hint))
-    return _WORDS.get(origin or hint, "a pandas DataFrame" if name == "DataFrame" else name)
+    return _WORDS.get(origin or hint, _NAMED.get(name, name))
+
+
+#: Classes that are known here by their names alone.
+_NAMED = {"DataFrame": "a pandas DataFrame", "Run": "a result of bi.impute"}
 
 
 _WORDS: Mapping[Any, str] = {

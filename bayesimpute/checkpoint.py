@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.result.imputations import Imputations
-from bayesimpute.result.opening import open_file
+from bayesimpute.imputations import Imputations
+from bayesimpute.opening import open_file
 from bayesimpute.specification.fingerprint import Fingerprint
 
 #: Differing parts that a refusal names.

@@ -13,7 +13,7 @@ from bayesimpute.wording import one_line, visible
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayesimpute.result.imputations import Imputations
+    from bayesimpute.imputations import Imputations
 
 MISSING = ["", "NA", "NaN", "nan"]  # never "None", which is a label in real data
 
@@ -150,7 +150,7 @@ def _completed(imputations: "Imputations", path: Path) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from bayesimpute.result.opening import open_file
+    from bayesimpute.opening import open_file
 
     _describe(open_file(options.file))
 

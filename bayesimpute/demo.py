@@ -12,7 +12,7 @@ from bayesimpute.analysis import Fits, fit
 from bayesimpute.errors import DataError
 from bayesimpute.files import make_folder, write
 from bayesimpute.imputation import impute
-from bayesimpute.result.imputations import Imputations
+from bayesimpute.imputations import Imputations
 from bayesimpute.roles import Role
 from bayesimpute.simulate import simulate_popularity
 from bayesimpute.specification.aliases import MATCHING_IN_CLUSTERS, NUMBER

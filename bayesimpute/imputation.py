@@ -18,10 +18,10 @@ from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.events import Event
 from bayesimpute.files import check_target, place
+from bayesimpute.imputations import Imputations
 from bayesimpute.pooling.fixed_bases import with_fixed_bases
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.identification import warn_of_prior
-from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.other_versions import noted_versions
 from bayesimpute.specification.fingerprint import fingerprint
 from bayesimpute.specification.latent_means import with_latent_means
@@ -239,8 +239,9 @@ def impute(
         history = stop.finished()
     missing = [Event("warning", "run", "", "checkpoint not written", text) for text in unwritten]
     history = replace(history, events=(*history.events, *missing))
-    warn_of_prior(specification, history)
-    return Imputations(specification, history, fingerprint=run)
+    imputations = Imputations(specification, history, fingerprint=run)
+    warn_of_prior(imputations)
+    return imputations
 
 
 def specified(df: pd.DataFrame, analysis: Any = None, **arguments: Any) -> Specification:

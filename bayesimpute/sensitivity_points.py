@@ -9,8 +9,8 @@ from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.run import go_on, start
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import warn
-from bayesimpute.result.imputations import Imputations
-from bayesimpute.result.opening import open_file
+from bayesimpute.imputations import Imputations
+from bayesimpute.opening import open_file
 from bayesimpute.result.other_versions import changed_versions
 from bayesimpute.specification.fingerprint import Fingerprint, fingerprint
 from bayesimpute.specification.specification import Specification

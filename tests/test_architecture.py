@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up. A module may import the layers before its own, and its own.
 LAYERS = [
-    ("arrays", "uniformity"),
+    ("arrays", "uniformity", "checking.psis"),
     (
         "errors",
         "html",
@@ -37,15 +37,19 @@ LAYERS = [
     ("design",),
     ("models",),
     ("engine",),
+    ("diagnostics",),
+    ("result",),
     ("prior",),
-    ("pooling", "diagnostics"),
+    ("pooling",),
     ("analysis", "congeniality"),
     ("posterior",),
     ("explore",),
     ("plots",),
     ("checking",),
+    ("diagnose",),
     ("report",),
-    ("result", "diagnose"),
+    ("imputations",),
+    ("opening",),
     ("checkpoint", "imputation"),
     ("sensitivity_grid", "sensitivity_points"),
     ("simulate",),
@@ -72,21 +76,10 @@ def sources() -> dict[str, Path]:
 SOURCES = sources()
 
 
-def statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes except what stands under ``if TYPE_CHECKING``: that is never executed."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for other in node.orelse:
-                yield from (other, *statements(other))
-        else:
-            yield node
-            yield from statements(node)
-
-
 def imported(tree: ast.AST) -> set[str]:
-    """Modules of this package that a source imports, inside functions too."""
+    """Modules of this package that a source imports, in functions and for type checkers too."""
     names = set()
-    for node in statements(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -151,7 +144,7 @@ OTHER_MEANINGS = {
     "posterior.compare_joint": {"joint"},  # group of the table: the joint model
     "posterior.pooled": {"sample"},  # ArviZ's dimension of stacked draws
     "report.notation": {"normal"},  # MathML's variant of a letter
-    "simulate.figure": {"normal"},  # weight of a font
+    "simulate.ranks": {"normal"},  # weight of a font
     "simulate.selection": {"normal"},  # distribution of errors
     "sampling.selection_kernel": {"pmm"},  # option of selection models
     "specification.find_default_method": {"2l.jomo", "norm"},  # micemd's rule, in its words

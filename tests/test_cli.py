@@ -7,7 +7,7 @@ import pytest
 from bayesimpute.cli import main, read_csv
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.imputation import impute
-from bayesimpute.result.opening import open_file
+from bayesimpute.opening import open_file
 from bayesimpute.simulate import TRUTH, simulate_popularity
 
 SHORT = ["--m", "2", "--iterations", "2", "--seed", "1"]

@@ -14,7 +14,7 @@ from bayesimpute.engine.chain import ChainState, fill
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.result.imputations import Imputations
+from bayesimpute.imputations import Imputations
 from bayesimpute.roles import Role
 from bayesimpute.specification.specify import specify
 

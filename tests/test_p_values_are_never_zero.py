@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.checking.loo import LooPit
 from bayesimpute.html import frame, printed
-from bayesimpute.plots.pit import plot_loo_pit
+from bayesimpute.plots.pit import LooPit, draw_loo_pit
 from bayesimpute.report.sections.analyses import analyses
 from bayesimpute.simulate.ranks import Calibration
 from bayesimpute.wording import CHANCES, LEAST_CHANCE, p_statement, p_value, rounded
@@ -102,7 +101,7 @@ def test_the_picture_of_places_says_so_too():
     at = np.linspace(0.1, 0.9, 9)
     found = LooPit("y", np.full(50, 0.5), at, at - 0.5, at * 0 - 0.1, at * 0 + 0.1, 0.95, 0.0, 0.0,
                    "weights")  # fmt: skip
-    (ax,) = plot_loo_pit(found).axes
+    (ax,) = draw_loo_pit(found).axes
     assert "p < 0.001" in " ".join(text.get_text() for text in ax.get_legend().get_texts())
     plt.close("all")
 

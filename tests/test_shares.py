@@ -15,7 +15,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.diagnose.chains import frozen, mixing
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnostics import r_hat
 from bayesimpute.engine.history import History
 from bayesimpute.engine.shares import labels_of, shares_of
@@ -227,7 +227,7 @@ def test_a_chain_whose_mean_of_codes_stands_still_while_shares_move_is_not_stuck
 
 
 def _judged(imp):
-    return Run(imp.specification, imp.history, imp.datatree)
+    return Examined(imp)
 
 
 def test_an_older_file_falls_back_to_codes_until_it_has_gone_on(imp, frame):

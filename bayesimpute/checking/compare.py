@@ -21,15 +21,14 @@ Weights are those of stacking (Yao, Vehtari, Simpson & Gelman 2018), all imputat
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import logsumexp
 
-from bayesimpute import html
-from bayesimpute.arguments import FigureSize, checked
+from bayesimpute.arguments import Count, Seed, checked
 from bayesimpute.checking.alternatives import alternative
 from bayesimpute.checking.psis import FEWEST, LARGE_K, leave_one_out
 from bayesimpute.checking.replay import check_draws, modelled, predictions, rows_of, states
@@ -42,13 +41,11 @@ from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Prediction
+from bayesimpute.plots.comparison import ModelComparison
+from bayesimpute.result.restored import require_callables
+from bayesimpute.result.run import Run
 from bayesimpute.sampling.prediction import predict
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wording import visible
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 #: Visits before the draws that count; the first of them brings a chain from its start.
 WARM_UP = 6
@@ -60,90 +57,69 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class ModelComparison:
-    """Models of one variable by how well they predict what they have not seen.
-
-    Attributes
-    ----------
-    variable
-        Whose observed values are predicted.
-    unit
-        ``"row"`` or ``"cluster"``: what is left out.
-    table
-        A row for each model, the best first: ``elpd``, the sum of log predictive densities, with
-        its standard error ``se``; ``difference`` to the best with ``difference_se``; ``p_loo``, the
-        effective number of parameters; ``weight`` of stacking; ``large_k``, units with Pareto k
-        above 0.7, mean over imputations; by cluster also ``integration_se``, the Monte Carlo error
-        of the elpd that comes from integrating effects out.
-    pointwise
-        Log predictive density of each unit, a column for each model, mean over imputations.
-    imputations
-        Number of completed data sets the models were fitted to.
-    """
-
-    variable: str
-    unit: str
-    table: pd.DataFrame
-    pointwise: pd.DataFrame
-    imputations: int
-
-    @checked
-    def plot(self, *, ax: "Axes | None" = None, figsize: FigureSize | None = None) -> "Figure":
-        """Differences to the best model with their standard errors.
-
-        See :func:`bayesimpute.plots.comparison.plot_comparison`.
-        """
-        from bayesimpute.plots.comparison import plot_comparison
-
-        return plot_comparison(self, ax=ax, figsize=figsize)
-
-    def __repr__(self) -> str:
-        return visible(f"{self._heading}\n{self.table.round(2).to_string()}{self._doubt}")
-
-    def _repr_html_(self) -> str:
-        doubt = html.tag("p", self._doubt.strip())
-        return html.plain(self._heading, html.printed(self.table, 2), doubt)
-
-    @property
-    def _heading(self) -> str:
-        return (
-            f"Models of {self.variable!r}, {len(self.pointwise):,} {self.unit}s left out in turn, "
-            f"mean over {self.imputations} imputation(s); the highest elpd predicts best."
-        )
-
-    @property
-    def _doubt(self) -> str:
-        large = self.table["large_k"]
-        if not (large > 0).any():
-            return ""
-        worst = str(large.idxmax())
-        return (
-            f"\nPareto k above {LARGE_K} in up to {large.max():.0f} {self.unit}(s) ({worst!r}): "
-            "without them the posterior is too different for weights to reach it; differences "
-            "of this size in elpd are not to be relied on."
-        )
-
-
+@checked
 def compare_models(
-    specification: Specification,
-    history: History,
+    run: Run,
     variable: str,
     models: Mapping[str, Any],
-    draws: int,
-    unit: str,
-    imputations: int | None,
-    seed: int,
+    draws: Count = 200,
+    unit: Literal["row", "cluster"] = "row",
+    imputations: Count | None = None,
+    seed: Seed | None = None,
 ) -> ModelComparison:
-    """Compare models of a target; see :meth:`bayesimpute.Imputations.compare_models`.
+    """Compare imputation models of one variable by what they predict without having seen it.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    variable
+        Target, whose observed values are predicted.
+    models
+        Label -> model: a formula (``"y ~ x + (1 | school)"``), a method, or a dict with some
+        of ``method``, ``formula``, ``options`` and ``priors``; what is not given is as in this
+        run, so ``{}`` is the model that imputes the variable.
+    draws
+        Draws for each completed data set; at least 100.
+    unit
+        What is left out: ``"row"``, or ``"cluster"``, the question for variables that are
+        missing in whole clusters.
+    imputations
+        Number of chains on whose completed data the models are fitted; by default 5, or m if
+        that is less.
+    seed
+        Of the draws; by default that of the run.
+
+    Returns
+    -------
+    ModelComparison
+        With ``table`` (elpd, difference, standard errors by Rubin's rules, p_loo, stacking
+        weight, Pareto k), ``pointwise`` and ``plot()``.
 
     Raises
     ------
     SpecificationError
-        If a model cannot be built or has no density, or densities cannot be compared.
-    SamplingError
-        If a model fails.
+        If a model cannot be built, has no density, or gives a density of another kind.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=160)
+    >>> imp = bi.impute(
+    ...     study.incomplete, cluster="school", m=2, iterations=1, seed=1, progress=False
+    ... )
+    >>> found = imp.compare_models(
+    ...     "popular",
+    ...     {"nothing": {"method": "normal", "formula": "popular ~ 1"},
+    ...      "teacher": {"method": "normal", "formula": "popular ~ teachpop + (1 | school)"}},
+    ...     draws=100,
+    ... )
+    >>> found.table.index[0]
+    'teacher'
     """
+    require_callables(run.specification)
+    seed = run.seed if seed is None else seed
+    specification, history = run.specification, run.history
     target = modelled(specification, variable, "compare_models")
     if not isinstance(models, Mapping) or not models:
         raise SpecificationError(

@@ -10,15 +10,13 @@ the weight :math:`1 / p(y_i \mid x_i^{(s)}, θ^{(s)})` takes the value out of wh
 beside it, as well as out of the parameters.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute import html
-from bayesimpute.arguments import FigureSize, Places, checked
+from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.checking.pit import departure, randomised_pit, weighted_quantiles
 from bayesimpute.checking.psis import FEWEST, LARGE_K, LeftOut, leave_one_out
 from bayesimpute.checking.replay import (
@@ -30,23 +28,18 @@ from bayesimpute.checking.replay import (
     replay,
 )
 from bayesimpute.data.table import Kind
-from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
-from bayesimpute.errors import SpecificationError
+from bayesimpute.plots.overimputation import Overimputation, calibration_table
+from bayesimpute.result.restored import require_callables
+from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
-from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wording import visible
+from bayesimpute.specification.specification import Target
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Draws over all chains, by default: the ends of an interval are then right to a hundredth.
 DRAWS = 500
-#: Groups of equal size in which predicted chances are held against observed shares.
-BINS = 10
-
 CELLS = (
     "variable", "row", "cluster", "observed", "mean", "low", "high", "probability", "pit",
     "covered", "missing", "pareto_k",
@@ -57,149 +50,45 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Overimputation:
-    """How well observed cells are predicted by models that have not seen them.
+@checked
+def overimpute(
+    run: Run,
+    variables: str | Sequence[str] | None = None,
+    draws: Count | None = None,
+    level: Level = 0.90,
+    seed: Seed | None = None,
+) -> Overimputation:
+    """Predict every observed cell as if it were missing, and see how often that is right.
 
-    Attributes
+    Nothing is fitted again: a cell is taken out of the posterior by importance weights
+    (PSIS-LOO), with Pareto k to say whether that works.
+
+    Parameters
     ----------
-    table
-        A row for each variable: ``kind``; ``method``; ``n`` cells; ``coverage``, the share of cells
-        whose PIT lies in the central `level`, with its binomial standard error ``coverage_se``;
-        ``width``, the mean width of the intervals of a number (NaN for categories);
-        ``calibration_error``, for numbers the mean distance of the PITs' distribution from the
-        uniform one, for categories the mean distance of predicted chances from observed shares in
-        ten groups of equal size (both 0 for a perfect model, and a little more by chance);
-        ``large_k``, the share of cells with Pareto k above 0.7, whose weights cannot be trusted;
-        ``left_out``, how the cell was taken out: ``"weights"``, ``"exactly"``, or ``"not"`` where
-        a user's own method gives no density, and the numbers flatter it.
-    cells
-        A row for each cell: ``variable``, ``row`` (index label, or the cluster of a level-2
-        variable), ``cluster``, ``observed``; for numbers predictive ``mean`` and interval ``low``,
-        ``high``; for categories the ``probability`` of the observed one; ``pit``, ``covered``,
-        ``missing`` (share of the row's variables that are missing) and ``pareto_k``.
-    probabilities
-        Variable with categories -> predicted chance of each, a row for each cell.
+    run
+        The result of ``bi.impute``.
+    variables
+        Targets with a model; by default all.
+    draws
+        Draws along each chain; by default 500 in all.
     level
         Of the intervals.
+    seed
+        Of the draws; by default that of the run.
 
-    Examples
-    --------
-    >>> import bayesimpute as bi
-    >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
-    >>> imp = bi.impute(
-    ...     study.incomplete, cluster="school", m=2, iterations=2, seed=1, progress=False
-    ... )
-    >>> imp.overimpute(draws=50).table.index.tolist()
-    ['popular']
-    """
-
-    table: pd.DataFrame
-    cells: pd.DataFrame
-    probabilities: Mapping[str, pd.DataFrame]
-    level: float
-
-    def by_cluster(self) -> pd.DataFrame:
-        """Coverage, its standard error, width and departure of the PITs, by variable and cluster.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Index ``variable``, ``cluster``; columns ``n``, ``coverage``, ``coverage_se``,
-            ``width``, ``pit_mean`` (0.5 where the cluster is predicted neither too high nor too
-            low) and ``missing``. Empty without clusters.
-        """
-        cells = self.cells[self.cells["cluster"].notna()]
-        grouped = cells.assign(width=cells["high"] - cells["low"]).groupby(
-            ["variable", "cluster"], sort=False
-        )
-        out = grouped.agg(
-            n=("pit", "size"),
-            coverage=("covered", "mean"),
-            width=("width", "mean"),
-            pit_mean=("pit", "mean"),
-            missing=("missing", "mean"),
-        )
-        error = np.sqrt(out["coverage"] * (1 - out["coverage"]) / out["n"])
-        out.insert(2, "coverage_se", error)
-        return out
-
-    @checked
-    def plot(
-        self,
-        variables: str | Sequence[str] | None = None,
-        *,
-        axes: Places | None = None,
-        figsize: FigureSize | None = None,
-    ) -> "Figure":
-        """Observed against predicted values; predicted chances against observed shares.
-
-        See :func:`bayesimpute.plots.overimputation.plot_overimputation`.
-        """
-        from bayesimpute.plots.overimputation import plot_overimputation
-
-        return plot_overimputation(self, variables, axes=axes, figsize=figsize)
-
-    @checked
-    def calibration(self, variable: str) -> pd.DataFrame:
-        """Predicted chances against observed shares of one variable with categories.
-
-        Parameters
-        ----------
-        variable
-            A variable of `probabilities`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row for each category and group of cells (ten of equal size, in order of the chance):
-            ``category``, mean ``predicted`` chance, observed ``share``, and the binomial
-            ``error`` the share would have if the chance were right. Of two categories the
-            second only.
-
-        Raises
-        ------
-        SpecificationError
-            If it is no such variable.
-        """
-        chances = self.probabilities.get(variable)
-        if chances is None:
-            raise SpecificationError(
-                f"calibration is for variables with categories, here "
-                f"{', '.join(self.probabilities) or 'none'}; {variable!r} is none of them."
-            )
-        observed = self.cells.loc[self.cells["variable"] == variable, "observed"].to_numpy()
-        return calibration_table(chances, observed)
-
-    def __repr__(self) -> str:
-        return visible(f"Overimputation: {self._heading}\n{self.table.round(3).to_string()}")
-
-    def _repr_html_(self) -> str:
-        return html.plain(self._heading, html.printed(self.table, 3))
-
-    @property
-    def _heading(self) -> str:
-        return (
-            f"{len(self.cells):,} observed cells, each predicted without itself; central "
-            f"{self.level:.0%} intervals should cover {self.level:.0%} of them."
-        )
-
-
-def overimpute(
-    specification: Specification,
-    history: History,
-    variables: str | Sequence[str] | None,
-    draws: int | None,
-    level: float,
-    seed: int,
-) -> Overimputation:
-    """Predict the observed cells of some targets; see :meth:`bayesimpute.Imputations.overimpute`.
+    Returns
+    -------
+    Overimputation
+        With ``table``, ``cells``, ``by_cluster()``, ``calibration(variable)`` and ``plot()``.
 
     Raises
     ------
     SpecificationError
-        If a variable has no model, or `draws` or `level` is out of range.
+        If a variable has no model, or `draws` are too few.
     """
+    require_callables(run.specification)
+    seed = run.seed if seed is None else seed
+    specification, history = run.specification, run.history
     if variables is None:
         models = [
             target
@@ -309,23 +198,3 @@ def _summary(
         float((k > LARGE_K).mean()) if how == "weights" else np.nan,
         how,
     )
-
-
-def calibration_table(chances: pd.DataFrame, observed: Any) -> pd.DataFrame:
-    """Predicted chances and observed shares by category and group; see `Overimputation`."""
-    names = chances.columns[1:] if chances.shape[1] == 2 else chances.columns
-    parts = []
-    for k, name in enumerate(chances.columns):
-        if name not in names:
-            continue
-        chance, happened = chances.iloc[:, k].to_numpy(), observed == name
-        order = np.argsort(chance, kind="stable")
-        groups = np.array_split(order, max(1, min(BINS, len(order) // 5)))
-        predicted = np.array([chance[rows].mean() for rows in groups])
-        share = np.array([happened[rows].mean() for rows in groups])
-        size = np.array([len(rows) for rows in groups])
-        error = np.sqrt(predicted * (1 - predicted) / size)
-        parts.append(
-            pd.DataFrame({"category": name, "predicted": predicted, "share": share, "error": error})
-        )
-    return pd.concat(parts, ignore_index=True)

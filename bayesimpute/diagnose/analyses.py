@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from bayesimpute.congeniality.check import findings_of
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.findings import Finding
 
 
-def uncongenial(run: Run, fits: Sequence[Any]) -> Iterator[Finding]:
+def uncongenial(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
     """Find what the formulas of analyses ask for and the models lack, each lack once.
 
     Pooled numbers and functions do not say what they ask for.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnostics import FEWEST_DRAWS, FEWEST_OFF, off_the_commonest
 from bayesimpute.findings import SEVERITIES, Finding
 from bayesimpute.method import Array
@@ -109,7 +109,7 @@ class Verdict:
     size: float
 
 
-def too_short(run: Run) -> Iterator[Finding]:
+def too_short(run: Examined) -> Iterator[Finding]:
     """Say whether the run is too short for anything to be said of its chains."""
     kept = run.iterations - run.discard
     if run.m == 1:
@@ -144,7 +144,7 @@ def too_short(run: Run) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def mixing(run: Run, r_hat: float, ess: float | None) -> Iterator[Finding]:
+def mixing(run: Examined, r_hat: float, ess: float | None) -> Iterator[Finding]:
     """One finding a variable: its worst quantity by R-hat, memory of the start, and ESS."""
     kept = run.iterations - run.discard
     if kept < FEWEST_DRAWS or run.m < 2:
@@ -166,7 +166,7 @@ def mixing(run: Run, r_hat: float, ess: float | None) -> Iterator[Finding]:
 
 
 def _verdict(
-    run: Run,
+    run: Examined,
     quantity: str,
     draws: Array,
     rhat: float,
@@ -238,7 +238,7 @@ def _thirds(draws: Array, tests: int) -> float:
     return r if z > stats.norm.isf(FALSE_ALARM / tests) else 0.0
 
 
-def _summed_up(variable: str, verdicts: list[Verdict], run: Run) -> Finding:
+def _summed_up(variable: str, verdicts: list[Verdict], run: Examined) -> Finding:
     verdicts = sorted(verdicts, key=lambda each: (SEVERITIES.index(each.severity), -each.size))
     worst, others = verdicts[0], len(verdicts) - 1
     more = f" The same of {others} more quantit{'ies' if others > 1 else 'y'}." if others else ""
@@ -264,7 +264,7 @@ def _rounded(extra: int) -> int:
     return -(-extra // step) * step
 
 
-def drift(run: Run) -> Iterator[Finding]:
+def drift(run: Examined) -> Iterator[Finding]:
     """Chains that still move one way: a t test of their slopes, one a chain, for each quantity."""
     from scipy import stats
 
@@ -296,7 +296,7 @@ def drift(run: Run) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def frozen(run: Run) -> Iterator[Finding]:
+def frozen(run: Examined) -> Iterator[Finding]:
     """Single chains that do not move at all while others do, and not by chance."""
     if run.iterations - run.discard < FEWEST_DRAWS:
         return

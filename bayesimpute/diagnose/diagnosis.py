@@ -1,8 +1,9 @@
 """``imp.diagnose()``: every check in turn, and a sentence on what was checked."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bayesimpute.arguments import Positive, checked
 from bayesimpute.diagnose import (
     chains,
     empty_clusters,
@@ -13,19 +14,57 @@ from bayesimpute.diagnose import (
     values,
 )
 from bayesimpute.diagnose.analyses import uncongenial
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import SpecificationError
 from bayesimpute.findings import Findings
-
-if TYPE_CHECKING:
-    from bayesimpute.result.imputations import Imputations
+from bayesimpute.result.run import Run
 
 
+@checked
 def diagnose(
-    imputations: "Imputations", fits: Any = None, r_hat: float = 1.05, ess: float | None = None
+    run: Run, fits: Any = None, r_hat: Positive = 1.05, ess: Positive | None = None
 ) -> Findings:
-    """Find what is wrong with a run; see :meth:`bayesimpute.Imputations.diagnose`."""
+    """Find what is wrong with this run, why, and what to change, in plain words.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    fits
+        An analysis, of `fit` (or pooled), or a list of them: is m enough for its fraction of
+        missing information, and do the imputation models hold what its formula asks for?
+        Without any the share of missing values stands in.
+    r_hat
+        R-hat to be reached; default 1.05. What chance and the autocorrelation of chains that
+        have met explain in a run as short is no finding.
+    ess
+        Effective sample size of every quantity to be reached, over all chains. Default none:
+        imputations are the last states of independent chains and need no more than that their
+        start is forgotten. Give 400 to use the draws of the parameters themselves.
+
+    Returns
+    -------
+    Findings
+        A DataFrame, a row a finding, the worst first: ``severity`` (``"error"``,
+        ``"warning"``, ``"info"``), ``variable``, ``finding``, ``evidence`` (numbers),
+        ``cause``, ``advice`` (code where possible, with how many more iterations where these
+        help). Empty, and saying what was checked, if nothing is wrong. Its text is
+        ``as_text()``.
+
+    Raises
+    ------
+    SpecificationError
+        `r_hat` or `ess` is no such number.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+    >>> imp = bi.impute(study.incomplete, method="sample", m=2, iterations=2, seed=1)
+    >>> imp.diagnose().query("severity == 'warning'")["finding"].tolist()
+    ['too few iterations to tell']
+    """
     if not r_hat > 1:
         raise SpecificationError(f"r_hat={r_hat!r} must be a number above 1, such as 1.05.")
     if ess is not None and not ess > 0:
@@ -37,38 +76,38 @@ def diagnose(
                 f"fits must be an analysis, such as imp.fit('y ~ x') or pooled, or a list of "
                 f"these, not {type(each).__name__}."
             )
-    run = Run(imputations.specification, imputations.history, imputations.datatree)
+    examined = Examined(run)
     found = [
-        *chains.too_short(run),
-        *chains.mixing(run, r_hat, ess),
-        *chains.drift(run),
-        *chains.frozen(run),
-        *loops.circles(run),
-        *loops.twins(run),
-        *models.divergences(run),
-        *run_events.events(run),
-        *models.collinearity(run),
-        *models.separation(run),
-        *models.few_clusters(run),
-        *models.prior_driven_selection(run),
-        *models.nearly_empty(run),
-        *values.constant(run),
-        *values.out_of_range(run),
-        *values.piled_up(run),
-        *values.donors(run),
-        *empty_clusters.few_donors(run),
-        *empty_clusters.far_out(run),
-        *uncongenial(run, analyses),
-        *precision.enough_imputations(run, analyses),
+        *chains.too_short(examined),
+        *chains.mixing(examined, r_hat, ess),
+        *chains.drift(examined),
+        *chains.frozen(examined),
+        *loops.circles(examined),
+        *loops.twins(examined),
+        *models.divergences(examined),
+        *run_events.events(examined),
+        *models.collinearity(examined),
+        *models.separation(examined),
+        *models.few_clusters(examined),
+        *models.prior_driven_selection(examined),
+        *models.nearly_empty(examined),
+        *values.constant(examined),
+        *values.out_of_range(examined),
+        *values.piled_up(examined),
+        *values.donors(examined),
+        *empty_clusters.few_donors(examined),
+        *empty_clusters.far_out(examined),
+        *uncongenial(examined, analyses),
+        *precision.enough_imputations(examined, analyses),
     ]
-    return Findings.of(found, _checked(run, analyses))
+    return Findings.of(found, _checked(examined, analyses))
 
 
 def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
 
 
-def _checked(run: Run, fits: Sequence[Any]) -> str:
+def _checked(run: Examined, fits: Sequence[Any]) -> str:
     kept = run.iterations - run.discard
     chain = (
         f"R-hat, ESS, memory of the start and drift of {len(run.quantities)} quantities over "

@@ -8,7 +8,7 @@ import numpy as np
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.diagnose.code import switched
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnose.values import FEW_DONORS, FEWEST_CELLS
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array
@@ -42,7 +42,7 @@ class EmptyCluster:
     drawn: Array
 
 
-def _empty(run: Run, target: Target) -> tuple[list[EmptyCluster], list[Array]]:
+def _empty(run: Examined, target: Target) -> tuple[list[EmptyCluster], list[Array]]:
     """Give the clusters without any value, and the observed values of each of the others."""
     clusters = run.clusters(target.name)
     if clusters is None or target.level == 2 or run.kind(target.name) is not Kind.NUMERIC:
@@ -63,7 +63,7 @@ def _by_cluster(clusters: ClusterIndex, values: Array) -> list[Array]:
     return [values[codes == j] for j in np.unique(codes)]
 
 
-def few_donors(run: Run) -> Iterator[Finding]:
+def few_donors(run: Examined) -> Iterator[Finding]:
     """Clusters whose imputed values are copies of hardly any observed ones."""
     for name, target in run.targets.items():
         if not declared(target.method, "donors_by_score", False):
@@ -95,7 +95,7 @@ def _expected_different(values: Array, draws: int) -> float:
     return float((1 - (1 - counts / len(values)) ** draws).sum())
 
 
-def far_out(run: Run) -> Iterator[Finding]:
+def far_out(run: Examined) -> Iterator[Finding]:
     """Clusters whose imputed mean lies far from what is observed in all others."""
     for name, target in run.targets.items():
         empty, others = _empty(run, target)
@@ -125,7 +125,7 @@ def far_out(run: Run) -> Iterator[Finding]:
                 break
 
 
-def _nearer(run: Run, target: Target) -> str:
+def _nearer(run: Examined, target: Target) -> str:
     """Give common slopes where there are others, and tighter priors of the SDs between clusters."""
     name, known = target.name, run.specification.table.variables
     slopes = [term.label for term in target.terms if term.random]

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.findings import Finding
 from bayesimpute.specification.aliases import IN_ONE_BLOCK
 from bayesimpute.specification.expressions import names_in
@@ -24,7 +24,7 @@ def predictors_of(target: Target) -> set[str]:
     return {name for term in target.terms for factor in term.factors for name in names_in(factor)}
 
 
-def circles(run: Run) -> Iterator[Finding]:
+def circles(run: Examined) -> Iterator[Finding]:
     """Passive variables that predict what they are computed from."""
     for name, target in run.targets.items():
         for column in sorted(predictors_of(target)):
@@ -40,7 +40,7 @@ def circles(run: Run) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def twins(run: Run) -> Iterator[Finding]:
+def twins(run: Examined) -> Iterator[Finding]:
     """Incomplete numbers that predict each other nearly exactly and are missing together."""
     table = run.specification.table
     numeric = [n for n in run.targets if run.kind(n) is Kind.NUMERIC]

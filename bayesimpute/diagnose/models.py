@@ -7,10 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
+from bayesimpute.errors import BayesimputeError
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array, Design
+from bayesimpute.prior.of_run import priors
 from bayesimpute.registry import resolve
+from bayesimpute.result.identification import ENOUGH_DRAWS, PRIOR_DECIDES, identification
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Target
 from bayesimpute.wording import listed
@@ -26,7 +29,7 @@ OWN_VARIANCE = 0.01
 FEW_CLUSTERS = 5
 
 
-def divergences(run: Run) -> Iterator[Finding]:
+def divergences(run: Examined) -> Iterator[Finding]:
     """Targets whose sampler diverges in a share of its visits."""
     for name, statistics in run.history.statistics.items():
         diverging = statistics.get("diverging")
@@ -44,7 +47,7 @@ def divergences(run: Run) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _longer_tuning(run: Run, name: str) -> str:
+def _longer_tuning(run: Examined, name: str) -> str:
     """Give code that tunes the sampler longer, where it is one of this package."""
     method = innermost(run.targets[name].method) if name in run.targets else None
     options = getattr(resolve(method), "options", {}) if isinstance(method, str) else {}
@@ -52,7 +55,7 @@ def _longer_tuning(run: Run, name: str) -> str:
     return code if "tune" in options else ""
 
 
-def without(run: Run, name: str, label: str) -> str:
+def without(run: Examined, name: str, label: str) -> str:
     """Give code, or words where there is none, that takes a predictor out of a model."""
     column = label if label in run.completed else label.partition("[")[0]
     if column in run.specification.table.variables:
@@ -60,7 +63,7 @@ def without(run: Run, name: str, label: str) -> str:
     return f"Leave {label} out of the formula of {name!r}."
 
 
-def collinearity(run: Run) -> Iterator[Finding]:
+def collinearity(run: Examined) -> Iterator[Finding]:
     """Predictors that are nearly a combination of the others of their model.
 
     Products and powers are left out: those of columns that are not centred are collinear with
@@ -105,7 +108,7 @@ def own_variance(x: Array) -> Array:
     return share
 
 
-def separation(run: Run) -> Iterator[Finding]:
+def separation(run: Examined) -> Iterator[Finding]:
     """Categories that a combination of predictors tells apart without error.
 
     Solved as a linear program [1]_: the data are separated if some β ≠ 0 has (2y − 1)·xβ ≥ 0 in
@@ -143,7 +146,7 @@ def _kinds(method: Any) -> frozenset[Kind]:
     return kinds
 
 
-def _splits(run: Run, name: str, y: Array) -> Iterator[tuple[str, Rows, Rows]]:
+def _splits(run: Examined, name: str, y: Array) -> Iterator[tuple[str, Rows, Rows]]:
     """Pairs of sets of categories: (words, which is the upper, rows), of ordered ones the cuts."""
     codes = np.unique(y)
     categories = run.specification.table.variables[name].categories
@@ -190,7 +193,7 @@ def separating(x: Array, positive: Rows) -> Rows:
     return found
 
 
-def few_clusters(run: Run) -> Iterator[Finding]:
+def few_clusters(run: Examined) -> Iterator[Finding]:
     """SDs of cluster effects that few clusters inform of, with how far the prior speaks."""
     for name, target in run.targets.items():
         clusters = run.clusters(name)
@@ -214,7 +217,7 @@ def few_clusters(run: Run) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _for_few_clusters(run: Run, target: Target, all_have_values: bool) -> str:
+def _for_few_clusters(run: Examined, target: Target, all_have_values: bool) -> str:
     """Give fixed effects where these can be had, and a prior where that can be given."""
     name, method = target.name, innermost(target.method)
     code = []
@@ -230,24 +233,19 @@ def _for_few_clusters(run: Run, target: Target, all_have_values: bool) -> str:
     return "  # or\n".join(code) or f"imp.priors({name!r})  # what is assumed of the SD"
 
 
-def _has_effects(run: Run, name: str) -> bool:
+def _has_effects(run: Examined, name: str) -> bool:
     return any(key.startswith("sd_") for key in run.history.parameters.get(name, {}))
 
 
-def _width_against_prior(run: Run, name: str) -> float:
+def _width_against_prior(run: Examined, name: str) -> float:
     """Width of the 90 % interval of sd_intercept over that of its prior; NaN where unknown."""
-    from bayesimpute.errors import BayesimputeError
-    from bayesimpute.prior.parameters import prior_table
-    from bayesimpute.result.restored import require_callables
-
     draws = run.history.parameters.get(name, {}).get("sd_intercept")
     if draws is None or draws.ndim != 2:
         return float("nan")
     try:
-        require_callables(run.specification)
+        table = priors(run.run, name)
     except BayesimputeError:
         return float("nan")
-    table = prior_table(run.specification, name, run.history.seed)
     rows = table[table["parameter"] == "sd_intercept"]
     if rows.empty:
         return float("nan")
@@ -255,13 +253,11 @@ def _width_against_prior(run: Run, name: str) -> float:
     return float((high - low) / (rows["95%"].iloc[0] - rows["5%"].iloc[0]))
 
 
-def prior_driven_selection(run: Run) -> Iterator[Finding]:
+def prior_driven_selection(run: Examined) -> Iterator[Finding]:
     """Find selection models whose ρ is that of its prior."""
-    from bayesimpute.result.identification import ENOUGH_DRAWS, PRIOR_DECIDES, identification
-
     if run.m * (run.iterations - run.iterations // 2) < ENOUGH_DRAWS:
         return
-    table = identification(run.specification, run.history)
+    table = identification(run.run)
     decided = table[table["cluster"].isna() & (table["verdict"] == PRIOR_DECIDES)]
     for row in decided.drop_duplicates("variable").itertuples(index=False):
         name = str(row.variable)
@@ -276,7 +272,7 @@ def prior_driven_selection(run: Run) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def nearly_empty(run: Run) -> Iterator[Finding]:
+def nearly_empty(run: Examined) -> Iterator[Finding]:
     """Variables with too few observed values for their model, or hardly any at all."""
     designs = dict(run.designs())
     for name, target in run.targets.items():
@@ -310,7 +306,7 @@ def nearly_empty(run: Run) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _fewer_predictors(run: Run, name: str, design: Design | None, most: int) -> str:
+def _fewer_predictors(run: Examined, name: str, design: Design | None, most: int) -> str:
     """Give code that keeps the predictors most correlated with a target, as many as it can have."""
     leave = f"df = df.drop(columns={name!r})  # too little is known of it"
     if design is None or most < 0:

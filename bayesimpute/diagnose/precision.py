@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.findings import Finding
 from bayesimpute.specification.latent_means import mean_of
 
@@ -35,7 +35,7 @@ def imputations_needed(fmi: float, cv: float = WANTED) -> int:
     return int(np.ceil(1 + (fmi / cv) ** 2 / 2 - 1e-9))
 
 
-def enough_imputations(run: Run, fits: Sequence[Any]) -> Iterator[Finding]:
+def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
     """Compare m with what the fraction of missing information needs.
 
     Parameters
@@ -74,7 +74,7 @@ def enough_imputations(run: Run, fits: Sequence[Any]) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _by_missing_values(run: Run) -> Iterator[Finding]:
+def _by_missing_values(run: Examined) -> Iterator[Finding]:
     table = run.specification.table
     missing = {
         name: float(table.missing(name).mean()) for name in run.targets if not mean_of(name, table)

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bayesimpute.diagnose.code import switched
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnose.models import without
-from bayesimpute.diagnose.run import Run
 from bayesimpute.events import Event
 from bayesimpute.findings import Finding
 from bayesimpute.specification.aliases import LIKELIHOODS, MATCHING
@@ -42,7 +42,7 @@ SAID_ELSEWHERE = ("divergence", "few clusters")
 _NAMED_FIRST = re.compile(r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
 
 
-def events(run: Run) -> Iterator[Finding]:
+def events(run: Examined) -> Iterator[Finding]:
     """Warnings and errors among the events: what is the same of several variables once."""
     grouped: dict[tuple[str, str, str], list[Event]] = {}
     for event in run.history.events:
@@ -81,7 +81,7 @@ def named_first(message: str) -> str:
     return str(ast.literal_eval(match[1])) if match else ""
 
 
-def _advice(run: Run, event: Event) -> str:
+def _advice(run: Examined, event: Event) -> str:
     name, action = event.variable, event.action
     column = named_first(event.message)
     known = column in run.specification.table.variables

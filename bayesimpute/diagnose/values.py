@@ -6,7 +6,7 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.diagnose.code import matching, switched
-from bayesimpute.diagnose.run import Run
+from bayesimpute.diagnose.examined import Examined
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array
 from bayesimpute.specification.aliases import BOUNDED, NUMBER
@@ -32,7 +32,7 @@ ONE_DONOR = 0.2
 PER_DONOR = 5
 
 
-def constant(run: Run) -> Iterator[Finding]:
+def constant(run: Examined) -> Iterator[Finding]:
     """Variables whose imputations do not differ, or of which one value only is ever imputed."""
     for name, target in run.targets.items():
         drawn, seen = run.drawn(name), run.observed(name)
@@ -68,7 +68,7 @@ def _unsure(values: Array, seen: Array) -> bool:
     return float((counts / len(seen)).max()) ** len(values) < CHANCE
 
 
-def _drawn_clusters(run: Run, name: str) -> bool:
+def _drawn_clusters(run: Examined, name: str) -> bool:
     """Whether any cluster of a level-2 variable has no observed value to be copied from."""
     clusters = run.clusters(name)
     return clusters is not None and bool(
@@ -76,12 +76,12 @@ def _drawn_clusters(run: Run, name: str) -> bool:
     )
 
 
-def _label(run: Run, name: str, value: float) -> str:
+def _label(run: Examined, name: str, value: float) -> str:
     categories = run.specification.table.variables[name].categories
     return repr(categories[int(value)]) if categories else f"{value:g}"
 
 
-def out_of_range(run: Run) -> Iterator[Finding]:
+def out_of_range(run: Examined) -> Iterator[Finding]:
     """Numbers far from, or on the wrong side of, all that was observed; passive ones too."""
     for name, target in run.specification.targets.items():
         if run.kind(name) is not Kind.NUMERIC:
@@ -129,7 +129,7 @@ def out_of_range(run: Run) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _inputs_in_range(run: Run, target: Passive) -> str:
+def _inputs_in_range(run: Examined, target: Passive) -> str:
     inputs = [run.targets[column] for column in target.inputs if column in run.targets]
     lines = [switched(each, matching(each)) for each in inputs]
     return "\n".join([*lines, "# keeps what it is computed from in range"])
@@ -150,7 +150,7 @@ def _in_range(target: Target, low: float, high: float, above: bool) -> str:
     return f"{code}, or\n{switched(target, BOUNDED, bounds)}"
 
 
-def piled_up(run: Run) -> Iterator[Finding]:
+def piled_up(run: Examined) -> Iterator[Finding]:
     """Values that ``bi.squeeze`` has moved to a bound."""
     for name, target in run.targets.items():
         if not isinstance(target.post, Squeeze):
@@ -184,7 +184,7 @@ def _bounds(post: Squeeze, seen: Array) -> tuple[float, float]:
     )
 
 
-def donors(run: Run) -> Iterator[Finding]:
+def donors(run: Examined) -> Iterator[Finding]:
     """Predictive mean matching with few donors, or of which few are used."""
     for name, target in run.targets.items():
         matched = declared(target.method, "donors_by_score", False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
+import scipy  # whose modules are loaded when first used
 
 from bayesimpute.arrays import Array
 
@@ -105,7 +105,7 @@ def reml_components(moments: ClusterMoments) -> tuple[float, float]:
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     ratio = float(grid[best])
     if slope(low) < 0 < slope(high):
-        ratio = float(brentq(slope, low, high, xtol=1e-14, rtol=1e-14))
+        ratio = float(scipy.optimize.brentq(slope, low, high, xtol=1e-14, rtol=1e-14))
     elif best <= 1:
         ratio = 0.0
     within = parts(ratio)[2] / (rows - 1)

@@ -5,31 +5,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import Places
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.strip import beside, colour, finish, strips
 from bayesimpute.plots.tidy import Shown, shown
+from bayesimpute.result.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bayesimpute.result.imputations import Imputations
 
 FEWEST = 5  # values of a box; fewer are drawn as they are
 MOST_STACKED = 6  # categories of a stacked bar; more tones cannot be told apart
 
 
+@checked
 def plot_box(
-    imputations: "Imputations",
+    run: Run,
     variable: str,
     *,
     by: str | None = None,
     groups: Any = None,
     ax: Places | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Box of the observed values at 0, boxes of imputations 1 … m beside it.
+    """Box plots of one variable, observed and of every imputation; shares of categories.
+
+    Box of the observed values at 0, boxes of imputations 1 … m beside it.
 
     A box holds the middle half with the median as a black line, whiskers reach to the last value
     within 1.5 times its height (Tukey), dots are the values beyond. Fewer than 5 values are drawn
@@ -38,8 +41,8 @@ def plot_box(
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     variable
         An imputed variable. One of level 2 counts every cluster once.
     by
@@ -61,7 +64,7 @@ def plot_box(
     SpecificationError
         If the variable was not imputed, `by` or `groups` do not fit, or the number of axes.
     """
-    cells = shown(imputations, variable, by, groups)
+    cells = shown(run, variable, by, groups)
     drawn = beside(cells, ax, figsize, "plot_box")
     stacked = 0 < len(cells.levels) <= MOST_STACKED
     said = strips(drawn, cells) if len(cells.levels) > MOST_STACKED else ""

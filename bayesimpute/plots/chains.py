@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesimpute.arguments import CountOrNone, FigureSize, checked
 from bayesimpute.data.names import original_text, safe_name
 from bayesimpute.diagnostics import (
     FEWEST_DRAWS,
@@ -18,6 +19,7 @@ from bayesimpute.diagnostics import (
 )
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
+from bayesimpute.result.run import Run
 from bayesimpute.wording import did_you_mean, listed, visible
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from arviz_plots.plot_collection import PlotCollection
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from bayesimpute.result.imputations import Imputations
 
 
 #: Functions of arviz-plots without their ``plot_``: with a line for each chain, and the others with
@@ -49,18 +49,22 @@ SMALLEST = 5.5  # points of a title
 SHOWN = 2  # categories of a variable
 
 
+@checked
 def plot_chains(
-    imputations: "Imputations",
+    run: Run,
+    /,
     kind: str = "trace",
     variable: str | Sequence[str] | None = None,
     parameters: str | Sequence[str] | None = None,
     *,
-    discard: int = 0,
+    discard: CountOrNone = 0,
     backend: str | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
     **options: Any,
 ) -> "PlotCollection":
-    """Mean, SD and shares of the imputed values, or parameters of the models, by chain.
+    """Trace, rank, autocorrelation, ESS … of chains and of model parameters, by arviz-plots.
+
+    Mean, SD and shares of the imputed values, or parameters of the models, by chain.
 
     A chain is an imputation and a draw an iteration. In a rank plot lines near zero mean that no
     chain lies higher, lower or wider than the others; what leaves the expected range is marked.
@@ -68,8 +72,8 @@ def plot_chains(
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     kind
         ``"trace"``, ``"trace_dist"`` (densities beside), ``"rank"`` (Δ-ECDF of fractional ranks),
         ``"rank_dist"``, ``"autocorr"``, ``"dist"`` (all chains together), ``"ess"`` (local),
@@ -114,7 +118,7 @@ def plot_chains(
         raise SpecificationError(
             f"kind={kind!r}: there are {listed(KINDS, 12)}.{did_you_mean(kind, KINDS)}"
         )
-    posterior = imputations.datatree["posterior"].to_dataset()
+    posterior = run.datatree["posterior"].to_dataset()
     draws = posterior.sizes["draw"]
     if not 0 <= discard < max(draws, 1):
         raise SpecificationError(
@@ -126,7 +130,7 @@ def plot_chains(
             f"kind={kind!r} needs {FEWEST_DRAWS} iterations, not {kept}; imp.extend adds some, and "
             "kind='trace' needs none."
         )
-    if kind.startswith("rank") and imputations.m < 2:
+    if kind.startswith("rank") and run.m < 2:
         raise SpecificationError("A rank plot compares chains; with m = 1 there is only one.")
     posterior = posterior.isel(draw=slice(discard, None))
     if parameters is None:
@@ -138,7 +142,7 @@ def plot_chains(
         raise SpecificationError(
             f"These are {len(drawn)} panels; choose fewer with variable= and parameters=."
         )
-    return _draw(imputations, kind, drawn, discard, backend, figsize, options)
+    return _draw(run, kind, drawn, discard, backend, figsize, options)
 
 
 def least_agreeing(shares: np.ndarray) -> tuple[list[int], bool]:
@@ -289,7 +293,8 @@ def _colours(m: int) -> list[str]:
 
 
 def _draw(
-    imputations: "Imputations",
+    run: Run,
+    /,
     kind: str,
     drawn: "xr.Dataset",
     discard: int,
@@ -304,15 +309,15 @@ def _draw(
     if backend is not None:
         _check_backend(backend)
     tree = {"posterior": drawn}
-    if "sample_stats" in imputations.datatree.children:
-        statistics = imputations.datatree["sample_stats"].to_dataset()
+    if "sample_stats" in run.datatree.children:
+        statistics = run.datatree["sample_stats"].to_dataset()
         if "diverging" in statistics:
             tree["sample_stats"] = statistics[["diverging"]].isel(draw=slice(discard, None))
     function: Callable[..., PlotCollection] = getattr(arviz_plots, f"plot_{kind}")
     draws = drawn.sizes["draw"]
     backend = backend or str(rcParams["plot.backend"])
     with rc_context({"plot.max_subplots": 2 * MOST_PANELS + 2}):
-        arguments = _defaults(kind, imputations.m, draws, backend, figsize) | options
+        arguments = _defaults(kind, run.m, draws, backend, figsize) | options
         collection = function(xr.DataTree.from_dict(tree), backend=backend, **arguments)
     if backend == "matplotlib":
         figure = collection.viz["figure"].item()

@@ -1,23 +1,28 @@
 """Models by how well they predict: differences to the best with their standard errors."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from bayesimpute import html
+from bayesimpute.arguments import FigureSize, checked
+from bayesimpute.checking.psis import LARGE_K
 from bayesimpute.plots import panels, style
+from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bayesimpute.checking.compare import ModelComparison
 
-
+@checked
 def plot_comparison(
     found: "ModelComparison",
     *,
     ax: "Axes | None" = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Difference of each model's elpd to the best one's, with one and two standard errors.
 
@@ -57,3 +62,60 @@ def plot_comparison(
         remarks=[f"{found.unit}s left out; lines: 1 and 2 standard errors"],
     )  # fmt: skip
     return drawn.figure
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelComparison:
+    """Models of one variable by how well they predict what they have not seen.
+
+    Attributes
+    ----------
+    variable
+        Whose observed values are predicted.
+    unit
+        ``"row"`` or ``"cluster"``: what is left out.
+    table
+        A row for each model, the best first: ``elpd``, the sum of log predictive densities, with
+        its standard error ``se``; ``difference`` to the best with ``difference_se``; ``p_loo``, the
+        effective number of parameters; ``weight`` of stacking; ``large_k``, units with Pareto k
+        above 0.7, mean over imputations; by cluster also ``integration_se``, the Monte Carlo error
+        of the elpd that comes from integrating effects out.
+    pointwise
+        Log predictive density of each unit, a column for each model, mean over imputations.
+    imputations
+        Number of completed data sets the models were fitted to.
+    """
+
+    variable: str
+    unit: str
+    table: pd.DataFrame
+    pointwise: pd.DataFrame
+    imputations: int
+
+    plot = plot_comparison
+
+    def __repr__(self) -> str:
+        return visible(f"{self._heading}\n{self.table.round(2).to_string()}{self._doubt}")
+
+    def _repr_html_(self) -> str:
+        doubt = html.tag("p", self._doubt.strip())
+        return html.plain(self._heading, html.printed(self.table, 2), doubt)
+
+    @property
+    def _heading(self) -> str:
+        return (
+            f"Models of {self.variable!r}, {len(self.pointwise):,} {self.unit}s left out in turn, "
+            f"mean over {self.imputations} imputation(s); the highest elpd predicts best."
+        )
+
+    @property
+    def _doubt(self) -> str:
+        large = self.table["large_k"]
+        if not (large > 0).any():
+            return ""
+        worst = str(large.idxmax())
+        return (
+            f"\nPareto k above {LARGE_K} in up to {large.max():.0f} {self.unit}(s) ({worst!r}): "
+            "without them the posterior is too different for weights to reach it; differences "
+            "of this size in elpd are not to be relied on."
+        )

@@ -5,28 +5,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import Places
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.distribution import bars, curve, grid_within, support
 from bayesimpute.plots.tidy import Shown, shown
+from bayesimpute.result.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bayesimpute.result.imputations import Imputations
 
-
+@checked
 def plot_density(
-    imputations: "Imputations",
+    run: Run,
     variable: str,
     *,
     by: str | None = None,
     groups: Any = None,
     ax: Places | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Observed values in blue, each imputation's values in vermillion.
+    """Distribution of the observed and of the imputed values of one variable.
+
+    Observed values in blue, each imputation's values in vermillion.
 
     Numbers are drawn as kernel densities (Scott's bandwidth; reflected at the bounds of a bounded
     model, at 0 and 1 for shares, at 0 for numbers none of which is negative), categories and
@@ -35,8 +37,8 @@ def plot_density(
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     variable
         An imputed variable. One of level 2 counts every cluster once.
     by
@@ -58,7 +60,7 @@ def plot_density(
     SpecificationError
         If the variable was not imputed, `by` or `groups` do not fit, or the number of axes.
     """
-    cells = shown(imputations, variable, by, groups)
+    cells = shown(run, variable, by, groups)
     drawn = panels.panels(
         len(cells.parts), ax, figsize, picture="plot_density", instead="fewer groups=",
         sharex=True, sharey=bool(cells.levels),

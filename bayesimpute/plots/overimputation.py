@@ -1,36 +1,39 @@
-"""Observed cells against what is predicted without them."""
+"""Observed cells as they are predicted without themselves: the tables, and their picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from bayesimpute.arguments import Places
+from bayesimpute import html
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.wording import nearest
+from bayesimpute.wording import nearest, visible
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from bayesimpute.checking.overimputation import Overimputation
 
 #: Cells shown with their intervals: more of them cover each other.
 MOST_CELLS = 250
 MARKERS = "osD^vP*X"
+#: Groups of equal size in which predicted chances are held against observed shares.
+BINS = 10
 #: Inches of a row of panels at the least, and more for each line of a legend above it.
 LOWEST, LINE = 1.3, 0.15
 
 
+@checked
 def plot_overimputation(
     found: "Overimputation",
     variables: str | Sequence[str] | None = None,
     *,
     axes: Places | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
     """Draw a panel for each variable: intervals of numbers, calibration of categories.
 
@@ -106,7 +109,7 @@ def _shade_key(drawn: panels.Panels, shade: Any, numeric: "list[Axes]") -> None:
     bar.outline.set_visible(False)
 
 
-def _intervals(ax: "Axes", cells: "pd.DataFrame") -> Any:
+def _intervals(ax: "Axes", cells: pd.DataFrame) -> Any:
     """Intervals of some cells; gives what the bar of tones is made from."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -128,20 +131,20 @@ def _intervals(ax: "Axes", cells: "pd.DataFrame") -> Any:
     return shade
 
 
-def _names(groups: "pd.DataFrame") -> list[str]:
+def _names(groups: pd.DataFrame) -> list[str]:
     """Names of the categories, as a legend has them."""
     names = groups["category"].unique()
     return [style.cut(f"{n:g}" if isinstance(n, float) else str(n), 14) for n in names]
 
 
-def _columns(groups: "pd.DataFrame", wide: float) -> tuple[int, int]:
+def _columns(groups: pd.DataFrame, wide: float) -> tuple[int, int]:
     """Columns and lines of the legend above so many inches; a single category has none."""
     names = _names(groups)
     columns = int(np.clip((wide - 0.5) // (0.28 + 0.062 * max(map(len, names))), 1, len(names)))
     return columns, -(-len(names) // columns) if len(names) > 1 else 0
 
 
-def _calibration(ax: "Axes", groups: "pd.DataFrame") -> int:
+def _calibration(ax: "Axes", groups: pd.DataFrame) -> int:
     """Draw the groups of cells; gives the number of lines of the legend above the panel."""
     ax.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.9)
     names = _names(groups)
@@ -173,3 +176,137 @@ def _calibration(ax: "Axes", groups: "pd.DataFrame") -> int:
             handlelength=0.8, handletextpad=0.4, columnspacing=0.8,
         )  # fmt: skip
     return lines
+
+
+def calibration_table(chances: pd.DataFrame, observed: Any) -> pd.DataFrame:
+    """Predicted chances and observed shares by category and group; see `Overimputation`."""
+    names = chances.columns[1:] if chances.shape[1] == 2 else chances.columns
+    parts = []
+    for k, name in enumerate(chances.columns):
+        if name not in names:
+            continue
+        chance, happened = chances.iloc[:, k].to_numpy(), observed == name
+        order = np.argsort(chance, kind="stable")
+        groups = np.array_split(order, max(1, min(BINS, len(order) // 5)))
+        predicted = np.array([chance[rows].mean() for rows in groups])
+        share = np.array([happened[rows].mean() for rows in groups])
+        size = np.array([len(rows) for rows in groups])
+        error = np.sqrt(predicted * (1 - predicted) / size)
+        parts.append(
+            pd.DataFrame({"category": name, "predicted": predicted, "share": share, "error": error})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Overimputation:
+    """How well observed cells are predicted by models that have not seen them.
+
+    Attributes
+    ----------
+    table
+        A row for each variable: ``kind``; ``method``; ``n`` cells; ``coverage``, the share of cells
+        whose PIT lies in the central `level`, with its binomial standard error ``coverage_se``;
+        ``width``, the mean width of the intervals of a number (NaN for categories);
+        ``calibration_error``, for numbers the mean distance of the PITs' distribution from the
+        uniform one, for categories the mean distance of predicted chances from observed shares in
+        ten groups of equal size (both 0 for a perfect model, and a little more by chance);
+        ``large_k``, the share of cells with Pareto k above 0.7, whose weights cannot be trusted;
+        ``left_out``, how the cell was taken out: ``"weights"``, ``"exactly"``, or ``"not"`` where
+        a user's own method gives no density, and the numbers flatter it.
+    cells
+        A row for each cell: ``variable``, ``row`` (index label, or the cluster of a level-2
+        variable), ``cluster``, ``observed``; for numbers predictive ``mean`` and interval ``low``,
+        ``high``; for categories the ``probability`` of the observed one; ``pit``, ``covered``,
+        ``missing`` (share of the row's variables that are missing) and ``pareto_k``.
+    probabilities
+        Variable with categories -> predicted chance of each, a row for each cell.
+    level
+        Of the intervals.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+    >>> imp = bi.impute(
+    ...     study.incomplete, cluster="school", m=2, iterations=2, seed=1, progress=False
+    ... )
+    >>> imp.overimpute(draws=50).table.index.tolist()
+    ['popular']
+    """
+
+    table: pd.DataFrame
+    cells: pd.DataFrame
+    probabilities: Mapping[str, pd.DataFrame]
+    level: float
+
+    def by_cluster(self) -> pd.DataFrame:
+        """Coverage, its standard error, width and departure of the PITs, by variable and cluster.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``variable``, ``cluster``; columns ``n``, ``coverage``, ``coverage_se``,
+            ``width``, ``pit_mean`` (0.5 where the cluster is predicted neither too high nor too
+            low) and ``missing``. Empty without clusters.
+        """
+        cells = self.cells[self.cells["cluster"].notna()]
+        grouped = cells.assign(width=cells["high"] - cells["low"]).groupby(
+            ["variable", "cluster"], sort=False
+        )
+        out = grouped.agg(
+            n=("pit", "size"),
+            coverage=("covered", "mean"),
+            width=("width", "mean"),
+            pit_mean=("pit", "mean"),
+            missing=("missing", "mean"),
+        )
+        error = np.sqrt(out["coverage"] * (1 - out["coverage"]) / out["n"])
+        out.insert(2, "coverage_se", error)
+        return out
+
+    plot = plot_overimputation
+
+    @checked
+    def calibration(self, variable: str) -> pd.DataFrame:
+        """Predicted chances against observed shares of one variable with categories.
+
+        Parameters
+        ----------
+        variable
+            A variable of `probabilities`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each category and group of cells (ten of equal size, in order of the chance):
+            ``category``, mean ``predicted`` chance, observed ``share``, and the binomial
+            ``error`` the share would have if the chance were right. Of two categories the
+            second only.
+
+        Raises
+        ------
+        SpecificationError
+            If it is no such variable.
+        """
+        chances = self.probabilities.get(variable)
+        if chances is None:
+            raise SpecificationError(
+                f"calibration is for variables with categories, here "
+                f"{', '.join(self.probabilities) or 'none'}; {variable!r} is none of them."
+            )
+        observed = self.cells.loc[self.cells["variable"] == variable, "observed"].to_numpy()
+        return calibration_table(chances, observed)
+
+    def __repr__(self) -> str:
+        return visible(f"Overimputation: {self._heading}\n{self.table.round(3).to_string()}")
+
+    def _repr_html_(self) -> str:
+        return html.plain(self._heading, html.printed(self.table, 3))
+
+    @property
+    def _heading(self) -> str:
+        return (
+            f"{len(self.cells):,} observed cells, each predicted without itself; central "
+            f"{self.level:.0%} intervals should cover {self.level:.0%} of them."
+        )

@@ -1,9 +1,11 @@
 """LOO-PIT: distribution of the places of observed values in predictions that left them out."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesimpute.arrays import Array
 from bayesimpute.plots import panels, style
 from bayesimpute.wording import p_statement
 
@@ -11,34 +13,47 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bayesimpute.checking.loo import LooPit
 
+@dataclass(frozen=True, eq=False)
+class LooPit:
+    """PITs of one variable's observed values, each left out, against uniform.
 
-def plot_loo_pit(
-    found: "LooPit",
-    *,
-    ax: "Axes | None" = None,
-    figsize: tuple[float, float] | None = None,
-) -> "Figure":
-    """Distribution function of the LOO-PITs minus the uniform one, with a simultaneous band.
-
-    A line inside the band is what a right model gives. An arch above 0 (too many small PITs) means
-    predictions that are too high, one below 0 too low; above 0 on the left and below on the right,
-    predictions that are too narrow, the other way round too wide.
-
-    Parameters
+    Attributes
     ----------
-    found
-        PITs of one variable.
-    ax
-        Where to draw; by default a new figure.
-    figsize
-        Inches; (6, 3.6) by default.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    variable
+        Its name.
+    pit
+        (row,).
+    at, difference
+        Points, and the PITs' distribution function there minus the uniform one, (point,).
+    lower, upper
+        Band that holds all of `difference` with probability `level` if the model is right.
+    level
+        Of the band.
+    p
+        How often PITs of a right model depart more than these.
+    large_k
+        Share of rows with Pareto k above 0.7.
+    left_out
+        ``"weights"``, ``"exactly"`` or ``"not"``.
     """
+
+    variable: str
+    pit: Array
+    at: Array
+    difference: Array
+    lower: Array
+    upper: Array
+    level: float
+    p: float
+    large_k: float
+    left_out: str
+
+
+def draw_loo_pit(
+    found: LooPit, ax: "Axes | None" = None, figsize: tuple[float, float] | None = None
+) -> "Figure":
+    """Draw the PITs; see `bayesimpute.checking.loo.plot_loo_pit`."""
     drawn = panels.panels(1, ax, figsize, picture="plot_loo_pit")
     (ax,) = drawn.axes
     at = np.concatenate([[0.0], found.at, [1.0]])

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.distribution import bars, curve, grid_within, support
 from bayesimpute.plots.tidy import MOST_DISTINCT
@@ -17,42 +16,10 @@ if TYPE_CHECKING:
 MOST_CURVES = 50
 
 
-def plot_ppc(
-    tree: "xr.DataTree",
-    *,
-    ax: "Axes | None" = None,
-    figsize: tuple[float, float] | None = None,
+def draw_replicated(
+    tree: "xr.DataTree", ax: "Axes | None", figsize: tuple[float, float] | None
 ) -> "Figure":
-    """Observed values in blue, replicated data sets in vermillion.
-
-    Numbers are drawn as kernel densities, one curve a replicated data set (50 at the most);
-    categories, and numbers whose draws have at most 12 distinct values, as bars of shares: the
-    vermillion bar is the mean over replicated data sets, its line holds 90 % of them. Where the
-    blue leaves what the model makes of it, the model misses a feature of the data.
-
-    Parameters
-    ----------
-    tree
-        As ``imp.predictive(variable)`` gives it.
-    ax
-        Where to draw; by default a new figure.
-    figsize
-        Inches; (6, 3.6) by default.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    SpecificationError
-        If the tree has no posterior predictive draws.
-    """
-    if not {"posterior_predictive", "observed_data"} <= set(getattr(tree, "children", {})):
-        raise SpecificationError(
-            "plot_ppc draws what imp.predictive(variable) returns: a DataTree with the groups "
-            "posterior_predictive and observed_data."
-        )
+    """Draw the tree that `bayesimpute.checking.predictive.predictive` gives."""
     dataset = tree["posterior_predictive"].to_dataset()
     (name,) = dataset.data_vars
     draws, attributes = dataset[name].values, dataset[name].attrs

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import Places
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.tidy import Shown, shown
+from bayesimpute.result.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bayesimpute.result.imputations import Imputations
 
 MOST_POINTS = 60_000  # of a figure: more take long to draw and show no more
 MOST_IN_A_STRIP = 1000
@@ -21,16 +21,19 @@ FEWEST_IN_A_STRIP = 50
 VECTOR = 5000  # more points become an image inside a PDF or SVG
 
 
+@checked
 def plot_strip(
-    imputations: "Imputations",
+    run: Run,
     variable: str,
     *,
     by: str | None = None,
     groups: Any = None,
     ax: Places | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Observed values at 0, those of imputations 1 … m beside them.
+    """Values of one variable, observed and of every imputation beside each other.
+
+    Observed values at 0, those of imputations 1 … m beside them.
 
     A dot is a value, moved sideways at random (the same way at every call); a short black line is
     the median. Of more than 1,000 values in a strip (fewer where there are many strips) as many
@@ -40,8 +43,8 @@ def plot_strip(
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     variable
         An imputed variable. One of level 2 counts every cluster once.
     by
@@ -63,7 +66,7 @@ def plot_strip(
     SpecificationError
         If the variable was not imputed, `by` or `groups` do not fit, or the number of axes.
     """
-    cells = shown(imputations, variable, by, groups)
+    cells = shown(run, variable, by, groups)
     drawn = beside(cells, ax, figsize, "plot_strip")
     said = strips(drawn, cells)
     finish(drawn, cells, variable, said)

@@ -2,32 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import checked
 from bayesimpute.data.encoding import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.plots.facets import facets
 from bayesimpute.plots.frames import column_named
+from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Target
-
-if TYPE_CHECKING:
-    from bayesimpute.result.imputations import Imputations
 
 #: Numbers with more distinct values are drawn as continuous ones.
 MOST_DISTINCT = 12
 
 
-def cells(imputations: "Imputations", variable: str, by: str | None = None) -> pd.DataFrame:
-    """Observed and imputed cells of a variable, one below the other.
+@checked
+def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
+    """Observed and imputed cells of one variable as one tidy frame, for pictures of one's own.
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     variable
         An imputed variable. One of level 2 counts every cluster once.
     by
@@ -36,7 +36,7 @@ def cells(imputations: "Imputations", variable: str, by: str | None = None) -> p
     Returns
     -------
     pandas.DataFrame
-        Index: that of the user's frame. Columns: ``.imp``, 0 for observed cells and 1 … m;
+        A row a cell, index that of the data: ``.imp``, 0 for observed cells and 1 … m;
         ``value``, a number or a category; ``seen``, ``"observed"`` or ``"imputed"``; with `by`
         also ``facet``. A cell imputed although it was observed is among both.
 
@@ -44,9 +44,17 @@ def cells(imputations: "Imputations", variable: str, by: str | None = None) -> p
     ------
     SpecificationError
         If the variable was not imputed or has no imputed cell, or `by` is no other column.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> df = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80).incomplete
+    >>> imp = bi.impute(df, m=2, iterations=1, method="sample", seed=1, progress=False)
+    >>> imp.cells("popular", by="sex").columns.tolist()
+    ['.imp', 'value', 'seen', 'facet']
     """
-    specification, history = imputations.specification, imputations.history
-    table, m = specification.table, imputations.m
+    specification, history = run.specification, run.history
+    table, m = specification.table, run.m
     style.check_imputed(variable, history.imputed, table.variables)
     rows = [np.flatnonzero(~table.missing(variable)), np.flatnonzero(specification.where[variable])]
     drawn = np.asarray(history.imputed[variable], dtype=np.float64)
@@ -54,7 +62,7 @@ def cells(imputations: "Imputations", variable: str, by: str | None = None) -> p
         raise SpecificationError(f"Variable {variable!r} has no imputed cells to plot.")
     if by == variable:
         raise SpecificationError(f"by={by!r} is the variable itself; give another column.")
-    if cluster := _cluster_of(imputations, variable):
+    if cluster := _cluster_of(run, variable):
         codes = table.clusters(cluster).codes
         first = [np.unique(codes[part], return_index=True)[1] for part in rows]
         drawn = drawn[:, first[1]]
@@ -79,9 +87,9 @@ def cells(imputations: "Imputations", variable: str, by: str | None = None) -> p
     return frame
 
 
-def _cluster_of(imputations: "Imputations", variable: str) -> str | None:
+def _cluster_of(run: Run, variable: str) -> str | None:
     """Cluster variable of a variable of level 2."""
-    target = imputations.specification.targets[variable]
+    target = run.specification.targets[variable]
     return target.cluster if isinstance(target, Target) and target.level == 2 else None
 
 
@@ -121,7 +129,7 @@ class Shown:
         return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
-def shown(imputations: "Imputations", variable: str, by: str | None, groups: Any) -> Shown:
+def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     """Cells by panel; only panels with imputed cells are kept.
 
     Raises
@@ -129,9 +137,9 @@ def shown(imputations: "Imputations", variable: str, by: str | None, groups: Any
     SpecificationError
         As `cells` and `bayesimpute.plots.facets.facets` raise.
     """
-    frame = cells(imputations, variable, by)
+    frame = cells(run, variable, by)
     imputed = (frame[".imp"] > 0).to_numpy()
-    unit = "clusters" if _cluster_of(imputations, variable) else "cells"
+    unit = "clusters" if _cluster_of(run, variable) else "cells"
     sizes = [int((frame[".imp"] == k).sum()) for k in (0, 1)]
     words = [f"{n:,} {unit if n != 1 else unit.removesuffix('s')}" for n in sizes]
     values: pd.Series[Any] = frame["value"]
@@ -145,7 +153,7 @@ def shown(imputations: "Imputations", variable: str, by: str | None, groups: Any
     found = facets(frame["facet"].rename(by) if by is not None else None, groups, imputed)
     return Shown(
         [frame[found.codes == k] for k in range(len(found.names))],
-        found.names, by, found.remark, levels, imputations.m,
-        (f"observed ({words[0]})", f"imputed ({words[1]}, m = {imputations.m})"),
-        getattr(imputations.specification.targets.get(variable), "options", {}),
+        found.names, by, found.remark, levels, run.m,
+        (f"observed ({words[0]})", f"imputed ({words[1]}, m = {run.m})"),
+        getattr(run.specification.targets.get(variable), "options", {}),
     )  # fmt: skip

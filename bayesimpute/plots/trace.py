@@ -5,47 +5,48 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesimpute.arguments import Places
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.diagnostics import FEWEST_DRAWS, r_hat
 from bayesimpute.engine.shares import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.chains import least_agreeing, scalars, trace_on
+from bayesimpute.result.run import Run
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bayesimpute.result.imputations import Imputations
 
 WIDE = 5.0  # inches; a narrower figure has no room for two variables beside each other
 BESIDE = 3  # up to so many variables have a row each; more share rows, two and two
 
 
+@checked
 def plot_trace(
-    imputations: "Imputations",
+    run: Run,
     variables: Sequence[str] | str | None = None,
     *,
     ax: Places | None = None,
     axes: Places | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Mean and SD of the imputed cells by iteration, a line for each chain.
+    """Mean and SD, or shares of categories, by iteration, a line for each chain.
 
-    Categories have shares instead: of two categories the first panel shows the share of the second
-    one; of more the two panels show the two whose chains agree least, which have the largest
-    R-hats (with fewer than 4 iterations, or one chain, the two most frequent). A result of an
-    older file does not know the shares of three or more: its panels are mean and SD of the codes
-    1, 2, …, as mice counts them.
+    Numbers have mean and SD of the imputed cells. Categories have shares instead: of two categories
+    the first panel shows the share of the second one; of more the two panels show the two whose
+    chains agree least, which have the largest R-hats (with fewer than 4 iterations, or one chain,
+    the two most frequent). A result of an older file does not know the shares of three or more: its
+    panels are mean and SD of the codes 1, 2, …, as mice counts them.
 
     Free, intermingled lines without trend, and an R-hat near 1 (at most 1.05), speak for
     convergence.
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     variables
         Which ones; by default all that were imputed.
     ax
@@ -74,14 +75,14 @@ def plot_trace(
     if ax is not None and axes is not None:
         raise SpecificationError("plot_trace: ax= and axes= mean the same; give one of them.")
     given = axes if ax is None else ax
-    history, known = imputations.history, imputations.specification.table.variables
+    history, known = run.history, run.specification.table.variables
     imputed = history.variables
     chosen = [variables] if isinstance(variables, str) else list(variables or imputed)
     for name in chosen:
         style.check_imputed(name, imputed, known)
     if not chosen:
         raise SpecificationError("Nothing was imputed, so there is no trace to plot.")
-    found = scalars(imputations.datatree["posterior"].to_dataset())
+    found = scalars(run.datatree["posterior"].to_dataset())
     each = 2
     if given is not None:
         number = np.asarray(given, dtype=object).size
@@ -105,7 +106,7 @@ def plot_trace(
         two, why = _two(found, name, labels_of(known[name].categories))
         shown += [(name, words, chains) for words, chains in two[:each]]
         chosen_by = chosen_by or why
-    trace_on(drawn.axes, [chains for *_, chains in shown], imputations.m)
+    trace_on(drawn.axes, [chains for *_, chains in shown], run.m)
     for k, (panel, (name, words, chains)) in enumerate(zip(drawn.axes, shown, strict=True)):
         _dress(panel, name, words, chains.transpose("chain", "draw").values)
         panel.set_xlabel("iteration" if drawn.outer(k)[0] else "", fontsize=8)

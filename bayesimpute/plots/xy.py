@@ -1,44 +1,44 @@
 """Scatter plot of the completed data: whether imputed values keep the relation of two variables."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesimpute.arguments import Places
+from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import scatter
 from bayesimpute.plots.frames import column_named
+from bayesimpute.result.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bayesimpute.result.imputations import Imputations
 
-
+@checked
 def plot_xy(
-    imputations: "Imputations",
+    run: Run,
     x: str,
     y: str,
     *,
-    imputation: int | Sequence[int] | Literal["all"] = 1,
+    imputation: Any = 1,
     by: str | None = None,
     groups: Any = None,
     log: str = "",
     ax: Places | None = None,
-    figsize: tuple[float, float] | None = None,
+    figsize: FigureSize | None = None,
 ) -> "Figure":
-    """Observed rows in blue, rows with an imputed x or y in vermillion.
+    """Two variables of the completed data, rows with an imputed value in their own colour.
 
-    Categories, and numbers with at most 40 distinct values, are spread at random around their
-    place, the same way at every call; observed and imputed dots of one place stand side by side.
-    Two categorical variables are drawn as bars: for each pair of categories its share of the blue
-    and of the vermillion rows.
+    Observed rows are blue, rows with an imputed x or y vermillion. Categories, and numbers with at
+    most 40 distinct values, are spread at random around their place, the same way at every call;
+    observed and imputed dots of one place stand side by side. Two categorical variables are drawn
+    as bars: for each pair of categories its share of the blue and of the vermillion rows.
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     x, y
         Two variables, at least one of them imputed.
     imputation
@@ -66,15 +66,15 @@ def plot_xy(
         Unknown or equal variables, two that have no imputed cells, values a logarithmic axis
         cannot hold, no such imputation, or arguments that do not fit.
     """
-    table = imputations.specification.table
+    table = run.specification.table
     names = list(table.variables)
     for argument, name in (("x", x), ("y", y)):
         column_named(name, names, argument, "plot_xy")
     if x == y:
         raise SpecificationError(f"x and y are both {x!r}; give two variables.")
-    numbers = _numbers(imputation, imputations.m)
-    where = _where(imputations, x, y)
-    values = [_values(imputations, name, numbers) for name in (x, y)]
+    numbers = _numbers(imputation, run.m)
+    where = _where(run, x, y)
+    values = [_values(run, name, numbers) for name in (x, y)]
     if by in (x, y):
         raise SpecificationError(f"by={by!r} is one of the two variables; give another column.")
     labels = None
@@ -112,10 +112,10 @@ def _numbers(imputation: int | Sequence[int] | str, m: int) -> list[int]:
     return [int(number) for number in asked]
 
 
-def _where(imputations: "Imputations", x: str, y: str) -> np.ndarray:
+def _where(run: Run, x: str, y: str) -> np.ndarray:
     """Rows with an imputed x or y, bool (row,)."""
-    where = imputations.specification.where
-    imputed = [where[name] for name in (x, y) if name in imputations.history.imputed]
+    where = run.specification.where
+    imputed = [where[name] for name in (x, y) if name in run.history.imputed]
     if not np.any(imputed):
         raise SpecificationError(
             f"Neither {x!r} nor {y!r} has imputed cells; bi.plot_xy(imp.data, …) draws the table "
@@ -124,10 +124,10 @@ def _where(imputations: "Imputations", x: str, y: str) -> np.ndarray:
     return np.any(imputed, axis=0)
 
 
-def _values(imputations: "Imputations", name: str, numbers: Sequence[int]) -> np.ndarray:
+def _values(run: Run, name: str, numbers: Sequence[int]) -> np.ndarray:
     """Completed values of one variable, (imputation, row)."""
-    values = np.repeat(imputations.specification.table.values[name][None], len(numbers), axis=0)
-    if name in imputations.history.imputed:
-        drawn = imputations.history.imputed[name][[k - 1 for k in numbers]]
-        values[:, imputations.specification.where[name]] = drawn
+    values = np.repeat(run.specification.table.values[name][None], len(numbers), axis=0)
+    if name in run.history.imputed:
+        drawn = run.history.imputed[name][[k - 1 for k in numbers]]
+        values[:, run.specification.where[name]] = drawn
     return values

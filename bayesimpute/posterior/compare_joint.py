@@ -1,6 +1,6 @@
 """The chains of a run held against its joint posterior, sampled as one PyMC model by NUTS."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,7 @@ from bayesimpute.diagnostics import r_hat
 from bayesimpute.engine.joint_model import Joint
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.specification.specification import Specification
-
-if TYPE_CHECKING:
-    from bayesimpute.result.imputations import Imputations
-
+from bayesimpute.result.run import Run
 
 #: Quantiles that are compared, by their names in the table.
 QUANTILES = {"q5": 0.05, "q50": 0.5, "q95": 0.95}
@@ -25,7 +21,7 @@ FEWEST = 20
 
 @checked
 def compare_joint(
-    imp: "Imputations",
+    imp: Run,
     draws: Count = 1000,
     tune: Count = 1000,
     chains: Count = 4,
@@ -80,10 +76,9 @@ def compare_joint(
     """
     import pymc as pm
 
-    specification = getattr(imp, "specification", None)
-    if not isinstance(specification, Specification) or specification.live is None:
+    if imp.specification.live is None:
         raise SpecificationError(
-            f"compare_joint: imp={imp!r:.60} must be a result of bi.impute(..., analysis=...), "
+            "compare_joint: imp must be a result of bi.impute(..., analysis=...), "
             "whose models are one joint distribution."
         )
     history = imp.history

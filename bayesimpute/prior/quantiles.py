@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy  # whose modules are loaded when first used
 
 #: Probabilities of the quantiles that are shown.
 PROBABILITIES = (0.05, 0.5, 0.95)
@@ -18,30 +18,30 @@ def _half(distribution: Any) -> Callable[[float], float]:
 def _correlation(n: float, eta: float) -> Callable[[float], float]:
     """Quantiles of one correlation of an LKJ matrix: 2 Beta(a, a) − 1, a = eta − 1 + n / 2."""
     shape = eta - 1 + n / 2
-    return lambda p: float(2 * stats.beta.ppf(p, shape, shape) - 1)
+    return lambda p: float(2 * scipy.stats.beta.ppf(p, shape, shape) - 1)
 
 
 def _truncated(mu: float, sigma: float, lower: float, upper: float) -> Callable[[float], float]:
     between = ((lower - mu) / sigma, (upper - mu) / sigma)
-    return lambda p: float(stats.truncnorm.ppf(p, *between, loc=mu, scale=sigma))
+    return lambda p: float(scipy.stats.truncnorm.ppf(p, *between, loc=mu, scale=sigma))
 
 
 #: PyMC's families -> quantile function, of the parameters in the order their variables hold them
 #: (a scale where PyMC's argument is a rate).
 FAMILIES: Mapping[str, Callable[..., Callable[[float], float]]] = {
-    "Normal": lambda mu, sigma: stats.norm(mu, sigma).ppf,
-    "HalfNormal": lambda at, sigma: stats.halfnorm(at, sigma).ppf,
-    "StudentT": lambda nu, mu, sigma: stats.t(nu, mu, sigma).ppf,
-    "HalfStudentT": lambda nu, sigma: _half(stats.t(nu, 0, sigma)),
-    "Cauchy": lambda alpha, beta: stats.cauchy(alpha, beta).ppf,
-    "HalfCauchy": lambda *of: stats.halfcauchy(0, of[-1]).ppf,
-    "Laplace": lambda mu, b: stats.laplace(mu, b).ppf,
-    "LogNormal": lambda mu, sigma: stats.lognorm(sigma, scale=np.exp(mu)).ppf,
-    "Exponential": lambda scale: stats.expon(scale=scale).ppf,
-    "Gamma": lambda alpha, scale: stats.gamma(alpha, scale=scale).ppf,
-    "InverseGamma": lambda alpha, beta: stats.invgamma(alpha, scale=beta).ppf,
-    "Beta": lambda alpha, beta: stats.beta(alpha, beta).ppf,
-    "Uniform": lambda lower, upper: stats.uniform(lower, upper - lower).ppf,
+    "Normal": lambda mu, sigma: scipy.stats.norm(mu, sigma).ppf,
+    "HalfNormal": lambda at, sigma: scipy.stats.halfnorm(at, sigma).ppf,
+    "StudentT": lambda nu, mu, sigma: scipy.stats.t(nu, mu, sigma).ppf,
+    "HalfStudentT": lambda nu, sigma: _half(scipy.stats.t(nu, 0, sigma)),
+    "Cauchy": lambda alpha, beta: scipy.stats.cauchy(alpha, beta).ppf,
+    "HalfCauchy": lambda *of: scipy.stats.halfcauchy(0, of[-1]).ppf,
+    "Laplace": lambda mu, b: scipy.stats.laplace(mu, b).ppf,
+    "LogNormal": lambda mu, sigma: scipy.stats.lognorm(sigma, scale=np.exp(mu)).ppf,
+    "Exponential": lambda scale: scipy.stats.expon(scale=scale).ppf,
+    "Gamma": lambda alpha, scale: scipy.stats.gamma(alpha, scale=scale).ppf,
+    "InverseGamma": lambda alpha, beta: scipy.stats.invgamma(alpha, scale=beta).ppf,
+    "Beta": lambda alpha, beta: scipy.stats.beta(alpha, beta).ppf,
+    "Uniform": lambda lower, upper: scipy.stats.uniform(lower, upper - lower).ppf,
     "TruncatedNormal": _truncated,
     "LKJCorr": _correlation,
 }

@@ -1,25 +1,22 @@
 """The call that makes an imputation again, from its specification."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from bayesimpute.report.content import counted
+from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 
-if TYPE_CHECKING:
-    from bayesimpute.result.imputations import Imputations
 
-
-def call_text(imputations: "Imputations") -> tuple[str, list[str]]:
+def call_text(run: Run) -> tuple[str, list[str]]:
     """Write a call equivalent to the one that was made, and what has to be put in by hand.
 
     The specification is what the call led to: default methods and predictors are written out.
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
 
     Returns
     -------
@@ -45,12 +42,12 @@ def call_text(imputations: "Imputations") -> tuple[str, list[str]]:
         predictors=predictors,
     )
     """
-    specification = imputations.specification
+    specification = run.specification
     by_hand: list[str] = []
     arguments: dict[str, str] = {
-        "m": str(imputations.m),
-        "iterations": str(imputations.iterations),
-        "seed": str(imputations.seed),
+        "m": str(run.m),
+        "iterations": str(run.iterations),
+        "seed": str(run.seed),
         "method": _pairs(_methods(specification, by_hand)),
         "predictors": "predictors",
     }

@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bayesimpute.analysis import Fits
+from bayesimpute.diagnose.diagnosis import diagnose
 from bayesimpute.html import Html, tag
 from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.result.run import Run
 
 if TYPE_CHECKING:
     from bayesimpute.findings import Findings
-    from bayesimpute.result.imputations import Imputations
 
 #: Pictures of variables in one section; with more variables the rest is named.
 MOST_PICTURES = 24
@@ -23,8 +24,8 @@ class Content:
 
     Attributes
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     analyses
         Label -> analysis, in the order they are shown.
     checks
@@ -33,7 +34,7 @@ class Content:
         Time of the report, or empty.
     """
 
-    imputations: "Imputations"
+    run: Run
     analyses: Mapping[str, Any]
     checks: bool
     written_at: str
@@ -41,11 +42,11 @@ class Content:
     @cached_property
     def findings(self) -> "Findings":
         """What ``imp.diagnose`` finds, with the analyses of these imputations."""
-        return self.imputations.diagnose([*filter(self._is_pooled, self.analyses.values())] or None)
+        return diagnose(self.run, [*filter(self._is_pooled, self.analyses.values())] or None)
 
     def _is_pooled(self, analysis: Any) -> bool:
         m = len(analysis) if isinstance(analysis, Fits) else getattr(analysis, "m", None)
-        return isinstance(analysis, Fits | Pooled) and m == self.imputations.m > 1
+        return isinstance(analysis, Fits | Pooled) and m == self.run.m > 1
 
 
 @dataclass(frozen=True)

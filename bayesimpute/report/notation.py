@@ -3,8 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from latex2mathml.converter import convert
-
 from bayesimpute.html import Html, join, safe, tag
 from bayesimpute.specification.equations import Equation, equation_of
 from bayesimpute.specification.specification import Specification
@@ -59,6 +57,8 @@ def broken(equation: Equation, line: str) -> Iterator[str]:
 
 def _math(equation: Equation, latex: str, spoken: str | None) -> Html:
     """Give a line as MathML; names come in once it is, so that nothing in them is a command."""
+    from latex2mathml.converter import convert
+
     inside = re.sub(r"^<math.*?>|</math>$", "", convert(latex))
     for what, better in _BETTER.items():
         inside = re.sub(what, better, inside)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bayesimpute.errors import SpecificationError
+from bayesimpute.arguments import checked
 from bayesimpute.files import check_target, place, write
 from bayesimpute.html import Html, join, tag
 from bayesimpute.report.content import Content, Section, counted
@@ -24,9 +24,7 @@ from bayesimpute.report.sections.priors import priors
 from bayesimpute.report.sections.selection import selection
 from bayesimpute.report.sections.values import values
 from bayesimpute.report.stylesheet import STYLESHEET
-
-if TYPE_CHECKING:
-    from bayesimpute.result.imputations import Imputations
+from bayesimpute.result.run import Run
 
 #: In the order of the page.
 SECTIONS = (
@@ -46,8 +44,9 @@ SECTIONS = (
 )
 
 
+@checked
 def report(
-    imputations: "Imputations",
+    run: Run,
     path: str | PathLike[str],
     analyses: Mapping[str, Any] | None = None,
     title: str | None = None,
@@ -63,8 +62,8 @@ def report(
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     path
         File to write; an existing one is replaced.
     analyses
@@ -102,22 +101,17 @@ def report(
     """
     path = place(path)
     check_target(path)
-    if analyses is not None and not isinstance(analyses, Mapping):
-        raise SpecificationError(
-            f"analyses must be a mapping from label to analysis, such as {{'MAR': imp.fit(…)}}, "
-            f"not {type(analyses).__name__}."
-        )
     now = datetime.now(UTC).isoformat(timespec="seconds") if written_at is None else written_at
     labelled = {str(label): analysis for label, analysis in (analyses or {}).items()}
-    content = Content(imputations, labelled, checks, now)
+    content = Content(run, labelled, checks, now)
     write(path, page(content, title).encode())
     return path
 
 
 def page(content: Content, title: str | None = None) -> str:
     """Whole page as text."""
-    imputations = content.imputations
-    targets = list(imputations.history.imputed)
+    run = content.run
+    targets = list(run.history.imputed)
     heading = title if title is not None else _heading(targets)
     built = [(section, section.build(content)) for section in SECTIONS]
     filled = [(section, inside) for section, inside in built if inside]
@@ -129,7 +123,7 @@ def page(content: Content, title: str | None = None) -> str:
             tag("section", tag("h2", section.title), inside, id=section.anchor)
             for section, inside in filled
         ),
-        tag("footer", f"bayesimpute {imputations.versions.get('bayesimpute', '')}. This page is "
+        tag("footer", f"bayesimpute {run.versions.get('bayesimpute', '')}. This page is "
             "complete in itself: it loads nothing and runs nothing."),
     ]  # fmt: skip
     head = [
@@ -152,22 +146,22 @@ def _heading(targets: list[str]) -> str:
 
 
 def _lead(content: Content) -> Html:
-    imputations = content.imputations
-    n, columns = imputations.specification.table.frame.shape
-    cells = sum(int(cells.sum()) for cells in imputations.specification.where.values())
-    warned = sum(event.severity != "info" for event in imputations.history.events)
+    run = content.run
+    n, columns = run.specification.table.frame.shape
+    cells = sum(int(cells.sum()) for cells in run.specification.where.values())
+    warned = sum(event.severity != "info" for event in run.history.events)
     noted = f" {counted(warned, 'warning')}: see Events." if warned else ""
     return join(
         [
             tag(
                 "p",
-                f"m = {imputations.m} imputations of {cells:,} cells in {n:,} rows and "
+                f"m = {run.m} imputations of {cells:,} cells in {n:,} rows and "
                 f"{columns:,} columns, by chained equations of Bayesian models, "
-                f"{imputations.iterations} iterations.{noted}",
+                f"{run.iterations} iterations.{noted}",
                 class_="lead",
             ),
-            tag("p", f"Imputed {imputations.created_at}; report {content.written_at}; seed "
-                f"{imputations.seed}.", class_="note"),
+            tag("p", f"Imputed {run.created_at}; report {content.written_at}; seed "
+                f"{run.seed}.", class_="note"),
         ]
     )  # fmt: skip
 

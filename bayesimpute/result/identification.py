@@ -12,6 +12,7 @@ import pandas as pd
 from bayesimpute.arrays import Array
 from bayesimpute.engine.history import History
 from bayesimpute.errors import warn
+from bayesimpute.result.run import Run
 from bayesimpute.specification.analyses import two_equations
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import layers
@@ -43,17 +44,46 @@ OWN_LITTLE = "its ρ is that of all clusters: its own rows add little"
 OWN_SPEAKS = "its own rows speak of its ρ"
 
 
-def identification(specification: Specification, history: History) -> pd.DataFrame:
-    """One row for each selection model and each of its clusters.
+def identification(run: Run) -> pd.DataFrame:
+    """How far the data, and not the prior, speak of ρ in each selection model.
 
-    See :meth:`bayesimpute.Imputations.identification`.
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        For each target imputed by ``heckman``, ``heckman.robust`` or ``heckman.binary`` one
+        row for the population of clusters (``cluster`` missing), then one for each cluster;
+        with ``by_group`` these for each ``group``. The exclusion restriction (predictors of the
+        selection only), its strength (largest |mean| / SD of its coefficients), posterior mean
+        and 90 % interval of ρ, prior-to-posterior contraction ``1 − var / prior var`` and
+        overlap (area under both densities; of a cluster, both with the spread over clusters
+        integrated out), the two of atanh ρ; of a cluster ``own``, the share of its spread
+        around the population that its own rows have removed (0 where it has nothing observed,
+        missing where the draws are too few to tell); and a verdict, which says so where the
+        draws are too few for one, by their Monte-Carlo error (jackknife over chains). From the
+        second half of the iterations.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+    >>> imp = bi.impute(
+    ...     study.incomplete, cluster="school", method="pmm", m=2, iterations=1, progress=False
+    ... )
+    >>> len(imp.identification())  # no selection model
+    0
     """
+    specification = run.specification
     rows = [row for name in _selection_models(specification) for row in
-            _rows(name, specification, history)]  # fmt: skip
+            _rows(name, specification, run.history)]  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def warn_of_prior(specification: Specification, history: History) -> None:
+def warn_of_prior(run: Run) -> None:
     """Warn where the draws of ρ are those of its prior.
 
     Warns
@@ -61,6 +91,7 @@ def warn_of_prior(specification: Specification, history: History) -> None:
     ImputationWarning
         Naming the variable and what to do.
     """
+    specification, history = run.specification, run.history
     if history.m * (history.iterations - history.iterations // 2) < ENOUGH_DRAWS:
         return
     for name in _selection_models(specification):

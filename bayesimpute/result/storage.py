@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesimpute.arguments import checked
 from bayesimpute.files import check_target, write
 from bayesimpute.result.codec import encode
 from bayesimpute.result.frame_store import encode_frame
+from bayesimpute.result.run import Run
 from bayesimpute.result.seal import sealed
 from bayesimpute.specification.latent_means import without_fixed_priors
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from bayesimpute.result.imputations import Imputations
 
 GROUP = "bayesimpute"
 #: Bytes, which are stored in place: text would go to a heap of any length (see `reading`).
@@ -30,7 +30,8 @@ FORMAT = b"bayesimpute imputations"
 FORMAT_VERSION = 3
 
 
-def to_netcdf(imputations: "Imputations", path: str | PathLike[str]) -> None:
+@checked
+def to_netcdf(run: Run, path: str | PathLike[str]) -> None:
     """Write a result to one netCDF-4 file, all or nothing.
 
     The file is written beside its final place and then renamed, so that an interrupted write
@@ -38,8 +39,8 @@ def to_netcdf(imputations: "Imputations", path: str | PathLike[str]) -> None:
 
     Parameters
     ----------
-    imputations
-        The result.
+    run
+        The result of ``bi.impute``.
     path
         File to write; an existing one is replaced.
 
@@ -55,21 +56,21 @@ def to_netcdf(imputations: "Imputations", path: str | PathLike[str]) -> None:
     Own methods, priors and ``post`` functions are code and are not stored; their text is.
     """
     check_target(path)
-    stored = imputations.datatree.copy()
-    stored[GROUP] = _own_group(imputations)
+    stored = run.datatree.copy()
+    stored[GROUP] = _own_group(run)
     # in memory first: the HDF5 library ends the process when a disk is full
     content = io.BytesIO()
     stored.to_netcdf(content, engine="h5netcdf")
     write(path, sealed(content.getvalue()))
 
 
-def _own_group(imputations: "Imputations") -> "xr.Dataset":
+def _own_group(run: Run) -> "xr.Dataset":
     import xarray as xr
 
-    specification = imputations.specification
+    specification = run.specification
     frame, arrays = encode_frame(specification.table.frame)
-    stored = replace(imputations, specification=without_fixed_priors(specification))
-    whole = {"frame": frame, **encode(stored, type(stored), arrays)}
+    stored = replace(run, specification=without_fixed_priors(specification))
+    whole = {"frame": frame, **encode(stored, Run, arrays)}
     text = json.dumps(whole, allow_nan=False).encode()
     arrays = {"description": np.frombuffer(text, dtype=np.uint8), **arrays}
     return xr.Dataset(

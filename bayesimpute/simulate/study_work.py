@@ -20,11 +20,11 @@ from bayesimpute.analysis import Fits, fit
 from bayesimpute.engine.failures import FAILURES, StoppedWarning
 from bayesimpute.errors import ImputationWarning, SamplingError, SpecificationError
 from bayesimpute.imputation import impute as run_imputation
+from bayesimpute.imputations import Imputations
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.result import json_values
-from bayesimpute.result.imputations import Imputations
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
 
 ANSWER = ("term", "estimate", "std_error", "df", "fmi")

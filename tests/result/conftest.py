@@ -9,7 +9,7 @@ import pytest
 from bayesimpute.data.table import Table
 from bayesimpute.engine.history import History
 from bayesimpute.events import Event
-from bayesimpute.result.imputations import Imputations
+from bayesimpute.imputations import Imputations
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 
 M, ITERATIONS = 4, 6

@@ -13,12 +13,11 @@ import xarray as xr
 from scipy.stats import gaussian_kde
 
 import bayesimpute as bi
-from bayesimpute.checking.compare import ModelComparison
-from bayesimpute.checking.loo import LooPit
-from bayesimpute.checking.overimputation import Overimputation
 from bayesimpute.errors import SpecificationError
+from bayesimpute.plots.comparison import ModelComparison
 from bayesimpute.plots.distribution import grid_within, kernel_density, support
-from bayesimpute.plots.pit import plot_loo_pit
+from bayesimpute.plots.overimputation import Overimputation
+from bayesimpute.plots.pit import LooPit, draw_loo_pit
 from bayesimpute.sensitivity_grid import Sensitivity
 
 mpl.use("Agg")
@@ -77,7 +76,7 @@ def results(name, figsize=None):
     kinds = draws.copy(data=np.array(labels)[rng.integers(0, 3, draws.shape)])
     kinds.attrs["categories"] = labels
     return {
-        "plot_loo_pit": lambda: plot_loo_pit(place, figsize=figsize),
+        "plot_loo_pit": lambda: draw_loo_pit(place, figsize=figsize),
         "plot_comparison": lambda: ModelComparison(name, "row", models, models, 2).plot(**size),
         "plot_overimputation": lambda: Overimputation(coverage, cells, {}, 0.9).plot(**size),
         "plot_sensitivity": lambda: Sensitivity(grid, name).plot(**size),

@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 from bayesimpute.errors import DataError, FileFormatError, SpecificationError
+from bayesimpute.opening import open_file
 from bayesimpute.result.frame_store import decode_frame, encode_frame
-from bayesimpute.result.opening import open_file
 from bayesimpute.result.seal import LENGTH, seal
 from bayesimpute.result.storage import GROUP, to_netcdf
 

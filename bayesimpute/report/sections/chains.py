@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayesimpute.findings import SEVERITIES, Findings
 from bayesimpute.html import Html, join, number, table
+from bayesimpute.plots.trace import plot_trace
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,
@@ -18,6 +19,7 @@ from bayesimpute.report.content import (
 )  # fmt: skip
 from bayesimpute.report.pictures import picture
 from bayesimpute.report.sections.diagnosis import light
+from bayesimpute.result.convergence import diagnostics
 
 #: Variables in one picture of traces.
 BESIDE = 3
@@ -29,18 +31,17 @@ NUMBERS = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean")
 
 def chains(content: Content) -> Html:
     """Lights, traces, and the table of all quantities."""
-    imputations = content.imputations
-    found = imputations.diagnostics()
+    run = content.run
+    found = diagnostics(run)
     worst = found.groupby("variable", sort=False)["r_hat"].max().fillna(-np.inf)
-    names = imputations.history.variables
+    names = run.history.variables
     shown = names
     if len(names) > MOST_PICTURES:
         ranked = sorted(names, key=lambda name: -worst.get(name, -np.inf))[:MOST_PICTURES]
         shown = [name for name in names if name in ranked]
     together = [shown[k : k + BESIDE] for k in range(0, len(shown), BESIDE)]
     traces = [
-        picture(partial(imputations.plot_trace, each), f"Chains of {', '.join(each)}")
-        for each in together
+        picture(partial(plot_trace, run, each), f"Chains of {', '.join(each)}") for each in together
     ]
     return join(
         [

@@ -3,6 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bayesimpute.checking.overimputation import overimpute
+from bayesimpute.checking.predictive import plot_ppc
 from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, decimals, join, number, percent, table, tag
@@ -29,10 +31,10 @@ def checks(content: Content) -> Html:
     """Overimputation, then replicated data; empty unless they were asked for."""
     if not content.checks:
         return Html("")
-    imputations = content.imputations
+    run = content.run
     modelled = [
         name
-        for name, target in imputations.specification.targets.items()
+        for name, target in run.specification.targets.items()
         if isinstance(target, Target)
         and declared(target.method, "uses_predictors", True)
         and not censored(target)
@@ -42,7 +44,7 @@ def checks(content: Content) -> Html:
         return paragraph("No variable has a model that could be checked.")
     drawn = [
         picture(
-            partial(imputations.plot_ppc, name, figsize=(5, 3)),
+            partial(plot_ppc, run, name, figsize=(5, 3)),
             f"{name}: observed, and what its model makes of it",
         )
         for name in names
@@ -65,7 +67,7 @@ def checks(content: Content) -> Html:
 
 def _overimputation(content: Content, names: list[str]) -> list[Html]:
     try:
-        found = content.imputations.overimpute(names)
+        found = overimpute(content.run, names)
     except BayesimputeError as error:
         return [note(f"Not made: {error}")]
     rows = [_row(str(name), row) for name, row in found.table.iterrows()]

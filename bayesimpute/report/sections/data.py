@@ -26,7 +26,7 @@ WORDS = {
 
 def data(content: Content) -> Html:
     """Size of the data, their clusters, and a row for each column."""
-    specification = content.imputations.specification
+    specification = content.run.specification
     given = specification.table
     n, columns = given.frame.shape
     gone = given.frame.isna()

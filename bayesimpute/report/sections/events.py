@@ -12,7 +12,7 @@ MOST, MOST_OPEN = 300, 25
 
 def events(content: Content) -> Html:
     """Every automatic action; the same one in several imputations is one line."""
-    happened = content.imputations.history.events
+    happened = content.run.history.events
     if not happened:
         return paragraph("Nothing was decided automatically, and nothing went wrong.")
     alike = Counter(_key(event) for event in happened)

@@ -34,7 +34,7 @@ def main_cluster(specification: Specification) -> str | None:
 
 def gaps(content: Content) -> Html:
     """Count by variable and cluster, patterns, flux."""
-    specification = content.imputations.specification
+    specification = content.run.specification
     given = specification.table.frame
     if not given.isna().to_numpy().any():
         return paragraph("Nothing is missing; the imputed cells were asked for by where=.")

@@ -4,7 +4,7 @@ from bayesimpute.html import Html, join, tag
 from bayesimpute.report.content import Content, folded, note, paragraph, subheading
 from bayesimpute.report.notation import equations_html
 from bayesimpute.report.sentences import says
-from bayesimpute.specification.equations import template_of
+from bayesimpute.specification.equations import equations, template_of
 from bayesimpute.specification.linear_predictor import setting_of
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import innermost, method_text
@@ -15,16 +15,16 @@ MOST_OPEN = 12
 
 def models(content: Content) -> Html:
     """One card a target, in the order of visits."""
-    imputations = content.imputations
-    specification = imputations.specification
-    texts = imputations.equations()
-    order = list(dict.fromkeys(name for name in imputations.history.imputed if name in texts))
+    run = content.run
+    specification = run.specification
+    texts = equations(specification)
+    order = list(dict.fromkeys(name for name in run.history.imputed if name in texts))
     order += [name for name in texts if name not in order]
     cards = [model_card(specification, name, texts[name]) for name in order]
     opening = [
         paragraph(
-            f"Each of the m = {imputations.m} imputations is a chain of its own. In each of its "
-            f"{imputations.iterations} iterations every incomplete variable is visited in turn: "
+            f"Each of the m = {run.m} imputations is a chain of its own. In each of its "
+            f"{run.iterations} iterations every incomplete variable is visited in turn: "
             "the parameters of its model are drawn given the completed values of the others, then "
             "its missing values."
         ),

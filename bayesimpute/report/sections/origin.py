@@ -7,18 +7,18 @@ from bayesimpute.report.content import Content, folded, note, paragraph, scroll
 
 def origin(content: Content) -> Html:
     """Run, versions, call."""
-    imputations = content.imputations
-    call, by_hand = call_text(imputations)
+    run = content.run
+    call, by_hand = call_text(run)
     facts = [
-        ("imputations (m)", f"{imputations.m}"),
-        ("iterations", f"{imputations.iterations}"),
-        ("seed", f"{imputations.seed}"),
-        ("imputed at", imputations.created_at),
+        ("imputations (m)", f"{run.m}"),
+        ("iterations", f"{run.iterations}"),
+        ("seed", f"{run.seed}"),
+        ("imputed at", run.created_at),
         *(("report written at", content.written_at) for _ in [0] if content.written_at),
     ]
     parts = [
         scroll(table(["run", ""], facts)),
-        scroll(table(["package", "version"], list(imputations.versions.items()))),
+        scroll(table(["package", "version"], list(run.versions.items()))),
         paragraph(
             "The same data, specification, seed and versions give the same bits, whatever the "
             "number of processes. This call is equivalent to the one that was made:"
@@ -32,7 +32,7 @@ def origin(content: Content) -> Html:
                 "; ".join(by_hand), ".",
             )
         )  # fmt: skip
-    matrix = imputations.predictors
+    matrix = run.predictors
     parts.append(
         folded(
             "Predictor matrix, to be read by pandas.read_csv(…, index_col=0)",

@@ -15,9 +15,9 @@ MOST_DRAWN = 60
 
 def predictors(content: Content) -> Html:
     """Matrix as it was used: a row a target."""
-    specification = content.imputations.specification
+    specification = content.run.specification
     targets = [name for name, target in specification.targets.items() if isinstance(target, Target)]
-    matrix = content.imputations.predictors.reindex(index=targets, fill_value=0).astype(int)
+    matrix = content.run.predictors.reindex(index=targets, fill_value=0).astype(int)
     used = sorted({int(code) for code in matrix.to_numpy().ravel()})
     legend = join([f"{_signed(code)}: {MEANINGS[Role(code)]}" for code in used], "; ")
     rows = [
@@ -34,7 +34,7 @@ def predictors(content: Content) -> Html:
                 "Events). Interactions and functions of a column count for the column; the "
                 "equations have them in full."
             ),
-            _drawn(matrix, content.imputations.method),
+            _drawn(matrix, content.run.method),
             shown,
             note("Codes, as in mice and miceadds. ", legend, "."),
         ]

@@ -6,6 +6,7 @@ import pandas as pd
 
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, join, number, table
+from bayesimpute.prior.of_run import priors as used_priors
 from bayesimpute.report.content import Content, folded, note, paragraph, scroll
 from bayesimpute.specification.specification import Target
 
@@ -15,11 +16,9 @@ MOST_MODELS = 30
 
 def priors(content: Content) -> Html:
     """One table a target."""
-    imputations = content.imputations
+    run = content.run
     targets = [
-        name
-        for name, target in imputations.specification.targets.items()
-        if isinstance(target, Target)
+        name for name, target in run.specification.targets.items() if isinstance(target, Target)
     ]
     shown, left = targets[:MOST_MODELS], targets[MOST_MODELS:]
     opening = paragraph(
@@ -30,7 +29,7 @@ def priors(content: Content) -> Html:
     parts, refused = [opening], dict[str, list[str]]()
     for name in shown:
         try:
-            parts.append(_one(name, imputations.priors(name)))
+            parts.append(_one(name, used_priors(run, name)))
         except BayesimputeError as error:
             refused.setdefault(str(error), []).append(name)
     parts += [note(f"Not shown: {', '.join(names)}. {error}") for error, names in refused.items()]

@@ -6,6 +6,7 @@ import pandas as pd
 
 from bayesimpute.html import Html, join, number, table
 from bayesimpute.report.content import Content, folded, note, paragraph, scroll, subheading
+from bayesimpute.result.identification import identification
 from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.delta import Delta
@@ -19,7 +20,7 @@ def selection(content: Content) -> Html:
 
 
 def _identification(content: Content) -> list[Html]:
-    found = content.imputations.identification()
+    found = identification(content.run)
     if found.empty:
         return []
     population = found[found["cluster"].isna()]
@@ -57,7 +58,7 @@ def _row(row: "pd.Series[Any]") -> tuple[object, ...]:
 def _deltas(content: Content) -> list[Html]:
     rows = [
         (name, str(layer))
-        for name, target in content.imputations.specification.targets.items()
+        for name, target in content.run.specification.targets.items()
         if isinstance(target, Target)
         for layer in layers(target.method)
         if isinstance(layer, Delta)

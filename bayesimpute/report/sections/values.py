@@ -3,20 +3,21 @@
 from functools import partial
 
 from bayesimpute.html import Html, join, tag
+from bayesimpute.plots.density import plot_density
 from bayesimpute.report.content import MOST_PICTURES, Content, left_out, paragraph
 from bayesimpute.report.pictures import picture
 
 
 def values(content: Content) -> Html:
     """One picture a variable; of very many those with most imputed cells."""
-    imputations = content.imputations
-    names = imputations.history.variables
-    cells = {name: imputations.history.imputed[name].shape[1] for name in names}
+    run = content.run
+    names = run.history.variables
+    cells = {name: run.history.imputed[name].shape[1] for name in names}
     most = sorted(names, key=lambda name: -cells[name])[:MOST_PICTURES]
     shown = [name for name in names if name in most]
     pictures = [
         picture(
-            partial(imputations.plot_density, name, figsize=(5, 3)),
+            partial(plot_density, run, name, figsize=(5, 3)),
             f"{name}: observed and imputed values",
         )
         for name in shown

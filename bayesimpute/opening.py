@@ -11,10 +11,10 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
 from bayesimpute.files import place
+from bayesimpute.imputations import Imputations
 from bayesimpute.result import json_values, restored
 from bayesimpute.result.codec import Arrays, decode
 from bayesimpute.result.frame_store import decode_frame
-from bayesimpute.result.imputations import Imputations
 from bayesimpute.result.layout import check_frame, check_run, forms
 from bayesimpute.result.older_files import as_now
 from bayesimpute.result.reading import read_arrays

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,25 +11,30 @@ import pandas as pd
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
-from bayesimpute.diagnostics import FEWEST_DRAWS
+from bayesimpute.diagnostics import FEWEST_DRAWS, diagnostics, quantities
 from bayesimpute.engine.chain import ChainState
+from bayesimpute.engine.history import History
 from bayesimpute.method import Array, Design
+from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import declared, innermost
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from bayesimpute.engine.history import History
-
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """Specification, history and tree of a run, and what several checks work out from them."""
+class Examined:
+    """A run, and what several checks work out from it."""
 
-    specification: Specification
-    history: "History"
-    datatree: "xr.DataTree"
+    run: Run
+
+    @property
+    def specification(self) -> Specification:
+        """Data, models and order of the run."""
+        return self.run.specification
+
+    @property
+    def history(self) -> History:
+        """What the chains produced."""
+        return self.run.history
 
     @property
     def m(self) -> int:
@@ -54,16 +58,12 @@ class Run:
     @cached_property
     def quantities(self) -> dict[tuple[str, str], Array]:
         """(variable, quantity) -> (m, iterations kept), the rows of ``imp.diagnostics()``."""
-        from bayesimpute.diagnostics import quantities
-
-        return dict(quantities(self.datatree, self.discard))
+        return dict(quantities(self.run.datatree, self.discard))
 
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
         """R-hat, ESS and so on of the iterations that are kept."""
-        from bayesimpute.diagnostics import diagnostics
-
-        return diagnostics(self.datatree, self.discard)
+        return diagnostics(self.run.datatree, self.discard)
 
     @cached_property
     def targets(self) -> Mapping[str, Target]:

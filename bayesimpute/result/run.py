@@ -1,0 +1,173 @@
+"""`Run`: the specification of a run, what its chains produced, and the data they complete."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import pandas as pd
+
+from bayesimpute.arguments import checked
+from bayesimpute.engine.history import History
+from bayesimpute.events import events_table
+from bayesimpute.result import completion, summary, tree
+from bayesimpute.specification.fingerprint import Fingerprint
+from bayesimpute.specification.said_once import one_a_fact
+from bayesimpute.specification.specification import Specification
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """What m chains produced, and from what: all that pictures, checks and reports ask for.
+
+    Attributes
+    ----------
+    specification
+        Data, models and order of the run.
+    history
+        What the m chains produced.
+    created_at
+        Time the run ended, UTC, ISO 8601.
+    versions
+        Package -> version the run was made with.
+    fingerprint
+        By what this run is told from others when a file of it is gone on with; None for a file
+        of a version that wrote none.
+    """
+
+    specification: Specification
+    history: History
+    created_at: str = field(default_factory=_now)
+    versions: Mapping[str, str] = field(default_factory=tree.versions)
+    fingerprint: Fingerprint | None = None
+
+    @property
+    def m(self) -> int:
+        """Number of imputations, which is the number of chains."""
+        return self.history.m
+
+    @property
+    def iterations(self) -> int:
+        """Iterations each chain has done."""
+        return self.history.iterations
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run; with the same data and specification it gives the same bits."""
+        return self.history.seed
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The frame as the user gave it (a copy)."""
+        return self.specification.table.frame.copy()
+
+    @property
+    def missing(self) -> pd.DataFrame:
+        """True where a value was missing; rows and columns as in `data`."""
+        return self.specification.table.frame.isna()
+
+    @property
+    def method(self) -> dict[str, str]:
+        """Column -> method name."""
+        return dict(self.specification.methods)
+
+    @property
+    def predictors(self) -> pd.DataFrame:
+        """Predictor matrix as it was used: row = target, codes as in `bayesimpute.Role`."""
+        return self.specification.predictors.copy()
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """Every automatic action, a row a fact, in the order they happened.
+
+        What holds of several targets alike (a predictor that is constant, say) is one row, whose
+        message names them all; ``variable`` is then the first of them.
+        """
+        return events_table(one_a_fact(self.history.events))
+
+    @cached_property
+    def datatree(self) -> "xr.DataTree":
+        """The chains, as ArviZ takes them: chain = imputation, draw = iteration.
+
+        Groups and names are described in `bayesimpute.result.tree.datatree`.
+
+        Examples
+        --------
+        >>> import arviz
+        >>> arviz.summary(imp.datatree)  # doctest: +SKIP
+        """
+        attributes = {
+            "created_at": self.created_at,
+            "creation_library": "bayesimpute",
+            "creation_library_version": self.versions.get("bayesimpute", "unknown"),
+            "inference_library": "pymc",
+            "inference_library_version": self.versions.get("pymc", "unknown"),
+            "seed": str(self.seed),
+            "versions": ", ".join(f"{name} {number}" for name, number in self.versions.items()),
+        }
+        return tree.datatree(self.specification, self.history, attributes)
+
+    @overload
+    def complete(self, action: int = 1, include: Literal[False] = False) -> pd.DataFrame: ...
+    @overload
+    def complete(
+        self, action: Literal["long", "stacked", "broad", "repeated"], include: bool = False
+    ) -> pd.DataFrame: ...
+    @overload
+    def complete(self, action: Literal["all"], include: bool = False) -> list[pd.DataFrame]: ...
+    @overload
+    def complete(
+        self, action: int | str | Sequence[int] = 1, include: bool = False
+    ) -> pd.DataFrame | list[pd.DataFrame]: ...
+
+    @checked
+    def complete(self, action: Any = 1, include: bool = False) -> pd.DataFrame | list[pd.DataFrame]:
+        """Completed data.
+
+        Parameters
+        ----------
+        action
+            - k from 1 to m: imputation k (the default is 1); 0: the original data;
+            - a sequence of such numbers: these, one under the other;
+            - ``"all"``: a list of m frames;
+            - ``"long"``: one under the other, with columns ``.imp`` and ``.id`` (the row's label)
+              at the end; ``"stacked"``: without them;
+            - ``"broad"``: side by side, columns named ``<column>.<k>``; ``"repeated"``: the same,
+              the imputations of a column next to each other.
+        include
+            Whether the original data come first, as imputation 0. Default False, as in mice.
+
+        Returns
+        -------
+        pandas.DataFrame or list of pandas.DataFrame
+            Rows, index, dtypes and categories as in the user's frame. Where frames are stacked,
+            the index counts rows.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such imputation or shape, or ``.imp`` or ``.id`` is already a column.
+        """
+        return completion.complete(self.specification, self.history, action, include)
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        """Completed frames 1 … m, each built when it is its turn."""
+        return completion.iterate(self.specification, self.history)
+
+    def __len__(self) -> int:
+        """Count the imputations."""
+        return self.m
+
+    def __repr__(self) -> str:
+        return summary.text(self.specification, self.history)
+
+    def _repr_html_(self) -> str:
+        return summary.html(self.specification, self.history)
