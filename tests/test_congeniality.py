@@ -325,6 +325,19 @@ def test_a_computed_column_stands_for_what_it_is_computed_as(df):
     assert not seen("y ~ total + z", total, method={"total": "~ I(x + z)"})
 
 
+def test_a_product_of_centred_columns_holds_the_product_beside_the_columns_only(df):
+    data = df.drop(columns="x").assign(c=(df["w"] - 1) * (df["z"] - 2))
+    assert not seen("y ~ w * z", data)
+    assert not seen("y ~ w * z", df.drop(columns="x"), formulas={"y": "y ~ w + z + I((w-1)*(z-2))"})
+    formulas = {"y": "y ~ w + c + z:size"}  # w * z is c + 2 w + z - 2, and z is not there by itself
+    assert list(seen("y ~ w * z", data, formulas=formulas)) == [("y", INTERACTION)]
+    few = data.assign(c=data["c"].where(data.index < 6))  # six rows do not tell
+    assert ("y", INTERACTION) in seen("y ~ w * z", few, formulas={"y": "y ~ w + z + c"})
+    two = df.assign(w=1 + df.index % 2, z=1 + df.index % 3 // 2, aux=df.index % 5 // 4)
+    two["w"] = two["w"].where(two["z"] > 1, 2)  # w and z are never both 1: w * z is 2 w + 2 z - 4
+    assert ("y", INTERACTION) in seen("y ~ w * z", two)
+
+
 @pytest.mark.parametrize(
     ("held", "others"),
     [

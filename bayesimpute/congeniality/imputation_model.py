@@ -1,11 +1,13 @@
 """What the model of one imputed variable holds, asked term by term."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from bayesimpute.congeniality.analysis_formula import Factors
+from bayesimpute.congeniality.column_space import given
 from bayesimpute.congeniality.factors import columns_in, in_powers, product
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
@@ -15,6 +17,11 @@ from bayesimpute.specification.specification import Passive, Specification, Targ
 from bayesimpute.wrappers.base import declared, layers
 from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
+
+#: Error, in SDs of a column, up to which it is the same in numbers.
+SAME = 1e-8
+#: Rows beyond the number of columns that it takes to believe that.
+MARGIN = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +141,7 @@ class ImputationModel:
         powers = set(in_powers(rest, self.columns))
         if powers != {rest}:  # a function that imputation formulas do not know
             return bool(powers) and all(map(self.has, powers))
-        return self._column_equal_to(rest) is not None
+        return self._in_column_space(rest)
 
     def _category(self, factor: str) -> str:
         """Give the category that a function is of, whose indicators hold every function of it."""
@@ -205,19 +212,31 @@ class ImputationModel:
         repeated = clusters.n_observed(values) >= 2
         return bool(repeated.sum() >= max(2, clusters.n / 2))
 
-    def _column_equal_to(self, factors: Factors) -> str | None:
-        """Predictor that holds a product in numbers, such as one computed before imputing."""
-        table = self.specification.table
-        numeric = {n: v for n, v in table.values.items() if table.variables[n].kind is Kind.NUMERIC}
-        try:
-            parts = [evaluate(factor, numeric) for factor in factors]
-        except Exception:  # a category, or a function formulas do not know
-            return None
-        wanted = np.prod(parts, axis=0)
-        for name in self.predictors & numeric.keys():
-            both = np.isfinite(wanted) & np.isfinite(numeric[name])
-            if both.sum() >= 5 and np.ptp(wanted[both]) > 0 and np.allclose(
-                wanted[both], numeric[name][both], rtol=1e-9, atol=0
-            ):  # fmt: skip
-                return name
+    def _in_column_space(self, factors: Factors) -> bool:
+        """Whether a column gives a product in numbers, such as one computed before imputing.
+
+        By itself, or with the straight lines in the product's own columns that the model has: a
+        product of centred columns, a square of a centred one.
+        """
+        values, variables = self.specification.table.values, self.specification.table.variables
+        numeric = {n: v for n, v in values.items() if variables[n].kind is Kind.NUMERIC}
+        wanted = _multiplied(factors, numeric)
+        if wanted is None:
+            return False
+        fixed = [f for f, term in self.terms if term.fixed and term.equation != "selection"]
+        own = {name for factor in factors for name in columns_in(factor, self.columns)}
+        lines = [numeric[n] for n in sorted(own & numeric.keys()) if frozenset({n}) in fixed]
+        each = {*fixed, *(frozenset({n}) for n in self.predictors & numeric.keys())}
+        for column in (c for f in each if (c := _multiplied(f, numeric)) is not None):
+            if any(given(wanted, held, [column], SAME, MARGIN) for held in ([], lines)):
+                return True
+        return False
+
+
+def _multiplied(factors: Factors, numeric: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Product of columns and functions; None with a category or an unknown function in it."""
+    try:
+        parts = [np.asarray(evaluate(factor, numeric), dtype=float) for factor in factors]
+    except Exception:  # functions raise what they like
         return None
+    return np.broadcast_to(np.prod(parts, axis=0), len(next(iter(numeric.values()))))

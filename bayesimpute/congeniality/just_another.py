@@ -13,6 +13,7 @@ from itertools import product as every
 import numpy as np
 
 from bayesimpute.congeniality.analysis_formula import Analysis
+from bayesimpute.congeniality.column_space import given
 from bayesimpute.congeniality.factors import columns_in
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
@@ -23,8 +24,6 @@ from bayesimpute.specification.specification import Passive, Specification, Targ
 
 #: Largest error, in SDs of the column, up to which it holds a function: it may have been rounded.
 EXACT = 1e-3
-#: Smallest error, in SDs, from which the arguments alone, as straight lines, are not enough.
-BENT = 1e-2
 #: Rows beyond the number of coefficients that it takes to believe it.
 MARGIN = 10
 #: Rows the first look is taken at; all rows are looked at before anything is believed.
@@ -127,7 +126,7 @@ def _readings(
         return
     for a in first:
         for expression, curve in _curves(a, values[a]).items():
-            if _given(wanted, [values[a]], [curve]):
+            if given(wanted, [values[a]], [curve], EXACT, MARGIN):
                 yield expression, (a,)
     for a, b in every(first, second):
         if a == b:
@@ -137,7 +136,7 @@ def _readings(
         else:
             indicators = _indicators(table, b, values[b])
             lines, products = [values[a], *indicators], [values[a] * each for each in indicators]
-        if products and _given(wanted, lines, products):
+        if products and given(wanted, lines, products, EXACT, MARGIN):
             yield f"{quoted(a)} * {quoted(b)}", (a, b)
         elif _number(table, b) and (text := _powers(wanted, {n: values[n] for n in (a, b)})):
             yield text, (a, b)
@@ -194,7 +193,8 @@ def _powers(wanted: np.ndarray, factors: Mapping[str, np.ndarray]) -> str:
     if any(np.isnan(values).all() or np.nanmin(values) <= 0 for values in columns):
         return ""
     logs = [np.log(values) for values in columns]
-    if not _given(logs[0], [], logs[1:]) or _given(wanted, [], columns[1:]):
+    own = given(logs[0], [], logs[1:], EXACT, MARGIN)
+    if not own or given(wanted, [], columns[1:], EXACT, MARGIN):
         return ""
     known = np.isfinite(np.column_stack(logs)).all(axis=1)
     design = np.column_stack([np.ones(known.sum()), *(each[known] for each in logs[1:])])
@@ -215,26 +215,3 @@ def is_exactly(specification: Specification, held: Passive) -> bool:
         return False
     both = np.isfinite(computed) & np.isfinite(table.values[held.name])
     return np.allclose(computed[both], table.values[held.name][both], rtol=1e-3)
-
-
-def _given(wanted: np.ndarray, lines: Columns, bent: Columns) -> bool:
-    """Whether a column is a linear combination of others, and not of the first ones alone."""
-    columns = np.column_stack([wanted, *lines, *bent])
-    known = np.flatnonzero(np.isfinite(columns).all(axis=1))
-    if len(known) < columns.shape[1] + MARGIN:
-        return False
-    if _error(columns[known]) > EXACT:
-        return False
-    return _error(columns[known][:, : 1 + len(lines)]) > BENT
-
-
-def _error(columns: np.ndarray) -> float:
-    """Largest error of the first column by the others, in SDs of the first."""
-    spread = columns.std(axis=0)
-    if spread[0] == 0:
-        return 0.0  # nothing to explain
-    scaled = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    if scaled.shape[1] == 1:
-        return float(np.abs(scaled[:, 0]).max())
-    solved = np.linalg.lstsq(scaled[:, 1:], scaled[:, 0], rcond=None)[0]
-    return float(np.abs(scaled[:, 0] - scaled[:, 1:] @ solved).max())
