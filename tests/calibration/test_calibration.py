@@ -144,6 +144,7 @@ def builder(design):
     return model
 
 
+@pytest.mark.sbc
 def test_a_users_model_of_a_category_is_calibrated_too():
     result = bi.simulate.sbc(
         builder,
