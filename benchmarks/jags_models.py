@@ -251,7 +251,7 @@ def three_kinds(rng: Rng) -> pd.DataFrame:
 
 
 def three_steps(rng: Rng) -> pd.DataFrame:
-    """Simulate an ordered predictor in an interaction; most frequent: middle, seen next: top."""
+    """Simulate an ordered predictor; the middle is most frequent, the top seen next."""
     frame = numbers(rng)
     g, z = frame["g"].to_numpy(), frame["z"].to_numpy()
     latent = 0.8 * z + effects(rng, 0.8, CLUSTERS)[g] + rng.logistic(size=len(z))
