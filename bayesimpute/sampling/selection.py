@@ -76,45 +76,52 @@ def selection_density(arguments: Arguments) -> tuple[Array, Array, Array]:
     return np.full((), value), by_eta, np.zeros(extra.size)
 
 
+#: Nodes of the quadrature over a residual of the outcome.
+NODES = 8
+
+
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def selection_information(arguments: Arguments) -> tuple[Array]:
-    """Gauss–Newton curvature of each row, never negative.
+    """Give the expected outer product of the scores; constants hold nodes and weights after shift.
 
-    With heavy tails (ν is the first extra) at the weight that the row's residual lets expect.
+    The residual and, unless a value is all that is known, being seen or not are integrated out: the
+    information that their observed values let a row have on ρ is far too optimistic. With heavy
+    tails (ν is the first extra) at the weight that the row's residual lets expect.
     """
     columns, eta, extra, constants = arguments
+    order = (constants.size - 1) // 2
+    shift, nodes, weights = constants[0], constants[1 : order + 1], constants[order + 1 :]
     size, rows = eta.shape
     out = np.zeros((size, size, rows))
-    direction = np.zeros(size)
+    score = np.zeros(size)
     for i in range(rows):
         known = columns[1, i]
-        sigma = np.exp(eta[2, i])
-        away = (columns[0, i] - eta[0, i]) / sigma if known != UNSEEN else 1.0
-        root = 1.0
+        sigma, root = np.exp(eta[2, i]), 1.0
         if extra.size > 0:
+            away = (columns[0, i] - eta[0, i]) / sigma if known != UNSEEN else 1.0
             root = np.sqrt((extra[0] + 1.0) / (extra[0] + away * away))
-        selection = root * eta[1, i]
-        if known != UNSEEN:
-            t = eta[3, i] + constants[0]
-            sinh, cosh = np.sinh(t), np.cosh(t)
-            e = root * away
-            curvature = 0.0
-            if known != VALUE_ONLY:
-                at = known * (selection * cosh + e * sinh)
-                slope = log_share(at)[1]
-                curvature = slope * (slope + at)
-            direction[0] = -root * sinh / sigma
-            direction[1] = root * cosh
-            direction[2] = -sinh * e
-            direction[3] = selection * sinh + e * cosh
-            for a in range(size):
-                for b in range(size):
-                    out[a, b, i] = curvature * direction[a] * direction[b]
-            out[0, 0, i] += root * root / (sigma * sigma)
-            out[2, 2, i] += 2.0
-        else:
-            slope = log_share(-selection)[1]
-            out[1, 1, i] = root * root * slope * (slope - selection)
+        if known == VALUE_ONLY:
+            out[0, 0, i], out[2, 2, i] = root * root / (sigma * sigma), 2.0
+            continue
+        t, selection = eta[3, i] + shift, root * eta[1, i]
+        sinh, cosh = np.sinh(t), np.cosh(t)
+        if known != DRAWN:
+            share, slope = log_share(-selection)
+            out[1, 1, i] = np.exp(share) * (root * slope) ** 2
+        for k in range(order):
+            e = nodes[k]
+            for turn in range(2 if known == DRAWN else 1):
+                sign = 1.0 - 2.0 * turn
+                share, slope = log_share(sign * (selection * cosh + e * sinh))
+                slope *= sign
+                score[0] = root * (e - slope * sinh) / sigma
+                score[1] = root * slope * cosh
+                score[2] = e * e - 1.0 - slope * sinh * e
+                score[3] = slope * (selection * sinh + e * cosh)
+                chance = weights[k] * np.exp(share)
+                for a in range(size):
+                    for b in range(size):
+                        out[a, b, i] += chance * score[a] * score[b]
     return (out,)
 
 
@@ -136,7 +143,8 @@ class SelectionLikelihood(OneEquation):
 
     def __init__(self, fixed_rho: float | None = None) -> None:
         self.shift = 0.0 if fixed_rho is None else math.atanh(fixed_rho)
-        self.constants = np.array([self.shift])
+        nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+        self.constants = np.concatenate([[self.shift], nodes, weights / weights.sum()])
 
     def log_density(self, y: Array, eta: Array, positive: Array, free: Array, unit: float) -> Array:
         """Log density of what is known of each row: of its value, and of being seen or not."""

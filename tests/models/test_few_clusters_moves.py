@@ -79,11 +79,11 @@ def test_slices_leave_the_joint_distribution_of_parameters_and_data():
 
     def slides(design, state):
         given = posterior._given(posterior._observe(design, None), reference)
-        for _ in range(3):
+        for _ in range(6):
             state = posterior._slide(*given, state, at, width, rng)
         return state
 
-    found = departures(model, slides, 1500, rng)
+    found = departures(model, slides, 2000, rng)
     assert max(found.values()) < FAR, found
 
 
