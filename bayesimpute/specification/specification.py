@@ -115,6 +115,30 @@ class Passive:
     found: bool = False
 
 
+def computed_from(name: str, targets: Mapping[str, Target | Passive]) -> set[str]:
+    """Columns that a computed one depends on, through others that are computed.
+
+    Empty for a column that is not computed.
+
+    Examples
+    --------
+    >>> targets = {
+    ...     "bmi": Passive("bmi", "kg / area", ("kg", "area")),
+    ...     "area": Passive("area", "m ** 2", ("m",)),
+    ... }
+    >>> sorted(computed_from("bmi", targets)), computed_from("m", targets)
+    (['area', 'kg', 'm'], set())
+    """
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        target = targets.get(queue.pop())
+        new = set(target.inputs) - found if isinstance(target, Passive) else set()
+        found |= new
+        queue += new
+    return found
+
+
 @dataclass(frozen=True)
 class Analysed:
     """An analysis that the imputations are made for.
