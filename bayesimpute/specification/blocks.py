@@ -6,7 +6,6 @@ from dataclasses import replace
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
-from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.specification import Passive, Target, Term, computed_from
 from bayesimpute.wrappers.base import innermost, layers
 from bayesimpute.wrappers.delta import Delta
@@ -109,15 +108,11 @@ def _check_random_parts(members: Sequence[Target]) -> None:
                 )
 
 
-def _columns(term: Term) -> set[str]:
-    return {name for factor in term.factors for name in (factor, *names_in(factor))}
-
-
 def _terms_of(members: Sequence[Target], excluded: set[str]) -> tuple[Term, ...]:
     terms: dict[str, Term] = {}
     for member in members:
         for term in member.terms:
-            if not excluded.isdisjoint(_columns(term)):
+            if not excluded.isdisjoint(term.columns):
                 continue
             known = terms.get(term.label)
             terms[term.label] = (

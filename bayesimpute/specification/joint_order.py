@@ -13,7 +13,6 @@ from bayesimpute.specification.analyses import (
     two_equations,
 )
 from bayesimpute.specification.domains import check_domain
-from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.specification import (
     Passive,
     Specification,
@@ -51,8 +50,7 @@ def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[s
 
 def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
     """Columns that a term depends on, through passive ones too."""
-    names = {name for factor in term.factors for name in (factor, *names_in(factor))}
-    return names.union(*(computed_from(name, targets) for name in names))
+    return term.columns.union(*(computed_from(name, targets) for name in term.columns))
 
 
 def with_live(specification: Specification) -> Specification:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
+from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.known import fill_known
 
 
@@ -41,6 +42,11 @@ class Term:
     cluster_mean: bool = False
     equation: str = "both"
     random_part: int = 0
+
+    @property
+    def columns(self) -> set[str]:
+        """Columns its factors read, and the factors themselves, which may have columns' names."""
+        return {name for factor in self.factors for name in (factor, *names_in(factor))}
 
 
 @dataclass(frozen=True)
