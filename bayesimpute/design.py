@@ -136,7 +136,7 @@ class DesignBuilder:
             target, table, clusters, levels, fit, draw, usable, of_live, cells, coded, known, (), ()
         )
         changing = {name for name, cells in specification.where.items() if cells.any()}
-        moving = tuple(place for place in builder.places() if changing & _names(place.term))
+        moving = tuple(place for place in builder.places() if changing & place.term.columns)
         asked_for = tuple(
             None if _may_change(wrapper, changing) else builder._asked(wrapper, table.values)
             for wrapper in layers(target.method)
@@ -396,12 +396,6 @@ def _number(factor: str, values: Mapping[str, Array]) -> Array:
     """Column of a factor that is a number or a function of some, (row,)."""
     found = values[factor] if factor in values else evaluate(factor, values)
     return np.asarray(found, dtype=float)
-
-
-def _names(term: Term) -> set[str]:
-    from bayesimpute.specification.expressions import names_in
-
-    return {name for factor in term.factors for name in (factor, *names_in(factor))}
 
 
 def _may_change(wrapper: Wrapper, changing: set[str]) -> bool:

@@ -30,8 +30,7 @@ from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
 from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.latent_means import with_columns
-from bayesimpute.specification.sources import sources
-from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.specification import Passive, Specification, Target, computed_from
 from bayesimpute.specification.specify import specify
 from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import innermost, method_text
@@ -252,7 +251,7 @@ def _as_held(specification: Specification, computed: Specification) -> bool:
 def _concerned(specification: Specification, target: Target, analysis: Analysis) -> bool:
     """Whether a target, or something computed from it, is in the analysis."""
     return any(
-        target.name == name or target.name in sources(specification, name)
+        target.name == name or target.name in computed_from(name, specification.targets)
         for name in analysis.names
     )
 

@@ -12,8 +12,13 @@ from bayesimpute.congeniality.factors import columns_in, in_powers, product
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.specification.expressions import evaluate
-from bayesimpute.specification.sources import sources
-from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.specification.specification import (
+    Passive,
+    Specification,
+    Target,
+    Term,
+    computed_from,
+)
 from bayesimpute.wrappers.base import declared, layers
 from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
@@ -89,7 +94,7 @@ class ImputationModel:
 
     def is_computed_from_it(self, column: str) -> bool:
         """Whether a column is computed from the variable, be it through others."""
-        return self.name in sources(self.specification, column)
+        return self.name in computed_from(column, self.specification.targets)
 
     def same_numbers(self, factor: str) -> bool:
         """Whether a function of columns is the variable itself where both are seen."""
@@ -112,13 +117,13 @@ class ImputationModel:
             return True  # the clusters' own effects hold it
         passive = self.specification.targets.get(column)
         if isinstance(passive, Passive):
-            if self.name in sources(self.specification, column):
-                others = sources(self.specification, column) - {self.name}
+            if self.name in computed_from(column, self.specification.targets):
+                others = computed_from(column, self.specification.targets) - {self.name}
                 return all(self.relates_to(other) for other in others)
             return self.has(product(passive.expression, self.columns)[0])
         # through another column that is computed from it
         return any(
-            column in sources(self.specification, each)
+            column in computed_from(each, self.specification.targets)
             and len(product(each_passive.expression, self.columns)[0]) == 1
             for each in self.predictors
             if isinstance(each_passive := self.specification.targets.get(each), Passive)

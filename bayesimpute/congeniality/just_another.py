@@ -19,8 +19,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.findings import Finding
 from bayesimpute.specification.expressions import evaluate, quoted
-from bayesimpute.specification.sources import sources
-from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.specification import Passive, Specification, Target, computed_from
 
 #: Largest error, in SDs of the column, up to which it holds a function: it may have been rounded.
 EXACT = 1e-3
@@ -99,7 +98,7 @@ def _held(analysis: Analysis, specification: Specification) -> Iterator[tuple[st
             n for n in table.variables
             if n != name and n not in outcome and n not in found
             and (n in predictors or not table.missing(n).any())
-            and name not in sources(specification, n)
+            and name not in computed_from(n, specification.targets)
         ]  # fmt: skip
         first = [n for n in second if n in predictors and _number(table, n)]
         known = np.flatnonzero(~table.missing(name))

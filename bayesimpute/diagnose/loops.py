@@ -10,8 +10,7 @@ from bayesimpute.diagnose.examined import Examined
 from bayesimpute.findings import Finding
 from bayesimpute.specification.aliases import IN_ONE_BLOCK
 from bayesimpute.specification.expressions import names_in
-from bayesimpute.specification.sources import sources
-from bayesimpute.specification.specification import Passive, Target
+from bayesimpute.specification.specification import Passive, Target, computed_from
 
 #: Correlation from which two incomplete variables are hardly two.
 TWINS = 0.95
@@ -29,7 +28,9 @@ def circles(run: Examined) -> Iterator[Finding]:
     for name, target in run.targets.items():
         for column in sorted(predictors_of(target)):
             computed = run.specification.targets.get(column)
-            if isinstance(computed, Passive) and name in sources(run.specification, column):
+            if isinstance(computed, Passive) and name in computed_from(
+                column, run.specification.targets
+            ):
                 yield Finding(
                     "error", name, "feedback loop",
                     f"{name!r} is predicted by {column!r}, which is computed from it "

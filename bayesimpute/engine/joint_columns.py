@@ -113,8 +113,7 @@ def _block(builder: DesignBuilder, term: Term, values: Values, rows: int) -> Any
     """Columns of one term, (row, column)."""
     import pytensor.tensor as pt
 
-    names = {name for factor in term.factors for name in (factor, *names_in(factor))}
-    own = {name: values[name] for name in names if name in values}
+    own = {name: values[name] for name in term.columns if name in values}
     if not any(map(is_symbol, own.values())):
         return builder.columns(term, own)[1]
     block: Any = np.ones((rows, 1))

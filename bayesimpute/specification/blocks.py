@@ -6,8 +6,7 @@ from dataclasses import replace
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
-from bayesimpute.specification.expressions import names_in
-from bayesimpute.specification.specification import Passive, Target, Term
+from bayesimpute.specification.specification import Passive, Target, Term, computed_from
 from bayesimpute.wrappers.base import innermost, layers
 from bayesimpute.wrappers.delta import Delta
 
@@ -54,7 +53,7 @@ def form_blocks(
         members = [target for name in block if isinstance(target := targets[name], Target)]
         for member in members:
             _check_wrappers(member)
-        computed = _computed_from(block, passives)
+        computed = [n for n in passives if not computed_from(n, passives).isdisjoint(block)]
         _check_random_parts(members)
         terms = _terms_of(members, {*block, *computed})
         options = _options_of(members)
@@ -109,29 +108,11 @@ def _check_random_parts(members: Sequence[Target]) -> None:
                 )
 
 
-def _columns(term: Term) -> set[str]:
-    return {name for factor in term.factors for name in (factor, *names_in(factor))}
-
-
-def _computed_from(block: Sequence[str], passives: Mapping[str, Passive]) -> list[str]:
-    """Passive variables that are functions of members, directly or through others."""
-    found: list[str] = []
-    while True:
-        more = [
-            name
-            for name, passive in passives.items()
-            if name not in found and not {*block, *found}.isdisjoint(passive.inputs)
-        ]
-        if not more:
-            return found
-        found.extend(more)
-
-
 def _terms_of(members: Sequence[Target], excluded: set[str]) -> tuple[Term, ...]:
     terms: dict[str, Term] = {}
     for member in members:
         for term in member.terms:
-            if not excluded.isdisjoint(_columns(term)):
+            if not excluded.isdisjoint(term.columns):
                 continue
             known = terms.get(term.label)
             terms[term.label] = (

@@ -18,7 +18,7 @@ from bayesimpute.specification.known import fill_known
 from bayesimpute.specification.linear_relations import linear_relations
 from bayesimpute.specification.relation import NearRelation, Relation
 from bayesimpute.specification.requests import Request
-from bayesimpute.specification.specification import Passive, Target
+from bayesimpute.specification.specification import Passive, Target, computed_from
 from bayesimpute.specification.suggest_rule import choose, facts_of
 from bayesimpute.wording import listed
 
@@ -47,17 +47,6 @@ class Plan:
     kept_out: dict[str, set[str]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
-    def sources(self, name: str) -> set[str]:
-        """Columns a computed one depends on, through others that are computed."""
-        found: set[str] = set()
-        queue = [name]
-        while queue:
-            passive = self.passives.get(queue.pop())
-            new = set(passive.inputs) - found if passive is not None else set()
-            found |= new
-            queue += new
-        return found
-
     def informed(self, target: Target | Passive) -> Target | Passive:
         """Give a target what follows of its missing cells."""
         expressions = self.known_from.get(target.name, ())
@@ -72,7 +61,7 @@ class Plan:
         matrix = predictors.copy()
         for target in matrix.index:
             row = matrix.loc[target].copy()
-            circular = {n for n in self.passives if target in self.sources(n)}
+            circular = {n for n in self.passives if target in computed_from(n, self.passives)}
             for column in circular | self.kept_out.get(target, set()):
                 row[column] = int(Role.NONE)
             for column, holders in self.redundant.items():
@@ -264,7 +253,7 @@ def _computed(
         and missing[name].any()
         and name in relation.expressions
         and name not in plan.passives
-        and not any(name in plan.sources(each) for each in relation.names)
+        and not any(name in computed_from(each, plan.passives) for each in relation.names)
     ]
     numeric = [n for n in candidates if table.variables[n].kind is Kind.NUMERIC]
     return min(

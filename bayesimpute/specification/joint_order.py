@@ -13,12 +13,12 @@ from bayesimpute.specification.analyses import (
     two_equations,
 )
 from bayesimpute.specification.domains import check_domain
-from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.specification import (
     Passive,
     Specification,
     Target,
     Term,
+    computed_from,
 )
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wrappers.base import layers
@@ -50,17 +50,7 @@ def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[s
 
 def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
     """Columns that a term depends on, through passive ones too."""
-    found: set[str] = set()
-    queue = [name for factor in term.factors for name in (factor, *names_in(factor))]
-    while queue:
-        name = queue.pop()
-        if name in found:
-            continue
-        found.add(name)
-        passive = targets.get(name)
-        if isinstance(passive, Passive):
-            queue += passive.inputs
-    return found
+    return term.columns.union(*(computed_from(name, targets) for name in term.columns))
 
 
 def with_live(specification: Specification) -> Specification:

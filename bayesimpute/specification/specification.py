@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
+from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.known import fill_known
 
 
@@ -41,6 +42,11 @@ class Term:
     cluster_mean: bool = False
     equation: str = "both"
     random_part: int = 0
+
+    @property
+    def columns(self) -> set[str]:
+        """Columns its factors read, and the factors themselves, which may have columns' names."""
+        return {name for factor in self.factors for name in (factor, *names_in(factor))}
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,30 @@ class Passive:
     expression: str
     inputs: tuple[str, ...]
     found: bool = False
+
+
+def computed_from(name: str, targets: Mapping[str, Target | Passive]) -> set[str]:
+    """Columns that a computed one depends on, through others that are computed.
+
+    Empty for a column that is not computed.
+
+    Examples
+    --------
+    >>> targets = {
+    ...     "bmi": Passive("bmi", "kg / area", ("kg", "area")),
+    ...     "area": Passive("area", "m ** 2", ("m",)),
+    ... }
+    >>> sorted(computed_from("bmi", targets)), computed_from("m", targets)
+    (['area', 'kg', 'm'], set())
+    """
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        target = targets.get(queue.pop())
+        new = set(target.inputs) - found if isinstance(target, Passive) else set()
+        found |= new
+        queue += new
+    return found
 
 
 @dataclass(frozen=True)

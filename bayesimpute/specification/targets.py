@@ -26,7 +26,7 @@ from bayesimpute.specification.predictors import (
 from bayesimpute.specification.requests import Request, method_name, nearest
 from bayesimpute.specification.screening import cluster_events, screen
 from bayesimpute.specification.selection import placed, selection_events
-from bayesimpute.specification.specification import Passive, Target, Term
+from bayesimpute.specification.specification import Passive, Target, Term, computed_from
 from bayesimpute.specification.survival import check_indicators, with_event
 from bayesimpute.specification.wrapped import (
     alias_of,
@@ -257,7 +257,7 @@ def _default_row(
             why = "it stays incomplete, having no method or one for some of its rows only"
         elif not usable_as_predictor(table, column):
             why = "it names rows or is neither number nor category"
-        elif column in passives and name in _sources(column, passives):
+        elif column in passives and name in computed_from(column, passives):
             why = f"it is computed from {name!r}, and the two would drive each other"
         else:
             continue
@@ -381,18 +381,6 @@ def _checked_terms(name: str, terms: Sequence[Term], table: Table) -> tuple[Term
             factors.append(coded)
         checked.append(replace(term, factors=tuple(factors)))
     return tuple(checked)
-
-
-def _sources(passive: str, passives: Mapping[str, Passive]) -> set[str]:
-    found: set[str] = set()
-    queue = [passive]
-    while queue:
-        for name in passives[queue.pop()].inputs:
-            if name not in found:
-                found.add(name)
-                if name in passives:
-                    queue.append(name)
-    return found
 
 
 def _level(
