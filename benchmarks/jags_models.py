@@ -258,7 +258,8 @@ def three_steps(rng: Rng) -> pd.DataFrame:
     o = np.digitize(latent, [-0.6, 2.2])
     y = np.array([0.0, 0.4, 0.8])[o] + np.array([0.3, 0.6, 1.0])[o] * z
     y += effects(rng, 0.5, CLUSTERS)[g] + rng.normal(size=len(z))
-    steps = pd.Categorical.from_codes(o, ["low", "middle", "top"], ordered=True)
+    labels = np.array(["low", "middle", "top"])
+    steps = pd.Categorical(labels[o], categories=labels, ordered=True)
     return frame.assign(o=steps, y=y)[["g", "z", "o", "y"]]
 
 

@@ -160,7 +160,7 @@ def sums_of(
     if any(place is None for place, within in zip(places, inside, strict=True) if within):
         return groups_of(specification, builders, categories), None
     parts: list[tuple[Group, Positions]] = []
-    others = []
+    others: list[tuple[Group, Positions]] = []
     for group, place, within in zip(groups, places, inside, strict=True):
         own = number[place] if within and place is not None else np.full(group.size, -1)
         for chosen, where in ((own >= 0, parts), (own < 0, others)):

@@ -1,10 +1,11 @@
 """The selection kernels against their textbook models sampled by PyMC's own NUTS."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray
 
-from bayesimpute.method import Design
 from bayesimpute.registry import resolve
 from tests.calibration.heckman_scenario import PRIORS, Prior, Task
 from tests.models.test_linear_posterior import agreement, draws_of_kernel, draws_of_model
@@ -16,7 +17,7 @@ def data(method):
     rng = np.random.default_rng(8)
     _, y, seen = prior.draw(1, rng)
     seen = prior.structural(seen)
-    return Design(**{**vars(prior.design), "y": np.where(seen, y, 0.0), "fit": seen, "draw": ~seen})
+    return replace(prior.design, y=np.where(seen, y, 0.0), fit=seen, draw=~seen)
 
 
 class WithPriors:
