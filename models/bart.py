@@ -88,9 +88,7 @@ def _equation(occasion: Occasion) -> str:
     trees = r" \\ f_{$trees}\text{: a sum of $trees trees}"
     if occasion.numeric:
         return rf"$y = β_0 + {own}{effect} + ε_$row \\ ε_$row \sim N(0, σ^2){of_clusters}{trees}"
-    return (
-        rf"$y \text{{ by probit from }}η_$row \\ η_$row = {own}{effect}{of_clusters}{trees}"
-    )
+    return rf"$y \text{{ by probit from }}η_$row \\ η_$row = {own}{effect}{of_clusters}{trees}"
 
 
 class Bart:
@@ -219,9 +217,7 @@ class Bart:
                 for name, own in _scales(design, latent, scale).items()
             }
             labels = [f"[{label}]" for label in design.categories] if several else [""]
-            trees = [
-                _trees(f"trees{label}", x, seen, grid, options["trees"]) for label in labels
-            ]
+            trees = [_trees(f"trees{label}", x, seen, grid, options["trees"]) for label in labels]
             f = pt.stack(trees, axis=-1) if several else trees[0]
             eta = start + named["sd_trees"] * f
             if design.random_effects:

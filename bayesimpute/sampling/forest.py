@@ -250,7 +250,7 @@ def _move(
     on_left, sum_left, on_right, sum_right = 0.0, 0.0, 0.0, 0.0
     for i in range(place.size):
         here = place[i]
-        if here == node or here == left or here == right:
+        if here in (node, left, right):
             own = number
             if here == left:
                 own = number_left
@@ -282,7 +282,7 @@ def _move(
     count[left], total[left], count[right], total[right] = on_left, sum_left, on_right, sum_right
     for i in range(place.size):
         here = place[i]
-        if here == node or here == left or here == right:
+        if here in (node, left, right):
             own = number
             if here == left:
                 own = number_left
@@ -352,7 +352,7 @@ def placed(forest: Array, codes: Codes) -> Places:
     for t in range(forest.shape[0]):
         for i in range(codes.shape[1]):
             node = 0
-            while forest[t, 0, node] >= 0.0:
+            while 2 * node + 2 < NODES and 0.0 <= forest[t, 0, node] < codes.shape[0]:
                 right = codes[int(forest[t, 0, node]), i] > forest[t, 1, node]
                 node = 2 * node + 1 + int(right)
             places[t, i] = node
@@ -371,7 +371,7 @@ def fitted(forest: Array, places: Places) -> Array:
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def leaves(forest: Array) -> tuple[int, float]:
-    """Number of all leaves, and the sum of squares of their numbers."""
+    """Give the number of all leaves, and the sum of squares of what they hold."""
     count, squares = 0, 0.0
     for t in range(forest.shape[0]):
         for node in range(NODES):

@@ -333,9 +333,9 @@ class ForestKernel:
             mean, known = float(model.intercept_mean[k]), 1.0 / float(model.intercept_variance[k])
         if not model.clusters:
             if free:
-                precision = len(level) / variance + known
-                centre = (level.sum() / variance + mean * known) / precision
-                at.levels[k] = centre + rng.normal() / np.sqrt(precision)
+                of_intercept = len(level) / variance + known
+                centre = (float(level.sum()) / variance + mean * known) / of_intercept
+                at.levels[k] = centre + rng.normal() / np.sqrt(of_intercept)
             return
         size = np.bincount(cluster, minlength=model.clusters)
         total = np.bincount(cluster, level, minlength=model.clusters)
@@ -354,22 +354,22 @@ class ForestKernel:
             return float(value)
 
         self._slice(at, model.latent.equations + k, without_effects, rng)
-        sd = float(self._scales(at)[1][k])
-        intercept = 0.0
+        sd, intercept = float(self._scales(at)[1][k]), 0.0
         if free:
             w = weights(sd)
-            precision = w.sum() + known
-            centre = (w @ own_mean + mean * known) / precision
-            at.levels[k] = intercept = centre + rng.normal() / np.sqrt(precision)
+            of_intercept = float(w.sum()) + known
+            centre = float(w @ own_mean + mean * known) / of_intercept
+            intercept = float(centre + rng.normal() / np.sqrt(of_intercept))
+            at.levels[k] = intercept
         precision = size / variance + 1.0 / sd**2
-        centre = (total - size * intercept) / variance / precision
-        at.effects[k] = centre + rng.normal(size=model.clusters) / np.sqrt(precision)
+        noise = rng.normal(size=model.clusters) / np.sqrt(precision)
+        at.effects[k] = (total - size * intercept) / variance / precision + noise
         if not free:  # the mean of the effects against the cutpoints
-            precision = model.clusters / sd**2 + at.levels.size
-            centre = -(at.effects[k].sum() / sd**2 + at.levels.sum()) / precision
-            delta = centre + rng.normal() / np.sqrt(precision)
+            of_mean = model.clusters / sd**2 + at.levels.size
+            centre = -float(at.effects[k].sum() / sd**2 + at.levels.sum()) / of_mean
+            delta = centre + rng.normal() / np.sqrt(of_mean)
             at.effects[k] += delta
-            at.levels += delta
+            at.levels[:] += delta
 
     def _move_sigma(self, rows: Rows, at: Standing, fit: Array, rng: np.random.Generator) -> None:
         eta = rows.offset[:, 0] + at.levels[0] + fit[:, 0]

@@ -39,9 +39,7 @@ class Latent(Protocol):
         """Draw latent values given the target, (row, equation); moves the cutpoints first."""
         ...
 
-    def values(
-        self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator
-    ) -> Array:
+    def values(self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator) -> Array:
         """Draw the target, (row,)."""
         ...
 
@@ -63,9 +61,7 @@ class Numbers:
         """Give the values."""
         return y[:, None]
 
-    def values(
-        self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator
-    ) -> Array:
+    def values(self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator) -> Array:
         """Draw from the normal distribution."""
         return np.asarray(eta[:, 0] + sigma * rng.normal(size=len(eta)))
 
@@ -90,9 +86,7 @@ class TwoCategories:
         high = np.where(second, np.inf, -eta[:, 0])
         return np.asarray(eta + draw_between(low, high, rng)[:, None])
 
-    def values(
-        self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator
-    ) -> Array:
+    def values(self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator) -> Array:
         """Draw codes."""
         return (eta[:, 0] + rng.normal(size=len(eta)) > 0).astype(np.float64)
 
@@ -147,9 +141,7 @@ class Ordered:
         ends = np.concatenate([[-np.inf], cutpoints, [np.inf]])
         return np.asarray(eta + draw_between(ends[code] - at, ends[code + 1] - at, rng)[:, None])
 
-    def values(
-        self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator
-    ) -> Array:
+    def values(self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator) -> Array:
         """Draw categories, as codes."""
         latent = eta[:, 0] + rng.normal(size=len(eta))
         return np.searchsorted(cutpoints, latent).astype(np.float64)
@@ -182,9 +174,7 @@ class Unordered:
         """Draw all utilities of each row."""
         return draw_utilities(np.ascontiguousarray(eta), y.astype(np.int64), rng)
 
-    def values(
-        self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator
-    ) -> Array:
+    def values(self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator) -> Array:
         """Draw codes."""
         return (eta + rng.normal(size=eta.shape)).argmax(axis=1).astype(np.float64)
 

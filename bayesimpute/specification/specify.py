@@ -42,7 +42,7 @@ from bayesimpute.specification.requests import (
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.survival import check_models
 from bayesimpute.specification.targets import build_target
-from bayesimpute.specification.wrapped import stays_missing
+from bayesimpute.specification.wrapped import alias_events, stays_missing
 
 NOTHING = Event(
     "info",
@@ -128,6 +128,7 @@ def specify(
     chosen = choose_methods(method, table, cells, cluster, request, joint.order if joint else ())
     if not chosen:
         events.append(NOTHING)
+    events.extend(alias_events(chosen))
 
     passives = passive_methods(chosen, table)
     staying = stays_missing(chosen, table)
