@@ -47,6 +47,8 @@ from bayesimpute.sampling.slice import slice_step
 FIRST_SWEEPS = 50
 #: Width of the slices in which scales move, on their unconstrained scale.
 WIDTH = 0.5
+#: Of a scale in computing units: below, nothing differs but the precision of numbers.
+SMALLEST = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +268,10 @@ class ForestKernel:
             levels, sign = (at.levels, 1.0) if latent.cutpoints else (at.levels[k : k + 1], -1.0)
             mean = 0.0 if latent.cutpoints else float(model.intercept_mean[k])
             known = 1.0 if latent.cutpoints else float(model.intercept_variance[k])
+            before = float(levels[0])
             shift_levels(at.forests[k], levels, sign, mean, known, spread, rng)
+            if latent.cutpoints:  # latent values keep their place between the cutpoints
+                z[:, k] += float(levels[0]) - before
             fit[:, k] = fitted(at.forests[k], places[k])
             level = z[:, k] - rows.offset[:, k] - fit[:, k]
             self._move_clusters(at, k, level, rows.cluster, variance, rng)
@@ -285,7 +290,8 @@ class ForestKernel:
         def of(u: float) -> float:
             here[position] = u
             prior, _, values, _ = scales(here)
-            return prior + log_density(float(values[position]) * unit)
+            value = float(values[position]) * unit
+            return prior + log_density(value) if value > SMALLEST else -np.inf
 
         at.unconstrained[position] = slice_step(of, float(here[position]), WIDTH, rng)
 
