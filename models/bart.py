@@ -13,13 +13,13 @@ probability :math:`0.95\,(1 + d)^{-2}`, by any predictor at any of up to 100 thr
 leaf adds a number :math:`N(0, \text{sd\_trees}^2 / m)`. Interactions, bends and steps need no
 formula. What hangs on η is
 
-==========================  =====================================================================
-numbers                     :math:`y_{ij} \sim N(η_{ij}, σ^2)`
-two categories              :math:`P(y_{ij} = \text{second}) = Φ(η_{ij})` (probit)
-ordered categories          :math:`P(y_{ij} \le k) = Φ(c_k - η_{ij})`, without an intercept
-unordered categories        K predictors η; the category with the largest :math:`η_k + ε_k`,
-                            :math:`ε_k \sim N(0, 1)` (a probit model without a reference category)
-==========================  =====================================================================
+===========================  ====================================================================
+numbers                      :math:`y_{ij} \sim N(η_{ij}, σ^2)`
+two categories, two numbers  :math:`P(y_{ij} = \text{second}) = Φ(η_{ij})` (probit)
+ordered categories           :math:`P(y_{ij} \le k) = Φ(c_k - η_{ij})`, without an intercept
+unordered categories         K predictors η; the category with the largest :math:`η_k + ε_k`,
+                             :math:`ε_k \sim N(0, 1)` (a probit model without a reference category)
+===========================  ====================================================================
 
 Probits, because normal latent values leave trees and effects normal posteriors. Without a cluster
 the b_j are absent; for a level-2 target a row is a cluster. There are no random slopes.
@@ -225,14 +225,20 @@ class Bart:
                 effect = named["sd_intercept"] * pm.Normal("standard_effect", dims=shape)
                 eta = eta + pm.Deterministic("effect", effect, dims=shape)[cluster]
             row = _distribution(latent, eta, named.get("sigma"))
-            y = pm.Data("y", seen.y if latent.with_sigma else seen.y.astype(np.int64), dims="row")
+            values = seen.y
+            if isinstance(latent, TwoCategories):
+                values = seen.y == latent.high
+            if not latent.with_sigma:
+                values = values.astype(np.int64)
+            y = pm.Data("y", values, dims="row")
             model.register_rv(row, f"{design.target}_observed", observed=y, dims=("row",))
         return model
 
 
 def _latent(design: Design) -> Latent:
     if design.kind is Kind.NUMERIC:
-        return Numbers()
+        values = np.unique(design.y[design.observed])
+        return TwoCategories(*map(float, values)) if len(values) == 2 else Numbers()
     if design.kind is Kind.BINARY:
         return TwoCategories()
     if design.kind is Kind.ORDINAL:

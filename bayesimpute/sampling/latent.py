@@ -71,9 +71,18 @@ class Numbers:
 
 
 class TwoCategories:
-    """Two categories: the second one where the latent value is positive (probit)."""
+    """Two values: the second one where the latent value is positive (probit).
+
+    Parameters
+    ----------
+    low, high
+        The values, codes of categories or numbers.
+    """
 
     equations, measure, cutpoints, with_sigma = 1, "probability", 0, False
+
+    def __init__(self, low: float = 0.0, high: float = 1.0) -> None:
+        self.low, self.high = low, high
 
     def start(self, y: Array) -> Array:
         """Give no cutpoints."""
@@ -81,18 +90,20 @@ class TwoCategories:
 
     def draw(self, y: Array, eta: Array, cutpoints: Array, rng: np.random.Generator) -> Array:
         """Draw from a normal distribution on one side of 0."""
-        second = y > 0.5
+        second = y == self.high
         low = np.where(second, -eta[:, 0], -np.inf)
         high = np.where(second, np.inf, -eta[:, 0])
         return np.asarray(eta + draw_between(low, high, rng)[:, None])
 
     def values(self, eta: Array, cutpoints: Array, sigma: float, rng: np.random.Generator) -> Array:
-        """Draw codes."""
-        return (eta[:, 0] + rng.normal(size=len(eta)) > 0).astype(np.float64)
+        """Draw values."""
+        return np.where(eta[:, 0] + rng.normal(size=len(eta)) > 0, self.high, self.low)
 
     def log_density(self, y: Array, eta: Array, cutpoints: Array, sigma: float) -> Array:
-        """Log probability of the row's category."""
-        return np.asarray(log_ndtr(np.where(y > 0.5, eta[:, 0], -eta[:, 0])))
+        """Log probability of each row's value."""
+        second = y == self.high
+        chance = log_ndtr(np.where(second, eta[:, 0], -eta[:, 0]))
+        return np.where(second | (y == self.low), chance, -np.inf)
 
 
 class Ordered:

@@ -326,3 +326,18 @@ def test_a_variable_of_clusters_and_a_single_level(interaction):
     completed = imp.complete(1)
     assert (completed.groupby("school")["z"].nunique() == 1).all()
     assert stats.spearmanr(completed["z"], np.abs(completed["size"])).statistic > 0.6
+
+
+def test_a_number_with_two_values_keeps_them(interaction):
+    df = interaction[1].drop(columns="y").copy()
+    df["smokes"] = np.where(df["x"] + np.random.default_rng(1).normal(size=len(df)) > 1, 2, 1)
+    gone = np.random.default_rng(2).random(len(df)) < 0.3
+    share = (df["smokes"] == 2).mean()
+    imp = bi.impute(
+        df.assign(smokes=df["smokes"].mask(gone)), "school", method={"smokes": "cart"}, m=3,
+        iterations=3, **QUIET,
+    )  # fmt: skip
+    assert set(imp.complete("long")["smokes"]) == {1, 2}
+    assert (imp.complete("long")["smokes"] == 2).mean() == pytest.approx(share, abs=0.05)
+    drawn = imp.predictive("smokes", draws=5)["posterior_predictive"]["smokes"]
+    assert set(np.unique(drawn)) == {1, 2}
