@@ -9,7 +9,6 @@ import bayesimpute as bi
 from bayesimpute.pooling.estimates import estimates_from
 from bayesimpute.pooling.formula_models import fit_formula
 
-
 # the imputations are by schools only, which `imp.fit` says
 pytestmark = pytest.mark.filterwarnings("ignore::bayesimpute.ImputationWarning")
 
