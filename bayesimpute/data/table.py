@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex, cluster_index, combined, grouping_columns
 from bayesimpute.data.dates import is_date
 from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
@@ -98,6 +98,9 @@ class Table:
     def clusters(self, name: str) -> ClusterIndex:
         """Which cluster each row belongs to, by a column of cluster ids; worked out once.
 
+        ``"school:class"`` are the combinations of two columns, for ids that count anew in each
+        school.
+
         Raises
         ------
         DataError
@@ -111,7 +114,11 @@ class Table:
         ([0, 1, 0], ('b', 'a'))
         """
         if name not in self._clusters:
-            self._clusters[name] = cluster_index(name, self.frame[name].iloc[self.rows])
+            if name in self.frame.columns:
+                found = cluster_index(name, self.frame[name].iloc[self.rows])
+            else:
+                found = combined([self.clusters(column) for column in grouping_columns(name)])
+            self._clusters[name] = found
         return self._clusters[name]
 
     @cached_property

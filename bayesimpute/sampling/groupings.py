@@ -204,8 +204,6 @@ class GroupedKernel:
         One for each, that of `cluster` first.
     """
 
-    gaussian = False
-
     def __init__(self, design: Design, kernels: Sequence[Any]) -> None:
         self.parts: tuple[Any, ...] = tuple(kernels)
         self._names = tuple(each.grouping for each in designs_of(design))
@@ -252,6 +250,11 @@ class GroupedKernel:
         """Length of a state."""
         effects = sum(np.prod(self._shape(k)) for k in range(1, len(self.parts)))
         return int(len(self.parts) + sum(part.size for part in self.parts) + effects)
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the log density is quadratic, as that of the first grouping is."""
+        return bool(self.parts[0].gaussian)
 
     @property
     def measure(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.data.clusters import grouping_columns
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
@@ -24,11 +25,12 @@ from bayesimpute.wrappers.base import Wrapper, method_text
 class Request:
     """What the user asked for, by target; defaults filled in nowhere.
 
-    `analysed` are the targets whose formula is an analysis, `rows` those of the predictor matrix
-    that replace what an analysis asks for.
+    `clusters` are the groupings of ``cluster=``, that of most clusters first. `analysed` are the
+    targets whose formula is an analysis, `rows` those of the predictor matrix that replace what an
+    analysis asks for.
     """
 
-    cluster: str | None
+    clusters: tuple[str, ...]
     predictors: pd.DataFrame | None
     formulas: Mapping[str, str]
     priors: Mapping[str, Mapping[str, Any]]
@@ -37,17 +39,21 @@ class Request:
     analysed: tuple[str, ...] = ()
     rows: pd.DataFrame | None = None
 
+    @property
+    def cluster_columns(self) -> tuple[str, ...]:
+        """Columns of the groupings of ``cluster=``, each once."""
+        return tuple(dict.fromkeys(c for name in self.clusters for c in grouping_columns(name)))
+
 
 def choose_methods(
     method: Mapping[str, Any] | str | None,
     table: Table,
     cells: Mapping[str, np.ndarray],
-    cluster: str | None,
     request: Request,
     modelled: Collection[str] = (),
 ) -> dict[str, Any]:
     """Choose the method of every column that gets values or is `modelled`, in column order."""
-    clusters = {cluster} if cluster is not None else set()
+    clusters = set(request.cluster_columns)
     if request.predictors is not None:
         asked = [name for name, mask in cells.items() if mask.any()]
         coded = request.predictors.loc[asked] == Role.CLUSTER
