@@ -178,7 +178,7 @@ class Design:
     def coords(self) -> dict[str, Any]:
         """PyMC coordinates of the model: predictor, random_effect, cluster (rows have none).
 
-        Of each further grouping: its clusters by its name, and ``random_effect|name``.
+        Of each further grouping ``cluster|name`` and ``random_effect|name``.
         """
         coords: dict[str, Any] = {
             "predictor": list(self.predictors),
@@ -186,7 +186,7 @@ class Design:
             "cluster": np.arange(self.n_clusters),
         }
         for each in self.groupings:
-            coords[each.name] = np.arange(each.n_clusters)
+            coords[f"cluster|{each.name}"] = np.arange(each.n_clusters)
             coords[f"random_effect|{each.name}"] = list(each.random_effects)
         return coords
 

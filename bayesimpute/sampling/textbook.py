@@ -260,9 +260,8 @@ def _effects(
         return None
     label = partial(named, grouping=design.grouping) if design.grouping else str
     # dims of the first grouping, and of a single one, are plain
-    further = design.grouping in pm.modelcontext(None).coords
-    clusters = design.grouping if further else "cluster"
-    effects = label("random_effect") if further else "random_effect"
+    further = label("cluster") in pm.modelcontext(None).coords
+    clusters, effects = (label(d) if further else d for d in ("cluster", "random_effect"))
     scale = np.array([*map(effect_scale, design.random_effects)]) * units.scale_y / units.scale_z
     sd = pt.stack(
         [

@@ -364,7 +364,7 @@ def _of_formula(
                 f"Formula of {name!r} has a cluster mean but no clusters; give cluster=, or add "
                 "'(1 | cluster)'."
             )
-        return formula.terms, of_arguments, []
+        return formula.terms, (Grouping(clusters[0], False),), []
     if not clusters:
         return formula.terms, (), []
     random = " + ".join(f"(1 | {cluster})" for cluster in clusters)
