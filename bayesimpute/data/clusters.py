@@ -111,11 +111,6 @@ def combined(parts: Sequence[ClusterIndex]) -> ClusterIndex:
     return ClusterIndex(codes.astype(np.int64), len(labels), labels)
 
 
-def grouping_columns(name: str) -> tuple[str, ...]:
-    """Columns of a grouping: of ``"school:class"`` both."""
-    return tuple(name.split(":"))
-
-
 def lies_within(inner: ClusterIndex, outer: ClusterIndex) -> bool:
     """Whether each cluster of one grouping is in one cluster of the other."""
     return bool((outer.codes[inner.first_rows][inner.codes] == outer.codes).all())

@@ -94,7 +94,8 @@ def _wrong_target(target: Target, specification: Specification) -> Iterator[str]
         for factor in term.factors:
             if factor not in names and not set(names_in(factor)) <= names.keys():
                 yield f"predictors of {target.name!r}"
-    if target.level not in (1, 2) or not set(target.cluster_columns) <= names.keys():
+    columns = set(specification.table.columns_of(target.clusters))
+    if target.level not in (1, 2) or not columns <= names.keys():
         yield f"level or cluster of {target.name!r}"
     labels = {term.label for term in target.terms}
     for each in target.groupings:

@@ -233,14 +233,14 @@ class GroupedKernel:
             own, others = (self.parts[k].effects.columns for k in (c, p))
             same = [
                 (a, b)
-                for a, mine in enumerate(own)
-                for b, theirs in enumerate(others)
-                if _alike(mine, theirs)
+                for a, one in enumerate(own)
+                for b, other in enumerate(others)
+                if _alike(one, other)
             ]
             if same and not between:
                 a, b = (np.ascontiguousarray(each) for each in np.array(same).T)
-                spreads = (self.parts[k].effects.spread for k in (c, p))
-                found.append(_Nested(c, p, Between(*spreads, within, a, b)))
+                mine, theirs = (self.parts[k].effects.spread for k in (c, p))
+                found.append(_Nested(c, p, Between(mine, theirs, within, a, b)))
         return found
 
     # -- state ---------------------------------------------------------------------------------
@@ -319,7 +319,8 @@ class GroupedKernel:
         moved = self.parts[k].moved(design, adaptation.parts[k], states[k], rng, first)
         states[k], effects[k] = moved.state, moved.effects
         self._share(states, k)
-        return moved.statistics  # type: ignore[no-any-return]
+        statistics: Mapping[str, float] = moved.statistics
+        return statistics
 
     def _round(
         self,

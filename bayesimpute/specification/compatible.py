@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import grouping_columns
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
@@ -113,7 +112,7 @@ def plan_analyses(
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
     groups = _groups((*(each.formula for each in analyses), *request.formulas.values()), table)
     clusters = request.clusters or _clusters_of(analyses, table)
-    columns = {column for name in clusters for column in grouping_columns(name)}
+    columns = set(table.columns_of(clusters))
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
     for name in outcomes:
@@ -226,7 +225,7 @@ def _clusters_of(analyses: Iterable[Analysed], table: Table) -> tuple[str, ...]:
         except SpecificationError:
             continue
         names = dict.fromkeys(":".join(part.groups) for part in read.random)
-        if names and all(n in table.variables for name in names for n in grouping_columns(name)):
+        if names and set(table.columns_of(names)) <= table.variables.keys():
             found.add(tuple(in_order(names, table)))
     return found.pop() if len(found) == 1 else ()
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.data.clusters import grouping_columns
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING, MICE_DEFAULTS, YES_NO
@@ -112,10 +111,9 @@ def default_predictors(table: Table, clusters: Sequence[str]) -> pd.DataFrame:
         matrix.loc[name, name] = int(Role.NONE)
         if table.variables[name].kind is Kind.OTHER:
             matrix[name] = int(Role.NONE)
-    for cluster in clusters:
-        for column in grouping_columns(cluster):
-            matrix[column] = int(Role.CLUSTER)
-            matrix.loc[column] = int(Role.NONE)
+    columns = list(table.columns_of(clusters))
+    matrix[columns] = int(Role.CLUSTER)
+    matrix.loc[columns] = int(Role.NONE)
     return matrix
 
 

@@ -95,7 +95,7 @@ def identities_of(
     apart
         Columns that are computed at the user's wish, or stay missing in part.
     """
-    clusters = set(request.cluster_columns)
+    clusters = set(table.columns_of(request.clusters))
     if request.predictors is not None:
         coded = (request.predictors == Role.CLUSTER).any()
         clusters |= set(coded.index[coded])

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import grouping_columns
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
@@ -39,11 +38,6 @@ class Request:
     analysed: tuple[str, ...] = ()
     rows: pd.DataFrame | None = None
 
-    @property
-    def cluster_columns(self) -> tuple[str, ...]:
-        """Columns of the groupings of ``cluster=``, each once."""
-        return tuple(dict.fromkeys(c for name in self.clusters for c in grouping_columns(name)))
-
 
 def choose_methods(
     method: Mapping[str, Any] | str | None,
@@ -53,7 +47,7 @@ def choose_methods(
     modelled: Collection[str] = (),
 ) -> dict[str, Any]:
     """Choose the method of every column that gets values or is `modelled`, in column order."""
-    clusters = set(request.cluster_columns)
+    clusters = set(table.columns_of(request.clusters))
     if request.predictors is not None:
         asked = [name for name, mask in cells.items() if mask.any()]
         coded = request.predictors.loc[asked] == Role.CLUSTER

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import grouping_columns
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
 from bayesimpute.specification.expressions import names_in
@@ -138,10 +137,9 @@ class Target:
         return (Grouping(self.cluster, self.random_intercept, slopes, means), *self.groupings)
 
     @property
-    def cluster_columns(self) -> tuple[str, ...]:
-        """Columns of all groupings, each once."""
-        names = [*filter(None, [self.cluster]), *(each.name for each in self.groupings)]
-        return tuple(dict.fromkeys(column for name in names for column in grouping_columns(name)))
+    def clusters(self) -> tuple[str, ...]:
+        """Names of all groupings: of `cluster` and of the further ones."""
+        return (*filter(None, [self.cluster]), *(each.name for each in self.groupings))
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def specify(
     if targets:
         events.extend(gap_events(table, targets))
     if request.predictors is None:
-        events.extend(idle_events(table, request.cluster_columns))
+        events.extend(idle_events(table, table.columns_of(clusters)))
     sequence, more = visit_order(visit_sequence, targets, table)
     targets, sequence, blocks = form_blocks(targets, sequence)
     events.extend(blocks)
@@ -195,7 +195,9 @@ def specify(
     )
     for name, target in targets.items():
         if isinstance(target, Target):
-            row = effective_row(target.terms, target.cluster_columns, list(table.variables))
+            row = effective_row(
+                target.terms, table.columns_of(target.clusters), list(table.variables)
+            )
             matrix.loc[name] = pd.Series(row)
     nowhere = np.zeros(table.n_rows, dtype=bool)
     specification = Specification(

@@ -85,11 +85,12 @@ def build_target(
             row, more = _default_row(row, name, table, passives, unimputed)
             events.extend(more)
         elif request.clusters:
-            row, more = _with_cluster(row, name, request.cluster_columns)
+            row, more = _with_cluster(row, name, table.columns_of(request.clusters))
             events.extend(more)
         coded = clusters_of(row, name)
         # of "school/class", columns stand for the groupings that cluster= makes of them
-        made = request.clusters if set(coded) == set(request.cluster_columns) else coded
+        of_argument = set(coded) == set(table.columns_of(request.clusters))
+        made = request.clusters if of_argument else coded
         terms = terms_of(row, name, table, selects)
         groupings = tuple(map(Grouping, made))
     terms = _checked_terms(name, terms, table)
@@ -473,21 +474,21 @@ def _level(
         )
     if not groupings or formula is not None:
         return 1, None, ()
-    for each in reversed(groupings):
-        if not is_of_clusters(table.clusters(each.name), table.values[name]):
+    for grouping in reversed(groupings):
+        if not is_of_clusters(table.clusters(grouping.name), table.values[name]):
             continue
         return (
             2,
-            each.name,
+            grouping.name,
             (
                 Event(
                     "info",
                     "specification",
                     name,
                     "level 2",
-                    f"{name!r} never varies within clusters of {each.name!r}: it is imputed with "
-                    "one value a cluster; a value known from another row of the cluster is used "
-                    "as it is.",
+                    f"{name!r} never varies within clusters of {grouping.name!r}: it is imputed "
+                    "with one value a cluster; a value known from another row of the cluster is "
+                    "used as it is.",
                 ),
             ),
         )
