@@ -167,7 +167,13 @@ def grouped_kernel(
         If the priors do not let a kernel take effects as known, or the model does not know one.
     """
     designs = designs_of(design)
-    by_grouping = priors_of(priors, designs)
+    if design.members:  # of a block, by member
+        of_members = {name: priors_of(own, designs) for name, own in priors.items()}
+        by_grouping = [
+            {name: own[k] for name, own in of_members.items()} for k in range(len(designs))
+        ]
+    else:
+        by_grouping = priors_of(priors, designs)
     if "transitions" in options:
         options = {**options, "transitions": max(1, options["transitions"] // 2)}
     first = build(design, by_grouping[0], options)
@@ -408,7 +414,8 @@ class GroupedKernel:
             given = self._given(designs, 0, effects)
             effects[0] = self.parts[0].effects.drawn(given, states[0], rng)
         statistics: list[Mapping[str, float]] = []
-        rounds = COLLAPSED_ROUNDS if self.parts[0].gaussian else ROUNDS
+        collapsed = getattr(self.parts[0], "gaussian", False)
+        rounds = COLLAPSED_ROUNDS if collapsed else ROUNDS
         for left in reversed(range(FIRST_ROUNDS if first else rounds)):
             statistics += self._round(designs, adaptation, states, effects, rng)
             if left:

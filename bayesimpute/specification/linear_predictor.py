@@ -195,7 +195,7 @@ class Writer:
                 of_part = f"{name},{of_part}" if of_part else name
             of_part = f"_{{{of_part}}}" if of_part else ""
             if further:
-                further = re.sub("_[jklmno]$", f"_{self.setting.index(position)}", further)
+                further = re.sub("_[jklmno](?![a-z])", f"_{self.setting.index(position)}", further)
             shown = effects if len(effects) <= 4 else [*effects[:2], r"\ldots", effects[-1]]
             shown = [*shown, further] if further and part == 0 else shown
             shown = [*shown, rf"\text{{all }}{by}"] if by else shown
