@@ -10,6 +10,8 @@ from bayesimpute.specification.specification import Grouping, Specification, Tar
 from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
 
+#: Effects of each grouping in turn, of the outcome and of whether it is seen.
+LETTERS = {"b": "bdfghl", "a": "avwpqr"}
 #: Between two summands: a line may end there.
 PLUS = r" \allowbreak + "
 
@@ -137,7 +139,7 @@ class Writer:
         coefficients = itertools.count(1)
 
         def effect(position: int, part: int = 0, term: Term | None = None) -> str:
-            letter = chr(ord(letters[1]) + position)
+            letter = LETTERS[letters[1]][position]
             if by or (term and self._wide(term)):
                 self.vectors.add((position, part))
             letter = rf"\mathbf{{{letter}}}" if term and self._wide(term) else letter
@@ -191,7 +193,7 @@ class Writer:
             parts = [other for g, other in self.effects if g == position]
             of_part = str(part) if len(parts) > 1 or part else ""
             if len(groupings) > 1:
-                name = rf"\text{{{self.name(groupings[position].name)}}}"
+                name = self.name(groupings[position].name)
                 of_part = f"{name},{of_part}" if of_part else name
             of_part = f"_{{{of_part}}}" if of_part else ""
             if further:
