@@ -22,7 +22,8 @@ unordered categories         K predictors η; the category with the largest :mat
 ===========================  ====================================================================
 
 Probits, because normal latent values leave trees and effects normal posteriors. Without a cluster
-the b_j are absent; for a level-2 target a row is a cluster. There are no random slopes.
+the b_j are absent; with several groupings there are such effects of each; for a level-2 target a
+row is a cluster. There are no random slopes.
 
 Priors
 ------
@@ -59,6 +60,7 @@ from bayesimpute.method import Array, Design, Kernel, Occasion, Words
 from bayesimpute.sampling.forest import Grid, draw_forest, fitted, placed
 from bayesimpute.sampling.forest_kernel import ForestKernel, ForestModel
 from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.groupings import designs_of, priors_of
 from bayesimpute.sampling.latent import Latent, Numbers, Ordered, TwoCategories, Unordered
 from bayesimpute.sampling.priors import attach, check_names, normal_moments
 from bayesimpute.sampling.scales import scale_priors
@@ -115,6 +117,8 @@ class Bart:
         "A missing value is drawn from the distribution around that sum.",
     )
     kinds = frozenset(Kind)
+    #: Its kernel sees to the effects of all groupings.
+    several_groupings = True
     share = VarianceShare(share_latent, "of the values, of categories of the latent values")
     options: Mapping[str, Any] = MappingProxyType({"trees": 50, "transitions": 4, "tune": 200})
     calibrated_too: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
@@ -122,6 +126,12 @@ class Bart:
             "two categories": (("sporadic", "systematic"), {"kind": "binary"}),
             "ordered categories": (("sporadic", "systematic"), {"kind": "ordinal"}),
             "unordered categories": (("sporadic",), {"kind": "nominal"}),
+            "nested groupings": (("sporadic", "systematic"), {"effects": "nested intercepts"}),
+            "crossed groupings": (("sporadic", "systematic"), {"effects": "crossed intercepts"}),
+            "ordered categories, crossed": (
+                ("sporadic",),
+                {"effects": "crossed intercepts", "kind": "ordinal"},
+            ),
             "four predictors": (("sporadic",), {"predictors": 4}),
         }
     )
@@ -157,12 +167,13 @@ class Bart:
         categories = tuple(map(str, design.categories)) if several else ()
         plain: dict[str, float] = {}
         chosen: dict[str, Any] = {}
+        given = _priors(design, priors)
         for name, own in _scales(design, latent, scale).items():
             for category in categories or ("",):
                 key = f"{name}[{category}]" if category else name
                 plain[key] = own
-                if name in priors:
-                    chosen[key] = priors[name]
+                if name in given:
+                    chosen[key] = given[name]
         model = ForestModel(
             latent,
             Grid.of(design.x[design.fit]),
@@ -173,7 +184,8 @@ class Bart:
             scale_priors(plain, chosen),
             categories,
             tuple(map(str, design.categories)) if latent.cutpoints else (),
-            design.n_clusters if design.random_effects else 0,
+            tuple(each.n_clusters for each in _grouped(design)),
+            tuple(each.grouping for each in designs_of(design)),
         )
         return ForestKernel(model, options)
 
@@ -202,12 +214,13 @@ class Bart:
             x: Any = seen.x
             if design.predictors:
                 x = pm.Data("x", seen.x, dims=("row", "predictor"))
-            cluster = pm.Data("cluster_index", seen.cluster, dims="row")
             if latent.equations > 1 or latent.cutpoints:
                 model.add_coord("category", [str(label) for label in design.categories])
 
+            given = _priors(design, priors)
+
             def prior(name: str, default: Any) -> Any:
-                return attach(priors.get(name, default), name, dims)
+                return attach(given.get(name, default), name, dims)
 
             start: Any = pt.zeros(())
             if not latent.cutpoints:
@@ -220,10 +233,15 @@ class Bart:
             trees = [_trees(f"trees{label}", x, seen, grid, options["trees"]) for label in labels]
             f = pt.stack(trees, axis=-1) if several else trees[0]
             eta = start + named["sd_trees"] * f
-            if design.random_effects:
-                shape = ("cluster", *(dims or ()))
-                effect = named["sd_intercept"] * pm.Normal("standard_effect", dims=shape)
-                eta = eta + pm.Deterministic("effect", effect, dims=shape)[cluster]
+            for each in _grouped(seen):
+                further = f"|{each.grouping}" if each.grouping else ""
+                # dims of the first grouping, and of a single one, are plain
+                axis = each.grouping if each.grouping != seen.grouping else "cluster"
+                shape = (axis, *(dims or ()))
+                standard = pm.Normal(f"standard_effect{further}", dims=shape)
+                effect = named[f"sd_intercept{further}"] * standard
+                index = pm.Data(f"cluster_index{further}", each.cluster, dims="row")
+                eta = eta + pm.Deterministic(f"effect{further}", effect, dims=shape)[index]
             row = _distribution(latent, eta, named.get("sigma"))
             values = seen.y
             if isinstance(latent, TwoCategories):
@@ -246,11 +264,29 @@ def _latent(design: Design) -> Latent:
     return Unordered(len(design.categories))
 
 
+def _grouped(design: Design) -> tuple[Design, ...]:
+    """Give the design by each grouping that has effects; none without clusters."""
+    return tuple(each for each in designs_of(design) if each.random_effects)
+
+
+def _sd_names(design: Design) -> list[str]:
+    names = [each.grouping for each in _grouped(design)]
+    return [f"sd_intercept|{name}" if name else "sd_intercept" for name in names]
+
+
+def _priors(design: Design, priors: Mapping[str, Any]) -> dict[str, Any]:
+    """Priors by the names of the model: ``sd_intercept`` is of all groupings not named."""
+    by_grouping = priors_of(priors, designs_of(design))
+    given = {name: prior for name, prior in priors.items() if "|" not in name}
+    for own, name in zip(by_grouping, _sd_names(design), strict=False):
+        if "sd_intercept" in own:
+            given[name] = own["sd_intercept"]
+    return given
+
+
 def _scales(design: Design, latent: Latent, scale: tuple[float, float]) -> dict[str, float]:
     """Scales of the half-normal defaults, in computing units, in the order of the kernel's."""
-    own = {"sd_trees": scale[1]}
-    if design.random_effects:
-        own["sd_intercept"] = 1.0
+    own = {"sd_trees": scale[1], **dict.fromkeys(_sd_names(design), 1.0)}
     if latent.with_sigma:
         own["sigma"] = 1.0
     return own
@@ -267,8 +303,9 @@ def _checked(
         If the model cannot be had.
     """
     target, trees = design.target, options["trees"]
-    slopes = [name for name in design.random_effects if name != "intercept"]
-    if slopes or (design.random_effects and "intercept" not in design.random_effects):
+    effects = [name for each in designs_of(design) for name in each.random_effects]
+    slopes = [name for name in effects if name != "intercept"]
+    if slopes:
         raise SpecificationError(
             f"method of {target!r}: 'bart' has a random intercept beside its trees and no random "
             f"slopes, and {', '.join(map(repr, slopes))} is to have one. Code it 1 in place of 2 "
@@ -281,7 +318,7 @@ def _checked(
     latent = _latent(design)
     numbers = latent.with_sigma
     scale = OF_NUMBERS if numbers else OF_CATEGORIES
-    known = list(_scales(design, latent, scale))
+    known = [*_scales(design, latent, scale), *(["sd_intercept"] if design.groupings else [])]
     check_names(target, priors, known if latent.cutpoints else ["intercept", *known])
     units = Units.of(design)
     return latent, (units.centre_y, units.scale_y) if numbers else (0.0, 1.0), scale

@@ -6,6 +6,8 @@ With latent values z of :mod:`bayesimpute.sampling.latent`,
     z_{ij} = \text{intercept} + f(x_{ij}) + b_j + ε_{ij},\quad b_j \sim N(0, sd^2),\quad
     ε_{ij} \sim N(0, σ^2),
 
+with such effects of each grouping where rows are in clusters of several kinds,
+
 f a sum of trees whose leaves have the variance :math:`sd_{trees}^2/m`. A sweep moves, each given
 all else:
 
@@ -13,14 +15,15 @@ all else:
 2. each tree and its leaves (:mod:`bayesimpute.sampling.forest`);
 3. the SD of the trees twice, given their numbers and given these in units of it (interweaving: Yu &
    Meng 2011), and the level of each tree against the intercept;
-4. the SD between clusters with intercept and effects integrated out, then these exactly;
+4. of each grouping in turn the SD between clusters with intercept and effects integrated out, then
+   these exactly;
 5. σ.
 
 State: forests, then intercepts or cutpoints, unconstrained scales, effects of the clusters. It
 grows with trees and clusters and not with rows, so chains go on from a file as others do.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -39,6 +42,7 @@ from bayesimpute.sampling.forest import (
     stumps,
     sweep,
 )
+from bayesimpute.sampling.groupings import designs_of
 from bayesimpute.sampling.latent import Latent
 from bayesimpute.sampling.scales import ScalePriors
 from bayesimpute.sampling.slice import slice_step
@@ -64,16 +68,16 @@ class Standing:
     levels
         Intercepts (equation,), or cutpoints.
     unconstrained
-        SD of the trees of each equation, SD between clusters of each, then σ.
+        SD of the trees of each equation, SD between clusters of each, grouping by grouping, then σ.
     effects
-        (equation, cluster); no rows without clusters.
+        Of each grouping, (equation, cluster).
     """
 
     vector: Array
     forests: Array
     levels: Array
     unconstrained: Array
-    effects: Array
+    effects: tuple[Array, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,16 +90,20 @@ class Rows:
         Target, (row,).
     codes
         Of the predictors, (predictor, row).
-    cluster
-        (row,).
+    clusters
+        Of each grouping, (row,).
     offset
         Known part of the linear predictors, (row, equation).
     """
 
     y: Array
     codes: npt.NDArray[np.int16]
-    cluster: npt.NDArray[np.int64]
+    clusters: tuple[npt.NDArray[np.int64], ...]
     offset: Array
+
+    def effects(self, effects: Sequence[Array]) -> Array:
+        """Sum of the effects of all groupings in each row, (row, equation)."""
+        return np.asarray(sum(b.T[c] for b, c in zip(effects, self.clusters, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +130,9 @@ class ForestModel:
     levels
         Labels of all categories of an ordered target.
     clusters
-        Number of clusters; 0 without.
+        Numbers of clusters of each grouping.
+    names
+        Of the groupings where there are several; one of no name else.
     """
 
     latent: Latent
@@ -135,7 +145,14 @@ class ForestModel:
     scales: ScalePriors
     categories: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
-    clusters: int = 0
+    clusters: tuple[int, ...] = ()
+    names: tuple[str, ...] = ("",)
+
+    @property
+    def sd_names(self) -> tuple[str, ...]:
+        """Name of the SD between clusters of each grouping."""
+        own = zip(self.clusters, self.names, strict=False)
+        return tuple(f"sd_intercept|{name}" if name else "sd_intercept" for _, name in own)
 
     @property
     def in_units(self) -> Array:
@@ -160,8 +177,7 @@ class ForestKernel:
         else:
             labels["intercept"] = several
         labels["sd_trees"] = several
-        if model.clusters:
-            labels["sd_intercept"] = several
+        labels |= dict.fromkeys(model.sd_names, several)
         if latent.with_sigma:
             labels["sigma"] = ()
         self.labels: Mapping[str, tuple[str, ...]] = labels
@@ -176,7 +192,7 @@ class ForestKernel:
             equations * model.trees * 2 * NODES,
             model.latent.cutpoints or equations,
             len(model.scales.names),
-            equations * model.clusters,
+            equations * sum(model.clusters),
         )
 
     @property
@@ -190,12 +206,14 @@ class ForestKernel:
         ends = np.cumsum(self._sizes)
         forests, levels, unconstrained, effects = np.split(vector, ends[:-1])
         equations = self._model.latent.equations
+        sizes = [equations * n for n in self._model.clusters]
+        each = np.split(effects, np.cumsum(sizes)[:-1]) if sizes else []
         return Standing(
             vector,
             forests.reshape(equations, self._model.trees, 2, NODES),
             levels,
             unconstrained,
-            effects.reshape(equations, self._model.clusters),
+            tuple(own.reshape(equations, -1) for own in each),
         )
 
     def _beginning(self, design: Design) -> Array:
@@ -207,10 +225,11 @@ class ForestKernel:
         return at.vector
 
     def _scales(self, at: Standing) -> tuple[Array, Array, float]:
-        """SDs of the trees and between clusters of each equation, and σ."""
+        """SDs of the trees (equation,), between clusters (grouping, equation), and σ."""
         values = self._model.scales(at.unconstrained)[2] * self._model.in_units
         equations = self._model.latent.equations
-        between = values[equations : 2 * equations] if self._model.clusters else np.empty(0)
+        end = equations * (1 + len(self._model.clusters))
+        between = values[equations:end].reshape(-1, equations)
         return values[:equations], between, float(values[-1]) if self._has_sigma else 1.0
 
     @property
@@ -226,7 +245,12 @@ class ForestKernel:
         if shift is not None:
             offset += self._shift(shift)
         codes = self._model.grid.codes(rows.x)
-        return Rows((rows.y - self._model.centre) / self._model.unit, codes, rows.cluster, offset)
+        y = (rows.y - self._model.centre) / self._model.unit
+        return Rows(y, codes, self._clusters(rows), offset)
+
+    def _clusters(self, rows: Design) -> tuple[npt.NDArray[np.int64], ...]:
+        """Clusters of rows in each grouping."""
+        return tuple(each.cluster for each in designs_of(rows)) if self._model.clusters else ()
 
     def _shift(self, shift: Array) -> Array:
         """Shift of the linear predictors, (row, equation) or (row, 1)."""
@@ -253,7 +277,7 @@ class ForestKernel:
         intercepts = np.zeros(latent.equations) if latent.cutpoints else at.levels
         base = rows.offset + intercepts
         if model.clusters:
-            base = base + at.effects.T[rows.cluster]
+            base = base + rows.effects(at.effects)
         z = latent.draw(rows.y, base + fit, at.levels, rng)
         for k in range(latent.equations):
             sds, _, sigma = self._scales(at)
@@ -273,8 +297,7 @@ class ForestKernel:
             if latent.cutpoints:  # latent values keep their place between the cutpoints
                 z[:, k] += float(levels[0]) - before
             fit[:, k] = fitted(at.forests[k], places[k])
-            level = z[:, k] - rows.offset[:, k] - fit[:, k]
-            self._move_clusters(at, k, level, rows.cluster, variance, rng)
+            self._move_level(at, k, z[:, k] - rows.offset[:, k] - fit[:, k], rows, variance, rng)
         if latent.equations > 1:
             _shift_all(at.levels, model.intercept_mean, model.intercept_variance, rng)
         if self._has_sigma:
@@ -319,32 +342,52 @@ class ForestKernel:
         tree[:, 1] = np.where(tree[:, 0] < 0, tree[:, 1] * times, tree[:, 1])
         fit[:, k] *= times
 
-    def _move_clusters(
+    def _move_level(
         self,
         at: Standing,
         k: int,
         level: Array,
-        cluster: npt.NDArray[np.int64],
+        rows: Rows,
         variance: float,
         rng: np.random.Generator,
     ) -> None:
+        """Move intercept, effects by cluster and their SDs; `level` is what is left for them."""
+        model = self._model
+        prior = None
+        if not model.latent.cutpoints:
+            prior = float(model.intercept_mean[k]), float(model.intercept_variance[k])
+        if not model.clusters and prior is not None:
+            total = float(level.sum()) / variance
+            at.levels[k] = _normal(len(level) / variance, total, *prior, rng)
+        for g, cluster in enumerate(rows.clusters):
+            others = [
+                own[k][codes]
+                for h, (own, codes) in enumerate(zip(at.effects, rows.clusters, strict=True))
+                if h != g
+            ]
+            rest = level - np.sum(others, axis=0) if others else level
+            # latent values keep their place between the cutpoints
+            level = level + self._move_grouping(at, k, g, rest, cluster, variance, prior, rng)
+
+    def _move_grouping(
+        self,
+        at: Standing,
+        k: int,
+        g: int,
+        rest: Array,
+        cluster: npt.NDArray[np.int64],
+        variance: float,
+        prior: tuple[float, float] | None,
+        rng: np.random.Generator,
+    ) -> float:
         """Move the SD between clusters without the effects, then draw intercept and effects.
 
-        `level` is what is left for them, (row,).
+        `prior` has mean and variance of the intercept, None where cutpoints take its place; gives
+        by how much these have moved together with the effects.
         """
-        model = self._model
-        free = not model.latent.cutpoints
-        mean, known = 0.0, np.inf  # precision of the intercept's prior
-        if free:
-            mean, known = float(model.intercept_mean[k]), 1.0 / float(model.intercept_variance[k])
-        if not model.clusters:
-            if free:
-                of_intercept = len(level) / variance + known
-                centre = (float(level.sum()) / variance + mean * known) / of_intercept
-                at.levels[k] = centre + rng.normal() / np.sqrt(of_intercept)
-            return
-        size = np.bincount(cluster, minlength=model.clusters)
-        total = np.bincount(cluster, level, minlength=model.clusters)
+        n = self._model.clusters[g]
+        size = np.bincount(cluster, minlength=n)
+        total = np.bincount(cluster, rest, minlength=n)
         seen = size > 0
         own_mean = total[seen] / size[seen]
 
@@ -354,33 +397,34 @@ class ForestKernel:
         def without_effects(sd: float) -> float:
             w = weights(sd)
             value = 0.5 * (np.log(w).sum() - (w * own_mean**2).sum())
-            if free:
-                precision = w.sum() + known
-                value += 0.5 * ((w @ own_mean + mean * known) ** 2 / precision - np.log(precision))
+            if prior is not None:
+                precision = w.sum() + 1.0 / prior[1]
+                centre = w @ own_mean + prior[0] / prior[1]
+                value += 0.5 * (centre**2 / precision - np.log(precision))
             return float(value)
 
-        self._slice(at, model.latent.equations + k, without_effects, rng)
-        sd, intercept = float(self._scales(at)[1][k]), 0.0
-        if free:
+        position = self._model.latent.equations * (1 + g) + k
+        self._slice(at, position, without_effects, rng)
+        sd, intercept = float(self._scales(at)[1][g, k]), 0.0
+        if prior is not None:
             w = weights(sd)
-            of_intercept = float(w.sum()) + known
-            centre = float(w @ own_mean + mean * known) / of_intercept
-            intercept = float(centre + rng.normal() / np.sqrt(of_intercept))
+            intercept = _normal(float(w.sum()), float(w @ own_mean), *prior, rng)
             at.levels[k] = intercept
-        precision = size / variance + 1.0 / sd**2
-        noise = rng.normal(size=model.clusters) / np.sqrt(precision)
-        at.effects[k] = (total - size * intercept) / variance / precision + noise
-        if not free:  # the mean of the effects against the cutpoints
-            of_mean = model.clusters / sd**2 + at.levels.size
-            centre = -float(at.effects[k].sum() / sd**2 + at.levels.sum()) / of_mean
-            delta = centre + rng.normal() / np.sqrt(of_mean)
-            at.effects[k] += delta
+        precision: Array = size / variance + 1.0 / sd**2
+        noise = rng.normal(size=n) / np.sqrt(precision)
+        at.effects[g][k] = (total - size * intercept) / variance / precision + noise
+        delta = 0.0
+        if prior is None:  # the mean of the effects against the cutpoints
+            slope = -float(at.effects[g][k].sum() / sd**2 + at.levels.sum())
+            delta = _normal(n / sd**2 + at.levels.size, slope, 0.0, np.inf, rng)
+            at.effects[g][k] += delta
             at.levels[:] += delta
+        return delta
 
     def _move_sigma(self, rows: Rows, at: Standing, fit: Array, rng: np.random.Generator) -> None:
         eta = rows.offset[:, 0] + at.levels[0] + fit[:, 0]
         if self._model.clusters:
-            eta = eta + at.effects[0][rows.cluster]
+            eta = eta + rows.effects(at.effects)[:, 0]
         squares = float(((rows.y - eta) ** 2).sum())
 
         def given_rows(sigma: float) -> float:
@@ -476,8 +520,8 @@ class ForestKernel:
         eta = np.column_stack([fitted(each, placed(each, codes)) for each in at.forests])
         if not self._model.latent.cutpoints:
             eta += at.levels
-        if self._model.clusters:
-            eta += at.effects.T[rows.cluster]
+        for effects, cluster in zip(at.effects, self._clusters(rows), strict=True):
+            eta += effects.T[cluster]
         return eta
 
     def _log_density(self, y: Array, eta: Array, at: Standing) -> Array:
@@ -498,12 +542,21 @@ class ForestKernel:
         else:
             intercept = model.centre + model.unit * at.levels
             out["intercept"] = intercept if several else float(intercept[0])
-        for name, sd in (("sd_trees", trees), ("sd_intercept", between)):
-            if name in self.labels:
-                out[name] = model.unit * sd if several else float(model.unit * sd[0])
+        names = ("sd_trees", *model.sd_names)
+        for name, sd in zip(names, (trees, *between), strict=True):
+            out[name] = model.unit * sd if several else float(model.unit * sd[0])
         if self._has_sigma:
             out["sigma"] = model.unit * sigma
         return out
+
+
+def _normal(
+    precision: float, slope: float, mean: float, variance: float, rng: np.random.Generator
+) -> float:
+    """Draw a number with a normal prior, given precision and slope at 0 of its log likelihood."""
+    precision = float(precision) + 1.0 / variance
+    centre = (float(slope) + mean / variance) / precision
+    return float(centre + rng.normal() / np.sqrt(precision))
 
 
 def _shift_all(levels: Array, mean: Array, variance: Array, rng: np.random.Generator) -> None:
