@@ -84,13 +84,17 @@ def share_latent(draws: Mapping[str, Array]) -> Array:
 
 
 def _equation(occasion: Occasion) -> str:
-    own = r"f_{$trees}(x_$row)"
-    effect = " + b_j" if occasion.clustered and occasion.intercept else ""
-    of_clusters = r" \\ b_j \sim N(0, τ^2)" if effect else ""
-    trees = r" \\ f_{$trees}\text{: a sum of $trees trees}"
-    if occasion.numeric:
-        return rf"$y = β_0 + {own}{effect} + ε_$row \\ ε_$row \sim N(0, σ^2){of_clusters}{trees}"
-    return rf"$y \text{{ by probit from }}η_$row \\ η_$row = {own}{effect}{of_clusters}{trees}"
+    trees = r" \\ $effects \\ f\text{: a sum of }$trees\text{ trees}"
+    if occasion.kind is Kind.BINARY:
+        return r"P($y = $last) = Φ($function)" + trees
+    if occasion.kind is Kind.ORDINAL:
+        return r"P($y \le k) = Φ(c_k - η_$row) \\ η_$row = $bend" + trees
+    if occasion.kind is Kind.NOMINAL:
+        return (
+            r"$y = \operatorname{argmax}_k\;(η_{k} + ε_{k}) \\ η_{k} = $function[k] \\ "
+            r"ε_{k} \sim N(0, 1)" + trees
+        )
+    return r"$y = $function + ε_$row \\ ε_$row \sim N(0, σ^2)" + trees
 
 
 class Bart:
@@ -235,8 +239,8 @@ class Bart:
             eta = start + named["sd_trees"] * f
             for each in _grouped(seen):
                 further = f"|{each.grouping}" if each.grouping else ""
-                # dims of the first grouping, and of a single one, are plain
-                axis = each.grouping if each.grouping != seen.grouping else "cluster"
+                # the dim of the first grouping, and of a single one, is plain
+                axis = f"cluster{further}" if f"cluster{further}" in model.coords else "cluster"
                 shape = (axis, *(dims or ()))
                 standard = pm.Normal(f"standard_effect{further}", dims=shape)
                 effect = named[f"sd_intercept{further}"] * standard

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 from scipy import stats
 
@@ -61,7 +62,7 @@ def test_parameters_are_those_of_the_data(imp):
 
 
 def test_it_goes_through_equation_report_and_check(imp, tmp_path):
-    assert imp.equations()["y"].startswith("y_ij = β0 + f50(x_ij) + b_j + ε_ij")
+    assert imp.equations()["y"].startswith("y_ij = β0 + b0_j + f(group_ij, x_ij) + ε_ij,")
     imp.report(tmp_path / "report.html")
     assert "A sum of regression trees (BART) in" in (tmp_path / "report.html").read_text("utf-8")
     drawn = imp.predictive("y", draws=10)["posterior_predictive"]["y"]
@@ -206,8 +207,6 @@ def test_without_predictors_it_is_the_normal_model_of_a_cluster():
 @pytest.mark.slow
 def test_pymc_bart_finds_the_same_function():
     # its particle sampler is another algorithm, with priors a little different
-    import pymc as pm
-
     pytest.importorskip("pymc_bart")
     rng = np.random.default_rng(6)
     n = 250
@@ -279,8 +278,6 @@ def test_a_shift_moves_what_is_imputed(interaction):
 
 
 def test_priors_are_replaced_in_the_targets_unit(interaction):
-    import pymc as pm
-
     df = interaction[1].assign(y=interaction[1]["y"] * 100)
     priors = {"y": {"sigma": pm.Uniform.dist(90, 95), "intercept": pm.Normal.dist(0, 1)}}
     imp = bi.impute(df, "school", method={"y": "bart"}, priors=priors, m=2, iterations=3, **QUIET)
@@ -299,8 +296,6 @@ REFUSED = {
 
 @pytest.mark.parametrize("words", REFUSED)
 def test_what_it_cannot_do_is_said_before_the_work(interaction, words):
-    import pymc as pm
-
     given = REFUSED[words]
     if isinstance(given, str):
         given = {"priors": {"y": {given: pm.StudentT.dist(3)}}}
@@ -341,3 +336,35 @@ def test_a_number_with_two_values_keeps_them(interaction):
     assert (imp.complete("long")["smokes"] == 2).mean() == pytest.approx(share, abs=0.05)
     drawn = imp.predictive("smokes", draws=5)["posterior_predictive"]["smokes"]
     assert set(np.unique(drawn)) == {1, 2}
+
+
+def test_categories_have_equations_of_their_own(categories):
+    df = categories[0].assign(**{name: categories[0][name].mask(categories[1]) for name in KINDS})
+    method = dict.fromkeys(KINDS, "bart")
+    options = {"tune": 5, "transitions": 1}
+    imp = bi.impute(
+        df, "ward", method=method, model_options=dict.fromkeys(KINDS, options), m=2, iterations=1,
+        **QUIET,
+    )  # fmt: skip
+    found = imp.equations()
+    assert found["two"].startswith("P(two_ij = “yes”) = Φ(β0 + b0_j + f(x_ij, ")
+    assert found["ordered"].startswith("P(ordered_ij ≤ k) = Φ(c_k − η_ij),  η_ij = b0_j + f(")
+    assert "η_k = β0_k + b0_jk + f_k(x_ij, " in found["unordered"]
+
+
+def test_subjects_and_items_have_effects_beside_the_trees():
+    study = bi.simulate.simulate_ratings(1, subjects=30, items=20)
+    imp = bi.impute(
+        study.incomplete, ["subject", "item"], method={"rating": "bart"}, m=3, iterations=6,
+        priors={"rating": {"sd_intercept|item": pm.HalfNormal.dist(2)}}, **QUIET,
+    )  # fmt: skip
+    drawn = imp.history.parameters["rating"]
+    complete = study.complete.set_index(["subject", "item"])["rating"].unstack()
+    for factor, axis in (("subject", 1), ("item", 0)):
+        spread = np.sqrt(drawn[f"sd_intercept|{factor}"] ** 2 + 0.35**2).mean()
+        assert spread == pytest.approx(complete.mean(axis=axis).std(), abs=0.3)
+    assert "β0 + b0_j + d0_k + f(age_j, length_i)" in imp.equations()["rating"]
+    pytest.importorskip("pymc_bart")
+    assert {"sd_intercept|subject", "effect|item"} <= set(imp.model("rating").named_vars)
+    table = imp.priors("rating").set_index("parameter")
+    assert table.loc["sd_intercept|item", "replaced"]
