@@ -368,3 +368,19 @@ def test_subjects_and_items_have_effects_beside_the_trees():
     assert {"sd_intercept|subject", "effect|item"} <= set(imp.model("rating").named_vars)
     table = imp.priors("rating").set_index("parameter")
     assert table.loc["sd_intercept|item", "replaced"]
+
+
+def test_an_interaction_needs_no_term_for_an_analysis_and_a_predictor_does(imp):
+    assert "an interaction" not in str(imp.congenial("y ~ x * group + (1 | school)"))
+    linear = bi.impute(imp.data, "school", method={"y": "normal"}, m=2, iterations=1, **QUIET)
+    assert "an interaction" in str(linear.congenial("y ~ x * group + (1 | school)"))
+    without = bi.impute(
+        imp.data, formulas={"y": "y ~ x + (1 | school)"}, method={"y": "bart"}, m=2, iterations=1,
+        **QUIET,
+    )  # fmt: skip
+    assert "group" in str(without.congenial("y ~ x * group + (1 | school)"))
+
+
+def test_the_outcome_of_an_analysis_has_its_model(interaction):
+    with pytest.raises(bi.SpecificationError, match=r"'bart' has no coefficients; leave its"):
+        bi.impute(interaction[1], analysis="y ~ x * group", method={"y": "bart"}, m=2, **QUIET)
