@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +100,10 @@ class Stretch:
         Target -> name -> (iteration,) or (iteration, k).
     events
         What happened.
+    iterations
+        How many.
+    seconds
+        By the clock.
     monitored
         Monitor -> (iteration,) or (iteration, k).
     """
@@ -111,6 +116,8 @@ class Stretch:
     parameters: Mapping[str, Mapping[str, Array]]
     statistics: Mapping[str, Mapping[str, Array]]
     events: tuple[Event, ...]
+    iterations: int
+    seconds: float
     monitored: Mapping[str, Array] = field(default_factory=dict)
 
 
@@ -170,7 +177,7 @@ def run_chain(
     monitor_labels: Labels,
 ) -> Stretch:
     """Run some iterations of one chain, on from `state`, which stays where it is."""
-    specification = bench.specification
+    began, specification = perf_counter(), bench.specification
     state = state.copy()
     names = list(specification.targets)
     mean = {name: np.full(len(iterations), np.nan) for name in names}
@@ -268,8 +275,9 @@ def run_chain(
                 )  # fmt: skip
     imputed = {name: values.copy() for name, values in state.imputed.items()}
     return Stretch(
-        state, imputed, mean, sd, share, parameters, statistics, tuple(events), monitored
-    )
+        state, imputed, mean, sd, share, parameters, statistics, tuple(events), len(iterations),
+        perf_counter() - began, monitored,
+    )  # fmt: skip
 
 
 def _warm_up(
