@@ -6,6 +6,7 @@ correlations of the random effects, then (heteroscedastic) one standardised log-
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numba
@@ -73,7 +74,7 @@ class Units:
             np.where(constant, 1.0, scale_z),
         )
 
-    @property
+    @cached_property
     def standard(self) -> Standard:
         """The same for compiled code."""
         return standard_of(
@@ -295,27 +296,79 @@ def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
     return value
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _predict(
-    problem: nuts.Problem,
-    state: Array,
-    rows: Rows,
-    wanted: npt.NDArray[np.bool_],
-    rng: np.random.Generator,
-) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """Draw β and b exactly given the state, and predict the wanted rows by them."""
-    data, made, fixed = problem.data
+@register_jitable
+def _drawn(
+    collapsed: Collapsed, state: Array, rng: np.random.Generator
+) -> tuple[Scales, Array, Array, Array]:
+    """Draw β and b exactly given the state; gives its scales and the residual SDs too."""
+    data, made, fixed = collapsed
     scales, partial, offsets = _scales(state, fixed)[:3]
     _put(scales, partial, offsets, made, fixed.clusters)
     integrate(data, fixed.precision, fixed.mean, made)
-    standard = fixed.standard
     q, p1, clusters = made.projected.shape
     beta, effects = draw_coefficients(
         made,
         rng.standard_normal(p1 - 1),
         rng.standard_normal(clusters * q).reshape(clusters, q),
     )
-    residual_sd = np.sqrt(made.sigma2)
+    return scales, beta, effects, np.sqrt(made.sigma2)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _draw_given(
+    data: CrossProducts, fixed: Fixed, state: Array, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Draw β and b exactly given the state; gives the residual SDs too."""
+    return _drawn(Collapsed(data, room_for(data), fixed), state, rng)[1:]
+
+
+class Move(NamedTuple):
+    """How NUTS moves the scales in a visit.
+
+    Attributes
+    ----------
+    sample
+        :func:`bayesimpute.sampling.nuts.sample`, compiled apart.
+    variance, step
+        Its tuning: inverse mass, (state,), and step size.
+    transitions
+        How many.
+    """
+
+    sample: Callable
+    variance: Array
+    step: float
+    transitions: int
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _visit(
+    data: CrossProducts,
+    fixed: Fixed,
+    density: Callable,
+    move: Move,
+    rows: Rows,
+    wanted: npt.NDArray[np.bool_],
+    state: Array,
+    rng: np.random.Generator,
+) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array]:
+    """Move the scales, draw β and b exactly given them, and predict the wanted rows by these.
+
+    The state is written to. What is known of the transitions comes before what
+    :class:`Fitted` has.
+    """
+    made = room_for(data)
+    collapsed = Collapsed(data, made, fixed)
+    record, averaging = np.empty(6), np.zeros(6)
+    averaging[0] = np.log(move.step)
+    draws = np.empty((0, 0))
+    move.sample(
+        nuts.Problem(collapsed, density), state, move.variance, averaging, False, nuts.DEEPEST,
+        move.transitions, draws, record, rng,
+    )  # fmt: skip
+    scales, beta, effects, residual_sd = _drawn(collapsed, state, rng)
+    standard = fixed.standard
+    q = effects.shape[1]
     count = 0
     for i in range(wanted.size):
         count += wanted[i]
@@ -336,25 +389,7 @@ def _predict(
             mean[at] = centre_y + scale_y * eta
             sd[at] = scale_y * residual_sd[j]
             at += 1
-    return beta, effects, residual_sd, made.factor, mean, sd
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _draw_given(
-    collapsed: Collapsed, state: Array, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
-    """Draw β and b exactly given the state; gives the residual SDs too."""
-    data, made, fixed = collapsed
-    scales, partial, offsets = _scales(state, fixed)[:3]
-    _put(scales, partial, offsets, made, fixed.clusters)
-    integrate(data, fixed.precision, fixed.mean, made)
-    q, p1, clusters = made.projected.shape
-    beta, effects = draw_coefficients(
-        made,
-        rng.standard_normal(p1 - 1),
-        rng.standard_normal(clusters * q).reshape(clusters, q),
-    )
-    return beta, effects, np.sqrt(made.sigma2)
+    return record, scales, beta, effects, residual_sd, made.factor, mean, sd
 
 
 @dataclass(frozen=True, eq=False)
@@ -428,7 +463,8 @@ class GaussianPosterior:
         coefficient = np.append(1.0, self.units.scale_x) / self.units.scale_y
         centre = np.append(self.units.centre_y, np.zeros(len(design.predictors)))
         self._heteroscedastic = heteroscedastic
-        self._unit = np.where(priors.replaced[: q + 1], self.units.scales, 1.0)
+        self._unit_beta, self._unit_scales = 1.0 / coefficient[1:], self.units.scales
+        self._unit = np.where(priors.replaced[: q + 1], self._unit_scales, 1.0)
         self._standard = self.units.standard
         rows, rng = rows_of(design), np.random.default_rng(0)
         arguments = (*rows, design.n_clusters, self._standard, heteroscedastic)
@@ -456,18 +492,27 @@ class GaussianPosterior:
         self._density = density_of(log_posterior, data)
         problem = nuts.Problem(data, self._density)
         self._nuts = nuts.CompiledNuts(problem)
+        self._sample = nuts.sampler_of(problem)
         state = np.zeros(self.layout.size)
+        move = Move(self._sample, state, 1.0, 1)
         self._draw_given: Any = None  # compiled where it is first needed
-        self._predict = specialised(_predict, problem, state, rows, design.fit, rng)
+        self._visit = specialised(
+            _visit, products, self.fixed, self._density, move, rows, design.fit, state, rng
+        )
 
     def observe(self, design: Design) -> nuts.Problem:
         """Give the posterior of the scales on the current completed data."""
-        products = design.memo.get(self)
-        if products is None:
-            arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
-            products = design.memo[self] = self._cross_products(*arguments)
+        products = self._products(design, rows_of(design))
         made = self._room_for(products)
         return nuts.Problem(Collapsed(products, made, self.fixed), self._density)
+
+    def _products(self, design: Design, rows: Rows) -> CrossProducts:
+        products: CrossProducts | None = design.memo.get(self)
+        if products is None:
+            products = design.memo[self] = self._cross_products(
+                *rows, design.n_clusters, self._standard, self._heteroscedastic
+            )
+        return products
 
     def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""
@@ -507,27 +552,23 @@ class GaussianPosterior:
         rng
             Of this visit.
         """
-        problem = self.observe(design)
-        state, record = self._nuts.move(
-            problem, state, adaptation, FIRST_TRANSITIONS if first else 0, transitions, rng
+        rows = rows_of(design)
+        products = self._products(design, rows)
+        state = (
+            self._nuts.settled(self.observe(design), state, adaptation, FIRST_TRANSITIONS, rng)
+            if first
+            else state.copy()
         )
-        scales = self._scales(state)
-        beta, effects, sigma, factor, mean, sd = self._predict(
-            problem, state, rows_of(design), wanted, rng
+        # machine code does not look whether what it reads is there
+        nuts.check_sizes(self.layout.size, state.size, adaptation.variance.size)
+        move = Move(self._sample, adaptation.variance, adaptation.step_size, transitions)
+        record, scales, *drawn = self._visit(
+            products, self.fixed, self._density, move, rows, wanted, state, rng
         )
-        parameters = self._parameters(beta, scales, factor)
-        return Fitted(
-            state,
-            nuts.statistics_of(record),
-            scales,
-            beta,
-            effects,
-            sigma,
-            factor,
-            mean,
-            sd,
-            parameters,
-        )
+        nuts.check_density(record)
+        scales = Scales(*scales)
+        parameters = self._parameters(drawn[0], scales, drawn[3])
+        return Fitted(state, nuts.statistics_of(record), scales, *drawn, parameters)
 
     def coefficients(
         self, design: Design, state: Array, rng: np.random.Generator
@@ -536,7 +577,8 @@ class GaussianPosterior:
 
         All in computing units: (1 + predictor,), (cluster, effect), (cluster,).
         """
-        arguments = self.observe(design).data, state, rng
+        nuts.check_sizes(self.layout.size, state.size)
+        arguments = self._products(design, rows_of(design)), self.fixed, state, rng
         if self._draw_given is None:
             self._draw_given = specialised(_draw_given, *arguments)
         found: tuple[Array, Array, Array] = self._draw_given(*arguments)
@@ -578,13 +620,14 @@ class GaussianPosterior:
 
     def _parameters(self, beta: Array, scales: Scales, factor: Array) -> Parameters:
         units = self.units
-        original = np.append(scales.sd, scales.sigma) * units.scales
         parameters: dict[str, float | Array] = {
             "intercept": float(units.centre_y + units.scale_y * beta[0])
         }
         if beta.size > 1:
-            parameters["beta"] = beta[1:] * units.scale_y / units.scale_x
-        parameters |= dict(zip(self.priors.names, map(float, original), strict=False))
+            parameters["beta"] = beta[1:] * self._unit_beta
+        names, scale = self.priors.names, self._unit_scales
+        parameters |= dict(zip(names, (scales.sd * scale[:-1]).tolist(), strict=False))
+        parameters[names[scales.sd.size]] = float(scales.sigma * scale[-1])
         if self._heteroscedastic:
             parameters["sd_log_sigma"] = scales.spread
         if self.layout.correlations:
