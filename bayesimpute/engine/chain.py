@@ -1,5 +1,6 @@
 """One imputation's chain: fill, visit, re-evaluate passive variables, record."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -259,12 +260,11 @@ def run_chain(
                     )
                 )
         for name in names:
-            code = variables[name].kind is not Kind.NUMERIC
-            cells = state.imputed[name] + code
+            cells = state.imputed[name]
+            if variables[name].kind is not Kind.NUMERIC:
+                cells = cells + 1.0
             if cells.size:
-                mean[name][t] = cells.mean()
-            if cells.size > 1:
-                sd[name][t] = cells.std(ddof=1)
+                mean[name][t], sd[name][t] = mean_and_sd(cells)
         for name, by_category in share.items():
             by_category[t] = shares_of(state.imputed[name], categories[name])
         if monitor_labels:
@@ -381,7 +381,7 @@ def follow_live(
 
 def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
     """Refuse what cannot be stored: a method may be the user's own."""
-    wanted = sum(int(each.draw.sum()) for each in design.members or (design,))
+    wanted = sum(np.count_nonzero(each.draw) for each in design.members or (design,))
     if np.shape(visit.values) != (wanted,):
         raise SamplingError(
             f"the model drew values of shape {np.shape(visit.values)}, not one for each of the "
@@ -400,8 +400,17 @@ def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
         if name not in kernel.labels:
             raise SamplingError(f"the model drew a parameter {name!r} that its labels lack")
         size = (len(kernel.labels[name]),) if kernel.labels[name] else ()
-        if np.shape(drawn) not in ((), size):
+        if not isinstance(drawn, float) and np.shape(drawn) not in ((), size):
             np.broadcast_to(drawn, size)
+
+
+def mean_and_sd(cells: Array) -> tuple[float, float]:
+    """Mean and standard deviation (ddof 1) of some values, NaN of one; NumPy's take many steps."""
+    mean = float(cells.sum()) / cells.size
+    if cells.size == 1:
+        return mean, np.nan
+    left = cells - mean
+    return mean, math.sqrt(float(left @ left) / (cells.size - 1))
 
 
 def check_design(design: Design) -> None:
@@ -412,6 +421,8 @@ def check_design(design: Design) -> None:
     SamplingError
         Naming the predictor.
     """
+    if np.isfinite(design.x.sum()):  # as it nearly always is
+        return
     finite = np.isfinite(design.x)
     if not finite.all():
         bad = ~finite.all(axis=0)

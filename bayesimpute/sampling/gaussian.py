@@ -322,20 +322,41 @@ def _draw_given(
     return _drawn(Collapsed(data, room_for(data), fixed), state, rng)[1:]
 
 
-class Move(NamedTuple):
-    """How NUTS moves the scales in a visit.
+class Sampler(Struct):
+    """What moves the scales, each compiled apart.
 
     Attributes
     ----------
+    deepest
+        Doublings of a trajectory, at most.
+    density
+        :func:`log_posterior`.
     sample
-        :func:`bayesimpute.sampling.nuts.sample`, compiled apart.
+        :func:`bayesimpute.sampling.nuts.sample`.
+    """
+
+    deepest: int
+    density: Callable
+    sample: Callable
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def sampler_of(*fields: Any) -> Sampler:
+    """Make it of the values of all fields; as an argument a function would take its time."""
+    return Sampler(*fields)
+
+
+class Move(NamedTuple):
+    """How the scales are moved in a visit.
+
+    Attributes
+    ----------
     variance, step
         Its tuning: inverse mass, (state,), and step size.
     transitions
         How many.
     """
 
-    sample: Callable
     variance: Array
     step: float
     transitions: int
@@ -345,7 +366,7 @@ class Move(NamedTuple):
 def _visit(
     data: CrossProducts,
     fixed: Fixed,
-    density: Callable,
+    sampler: Sampler,
     move: Move,
     rows: Rows,
     wanted: npt.NDArray[np.bool_],
@@ -362,9 +383,9 @@ def _visit(
     record, averaging = np.empty(6), np.zeros(6)
     averaging[0] = np.log(move.step)
     draws = np.empty((0, 0))
-    move.sample(
-        nuts.Problem(collapsed, density), state, move.variance, averaging, False, nuts.DEEPEST,
-        move.transitions, draws, record, rng,
+    sampler.sample(
+        nuts.Problem(collapsed, sampler.density), state, move.variance, averaging, False,
+        sampler.deepest, move.transitions, draws, record, rng,
     )  # fmt: skip
     scales, beta, effects, residual_sd = _drawn(collapsed, state, rng)
     standard = fixed.standard
@@ -492,12 +513,12 @@ class GaussianPosterior:
         self._density = density_of(log_posterior, data)
         problem = nuts.Problem(data, self._density)
         self._nuts = nuts.CompiledNuts(problem)
-        self._sample = nuts.sampler_of(problem)
+        self._sampler = sampler_of(nuts.DEEPEST, self._density, nuts.sampler_of(problem))
         state = np.zeros(self.layout.size)
-        move = Move(self._sample, state, 1.0, 1)
+        move = Move(state, 1.0, 1)
         self._draw_given: Any = None  # compiled where it is first needed
         self._visit = specialised(
-            _visit, products, self.fixed, self._density, move, rows, design.fit, state, rng
+            _visit, products, self.fixed, self._sampler, move, rows, design.fit, state, rng
         )
 
     def observe(self, design: Design) -> nuts.Problem:
@@ -561,9 +582,9 @@ class GaussianPosterior:
         )
         # machine code does not look whether what it reads is there
         nuts.check_sizes(self.layout.size, state.size, adaptation.variance.size)
-        move = Move(self._sample, adaptation.variance, adaptation.step_size, transitions)
+        move = Move(adaptation.variance, adaptation.step_size, transitions)
         record, scales, *drawn = self._visit(
-            products, self.fixed, self._density, move, rows, wanted, state, rng
+            products, self.fixed, self._sampler, move, rows, wanted, state, rng
         )
         nuts.check_density(record)
         scales = Scales(*scales)
