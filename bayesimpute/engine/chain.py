@@ -20,7 +20,7 @@ from bayesimpute.engine.packing import pack, unpack
 from bayesimpute.engine.passive import update_passive
 from bayesimpute.engine.post import post_processed
 from bayesimpute.engine.shares import shares_of
-from bayesimpute.engine.streams import Purpose, stream
+from bayesimpute.engine.streams import Course, Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
@@ -204,9 +204,10 @@ def run_chain(
                 raise SamplingError(
                     f"imputation {imputation + 1}, before its first iteration: {said(error)}"
                 ) from error
+    # one distribution, one stream an iteration; else one for each visit
+    course = Course(seed, Purpose.LIVE_CELLS, imputation) if bench.live else None
     for t, iteration in enumerate(iterations):
-        # one distribution, one stream; else one for each visit
-        whole = stream(seed, Purpose.LIVE_CELLS, imputation, iteration) if bench.live else None
+        whole = course.at(iteration) if course is not None else None
         if whole is not None and state.kernel:
             try:
                 follow_live(bench, state, designs, whole)
@@ -341,12 +342,12 @@ def _visit(
     kernel = bench.kernels[name]
     builder = bench.builders[name]
     first = name not in state.kernel
-    position = list(specification.targets).index(name)
-    kernel_state = (
-        kernel.start(adaptations[name], stream(seed, Purpose.START, imputation, position))
-        if first
-        else state.kernel[name]
-    )
+    if first:
+        position = list(specification.targets).index(name)
+        rng_of_start = stream(seed, Purpose.START, imputation, position)
+        kernel_state = kernel.start(adaptations[name], rng_of_start)
+    else:
+        kernel_state = state.kernel[name]
     design = designs(name)
     check_design(design)
     with bench.locks[name]:
@@ -363,6 +364,8 @@ def _visit(
         if drawn.size:
             store(specification, state, part.target.name, drawn, part.cells)
     changed = [part.target.name for part, drawn in processed if drawn.size]
+    if not changed:
+        return visit.parameters, visit.statistics
     passives = update_passive(specification, state.values, changed)
     for passive in passives:
         state.imputed[passive] = state.values[passive][specification.where[passive]]
@@ -374,9 +377,8 @@ def follow_live(
     bench: Bench, state: ChainState, designs: Designs, rng: np.random.Generator
 ) -> None:
     """Draw the cells that stand in models of others, which see them as they see observed ones."""
-    where = bench.specification.where
     for name in redraw(bench, designs, state.values, state.kernel, rng):
-        state.imputed[name] = state.values[name][where[name]]
+        state.imputed[name] = state.values[name][bench.cells[name]]
 
 
 def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:

@@ -372,7 +372,7 @@ def _visit(
     wanted: npt.NDArray[np.bool_],
     state: Array,
     rng: np.random.Generator,
-) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array]:
+) -> tuple[Array, Scales, Array, Array, Array, Array, Array, Array]:
     """Move the scales, draw β and b exactly given them, and predict the wanted rows by these.
 
     The state is written to. What is known of the transitions comes before what
@@ -413,8 +413,7 @@ def _visit(
     return record, scales, beta, effects, residual_sd, made.factor, mean, sd
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(NamedTuple):
     """What a visit has drawn.
 
     Attributes
@@ -583,13 +582,13 @@ class GaussianPosterior:
         # machine code does not look whether what it reads is there
         nuts.check_sizes(self.layout.size, state.size, adaptation.variance.size)
         move = Move(adaptation.variance, adaptation.step_size, transitions)
-        record, scales, *drawn = self._visit(
+        record, scales, beta, effects, sigma, factor, mean, sd = self._visit(
             products, self.fixed, self._sampler, move, rows, wanted, state, rng
         )
         nuts.check_density(record)
-        scales = Scales(*scales)
-        parameters = self._parameters(drawn[0], scales, drawn[3])
-        return Fitted(state, nuts.statistics_of(record), scales, *drawn, parameters)
+        parameters = self._parameters(beta, scales, factor)
+        statistics = nuts.statistics_of(record)
+        return Fitted(state, statistics, scales, beta, effects, sigma, factor, mean, sd, parameters)
 
     def coefficients(
         self, design: Design, state: Array, rng: np.random.Generator
