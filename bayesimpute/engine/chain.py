@@ -443,8 +443,9 @@ def store(
     cells: npt.NDArray[np.bool_],
 ) -> None:
     """Put drawn values where they belong; an observed cell of the working data never changes."""
-    column = specification.known[name]
-    completed = np.where(np.isnan(column), state.values[name], column)
+    completed, column = state.values[name].copy(), specification.known[name]
     completed[cells] = drawn
     state.imputed[name] = completed[specification.where[name]]
-    state.values[name] = np.where(np.isnan(column), completed, column)
+    observed = np.flatnonzero(cells & ~np.isnan(column))  # drawn because it was asked for
+    completed[observed] = column[observed]
+    state.values[name] = completed
