@@ -125,7 +125,8 @@ def go_on(
     ahead = range(history.iterations, last)
     reached: tuple[History, Sequence[State]] = history, history.states
     with progress_bar(total=history.m * iterations, enabled=progress) as advance:
-        pace = Pace(ahead, steady=save is not None or executor is not None)
+        watched = save is not None or executor is not None or bool(specification.monitors)
+        pace = Pace(ahead, steady=watched)
         work = _work(specification, history, pace, bench, executor, on_error, kept, cores, advance)
         try:
             # a few iterations of all chains at a time, so that no more is ever lost
