@@ -192,7 +192,9 @@ class Imputations(Run):
         Its posterior is that of the chains. Parameters have the names of ``imp.datatree`` and
         the chains' priors; missing numbers are free variables (``x.missing``), missing categories
         are summed out, terms such as interactions and powers follow from the values. Where a
-        missing value stands in no other model it integrates out and is left out.
+        missing value stands in no other model it integrates out and is left out. With
+        ``by_group`` each group has parameters of its own (``x.sigma[treated]``). Rows that
+        ``ignore=`` names are left out: nothing is learnt from them.
 
         Returns
         -------
@@ -203,8 +205,9 @@ class Imputations(Run):
         ------
         SpecificationError
             If the run has no ``analysis=``; if missing counts stand in other models, or too many
-            missing categories depend on each other; if a method has no readable model of rows
-            (one of your own, ``by_group``, ``only_where``). The chains have all of these.
+            missing categories depend on each other; if an ignored row and one that is not share a
+            missing value of their cluster; if a method has no readable model of rows (one of your
+            own, ``only_where``, groups within groups). The chains have all of these.
 
         Examples
         --------
