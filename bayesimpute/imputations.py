@@ -38,11 +38,14 @@ from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
 from bayesimpute.result import storage
-from bayesimpute.result.convergence import convergence, diagnostics
-from bayesimpute.result.identification import identification, warn_of_prior
-from bayesimpute.result.other_versions import noted_versions
+from bayesimpute.result.checks import (
+    convergence,
+    diagnostics,
+    identification,
+    warn_of_prior,
+)
 from bayesimpute.result.restored import require_callables, require_to_extend
-from bayesimpute.result.run import Run
+from bayesimpute.result.run import Run, noted_versions
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.specification import Analysed

@@ -13,7 +13,7 @@ from bayesimpute.findings import Finding
 from bayesimpute.method import Array, Design
 from bayesimpute.prior.of_run import priors
 from bayesimpute.registry import resolve
-from bayesimpute.result.identification import ENOUGH_DRAWS, PRIOR_DECIDES, identification
+from bayesimpute.result.checks import ENOUGH_DRAWS, PRIOR_DECIDES, identification
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Target
 from bayesimpute.wording import listed

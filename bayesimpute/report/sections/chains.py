@@ -19,7 +19,7 @@ from bayesimpute.report.content import (
 )  # fmt: skip
 from bayesimpute.report.pictures import picture
 from bayesimpute.report.sections.diagnosis import light
-from bayesimpute.result.convergence import diagnostics
+from bayesimpute.result.checks import diagnostics
 
 #: Variables in one picture of traces.
 BESIDE = 3

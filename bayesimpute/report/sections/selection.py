@@ -6,7 +6,7 @@ import pandas as pd
 
 from bayesimpute.html import Html, join, number, table
 from bayesimpute.report.content import Content, folded, note, paragraph, scroll, subheading
-from bayesimpute.result.identification import identification
+from bayesimpute.result.checks import identification
 from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.delta import Delta

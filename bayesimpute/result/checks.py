@@ -1,4 +1,4 @@
-"""How far the data, and not the prior, speak of the correlation between outcome and selection."""
+"""Whether a run can be relied on, in numbers: its chains, and what its data say of a selection."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,14 +9,52 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayesimpute import diagnostics as evidence
+from bayesimpute.arguments import CountOrNone, checked
 from bayesimpute.arrays import Array
 from bayesimpute.engine.history import History
+from bayesimpute.engine.shares import labels_of
 from bayesimpute.errors import warn
 from bayesimpute.result.run import Run
 from bayesimpute.specification.analyses import two_equations
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.by_group import ByGroup
+
+
+@checked
+def convergence(run: Run, parameter: str = "mean") -> pd.DataFrame:
+    """Autocorrelation and potential scale reduction by variable and iteration, as mice has.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    parameter
+        ``"mean"`` (default, as in mice) or ``"sd"`` of the imputed cells; ``"share"``: of the
+        imputed cells in each category, a row ``variable[category]`` and iteration;
+        ``"monitor"``: what ``monitor=`` of ``bi.impute`` follows; ``"all"``: all of these.
+    """
+    history, variables = run.history, run.specification.table.variables
+    monitored = evidence.by_element(history.monitored, history.monitor_labels)
+    labels = {name: labels_of(variables[name].categories) for name in history.chain_share}
+    shares = evidence.by_element(history.chain_share, labels)
+    return evidence.convergence(history.chain_mean, history.chain_sd, parameter, monitored, shares)
+
+
+@checked
+def diagnostics(run: Run, discard: CountOrNone = 0) -> pd.DataFrame:
+    """R-hat, effective sample sizes, Monte Carlo errors and divergences of every quantity.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    discard
+        First iterations to leave out; see `bayesimpute.diagnostics.diagnostics`.
+    """
+    return evidence.diagnostics(run.datatree, discard)
+
 
 #: Below this contraction the data have hardly moved ρ; above this overlap neither.
 LITTLE_CONTRACTION, MUCH_OVERLAP = 0.3, 0.7
