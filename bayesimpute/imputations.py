@@ -12,8 +12,7 @@ import pandas as pd
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
-from bayesimpute.checking.loo import plot_loo_pit
-from bayesimpute.checking.overimputation import overimpute
+from bayesimpute.checking.overimputation import overimpute, plot_loo_pit
 from bayesimpute.checking.predictive import plot_ppc, predictive
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.congeniality.of_run import congenial

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.diagnose.analyses import imputations_needed
 from bayesimpute.diagnose.chains import critical_rhat, memory
 from bayesimpute.diagnose.models import own_variance, separating
-from bayesimpute.diagnose.precision import imputations_needed
 from bayesimpute.engine.chain import ChainState, fill
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError

@@ -6,10 +6,7 @@ from typing import Any
 from bayesimpute.arguments import Positive, checked
 from bayesimpute.diagnose import (
     chains,
-    empty_clusters,
-    loops,
     models,
-    precision,
     run_events,
     values,
 )
@@ -82,8 +79,8 @@ def diagnose(
         *chains.mixing(examined, r_hat, ess),
         *chains.drift(examined),
         *chains.frozen(examined),
-        *loops.circles(examined),
-        *loops.twins(examined),
+        *models.circles(examined),
+        *models.twins(examined),
         *models.divergences(examined),
         *run_events.events(examined),
         *models.collinearity(examined),
@@ -95,10 +92,10 @@ def diagnose(
         *values.out_of_range(examined),
         *values.piled_up(examined),
         *values.donors(examined),
-        *empty_clusters.few_donors(examined),
-        *empty_clusters.far_out(examined),
+        *values.few_donors(examined),
+        *values.far_out(examined),
         *uncongenial(examined, analyses),
-        *precision.enough_imputations(examined, analyses),
+        *analyses.enough_imputations(examined, analyses),
     ]
     return Findings.of(found, _checked(examined, analyses))
 

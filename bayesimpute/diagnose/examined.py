@@ -1,8 +1,9 @@
-"""A finished run as its checks see it."""
+"""A finished run as its checks see it, and the code of their advice."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from bayesimpute.engine.chain import ChainState
 from bayesimpute.engine.history import History
 from bayesimpute.method import Array, Design
 from bayesimpute.result.run import Run
+from bayesimpute.specification.aliases import MATCHING, MATCHING_OF_CLUSTERS
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import declared, innermost
 
@@ -113,3 +115,20 @@ class Examined:
             if declared(target.method, "uses_predictors", True) and target.terms:
                 builder = DesignBuilder.of(self.specification, target)
                 yield name, builder.build(self.completed)
+
+
+def matching(target: Target) -> str:
+    """Predictive mean matching at the level of a target."""
+    return MATCHING_OF_CLUSTERS if target.level == 2 else MATCHING
+
+
+def switched(target: Target, method: str, options: dict[str, Any] | None = None) -> str:
+    """Give code for another method, without options and priors that only the one so far knows."""
+    name, lines = target.name, [f"method[{target.name!r}] = {method!r}"]
+    if options:
+        lines.append(f"model_options[{name!r}] = {options}")
+    elif target.options and method != innermost(target.method):
+        lines.append(f"model_options.pop({name!r}, None)")
+    if target.priors and method != innermost(target.method):
+        lines.append(f"priors.pop({name!r}, None)")
+    return "; ".join(lines)

@@ -53,7 +53,7 @@ class LooPit:
 def draw_loo_pit(
     found: LooPit, ax: "Axes | None" = None, figsize: tuple[float, float] | None = None
 ) -> "Figure":
-    """Draw the PITs; see `bayesimpute.checking.loo.plot_loo_pit`."""
+    """Draw the PITs; see `bayesimpute.checking.overimputation.plot_loo_pit`."""
     drawn = panels.panels(1, ax, figsize, picture="plot_loo_pit")
     (ax,) = drawn.axes
     at = np.concatenate([[0.0], found.at, [1.0]])
