@@ -143,7 +143,7 @@ OTHER_MEANINGS = {
     "pooling.formula_models": {"poisson"},  # family of a GLM, as the fitting packages spell it
     "posterior.compare_joint": {"joint"},  # group of the table: the joint model
     "posterior.pooled": {"sample"},  # ArviZ's dimension of stacked draws
-    "report.notation": {"normal"},  # MathML's variant of a letter
+    "report.models": {"normal"},  # MathML's variant of a letter
     "simulate.ranks": {"normal"},  # weight of a font
     "simulate.selection": {"normal"},  # distribution of errors
     "sampling.selection_kernel": {"pmm"},  # option of selection models

@@ -42,9 +42,19 @@ def test_models_is_flat_because_a_folder_in_it_would_be_missing_from_the_wheel()
     assert not [p for p in (ROOT / "models").rglob("*.py") if p.parent != ROOT / "models"]
 
 
-def test_the_package_says_that_it_is_typed() -> None:
+def test_the_package_says_that_it_is_typed_and_all_its_files_are_installed() -> None:
     assert (ROOT / "bayesimpute" / "py.typed").is_file()
-    assert SETUPTOOLS["package-data"] == {"bayesimpute": ["py.typed", "*.pyi"]}
+    kept = SETUPTOOLS["package-data"]["*"]
+    assert kept == ["py.typed", "*.pyi", "*.css"]
+    others = {p.suffix for p in (ROOT / "bayesimpute").rglob("*") if p.is_file()}
+    assert others <= {
+        ".py",
+        ".pyc",
+        ".typed",
+        ".nbi",
+        ".nbc",
+        *(Path(each).suffix for each in kept),
+    }
 
 
 def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bayesimpute.diagnose import (
     run_events,
     values,
 )
-from bayesimpute.diagnose.analyses import uncongenial
+from bayesimpute.diagnose.analyses import enough_imputations, uncongenial
 from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import SpecificationError
@@ -95,7 +95,7 @@ def diagnose(
         *values.few_donors(examined),
         *values.far_out(examined),
         *uncongenial(examined, analyses),
-        *analyses.enough_imputations(examined, analyses),
+        *enough_imputations(examined, analyses),
     ]
     return Findings.of(found, _checked(examined, analyses))
 

@@ -200,7 +200,7 @@ _SCALARS: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] 
 }
 
 
-#: Cells on a line of bytes: few enough to hold twice when a file is opened, enough for JSON to be fast.
+#: Cells on a line of bytes: few enough to hold twice while a file is opened, enough to be fast.
 PER_LINE = 4096
 
 

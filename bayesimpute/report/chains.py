@@ -1,4 +1,4 @@
-"""Whether the chains have converged: a light for each variable, its traces, all numbers."""
+"""What is wrong with the run, and whether its chains have converged."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.findings import SEVERITIES, Findings
-from bayesimpute.html import Html, join, number, table
+from bayesimpute.html import Html, join, number, table, tag
 from bayesimpute.plots.trace import plot_trace
 from bayesimpute.report.content import (
     MOST_PICTURES,
@@ -15,11 +15,51 @@ from bayesimpute.report.content import (
     left_out,
     note,
     paragraph,
+    picture,
     scroll,
 )  # fmt: skip
-from bayesimpute.report.pictures import picture
-from bayesimpute.report.sections.diagnosis import light
 from bayesimpute.result.checks import diagnostics
+
+#: Findings shown unfolded.
+MOST_OPEN = 12
+
+#: What a light says, by the severest finding; None where there is none.
+LIGHTS = {
+    "error": ("bad", "wrong"),
+    "warning": ("fair", "look"),
+    "info": ("unknown", "note"),
+    None: ("good", "fine"),
+}
+
+
+def diagnosis(content: Content) -> Html:
+    """Every finding with its evidence, cause and advice."""
+    found = content.findings
+    if found.empty:
+        return join([paragraph(light(None), " Nothing was found wrong."), note(found.checked)])
+    drawn = [
+        tag(
+            "li",
+            light(str(row["severity"])),
+            f" {row['variable']}: " if row["variable"] else " ",
+            tag("strong", row["finding"]),
+            ". ",
+            tag("p", row["evidence"], " ", row["cause"]),
+            tag("p", "What to do: ", tag("code", row["advice"])) if row["advice"] else "",
+        )
+        for _, row in found.iterrows()
+    ]
+    first = tag("ul", *drawn[:MOST_OPEN], class_="findings")
+    rest = drawn[MOST_OPEN:]
+    more = folded(f"{len(rest)} more", tag("ul", *rest, class_="findings")) if rest else ""
+    return join([first, more, note(found.checked)])
+
+
+def light(severity: str | None) -> Html:
+    """Sign and word for the severest finding."""
+    look, word = LIGHTS[severity]
+    return tag("span", word, class_=f"light {look}")
+
 
 #: Variables in one picture of traces.
 BESIDE = 3

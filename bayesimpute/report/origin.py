@@ -1,11 +1,58 @@
-"""The call that makes an imputation again, from its specification."""
+"""What was decided automatically, and the call that makes the imputations again."""
 
+from collections import Counter
 from collections.abc import Mapping
 
-from bayesimpute.report.content import counted
+from bayesimpute.events import Event
+from bayesimpute.html import Html, join, table, tag
+from bayesimpute.report.content import Content, counted, folded, note, paragraph, scroll
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
+
+#: Lines shown, and shown unfolded.
+MOST, MOST_OPEN = 300, 25
+
+
+def events(content: Content) -> Html:
+    """Every automatic action; the same one in several imputations is one line."""
+    happened = content.run.history.events
+    if not happened:
+        return paragraph("Nothing was decided automatically, and nothing went wrong.")
+    alike = Counter(_key(event) for event in happened)
+    first: dict[tuple[str, ...], Event] = {}
+    for event in happened:
+        first.setdefault(_key(event), event)
+    order = {"error": 0, "warning": 1, "info": 2}
+    lines = sorted(first.values(), key=lambda event: order.get(event.severity, 3))
+    rows = [_row(event, alike[_key(event)]) for event in lines[:MOST]]
+    serious = sum(event.severity != "info" for event in happened)
+    shown = scroll(table(["severity", "variable", "what", "times", "message"], rows, (3,)))
+    if len(rows) > MOST_OPEN:
+        shown = folded(counted(len(rows), "action"), shown)
+    left = len(lines) - len(rows)
+    return join(
+        [
+            paragraph(
+                f"{counted(len(happened), 'automatic action')}, {serious:,} of them warnings or "
+                f"errors. The same one in several imputations is one line."
+            ),
+            shown,
+            note(f"{counted(left, 'further line')} in imp.events.") if left else "",
+        ]
+    )
+
+
+def _key(event: Event) -> tuple[str, ...]:
+    return event.severity, event.stage, event.variable, event.action, event.message
+
+
+def _row(event: Event, times: int) -> tuple[object, ...]:
+    place = f" (imputation {event.imputation}, iteration {event.iteration})" * bool(
+        event.imputation and times == 1
+    )
+    mark = tag("span", event.severity, class_=f"severity {event.severity}")
+    return mark, event.variable, event.action, times, event.message + place
 
 
 def call_text(run: Run) -> tuple[str, list[str]]:
@@ -74,13 +121,13 @@ def call_text(run: Run) -> tuple[str, list[str]]:
     }
     if options:
         arguments["model_options"] = _pairs(options)
-    for argument, given in _objects(specification).items():
+    for argument, given in _priors_and_post(specification).items():
         arguments[argument] = "…"
         by_hand += [f"{argument} of {name}: {text}" for name, text in given.items()]
     in_order = specification.visit_sequence == _by_default(specification)
     if not in_order and specification.live is None:
         arguments["visit_sequence"] = repr(list(specification.visit_sequence))
-    by_hand += _cells(specification)
+    by_hand += _cells_by_hand(specification)
     lines = [f"    {name}={value}," for name, value in arguments.items()]
     return "\n".join(["imp = bi.impute(", "    df,", *lines, ")"]), by_hand
 
@@ -114,7 +161,7 @@ def _methods(specification: Specification, by_hand: list[str]) -> dict[str, str]
     return written
 
 
-def _objects(specification: Specification) -> dict[str, dict[str, str]]:
+def _priors_and_post(specification: Specification) -> dict[str, dict[str, str]]:
     """Priors and post functions by argument and target."""
     found: dict[str, dict[str, str]] = {}
     for name, target in specification.targets.items():
@@ -129,7 +176,7 @@ def _objects(specification: Specification) -> dict[str, dict[str, str]]:
     return found
 
 
-def _cells(specification: Specification) -> list[str]:
+def _cells_by_hand(specification: Specification) -> list[str]:
     """Say where cells or rows were chosen by the user."""
     table = specification.table
     found = []
@@ -190,3 +237,41 @@ def _is_call(text: str) -> bool:
 
 def _column(name: str) -> str:
     return name if name.isidentifier() else f"`{name}`"
+
+
+def origin(content: Content) -> Html:
+    """Run, versions, call."""
+    run = content.run
+    call, by_hand = call_text(run)
+    facts = [
+        ("imputations (m)", f"{run.m}"),
+        ("iterations", f"{run.iterations}"),
+        ("seed", f"{run.seed}"),
+        ("imputed at", run.created_at),
+        *(("report written at", content.written_at) for _ in [0] if content.written_at),
+    ]
+    parts = [
+        scroll(table(["run", ""], facts)),
+        scroll(table(["package", "version"], list(run.versions.items()))),
+        paragraph(
+            "The same data, specification, seed and versions give the same bits, whatever the "
+            "number of processes. This call is equivalent to the one that was made:"
+        ),
+        tag("pre", tag("code", call)),
+    ]
+    if by_hand:
+        parts.append(
+            note(
+                "Objects of Python that a text cannot hold, to be put in by hand: ",
+                "; ".join(by_hand), ".",
+            )
+        )  # fmt: skip
+    matrix = run.predictors
+    parts.append(
+        folded(
+            "Predictor matrix, to be read by pandas.read_csv(…, index_col=0)",
+            tag("pre", tag("code", matrix.to_csv())),
+        )
+    )
+    parts.append(note("imp.to_netcdf(path) keeps data, chains and specification in one file."))
+    return join(parts)

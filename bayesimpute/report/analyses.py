@@ -14,8 +14,7 @@ from bayesimpute.plots.estimates_table import compare_estimates
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
-from bayesimpute.report.content import Content, folded, note, paragraph, scroll, subheading
-from bayesimpute.report.pictures import picture
+from bayesimpute.report.content import Content, folded, note, paragraph, picture, scroll, subheading
 from bayesimpute.wording import p_value
 
 #: Terms up to which a forest plot is drawn.
