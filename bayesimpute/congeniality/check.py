@@ -7,25 +7,28 @@ from typing import Any
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.congeniality.advice import advice
+from bayesimpute.congeniality.advice import advice, change
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
-from bayesimpute.congeniality.changes import Addition, change
-from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
 from bayesimpute.congeniality.compatible import (
     given_all_others,
     imputed_for,
     run_for,
     word_for_word,
 )
-from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
-from bayesimpute.congeniality.imputation_model import ImputationModel
+from bayesimpute.congeniality.data_checks import (
+    left_missing,
+    row_by_row,
+    stale_means,
+    unknown_names,
+    without_clusters,
+)
+from bayesimpute.congeniality.imputation_model import Addition, ImputationModel
 from bayesimpute.congeniality.just_another import (
     as_if_computed,
     is_exactly,
     just_another_variable,
 )
-from bayesimpute.congeniality.reasons import REASONS
-from bayesimpute.congeniality.wants import lacks
+from bayesimpute.congeniality.wants import REASONS, lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
 from bayesimpute.specification.aliases import MATCHING
