@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bayesimpute.congeniality.check import findings_of
 from bayesimpute.diagnose.examined import Examined
 from bayesimpute.findings import Finding
+from bayesimpute.posterior.recommend import imputations_for
 from bayesimpute.specification.latent_means import mean_of
 
 
@@ -29,27 +29,6 @@ def uncongenial(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
 
 #: Monte-Carlo error of a standard error, as a share of it, that is taken to be enough.
 WANTED = 0.1
-
-
-def imputations_needed(fmi: float, cv: float = WANTED) -> int:
-    """How many imputations make standard errors repeatable.
-
-    m = 1 + ½ (fmi / cv)², von Hippel (2020), How many imputations do you need?, Sociological
-    Methods & Research 49, 699-718, equation 3.
-
-    Parameters
-    ----------
-    fmi
-        Fraction of missing information.
-    cv
-        Coefficient of variation of the standard error over repeated imputations.
-
-    Examples
-    --------
-    >>> imputations_needed(0.4), imputations_needed(0.4, cv=0.05)
-    (9, 33)
-    """
-    return int(np.ceil(1 + (fmi / cv) ** 2 / 2 - 1e-9))
 
 
 def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
@@ -72,7 +51,7 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
     if fmi.empty:
         return
     term, most = str(fmi.index[int(fmi.to_numpy().argmax())]), float(fmi.max())
-    needed, strict = imputations_needed(most), imputations_needed(most, WANTED / 2)
+    needed, strict = (int(imputations_for(most, cv)) for cv in (WANTED, WANTED / 2))
     if run.m < needed:
         yield Finding(
             "warning", term, "few imputations",
@@ -99,7 +78,7 @@ def _by_missing_values(run: Examined) -> Iterator[Finding]:
     if not missing:
         return
     name = max(missing, key=lambda each: missing[each])
-    needed = imputations_needed(missing[name])
+    needed = int(imputations_for(missing[name], WANTED))
     if run.m < needed:
         yield Finding(
             "info", name, "few imputations",

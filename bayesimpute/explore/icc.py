@@ -15,7 +15,7 @@ from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
 from bayesimpute.explore.posterior import check_draws, sample_posterior
-from bayesimpute.explore.variance_shares import (
+from bayesimpute.explore.summary import (
     anova_components,
     observed_share,
     reml_components,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesimpute.arguments import Count, FigureSize, checked
 from bayesimpute.errors import SpecificationError
-from bayesimpute.explore.pattern import missing_pattern
+from bayesimpute.explore.patterns import missing_pattern
 from bayesimpute.plots import heat, panels, style
 from bayesimpute.plots.frames import chosen_columns, clusters_of, named_frame
 

@@ -12,10 +12,16 @@ from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.errors import warn
 from bayesimpute.pooling.adapters_draws import scalar_draws
-from bayesimpute.posterior.draws import Draws, aligned
-from bayesimpute.posterior.mixing import mixed
+from bayesimpute.posterior.draws import (
+    Draws,
+    aligned,
+    array_statistics,
+    by_imputation,
+    divergences,
+    mixed,
+    summaries,
+)
 from bayesimpute.posterior.moments import moments, quantile_error
-from bayesimpute.posterior.within import array_statistics, by_imputation, divergences, summaries
 from bayesimpute.wording import listed, visible
 
 if TYPE_CHECKING:

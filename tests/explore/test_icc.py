@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate, stats
 
 import bayesimpute as bi
-from bayesimpute.explore.variance_shares import (
+from bayesimpute.explore.summary import (
     ClusterMoments,
     anova_components,
     observed_share,
