@@ -31,8 +31,8 @@ from .imputations import Imputations as Imputations
 from .opening import open as open
 from .plots.comparison import ModelComparison as ModelComparison
 from .plots.correlation import plot_corr as plot_corr
+from .plots.estimates import compare_estimates as compare_estimates
 from .plots.estimates import plot_estimates as plot_estimates
-from .plots.estimates_table import compare_estimates as compare_estimates
 from .plots.flux import plot_flux as plot_flux
 from .plots.fmi import plot_fmi as plot_fmi
 from .plots.missing_by import plot_missing_by as plot_missing_by

@@ -23,11 +23,10 @@ from bayesimpute.engine.joint_model import joint_model
 from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.plots import tidy
-from bayesimpute.plots.box import plot_box
 from bayesimpute.plots.chains import plot_chains
 from bayesimpute.plots.density import plot_density
 from bayesimpute.plots.of_run import plot_predictors, plot_prior_predictive
-from bayesimpute.plots.strip import plot_strip
+from bayesimpute.plots.strip import plot_box, plot_strip
 from bayesimpute.plots.trace import plot_trace
 from bayesimpute.plots.xy import plot_xy
 from bayesimpute.posterior.compare_joint import compare_joint

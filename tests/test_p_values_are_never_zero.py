@@ -10,7 +10,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.html import frame, printed
-from bayesimpute.plots.pit import LooPit, draw_loo_pit
+from bayesimpute.plots.predictive import LooPit, draw_loo_pit
 from bayesimpute.report.analyses import analyses
 from bayesimpute.simulate.ranks import Calibration
 from bayesimpute.wording import CHANCES, LEAST_CHANCE, p_statement, p_value, rounded

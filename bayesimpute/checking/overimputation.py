@@ -42,7 +42,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.plots.overimputation import Overimputation, calibration_table
-from bayesimpute.plots.pit import LooPit, draw_loo_pit
+from bayesimpute.plots.predictive import LooPit, draw_loo_pit
 from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of

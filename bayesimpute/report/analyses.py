@@ -9,8 +9,7 @@ import pandas as pd
 from bayesimpute.analysis import Fits
 from bayesimpute.errors import ImputationWarning
 from bayesimpute.html import Html, decimals, frame, join, number, table, tag
-from bayesimpute.plots.estimates import plot_estimates
-from bayesimpute.plots.estimates_table import compare_estimates
+from bayesimpute.plots.estimates import compare_estimates, plot_estimates
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior

@@ -17,7 +17,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.plots.comparison import ModelComparison
 from bayesimpute.plots.distribution import grid_within, kernel_density, support
 from bayesimpute.plots.overimputation import Overimputation
-from bayesimpute.plots.pit import LooPit, draw_loo_pit
+from bayesimpute.plots.predictive import LooPit, draw_loo_pit
 from bayesimpute.sensitivity_grid import Sensitivity
 
 mpl.use("Agg")
