@@ -36,8 +36,8 @@ from .plots.estimates import plot_estimates as plot_estimates
 from .plots.flux import plot_flux as plot_flux
 from .plots.fmi import plot_fmi as plot_fmi
 from .plots.missing_by import plot_missing_by as plot_missing_by
-from .plots.missing_map import plot_miss as plot_miss
 from .plots.overimputation import Overimputation as Overimputation
+from .plots.pattern import plot_miss as plot_miss
 from .plots.pattern import plot_pattern as plot_pattern
 from .plots.predictors import plot_predictors as plot_predictors
 from .plots.prior import plot_prior_predictive as plot_prior_predictive

@@ -11,8 +11,7 @@ from bayesimpute.explore.patterns import flux
 from bayesimpute.explore.summary import missing_summary
 from bayesimpute.html import Html, decimals, join, number, percent, table
 from bayesimpute.plots.flux import plot_flux
-from bayesimpute.plots.missing_map import plot_miss
-from bayesimpute.plots.pattern import plot_pattern
+from bayesimpute.plots.pattern import plot_miss, plot_pattern
 from bayesimpute.plots.predictors import MEANINGS, plot_predictors
 from bayesimpute.report.content import Content, folded, note, paragraph, picture, scroll
 from bayesimpute.roles import Role

@@ -1,4 +1,4 @@
-"""Simulation-based calibration of any method (Talts et al. 2018; Modrák et al. 2023).
+"""Simulation-based calibration: truths ranked among the draws of every conditional model.
 
 Parameters drawn from their priors and data drawn from the likelihood are a draw from the joint
 distribution, so the parameters, and the values then hidden, are draws from the posterior given
@@ -42,11 +42,49 @@ from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design, Kernel, Visit
-from bayesimpute.simulate.forward import Forward, elements
-from bayesimpute.simulate.quantities import imputed_quantities
 from bayesimpute.simulate.ranks import Calibration
-from bayesimpute.simulate.scenario import TARGET, Scenario
+from bayesimpute.simulate.scenario import TARGET, Forward, Scenario, elements
 from bayesimpute.wrappers.base import method_text
+
+
+def imputed_quantities(design: Design, values: Array) -> dict[str, float]:
+    """Quantities of the missing values, some of them with the observed ones.
+
+    Categories enter by their codes: any function will do, as truth and draws get the same.
+
+    Parameters
+    ----------
+    design
+        With the observed values in `y`.
+    values
+        Of the `draw` rows, (drawn,), true or drawn.
+    """
+    cluster = design.cluster[design.draw]
+    seen = np.bincount(design.cluster[design.fit], minlength=design.n_clusters)
+    partly = seen[cluster] > 0
+    named = {
+        "imputed value": values[partly][0],
+        "imputed mean": values[partly].mean(),
+        "imputed SD": values[partly].std(),
+    }
+    if design.predictors:
+        x = design.x[design.draw, 0]
+        named[f"imputed × {design.predictors[0]}"] = float(values @ (x - x.mean()))
+    if design.random_effects:
+        # values of a wrong cluster have the right mean and spread, but not with their neighbours
+        total = np.bincount(
+            design.cluster[design.fit], design.y[design.fit], minlength=design.n_clusters
+        )
+        mean = total / np.maximum(seen, 1)
+        neighbours = mean[cluster[partly]]
+        named["imputed × cluster mean"] = float(values[partly] @ (neighbours - neighbours.mean()))
+    if not partly.all():
+        named["imputed value, unobserved cluster"] = values[~partly][0]
+        own = cluster == cluster[~partly][0]
+        named["imputed mean, unobserved cluster"] = values[own].mean()
+        named["imputed SD, unobserved cluster"] = values[own].std()
+    return {name: float(value) for name, value in named.items()}
+
 
 LEAST = {"replicates": 10, "draws": 3, "thin": 1}
 

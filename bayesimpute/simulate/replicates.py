@@ -29,8 +29,7 @@ from bayesimpute.simulate.study_checks import (
     prepared_methods,
     rehearse,
 )
-from bayesimpute.simulate.study_folder import Folder
-from bayesimpute.simulate.study_work import Outcome, Study, outcomes_of
+from bayesimpute.simulate.study_work import Folder, Outcome, Study, outcomes_of
 
 COLUMNS = (
     "replicate",
