@@ -1,5 +1,7 @@
 """The public names, each with its home: read by type checkers, and when one is first used."""
 
+from . import before as before
+from . import pooling as pooling
 from . import simulate as simulate
 from .analysis import fit as fit
 from .congeniality.check import congenial as congenial

@@ -53,7 +53,7 @@ LAYERS = [
     ("checkpoint", "imputation"),
     ("sensitivity_grid", "sensitivity_points"),
     ("simulate",),
-    ("demo",),
+    ("before", "demo"),
     ("cli", "__main__"),
 ]
 WHAT_MODELS_KNOW = ("errors", "roles", "data", "method", "sampling", "models")

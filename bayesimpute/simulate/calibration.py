@@ -1,4 +1,4 @@
-"""Simulation-based calibration: truths ranked among the draws of every conditional model.
+"""Simulation-based calibration of any method (Talts et al. 2018; Modrák et al. 2023).
 
 Parameters drawn from their priors and data drawn from the likelihood are a draw from the joint
 distribution, so the parameters, and the values then hidden, are draws from the posterior given
