@@ -13,12 +13,12 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
+from bayesimpute.pooling import model_tests
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
 from bayesimpute.pooling.linear_models import pool_anova
-from bayesimpute.pooling.model_tests import compare
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest
 from bayesimpute.pooling.predictions import predict_rows
@@ -150,7 +150,9 @@ class Fits:
         return constraint_estimates(self, constraints, dfcom, conf_level, rule)
 
     @checked
-    def compare(self, smaller: "Fits", method: str = "D1", **options: Any) -> PooledTest:
+    def compare(
+        self, smaller: "Fits", method: Literal["D1", "D2", "D3", "D4"] = "D1", **options: Any
+    ) -> PooledTest:
         """Compare with a smaller model that is nested in this one.
 
         Parameters
@@ -173,7 +175,8 @@ class Fits:
         >>> fit(frames, "y ~ x").compare(fit(frames, "y ~ 1")).hypothesis
         ('x = 0',)
         """
-        return compare(self, smaller, method, **options)
+        test: Callable[..., PooledTest] = getattr(model_tests, method)
+        return test(self, smaller, **options)
 
     @checked
     def anova(self, sums_of_squares: Literal[1, 2, 3] = 2) -> pd.DataFrame:

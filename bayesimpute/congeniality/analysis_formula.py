@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product as every
 from typing import Any
 
-from bayesimpute.errors import AnalysisError, SpecificationError
+from bayesimpute.errors import SpecificationError
 from bayesimpute.pooling.formula_columns import analysis_formula
 from bayesimpute.specification.expressions import read
 from bayesimpute.specification.formula_calls import COLUMN_FUNCTIONS
@@ -304,10 +304,6 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
     >>> [sorted(each) for each in read.terms], [sorted(each) for _, each in read.slopes]
     ([['x'], ['z'], ['x', 'z']], [['x']])
     """
-    if not isinstance(formula, str):
-        raise AnalysisError(
-            f"congenial({formula!r}): give a formula with one ~, such as 'y ~ x + (1 | g)'."
-        )
     read, outcome = analysis_formula(formula, columns)
     terms = [*read.terms, *((offset,) for offset in read.offsets)]
     fixed = [sets for term in terms if not _is_mean(term) for sets in _sets(term, columns)]

@@ -143,7 +143,7 @@ def congenial(
 
 def check(formula: str, specification: Specification) -> Findings:
     """Give the findings of :func:`congenial` for a specification."""
-    formula = with_columns(formula) if isinstance(formula, str) else formula
+    formula = with_columns(formula)
     if word_for_word(formula, specification):
         return Findings.of([], f"Imputed for {formula!r}.", ("Why", "Seen", "Change"))
     analysis = parse_analysis(formula, specification.table.variables)

@@ -1,9 +1,9 @@
 """``imp.diagnose()``: every check in turn, and a sentence on what was checked."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from bayesimpute.arguments import Positive, checked
+from bayesimpute.arguments import Positive, Within, checked
 from bayesimpute.diagnose import (
     chains,
     models,
@@ -17,10 +17,12 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.findings import Findings
 from bayesimpute.result.run import Run
 
+type AboveOne = Annotated[float, Within(1, low_open=True)]
+
 
 @checked
 def diagnose(
-    run: Run, fits: Any = None, r_hat: Positive = 1.05, ess: Positive | None = None
+    run: Run, fits: Any = None, r_hat: AboveOne = 1.05, ess: Positive | None = None
 ) -> Findings:
     """Find what is wrong with this run, why, and what to change, in plain words.
 
@@ -62,10 +64,6 @@ def diagnose(
     >>> imp.diagnose().query("severity == 'warning'")["finding"].tolist()
     ['too few iterations to tell']
     """
-    if not r_hat > 1:
-        raise SpecificationError(f"r_hat={r_hat!r} must be a number above 1, such as 1.05.")
-    if ess is not None and not ess > 0:
-        raise SpecificationError(f"ess={ess!r} must be a number above 0, or None.")
     analyses = [] if fits is None else list(fits) if isinstance(fits, list | tuple) else [fits]
     for each in analyses:
         if not (hasattr(each, "table") or hasattr(each, "pool")):

@@ -12,6 +12,7 @@ from bayesimpute.diagnose.examined import Examined
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array, Design
+from bayesimpute.pooling.separation import separating_direction
 from bayesimpute.prior.of_run import priors
 from bayesimpute.registry import resolve
 from bayesimpute.result.checks import ENOUGH_DRAWS, PRIOR_DECIDES, identification
@@ -177,8 +178,6 @@ def separating(x: Array, positive: Rows) -> Rows:
     positive
         Bool (row,).
     """
-    from scipy.optimize import linprog
-
     moving = np.ptp(x, axis=0) > 0 if len(x) else np.zeros(x.shape[1], dtype=bool)
     found = np.zeros(x.shape[1], dtype=bool)
     if not moving.any() or not 0 < positive.sum() < len(positive):
@@ -188,11 +187,8 @@ def separating(x: Array, positive: Rows) -> Rows:
     if (alone & moving).any():
         return alone & moving
     scaled = x[:, moving] / np.ptp(x[:, moving], axis=0)
-    signed = np.column_stack([np.ones(len(x)), scaled - scaled.mean(axis=0)])
-    signed *= np.where(positive, 1.0, -1.0)[:, None]
-    solved = linprog(-signed.sum(axis=0), -signed, np.zeros(len(x)), bounds=(-1, 1))
-    if solved.status == 0 and -solved.fun > 1e-6:
-        found[moving] = np.abs(solved.x[1:]) > 1e-6
+    design = np.column_stack([np.ones(len(x)), scaled - scaled.mean(axis=0)])
+    found[moving] = np.abs(separating_direction(positive.astype(float), design)[1:]) > 1e-6
     return found
 
 

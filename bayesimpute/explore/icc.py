@@ -14,7 +14,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import check_draws, sample_posterior
+from bayesimpute.explore.posterior import ChainDraws, sample_posterior
 from bayesimpute.explore.summary import (
     anova_components,
     observed_share,
@@ -106,7 +106,7 @@ def icc(
     *,
     priors: Mapping[str, Any] | None = None,
     conf_level: Level = 0.95,
-    draws: Count = 250,
+    draws: ChainDraws = 250,
     chains: Count = 4,
     seed: Seed | None = None,
 ) -> IntraclassCorrelation:
@@ -171,7 +171,6 @@ def icc(
     index = clusters_of(table, cluster)
     if index is None or variable == cluster:
         raise SpecificationError("icc needs a variable and another column with cluster ids.")
-    check_draws(draws)
     seed = fresh_seed() if seed is None else seed
     chosen = _method(table, variable, method)
     _check_variation(table.values[variable], index, variable, cluster)

@@ -15,7 +15,7 @@ from bayesimpute.diagnostics import diagnostics
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import Posterior, check_draws, sample_posterior
+from bayesimpute.explore.posterior import ChainDraws, Posterior, sample_posterior
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.variance_shares import share_logit
 from bayesimpute.specification.aliases import YES_NO
@@ -103,7 +103,7 @@ def missing_model(
     *,
     priors: Mapping[str, Any] | None = None,
     conf_level: Level = 0.95,
-    draws: Count = 250,
+    draws: ChainDraws = 250,
     chains: Count = 4,
     seed: Seed | None = None,
 ) -> MissingModel:
@@ -161,7 +161,6 @@ def missing_model(
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
     index = clusters_of(table, cluster)
-    check_draws(draws)
     seed = fresh_seed() if seed is None else seed
     names = _predictors(table, variable, predictors, cluster)
     used = ~np.any([np.zeros(table.n_rows), *(table.missing(name) for name in names)], axis=0)

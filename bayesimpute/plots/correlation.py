@@ -299,10 +299,6 @@ def plot_corr(
 def _parts(part: str | None, cluster: Any) -> tuple[Part, ...]:
     if part is None:
         return PARTS if cluster is not None else ("total",)
-    if part not in (*PARTS, "all"):
-        raise SpecificationError(
-            f"plot_corr: part={part!r} must be 'total', 'within', 'between' or 'all'."
-        )
     if part != "total" and cluster is None:
         raise SpecificationError(f"plot_corr: part={part!r} needs cluster=, a column of ids.")
     return PARTS if part == "all" else (cast("Part", part),)

@@ -81,10 +81,6 @@ def plot_pattern(
     """
     import seaborn as sns
 
-    if order not in ("missing", "frequency"):
-        raise SpecificationError(f"plot_pattern: order={order!r} must be 'missing' or 'frequency'.")
-    if most is not None and (isinstance(most, bool) or int(most) != most or most < 1):
-        raise SpecificationError(f"plot_pattern: most={most!r} must be a whole number from 1.")
     frame = named_frame(df, "plot_pattern")
     codes, clusters = (None, []) if cluster is None else clusters_of(frame, cluster, "plot_pattern")
     shown = frame[chosen_columns(frame, variables, cluster, "plot_pattern")]
@@ -177,7 +173,6 @@ def _caption(shown: pd.DataFrame, total: int, frequency: np.ndarray, clustered: 
     )
 
 
-ORDERS = ("pattern", "rows", "cluster")
 #: Lines of the image: of more rows several share a line. As many as print in high resolution has.
 LINES = 4000
 #: Points from a name of a cluster to the next.
@@ -237,10 +232,6 @@ def plot_miss(
     >>> study = bi.simulate.simulate_popularity(seed=1)
     >>> figure = bi.plot_miss(study.incomplete, cluster="school", order="cluster")
     """
-    if order is not None and order not in ORDERS:
-        raise SpecificationError(
-            f"plot_miss: order={order!r} must be 'pattern', 'rows' or 'cluster'."
-        )
     if order == "cluster" and cluster is None:
         raise SpecificationError("plot_miss: order='cluster' needs cluster=, a column of ids.")
     frame = named_frame(df, "plot_miss")

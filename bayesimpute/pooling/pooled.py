@@ -14,7 +14,6 @@ from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.estimates import Estimates, aligned, as_estimates, complete_data_df
 from bayesimpute.pooling.linear_models import Explained, explained, pool_r_squared
 from bayesimpute.pooling.plain import (
-    checked_df,
     checked_estimates,
     refuse_numbers_alone,
 )
@@ -188,7 +187,7 @@ def pool(
         refuse_numbers_alone(estimates, terms, variance_components)
         return _of_fits(estimates, dfcom, conf_level, rule)
     q, u, names = checked_estimates(estimates, variances, terms)
-    complete = checked_df(dfcom)
+    complete = np.inf if dfcom is None else float(dfcom)
     m = len(q)
     if m == 1:
         warn(

@@ -31,16 +31,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock, get_ident
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Share, checked
+from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Share, Within, checked
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import SamplingError, SpecificationError
+from bayesimpute.errors import SamplingError
 from bayesimpute.method import Array, Design, Kernel, Visit
 from bayesimpute.simulate.ranks import Calibration
 from bayesimpute.simulate.scenario import TARGET, Forward, Scenario, elements
@@ -86,15 +86,12 @@ def imputed_quantities(design: Design, values: Array) -> dict[str, float]:
     return {name: float(value) for name, value in named.items()}
 
 
-LEAST = {"replicates": 10, "draws": 3, "thin": 1}
-
-
 @checked
 def sbc(
     method: Any,
     pattern: str = "sporadic",
     *,
-    replicates: Count = 200,
+    replicates: Annotated[int, Within(10)] = 200,
     effects: str = "slope",
     clusters: Count | None = None,
     rows: Count = 12,
@@ -105,7 +102,7 @@ def sbc(
     typical: Sequence[float] = (),
     priors: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
-    draws: Count = 31,
+    draws: Annotated[int, Within(3)] = 31,
     thin: Count = 2,
     level: Level = 0.01,
     seed: Seed | None = None,
@@ -184,9 +181,6 @@ def sbc(
     >>> print(result)
     Calibration of normal, sporadic: 20 replicates, 31 draws, 9 quantities, all uniform
     """
-    for name, value in {"replicates": replicates, "draws": draws, "thin": thin}.items():
-        if value < LEAST[name]:
-            raise SpecificationError(f"{name}={value!r} must be a whole number from {LEAST[name]}.")
     scenario = Scenario(
         pattern,
         effects,
