@@ -49,6 +49,8 @@ class Within:
             if self.low_open != self.high_open:
                 ends = f"{self.low if self.low_open else self.high:g} excluded"
             return f"from {self.low:g} to {self.high:g} ({ends})"
+        if self.low == -np.inf and self.high == np.inf:
+            return "that is finite"
         if self.low > -np.inf:
             return f"above {self.low:g}" if self.low_open else f"from {self.low:g}"
         return f"below {self.high:g}" if self.high_open else f"up to {self.high:g}"
@@ -84,6 +86,8 @@ type Share = Annotated[float, Within(0, 1)]
 type Level = Annotated[float, Within(0, 1, low_open=True, high_open=True)]
 #: Number above zero; infinite is one.
 type Positive = Annotated[float, Within(0, low_open=True)]
+#: Any number but an infinite one.
+type Finite = Annotated[float, Within(low_open=True, high_open=True)]
 #: Number from zero.
 type NotNegative = Annotated[float, Within(0)]
 #: Correlation.

@@ -36,14 +36,22 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Share, Within, checked
+from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Within, checked
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError
 from bayesimpute.method import Array, Design, Kernel, Visit
 from bayesimpute.simulate.ranks import Calibration
-from bayesimpute.simulate.scenario import TARGET, Forward, Scenario, elements
+from bayesimpute.simulate.scenario import (
+    TARGET,
+    Effects,
+    Forward,
+    KindName,
+    Pattern,
+    Scenario,
+    elements,
+)
 from bayesimpute.wrappers.base import method_text
 
 
@@ -89,16 +97,16 @@ def imputed_quantities(design: Design, values: Array) -> dict[str, float]:
 @checked
 def sbc(
     method: Any,
-    pattern: str = "sporadic",
+    pattern: Pattern = "sporadic",
     *,
     replicates: Annotated[int, Within(10)] = 200,
-    effects: str = "slope",
-    clusters: Count | None = None,
-    rows: Count = 12,
+    effects: Effects = "slope",
+    clusters: Annotated[int, Within(2)] | None = None,
+    rows: Annotated[int, Within(2)] = 12,
     predictors: CountOrNone = 1,
-    missing: Share = 0.3,
-    kind: str | None = None,
-    categories: Count = 3,
+    missing: Level = 0.3,
+    kind: KindName | None = None,
+    categories: Annotated[int, Within(3)] = 3,
     typical: Sequence[float] = (),
     priors: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.arguments import CountOrNone, Level, Within, check_arguments
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design
@@ -19,10 +19,10 @@ from bayesimpute.roles import Role
 from bayesimpute.sampling.generic import reseed
 from bayesimpute.specification.specification import Specification
 from bayesimpute.specification.specify import specify
-from bayesimpute.wording import did_you_mean, listed
 
-PATTERNS = ("sporadic", "systematic", "level 2")
-EFFECTS = ("slope", "independent slope", "intercept", "none")
+type Pattern = Literal["sporadic", "systematic", "level 2"]
+type Effects = Literal["slope", "independent slope", "intercept", "none"]
+type KindName = Literal["numeric", "nominal", "ordinal", "binary"]
 KINDS = (Kind.NUMERIC, Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY)  # the first a method takes
 
 TARGET, CLUSTER = "y", "cluster"
@@ -36,14 +36,14 @@ Rows = npt.NDArray[np.bool_]
 class Scenario:
     """What data a method is calibrated on; arguments as in :func:`bayesimpute.simulate.sbc`."""
 
-    pattern: str = "sporadic"
-    effects: str = "slope"
-    clusters: int | None = None
-    rows: int = 12
-    predictors: int = 1
-    missing: float = 0.3
-    kind: str | None = None
-    categories: int = 3
+    pattern: Pattern = "sporadic"
+    effects: Effects = "slope"
+    clusters: Annotated[int, Within(2)] | None = None
+    rows: Annotated[int, Within(2)] = 12
+    predictors: CountOrNone = 1
+    missing: Level = 0.3
+    kind: KindName | None = None
+    categories: Annotated[int, Within(3)] = 3
     typical: tuple[float, ...] = ()
     priors: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -52,25 +52,7 @@ class Scenario:
         return html.fields(self)
 
     def __post_init__(self) -> None:
-        for name, known in {"pattern": PATTERNS, "effects": EFFECTS}.items():
-            value = getattr(self, name)
-            if value not in known:
-                hint = did_you_mean(str(value), known)
-                raise SpecificationError(f"{name}={value!r} must be one of {listed(known)}.{hint}")
-        if self.kind is not None and self.kind not in [str(kind.value) for kind in KINDS]:
-            kinds = listed(str(kind.value) for kind in KINDS)
-            raise SpecificationError(f"kind={self.kind!r} must be one of {kinds}.")
-        if not isinstance(self.missing, Real) or not 0 < self.missing < 1:
-            raise SpecificationError(f"missing={self.missing!r} must be a share between 0 and 1.")
-        least = {"rows": 2, "predictors": 0, "categories": 3}
-        if self.clusters is not None:
-            least["clusters"] = 2
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
-                raise SpecificationError(
-                    f"{name}={value!r} must be a whole number from {smallest}."
-                )
+        check_arguments(Scenario, vars(self))
         if self.pattern == "systematic" and self.effects == "none":
             raise SpecificationError(
                 "pattern='systematic' leaves whole clusters unobserved, and effects='none' has no "
