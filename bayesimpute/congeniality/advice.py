@@ -12,7 +12,7 @@ from bayesimpute.congeniality.analysis_formula import (
     product,
 )
 from bayesimpute.congeniality.imputation_model import Addition, ImputationModel
-from bayesimpute.congeniality.wants import INVERSES, Lack, incomplete_in
+from bayesimpute.congeniality.lacks import INVERSES, Lack, incomplete_in
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING, UNORDERED
 from bayesimpute.specification.expressions import quoted

@@ -28,7 +28,7 @@ from bayesimpute.congeniality.just_another import (
     is_exactly,
     just_another_variable,
 )
-from bayesimpute.congeniality.wants import REASONS, lacks
+from bayesimpute.congeniality.lacks import REASONS, lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
 from bayesimpute.specification.aliases import MATCHING

@@ -90,7 +90,7 @@ def _digest(file: BinaryIO, length: int) -> bytes:
 
 
 GROUP = "bayesimpute"
-#: Bytes, which are stored in place: text would go to a heap of any length (see `reading`).
+#: Bytes, which are stored in place: text would go to a heap of any length (see above).
 FORMAT = b"bayesimpute imputations"
 FORMAT_VERSION = 3
 

@@ -22,6 +22,7 @@ from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import warn
 from bayesimpute.files import make_folder, place
 from bayesimpute.simulate.performance import Replicates
+from bayesimpute.simulate.study import Folder, Outcome, Study, outcomes_of
 from bayesimpute.simulate.study_checks import (
     check_numbers,
     check_study,
@@ -29,7 +30,6 @@ from bayesimpute.simulate.study_checks import (
     prepared_methods,
     rehearse,
 )
-from bayesimpute.simulate.study_work import Folder, Outcome, Study, outcomes_of
 
 COLUMNS = (
     "replicate",
