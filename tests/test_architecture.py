@@ -144,6 +144,7 @@ OTHER_MEANINGS = {
     "posterior.compare_joint": {"joint"},  # group of the table: the joint model
     "posterior.pooled": {"sample"},  # ArviZ's dimension of stacked draws
     "report.models": {"normal"},  # MathML's variant of a letter
+    "simulate.scenario": {"ordinal"},  # kind of a variable
     "simulate.ranks": {"normal"},  # weight of a font
     "simulate.selection": {"normal"},  # distribution of errors
     "sampling.selection_kernel": {"pmm"},  # option of selection models

@@ -71,7 +71,7 @@ def diagnose(
                 f"fits must be an analysis, such as imp.fit('y ~ x') or pooled, or a list of "
                 f"these, not {type(each).__name__}."
             )
-    examined = Examined(run)
+    examined = Examined.of(run)
     found = [
         *chains.too_short(examined),
         *chains.mixing(examined, r_hat, ess),

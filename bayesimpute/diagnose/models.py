@@ -242,7 +242,7 @@ def _width_against_prior(run: Examined, name: str) -> float:
     if draws is None or draws.ndim != 2:
         return float("nan")
     try:
-        table = priors(run.run, name)
+        table = priors(run, name)
     except BayesimputeError:
         return float("nan")
     rows = table[table["parameter"] == "sd_intercept"]
@@ -256,7 +256,7 @@ def prior_driven_selection(run: Examined) -> Iterator[Finding]:
     """Find selection models whose ρ is that of its prior."""
     if run.m * (run.iterations - run.iterations // 2) < ENOUGH_DRAWS:
         return
-    table = identification(run.run)
+    table = identification(run)
     decided = table[table["cluster"].isna() & (table["verdict"] == PRIOR_DECIDES)]
     for row in decided.drop_duplicates("variable").itertuples(index=False):
         name = str(row.variable)

@@ -307,8 +307,8 @@ def _checked(
             )
     if new is not None and (absent := [name for name in chosen if name not in new.columns]):
         raise AnalysisError(f"new has no column {listed(absent)}; it needs all predictors.")
-    if bootstrap == 1 or bootstrap < 0:
-        raise AnalysisError(f"bootstrap={bootstrap}: a variance needs 2 refits, and 50 or more.")
+    if bootstrap == 1:
+        raise AnalysisError("bootstrap=1: a variance needs 2 refits, and 50 or more.")
     return _Task(estimator, target, chosen, new, response, cluster, bootstrap)
 
 
