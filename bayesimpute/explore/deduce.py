@@ -19,7 +19,7 @@ from bayesimpute.explore.summary import distinct_codes, labels_of
 from bayesimpute.method import Array
 from bayesimpute.specification.expressions import evaluate, with_category_codes
 from bayesimpute.specification.suggest_rule import is_level_2
-from bayesimpute.wording import listed, visible
+from bayesimpute.wording import listed
 
 #: A solution is one if, put back, both sides agree to so much: arithmetic rounds.
 ROUNDING = 1e-8
@@ -159,8 +159,8 @@ CONTRADICTION_COLUMNS = ("row", "rule", "left", "right")
 UNSOLVED_COLUMNS = ("row", "variable", "rule", "reason")
 
 
-@dataclass(frozen=True, eq=False)
-class Deduction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Deduction(html.Told):
     """A frame with the values that follow, and how each came about.
 
     Attributes
@@ -183,23 +183,16 @@ class Deduction:
     contradictions: pd.DataFrame
     unsolved: pd.DataFrame
 
-    def __repr__(self) -> str:
-        return visible("\n".join(self._lines()))
-
-    def _repr_html_(self) -> str:
-        return str(
-            html.join([html.lines(self._lines()), html.printed(self.log.head(10), index=False)])
-        )
-
-    def _lines(self) -> list[str]:
+    def _said(self) -> Iterator[str | pd.DataFrame]:
         counts = self.log["variable"].value_counts(sort=False)
         each = ", ".join(f"{count} of {name!r}" for name, count in counts.items())
-        lines = [f"{len(self.log)} values deduced{': ' if each else ''}{each}"]
+        yield f"{len(self.log)} values deduced{': ' if each else ''}{each}"
         if len(self.contradictions):
-            lines.append(f"{len(self.contradictions)} rows contradict a rule: .contradictions")
+            yield f"{len(self.contradictions)} rows contradict a rule: .contradictions"
         if len(self.unsolved):
-            lines.append(f"{len(self.unsolved)} cells have no single solution: .unsolved")
-        return lines
+            yield f"{len(self.unsolved)} cells have no single solution: .unsolved"
+        if len(self.log):
+            yield self.log.head(10)
 
 
 @checked

@@ -23,11 +23,11 @@ from bayesimpute.explore.summary import (
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import METHODS, resolve
 from bayesimpute.specification.aliases import LIKELIHOODS, YES_NO
-from bayesimpute.wording import did_you_mean, listed, visible
+from bayesimpute.wording import did_you_mean, listed
 
 
-@dataclass(frozen=True, eq=False)
-class IntraclassCorrelation:
+@dataclass(frozen=True, eq=False, repr=False)
+class IntraclassCorrelation(html.Told):
     """Share of a variable's variance that lies between clusters; ``float()`` is its mean.
 
     Attributes
@@ -79,14 +79,7 @@ class IntraclassCorrelation:
     def __float__(self) -> float:
         return self.mean
 
-    def __repr__(self) -> str:
-        return visible("\n".join(self._lines()))
-
-    def _repr_html_(self) -> str:
-        first, *rest = self._lines()
-        return str(html.lines([html.tag("b", first), *rest]))
-
-    def _lines(self) -> tuple[str, ...]:
+    def _said(self) -> tuple[str, ...]:
         low, high = self.interval
         return (
             f"ICC of {self.variable!r} by {self.cluster!r}: {self.mean:.3f}, "

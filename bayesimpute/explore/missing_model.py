@@ -1,6 +1,6 @@
 """``bi.missing_model``: a logistic model of whether a variable is missing, with clusters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from bayesimpute.method import Array, Design
 from bayesimpute.sampling.variance_shares import share_logit
 from bayesimpute.specification.aliases import YES_NO
 from bayesimpute.specification.defaults import usable_as_predictor
-from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 FEWEST_IN_A_GROUP = 2
 
 
-@dataclass(frozen=True, eq=False)
-class MissingModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class MissingModel(html.Told):
     """Posterior of a logistic model of missingness.
 
     Attributes
@@ -73,25 +72,18 @@ class MissingModel:
         """The draws as ArviZ takes them: group ``posterior``, dimensions chain and draw."""
         return self.posterior.tree(self.variable)
 
-    def __repr__(self) -> str:
-        parts = [self._heading(), self.table.round(3).to_string()]
-        if not self.between.empty:
-            parts.append(self.between.round(3).to_string())
-        return visible("\n\n".join(parts))
-
-    def _repr_html_(self) -> str:
-        between = "" if self.between.empty else html.printed(self.between, 3)
-        return html.plain(self._heading(), html.printed(self.table, 3), between)
-
-    def _heading(self) -> str:
+    def _said(self) -> Iterator[str | pd.DataFrame]:
         by = f", random intercept by {self.cluster!r}" if self.cluster else ""
         left = f"; {self.n_left_out} rows left out, a predictor missing" if self.n_left_out else ""
         diverging = self.posterior.divergences
         warned = f"; {diverging} divergent transitions" if diverging else ""
-        return (
+        yield (
             f"Log odds that {self.variable!r} is missing{by}; {self.n_missing} of {self.n_rows} "
             f"rows missing{left}; {self.conf_level:.0%} intervals{warned}"
         )
+        yield self.table.round(3)
+        if not self.between.empty:
+            yield self.between.round(3)
 
 
 @checked

@@ -1,6 +1,6 @@
 """Pooled estimates with their labels: Rubin's rules (`rubin`) as tables people read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from bayesimpute.pooling.plain import (
 )
 from bayesimpute.pooling.rubin import RULES, Combined, Rule, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
-from bayesimpute.wording import not_zero, rounded, visible
+from bayesimpute.wording import not_zero, rounded
 
 #: Columns of ``Pooled.table``.
 COLUMNS = (
@@ -43,8 +43,8 @@ def _no_components() -> pd.Series:
     return pd.Series(dtype=float, name="estimate")
 
 
-@dataclass(frozen=True, eq=False)
-class Pooled:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pooled(html.Told):
     """Pooled analysis of m completed data sets.
 
     Attributes
@@ -103,24 +103,13 @@ class Pooled:
             shown[scaled] = np.exp(shown[scaled])
         return shown
 
-    def __repr__(self) -> str:
-        text = f"{self._heading()}\n{rounded(self.summary(), 4).to_string()}"
-        if self.variance_components.empty:
-            return visible(text)
-        return visible(f"{text}\n\n{self.variance_components.round(4).to_string()}")
-
-    def _repr_html_(self) -> str:
-        components = self.variance_components
-        return html.plain(
-            self._heading(),
-            html.printed(self.summary(), 4),
-            "" if components.empty else html.printed(components.to_frame(), 4),
-        )
-
-    def _heading(self) -> str:
+    def _said(self) -> Iterator[str | pd.DataFrame]:
         sets = "1 imputation" if self.m == 1 else f"{self.m} imputations"
         df = "infinite" if np.isinf(self.dfcom) else f"{self.dfcom:g}"
-        return f"Pooled over {sets}; complete-data df {df}; {self.conf_level:.0%} intervals"
+        yield f"Pooled over {sets}; complete-data df {df}; {self.conf_level:.0%} intervals"
+        yield rounded(self.summary(), 4)
+        if not self.variance_components.empty:
+            yield self.variance_components.round(4).to_frame()
 
 
 @checked
