@@ -116,7 +116,7 @@ class PMMKernel(NormalKernel):
         super().__init__(design, posterior, options)
         self._scores = scores
 
-    def _seen(self, design: Design) -> Design:
+    def _modelled(self, design: Design) -> Design:
         """Give unordered categories their scores."""
         return _scored(design, self._scores)
 

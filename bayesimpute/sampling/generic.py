@@ -2,10 +2,11 @@
 
 The model follows one convention, and it is PyMC's own: what changes between visits is
 ``pm.Data``, by the names ``x`` (row, predictor), ``z`` (row, random_effect), ``cluster_index``
-(row,), ``y`` (row,) and those of ``design.columns``, and the likelihood is the one observed
-variable. Missing values are drawn by putting the missing rows' data in and drawing the observed
-variable anew, given a draw of all parameters. Clusters without observed values are in the model as
-all others are, so their effects come from the population.
+(row,), ``y`` (row,) and those of ``design.columns``, of a further grouping ``z|school`` and
+``cluster_index|school``, and the likelihood is the one observed variable. Missing values are drawn
+by putting the missing rows' data in and drawing the observed variable anew, given a draw of all
+parameters. Clusters without observed values are in the model as all others are, so their effects
+come from the population.
 """
 
 import inspect
@@ -218,8 +219,10 @@ class ModelKernel:
         }
 
     def _see(self, rows: Design) -> None:
-        given = (rows.x, rows.z, rows.cluster, rows.y)
-        for name, values in {**rows.columns, **dict(zip(DATA, given, strict=True))}.items():
+        given = dict(zip(DATA, (rows.x, rows.z, rows.cluster, rows.y), strict=True))
+        for each in rows.groupings:
+            given |= {f"z|{each.name}": each.z, f"cluster_index|{each.name}": each.cluster}
+        for name, values in {**rows.columns, **given}.items():
             if name in self._model.named_vars:
                 # not set_data, which warns while some rows are in and others not yet
                 self._model[name].set_value(_like(self._model[name], values))

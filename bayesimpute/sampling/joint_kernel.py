@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
+from bayesimpute.sampling.cluster_effects import Moved
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.joint import (
     NOBODY,
@@ -22,7 +23,7 @@ from bayesimpute.sampling.joint import (
     known_columns,
     rows_of,
 )
-from bayesimpute.sampling.linear import LinearPosterior
+from bayesimpute.sampling.linear import LinearEffects, LinearPosterior
 from bayesimpute.sampling.linear_kernel import FIRST_SWEEPS
 from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
@@ -306,6 +307,27 @@ class JointKernel:
             lower, upper = np.append(-np.inf, ends)[codes], np.append(ends, np.inf)[codes]
             latent[member.fit, k] = draw_between(lower, upper, rng) - ends[0]
         return gaps, latent
+
+    @property
+    def effects(self) -> LinearEffects:
+        """Effects by cluster, for a model of several groupings."""
+        return LinearEffects(self._posterior, self._effects)
+
+    def moved(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Moved:
+        """Make a visit that draws no values."""
+        linear, gaps, latent, point, statistics = self._move(design, adaptation, state, rng, first)
+        return Moved(self._join(design, linear, gaps, latent), point.effects, statistics)
+
+    def at(self, state: Array) -> Parameters:
+        """Give all parameters at a state."""
+        return self._parameters(self._posterior.point(state))
 
     # -- the contract ---------------------------------------------------------------------------
 
