@@ -110,8 +110,8 @@ def priors_of(priors: Mapping[str, Any], designs: Sequence[Design]) -> list[dict
     names = [design.grouping for design in designs]
     found: list[dict[str, Any]] = [{} for _ in designs]
     for key, prior in priors.items():
-        name, _, grouping = key.partition("|")
-        if grouping and grouping not in names:
+        name, bar, grouping = key.partition("|")
+        if bar and grouping not in names:
             raise SpecificationError(
                 f"priors of {designs[0].target!r}: {key!r} is of no grouping of its model; they "
                 f"are {', '.join(names)}."
