@@ -99,6 +99,13 @@ type FigureSize = tuple[
 ]
 
 
+#: Words for the same argument: a function understands all of a group, its signature has one.
+SYNONYMS: tuple[frozenset[str], ...] = (
+    frozenset({"ci_prob", "conf_level", "interval", "level"}),
+    frozenset({"df", "data"}),
+    frozenset({"variable", "var"}),
+    frozenset({"ax", "axes"}),
+)
 #: What functions are called whose public name is one of Python's own.
 PUBLIC = {"open_file": "open"}
 
@@ -140,6 +147,8 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not kwargs.keys() <= signature.parameters.keys():
+            kwargs = _in_its_words(signature, kwargs)  # type: ignore[assignment]
         _check(function, wanted, signature.bind(*args, **kwargs).arguments)
         return function(*args, **kwargs)
 
@@ -150,6 +159,16 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> N
     """Refuse arguments as a `checked` function does, before it is called with them."""
     plain = inspect.unwrap(function)
     _check(plain, _wanted(plain), given)
+
+
+def _in_its_words(signature: inspect.Signature, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give arguments the names that a signature has for them; see :data:`SYNONYMS`."""
+    known, found = signature.parameters, dict(given)
+    for name in given.keys() - known.keys():
+        same = [each for group in SYNONYMS if name in group for each in group & known.keys()]
+        if len(same) == 1 and same[0] not in given:
+            found[same[0]] = found.pop(name)
+    return found
 
 
 def _wanted(function: Callable[..., Any]) -> dict[str, Any]:

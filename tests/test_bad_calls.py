@@ -715,7 +715,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"newdata": df[["x", "z"]].dropna()},
             {
                 "newdata": [3, "x", pd.DataFrame({"q": [1.0]}), [], Thing()],
-                "interval": LEVEL,
+                "ci_prob": LEVEL,
                 "level": OPTION,
                 "scale": OPTION,
             },

@@ -162,7 +162,7 @@ def overimpute(
     run: Run,
     variables: str | Sequence[str] | None = None,
     draws: Count | None = None,
-    level: Level = 0.90,
+    ci_prob: Level = 0.90,
     seed: Seed | None = None,
 ) -> Overimputation:
     """Predict every observed cell as if it were missing, and see how often that is right.
@@ -178,7 +178,7 @@ def overimpute(
         Targets with a model; by default all.
     draws
         Draws along each chain; by default 500 in all.
-    level
+    ci_prob
         Of the intervals.
     seed
         Of the draws; by default that of the run.
@@ -215,14 +215,14 @@ def overimpute(
     for name in names:
         drawn = replay(specification, history, name, draws, seed)
         rng = stream(seed, Purpose.RANDOMISED_RANK, list(specification.targets).index(name))
-        own, chances, how = _cells(drawn, float(level), rng)
+        own, chances, how = _cells(drawn, float(ci_prob), rng)
         cells.append(own)
         if chances is not None:
             probabilities[name] = chances
         rows[name] = _summary(own, chances, drawn, specification.methods[name], how)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
     table.index.name = "variable"
-    return Overimputation(table, pd.concat(cells, ignore_index=True), probabilities, float(level))
+    return Overimputation(table, pd.concat(cells, ignore_index=True), probabilities, float(ci_prob))
 
 
 def left_out(drawn: Replay, kept: Any = slice(None)) -> tuple[LeftOut, str]:

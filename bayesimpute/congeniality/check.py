@@ -42,7 +42,7 @@ from bayesimpute.wrappers.base import innermost, method_text
 @checked
 def congenial(
     formula: str,
-    data: pd.DataFrame | Specification,
+    df: pd.DataFrame | Specification,
     cluster: str | None = None,
     method: Any = None,
     predictors: pd.DataFrame | None = None,
@@ -59,7 +59,7 @@ def congenial(
     formula
         The analysis, ``"y ~ x * z + I(x**2) + (1 + x | g)"``, as for ``imp.fit``; the cluster mean
         of x as a predictor is written ``cluster_mean(x)``.
-    data
+    df
         The incomplete data; or a specification, without further arguments.
     cluster, method, predictors, formulas, model_options
         As for :func:`bayesimpute.impute`.
@@ -121,17 +121,17 @@ def congenial(
     >>> len(bi.congenial(analysis, study.incomplete, "school", formulas=formulas))
     0
     """
-    if isinstance(data, Specification):
+    if isinstance(df, Specification):
         given = (cluster, method, predictors, formulas, model_options)
         if any(argument is not None for argument in given):
             raise SpecificationError(
                 "congenial: a specification says already how to impute; give a data frame to try "
                 "other cluster=, method=, predictors=, formulas= or model_options=."
             )
-        specification = data
+        specification = df
     else:
         specification = specify(
-            data,
+            df,
             cluster=cluster,
             method=method,
             predictors=predictors,

@@ -98,7 +98,7 @@ def icc(
     method: str | None = None,
     *,
     priors: Mapping[str, Any] | None = None,
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
     draws: ChainDraws = 250,
     chains: Count = 4,
     seed: Seed | None = None,
@@ -128,7 +128,7 @@ def icc(
     priors
         Parameter -> PyMC distribution, as the method's documentation lists them: with few
         clusters that of ``"sd_intercept"`` decides much.
-    conf_level
+    ci_prob
         Probability of the interval (0.95).
     draws, chains
         250 draws of each of 4 chains: of numbers an ESS near 1,000, in seconds; of categories and
@@ -172,7 +172,7 @@ def icc(
     share = resolve(chosen).share.of_draws(posterior.draws)
     columns = indicators(table, variable)[1][~table.missing(variable)]
     r_hat, ess = _diagnostics(share)
-    tail = (1 - conf_level) / 2
+    tail = (1 - ci_prob) / 2
     low, high = np.quantile(share, [tail, 1 - tail])
     return IntraclassCorrelation(
         variable,
@@ -181,7 +181,7 @@ def icc(
         float(share.mean()),
         float(share.std(ddof=1)),
         (float(low), float(high)),
-        conf_level,
+        ci_prob,
         share,
         observed_share(columns, design.cluster, reml_components),
         observed_share(columns, design.cluster, anova_components),

@@ -94,7 +94,7 @@ def missing_model(
     cluster: str | None = None,
     *,
     priors: Mapping[str, Any] | None = None,
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
     draws: ChainDraws = 250,
     chains: Count = 4,
     seed: Seed | None = None,
@@ -124,7 +124,7 @@ def missing_model(
     priors
         Parameter -> PyMC distribution: ``"intercept"``, ``"beta"``, ``"sd_intercept"``. By default
         Normal(0, 2.5), Normal(0, 2.5 / SD of the predictor), HalfNormal(1).
-    conf_level
+    ci_prob
         Probability of the intervals (0.95).
     draws, chains
         250 draws of each of 4 chains: half a minute for thousands of rows.
@@ -160,7 +160,7 @@ def missing_model(
     _check_groups(variable, missing, bool(used.all()))
     design = _design(table, variable, names, index, used)
     posterior = sample_posterior(YES_NO, design, priors, draws, chains, seed)
-    rows = _rows(posterior, design.predictors, conf_level)
+    rows = _rows(posterior, design.predictors, ci_prob)
     between = rows.loc[~rows["term"].isin(["(Intercept)", *design.predictors])]
     return MissingModel(
         rows.drop(between.index).set_index("term"),
@@ -171,7 +171,7 @@ def missing_model(
         len(missing),
         int(missing.sum()),
         int((~used).sum()),
-        conf_level,
+        ci_prob,
         posterior,
     )
 
@@ -256,7 +256,7 @@ def _design(
     )
 
 
-def _rows(posterior: Posterior, predictors: tuple[str, ...], conf_level: float) -> pd.DataFrame:
+def _rows(posterior: Posterior, predictors: tuple[str, ...], ci_prob: float) -> pd.DataFrame:
     """Give one row a scalar: (Intercept), predictors, then what describes clusters."""
     scalars: dict[str, Array] = {"(Intercept)": posterior.draws["intercept"]}
     for k, label in enumerate(predictors):
@@ -266,7 +266,7 @@ def _rows(posterior: Posterior, predictors: tuple[str, ...], conf_level: float) 
         scalars["icc"] = share_logit(posterior.draws)
     tree = Posterior({str(k): v for k, v in enumerate(scalars.values())}, {}, 0, 0).tree("x")
     checked = diagnostics(tree)
-    tail = (1 - conf_level) / 2
+    tail = (1 - ci_prob) / 2
     ends = [np.quantile(values, [tail, 1 - tail]) for values in scalars.values()]
     estimate = np.array([values.mean() for values in scalars.values()])
     return pd.DataFrame(

@@ -32,7 +32,7 @@ def plot_overimputation(
     found: "Overimputation",
     variables: str | Sequence[str] | None = None,
     *,
-    axes: Places | None = None,
+    ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
     """Draw a panel for each variable: intervals of numbers, calibration of categories.
@@ -49,7 +49,7 @@ def plot_overimputation(
         Result of ``imp.overimpute()``.
     variables
         Which ones; by default all.
-    axes
+    ax
         One for each; by default a new figure.
     figsize
         Inches; by default by the number of panels.
@@ -73,7 +73,7 @@ def plot_overimputation(
     few = 3.2 if figsize is None else figsize[0] / min(len(names), max(1, round(figsize[0] / 1.7)))
     lines = max((_columns(table, few)[1] for table in groups.values()), default=0)
     drawn = panels.panels(
-        len(names), axes, figsize, picture="plot", single=(4.6, 4.2), each=(3.2, 3.0), most=3,
+        len(names), ax, figsize, picture="plot", single=(4.6, 4.2), each=(3.2, 3.0), most=3,
         narrowest=1.7, lowest=LOWEST + LINE * lines, head=0.3, instead="fewer variables",
     )  # fmt: skip
     shade = None

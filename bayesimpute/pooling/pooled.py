@@ -119,7 +119,7 @@ def pool(
     dfcom: Positive | None = None,
     *,
     terms: Sequence[str] | None = None,
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
     rule: Rule = "rubin1987",
     variance_components: Sequence[Mapping[str, float]] = (),
 ) -> Pooled:
@@ -141,7 +141,7 @@ def pool(
         large-sample df, as mitml's default.
     terms
         Names of the k estimates; by default the columns of the frame, else ``"0"``, ``"1"``, ….
-    conf_level
+    ci_prob
         Coverage of the confidence interval.
     rule
         ``"rubin1987"``, or ``"reiter2003"`` for partially synthetic data.
@@ -174,7 +174,7 @@ def pool(
     """
     if variances is None:
         refuse_numbers_alone(estimates, terms, variance_components)
-        return _of_fits(estimates, dfcom, conf_level, rule)
+        return _of_fits(estimates, dfcom, ci_prob, rule)
     q, u, names = checked_estimates(estimates, variances, terms)
     complete = np.inf if dfcom is None else float(dfcom)
     m = len(q)
@@ -188,12 +188,12 @@ def pool(
     covariance = None
     if u.ndim == 3 and rule == "rubin1987":
         covariance = pd.DataFrame(total_covariance(q, u), index=names, columns=names)
-    table = _table(combined, names, conf_level)
+    table = _table(combined, names, ci_prob)
     components = _mean_components(variance_components, m)
-    return Pooled(table, m, complete, conf_level, components, covariance)
+    return Pooled(table, m, complete, ci_prob, components, covariance)
 
 
-def _of_fits(fits: Any, dfcom: float | None, conf_level: float, rule: Rule) -> Pooled:
+def _of_fits(fits: Any, dfcom: float | None, ci_prob: float, rule: Rule) -> Pooled:
     analyses: tuple[Estimates, ...] = as_estimates(fits)
     if not hasattr(fits, "estimates"):  # imp.fit has said it of its own
         warn_of_separation(analyses)
@@ -203,20 +203,20 @@ def _of_fits(fits: Any, dfcom: float | None, conf_level: float, rule: Rule) -> P
         covariances,
         complete_data_df(analyses, dfcom),
         terms=terms,
-        conf_level=conf_level,
+        ci_prob=ci_prob,
         rule=rule,
         variance_components=[each.variance_components for each in analyses],
     )
     return replace(pooled, explained=tuple(explained(each) for each in analyses))
 
 
-def _table(combined: Combined, names: pd.Index, conf_level: float) -> pd.DataFrame:
+def _table(combined: Combined, names: pd.Index, ci_prob: float) -> pd.DataFrame:
     from scipy import stats
 
     std_error = np.sqrt(combined.t)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = combined.estimate / std_error
-    half = stats.t.ppf((1 + conf_level) / 2, combined.df) * std_error
+    half = stats.t.ppf((1 + ci_prob) / 2, combined.df) * std_error
     columns = {
         "estimate": combined.estimate,
         "std_error": std_error,
