@@ -291,8 +291,8 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
         "prior_predictive": (bi.prior_predictive, {"df": df, "var": "y", "cluster": "g"}, {}),
         "congenial": (
             bi.congenial,
-            {"formula": "y ~ x", "data": df},
-            {"data": [3, "x", None, Thing(), [1]], "formula": NO_FORMULA},
+            {"formula": "y ~ x", "df": df},
+            {"df": [3, "x", None, Thing(), [1]], "formula": NO_FORMULA},
         ),
         "open": (
             bi.open,
