@@ -737,7 +737,7 @@ def test_an_imputation_made_for_an_analysis_is_congenial_with_it_and_with_smalle
         ("y ~ x + w2 + z:x", {"x": "pmm", "y": "pmm", "w2": "~ I(x**2)"}, {"w2": "x ** 2"},
          "method={'w2': '~ I(x ** 2)'}, analysis="),
         ("log(w) ~ x * z", {"x": "pmm", "y": "pmm"}, {}, "df = df.dropna(subset=['x'])"),
-        ("y ~ x * z + (1 | g) + (1 | sex)", {"x": "pmm", "y": "pmm"}, {}, "df = df.dropna("),
+        ("y ~ x * z + (1 | g) + (1 | sex)", {"x": "pmm", "y": "pmm"}, {}, "(1 | sex)')"),
         ("y ~ x + h2", {"x": "pmm", "y": "pmm", "h2": "pmm"}, {"h2": "3 * x ** 2 + 1"},
          "df = df.dropna("),
     ],
