@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import wraps
 from numbers import Integral, Real
 from os import PathLike
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeAliasType, TypeVar, Union, get_args, get_origin
 
 import numpy as np
@@ -99,13 +99,18 @@ type FigureSize = tuple[
 ]
 
 
-#: Words for the same argument: a function understands all of a group, its signature has one.
-SYNONYMS: tuple[frozenset[str], ...] = (
-    frozenset({"ci_prob", "conf_level", "interval", "level"}),
-    frozenset({"df", "data"}),
-    frozenset({"variable", "var"}),
-    frozenset({"ax", "axes"}),
-)
+#: Another word for an argument -> the word of the signature, where it has that and not the other.
+SYNONYMS: Mapping[str, str] = {
+    **dict.fromkeys(("conf_level", "interval", "level"), "ci_prob"),
+    **{
+        "data": "df",
+        "df": "data",
+        "var": "variable",
+        "variable": "var",
+        "axes": "ax",
+        "ax": "axes",
+    },
+}
 #: What functions are called whose public name is one of Python's own.
 PUBLIC = {"open_file": "open"}
 
@@ -147,10 +152,13 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not kwargs.keys() <= signature.parameters.keys():
-            kwargs = _in_its_words(signature, kwargs)  # type: ignore[assignment]
-        _check(function, wanted, signature.bind(*args, **kwargs).arguments)
-        return function(*args, **kwargs)
+        known = signature.parameters.keys()
+        said = {SYNONYMS.get(name, name): name for name in kwargs.keys() - known}
+        said = {name: word for name, word in said.items() if name in known - kwargs.keys()}
+        given: Any = {n: each for n, each in kwargs.items() if n not in said.values()}
+        given |= {name: kwargs[word] for name, word in said.items()}
+        _check(function, wanted, signature.bind(*args, **given).arguments, said)
+        return function(*args, **given)
 
     return call
 
@@ -159,16 +167,6 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> N
     """Refuse arguments as a `checked` function does, before it is called with them."""
     plain = inspect.unwrap(function)
     _check(plain, _wanted(plain), given)
-
-
-def _in_its_words(signature: inspect.Signature, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give arguments the names that a signature has for them; see :data:`SYNONYMS`."""
-    known, found = signature.parameters, dict(given)
-    for name in given.keys() - known.keys():
-        same = [each for group in SYNONYMS if name in group for each in group & known.keys()]
-        if len(same) == 1 and same[0] not in given:
-            found[same[0]] = found.pop(name)
-    return found
 
 
 def _wanted(function: Callable[..., Any]) -> dict[str, Any]:
@@ -182,11 +180,15 @@ def _wanted(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _check(
-    function: Callable[..., Any], wanted: Mapping[str, Any], given: Mapping[str, Any]
+    function: Callable[..., Any],
+    wanted: Mapping[str, Any],
+    given: Mapping[str, Any],
+    said: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
+    """Refuse what does not fit, by the word that was said for it."""
     for name, hint in wanted.items():
         if name in given and not fits(given[name], hint):
-            raise _refusal(function, name, given[name], hint)
+            raise _refusal(function, said.get(name, name), given[name], hint)
 
 
 def _resolved(annotation: Any, function: Callable[..., Any]) -> Any:

@@ -206,11 +206,6 @@ def printed(data: pd.DataFrame, digits: int | None = None, index: bool = True) -
     return Html(visible(shown.to_html(index=index, escape=True)))
 
 
-def lines(sentences: Iterable[Any]) -> Html:
-    """Sentences below one another, in one paragraph."""
-    return tag("p", join(sentences, Html("<br>")))
-
-
 def fields(value: Any) -> str:
     """Attributes of a small dataclass as a table, those that are not their defaults."""
     rows = []

@@ -177,5 +177,5 @@ def test_an_argument_is_understood_by_all_words_for_it():
         pd.testing.assert_frame_equal(bi.pool(fits, **{word: 0.8}).table, wanted.table)
     with pytest.raises(TypeError, match="conf_level"):
         bi.pool(fits, ci_prob=0.8, conf_level=0.9)
-    with pytest.raises(AnalysisError, match="ci_prob=95 must be"):
+    with pytest.raises(AnalysisError, match="conf_level=95 must be"):
         bi.pool(fits, conf_level=95)
