@@ -12,8 +12,7 @@ import pandas as pd
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
-from bayesimpute.checking.loo import plot_loo_pit
-from bayesimpute.checking.overimputation import overimpute
+from bayesimpute.checking.overimputation import overimpute, plot_loo_pit
 from bayesimpute.checking.predictive import plot_ppc, predictive
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.congeniality.of_run import congenial
@@ -24,11 +23,10 @@ from bayesimpute.engine.joint_model import joint_model
 from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.plots import tidy
-from bayesimpute.plots.box import plot_box
 from bayesimpute.plots.chains import plot_chains
 from bayesimpute.plots.density import plot_density
 from bayesimpute.plots.of_run import plot_predictors, plot_prior_predictive
-from bayesimpute.plots.strip import plot_strip
+from bayesimpute.plots.strip import plot_box, plot_strip
 from bayesimpute.plots.trace import plot_trace
 from bayesimpute.plots.xy import plot_xy
 from bayesimpute.posterior.compare_joint import compare_joint
@@ -38,11 +36,14 @@ from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
 from bayesimpute.result import storage
-from bayesimpute.result.convergence import convergence, diagnostics
-from bayesimpute.result.identification import identification, warn_of_prior
-from bayesimpute.result.other_versions import noted_versions
+from bayesimpute.result.checks import (
+    convergence,
+    diagnostics,
+    identification,
+    warn_of_prior,
+)
 from bayesimpute.result.restored import require_callables, require_to_extend
-from bayesimpute.result.run import Run
+from bayesimpute.result.run import Run, noted_versions
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.specification import Analysed
