@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, overload
@@ -23,6 +23,7 @@ from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.joint_model import joint_model
 from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
+from bayesimpute.new_rows.impute_new import impute_new
 from bayesimpute.plots import tidy
 from bayesimpute.plots.box import plot_box
 from bayesimpute.plots.chains import plot_chains
@@ -142,6 +143,7 @@ class Imputations(Run):
     report = page.report
     to_netcdf = storage.to_netcdf
     cells = tidy.cells
+    impute_new = impute_new
     priors = used.priors
     prior_predictive = used.prior_predictive
 
@@ -163,6 +165,10 @@ class Imputations(Run):
     plot_loo_pit = Plots.loo_pit
     plot_predictors = Plots.predictors
     plot_prior_predictive = Plots.prior_predictive
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what can be worked out again: compiled models do not travel."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def equations(self) -> dict[str, str]:
         """Target -> the equation of its conditional model, written out from the codes."""

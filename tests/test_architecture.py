@@ -39,7 +39,7 @@ LAYERS = [
     ("engine",),
     ("diagnostics",),
     ("result",),
-    ("prior",),
+    ("new_rows", "prior"),
     ("pooling",),
     ("analysis", "congeniality"),
     ("posterior",),

@@ -1,0 +1,249 @@
+"""A frame of new rows in the numbers of the run: categories, dates and clusters as they were."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.dates import encode_dates
+from bayesimpute.data.table import Kind, Table, Variable, canonical_rows, check_frame
+from bayesimpute.errors import DataError
+from bayesimpute.new_rows.learnt import Learnt
+from bayesimpute.sampling.row_draws import NEW, Positions
+from bayesimpute.specification.specification import Target
+from bayesimpute.wording import listed
+
+NOTHING = np.empty(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Clusters that new rows are of.
+
+    Attributes
+    ----------
+    codes
+        Cluster of each row, (row,), canonical order.
+    numbers
+        Number each has in the run, ``NEW`` for one that is not in it, (cluster,).
+    labels
+        The user's.
+    """
+
+    codes: Positions
+    numbers: Positions
+    labels: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """New rows.
+
+    Attributes
+    ----------
+    frame
+        The user's rows, with the columns to impute that were not there, all missing.
+    variables, values
+        Of the columns that the run knows, as of a :class:`~bayesimpute.data.table.Table`.
+    rows
+        ``values[name][k]`` belongs to row ``rows[k]`` of the frame.
+    clusters
+        By column of cluster ids.
+    """
+
+    frame: pd.DataFrame
+    variables: Mapping[str, Variable]
+    values: Mapping[str, np.ndarray]
+    rows: np.ndarray
+    clusters: Mapping[str, Clusters]
+
+
+@dataclass(frozen=True, eq=False)
+class ManyTable(Table):
+    """New rows once for each chain, one chain after the other.
+
+    Attributes
+    ----------
+    indices
+        Clusters by column, those of the first chain before those of the second.
+    """
+
+    indices: Mapping[str, ClusterIndex]
+
+    def clusters(self, name: str) -> ClusterIndex:
+        """Give the cluster of each row."""
+        return self.indices[name]
+
+
+def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
+    """Take new rows in.
+
+    Parameters
+    ----------
+    df
+        Columns as in the run. Columns to impute may lack, further ones are left as they are.
+    learnt
+        Of the run.
+
+    Raises
+    ------
+    DataError
+        If a column that models read lacks or is of another kind, or has a category or cluster
+        that cannot be used; naming it.
+    """
+    check_frame(df)
+    specification = learnt.specification
+    table = specification.table
+    absent = [name for name in table.variables if name in learnt.used and name not in df.columns]
+    needed = [name for name in absent if name not in specification.targets]
+    if needed:
+        raise DataError(
+            f"impute_new: the new rows lack {listed(needed)}, which the imputation models read; "
+            "give all columns that the imputations were made with (those to impute may lack)."
+        )
+    frame = df.copy()
+    for name in absent:
+        frame[name] = pd.Series(np.nan, index=frame.index, dtype=object)
+    rows = canonical_rows(frame.index)
+    variables: dict[str, Variable] = {}
+    values: dict[str, np.ndarray] = {}
+    grouping = {
+        target.cluster: None
+        for target in specification.targets.values()
+        if isinstance(target, Target) and target.cluster
+    }
+    for name, variable in table.variables.items():
+        if name not in frame.columns:
+            continue
+        variables[name] = variable
+        if name in learnt.used and name not in grouping and variable.kind is not Kind.OTHER:
+            given = frame[name]
+            column, encoded = _encoded(given, variable, learnt.seen.get(name, NOTHING))
+            if column is not given:
+                frame[name] = column
+            values[name] = encoded[rows]
+    clusters = {name: _clusters(name, frame[name].iloc[rows], table) for name in grouping}
+    return Rows(frame, variables, values, rows, clusters)
+
+
+def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
+    """Give the rows once for each chain; a cluster's known values are those of the chain."""
+    n, chains = len(new.rows), learnt.chains
+    frame = new.frame.iloc[np.tile(np.arange(n), chains)]
+    values = {name: np.tile(column, chains) for name, column in new.values.items()}
+    indices = {}
+    for name, clusters in new.clusters.items():
+        count = len(clusters.numbers)
+        codes = np.concatenate([clusters.codes + chain * count for chain in range(chains)])
+        indices[name] = ClusterIndex(codes, chains * count, clusters.labels * chains)
+    for name, known in learnt.by_cluster.items():
+        target = learnt.specification.targets[name]
+        assert isinstance(target, Target) and target.cluster
+        own = new.clusters[target.cluster]
+        number = own.numbers[own.codes]
+        found = np.where(number == NEW, np.nan, known[:, number]).reshape(-1)
+        values[name] = np.where(np.isnan(values[name]), found, values[name])
+    rows = np.concatenate([new.rows + chain * n for chain in range(chains)])
+    return ManyTable(frame, new.variables, values, rows, indices)
+
+
+def _encoded(
+    column: "pd.Series[Any]", variable: Variable, seen_codes: np.ndarray
+) -> tuple["pd.Series[Any]", np.ndarray]:
+    """Give a column that can hold what is imputed, and its numbers (row,)."""
+    if variable.ticks is not None:
+        return _dates(column, variable)
+    if variable.kind is Kind.NUMERIC:
+        return _numbers(column, variable)
+    codes, labels = pd.factorize(column)
+    position = {label: float(code) for code, label in enumerate(variable.categories)}
+    try:
+        found = np.array([position.get(label, np.nan) for label in labels])
+    except TypeError:
+        found = np.full(len(labels), np.nan)
+    seen = np.isin(found, seen_codes)
+    if not seen.all():
+        first = int((~seen).argmax())
+        raise DataError(
+            f"impute_new: {variable.name!r} is {labels[first]!r} in {int((codes == first).sum())} "
+            "row(s), a category that was not observed when the imputations were made, so no model "
+            f"knows what it means (known are {listed(variable.categories)}); recode it, set it "
+            "missing, or impute again with these rows among the data."
+        )
+    encoded = np.where(codes < 0, np.nan, np.append(found, np.nan)[codes])
+    if column.dtype == variable.dtype:
+        return column, encoded
+    if isinstance(variable.dtype, pd.CategoricalDtype):
+        whole = np.where(codes < 0, -1, encoded).astype(np.int64)
+        made = pd.Categorical.from_codes(whole, dtype=variable.dtype)
+        return pd.Series(made, index=column.index, name=column.name), encoded
+    held = variable.dtype
+    if isinstance(held, np.dtype) and held.kind == "b" and (codes < 0).any():
+        held = np.dtype(object)
+    return column.astype(held), encoded
+
+
+def _numbers(column: "pd.Series[Any]", variable: Variable) -> tuple["pd.Series[Any]", np.ndarray]:
+    if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        try:
+            column = pd.to_numeric(column.astype(object)).astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"impute_new: {variable.name!r} was a number when the imputations were made, and "
+                f"is {column.dtype} now ({error}); convert it to numbers."
+            ) from None
+    numbers = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    if np.isinf(numbers).any():
+        raise DataError(
+            f"impute_new: {variable.name!r} is infinite in {int(np.isinf(numbers).sum())} row(s); "
+            "replace these by a number or by a missing value (NaN)."
+        )
+    return column, numbers
+
+
+def _dates(column: "pd.Series[Any]", variable: Variable) -> tuple["pd.Series[Any]", np.ndarray]:
+    assert variable.ticks is not None
+    if column.dtype != variable.dtype:
+        try:
+            column = column.astype(variable.dtype)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"impute_new: {variable.name!r} was {variable.dtype} when the imputations were "
+                f"made, and cannot be read as such ({error}); convert it."
+            ) from None
+    own, numbers = encode_dates(column)
+    return column, numbers + (own.origin - variable.ticks.origin) / variable.ticks.unit
+
+
+def _clusters(name: str, ids: "pd.Series[Any]", table: Table) -> Clusters:
+    """Find which clusters the run knows.
+
+    Raises
+    ------
+    DataError
+        If an id is missing, or of another type than all in the run.
+    """
+    if ids.isna().any():
+        raise DataError(
+            f"impute_new: cluster variable {name!r} is missing in {int(ids.isna().sum())} row(s), "
+            f"the first at index {ids.index[ids.isna().to_numpy()][0]}; give the id, or an id of "
+            "its own to a row of a cluster that was not in the data."
+        )
+    plain = ids.astype(object).to_numpy()
+    codes, labels = pd.factorize(plain)
+    known = {label: number for number, label in enumerate(table.clusters(name).labels)}
+    numbers = np.array([known.get(label, NEW) for label in labels], dtype=np.int64)
+    if (numbers == NEW).any():
+        spelled = {str(label): label for label in known}
+        for label in labels[numbers == NEW]:
+            if str(label) in spelled:
+                other = spelled[str(label)]
+                raise DataError(
+                    f"impute_new: cluster {label!r} of {name!r} is a {type(label).__name__}, and "
+                    f"{other!r} in the data of the imputations a {type(other).__name__}; convert "
+                    "the column, or these are new clusters."
+                )
+    return Clusters(codes.astype(np.int64), numbers, tuple(labels))
