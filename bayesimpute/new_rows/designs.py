@@ -1,6 +1,6 @@
 """Designs of models on new rows, columns and units as the models were fitted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,7 +36,14 @@ class NewDesigns:
     chains: int
 
     @classmethod
-    def of(cls, specification: Specification, learnt: Learnt, new: Rows) -> "NewDesigns":
+    def of(
+        cls,
+        specification: Specification,
+        learnt: Learnt,
+        new: Rows,
+        names: Iterable[str],
+        values: Mapping[str, Array],
+    ) -> "NewDesigns":
         """Prepare the designs.
 
         Parameters
@@ -45,14 +52,18 @@ class NewDesigns:
             That of the run, on new rows.
         learnt, new
             What was learnt, and the rows.
+        names
+            Of the models that are wanted.
+        values
+            The rows completed in any way: what cannot change is taken from them.
         """
         builders = {
-            name: _on_new_rows(specification, trained)
-            for name, trained in learnt.bench.builders.items()
+            name: _on_new_rows(specification, learnt.bench.builders[name]).settled(values)
+            for name in names
         }
         means = {}
-        for name, known in learnt.means.items():
-            builder = builders[name]
+        for name in learnt.means.keys() & builders.keys():
+            builder, known = builders[name], learnt.means[name]
             assert builder.target.cluster is not None
             numbers = new.clusters[builder.target.cluster].numbers
             found = np.where((numbers == NEW)[:, None], np.nan, known[:, numbers])

@@ -1,12 +1,11 @@
 """``imp.impute_new(df)``: rows never seen, completed by the models of a run."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import Seed, checked
-from bayesimpute.data.table import Kind
 from bayesimpute.new_rows.frame import Rows, read
 from bayesimpute.new_rows.learnt import Learnt, learn
 from bayesimpute.new_rows.sweeps import Completed, complete
@@ -80,14 +79,12 @@ def impute_new(run: Run, df: pd.DataFrame, seed: Seed | None = None) -> list[pd.
 
 def _frames(done: Completed, new: Rows, chains: int) -> list[pd.DataFrame]:
     """Put what was drawn into the user's rows, chain by chain."""
-    table, n = done.specification.table, len(new.rows)
+    n = len(new.rows)
+    # what is missing of the rows, though it may be known of their clusters
+    given = {name: np.tile(column, chains) for name, column in new.values.items()}
+    table = replace(done.specification.table, values=given)
     whole = table.frame.copy()
-    for name, cells in done.specification.where.items():
-        if cells.any() and table.variables[name].kind is not Kind.OTHER:
-            whole[name] = _decoded(table, name, done.values[name])
+    for name in done.specification.where:
+        if name in given and np.isnan(given[name]).any():
+            whole[name] = table.decode(name, done.values[name])
     return [whole.iloc[k * n : (k + 1) * n].copy() for k in range(chains)]
-
-
-def _decoded(table: Any, name: str, values: np.ndarray) -> "pd.Series[Any]":
-    column: pd.Series[Any] = table.decode(name, values)
-    return column

@@ -67,7 +67,7 @@ def complete(learnt: Learnt, new: Rows, seed: int) -> Completed:
     draws = _draws(learnt, new, targets, seed)
     rng = stream(seed, Purpose.NEW_ROWS)
     values = _start(specification, learnt, rng)
-    designs = NewDesigns.of(specification, learnt, new)
+    designs = NewDesigns.of(specification, learnt, new, draws, values)
     if specification.live is None:
         sweeps = SWEEPS if _several(specification, learnt, targets) else 1
         for _ in range(sweeps):
