@@ -29,6 +29,7 @@ from bayesimpute.new_rows.learnt import Learnt, events_of
 from bayesimpute.sampling.row_draws import NEW, RowDraws
 from bayesimpute.specification.joint_order import sources_of, with_live
 from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.specification.wrapped import stays_missing
 
 #: Rounds over the missing cells of a row: each forgets by the squared partial correlation of two of
 #: them, so that after ten a start is forgotten unless that is above .7.
@@ -89,7 +90,11 @@ def _on_new_rows(learnt: Learnt, new: Rows) -> Specification:
     nowhere = np.zeros(table.n_rows, dtype=bool)
     trained = learnt.specification
     plain = replace(trained, table=table, ignore=nowhere, live=None)
-    where = {name: np.isnan(plain.known[name]) for name in trained.targets}
+    methods = {n: t.method for n, t in trained.targets.items() if isinstance(t, Target)}
+    staying = stays_missing(methods, table)
+    where = {
+        name: np.isnan(plain.known[name]) & ~staying.get(name, nowhere) for name in trained.targets
+    }
     found = replace(plain, where=where)
     return found if trained.live is None else with_live(found)
 
