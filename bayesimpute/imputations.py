@@ -35,6 +35,7 @@ from bayesimpute.plots.xy import plot_xy
 from bayesimpute.posterior.compare_joint import compare_joint
 from bayesimpute.posterior.fitting import PosteriorFits, fit_posterior
 from bayesimpute.posterior.of_analysis import analysis_table
+from bayesimpute.predict_new import predict_new
 from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
@@ -144,6 +145,7 @@ class Imputations(Run):
     to_netcdf = storage.to_netcdf
     cells = tidy.cells
     impute_new = impute_new
+    predict_new = predict_new
     priors = used.priors
     prior_predictive = used.prior_predictive
 

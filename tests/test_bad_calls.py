@@ -605,6 +605,18 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"analysis": lambda data: t.trees[0]},
             {"analysis": [3, None, "y ~ x +", Thing()]},
         ),
+        "Imputations.impute_new": (imp.impute_new, {"df": imp.data}, {"df": FRAME}),
+        "Imputations.predict_new": (
+            imp.predict_new,
+            {"df": imp.data, "fits": imp.fit("y ~ x")},
+            {
+                "df": FRAME,
+                "fits": [None, "y ~ x", 3, Thing()],
+                "interval": LEVEL,
+                "level": OPTION,
+                "scale": OPTION,
+            },
+        ),
         "Imputations.model": (
             imp.model,
             {"variable": "y"},

@@ -102,7 +102,8 @@ def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
     if needed:
         raise DataError(
             f"impute_new: the new rows lack {listed(needed)}, which the imputation models read; "
-            "give all columns that the imputations were made with (those to impute may lack)."
+            "give all columns that the imputations were made with. Those that have a model, as "
+            "they had gaps then, may lack."
         )
     frame = df.copy()
     for name in absent:

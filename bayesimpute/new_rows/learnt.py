@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayesimpute.data.table import Kind
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState
@@ -45,7 +46,9 @@ class Learnt:
     by_cluster
         Target with one value a cluster -> that value, (chain, cluster).
     donors
-        Target -> completed values of some rows, (chain, row).
+        Column -> completed values of some rows, (chain, row), or (row,) of columns without gaps.
+    spread
+        Column -> SD of its observed values; NaN for categories.
     used
         Columns that models read.
     seen
@@ -59,6 +62,7 @@ class Learnt:
     means: Mapping[str, Array]
     by_cluster: Mapping[str, Array]
     donors: Mapping[str, Array]
+    spread: Mapping[str, float]
     used: frozenset[str]
     seen: Mapping[str, Array]
 
@@ -114,6 +118,13 @@ def learn(run: Run) -> Learnt:
             if isinstance(target, Target) and target.level == 2 and target.cluster:
                 first = specification.table.clusters(target.cluster).first_rows
                 by_cluster.setdefault(name, []).append(state.values[name][first])
+    used = _used(specification)
+    known = specification.table.values
+    like = {
+        name: known[name]
+        for name in used - specification.targets.keys()
+        if specification.table.variables[name].kind is not Kind.OTHER
+    }
     return Learnt(
         bench,
         history.m,
@@ -121,14 +132,23 @@ def learn(run: Run) -> Learnt:
         refused,
         {name: np.stack(own) for name, own in means.items()},
         {name: np.stack(own) for name, own in by_cluster.items()},
-        {name: np.stack(own) for name, own in donors.items()},
-        _used(specification),
+        {name: np.stack(own) for name, own in donors.items()}
+        | {name: column[rows] for name, column in like.items()},
+        {name: _spread(specification, name) for name in used},
+        used,
         {
             name: np.unique(known[~np.isnan(known)])
             for name, known in specification.table.values.items()
             if specification.table.variables[name].categories
         },
     )
+
+
+def _spread(specification: Specification, name: str) -> float:
+    values = specification.table.values[name]
+    numeric = specification.table.variables[name].kind is Kind.NUMERIC
+    observed = values[~np.isnan(values)]
+    return float(observed.std()) if numeric and observed.size else np.nan
 
 
 def _some_rows(specification: Specification) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Missing cells of new rows, drawn given the parameters of each chain.
 
 Given parameters and effects, rows are independent of each other. In chained equations the missing
-cells of a row are visited in turn, each by its own model, from values of an observed row; where one
-is missing, once. In imputation compatible with an analysis cells that stand in models of others are
-drawn from their model times those, as in the run (:mod:`bayesimpute.engine.live_cells`), and then
-all others, which follow from them, once.
+cells of a row are visited in turn, each by its own model, from values of a row that is alike; where
+one is missing, once. In imputation compatible with an analysis, cells that stand in models of
+others are drawn from their model times those, as in the run
+(:mod:`bayesimpute.engine.live_cells`), and then all others, which follow from them, once.
 """
 
 import warnings
@@ -26,7 +26,7 @@ from bayesimpute.method import Array, Design, RowDensity
 from bayesimpute.new_rows.designs import NewDesigns
 from bayesimpute.new_rows.frame import Rows, for_all_chains
 from bayesimpute.new_rows.learnt import Learnt, events_of
-from bayesimpute.sampling.row_draws import NEW, RowDraws
+from bayesimpute.sampling.row_draws import NEW, Positions, RowDraws
 from bayesimpute.specification.joint_order import sources_of, with_live
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.wrapped import stays_missing
@@ -34,6 +34,8 @@ from bayesimpute.specification.wrapped import stays_missing
 #: Rounds over the missing cells of a row: each forgets by the squared partial correlation of two of
 #: them, so that after ten a start is forgotten unless that is above .7.
 SWEEPS = 10
+#: Rows of the run that a row starts from, one of them at random.
+NEAREST = 5
 #: Where cells are drawn together with the models they stand in, they know each other less well.
 LIVE_SWEEPS = 15
 
@@ -67,7 +69,7 @@ def complete(learnt: Learnt, new: Rows, seed: int) -> Completed:
     _check_predictors(specification, learnt, new)
     draws = _draws(learnt, new, targets, seed)
     rng = stream(seed, Purpose.NEW_ROWS)
-    values = _start(specification, learnt, rng)
+    values = _start(specification, learnt, new, rng)
     designs = NewDesigns.of(specification, learnt, new, draws, values)
     if specification.live is None:
         sweeps = SWEEPS if _several(specification, learnt, targets) else 1
@@ -170,22 +172,45 @@ def _draws(learnt: Learnt, new: Rows, targets: Iterable[str], seed: int) -> dict
 
 
 def _start(
-    specification: Specification, learnt: Learnt, rng: np.random.Generator
+    specification: Specification, learnt: Learnt, new: Rows, rng: np.random.Generator
 ) -> dict[str, Array]:
-    """Complete each row by the values of one row of the run, as its chain has completed it."""
+    """Complete each row by the values of a row of the run that is like it.
+
+    They come from one of the ``NEAREST`` rows in what is seen, as its chain has completed it: near
+    to a draw given what is seen, so that little has to be forgotten.
+    """
     values = dict(specification.known)
-    chains, rows = learnt.chains, specification.table.n_rows
-    chain = np.arange(rows) // (rows // chains)
-    donor: Any = None
+    chains, rows = learnt.chains, len(new.rows)
+    donor = np.empty(chains * rows, dtype=np.int64)
+    near = _alike(learnt, new)
+    for chain in range(chains):
+        place = rng.integers(0, near.shape[1], rows)
+        donor[chain * rows : (chain + 1) * rows] = near[np.arange(rows), place]
+    of_chain = np.repeat(np.arange(chains), rows)
     for name, cells in specification.where.items():
-        known = learnt.donors[name]
-        if donor is None:
-            donor = rng.integers(0, known.shape[1], rows // chains)
-            donor = np.tile(donor, chains)
         if cells.any():
-            values[name] = np.where(cells, known[chain, donor], values[name])
+            values[name] = np.where(cells, learnt.donors[name][of_chain, donor], values[name])
     update_passive(specification, values, specification.table.variables)
     return values
+
+
+def _alike(learnt: Learnt, new: Rows) -> Positions:
+    """Donors that are nearest to each row in what is seen of it, (row, place)."""
+    count = next(iter(learnt.donors.values())).shape[-1]
+    distance = np.zeros((len(new.rows), count))
+    for name, donors in learnt.donors.items():
+        if name not in new.values:
+            continue
+        own, theirs = new.values[name][:, None], donors if donors.ndim == 1 else donors[0]
+        spread = learnt.spread[name]
+        if np.isnan(spread):
+            with np.errstate(invalid="ignore"):
+                apart = np.where(np.isnan(own), 0.0, 2.0 * (own != theirs))
+        else:
+            apart = np.square((own - theirs) / (spread or 1.0))
+        distance += np.nan_to_num(apart)
+    nearest = min(NEAREST, count)
+    return np.asarray(np.argpartition(distance, nearest - 1, axis=1)[:, :nearest])
 
 
 def _sweep(

@@ -231,7 +231,7 @@ def test_a_cluster_that_is_known_keeps_its_level():
     known = np.stack([f.groupby(rows["school"])["y"].mean() for f in imp.impute_new(rows)])
     rows["school"] = "new " + rows["school"]
     fresh = np.stack([f.groupby(rows["school"])["y"].mean() for f in imp.impute_new(rows)])
-    assert (fresh.std(axis=0) > 2 * known.std(axis=0)).all()
+    assert (fresh.std(axis=0) > 1.5 * known.std(axis=0)).all()
 
 
 def test_same_rows_and_seed_give_the_same_bits_here_and_after_the_file(tmp_path):
