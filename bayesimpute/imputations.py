@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, overload
 
 import pandas as pd
 
+from bayesimpute import derived, raising
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
@@ -43,7 +44,12 @@ from bayesimpute.result import storage
 from bayesimpute.result.convergence import convergence, diagnostics
 from bayesimpute.result.identification import identification, warn_of_prior
 from bayesimpute.result.other_versions import noted_versions
-from bayesimpute.result.restored import require_callables, require_to_extend
+from bayesimpute.result.restored import (
+    require_callables,
+    require_one_run,
+    require_to_extend,
+    without_models,
+)
 from bayesimpute.result.run import Run
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.latent_means import with_columns
@@ -146,6 +152,10 @@ class Imputations(Run):
     cells = tidy.cells
     impute_new = impute_new
     predict_new = predict_new
+    more = raising.more
+    bind = raising.bind
+    assign = derived.assign
+    query = derived.query
     priors = used.priors
     prior_predictive = used.prior_predictive
 
@@ -192,6 +202,7 @@ class Imputations(Run):
         pymc.Model
             Uncollapsed, for ``pm.model_to_graphviz`` or ``pm.sample``.
         """
+        require_callables(self.specification)
         return textbook_model(self.specification, self.history, variable, imputation)
 
     def joint_model(self) -> "pm.Model":
@@ -267,6 +278,7 @@ class Imputations(Run):
         """
         threads = threads_of(cores, executor)
         require_to_extend(self.specification)
+        require_one_run(self.history, "extend")
         history = noted_versions(self.history, self.versions)
         try:
             history = go_on(
@@ -376,7 +388,8 @@ class Imputations(Run):
         if isinstance(formula, str) and self.specification.cluster is not None:
             options = {"cluster": self.specification.cluster, **options}
         fits = fit(self.complete("all"), formula, **options)
-        warn_if_uncongenial(formula, self.specification)
+        if not without_models(self.specification):
+            warn_if_uncongenial(formula, self.specification)
         return fits
 
     @checked

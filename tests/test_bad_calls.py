@@ -177,6 +177,16 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
     run = {"df": df, "cluster": "g", "seed": 1, "m": 1, "iterations": 1}
     table: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, list[Any]]]] = {
         "missing_pattern": (bi.missing_pattern, {"df": df}, {}),
+        "from_completed": (
+            bi.from_completed,
+            {"completed": imp.complete("all"), "incomplete": imp.data},
+            {
+                "completed": [None, [], 3, "x", [1], Thing()],
+                "incomplete": [3, "x", Thing()],
+                "imputation": [3, Thing()],
+                "row": [3, Thing()],
+            },
+        ),
         "missing_pairs": (bi.missing_pairs, {"df": df}, {}),
         "flux": (bi.flux, {"df": df}, {"local": COLUMNS}),
         "missing_summary": (bi.missing_summary, {"df": df}, {}),
@@ -605,6 +615,14 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"analysis": lambda data: t.trees[0]},
             {"analysis": [3, None, "y ~ x +", Thing()]},
         ),
+        "Imputations.assign": (imp.assign, {}, {}),
+        "Imputations.bind": (
+            imp.bind,
+            {"other": bi.impute(**{**run, "seed": 2, "m": 1, "iterations": 3})},
+            {"other": [None, 3, "x", imp, Thing()]},
+        ),
+        "Imputations.more": (imp.more, {"m": 3}, {"m": [1, *COUNT]}),
+        "Imputations.query": (imp.query, {"condition": "x > 0"}, {"condition": ["", "nosuch > 0"]}),
         "Imputations.impute_new": (imp.impute_new, {"df": imp.data}, {"df": FRAME}),
         "Imputations.predict_new": (
             imp.predict_new,

@@ -83,6 +83,7 @@ def go_on(
     on_error: str = "raise",
     kept: str = NOWHERE,
     cores: int = 1,
+    first: int = 0,
 ) -> History:
     """Take all chains further; the same bits as in one longer run, for any executor or cores.
 
@@ -108,6 +109,8 @@ def go_on(
         Sentence on where finished iterations can be found, should a worker die.
     cores
         Threads of this process in which chains run, without an executor.
+    first
+        Number of the first of these chains among all of the run, from 0.
 
     Raises
     ------
@@ -124,7 +127,9 @@ def go_on(
     ahead = range(history.iterations, last)
     reached: tuple[History, Sequence[State]] = history, history.states
     with progress_bar(total=history.m * iterations, enabled=progress) as advance:
-        work = _work(specification, history, ahead, bench, executor, on_error, kept, cores, advance)
+        work = _work(
+            specification, history, ahead, bench, executor, on_error, kept, cores, advance, first
+        )
         try:
             # one iteration of all chains at a time, so that no more than one is ever lost
             with closing(work):
@@ -154,6 +159,7 @@ def _work(
     kept: str,
     cores: int,
     advance: Advance,
+    first: int,
 ) -> Generator[list[Stretch]]:
     """Give iteration after iteration of all chains, made here or on workers."""
     states: Sequence[State] = history.states
@@ -161,7 +167,7 @@ def _work(
         shared = packed(specification, history, on_error)
         for iteration in iterations:
             step = range(iteration, iteration + 1)
-            stretches = on_workers(executor, shared, states, step, advance, kept)
+            stretches = on_workers(executor, shared, states, step, advance, kept, first)
             states = [stretch.state for stretch in stretches]
             yield stretches
         return
@@ -169,11 +175,11 @@ def _work(
         bench = Bench.of(specification, reference_values(specification, history.seed))
     place = Workplace.of(bench, history, on_error)
     if cores > 1 and history.m > 1:
-        yield from on_threads(place, states, iterations, cores, advance)
+        yield from on_threads(place, states, iterations, cores, advance, first)
         return
     for iteration in iterations:
         stretches = []
-        for imputation, state in enumerate(states):
+        for imputation, state in enumerate(states, start=first):
             stretches.append(place.stretch(state, imputation, range(iteration, iteration + 1)))
             advance(1)
         states = [stretch.state for stretch in stretches]

@@ -17,6 +17,7 @@ def on_threads(
     iterations: range,
     cores: int,
     advance: Callable[[int], None],
+    first: int = 0,
 ) -> Generator[list[Stretch]]:
     """Take chains further, each as fast as it gets on; give an iteration when all have made it.
 
@@ -36,6 +37,9 @@ def on_threads(
     advance
         Called with the iterations of a chain that has finished them.
 
+    first
+        Number of the first of these chains among all of the run.
+
     Yields
     ------
     list of Stretch
@@ -53,7 +57,7 @@ def on_threads(
         if at < min(iterations.stop, reached + AHEAD):
             todo[chain] += 1
             step = range(at, at + 1)
-            running[pool.submit(place.stretch, standing[chain], chain, step)] = chain
+            running[pool.submit(place.stretch, standing[chain], first + chain, step)] = chain
 
     def collect(finished: set[Future[Stretch]]) -> list[Future[Stretch]]:
         """Take what is finished; give back what failed."""

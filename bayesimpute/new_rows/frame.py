@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.dates import encode_dates
+from bayesimpute.data.recoding import recoded
 from bayesimpute.data.table import Kind, Table, Variable, canonical_rows, check_frame
 from bayesimpute.errors import DataError
 from bayesimpute.new_rows.learnt import Learnt
@@ -17,6 +17,11 @@ from bayesimpute.specification.specification import Target
 from bayesimpute.wording import listed
 
 NOTHING = np.empty(0)
+#: What can be done about a category that no model knows.
+UNKNOWN = (
+    "a category that was not observed when the imputations were made, so no model knows what it "
+    "means; recode it, set it missing, or impute again with these rows among the data"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +127,8 @@ def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
         variables[name] = variable
         if name in learnt.used and name not in grouping and variable.kind is not Kind.OTHER:
             given = frame[name]
-            column, encoded = _encoded(given, variable, learnt.seen.get(name, NOTHING))
+            seen = learnt.seen.get(name, NOTHING)
+            column, encoded = recoded(given, variable, seen, "impute_new", UNKNOWN)
             if column is not given:
                 frame[name] = column
             values[name] = encoded[rows]
@@ -149,74 +155,6 @@ def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
         values[name] = np.where(np.isnan(values[name]), found, values[name])
     rows = np.concatenate([new.rows + chain * n for chain in range(chains)])
     return ManyTable(frame, new.variables, values, rows, indices)
-
-
-def _encoded(
-    column: "pd.Series[Any]", variable: Variable, seen_codes: np.ndarray
-) -> tuple["pd.Series[Any]", np.ndarray]:
-    """Give a column that can hold what is imputed, and its numbers (row,)."""
-    if variable.ticks is not None:
-        return _dates(column, variable)
-    if variable.kind is Kind.NUMERIC:
-        return _numbers(column, variable)
-    codes, labels = pd.factorize(column)
-    position = {label: float(code) for code, label in enumerate(variable.categories)}
-    try:
-        found = np.array([position.get(label, np.nan) for label in labels])
-    except TypeError:
-        found = np.full(len(labels), np.nan)
-    seen = np.isin(found, seen_codes)
-    if not seen.all():
-        first = int((~seen).argmax())
-        raise DataError(
-            f"impute_new: {variable.name!r} is {labels[first]!r} in {int((codes == first).sum())} "
-            "row(s), a category that was not observed when the imputations were made, so no model "
-            f"knows what it means (known are {listed(variable.categories)}); recode it, set it "
-            "missing, or impute again with these rows among the data."
-        )
-    encoded = np.where(codes < 0, np.nan, np.append(found, np.nan)[codes])
-    if column.dtype == variable.dtype:
-        return column, encoded
-    if isinstance(variable.dtype, pd.CategoricalDtype):
-        whole = np.where(codes < 0, -1, encoded).astype(np.int64)
-        made = pd.Categorical.from_codes(whole, dtype=variable.dtype)
-        return pd.Series(made, index=column.index, name=column.name), encoded
-    held = variable.dtype
-    if isinstance(held, np.dtype) and held.kind == "b" and (codes < 0).any():
-        held = np.dtype(object)
-    return column.astype(held), encoded
-
-
-def _numbers(column: "pd.Series[Any]", variable: Variable) -> tuple["pd.Series[Any]", np.ndarray]:
-    if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
-        try:
-            column = pd.to_numeric(column.astype(object)).astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"impute_new: {variable.name!r} was a number when the imputations were made, and "
-                f"is {column.dtype} now ({error}); convert it to numbers."
-            ) from None
-    numbers = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    if np.isinf(numbers).any():
-        raise DataError(
-            f"impute_new: {variable.name!r} is infinite in {int(np.isinf(numbers).sum())} row(s); "
-            "replace these by a number or by a missing value (NaN)."
-        )
-    return column, numbers
-
-
-def _dates(column: "pd.Series[Any]", variable: Variable) -> tuple["pd.Series[Any]", np.ndarray]:
-    assert variable.ticks is not None
-    if column.dtype != variable.dtype:
-        try:
-            column = column.astype(variable.dtype)
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"impute_new: {variable.name!r} was {variable.dtype} when the imputations were "
-                f"made, and cannot be read as such ({error}); convert it."
-            ) from None
-    own, numbers = encode_dates(column)
-    return column, numbers + (own.origin - variable.ticks.origin) / variable.ticks.unit
 
 
 def _clusters(name: str, ids: "pd.Series[Any]", table: Table) -> Clusters:

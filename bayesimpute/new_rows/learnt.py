@@ -14,7 +14,7 @@ from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array
 from bayesimpute.registry import resolve
-from bayesimpute.result.restored import require_callables
+from bayesimpute.result.restored import require_callables, require_one_run
 from bayesimpute.result.run import Run
 from bayesimpute.sampling.row_draws import Moment, RowDraws, row_draws
 from bayesimpute.specification.joint_order import sources_of
@@ -85,6 +85,7 @@ def learn(run: Run) -> Learnt:
     """
     specification, history = run.specification, run.history
     require_callables(specification)
+    require_one_run(history, "impute_new")
     if not history.iterations:
         raise SpecificationError(
             "impute_new: the chains have not made an iteration; use imp.extend(iterations=10)."
