@@ -152,13 +152,17 @@ def query[AnyRun: Run](run: AnyRun, condition: str) -> AnyRun:
 
 
 def _assigned(frame: pd.DataFrame, columns: Any, place: str) -> pd.DataFrame:
-    try:
-        found = frame.assign(**columns)
-    except Exception as error:  # the user's own code may fail in any way
-        raise DataError(f"assign: {place}: {type(error).__name__}: {error}") from error
-    if len(found) != len(frame):
-        raise DataError(f"assign: {place}: a column has another number of rows.")
-    return found
+    rows = len(frame)
+    for name, value in columns.items():
+        try:
+            frame = frame.assign(**{name: value})
+        except Exception as error:  # the user's own code may fail in any way
+            raise DataError(
+                f"assign: {name!r} of {place}: {type(error).__name__}: {error}"
+            ) from error
+        if len(frame) != rows:
+            raise DataError(f"assign: {name!r} of {place} has another number of rows.")
+    return frame
 
 
 def _equal(left: "pd.Series[Any]", right: "pd.Series[Any]") -> np.ndarray:

@@ -615,7 +615,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"analysis": lambda data: t.trees[0]},
             {"analysis": [3, None, "y ~ x +", Thing()]},
         ),
-        "Imputations.assign": (imp.assign, {}, {}),
+        "Imputations.assign": (imp.assign, {}, {"columns": [[1, 2], lambda df: df["nosuch"]]}),
         "Imputations.bind": (
             imp.bind,
             {"other": bi.impute(**{**run, "seed": 2, "m": 1, "iterations": 3})},

@@ -77,7 +77,7 @@ def test_pictures_report_and_diagnosis_work_and_models_are_refused(imp, tmp_path
 def test_what_cannot_be_derived_is_said(imp):
     with pytest.raises(SpecificationError, match="'y' is there already"):
         imp.assign(y=0)
-    with pytest.raises(DataError, match="imputation 1: KeyError"):
+    with pytest.raises(DataError, match="'z' of imputation 1: KeyError"):
         imp.assign(z=lambda df: df["nosuch"])
     with pytest.raises(DataError, match="holds in some imputations"):
         imp.query("y > 0")
