@@ -114,11 +114,13 @@ def _values(frame: pd.DataFrame, table: Table, number: int) -> dict[str, np.ndar
     if not frame.index.equals(own.index) and own.index.is_unique and frame.index.is_unique:
         if frame.index.isin(own.index).all():
             frame = frame.loc[own.index]
-        elif not isinstance(frame.index, pd.RangeIndex):
+        elif not _counted(frame.index):
             raise DataError(
                 f"{place} has rows that the incomplete data lack, such as "
                 f"{frame.index[~frame.index.isin(own.index)][0]!r}; give the same index."
             )
+        else:  # by their numbers
+            frame = frame.sort_index()
     found = {}
     unknown = "a category that the incomplete data do not have; make them a categorical column"
     for name, variable in table.variables.items():
@@ -139,6 +141,14 @@ def _values(frame: pd.DataFrame, table: Table, number: int) -> dict[str, np.ndar
             )
         found[name] = numbers
     return found
+
+
+def _counted(index: "pd.Index[Any]") -> bool:
+    """Whether labels only count rows, from 0 or 1."""
+    if not pd.api.types.is_integer_dtype(index.dtype):
+        return False
+    numbers = np.sort(index.to_numpy())
+    return bool((np.diff(numbers) == 1).all() and numbers[0] in (0, 1))
 
 
 def _imputed(table: Table, values: list[dict[str, np.ndarray]]) -> dict[str, _Cells]:

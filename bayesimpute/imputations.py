@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, overload
 
 import pandas as pd
 
-from bayesimpute import derived, raising
+from bayesimpute import derived, long_files, raising
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
@@ -149,6 +149,7 @@ class Imputations(Run):
     diagnose = diagnosis.diagnose
     report = page.report
     to_netcdf = storage.to_netcdf
+    to_long = long_files.to_long
     cells = tidy.cells
     impute_new = impute_new
     predict_new = predict_new

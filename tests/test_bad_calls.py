@@ -717,6 +717,11 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
                 "written_at": [3, NAN, Thing()],
             },
         ),
+        "Imputations.to_long": (
+            imp.to_long,
+            {"path": "nosuch-folder/a.csv"},
+            {"path": [*PATH, "long.docx"], "include": FLAG},
+        ),
         "Imputations.to_netcdf": (
             imp.to_netcdf,
             {"path": "nosuch-folder/a.nc"},
