@@ -55,6 +55,8 @@ LAYERS = [
     ("sensitivity_grid", "sensitivity_points", "sklearn"),
     ("simulate",),
     ("demo",),
+    ("cli_config", "cli_completion", "cli_show"),
+    ("cli_impute", "cli_explore"),
     ("cli", "__main__"),
 ]
 WHAT_MODELS_KNOW = ("errors", "roles", "data", "method", "sampling", "models")
