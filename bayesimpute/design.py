@@ -10,10 +10,11 @@ import numpy.typing as npt
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.method import Array, Design
+from bayesimpute.method import Grouping as RowGrouping
 from bayesimpute.registry import resolve
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.joint_order import sources_of
-from bayesimpute.specification.specification import Specification, Target, Term
+from bayesimpute.specification.specification import Grouping, Specification, Target, Term
 from bayesimpute.specification.survival import indicator, indicators_of
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wrappers.base import Wrapper, innermost, layers
@@ -21,12 +22,31 @@ from bayesimpute.wrappers.base import Wrapper, innermost, layers
 
 @dataclass(frozen=True)
 class Place:
-    """Where the columns of a term stand: as such in `x`, their cluster means in `x`, in `z`."""
+    """Where the columns of a term stand in `x`, and of each grouping their means and in `z`."""
 
     term: Term
     x: slice
-    means: slice
-    z: slice
+    means: tuple[slice, ...]
+    z: tuple[slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Effects by the clusters of one grouping.
+
+    Attributes
+    ----------
+    grouping
+        What varies.
+    of_rows
+        Clusters of the rows of the data.
+    codes
+        Cluster of each row of the design, (row,).
+    """
+
+    grouping: Grouping
+    of_rows: ClusterIndex
+    codes: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +64,8 @@ class DesignBuilder:
         The data.
     clusters
         Cluster of each row, None without a cluster.
+    effects
+        By each grouping of the model; the first is that of `cluster` and `z` of the design.
     levels
         Categorical variable -> codes, reference first.
     fit, draw
@@ -76,6 +98,7 @@ class DesignBuilder:
     target: Target
     table: Table
     clusters: ClusterIndex | None
+    effects: tuple[Effects, ...]
     levels: Mapping[str, tuple[int, ...]]
     fit: npt.NDArray[np.bool_]
     draw: npt.NDArray[np.bool_]
@@ -130,11 +153,19 @@ class DesignBuilder:
             for name, variable in table.variables.items()
             if variable.kind in (Kind.BINARY, Kind.NOMINAL, Kind.ORDINAL)
         }
+        effects = []
+        for grouping in target.effects:
+            of_rows = table.clusters(grouping.name)
+            codes = of_rows.codes
+            if target.level == 2 and clusters is not None:
+                codes = codes[clusters.first_rows]
+            effects.append(Effects(grouping, of_rows, codes))
         of_live = live if live.any() else None
         coded = np.unique(known[observed]) if target.kind else np.empty(0)
         builder = cls(
-            target, table, clusters, levels, fit, draw, usable, of_live, cells, coded, known, (), ()
-        )
+            target, table, clusters, tuple(effects), levels, fit, draw, usable, of_live, cells,
+            coded, known, (), (),
+        )  # fmt: skip
         changing = {name for name, cells in specification.where.items() if cells.any()}
         moving = tuple(place for place in builder.places() if changing & place.term.columns)
         asked_for = tuple(
@@ -202,46 +233,65 @@ class DesignBuilder:
 
     def _frame(self, values: Mapping[str, Array]) -> Design:
         """Give all of a design but the columns."""
-        target, clusters = self.target, self.clusters
+        target = self.target
         fixed: list[tuple[str, str]] = []
-        random: list[tuple[str, str]] = []
         means: list[tuple[str, str]] = []
-        parts: list[int] = []
-        if clusters is not None and target.random_intercept and target.level == 1:
-            random.append(("intercept", "both"))
-            parts.append(0)
+        labels = {term.label: self.columns(term, values)[0] for term in target.terms}
         for term in target.terms:
-            labels = self.columns(term, values)[0]
             if term.fixed:
-                fixed.extend((label, term.equation) for label in labels)
-            if term.random and target.level == 1:
-                random.extend((label, term.equation) for label in labels)
-                parts.extend([term.random_part] * len(labels))
-            if term.cluster_mean and target.level == 1 and clusters is not None:
-                means.extend((f"mean({label})", term.equation) for label in labels)
-        rows, codes, labels_of_clusters = len(self.table.rows), None, ()
-        if self.of_clusters:
-            rows = self.of_clusters.n
-        elif clusters is not None:
-            codes, labels_of_clusters = clusters.codes, tuple(clusters.labels)
+                fixed.extend((label, term.equation) for label in labels[term.label])
+        for position, each in enumerate(self.effects):
+            of = f" | {each.grouping.name}" if position or target.level == 2 else ""
+            for term in target.terms:
+                if term.label in each.grouping.means:
+                    means.extend(
+                        (f"mean({label}{of})", term.equation) for label in labels[term.label]
+                    )
+        rows = len(self.table.rows) if self.of_clusters is None else self.of_clusters.n
+        groupings = tuple(self._grouping(each, labels, rows) for each in self.effects)
+        main = groupings[0] if groupings else _nothing(rows)
         return Design(
             target.name,
             *self._kind_and_categories(),
             np.empty(rows),
             np.empty((rows, len(fixed) + len(means))),
             tuple(label for label, _ in (*fixed, *means)),
-            np.ones((rows, len(random))),
-            tuple(label for label, _ in random),
-            np.zeros(rows, dtype=np.int64) if codes is None else codes,
-            1 if codes is None or clusters is None else clusters.n,
+            main.z,
+            main.random_effects,
+            main.cluster,
+            main.n_clusters,
             self.fit,
             self.draw,
-            labels_of_clusters,
+            main.cluster_labels,
             usable=self.usable,
             live=self.live,
             equations_x=tuple(equation for _, equation in (*fixed, *means)),
-            equations_z=tuple(equation for _, equation in random),
-            blocks_z=(*parts,) if len(set(parts)) > 1 else (),
+            equations_z=main.equations_z,
+            blocks_z=main.blocks_z,
+            grouping=main.name if len(groupings) > 1 else "",
+            groupings=groupings[1:],
+        )
+
+    def _grouping(
+        self, effects: Effects, labels: Mapping[str, tuple[str, ...]], rows: int
+    ) -> RowGrouping:
+        """Give a grouping of the design's rows, its columns of slopes to be filled in."""
+        random = [("intercept", "both")] if effects.grouping.intercept else []
+        parts = [0] * len(random)
+        slopes = dict(effects.grouping.slopes)
+        for term in self.target.terms:
+            if term.label in slopes:
+                random.extend((label, term.equation) for label in labels[term.label])
+                parts.extend([slopes[term.label]] * len(labels[term.label]))
+        return RowGrouping(
+            effects.grouping.name,
+            np.ones((rows, len(random))),
+            tuple(label for label, _ in random),
+            effects.codes,
+            effects.of_rows.n,
+            tuple(effects.of_rows.labels),
+            tuple(equation for _, equation in random),
+            (*parts,) if len(set(parts)) > 1 else (),
         )
 
     @property
@@ -253,17 +303,20 @@ class DesignBuilder:
         self, frame: Design, places: Sequence[Place], values: Mapping[str, Array]
     ) -> Design:
         """Give a design with the columns of some terms, and the target, as they are now."""
-        x, z = frame.x.copy(), frame.z.copy()
+        x = frame.x.copy()
+        zs = [frame.z.copy(), *(each.z.copy() for each in frame.groupings)]
         for place in places:
-            block = self.block(place.term, values)
+            by_row = block = self.block(place.term, values)
             if self.of_clusters:
                 block = _cluster_means(block, self.of_clusters)
             if place.x.stop:
                 x[:, place.x] = block
-            if place.z.stop:
-                z[:, place.z] = block
-            if place.means.stop and self.clusters is not None:
-                x[:, place.means] = _cluster_means(block, self.clusters)[self.clusters.codes]
+            # without groupings there is nothing after x
+            for each, z, in_z, in_x in zip(self.effects, zs, place.z, place.means, strict=False):
+                if in_z.stop:
+                    z[:, in_z] = block
+                if in_x.stop:
+                    x[:, in_x] = _cluster_means(by_row, each.of_rows)[each.codes]
         around = self.target.around
         y = self.codes(values[self.target.name])
         if around:
@@ -277,7 +330,10 @@ class DesignBuilder:
             frame,
             y=y,
             x=x,
-            z=z,
+            z=zs[0],
+            groupings=tuple(
+                replace(each, z=z) for each, z in zip(frame.groupings, zs[1:], strict=True)
+            ),
             columns=self._asked_columns(values),
             around=values[around] if around and not self.of_clusters else None,
         )
@@ -329,23 +385,26 @@ class DesignBuilder:
 
     def places(self) -> list["Place"]:
         """Where the columns of each term stand in the design."""
-        level1 = self.target.level == 1
-        in_x = in_z = in_means = 0
-        if self.clusters is not None and self.target.random_intercept and level1:
-            in_z = 1
-        fixed = sum(self._width(term) for term in self.target.terms if term.fixed)
+        in_x = 0
+        in_z = [int(each.grouping.intercept) for each in self.effects]
+        in_means = sum(self._width(term) for term in self.target.terms if term.fixed)
+        means: dict[tuple[str, int], slice] = {}
+        for k, each in enumerate(self.effects):
+            for term in self.target.terms:
+                if term.label in each.grouping.means:
+                    means[term.label, k] = slice(in_means, in_means + self._width(term))
+                    in_means += self._width(term)
         found = []
         for term in self.target.terms:
-            width = self._width(term)
-            x = z = means = slice(0)
+            width, x, z = self._width(term), slice(0), []
             if term.fixed:
                 x, in_x = slice(in_x, in_x + width), in_x + width
-            if term.random and level1:
-                z, in_z = slice(in_z, in_z + width), in_z + width
-            if term.cluster_mean and level1 and self.clusters is not None:
-                first = fixed + in_means
-                means, in_means = slice(first, first + width), in_means + width
-            found.append(Place(term, x, means, z))
+            for k, each in enumerate(self.effects):
+                varies = term.label in dict(each.grouping.slopes)
+                z.append(slice(in_z[k], in_z[k] + width) if varies else slice(0))
+                in_z[k] += width * varies
+            of_term = (means.get((term.label, k), slice(0)) for k in range(len(self.effects)))
+            found.append(Place(term, x, tuple(of_term), tuple(z)))
         return found
 
     def _width(self, term: Term) -> int:
@@ -390,6 +449,11 @@ class DesignBuilder:
                 part = (block[:, :, None] * part[:, None, :]).reshape(rows, -1)
             block = part
         return np.ones((rows, 1)) if block is None else block
+
+
+def _nothing(rows: int) -> RowGrouping:
+    """Give the grouping of a model without clusters."""
+    return RowGrouping("", np.ones((rows, 0)), (), np.zeros(rows, dtype=np.int64), 1)
 
 
 def _number(factor: str, values: Mapping[str, Array]) -> Array:

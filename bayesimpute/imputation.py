@@ -37,7 +37,7 @@ CHECKPOINT = (
 @checked
 def impute(
     df: pd.DataFrame,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     m: Count = 20,
     iterations: Count = 10,
     method: Any = None,
@@ -67,7 +67,10 @@ def impute(
     df
         Any pandas frame; it is not modified.
     cluster
-        Column of cluster ids; with it, models have a random intercept by default.
+        Column of cluster ids; with it, models have a random intercept by default. Several, as
+        ``["school", "class"]``, are nested or crossed as the data show, which an event says; a
+        model has a random intercept for each. ``"school/class"`` are classes whose ids count anew
+        in each school. A variable that never varies within clusters gets one value a cluster.
     m
         Number of imputations, each a chain of its own. 20 keeps the Monte-Carlo error of a
         pooled standard error near one tenth at 40 % missing information.

@@ -21,6 +21,42 @@ Parameters = Mapping[str, "float | Array"]
 
 
 @dataclass(frozen=True, eq=False)
+class Grouping:
+    """A further grouping of the rows of a design, whose effects are independent of all others.
+
+    Attributes
+    ----------
+    name
+        Column of the data, or columns joined by ``:``.
+    z
+        Columns with effects that vary by its clusters, (row, random_effect).
+    random_effects
+        Their names, ``"intercept"`` first.
+    cluster
+        Cluster of each row, (row,) integers 0 … n_clusters − 1.
+    n_clusters
+        Number of clusters, those without observed values included.
+    cluster_labels
+        The user's labels of them.
+    equations_z, blocks_z
+        As those of a :class:`Design`.
+    """
+
+    name: str
+    z: Array
+    random_effects: tuple[str, ...]
+    cluster: npt.NDArray[np.int64]
+    n_clusters: int
+    cluster_labels: tuple[Any, ...] = ()
+    equations_z: tuple[str, ...] = ()
+    blocks_z: tuple[int, ...] = ()
+
+    def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Grouping":
+        """Keep the chosen rows (mask or positions) only; clusters keep their numbers."""
+        return replace(self, z=self.z[chosen], cluster=self.cluster[chosen])
+
+
+@dataclass(frozen=True, eq=False)
 class Design:
     """What a conditional model sees of the completed data at one visit.
 
@@ -81,6 +117,16 @@ class Design:
         Of a block of targets imputed together: the design of each, whose `target`, `kind`,
         `categories`, `y`, `fit`, `draw` and `shift` are its own; everything else is shared, and
         `fit` and `draw` of the block hold where they do for any member. Empty for one target.
+    grouping
+        Name of the grouping that `cluster` is, where there are several; empty else.
+    groupings
+        The others: rows may be in clusters of several kinds, nested or crossed.
+    offset
+        What the effects of `groupings` add to the linear predictors of all rows, (row, R), in the
+        units that a kernel computes in: a kernel that gets it takes those effects as known. None
+        where there are none, or they are not known.
+    base
+        The design that this one is but for its offset, if it has one, and several are made of it.
     memo
         What kernels have worked out of these data, by whoever did, and no one writes to: chains may
         share a design. One made from this one begins with nothing, and whoever writes to the
@@ -109,6 +155,10 @@ class Design:
     equations_x: tuple[str, ...] = ()
     equations_z: tuple[str, ...] = ()
     blocks_z: tuple[int, ...] = ()
+    grouping: str = ""
+    groupings: tuple[Grouping, ...] = ()
+    offset: Array | None = None
+    base: "Design | None" = None
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -126,12 +176,19 @@ class Design:
 
     @property
     def coords(self) -> dict[str, Any]:
-        """PyMC coordinates of the model: predictor, random_effect, cluster (rows have none)."""
-        return {
+        """PyMC coordinates of the model: predictor, random_effect, cluster (rows have none).
+
+        Of each further grouping ``cluster|name`` and ``random_effect|name``.
+        """
+        coords: dict[str, Any] = {
             "predictor": list(self.predictors),
             "random_effect": list(self.random_effects),
             "cluster": np.arange(self.n_clusters),
         }
+        for each in self.groupings:
+            coords[f"cluster|{each.name}"] = np.arange(each.n_clusters)
+            coords[f"random_effect|{each.name}"] = list(each.random_effects)
+        return coords
 
     def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Design":
         """Keep the chosen rows (mask or positions) only; clusters keep their numbers."""
@@ -149,6 +206,35 @@ class Design:
             usable=None if self.usable is None else self.usable[chosen],
             live=None if self.live is None else self.live[chosen],
             around=None if self.around is None else self.around[chosen],
+            groupings=tuple(each.rows(chosen) for each in self.groupings),
+            offset=None if self.offset is None else self.offset[chosen],
+            base=None,
+        )
+
+    def by(self, position: int) -> "Design":
+        """Give the same rows with a further grouping as `cluster`, and that in its place."""
+        other = self.groupings[position]
+        own = Grouping(
+            self.grouping,
+            self.z,
+            self.random_effects,
+            self.cluster,
+            self.n_clusters,
+            self.cluster_labels,
+            self.equations_z,
+            self.blocks_z,
+        )
+        return replace(
+            self,
+            z=other.z,
+            random_effects=other.random_effects,
+            cluster=other.cluster,
+            n_clusters=other.n_clusters,
+            cluster_labels=other.cluster_labels,
+            equations_z=other.equations_z,
+            blocks_z=other.blocks_z,
+            grouping=other.name,
+            groupings=(*self.groupings[:position], own, *self.groupings[position + 1 :]),
         )
 
 

@@ -55,9 +55,20 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Occasion, Prediction, Visit, Words
+from bayesimpute.method import (
+    Adaptation,
+    Array,
+    Design,
+    Kernel,
+    Occasion,
+    Parameters,
+    Prediction,
+    Visit,
+    Words,
+)
+from bayesimpute.sampling.cluster_effects import Moved
 from bayesimpute.sampling.correlation import CorrelationBlocks
-from bayesimpute.sampling.gaussian import GaussianPosterior, Units, blocks_of
+from bayesimpute.sampling.gaussian import GaussianEffects, GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.normal_draws import NormalDraws
 from bayesimpute.sampling.normal_rows import NormalRows, log_normal_density
@@ -242,8 +253,19 @@ class NormalKernel:
         self.labels = parameter_labels(design, options)
         self._posterior = posterior
         self._options = options
+        self._effects = design.random_effects
 
     def _seen(self, design: Design) -> Design:
+        """Give the design that the posterior takes; what it learns of the rows is kept with it."""
+        seen = self._modelled(design)
+        if seen is design or design.base is None:
+            return seen
+        base = design.base.memo.get((self, "seen"))
+        if base is None:
+            base = design.base.memo[self, "seen"] = self._modelled(design.base)
+        return replace(seen, base=base)
+
+    def _modelled(self, design: Design) -> Design:
         """Take the shift off the live values, which have it, so that all rows have one model."""
         if design.live_shift is None:
             return design
@@ -285,6 +307,27 @@ class NormalKernel:
     def size(self) -> int:
         """Length of a state."""
         return self._posterior.layout.size
+
+    @property
+    def effects(self) -> GaussianEffects:
+        """Effects by cluster, for a model of several groupings."""
+        return GaussianEffects(self._posterior, self._seen, self._effects)
+
+    def moved(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Moved:
+        """Make a visit that draws no values."""
+        given = self._seen(design), adaptation, state, first, self._options["transitions"], rng
+        return self._posterior.moved(*given)
+
+    def at(self, state: Array) -> Parameters:
+        """Give the SDs and correlations of effects."""
+        return self._posterior.parameters_at(state)
 
     #: The log density is quadratic in value and linear predictor.
     gaussian, measure = True, "density"

@@ -38,7 +38,7 @@ from bayesimpute.models.normal import (
 from bayesimpute.sampling.gaussian import GaussianPosterior
 from bayesimpute.sampling.normal_draws import NormalDraws
 from bayesimpute.sampling.normal_rows import log_normal_density
-from bayesimpute.sampling.row_draws import Moment, Positions, RowDraws, by_chain
+from bayesimpute.sampling.row_draws import Further, Moment, Positions, RowDraws, by_chain
 
 
 class PMM:
@@ -118,7 +118,7 @@ class PMMKernel(NormalKernel):
         super().__init__(design, posterior, options)
         self._scores = scores
 
-    def _seen(self, design: Design) -> Design:
+    def _modelled(self, design: Design) -> Design:
         """Give unordered categories their scores."""
         return _scored(design, self._scores)
 
@@ -244,9 +244,16 @@ class PMMDraws:
         donors = tuple(donors for each in (self, *others) for donors in each.donors)
         return replace(self, ranking=ranking, donors=donors)
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters; new ones come from the population."""
-        return replace(self, ranking=self.ranking.of_clusters(clusters, rng))
+        return replace(self, ranking=self.ranking.of_clusters(clusters, rng, further))
+
+    @property
+    def factor(self) -> Array:
+        """Factor of the covariance of a cluster's effects, (chain, effect, effect)."""
+        return self.ranking.factor
 
     def draw(self, design: Design, rng: np.random.Generator) -> Array:
         """Copy the value of a donor to each wanted row."""

@@ -24,7 +24,7 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
-from bayesimpute.sampling.row_draws import Moment, Positions, by_chain
+from bayesimpute.sampling.row_draws import Further, Moment, Positions, by_chain
 
 
 class Sample:
@@ -155,7 +155,9 @@ class SampleDraws:
         """Put the draws of further chains behind these."""
         return replace(self, chains=tuple(c for each in (self, *others) for c in each.chains))
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Take note of how many clusters there are: they are all alike."""
         return replace(self, clusters=len(clusters))
 

@@ -54,7 +54,7 @@ def alternative(
     formulas = {target.name: given["formula"]} if "formula" in given else {}
     matrix = None if formulas else specification.predictors
     request = Request(
-        target.cluster,
+        target.clusters,
         matrix,
         by_column(formulas, table, "formulas"),
         {target.name: priors},
@@ -129,4 +129,5 @@ def _read(description: Any, place: str) -> dict[str, Any]:
 def _needs_formula(target: Target, columns: Mapping[str, Any]) -> bool:
     """Whether a row of the predictor matrix does not say all of a target's terms."""
     plain = all(term.label in columns and not term.random_part for term in target.terms)
-    return not plain or (target.level == 1 and not target.random_intercept)
+    further = any(each.slopes or ":" in each.name for each in target.groupings)
+    return not plain or (target.level == 1 and not target.random_intercept) or further

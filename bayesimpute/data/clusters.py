@@ -1,5 +1,6 @@
 """Rows in clusters: numbering, levels of variables, sporadic and systematic missingness."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,21 @@ def cluster_index(name: str, ids: "pd.Series[Any]") -> ClusterIndex:
         )
     codes, labels = pd.factorize(_plain(ids))
     return ClusterIndex(codes.astype(np.int64), len(labels), tuple(labels))
+
+
+def combined(parts: Sequence[ClusterIndex]) -> ClusterIndex:
+    """Clusters by the combinations of several columns that there are, labelled ``a:1``."""
+    codes, pairs = pd.factorize(pd.MultiIndex.from_arrays([part.codes for part in parts]))
+    labels = tuple(
+        ":".join(str(part.labels[code]) for part, code in zip(parts, pair, strict=True))
+        for pair in pairs
+    )
+    return ClusterIndex(codes.astype(np.int64), len(labels), labels)
+
+
+def lies_within(inner: ClusterIndex, outer: ClusterIndex) -> bool:
+    """Whether each cluster of one grouping is in one cluster of the other."""
+    return bool((outer.codes[inner.first_rows][inner.codes] == outer.codes).all())
 
 
 def _plain(ids: "pd.Series[Any]") -> Any:

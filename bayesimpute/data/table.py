@@ -1,6 +1,6 @@
 """The one door for data: a user's frame becomes arrays here, and arrays become a frame here."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, cluster_index
+from bayesimpute.data.clusters import ClusterIndex, cluster_index, combined
 from bayesimpute.data.dates import is_date
 from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
@@ -98,6 +98,9 @@ class Table:
     def clusters(self, name: str) -> ClusterIndex:
         """Which cluster each row belongs to, by a column of cluster ids; worked out once.
 
+        ``"school:class"`` are the combinations of two columns, for ids that count anew in each
+        school.
+
         Raises
         ------
         DataError
@@ -111,8 +114,22 @@ class Table:
         ([0, 1, 0], ('b', 'a'))
         """
         if name not in self._clusters:
-            self._clusters[name] = cluster_index(name, self.frame[name].iloc[self.rows])
+            if name in self.frame.columns:
+                found = cluster_index(name, self.frame[name].iloc[self.rows])
+            else:
+                found = combined([self.clusters(column) for column in name.split(":")])
+            self._clusters[name] = found
         return self._clusters[name]
+
+    def columns_of(self, groupings: Iterable[str]) -> tuple[str, ...]:
+        """Columns that groupings are made of, each once: of ``"school:class"`` both."""
+        return tuple(
+            dict.fromkeys(
+                column
+                for name in groupings
+                for column in ([name] if name in self.variables else name.split(":"))
+            )
+        )
 
     @cached_property
     def _clusters(self) -> dict[str, ClusterIndex]:

@@ -18,7 +18,7 @@ from bayesimpute.method import Array, DensityKernel, Design, Kernel, Method
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.generic import BuilderMethod
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.base import inner_kernel, innermost, layers
 from bayesimpute.wrappers.delta import Delta
 
 
@@ -158,7 +158,7 @@ def kernel_of(specification: Specification, target: Target, design: Design) -> K
     if specification.live is not None:
         inside = resolve(innermost(target.method))
         options = {**options, **getattr(inside, "options_if_joint", {}), **target.options}
-    kernel = method.kernel(design, priors, options)
+    kernel = inner_kernel(method, design, priors, options)
     for position, name in enumerate(target.block):
         for wrapper in layers(specification.targets[name].method):  # type: ignore[union-attr]
             assert isinstance(wrapper, Delta)  # the specification takes no other in a block

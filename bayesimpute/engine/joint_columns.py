@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.design import DesignBuilder
+from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.design import DesignBuilder, Effects
 from bayesimpute.sampling.textbook import Columns
 from bayesimpute.specification.expressions import evaluate, evaluate_symbols, names_in
 from bayesimpute.specification.joint_order import sources_of
@@ -47,10 +48,9 @@ def columns_of(
     averaged
         Values that means of clusters are taken of, where these are others.
     """
-    target, clusters = builder.target, builder.clusters
-    level2 = target.level == 2 and clusters is not None
-    means = any(term.cluster_mean for term in target.terms) and clusters is not None
-    whole = level2 or means
+    target, unit, effects = builder.target, builder.of_clusters, builder.effects
+    means = any(each.grouping.means for each in effects)
+    whole = unit is not None or means
     chosen = np.arange(len(builder.table.rows)) if whole else rows
     needed = sources_of(target, specification.targets)
     given = _with_passive(specification, values, needed, chosen)
@@ -58,32 +58,37 @@ def columns_of(
     if averaged is not None and whole:
         other = _with_passive(specification, averaged, needed, chosen)
     x: list[Any] = []
-    z: list[Any] = [] if level2 or clusters is None else [_intercepts(builder, len(chosen))]
-    in_mean: list[Any] = []
+    z: list[list[Any]] = [[_intercepts(each)] for each in effects]
+    in_mean: list[list[Any]] = [[] for _ in effects]
     for term in target.terms:
-        block = _block(builder, term, other if level2 else given, len(chosen))
+        block = _block(builder, term, given if unit is None else other, len(chosen))
+        if unit is not None:
+            block = _means(unit, block)
         if term.fixed:
             x.append(block)
-        if term.random and not level2:
-            z.append(block)
-        if term.cluster_mean and not level2 and clusters is not None:
-            in_mean.append(
-                _means(builder, _block(builder, term, other, len(chosen)))[clusters.codes]
-            )
-    if level2:
-        fixed = _beside(x, len(chosen))
-        at = np.zeros(len(rows), dtype=np.int64)
-        return Columns(_means(builder, fixed)[rows], np.empty((len(rows), 0)), at)
-    cluster = np.zeros(len(chosen), dtype=np.int64)
-    if clusters is not None:
-        cluster = clusters.codes[chosen]
-    blocks = (_beside([*x, *in_mean], len(chosen)), _beside(z, len(chosen)), cluster)
-    return Columns(*(block[rows] if whole else block for block in blocks))
+        for each, slopes, by_mean in zip(effects, z, in_mean, strict=True):
+            if term.label in dict(each.grouping.slopes):
+                slopes.append(block)
+            if term.label in each.grouping.means:
+                of_rows = _block(builder, term, other, len(chosen))
+                by_mean.append(_means(each.of_rows, of_rows)[each.codes])
+    of_design = len(chosen) if unit is None else unit.n
+    at = rows if whole else slice(None)
+    blocks = [*x, *(block for by_mean in in_mean for block in by_mean)]
+    groupings = [
+        (
+            _beside([slopes[0] if whole else slopes[0][rows], *slopes[1:]], of_design)[at],
+            each.codes[rows],
+        )
+        for each, slopes in zip(effects, z, strict=True)
+    ]
+    first, *further = groupings or [(np.empty((len(rows), 0)), np.zeros(len(rows), dtype=np.int64))]
+    return Columns(_beside(blocks, of_design)[at], *first, groupings=tuple(further))
 
 
-def _intercepts(builder: DesignBuilder, rows: int) -> Any:
-    """Column of ones of the random intercept, if there is one."""
-    return np.ones((rows, int(builder.target.random_intercept)))
+def _intercepts(effects: Effects) -> Any:
+    """Column of ones of a random intercept, if there is one, for all rows of the design."""
+    return np.ones((len(effects.codes), int(effects.grouping.intercept)))
 
 
 def _with_passive(
@@ -128,12 +133,10 @@ def _block(builder: DesignBuilder, term: Term, values: Values, rows: int) -> Any
     return block
 
 
-def _means(builder: DesignBuilder, block: Any) -> Any:
+def _means(clusters: ClusterIndex, block: Any) -> Any:
     """Mean of each column by cluster, (cluster, column)."""
     import pytensor.tensor as pt
 
-    clusters = builder.clusters
-    assert clusters is not None
     block = pt.as_tensor_variable(block)
     total = pt.zeros((clusters.n, block.shape[1]))
     return pt.inc_subtensor(total[clusters.codes], block) / clusters.sizes[:, None]

@@ -1,6 +1,6 @@
 """Which missing values stand in models of other variables, and where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +11,9 @@ from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import DensityKernel, Kernel, has_density
 from bayesimpute.specification.aliases import BOUNDED, NUMBER
+from bayesimpute.specification.groupings import averaging
 from bayesimpute.specification.joint_order import selects, sources_of_term
-from bayesimpute.specification.specification import Specification
+from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import method_text
 
 Positions = npt.NDArray[np.int64]
@@ -78,7 +79,7 @@ class Live:
         """
         targets, builder = specification.targets, builders[name]
         target = builder.target
-        standings, averaging, curved = [], [], False
+        standings, averaged, curved = [], [], False
         number = specification.table.variables[name].kind is Kind.NUMERIC and target.kind is None
         for other, child in builders.items():
             places = tuple(
@@ -89,10 +90,9 @@ class Live:
                 curved |= number and not all(_is_linear(p, name, specification) for p in places)
                 says = rows_that_say(specification, child)
                 standings.append(Standing(other, places, around, says))
-                means = any(place.term.cluster_mean for place in places)
-                own = target.level == 2 and child.target.cluster == target.cluster
-                if (child.target.level == 2 or means) and child.clusters is not None and not own:
-                    averaging.append(child.clusters.codes)
+                within = seen_within(specification, child.target, places)
+                if within is not None and not (target.level == 2 and within == target.cluster):
+                    averaged.append(specification.table.clusters(within).codes)
         rows = specification.live_rows(name)
         if target.level == 2:
             assert builder.clusters is not None
@@ -101,8 +101,8 @@ class Live:
             cells = np.flatnonzero(rows)
             owner = np.arange(cells.size)
         waves: tuple[Positions, ...] = (cells,) if cells.size else ()
-        if averaging and cells.size:
-            waves = _apart(cells, owner, [codes[rows] for codes in averaging])
+        if averaged and cells.size:
+            waves = _apart(cells, owner, [codes[rows] for codes in averaged])
         gaussian = number and not curved
         if waves:
             for other in (name, *(each.name for each in standings)):
@@ -125,6 +125,13 @@ class Live:
         of_mean = [each.name for each in standings if each.around]  # name is a latent mean
         spread = float(np.nanstd(specification.known[(of_mean or [name])[0]]))
         return cls(waves, tuple(standings), spread, gaussian)
+
+
+def seen_within(
+    specification: Specification, target: Target, places: Iterable[Place]
+) -> str | None:
+    """Name the clusters within which rows of a model see each other's values; None if none do."""
+    return averaging(target, [place.term.label for place in places], specification.table)
 
 
 def rows_that_say(specification: Specification, child: DesignBuilder) -> npt.NDArray[np.bool_]:

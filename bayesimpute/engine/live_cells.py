@@ -29,7 +29,7 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.designs import Designs
-from bayesimpute.engine.live import Live, Positions, Standing
+from bayesimpute.engine.live import Live, Positions, Standing, seen_within
 from bayesimpute.engine.passive import update_passive
 from bayesimpute.method import Array, DensityKernel, Design, RowDensity
 from bayesimpute.specification.expressions import evaluate
@@ -167,23 +167,21 @@ class _Child:
         self._builder, self._density, self._places = builder, density, standing.places
         self._name, self._count = drawing.name, len(drawing.cells)
         self._around = drawing.current if standing.around else None
-        level2 = builder.target.level == 2
         # which cell each row of the data sees; moving: its own value is the cell's
         owner = drawing.owners(specification.table.n_rows)
         self._moving = owner >= 0
-        self._averaged = level2 or any(_width(place.means) for place in self._places)
-        clusters = builder.clusters
-        self._codes = None if clusters is None else clusters.codes
-        by_design = owner
-        if self._averaged and clusters is not None:
-            of_cluster = np.full(clusters.n, -1)
-            of_cluster[clusters.codes[self._moving]] = owner[self._moving]
-            owner = of_cluster[clusters.codes]
-            by_design = of_cluster if level2 else owner
+        within = seen_within(specification, builder.target, self._places)
+        self._averaged = within is not None
+        if within is not None:
+            codes = specification.table.clusters(within).codes
+            of_cluster = np.full(codes.max() + 1, -1)
+            of_cluster[codes[self._moving]] = owner[self._moving]
+            owner = of_cluster[codes]
+        unit = builder.of_clusters
+        by_design = owner if unit is None else owner[unit.first_rows]
         self._row_owner = owner
         self._rows = np.flatnonzero((by_design >= 0) & standing.says)
         self._owner = by_design[self._rows]
-        self._level2 = level2
         needed = {
             name
             for place in self._places
@@ -214,34 +212,39 @@ class _Child:
             design, rows, owner = design.rows(keep), rows[keep], owner[keep]
         if not owner.size:
             return np.zeros(len(candidate))
-        x, z = design.x.copy(), design.z.copy()
-        if not self._level2:
+        x = design.x.copy()
+        zs = [design.z.copy(), *(each.z.copy() for each in design.groupings)]
+        effects, unit = self._builder.effects, self._builder.of_clusters
+        if unit is None:
             values = self._at(rows, candidate, position)
             for place in self._places:
-                if _width(place.x) or _width(place.z):
+                if _width(place.x) or any(map(_width, place.z)):
                     block = self._builder.columns(place.term, values)[1]
                     if _width(place.x):
                         x[:, place.x] = block
-                    if _width(place.z):
-                        z[:, place.z] = block
+                    for z, columns in zip(zs, place.z, strict=False):
+                        if _width(columns):
+                            z[:, columns] = block
         if self._averaged:
-            assert self._codes is not None
             whole = np.flatnonzero(position[self._row_owner] >= 0)
-            values, codes = self._at(whole, candidate, position), self._codes[whole]
-            size = np.bincount(codes, minlength=self._codes.max() + 1)
-            own = rows if self._level2 else self._codes[rows]
+            values = self._at(whole, candidate, position)
             for place in self._places:
-                columns = place.x if self._level2 else place.means
-                if _width(columns):
-                    block = self._builder.columns(place.term, values)[1]
-                    for k, column in enumerate(block.T):
-                        mean = np.bincount(codes, column, size.size)[own] / size[own]
-                        x[:, columns.start + k] = mean
+                block = self._builder.columns(place.term, values)[1]
+                if unit is not None:
+                    mean = _means(block, unit.codes[whole], rows)
+                    for z, columns in zip([x, *zs], (place.x, *place.z), strict=False):
+                        if _width(columns):
+                            z[:, columns] = mean
+                for each, columns in zip(effects, place.means, strict=True):
+                    if _width(columns):
+                        codes = each.of_rows.codes[whole]
+                        x[:, columns] = _means(block, codes, each.codes[rows])
         y = design.y
         if self._around is not None:
             current = self._around if which is None else self._around[which]
             y = y + (current - candidate)[owner]
-        density = self._density(replace(design, x=x, z=z, y=y))
+        groupings = tuple(replace(g, z=z) for g, z in zip(design.groupings, zs[1:], strict=True))
+        density = self._density(replace(design, x=x, z=zs[0], groupings=groupings, y=y))
         return np.asarray(np.bincount(owner, density, len(candidate)))
 
     def _at(self, rows: Positions, candidate: Array, position: Positions) -> dict[str, Array]:
@@ -254,6 +257,13 @@ class _Child:
             computed = np.broadcast_to(evaluate(passive.expression, values), known.shape)
             values[passive.name] = np.where(np.isnan(known), computed, known)
         return values
+
+
+def _means(block: Array, codes: Positions, wanted: Positions) -> Array:
+    """Mean of each column by cluster, for the clusters wanted, (wanted, column)."""
+    count = int(max(codes.max(initial=0), wanted.max(initial=0))) + 1
+    size = np.bincount(codes, minlength=count)[wanted]
+    return np.column_stack([np.bincount(codes, column, count)[wanted] / size for column in block.T])
 
 
 def _width(columns: slice) -> int:

@@ -18,12 +18,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress
+from operator import attrgetter
 
 import numpy as np
 
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.engine.designs import Designs
-from bayesimpute.engine.live import Live, Positions
+from bayesimpute.engine.live import Live, Positions, seen_within
 from bayesimpute.method import Array, Design, RowDensity
 from bayesimpute.sampling.normal_rows import NormalRows, Reach
 from bayesimpute.specification.joint_order import sources_of_term
@@ -58,7 +59,7 @@ class Multiple:
     @property
     def columns(self) -> int:
         """How many."""
-        return max(_width(self.place.x), _width(self.place.z))
+        return max(_width(self.place.x), _width(_slopes(self.place)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +124,8 @@ class Told:
             block = self.builder.block(each.place.term, here)
             if _width(each.place.x):
                 design.x[self.moved, each.place.x] = block
-            if _width(each.place.z):
-                design.z[self.moved, each.place.z] = block
+            if _width(_slopes(each.place)):
+                design.z[self.moved, _slopes(each.place)] = block
         if not self.reach.direct:
             return design
         # the target is the variable, or a difference to it
@@ -169,14 +170,16 @@ class NormalCells:
     ) -> "NormalCells | None":
         """Work out what follows from the specification; None where cells are drawn in other ways.
 
-        Among the latter are those that depend on each other by the mean of a cluster.
+        Among the latter are those that depend on each other by the mean of a cluster, and those in
+        models of several groupings.
         """
         averaged = any(
-            builders[each.name].target.level == 2
-            or any(_width(place.means) for place in each.places)
+            seen_within(specification, builders[each.name].target, each.places) is not None
             for each in live.standings
         )
-        if not live.gaussian or averaged or len(live.waves) != 1:
+        models = (name, *(each.name for each in live.standings))
+        several = any(len(builders[each].effects) > 1 for each in models)
+        if not live.gaussian or averaged or several or len(live.waves) != 1:
             return None
         (cells,), own = live.waves, builders[name]
         rows = np.flatnonzero(specification.live_rows(name))
@@ -236,20 +239,21 @@ def _width(columns: slice) -> int:
     return columns.stop - (columns.start or 0)
 
 
+def _slopes(place: Place) -> slice:
+    """Where the columns of a term stand in `z` of a model of one grouping."""
+    return place.z[0] if place.z else slice(0)
+
+
 def _reach(
     rows: Positions, owner: Positions, direct: float, multiples: Sequence[Multiple]
 ) -> Reach:
     """Say how rows depend on cells, all multiples yet unknown."""
     in_x, in_z = (
         np.array(
-            [
-                place
-                for each in multiples
-                for place in _places(getattr(each.place, part), each.columns)
-            ],
+            [place for each in multiples for place in _places(columns(each.place), each.columns)],
             dtype=np.int64,
         )
-        for part in ("x", "z")
+        for columns in (attrgetter("x"), _slopes)
     )
     return Reach(rows, owner, direct, in_x, in_z, np.full((rows.size, in_x.size), np.nan))
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayesimpute.design import DesignBuilder
+from bayesimpute.design import DesignBuilder, Effects
 from bayesimpute.errors import DataError
 from bayesimpute.method import Array, Design
 from bayesimpute.new_rows.frame import Rows
-from bayesimpute.new_rows.learnt import Learnt
+from bayesimpute.new_rows.learnt import Learnt, mean_columns
 from bayesimpute.sampling.row_draws import NEW
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.survival import indicator
@@ -25,14 +25,14 @@ class NewDesigns:
     builders
         By target; blocks by their first member.
     means
-        Target -> columns of cluster means, and their values in each cluster of the rows: as in the
-        run, NaN for new clusters, (cluster of a chain, column).
+        Target, and position of a grouping -> columns of cluster means, and their values in each
+        cluster of the rows: as in the run, NaN for new clusters, (cluster of a chain, column).
     chains
         How many times the rows are there.
     """
 
     builders: Mapping[str, DesignBuilder]
-    means: Mapping[str, tuple[slice, Array]]
+    means: Mapping[tuple[str, int], tuple[slice, Array]]
     chains: int
 
     @classmethod
@@ -62,29 +62,28 @@ class NewDesigns:
             for name in names
         }
         means = {}
-        for name in learnt.means.keys() & builders.keys():
-            builder, known = builders[name], learnt.means[name]
-            assert builder.target.cluster is not None
-            numbers = new.clusters[builder.target.cluster].numbers
-            found = np.where((numbers == NEW)[:, None], np.nan, known[:, numbers])
-            places = [place.means for place in builder.places() if place.means.stop]
-            columns = slice(places[0].start, places[-1].stop)
-            means[name] = columns, found.reshape(-1, known.shape[2])
+        for (name, position), known in learnt.means.items():
+            if name in builders:
+                grouping = builders[name].effects[position].grouping.name
+                numbers = new.clusters[grouping].numbers
+                found = np.where((numbers == NEW)[:, None], np.nan, known[:, numbers])
+                columns = mean_columns(builders[name], position)
+                means[name, position] = columns, found.reshape(-1, known.shape[2])
         return cls(builders, means, learnt.chains)
 
     def build(self, name: str, values: Mapping[str, Array]) -> Design:
         """Give the design of a model on completed rows."""
         builder = self.builders[name]
         design = builder.build(values)
-        if builder.of_clusters is not None or builder.clusters is None:
+        if not builder.effects:
             rows = np.arange(len(design.y))
             design = replace(design, cluster=rows // (len(rows) // self.chains))
-        if name in self.means:
-            columns, known = self.means[name]
-            trained = known[design.cluster]
-            x = design.x.copy()
-            x[:, columns] = np.where(np.isnan(trained), x[:, columns], trained)
-            design = replace(design, x=x)
+        for position, each in enumerate(builder.effects):
+            if (name, position) in self.means:
+                columns, known = self.means[name, position]
+                trained, x = known[each.codes], design.x.copy()
+                x[:, columns] = np.where(np.isnan(trained), x[:, columns], trained)
+                design = replace(design, x=x)
         return design
 
 
@@ -106,10 +105,18 @@ def _on_new_rows(specification: Specification, trained: DesignBuilder) -> Design
         fit, seen, wanted = of_clusters(fit), of_clusters(observed | live), of_clusters(cells)
         draw, live = wanted & ~seen, of_clusters(live)
         usable = np.ones(clusters.n, dtype=bool)
+    effects = []
+    for each in trained.effects:
+        of_rows = table.clusters(each.grouping.name)
+        codes = of_rows.codes
+        if target.level == 2 and clusters is not None:
+            codes = codes[clusters.first_rows]
+        effects.append(Effects(each.grouping, of_rows, codes))
     builder = replace(
         trained,
         table=table,
         clusters=clusters,
+        effects=tuple(effects),
         fit=fit,
         draw=draw,
         usable=usable,

@@ -11,8 +11,9 @@ from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.recoding import recoded
 from bayesimpute.data.table import Kind, Table, Variable, canonical_rows, check_frame
 from bayesimpute.errors import DataError
-from bayesimpute.new_rows.learnt import Learnt
+from bayesimpute.new_rows.learnt import Learnt, groupings_of
 from bayesimpute.sampling.row_draws import NEW, Positions
+from bayesimpute.specification.joint_order import sources_of
 from bayesimpute.specification.specification import Target
 from bayesimpute.wording import listed
 
@@ -116,23 +117,36 @@ def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
     rows = canonical_rows(frame.index)
     variables: dict[str, Variable] = {}
     values: dict[str, np.ndarray] = {}
-    grouping = {
-        target.cluster: None
+    groupings = dict.fromkeys(
+        name
         for target in specification.targets.values()
-        if isinstance(target, Target) and target.cluster
+        if isinstance(target, Target)
+        for name in groupings_of(target)
+    )
+    predicting = {
+        name
+        for target in specification.targets.values()
+        if isinstance(target, Target)
+        for name in sources_of(target, specification.targets)
     }
+    ids = {
+        column
+        for name in groupings
+        for column in ([name] if name in table.variables else name.split(":"))
+    } - predicting  # of which no category has to be known
     for name, variable in table.variables.items():
         if name not in frame.columns:
             continue
         variables[name] = variable
-        if name in learnt.used and name not in grouping and variable.kind is not Kind.OTHER:
+        if name in learnt.used and name not in ids and variable.kind is not Kind.OTHER:
             given = frame[name]
             seen = learnt.seen.get(name, NOTHING)
             column, encoded = recoded(given, variable, seen, "impute_new", UNKNOWN)
             if column is not given:
                 frame[name] = column
             values[name] = encoded[rows]
-    clusters = {name: _clusters(name, frame[name].iloc[rows], table) for name in grouping}
+    plain = Table(frame, variables, {}, rows)
+    clusters = {name: _clusters(name, plain, table) for name in groupings}
     return Rows(frame, variables, values, rows, clusters)
 
 
@@ -157,7 +171,7 @@ def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
     return ManyTable(frame, new.variables, values, rows, indices)
 
 
-def _clusters(name: str, ids: "pd.Series[Any]", table: Table) -> Clusters:
+def _clusters(name: str, new: Table, table: Table) -> Clusters:
     """Find which clusters the run knows.
 
     Raises
@@ -165,24 +179,22 @@ def _clusters(name: str, ids: "pd.Series[Any]", table: Table) -> Clusters:
     DataError
         If an id is missing, or of another type than all in the run.
     """
-    if ids.isna().any():
+    try:
+        own = new.clusters(name)
+    except DataError as error:
         raise DataError(
-            f"impute_new: cluster variable {name!r} is missing in {int(ids.isna().sum())} row(s), "
-            f"the first at index {ids.index[ids.isna().to_numpy()][0]}; give the id, or an id of "
-            "its own to a row of a cluster that was not in the data."
-        )
-    plain = ids.astype(object).to_numpy()
-    codes, labels = pd.factorize(plain)
+            f"impute_new: {error} A row of a cluster that was not in the data gets an id of its "
+            "own."
+        ) from None
     known = {label: number for number, label in enumerate(table.clusters(name).labels)}
-    numbers = np.array([known.get(label, NEW) for label in labels], dtype=np.int64)
-    if (numbers == NEW).any():
-        spelled = {str(label): label for label in known}
-        for label in labels[numbers == NEW]:
-            if str(label) in spelled:
-                other = spelled[str(label)]
-                raise DataError(
-                    f"impute_new: cluster {label!r} of {name!r} is a {type(label).__name__}, and "
-                    f"{other!r} in the data of the imputations a {type(other).__name__}; convert "
-                    "the column, or these are new clusters."
-                )
-    return Clusters(codes.astype(np.int64), numbers, tuple(labels))
+    numbers = np.array([known.get(label, NEW) for label in own.labels], dtype=np.int64)
+    spelled = {str(label): label for label in known} if (numbers == NEW).any() else {}
+    for label, number in zip(own.labels, numbers, strict=True):
+        if number == NEW and str(label) in spelled:
+            other = spelled[str(label)]
+            raise DataError(
+                f"impute_new: cluster {label!r} of {name!r} is a {type(label).__name__}, and "
+                f"{other!r} in the data of the imputations a {type(other).__name__}; convert "
+                "the column, or these are new clusters."
+            )
+    return Clusters(own.codes, numbers, own.labels)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesimpute.data.table import Kind
+from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState
@@ -41,8 +42,8 @@ class Learnt:
     refused
         Why the model of a target cannot be asked of new rows.
     means
-        Target -> means of its predictors in each cluster, (chain, cluster, column); of targets that
-        have such columns.
+        Target, and position of a grouping -> means of its predictors in each cluster, (chain,
+        cluster, column); of those that have such columns.
     by_cluster
         Target with one value a cluster -> that value, (chain, cluster).
     donors
@@ -59,7 +60,7 @@ class Learnt:
     chains: int
     draws: Mapping[str, RowDraws]
     refused: Mapping[str, str]
-    means: Mapping[str, Array]
+    means: Mapping[tuple[str, int], Array]
     by_cluster: Mapping[str, Array]
     donors: Mapping[str, Array]
     spread: Mapping[str, float]
@@ -94,7 +95,7 @@ def learn(run: Run) -> Learnt:
     adaptations = unpack_adaptations(history.adaptation)
     draws: dict[str, list[RowDraws]] = {}
     refused: dict[str, str] = {}
-    means: dict[str, list[Array]] = {}
+    means: dict[tuple[str, int], list[Array]] = {}
     by_cluster: dict[str, list[Array]] = {}
     donors: dict[str, list[Array]] = {name: [] for name in specification.targets}
     rows = _some_rows(specification)
@@ -109,11 +110,11 @@ def learn(run: Run) -> Learnt:
             except SpecificationError as error:
                 refused[name] = str(error)
             builder = bench.builders[name]
-            averaged = [place.means for place in builder.places() if place.means.stop]
-            if averaged and builder.clusters is not None:
-                first = builder.clusters.first_rows
-                columns = design.x[first, averaged[0].start : averaged[-1].stop]
-                means.setdefault(name, []).append(columns)
+            for position, each in enumerate(builder.effects):
+                columns = mean_columns(builder, position)
+                if columns.stop:
+                    first = np.unique(each.codes, return_index=True)[1]
+                    means.setdefault((name, position), []).append(design.x[first][:, columns])
         for name, target in specification.targets.items():
             donors[name].append(state.values[name][rows])
             if isinstance(target, Target) and target.level == 2 and target.cluster:
@@ -131,7 +132,7 @@ def learn(run: Run) -> Learnt:
         history.m,
         {name: own[0].beside(own[1:]) for name, own in draws.items()},
         refused,
-        {name: np.stack(own) for name, own in means.items()},
+        {key: np.stack(own) for key, own in means.items()},
         {name: np.stack(own) for name, own in by_cluster.items()},
         {name: np.stack(own) for name, own in donors.items()}
         | {name: column[rows] for name, column in like.items()},
@@ -171,8 +172,8 @@ def _used(specification: Specification) -> frozenset[str]:
         for wrapper in layers(target.method):
             reads = wrapper.reads()
             found |= set(specification.table.variables if reads is None else reads)
-        if target.cluster:
-            found.add(target.cluster)
+        for name in groupings_of(target):
+            found |= {name} if name in specification.table.variables else set(name.split(":"))
         found |= events_of(target)
     return frozenset(found & set(specification.table.variables))
 
@@ -181,3 +182,15 @@ def events_of(target: Target) -> set[str]:
     """Columns that say whether times of a target end with the event."""
     options = indicators_of(resolve(innermost(target.method)))
     return {target.options[name] for name in options if target.options.get(name) is not None}
+
+
+def groupings_of(target: Target) -> list[str]:
+    """Names of all clusters of a target's model: its own, and those that effects vary by."""
+    own = [target.cluster] if target.cluster else []
+    return list(dict.fromkeys([*own, *(each.name for each in target.effects)]))
+
+
+def mean_columns(builder: DesignBuilder, position: int) -> slice:
+    """Where the cluster means of one grouping stand in a design; an empty slice for none."""
+    places = [place.means[position] for place in builder.places() if place.means[position].stop]
+    return slice(places[0].start, places[-1].stop) if places else slice(0)

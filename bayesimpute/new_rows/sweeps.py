@@ -154,21 +154,30 @@ def _draws(learnt: Learnt, new: Rows, targets: Iterable[str], seed: int) -> dict
             continue
         if name in learnt.refused:
             raise DataError(f"impute_new: {name!r} cannot be imputed: {learnt.refused[name]}")
-        draws, target = learnt.draws[name], builder.target
-        if target.cluster and target.level == 1:
+        draws = learnt.draws[name]
+        if builder.effects:
             rng = stream(seed, Purpose.NEW_CLUSTERS, position)
-            numbers = new.clusters[target.cluster].numbers
+            names = [each.grouping.name for each in builder.effects]
+            numbers, *further = (new.clusters[each].numbers for each in names)
             try:
-                draws = draws.of_clusters(numbers, rng)
+                draws = draws.of_clusters(numbers, rng, tuple(further))
             except DataError as error:
-                labels = np.flatnonzero(numbers == NEW)
-                label = new.clusters[target.cluster].labels[int(labels[0])]
+                where = _new_cluster(new, names)
                 raise DataError(
-                    f"impute_new: {name!r} cannot be imputed in a cluster that was not in the data "
-                    f"({label!r} of {target.cluster!r}): {error}."
+                    f"impute_new: {name!r} cannot be imputed in {where}: {error}."
                 ) from None
         found[name] = draws
     return found
+
+
+def _new_cluster(new: Rows, names: Iterable[str]) -> str:
+    """Say which cluster of some groupings was not in the data."""
+    for name in names:
+        clusters = new.clusters[name]
+        for label, number in zip(clusters.labels, clusters.numbers, strict=True):
+            if number == NEW:
+                return f"a cluster that was not in the data ({label!r} of {name!r})"
+    return "these clusters"
 
 
 def _start(
@@ -293,20 +302,20 @@ def _apart(standing: Standing, name: str, designs: NewDesigns, new: Rows) -> Sta
     """
     builder = designs.builders[standing.name]
     target = builder.target
-    if target.cluster is None:
-        return standing
-    fresh = new.clusters[target.cluster].numbers == NEW
-    if target.level == 2:
-        own = designs.builders[name].target
-        if own.level == 2:
+    if target.level == 2 and target.cluster is not None:
+        if designs.builders[name].target.level == 2:
             return standing
+        fresh = new.clusters[target.cluster].numbers == NEW
         return replace(standing, says=standing.says & np.tile(fresh, designs.chains))
-    places = tuple(replace(place, means=slice(0)) for place in standing.places)
-    if places != standing.places and fresh.any():
-        label = new.clusters[target.cluster].labels[int(fresh.argmax())]
-        raise DataError(
-            f"impute_new: {name!r} is missing, the model of {standing.name!r} reads its mean in "
-            f"each cluster, and {label!r} is a cluster of {target.cluster!r} that was not in the "
-            "data, whose mean is not known; impute it together with the others by bi.impute."
-        )
+    nothing = tuple(slice(0) for _ in builder.effects)
+    for position, each in enumerate(builder.effects):
+        clusters = new.clusters[each.grouping.name]
+        averaged = any(place.means[position].stop for place in standing.places)
+        if averaged and (clusters.numbers == NEW).any():
+            raise DataError(
+                f"impute_new: {name!r} is missing, and the model of {standing.name!r} reads its "
+                f"mean in {_new_cluster(new, [each.grouping.name])}, whose mean is not known; "
+                "impute it together with the others by bi.impute."
+            )
+    places = tuple(replace(place, means=nothing) for place in standing.places)
     return replace(standing, places=places)

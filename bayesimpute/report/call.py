@@ -51,6 +51,8 @@ def call_text(run: Run) -> tuple[str, list[str]]:
         "method": _pairs(_methods(specification, by_hand)),
         "predictors": "predictors",
     }
+    if nested := _nested_ids(specification):
+        arguments["cluster"] = repr(nested)
     formulas = {
         name: repr(_formula(target))
         for name, target in specification.targets.items()
@@ -161,21 +163,43 @@ def _needs_formula(specification: Specification, target: Target) -> bool:
     columns = specification.table.variables
     plain = all(term.factors == (term.label,) and term.label in columns for term in target.terms)
     effects = all(term.fixed and term.random_part == 0 for term in target.terms)
-    return not plain or not effects or not target.random_intercept
+    means = {term.label for term in target.terms if term.cluster_mean}
+    alike = all(
+        each.intercept and not each.slopes and set(each.means) <= means for each in target.groupings
+    )
+    return not (plain and effects and alike and target.random_intercept)
 
 
 def _formula(target: Target) -> str:
     fixed = [_quoted(term) for term in target.terms if term.fixed]
-    fixed += [f"cluster_mean({_quoted(term)})" for term in target.terms if term.cluster_mean]
-    text = f"{_column(target.name)} ~ {' + '.join(fixed) or '1'}"
-    if target.cluster is None or target.level == 2:
-        return text
-    parts: dict[int, list[str]] = {0: ["1"]} if target.random_intercept else {}
-    for term in target.terms:
-        if term.random:
-            parts.setdefault(term.random_part, ["0"]).append(_quoted(term))
-    brackets = [f"({' + '.join(own)} | {_column(target.cluster)})" for own in parts.values()]
-    return " + ".join([text, *brackets])
+    terms = {term.label: _quoted(term) for term in target.terms}
+    brackets = []
+    for position, each in enumerate(target.effects):
+        group = ":".join(map(_column, each.name.split(":")))
+        first = position == 0 and target.level == 1
+        fixed += [
+            f"cluster_mean({terms[label]}{'' if first else f', {group}'})" for label in each.means
+        ]
+        parts: dict[int, list[str]] = {0: ["1"]} if each.intercept else {}
+        for label, part in each.slopes:
+            parts.setdefault(part, ["0"]).append(terms[label])
+        brackets += [f"({' + '.join(own)} | {group})" for own in parts.values()]
+    return " + ".join([f"{_column(target.name)} ~ {' + '.join(fixed) or '1'}", *brackets])
+
+
+def _nested_ids(specification: Specification) -> list[str]:
+    """Write groupings as ``cluster=`` has them, where ids count anew in other clusters."""
+    names = dict.fromkeys(
+        name
+        for target in specification.targets.values()
+        if isinstance(target, Target)
+        for name in (target.cluster, *(each.name for each in target.groupings))
+        if name is not None
+    )
+    if not any(":" in name for name in names):
+        return []
+    inner = [n for n in names if not any(other.startswith(f"{n}:") for other in names)]
+    return [name.replace(":", "/") for name in inner]
 
 
 def _quoted(term: Term) -> str:

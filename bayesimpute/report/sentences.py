@@ -56,35 +56,44 @@ def names(labels: Any) -> str:
 def _clusters(specification: Specification, target: Target) -> list[str]:
     if target.cluster is None:
         return []
-    n = specification.table.clusters(target.cluster).n
+    table, sentences = specification.table, []
+    n = table.clusters(target.cluster).n
+    effects = target.effects
     if target.level == 2:
-        return [
+        sentences.append(
             f"It has one value in each of the {n:,} clusters of {target.cluster}, so a row of the "
             "model is a cluster, and what varies within clusters predicts by its mean."
-        ]
-    if any(isinstance(layer, FixedClusters) for layer in layers(target.method)):
-        return [f"Each of the {n:,} clusters of {target.cluster} has a coefficient of its own."]
-    slopes = [term.label for term in target.terms if term.random]
-    varying = ["the intercept"] if target.random_intercept else []
-    varying += [f"the effect of {names(slopes)}"] if slopes else []
-    sentences = []
-    if varying:
-        verb = "vary" if len(varying) > 1 or len(slopes) > 1 else "varies"
-        sentences.append(
-            f"{' and '.join(varying).capitalize()} {verb} between the {n:,} clusters of "
-            f"{target.cluster}, whose effects come from a common normal distribution."
         )
-    if any(term.random_part for term in target.terms if term.random):
+    elif any(isinstance(layer, FixedClusters) for layer in layers(target.method)):
+        sentences.append(
+            f"Each of the {n:,} clusters of {target.cluster} has a coefficient of its own."
+        )
+        effects = target.groupings
+    for each in effects:
+        slopes = [label for label, _ in each.slopes]
+        varying = ["the intercept"] if each.intercept else []
+        varying += [f"the effect of {names(slopes)}"] if slopes else []
+        if varying:
+            verb = "vary" if len(varying) > 1 or len(slopes) > 1 else "varies"
+            sentences.append(
+                f"{' and '.join(varying).capitalize()} {verb} between the "
+                f"{table.clusters(each.name).n:,} clusters of {each.name}, whose effects come from "
+                "a common normal distribution."
+            )
+    if len(effects) > 1:
+        sentences.append("Effects of different groupings are independent.")
+    if any(part for each in effects for _, part in each.slopes):
         sentences.append(
             "Effects in different brackets of its formula are independent, and slopes in others "
             "than the intercept's are not centred."
         )
-    means = [term.label for term in target.terms if term.cluster_mean]
-    if means:
-        sentences.append(
-            f"The cluster mean of {names(means)} predicts too, so that effects within and between "
-            "clusters may differ."
-        )
+    for each in effects:
+        if each.means:
+            of = f" by {each.name}" if len(effects) > 1 else ""
+            sentences.append(
+                f"The cluster mean of {names(each.means)}{of} predicts too, so that effects within "
+                "and between clusters may differ."
+            )
     if target.options.get("heteroscedastic"):
         sentences.append("Each cluster has a residual spread of its own.")
     return sentences

@@ -94,8 +94,13 @@ def _wrong_target(target: Target, specification: Specification) -> Iterator[str]
         for factor in term.factors:
             if factor not in names and not set(names_in(factor)) <= names.keys():
                 yield f"predictors of {target.name!r}"
-    if target.level not in (1, 2) or (target.cluster is not None and target.cluster not in names):
+    columns = set(specification.table.columns_of(target.clusters))
+    if target.level not in (1, 2) or not columns <= names.keys():
         yield f"level or cluster of {target.name!r}"
+    labels = {term.label for term in target.terms}
+    for each in target.groupings:
+        if not {*dict(each.slopes), *each.means} <= labels:
+            yield f"effects by {each.name!r} in the model of {target.name!r}"
     known = isinstance(target.method, Wrapper | NotStored)
     if not known and target.method not in METHODS:
         yield f"method of {target.name!r}"

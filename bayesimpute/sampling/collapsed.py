@@ -152,6 +152,42 @@ def cross_products(
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
+def without(
+    products: CrossProducts,
+    x: Array,
+    z: Array,
+    y: Array,
+    cluster: npt.NDArray[np.int64],
+    fit: npt.NDArray[np.bool_],
+    added: Array,
+    standard: Standard,
+    by_cluster: bool,
+) -> CrossProducts:
+    """Cross-products after something is taken from the values: ``added``, (row, 1)."""
+    zw, ww = products.zw.copy(), products.ww.copy()
+    q, p1, _ = zw.shape
+    p = p1 - 1
+    centre_x, centre_z, centre_y = standard.centre_x, standard.centre_z, standard.centre_y
+    by_x, by_z, by_y = 1.0 / standard.scale_x, 1.0 / standard.scale_z, 1.0 / standard.scale_y
+    for i in range(len(y)):
+        if not fit[i]:
+            continue
+        j = cluster[i]
+        g = j if by_cluster else 0
+        less = added[i, 0]
+        for a in range(q):
+            zw[a, p, j] -= (z[i, a] - centre_z[a]) * by_z[a] * less
+        ww[g, p, 0] -= less
+        for a in range(p - 1):
+            ww[g, p, a + 1] -= (x[i, a] - centre_x[a]) * by_x[a] * less
+        ww[g, p, p] -= (2.0 * (y[i] - centre_y) * by_y - less) * less
+    for g in range(len(ww)):
+        for a in range(p):
+            ww[g, a, p] = ww[g, p, a]
+    return CrossProducts(products.zz, zw, ww, products.rows)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def room_for(data: CrossProducts) -> Integrated:
     """Make the room that integrating needs, which is written to: each chain needs its own."""
     q, p1, clusters = data.zw.shape

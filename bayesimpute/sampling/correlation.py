@@ -15,6 +15,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.sampling.compiled import part_of
+
 Array = npt.NDArray[np.float64]
 
 
@@ -120,3 +122,28 @@ def pull_back(unconstrained: Array, factor: Array, gradient: Array) -> Array:
                 out[first + j] -= gradient[i, later] * factor[i, later] * partial
             k += 1
     return out
+
+
+@part_of
+def factor_of(sd: Array, partial: Array) -> Array:
+    """Lower Cholesky factor of Ψ."""
+    out = correlation_factor(partial, sd.size)
+    for a in range(sd.size):
+        for b in range(a + 1):
+            out[a, b] *= sd[a]
+    return out
+
+
+@part_of
+def lower_triangle_inverse(lower: Array, out: Array) -> None:
+    """Inverse of a lower triangular matrix, into `out`."""
+    n = lower.shape[0]
+    for a in range(n):
+        for b in range(n):
+            out[a, b] = 0.0
+        out[a, a] = 1.0 / lower[a, a]
+        for b in range(a):
+            total = 0.0
+            for c in range(b, a):
+                total += lower[a, c] * out[c, b]
+            out[a, b] = -total / lower[a, a]

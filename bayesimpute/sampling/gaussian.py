@@ -4,6 +4,7 @@ State (unconstrained): scale parameters ``sd_<effect>…, sigma[, sd_log_sigma]`
 correlations of the random effects, then (heteroscedastic) one standardised log-SD a cluster.
 """
 
+from collections.abc import Callable as Function
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from numba.extending import register_jitable
 
 from bayesimpute.method import Adaptation, Design, Parameters
 from bayesimpute.sampling import nuts
+from bayesimpute.sampling.cluster_effects import EffectColumn, Moved
 from bayesimpute.sampling.collapsed import (
     CrossProducts,
     Integrated,
@@ -25,10 +27,12 @@ from bayesimpute.sampling.collapsed import (
     log_marginal,
     room_for,
     standard_of,
+    without,
 )
 from bayesimpute.sampling.compiled import Callable, density_of, specialised
 from bayesimpute.sampling.correlation import CorrelationBlocks, correlation_factor, pull_back
 from bayesimpute.sampling.integrated import normal_density
+from bayesimpute.sampling.nested import Spread, spread_of
 from bayesimpute.sampling.scales import ScalePriors, scales_by_priors
 from bayesimpute.sampling.struct import Struct
 
@@ -428,7 +432,7 @@ class GaussianPosterior:
         coefficient = np.append(1.0, self.units.scale_x) / self.units.scale_y
         centre = np.append(self.units.centre_y, np.zeros(len(design.predictors)))
         self._heteroscedastic = heteroscedastic
-        self._unit = np.where(priors.replaced[: q + 1], self.units.scales, 1.0)
+        self.unit = np.where(priors.replaced[: q + 1], self.units.scales, 1.0)
         self._standard = self.units.standard
         rows, rng = rows_of(design), np.random.default_rng(0)
         arguments = (*rows, design.n_clusters, self._standard, heteroscedastic)
@@ -444,7 +448,7 @@ class GaussianPosterior:
             priors.function,
             priors.constants,
             priors.replaced,
-            self._unit,
+            self.unit,
             precision,
             (prior_mean - centre) * coefficient,
             Callable.for_example(log_marginal, *example),
@@ -457,22 +461,35 @@ class GaussianPosterior:
         problem = nuts.Problem(data, self._density)
         self._nuts = nuts.CompiledNuts(problem)
         state = np.zeros(self.layout.size)
-        self._draw_given: Any = None  # compiled where it is first needed
+        self._draw_given: Any = None  # compiled where they are first needed
+        self._without: Any = None
         self._predict = specialised(_predict, problem, state, rows, design.fit, rng)
 
     def observe(self, design: Design) -> nuts.Problem:
         """Give the posterior of the scales on the current completed data."""
-        products = design.memo.get(self)
+        base = design.base or design
+        products = base.memo.get(self)
         if products is None:
-            arguments = (*rows_of(design), design.n_clusters, self._standard, self._heteroscedastic)
-            products = design.memo[self] = self._cross_products(*arguments)
+            arguments = (*rows_of(base), base.n_clusters, self._standard, self._heteroscedastic)
+            products = base.memo[self] = self._cross_products(*arguments)
+        if design.offset is not None:
+            products = self._less(design, products)
         made = self._room_for(products)
         return nuts.Problem(Collapsed(products, made, self.fixed), self._density)
+
+    def _less(self, design: Design, products: CrossProducts) -> CrossProducts:
+        """Take from the values what effects of further groupings add to their mean."""
+        added = np.ascontiguousarray(design.offset, dtype=np.float64)
+        arguments = products, *rows_of(design), added, self._standard, self._heteroscedastic
+        if self._without is None:
+            self._without = specialised(without, *arguments)
+        found: CrossProducts = self._without(*arguments)
+        return found
 
     def adapt(self, design: Design, tune: int, rng: np.random.Generator) -> Adaptation:
         """Tune NUTS on the observed data, from equal shares of cluster and residual variance."""
         start = np.zeros(self.layout.size)
-        for i, guess in enumerate(np.append(self._unit * 0.5, 0.2)[: self.layout.scales]):
+        for i, guess in enumerate(np.append(self.unit * 0.5, 0.2)[: self.layout.scales]):
             start[i] = self._unconstrain(i, float(guess))
         return self._nuts.adapt(self.observe(design), start, tune, rng)[0]
 
@@ -515,6 +532,8 @@ class GaussianPosterior:
         beta, effects, sigma, factor, mean, sd = self._predict(
             problem, state, rows_of(design), wanted, rng
         )
+        if design.offset is not None:
+            mean += self.units.scale_y * design.offset[wanted, 0]
         parameters = self._parameters(beta, scales, factor)
         return Fitted(
             state,
@@ -529,6 +548,29 @@ class GaussianPosterior:
             parameters,
         )
 
+    def moved(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        first: bool,
+        transitions: int,
+        rng: np.random.Generator,
+    ) -> Moved:
+        """Move the scales as a visit does, and draw the effects, but predict nothing."""
+        problem, settling = self.observe(design), FIRST_TRANSITIONS if first else 0
+        state, record = self._nuts.move(problem, state, adaptation, settling, transitions, rng)
+        return Moved(state, self._drawn(problem.data, state, rng)[1], nuts.statistics_of(record))
+
+    def parameters_at(self, state: Array) -> Parameters:
+        """SDs and correlations of the effects at a state, in original units."""
+        scales, layout = self._scales(state), self.layout
+        partial = state[layout.scales : layout.scales + layout.correlations]
+        factor = scales.sd[:, None] * self.blocks.factor(partial)
+        found = self._parameters(np.zeros(1), scales, factor)
+        kept = {*self.priors.names[: layout.effects], "correlation"}
+        return {name: value for name, value in found.items() if name in kept}
+
     def coefficients(
         self, design: Design, state: Array, rng: np.random.Generator
     ) -> tuple[Array, Array, Array]:
@@ -536,17 +578,24 @@ class GaussianPosterior:
 
         All in computing units: (1 + predictor,), (cluster, effect), (cluster,).
         """
-        arguments = self.observe(design).data, state, rng
+        return self._drawn(self.observe(design).data, state, rng)
+
+    def _drawn(
+        self, data: Collapsed, state: Array, rng: np.random.Generator
+    ) -> tuple[Array, Array, Array]:
         if self._draw_given is None:
-            self._draw_given = specialised(_draw_given, *arguments)
-        found: tuple[Array, Array, Array] = self._draw_given(*arguments)
+            self._draw_given = specialised(_draw_given, data, state, rng)
+        found: tuple[Array, Array, Array] = self._draw_given(data, state, rng)
         return found
 
     def by_cluster(self, rows: Design, fitted: Fitted) -> Array:
         """Log density of each cluster's values, its effects integrated out, (cluster,)."""
         scales = fitted.scales
+        fixed = self.units.x(rows) @ fitted.beta
+        if rows.offset is not None:
+            fixed = fixed + rows.offset[:, 0]
         density = normal_density(
-            self.units.y(rows) - self.units.x(rows) @ fitted.beta,
+            self.units.y(rows) - fixed,
             self.units.z(rows),
             rows.cluster,
             rows.n_clusters,
@@ -560,7 +609,7 @@ class GaussianPosterior:
     def _scales(self, state: Array) -> Scales:
         """Take the scales out of a state."""
         parameters, q = self.priors(state[: self.layout.scales])[2], self.layout.effects
-        *sd, sigma = parameters[: q + 1] / self._unit
+        *sd, sigma = parameters[: q + 1] / self.unit
         spread = parameters[q + 1] if self._heteroscedastic else 0.0
         return Scales(np.array(sd), float(sigma), float(spread))
 
@@ -601,3 +650,52 @@ def rows_of(design: Design) -> Rows:
         np.ascontiguousarray(design.cluster, dtype=np.int64),
         np.ascontiguousarray(design.fit, dtype=np.bool_),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianEffects:
+    """Effects of a collapsed posterior (:class:`~bayesimpute.sampling.cluster_effects`).
+
+    Attributes
+    ----------
+    posterior
+        Whose they are.
+    seen
+        Gives the design that the posterior takes.
+    names
+        Of the effects.
+    """
+
+    posterior: GaussianPosterior
+    seen: Function[[Design], Design]
+    names: tuple[str, ...]
+
+    @property
+    def equations(self) -> int:
+        """One linear predictor."""
+        return 1
+
+    @property
+    def columns(self) -> tuple[EffectColumn, ...]:
+        """All of the design's columns."""
+        units = self.posterior.units
+        found = zip(self.names, units.centre_z, units.scale_z, strict=True)
+        return tuple(EffectColumn(0, k, *each) for k, each in enumerate(found))
+
+    def shared(self, state: Array) -> npt.NDArray[np.int64]:
+        """Give that of the residual SD; coefficients are no part of a state."""
+        return np.array([self.posterior.layout.effects])
+
+    def drawn(self, design: Design, state: Array, rng: np.random.Generator) -> Array:
+        """Draw them exactly, given the scales."""
+        return self.posterior.coefficients(self.seen(design), state, rng)[1]
+
+    def put(self, state: Array, effects: Array) -> Array:
+        """Give the state as it is, which has none."""
+        return state
+
+    @property
+    def spread(self) -> Spread:
+        """How their SDs and correlations stand in a state."""
+        posterior = self.posterior
+        return spread_of(posterior.priors, posterior.unit, posterior.blocks, len(self.names))

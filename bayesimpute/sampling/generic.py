@@ -2,10 +2,11 @@
 
 The model follows one convention, and it is PyMC's own: what changes between visits is
 ``pm.Data``, by the names ``x`` (row, predictor), ``z`` (row, random_effect), ``cluster_index``
-(row,), ``y`` (row,) and those of ``design.columns``, and the likelihood is the one observed
-variable. Missing values are drawn by putting the missing rows' data in and drawing the observed
-variable anew, given a draw of all parameters. Clusters without observed values are in the model as
-all others are, so their effects come from the population.
+(row,), ``y`` (row,) and those of ``design.columns``, of a further grouping ``z|school`` and
+``cluster_index|school``, and the likelihood is the one observed variable. Missing values are drawn
+by putting the missing rows' data in and drawing the observed variable anew, given a draw of all
+parameters. Clusters without observed values are in the model as all others are, so their effects
+come from the population.
 """
 
 import inspect
@@ -23,7 +24,7 @@ from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Vi
 from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.model_density import ModelDensity
 from bayesimpute.sampling.nuts import dispersed, statistics_of
-from bayesimpute.sampling.row_draws import NEW, Moment, Positions, by_chain
+from bayesimpute.sampling.row_draws import NEW, Further, Moment, Positions, by_chain
 
 DATA = ("x", "z", "cluster_index", "y")
 
@@ -158,7 +159,9 @@ class ModelKernel:
     def row_draws(self, moment: Moment) -> "ModelDraws":
         """Give the model of new rows at the parameters of a state."""
         drawn = tuple(self._constrain(*self._density.split(moment.state)))
-        return ModelDraws(self, (drawn,), np.arange(max(moment.design.n_clusters, 1)))
+        design = moment.design
+        further = tuple(np.arange(each.n_clusters) for each in design.groupings)
+        return ModelDraws(self, (drawn,), np.arange(max(design.n_clusters, 1)), further)
 
     def draw_at(self, rows: Design, drawn: Sequence[Any], rng: np.random.Generator) -> Array:
         """Draw the likelihood of any rows at given values of all parameters, (row,)."""
@@ -232,8 +235,10 @@ class ModelKernel:
         }
 
     def _see(self, rows: Design) -> None:
-        given = (rows.x, rows.z, rows.cluster, rows.y)
-        for name, values in {**rows.columns, **dict(zip(DATA, given, strict=True))}.items():
+        given = dict(zip(DATA, (rows.x, rows.z, rows.cluster, rows.y), strict=True))
+        for each in rows.groupings:
+            given |= {f"z|{each.name}": each.z, f"cluster_index|{each.name}": each.cluster}
+        for name, values in {**rows.columns, **given}.items():
             if name in self._model.named_vars:
                 # not set_data, which warns while some rows are in and others not yet
                 self._model[name].set_value(_like(self._model[name], values))
@@ -267,19 +272,22 @@ class ModelDraws:
         Of the model.
     chains
         Values of all parameters.
-    clusters
-        Numbers that rows' clusters have in the model, (cluster,).
+    clusters, further
+        Numbers that rows' clusters have in the model, (cluster,), and those of further groupings.
     """
 
     kernel: ModelKernel
     chains: tuple[Sequence[Any], ...]
     clusters: Positions
+    further: Further = ()
 
     def beside(self, others: Sequence[Self]) -> Self:
         """Put the draws of further chains behind these."""
         return replace(self, chains=tuple(c for each in (self, *others) for c in each.chains))
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters.
 
         Raises
@@ -287,18 +295,25 @@ class ModelDraws:
         DataError
             If one is new: which distribution effects come from, a model of any form does not say.
         """
-        if (clusters == NEW).any():
+        if any((each == NEW).any() for each in (clusters, *further)):
             raise DataError(
                 "a model sampled as a plain PyMC model has effects of the clusters it was made "
                 "with only"
             )
-        return replace(self, clusters=clusters)
+        return replace(self, clusters=clusters, further=further)
 
     def draw(self, design: Design, rng: np.random.Generator) -> Array:
         """Draw the likelihood of each wanted row."""
         rows = design.rows(design.draw)
         chain, within = np.divmod(rows.cluster, len(self.clusters))
-        rows = replace(rows, cluster=self.clusters[within])
+        groupings = zip(rows.groupings, self.further, strict=True)
+        rows = replace(
+            rows,
+            cluster=self.clusters[within],
+            groupings=tuple(
+                replace(each, cluster=own[each.cluster % len(own)]) for each, own in groupings
+            ),
+        )
         return by_chain(
             chain,
             len(self.chains),

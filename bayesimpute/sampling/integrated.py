@@ -138,6 +138,8 @@ def integrated_density(
     equations, q = posterior.sizes.equations, posterior.sizes.random
     z = posterior.units.z(rows)
     fixed = posterior.units.x(rows) @ point.beta.T
+    if rows.offset is not None:
+        fixed = fixed + rows.offset
     k = len(factor)
     columns = np.flatnonzero(varying)  # effect -> equation · q + column
 

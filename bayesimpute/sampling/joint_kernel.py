@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
+from bayesimpute.sampling.cluster_effects import Moved
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.joint import (
     NOBODY,
@@ -22,11 +23,11 @@ from bayesimpute.sampling.joint import (
     known_columns,
     rows_of,
 )
-from bayesimpute.sampling.linear import LinearPosterior
+from bayesimpute.sampling.linear import LinearEffects, LinearPosterior
 from bayesimpute.sampling.linear_kernel import FIRST_SWEEPS
 from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
-from bayesimpute.sampling.row_draws import Moment, Positions, chosen_effects
+from bayesimpute.sampling.row_draws import Further, Moment, Positions, chosen_effects
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.slice import slice_step
 from bayesimpute.sampling.tails import draw_between, log_interval
@@ -307,6 +308,27 @@ class JointKernel:
             lower, upper = np.append(-np.inf, ends)[codes], np.append(ends, np.inf)[codes]
             latent[member.fit, k] = draw_between(lower, upper, rng) - ends[0]
         return gaps, latent
+
+    @property
+    def effects(self) -> LinearEffects:
+        """Effects by cluster, for a model of several groupings."""
+        return LinearEffects(self._posterior, self._effects)
+
+    def moved(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Moved:
+        """Make a visit that draws no values."""
+        linear, gaps, latent, point, statistics = self._move(design, adaptation, state, rng, first)
+        return Moved(self._join(design, linear, gaps, latent), point.effects, statistics)
+
+    def at(self, state: Array) -> Parameters:
+        """Give all parameters at a state."""
+        return self._parameters(self._posterior.point(state))
 
     # -- the contract ---------------------------------------------------------------------------
 
@@ -589,12 +611,19 @@ class JointDraws:
             cutpoints=tuple(own for each in every for own in each.cutpoints),
         )
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters; effects of new ones come from the population."""
         effects = np.stack([point.effects for point in self.points])
-        factor = np.stack([point.factor for point in self.points])
-        pairs = zip(self.points, chosen_effects(effects, factor, clusters, rng), strict=True)
+        chosen = chosen_effects(effects, self.factor, clusters, rng)
+        pairs = zip(self.points, chosen, strict=True)
         return replace(self, points=tuple(replace(point, effects=own) for point, own in pairs))
+
+    @property
+    def factor(self) -> Array:
+        """Factor of the covariance of a cluster's effects, (chain, effect, effect)."""
+        return np.stack([point.factor for point in self.points])
 
     def draw(self, design: Design, rng: np.random.Generator) -> Array:
         """Draw what is missing of each row jointly; one member after the other."""

@@ -41,6 +41,7 @@ from bayesimpute.sampling import linear_state as state_of
 from bayesimpute.sampling import linear_sweeps as sweeps_of
 from bayesimpute.sampling import linear_whitening as whitening
 from bayesimpute.sampling import nuts
+from bayesimpute.sampling.cluster_effects import EffectColumn
 from bayesimpute.sampling.compiled import Callable, density_of, specialised
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.linear_parts import (
@@ -52,6 +53,7 @@ from bayesimpute.sampling.linear_parts import (
     compiled,
 )
 from bayesimpute.sampling.linear_sweeps import Tuning
+from bayesimpute.sampling.nested import Spread, spread_of
 from bayesimpute.sampling.scales import ScalePriors
 
 Array = npt.NDArray[np.float64]
@@ -145,7 +147,7 @@ class LinearPosterior:
         self.priors = priors
         self.sizes = Sizes(design, likelihood, equations, len(priors.names) - effects, eta)
         self.scales = scales
-        self._unit = np.where(priors.replaced, scales, 1.0).astype(np.float64)
+        self.unit = np.where(priors.replaced, scales, 1.0).astype(np.float64)
         self._guess_beta = np.asarray(prior_mean, dtype=np.float64)[equations.fixed]
         functions = compiled(likelihood)
         prior = priors.function, priors.constants, priors.replaced
@@ -153,7 +155,7 @@ class LinearPosterior:
 
         def with_constants(constants: Array) -> state_of.Model:
             return state_of.model_of(
-                constants, *functions, *prior, self._unit, equations.fixed, equations.varying,
+                constants, *functions, *prior, self.unit, equations.fixed, equations.varying,
                 np.ascontiguousarray(prior_mean, dtype=np.float64), precision,
                 self.sizes.blocks.shapes, self.sizes.blocks.free, likelihood.free, effects,
                 self.sizes.beta.start, self.sizes.b.start, units.standard,
@@ -237,7 +239,7 @@ class LinearPosterior:
             np.ascontiguousarray(design.z, dtype=np.float64),
             np.ascontiguousarray(design.cluster, dtype=np.int64),
             self.columns(design),
-            self.offset(design),
+            self.offset(design) if design.offset is None else self.offset(design) + design.offset,
         )
 
     def _rows(self, data: "_Observed") -> Any:
@@ -371,7 +373,7 @@ class LinearPosterior:
         def log_prior(extra: Array) -> tuple[float, Array]:
             scale[extras] = extra
             value, _, parameters, _ = self.priors(scale)
-            return value, parameters[extras] / self._unit[extras]
+            return value, parameters[extras] / self.unit[extras]
 
         eta = self.predictors(design, design.fit, state) + self.offset(design)[design.fit]
         known = np.ascontiguousarray(columns[:, design.fit].T)
@@ -387,7 +389,7 @@ class LinearPosterior:
         """Take a state apart."""
         size = self.sizes
         parameters = self.priors(np.ascontiguousarray(state[size.scale]))[2]
-        scales = parameters / self._unit
+        scales = parameters / self.unit
         beta = np.zeros((size.equations, size.columns))
         beta[size.fixed] = state[size.beta]
         return Point(
@@ -409,7 +411,7 @@ class LinearPosterior:
             self._model,
             state,
         )
-        return found
+        return found if design.offset is None else found + design.offset[wanted]
 
     def linear_predictor(self, design: Design, point: Point) -> Array:
         """Linear predictors of any rows, (row, R), from a state taken apart."""
@@ -420,7 +422,7 @@ class LinearPosterior:
             full[:, size.varying] = point.effects
             by_row = full.reshape(-1, size.equations, size.random)[design.cluster]
             eta += np.einsum("ia,ira->ir", self.units.z(design), by_row)
-        return np.asarray(eta)
+        return np.asarray(eta if design.offset is None else eta + design.offset)
 
     # -- what kernels ask for ------------------------------------------------------------------
 
@@ -574,7 +576,7 @@ class LinearPosterior:
         """State with scales of half a unit, coefficients at their prior means, zero elsewhere."""
         state = np.zeros(self.sizes.size)
         state[self.sizes.beta] = self._guess_beta
-        unit = self._unit
+        unit = self.unit
         for i in range(self.sizes.scales):
             low, high = -30.0, 30.0
             for _ in range(60):
@@ -584,6 +586,68 @@ class LinearPosterior:
                 else:
                     high = state[i]
         return state
+
+
+@dataclass(frozen=True, eq=False)
+class LinearEffects:
+    """Effects of such a posterior (:class:`~bayesimpute.sampling.cluster_effects`).
+
+    Attributes
+    ----------
+    posterior
+        Whose they are.
+    names
+        Of the design's columns of random effects.
+    """
+
+    posterior: LinearPosterior
+    names: tuple[str, ...]
+
+    @property
+    def equations(self) -> int:
+        """Linear predictors a row."""
+        return self.posterior.sizes.equations
+
+    @property
+    def columns(self) -> tuple[EffectColumn, ...]:
+        """Those that vary in each linear predictor."""
+        units, sizes = self.posterior.units, self.posterior.sizes
+        varying = sizes.varying.reshape(sizes.equations, -1)
+        return tuple(
+            EffectColumn(
+                int(r), int(a), self.names[a], float(units.centre_z[a]), float(units.scale_z[a])
+            )
+            for r, a in zip(*np.nonzero(varying), strict=True)
+        )
+
+    def shared(self, state: Array) -> npt.NDArray[np.int64]:
+        """Extra parameters of the likelihood, coefficients, and what a kernel adds to a state."""
+        sizes = self.posterior.sizes
+        everything = np.arange(state.size)
+        kept = (
+            slice(sizes.effects, sizes.scales),
+            sizes.free,
+            sizes.beta,
+            slice(sizes.size, state.size),
+        )
+        return np.concatenate([everything[part] for part in kept])
+
+    def drawn(self, design: Design, state: Array, rng: np.random.Generator) -> Array:
+        """Give those of the state."""
+        return self.posterior.point(state).effects
+
+    def put(self, state: Array, effects: Array) -> Array:
+        """Write others into it."""
+        state = state.copy()
+        state[self.posterior.sizes.b] = effects.ravel()
+        return state
+
+    @property
+    def spread(self) -> Spread:
+        """How their SDs and correlations stand in a state."""
+        posterior = self.posterior
+        sizes = posterior.sizes
+        return spread_of(posterior.priors, posterior.unit, sizes.blocks, sizes.effects)
 
 
 def _variance_of(slopes: Array) -> Array:

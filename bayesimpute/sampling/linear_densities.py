@@ -3,7 +3,12 @@ r"""The densities of the moves of a sweep, see :mod:`bayesimpute.sampling.linear
 import numpy as np
 
 from bayesimpute.sampling.compiled import part_of
-from bayesimpute.sampling.correlation import correlation_factor, pull_back
+from bayesimpute.sampling.correlation import (
+    correlation_factor,
+    factor_of,
+    lower_triangle_inverse,
+    pull_back,
+)
 from bayesimpute.sampling.linear_state import (
     Array,
     Model,
@@ -13,9 +18,7 @@ from bayesimpute.sampling.linear_state import (
     by_random,
     entrance,
     extra_of,
-    factor_of,
     fixed_part_of,
-    lower_triangle_inverse,
     pack,
     pairs_of,
     predictors_at,

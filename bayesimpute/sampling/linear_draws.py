@@ -1,6 +1,6 @@
 """Models with linear predictors at drawn parameters, asked of new rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.linear import LinearPosterior
 from bayesimpute.sampling.linear_parts import Point
-from bayesimpute.sampling.row_draws import NEW, Positions, by_chain, chosen_effects
+from bayesimpute.sampling.row_draws import NEW, Further, Positions, by_chain, chosen_effects
 from bayesimpute.sampling.selection import UNSEEN
 
 
@@ -34,10 +34,11 @@ class LinearDraws:
         """Put the draws of further chains behind these."""
         return replace(self, points=tuple(p for each in (self, *others) for p in each.points))
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters; effects of new ones come from the population."""
-        factor = np.stack([point.factor for point in self.points])
-        effects = chosen_effects(self._effects, factor, clusters, rng)
+        effects = chosen_effects(self._effects, self.factor, clusters, rng)
         pairs = zip(self.points, effects, strict=True)
         return replace(self, points=tuple(replace(point, effects=own) for point, own in pairs))
 
@@ -72,7 +73,12 @@ class LinearDraws:
         eta = np.einsum("ij,irj->ir", units.x(rows), self._beta[self.chain(rows)])
         if size.effects:
             eta += np.einsum("ia,ira->ir", units.z(rows), self._varying[rows.cluster])
-        return np.asarray(eta)
+        return np.asarray(eta if rows.offset is None else eta + rows.offset)
+
+    @property
+    def factor(self) -> Array:
+        """Factor of the covariance of a cluster's effects, (chain, effect, effect)."""
+        return np.stack([point.factor for point in self.points])
 
     def of_rows(
         self, rows: Design, eta: Array, function: Callable[[Positions | slice, Array, Point], Array]
@@ -138,19 +144,22 @@ class SelectionDraws(LinearDraws):
     likelihood
         Of a row.
     selected
-        Clusters of whose rows being seen or not says something, (chain, cluster) bool.
+        By grouping, clusters of whose rows being seen or not says something, (chain, cluster) bool.
     whole_clusters
         Whether all clusters are to be so.
+    of_masks
+        Takes masks of clusters, by grouping, together.
     known_of
-        Says of each row what is known, from a design and the clusters that are selected.
+        Says of each row what is known, from a design and what `of_masks` gives.
     donated
         Takes the place of drawn values by observed ones, in each chain; empty for none.
     """
 
     likelihood: Any
-    selected: npt.NDArray[np.bool_]
+    selected: Mapping[str, npt.NDArray[np.bool_]]
     whole_clusters: bool
-    known_of: Callable[[Design, npt.NDArray[np.bool_]], Array]
+    of_masks: Callable[[Mapping[str, npt.NDArray[np.bool_]]], Any]
+    known_of: Callable[[Design, Any], Array]
     donated: tuple[Callable[[Array, np.random.Generator], Array], ...]
 
     def beside(self, others: Sequence[Self]) -> Self:
@@ -158,20 +167,30 @@ class SelectionDraws(LinearDraws):
         every = [self, *others]
         return replace(
             super().beside(others),
-            selected=np.concatenate([each.selected for each in every]),
+            selected={
+                name: np.concatenate([each.selected[name] for each in every])
+                for name in self.selected
+            },
             donated=tuple(donated for each in every for donated in each.donated),
         )
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters; of new ones, those with a value that is seen are selected."""
-        selected = self.selected[:, clusters]
-        selected[:, clusters == NEW] = self.whole_clusters
-        return replace(super().of_clusters(clusters, rng), selected=selected)
+        selected = {}
+        for (name, known), numbers in zip(self.selected.items(), (clusters, *further), strict=True):
+            chosen = known[:, numbers]
+            chosen[:, numbers == NEW] = self.whole_clusters
+            selected[name] = chosen
+        return replace(super().of_clusters(clusters, rng, further), selected=selected)
 
-    def _selected(self, rows: Design) -> npt.NDArray[np.bool_]:
-        selected = self.selected.reshape(-1).copy()
-        selected[rows.cluster[rows.fit]] = True
-        return selected
+    def _selected(self, rows: Design) -> Any:
+        masks = {name: mask.reshape(-1).copy() for name, mask in self.selected.items()}
+        masks[rows.grouping][rows.cluster[rows.fit]] = True
+        for each in rows.groupings:
+            masks[each.name][each.cluster[rows.fit]] = True
+        return self.of_masks(masks)
 
     def draw(self, design: Design, rng: np.random.Generator) -> Array:
         """Draw each wanted value given that it is not seen."""
@@ -180,7 +199,7 @@ class SelectionDraws(LinearDraws):
         eta = self.predictors(rows)
         if rows.shift is not None:
             eta = eta + self.posterior.shifts(rows.shift)
-        unseen = np.where(selected[rows.cluster], 0.0, np.nan)
+        unseen = np.where(selected.have(rows), 0.0, np.nan)
         draw, units = self.likelihood.draw, self.posterior.units
         drawn = self.of_rows(
             rows, eta, lambda where, eta, point: draw(eta, point.positive, unseen[where], rng)
@@ -210,4 +229,4 @@ class SelectionDraws(LinearDraws):
                 y[where], eta, point.positive, point.free, units.scale_y
             ),
         )
-        return np.where((known == UNSEEN) & ~selected[rows.cluster], 0.0, value)
+        return np.where((known == UNSEEN) & ~selected.have(rows), 0.0, value)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
+from bayesimpute.sampling.cluster_effects import Moved
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
-from bayesimpute.sampling.linear import LinearPosterior
+from bayesimpute.sampling.linear import LinearEffects, LinearPosterior
 from bayesimpute.sampling.linear_draws import FamilyDraws
 from bayesimpute.sampling.linear_parts import Point, RowLikelihood, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
@@ -208,6 +209,30 @@ class LinearKernel:
             eta = eta + posterior.shifts(design.shift[design.draw])
         values = self.family.values(eta, point.positive, point.free, rng)
         return Visit(state, values, self._parameters(point), statistics)
+
+    @property
+    def effects(self) -> LinearEffects:
+        """Effects by cluster, for a model of several groupings."""
+        return LinearEffects(self._posterior, self._effects)
+
+    def moved(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Moved:
+        """Make a visit that draws no values."""
+        posterior, sweeps = self._posterior, self._options["transitions"]
+        if first:
+            state = posterior.settle(design, adaptation, state, FIRST_SWEEPS, rng)
+        state, point, statistics = posterior.draw(design, adaptation, state, sweeps, rng)
+        return Moved(state, point.effects, statistics)
+
+    def at(self, state: Array) -> Parameters:
+        """Give all parameters at a state."""
+        return self._parameters(self._posterior.point(state))
 
     gaussian = False
 

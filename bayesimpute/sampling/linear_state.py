@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from bayesimpute.sampling.collapsed import Standard
 from bayesimpute.sampling.compiled import Callable, part_of
-from bayesimpute.sampling.correlation import correlation_factor
 from bayesimpute.sampling.linear_parts import sums_of
 from bayesimpute.sampling.scales import scales_by_priors
 from bayesimpute.sampling.struct import Struct
@@ -355,31 +354,6 @@ def take_apart(model: Model, rows: Rows, state: Array) -> Point:
         beta,
         by_cluster,
     )
-
-
-@part_of
-def factor_of(sd: Array, partial: Array) -> Array:
-    """Lower Cholesky factor of Ψ."""
-    out = correlation_factor(partial, sd.size)
-    for a in range(sd.size):
-        for b in range(a + 1):
-            out[a, b] *= sd[a]
-    return out
-
-
-@part_of
-def lower_triangle_inverse(lower: Array, out: Array) -> None:
-    """Inverse of a lower triangular matrix, into `out`."""
-    n = lower.shape[0]
-    for a in range(n):
-        for b in range(n):
-            out[a, b] = 0.0
-        out[a, a] = 1.0 / lower[a, a]
-        for b in range(a):
-            total = 0.0
-            for c in range(b, a):
-                total += lower[a, c] * out[c, b]
-            out[a, b] = -total / lower[a, a]
 
 
 @part_of

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayesimpute.sampling.compiled import part_of
+from bayesimpute.sampling.correlation import lower_triangle_inverse
 from bayesimpute.sampling.linear_parts import curvature_of_rows, sums_of
 from bayesimpute.sampling.linear_state import (
     Array,
@@ -16,7 +17,6 @@ from bayesimpute.sampling.linear_state import (
     by_random,
     entrance,
     fixed_part_of,
-    lower_triangle_inverse,
     pack,
     predictors_at,
 )

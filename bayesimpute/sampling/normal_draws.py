@@ -9,7 +9,7 @@ import numpy as np
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.gaussian import Fitted, Units
 from bayesimpute.sampling.normal_rows import log_normal_density
-from bayesimpute.sampling.row_draws import NEW, Positions, chosen_effects
+from bayesimpute.sampling.row_draws import NEW, Further, Positions, chosen_effects
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,9 @@ class NormalDraws:
         names = ("beta", "effects", "sigma", "factor", "population")
         return type(self)(self.units, *map(joined, names))
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters; new ones come from the population."""
         sigma = self.sigma[:, clusters]
         new = np.flatnonzero(clusters == NEW)
@@ -80,6 +82,8 @@ class NormalDraws:
         count = self.effects.shape[2]
         if count:
             eta += (units.z(rows) * self.effects.reshape(-1, count)[rows.cluster]).sum(axis=1)
+        if rows.offset is not None:
+            eta += rows.offset[:, 0]
         sd = units.scale_y * self.sigma.reshape(-1)[rows.cluster]
         return units.centre_y + units.scale_y * eta, sd
 

@@ -125,6 +125,8 @@ class NormalRows:
         units = self._units
         eta = units.x(rows) @ self._beta
         eta += (units.z(rows) * self._effects[rows.cluster]).sum(axis=1)
+        if rows.offset is not None:
+            eta += rows.offset[:, 0]
         mean = units.centre_y + units.scale_y * eta
         if rows.live_shift is not None:
             mean = mean + rows.live_shift

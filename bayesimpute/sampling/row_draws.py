@@ -17,6 +17,8 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel
 
 Positions = npt.NDArray[np.int64]
+#: Numbers of the clusters of further groupings.
+type Further = tuple[Positions, ...]
 
 #: In the place of the number of a cluster that no model has seen.
 NEW = -1
@@ -53,10 +55,13 @@ class RowDraws(Protocol):
         """
         ...
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose the clusters that rows will be of, by their numbers when the model was fitted.
 
-        Effects of each that is ``NEW`` are drawn from the population, chain by chain.
+        Effects of each that is ``NEW`` are drawn from the population, chain by chain. `further`
+        are those of further groupings, in their order.
         """
         ...
 

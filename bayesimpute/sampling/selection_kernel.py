@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Parameters, Prediction, Visit
+from bayesimpute.sampling.cluster_effects import Moved
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
-from bayesimpute.sampling.linear import LinearPosterior
+from bayesimpute.sampling.linear import LinearEffects, LinearPosterior
 from bayesimpute.sampling.linear_draws import SelectionDraws
 from bayesimpute.sampling.linear_parts import Equations, Point, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
@@ -135,24 +136,47 @@ def rows_of_selection(design: Design, whole_clusters: bool) -> Rows:
     """Rows whose being seen or not counts, (row,) bool.
 
     Where a cluster has no observed value at all, that says nothing of its rows, unless the user
-    says it does (`whole_clusters`).
+    says it does (`whole_clusters`). Of several groupings, each may say so.
     """
     usable = design.fit if design.usable is None else design.usable
-    return (usable & selected_clusters(design, whole_clusters)[design.cluster]) | design.fit
+    return (usable & selected_clusters(design, whole_clusters).have(design)) | design.fit
 
 
-def selected_clusters(design: Design, whole_clusters: bool) -> Rows:
-    """Clusters of whose rows being seen or not counts, (cluster,) bool."""
+@dataclass(frozen=True, eq=False)
+class SelectedClusters:
+    """Clusters of whose rows being seen or not counts, by the name of their grouping.
+
+    Attributes
+    ----------
+    masks
+        (cluster,) bool each.
+    """
+
+    masks: Mapping[str, Rows]
+
+    def have(self, design: Design) -> Rows:
+        """Rows of the design that are in such clusters only, (row,) bool."""
+        found = self.masks[design.grouping][design.cluster]
+        for each in design.groupings:
+            found = found & self.masks[each.name][each.cluster]
+        return np.asarray(found)
+
+
+def selected_clusters(design: Design, whole_clusters: bool) -> SelectedClusters:
+    """Find the clusters of whose rows being seen or not counts."""
     rows = design.observed
     if whole_clusters or not design.random_effects:
         rows = rows | (design.fit if design.usable is None else design.usable)
-    return np.asarray(np.bincount(design.cluster[rows], minlength=design.n_clusters) > 0)
+    found = {design.grouping: np.bincount(design.cluster[rows], minlength=design.n_clusters) > 0}
+    for each in design.groupings:
+        found[each.name] = np.bincount(each.cluster[rows], minlength=each.n_clusters) > 0
+    return SelectedClusters(found)
 
 
-def known_of(design: Design, selected: Rows) -> Array:
+def known_of(design: Design, selected: SelectedClusters) -> Array:
     """Say of each row what is known, as the likelihood has it, (row,)."""
     live = np.zeros(len(design.y), dtype=bool) if design.live is None else design.live
-    drawn = np.where(selected[design.cluster], DRAWN, VALUE_ONLY)
+    drawn = np.where(selected.have(design), DRAWN, VALUE_ONLY)
     # an observed value that is not learnt from is seen all the same
     seen = (design.fit | ~(design.draw | np.isnan(design.y))) & ~live
     return np.where(live, drawn, np.where(seen, SEEN, UNSEEN))
@@ -270,7 +294,8 @@ def selection_kernel(
         lambda shift: np.outer(shift, np.arange(equations) == 0) / units.scale_y,
     )
     clusters = tuple(map(str, design.cluster_labels or range(design.n_clusters)))
-    return SelectionKernel(likelihood, units, parts, posterior, options, tuple(positive), clusters)
+    effects = LinearEffects(posterior, design.random_effects)
+    return SelectionKernel(likelihood, units, parts, effects, options, tuple(positive), clusters)
 
 
 def selection_units(design: Design, counted: Rows, binary: bool) -> SelectionUnits:
@@ -299,7 +324,7 @@ class SelectionKernel:
         likelihood: SelectionLikelihood,
         units: SelectionUnits,
         parts: Parts,
-        posterior: LinearPosterior,
+        effects: LinearEffects,
         options: Mapping[str, Any],
         positive: tuple[str, ...],
         cluster_labels: tuple[str, ...],
@@ -309,7 +334,8 @@ class SelectionKernel:
         self._positive = positive
         self._units = units
         self._parts = parts
-        self._posterior = posterior
+        self.effects = effects
+        self._posterior = posterior = effects.posterior
         self._options = options
         self._varying_rho = "atanh_rho" in parts.further_effects
         labels: dict[str, tuple[str, ...]] = {"intercept": ()}
@@ -360,7 +386,7 @@ class SelectionKernel:
         wanted = design.draw
         # unseen, unless the whole cluster is; a cell that is only asked for is a seen one
         some = selected_clusters(design, self._options["select_whole_clusters"])
-        seen = np.where(design.fit, 1.0, np.where(some[design.cluster], 0.0, np.nan))[wanted]
+        seen = np.where(design.fit, 1.0, np.where(some.have(design), 0.0, np.nan))[wanted]
         eta = posterior.predictors(design, wanted, state)
         if design.shift is not None:
             eta = eta + posterior.shifts(design.shift[wanted])
@@ -370,6 +396,26 @@ class SelectionKernel:
             if self._options.get("pmm", False):
                 drawn = self._nearest(design.y[design.fit], drawn, rng)
         return Visit(state, drawn, self._parameters(point), statistics)
+
+    def moved(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: np.random.Generator,
+        first: bool,
+    ) -> Moved:
+        """Make a visit that draws no values."""
+        posterior, counted = self._posterior, self._counted(design)
+        if first:
+            state = posterior.settle(counted, adaptation, state, FIRST_SWEEPS, rng)
+        sweeps = self._options["transitions"]
+        state, point, statistics = posterior.draw(counted, adaptation, state, sweeps, rng)
+        return Moved(state, point.effects, statistics)
+
+    def at(self, state: Array) -> Parameters:
+        """Give all parameters at a state."""
+        return self._parameters(self._posterior.point(state))
 
     gaussian = False
 
@@ -408,7 +454,7 @@ class SelectionKernel:
                 eta = eta + posterior.offset(rows)
             given = (point.positive, point.free, units.scale_y)
             value = likelihood.log_density(units.y(rows), eta, *given)
-            return np.where((known == UNSEEN) & ~selected[rows.cluster], 0.0, value)
+            return np.where((known == UNSEEN) & ~selected.have(rows), 0.0, value)
 
         return of
 
@@ -422,8 +468,9 @@ class SelectionKernel:
             self._posterior,
             (self._posterior.point(moment.state),),
             self._likelihood,
-            selected_clusters(design, whole)[None],
+            {name: mask[None] for name, mask in selected_clusters(design, whole).masks.items()},
             bool(whole),
+            SelectedClusters,
             known_of,
             donated,
         )

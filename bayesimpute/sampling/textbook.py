@@ -10,7 +10,8 @@ then C has such a matrix for each part, and zeros elsewhere.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +20,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import Units, blocks_of
+from bayesimpute.sampling.groupings import designs_of, named, priors_of
 from bayesimpute.sampling.priors import attach, lkj_eta
 
 
@@ -73,6 +75,8 @@ class Columns:
         Cluster of each row, (row,).
     latent
         What a model holds of each row beside its value, (row,); None for nothing.
+    groupings
+        ``(z, cluster)`` of each further grouping.
     event
         Of times: 1 where one ends with the event, 0 where it is censored, (row,).
     offset
@@ -86,14 +90,18 @@ class Columns:
     latent: Any = None
     event: Any = None
     offset: Any = None
+    groupings: tuple[tuple[Any, Any], ...] = ()
 
     def rows(self, chosen: Any) -> "Columns":
         """Keep the chosen rows only."""
         kept = {
             each.name: None if (own := getattr(self, each.name)) is None else own[chosen]
             for each in fields(self)
+            if each.name != "groupings"
         }
-        return Columns(**kept)
+        return Columns(
+            **kept, groupings=tuple((z[chosen], cluster[chosen]) for z, cluster in self.groupings)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +153,14 @@ def data_columns(design: Design) -> Columns:
     cluster = pm.Data("cluster_index", design.cluster, dims="row")
     if design.random_effects:
         z = pm.Data("z", design.z, dims=("row", "random_effect"))
-    return Columns(x, z, cluster)
+    groupings = tuple(
+        (
+            pm.Data(f"z|{each.name}", each.z, dims=("row", f"random_effect|{each.name}")),
+            pm.Data(f"cluster_index|{each.name}", each.cluster, dims="row"),
+        )
+        for each in design.groupings
+    )
+    return Columns(x, z, cluster, groupings=groupings)
 
 
 def effect_names(design: Design, categories: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -202,18 +217,28 @@ def linear_predictor(
         size = np.broadcast_to(scale[:, None], (len(scale), len(categories)))
         default = pm.Normal.dist(0.0, size if categories else scale)
         beta = prior("beta", default, ("predictor", *several))
-    effect = _effects(design, units, priors, categories)
+    designs = designs_of(design)
+    units_of = [units, *(plain_units(each) for each in designs[1:])]
+    effects = [
+        _effects(
+            each, replace(units, centre_z=own.centre_z, scale_z=own.scale_z), given, categories
+        )
+        for each, own, given in zip(designs, units_of, priors_of(priors, designs), strict=True)
+    ]
 
     def of(columns: Columns) -> Any:
         eta = start if columns.offset is None else start + columns.offset
         if beta is not None:
             eta = eta + (columns.x - units.centre_x) @ beta
-        if effect is None:
-            rows = pt.zeros_like(columns.cluster)[:, *[None] * len(several)]
-            return eta if eta.ndim > len(several) else eta + rows
-        z = columns.z - units.centre_z
-        own = effect[columns.cluster]
-        return eta + ((z[:, None, :] if categories else z) * own).sum(axis=-1)
+        if eta.ndim <= len(several):
+            eta = eta + pt.zeros_like(columns.cluster)[:, *[None] * len(several)]
+        by_grouping = ((columns.z, columns.cluster), *columns.groupings)
+        for effect, own, (z, cluster) in zip(effects, units_of, by_grouping, strict=True):
+            if effect is not None:
+                z = z - own.centre_z
+                each = (z[:, None, :] if categories else z) * effect[cluster]
+                eta = eta + each.sum(axis=-1)
+        return eta
 
     return of
 
@@ -224,38 +249,43 @@ def _effects(
     priors: Mapping[str, Any],
     categories: tuple[str, ...],
 ) -> Any:
-    """Effects of each cluster, ([category,] random_effect); None without a cluster."""
+    """Effects of each cluster, ([category,] random_effect); None without a cluster.
+
+    Names of one grouping among several end with it, as ``sd_intercept|school`` does.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 
     if not design.random_effects:
         return None
+    label = partial(named, grouping=design.grouping) if design.grouping else str
+    # dims of the first grouping, and of a single one, are plain
+    further = label("cluster") in pm.modelcontext(None).coords
+    clusters, effects = (label(d) if further else d for d in ("cluster", "random_effect"))
     scale = np.array([*map(effect_scale, design.random_effects)]) * units.scale_y / units.scale_z
     sd = pt.stack(
         [
             attach(
                 priors.get(f"sd_{effect}", pm.HalfNormal.dist(float(s))),
-                f"sd_{effect}",
+                label(f"sd_{effect}"),
                 "category" if categories else None,
             )
             for effect, s in zip(design.random_effects, scale, strict=True)
         ]
     )
     q, equations = len(design.random_effects), max(len(categories), 1)
+    each = effects
     if categories:
-        pm.modelcontext(None).add_coord("category_effect", np.arange(q * equations))
-    standard = pm.Normal(
-        "standard_effect", dims=("cluster", "category_effect" if categories else "random_effect")
-    )
+        each = label("category_effect")
+        pm.modelcontext(None).add_coord(each, np.arange(q * equations))
+    standard = pm.Normal(label("standard_effect"), dims=(clusters, each))
     names = effect_names(design, categories)
-    standard = correlated(standard, names, blocks_of(design) * equations, priors)
+    standard = correlated(standard, names, blocks_of(design) * equations, priors, label)
     if categories:
         # effects of one category stand next to each other
         by_category = standard.reshape((design.n_clusters, equations, q)) * sd.T
-        return pm.Deterministic(
-            "effect", by_category, dims=("cluster", "category", "random_effect")
-        )
-    return pm.Deterministic("effect", standard * sd, dims=("cluster", "random_effect"))
+        return pm.Deterministic(label("effect"), by_category, dims=(clusters, "category", effects))
+    return pm.Deterministic(label("effect"), standard * sd, dims=(clusters, effects))
 
 
 def observed_model(
@@ -282,7 +312,11 @@ def values_of(row: Any, values: Array) -> Any:
 
 
 def correlated(
-    standard: Any, names: Sequence[str], blocks: Sequence[int], priors: Mapping[str, Any]
+    standard: Any,
+    names: Sequence[str],
+    blocks: Sequence[int],
+    priors: Mapping[str, Any],
+    label: Callable[[str], str] = str,
 ) -> Any:
     """Give independent effects the correlations of their blocks, each LKJ(2) or as in `priors`.
 
@@ -298,6 +332,8 @@ def correlated(
         Number of the block of each.
     priors
         The user's; of another family than LKJ only where all effects are in one block.
+    label
+        Gives the names in the model.
 
     Raises
     ------
@@ -323,6 +359,6 @@ def correlated(
             name = f"correlation_factor[{names[own[0]]}]" if several else "correlation_factor"
             prior = given if eta is None else pm.LKJCorr.dist(n=len(own), eta=eta)
             # PyMC's LKJCorr is a Cholesky factor
-            factor = pt.set_subtensor(factor[np.ix_(own, own)], attach(prior, name))
-    pm.Deterministic("correlation", factor @ factor.T)
+            factor = pt.set_subtensor(factor[np.ix_(own, own)], attach(prior, label(name)))
+    pm.Deterministic(label("correlation"), factor @ factor.T)
     return standard @ factor.T

@@ -21,11 +21,12 @@ from bayesimpute.specification.specify import specify
 from bayesimpute.wording import did_you_mean, listed
 
 PATTERNS = ("sporadic", "systematic", "level 2")
-EFFECTS = ("slope", "independent slope", "intercept", "none")
+EFFECTS = ("slope", "independent slope", "intercept", "none", "nested", "crossed")
 KINDS = (Kind.NUMERIC, Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY)  # the first a method takes
 
-TARGET, CLUSTER = "y", "cluster"
-CLUSTERS, CLUSTERS_AT_LEVEL_2 = 8, 30
+TARGET, CLUSTER, GROUP = "y", "cluster", "group"
+CLUSTERS, CLUSTERS_AT_LEVEL_2, NESTED_CLUSTERS = 8, 30, 18
+CLUSTERS_OF_A_GROUP = 3
 UNOBSERVED = 4  # one in so many clusters has no observed value where missing is systematic
 
 Rows = npt.NDArray[np.bool_]
@@ -75,7 +76,7 @@ class Scenario:
                 "pattern='systematic' leaves whole clusters unobserved, and effects='none' has no "
                 "clusters; choose effects='intercept' or 'slope'."
             )
-        slope = self.effects in ("slope", "independent slope")
+        slope = self.effects not in ("intercept", "none")
         if slope and self.predictors == 0 and self.pattern != "level 2":
             raise SpecificationError(
                 f"effects={self.effects!r} needs a predictor whose slope varies; give "
@@ -87,7 +88,9 @@ class Scenario:
         """Number of clusters, with its default."""
         if self.clusters is not None:
             return self.clusters
-        return CLUSTERS_AT_LEVEL_2 if self.pattern == "level 2" else CLUSTERS
+        if self.pattern == "level 2":
+            return CLUSTERS_AT_LEVEL_2
+        return NESTED_CLUSTERS if self.effects == "nested" else CLUSTERS
 
     def specification(self, method: Any, rng: np.random.Generator) -> Specification:
         """Specify the method on the reference frame, as ``bi.impute`` would.
@@ -99,17 +102,19 @@ class Scenario:
         """
         frame = self._frame(self._kind(method), rng)
         matrix = pd.DataFrame(int(Role.NONE), index=frame.columns, columns=frame.columns)
-        names = [name for name in frame.columns if name not in (TARGET, CLUSTER)]
+        names = [name for name in frame.columns if name not in (TARGET, CLUSTER, GROUP)]
         matrix.loc[TARGET, names] = int(Role.FIXED)
         if CLUSTER in frame:
             matrix.loc[TARGET, CLUSTER] = int(Role.CLUSTER)
             if self.effects == "slope" and self.pattern != "level 2":
                 matrix.loc[TARGET, names[0]] = int(Role.RANDOM)
+            if GROUP in frame:
+                matrix.loc[TARGET, GROUP] = int(Role.CLUSTER)
         where = pd.DataFrame(False, index=frame.index, columns=frame.columns)
         where[TARGET] = True
         return specify(
             frame,
-            cluster=CLUSTER if CLUSTER in frame else None,
+            cluster=[name for name in (CLUSTER, GROUP) if name in frame] or None,
             method={TARGET: method},
             predictors=matrix,
             formulas=self._formulas(names),
@@ -119,21 +124,25 @@ class Scenario:
         )
 
     def _formulas(self, predictors: Sequence[str]) -> dict[str, str] | None:
-        """Write the formula that a matrix cannot say: the last slope is independent."""
-        if self.effects != "independent slope" or self.pattern == "level 2":
+        """Write the formula that a matrix cannot say, of independent effects or two groupings."""
+        if self.pattern == "level 2" or self.effects in ("slope", "intercept", "none"):
             return None
         *others, last = predictors
         together = " + ".join(["1", *others])
-        fixed = " + ".join(predictors)
-        random = f"({together} | {CLUSTER}) + (0 + {last} | {CLUSTER})"
-        return {TARGET: f"{TARGET} ~ {fixed} + {random}"}
+        random = {
+            "independent slope": f"({together} | {CLUSTER}) + (0 + {last} | {CLUSTER})",
+            "nested": f"(1 | {CLUSTER}) + (1 + {predictors[0]} | {GROUP})",
+            "crossed": f"(1 + {predictors[0]} | {CLUSTER}) + (1 | {GROUP})",
+        }
+        return {TARGET: f"{TARGET} ~ {' + '.join(predictors)} + {random[self.effects]}"}
 
     def hide(self, design: Design, rng: np.random.Generator) -> Rows:
         """Choose the rows whose value goes missing, (row,): independent of all values."""
         unobserved = np.zeros(len(design.fit), dtype=bool)
         if self.pattern == "systematic":
-            first = self.n_clusters - max(1, self.n_clusters // UNOBSERVED)
-            unobserved = design.cluster >= first
+            unobserved = _last(design.cluster, design.n_clusters)
+            for each in design.groupings:
+                unobserved |= _last(each.cluster, each.n_clusters)
         while True:
             gone = unobserved | (rng.random(len(unobserved)) < self.missing)
             sporadic = gone & ~unobserved
@@ -167,6 +176,10 @@ class Scenario:
             frame[TARGET] = pd.Categorical.from_codes(values.astype(int), dtype=labels)
         if level2 or self.effects != "none":
             frame[CLUSTER] = cluster
+        if self.effects == "nested":
+            frame[GROUP] = cluster // CLUSTERS_OF_A_GROUP
+        if self.effects == "crossed":
+            frame[GROUP] = np.arange(len(cluster)) % each
         for k in range(self.predictors):
             # every second one has two values, as a sex or a treatment has
             column = rng.normal(size=n) if k % 2 == 0 else rng.permutation(np.arange(n) % 2) * 1.0
@@ -180,6 +193,11 @@ class Scenario:
         if kind is Kind.NUMERIC:
             return np.array([NormalDist().inv_cdf(p) for p in share])
         return np.arange(n, dtype=np.float64) % (2 if kind is Kind.BINARY else self.categories)
+
+
+def _last(codes: npt.NDArray[np.int64], clusters: int) -> Rows:
+    """Rows of the last clusters, one in four."""
+    return np.asarray(codes >= clusters - max(1, clusters // UNOBSERVED))
 
 
 def _quantiles(values: Sequence[float], share: npt.NDArray[np.float64]) -> Any:

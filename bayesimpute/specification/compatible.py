@@ -37,6 +37,7 @@ from bayesimpute.specification.defaults import (
 )
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.groupings import in_order
 from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import (
@@ -110,7 +111,8 @@ def plan_analyses(
     outcomes = [each.outcome for each in analyses]
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
     groups = _groups((*(each.formula for each in analyses), *request.formulas.values()), table)
-    cluster = request.cluster or _cluster_of(analyses, table)
+    clusters = request.clusters or _clusters_of(analyses, table)
+    columns = set(table.columns_of(clusters))
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
     for name in outcomes:
@@ -127,7 +129,7 @@ def plan_analyses(
         only = request.model_options.get(name, {}).get("selection_only", ())
         only = (only,) if isinstance(only, str) else only
         named += [each for each in only if each in table.variables]
-    covariates = [name for name in named if name not in outcomes and name != cluster]
+    covariates = [name for name in named if name not in outcomes and name not in columns]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]
     modelled = [
@@ -138,18 +140,18 @@ def plan_analyses(
     others = [
         name
         for name in table.variables
-        if name not in (*covariates, *outcomes, *survival, *groups, cluster)
+        if name not in (*covariates, *outcomes, *survival, *groups, *columns)
         and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
-    whole = [n for n in _of_clusters(others, table, cluster) if not table.missing(n).any()]
+    whole = [n for n in _of_clusters(others, table, clusters) if not table.missing(n).any()]
     unused = [name for name in others if name in whole and name not in given]
     others = [name for name in others if name not in unused]
     order = [
-        *_ordered(modelled, table, cluster),
+        *_ordered(modelled, table, clusters),
         *outcomes,
-        *_ordered(others, table, cluster),
+        *_ordered(others, table, clusters),
     ]
     order = parents_first({name: _asked_for(name, request, table) & set(order) for name in order})
     methods = {
@@ -174,7 +176,7 @@ def plan_analyses(
             covariates,
             passive,
             table,
-            cluster,
+            clusters,
             _selected(methods),
         ),
         tuple(_events(analyses, modelled, [n for n in order if n in others], unused, methods)),
@@ -214,10 +216,18 @@ def _given(method: Any, table: Table, outcomes: Collection[str]) -> dict[str, An
     return {name: method for name in table.incomplete() if name not in outcomes}
 
 
-def _cluster_of(analyses: Iterable[Analysed], table: Table) -> str | None:
-    """Cluster of the analyses, if ``cluster=`` names none."""
-    groups = _groups([each.formula for each in analyses], table)
-    return groups.pop() if len(groups) == 1 else None
+def _clusters_of(analyses: Iterable[Analysed], table: Table) -> tuple[str, ...]:
+    """Take the groupings of the analyses, if ``cluster=`` names none and they agree."""
+    found = set()
+    for each in analyses:
+        try:
+            read = read_formula(each.formula, tuple(table.variables))
+        except SpecificationError:
+            continue
+        names = dict.fromkeys(":".join(part.groups) for part in read.random)
+        if names and set(table.columns_of(names)) <= table.variables.keys():
+            found.add(tuple(in_order(names, table)))
+    return found.pop() if len(found) == 1 else ()
 
 
 def _groups(formulas: Iterable[str], table: Table) -> set[str]:
@@ -259,19 +269,29 @@ def _with_sources(
     return found
 
 
-def _ordered(names: Iterable[str], table: Table, cluster: str | None) -> list[str]:
-    """Variables of clusters first, then those with fewest missing values."""
+def _ordered(names: Iterable[str], table: Table, clusters: Sequence[str]) -> list[str]:
+    """Variables of clusters first, those of few before those of many, then fewest missing first."""
     names = list(names)
-    level2 = _of_clusters(names, table, cluster) | set(latent_means(table))
-    return sorted(names, key=lambda name: (name not in level2, int(table.missing(name).sum())))
+    levels = _levels(names, table, clusters)
+    return sorted(names, key=lambda name: (-levels.get(name, -1), int(table.missing(name).sum())))
 
 
-def _of_clusters(names: Iterable[str], table: Table, cluster: str | None) -> set[str]:
+def _levels(names: Iterable[str], table: Table, clusters: Sequence[str]) -> dict[str, int]:
+    """Variables that the data show to be of clusters, with the position of their grouping.
+
+    Of several groupings it is that with the fewest clusters; a latent mean is of the first one.
+    """
+    found = dict.fromkeys(latent_means(table), 0)
+    for name in names:
+        for position, cluster in enumerate(clusters):
+            if is_of_clusters(table.clusters(cluster), table.values[name]):
+                found[name] = position
+    return found
+
+
+def _of_clusters(names: Iterable[str], table: Table, clusters: Sequence[str]) -> set[str]:
     """Variables that the data show to be of clusters."""
-    if cluster is None:
-        return set()
-    clusters = table.clusters(cluster)
-    return {name for name in names if is_of_clusters(clusters, table.values[name])}
+    return _levels(names, table, clusters).keys() - latent_means(table).keys()
 
 
 def _selected(methods: Mapping[str, Any]) -> set[str]:
@@ -285,7 +305,7 @@ def _predictors(
     covariates: Collection[str],
     passive: Collection[str],
     table: Table,
-    cluster: str | None,
+    clusters: Sequence[str],
     selected: Collection[str],
 ) -> pd.DataFrame:
     """Which columns predict which: those before them, and complete covariates.
@@ -293,9 +313,9 @@ def _predictors(
     A variable of clusters is not given incomplete ones of rows: through their mean it would tie all
     missing values of a cluster together, for little that it tells of them.
     """
-    matrix = default_predictors(table, cluster)
+    matrix = default_predictors(table, clusters)
     matrix[list(latent_means(table))] = int(Role.NONE)
-    level2 = _of_clusters(order, table, cluster) | set(latent_means(table))
+    level2 = _levels(order, table, clusters).keys()
     incomplete = set(table.incomplete())
     given = [name for name in covariates if name not in order and name not in passive]
     for position, name in enumerate(order):

@@ -1,6 +1,6 @@
 """What is used where the user says nothing: methods and predictors as mice chooses them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -8,9 +8,9 @@ import pandas as pd
 
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING, MICE_DEFAULTS, YES_NO
+from bayesimpute.specification.groupings import checked_groupings
 
 REASONS: Mapping[Kind, str] = MappingProxyType(
     {
@@ -70,7 +70,7 @@ def default_method(table: Table, name: str) -> tuple[str, str]:
 
 
 @checked
-def make_predictors(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
+def make_predictors(df: pd.DataFrame, cluster: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Give mice's default predictor matrix: every column predicts every other.
 
     Parameters
@@ -79,6 +79,7 @@ def make_predictors(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
         Any frame.
     cluster
         Column of cluster ids: coded −2 in every row, which gives each model a random intercept.
+        Several, nested or crossed, as a list: a random intercept for each.
 
     Returns
     -------
@@ -98,10 +99,11 @@ def make_predictors(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
     >>> bi.make_predictors(df, cluster="school").loc["y"].tolist()
     [-2, 1, 0]
     """
-    return default_predictors(Table.from_frame(df), cluster)
+    table = Table.from_frame(df)
+    return default_predictors(table, checked_groupings(cluster, table)[0])
 
 
-def default_predictors(table: Table, cluster: str | None) -> pd.DataFrame:
+def default_predictors(table: Table, clusters: Sequence[str]) -> pd.DataFrame:
     """Predictor matrix that :func:`make_predictors` gives, of data already read."""
     names = list(table.variables)
     matrix = pd.DataFrame(int(Role.FIXED), index=names, columns=names)
@@ -109,14 +111,9 @@ def default_predictors(table: Table, cluster: str | None) -> pd.DataFrame:
         matrix.loc[name, name] = int(Role.NONE)
         if table.variables[name].kind is Kind.OTHER:
             matrix[name] = int(Role.NONE)
-    if cluster is not None:
-        if cluster not in names:
-            raise SpecificationError(
-                f"There is no column {cluster!r} for cluster=; there are {', '.join(names)}."
-            )
-        table.clusters(cluster)
-        matrix[cluster] = int(Role.CLUSTER)
-        matrix.loc[cluster] = int(Role.NONE)
+    columns = list(table.columns_of(clusters))
+    matrix[columns] = int(Role.CLUSTER)
+    matrix.loc[columns] = int(Role.NONE)
     return matrix
 
 

@@ -87,7 +87,12 @@ def template_of(specification: Specification, name: str) -> str:
     kind = target.kind or specification.table.variables[name].kind
     options = {**method.options, **target.options}
     return equation(
-        Occasion(options, clustered, clustered and target.random_intercept, kind is Kind.NUMERIC)
+        Occasion(
+            options,
+            clustered,
+            any(each.intercept for each in target.effects) and clustered,
+            kind is Kind.NUMERIC,
+        )
     )
 
 

@@ -1,14 +1,14 @@
 """lme4-style formulas of conditional models."""
 
 import ast
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import names_in, read
 from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
-from bayesimpute.specification.specification import Term
+from bayesimpute.specification.specification import Grouping, Term
 from bayesimpute.specification.spelling import syntax_tree, unaliased
 from bayesimpute.wording import did_you_mean
 
@@ -23,17 +23,14 @@ class ParsedFormula:
     ----------
     terms
         In order of appearance.
-    cluster
-        Grouping column of the random part, None without one.
-    random_intercept
-        Whether the random part has an intercept.
+    groupings
+        What varies by each grouping variable, in order of appearance.
     event
         Column that says whether a time ends with the event; None for other outcomes.
     """
 
     terms: tuple[Term, ...]
-    cluster: str | None
-    random_intercept: bool
+    groupings: tuple[Grouping, ...]
     event: str | None = None
 
 
@@ -44,8 +41,9 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     ----------
     formula
         Main effects, interactions, numeric functions of columns, ``cluster_mean(x)`` (or
-        ``mean(x)``), and random parts of one grouping variable. As in lme4, effects of one part
-        are correlated, those of different parts or after ``||`` are independent.
+        ``mean(x)``), of one grouping among several ``cluster_mean(x, school)``, and random parts.
+        As in lme4, effects of one part are correlated, those of different parts or after ``||``
+        are independent, and ``(1 | school/class)`` is ``(1 | school) + (1 | school:class)``.
     target
         Its left-hand side must be this column.
     columns
@@ -58,8 +56,8 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     Raises
     ------
     SpecificationError
-        If it does not parse, names an unknown column, has another outcome or no intercept,
-        more than one grouping variable, or an effect in two random parts.
+        If it does not parse, names an unknown column, has another outcome or no intercept, or an
+        effect that varies by one grouping in two random parts.
     """
 
     def fail(what: str) -> SpecificationError:
@@ -79,16 +77,22 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
         raise fail("a conditional model has no offset; subtract it in a column of the data.")
 
     terms: dict[str, Term] = {}
+    groups = list(dict.fromkeys(":".join(part.groups) for part in parsed.random))
+    means: dict[str, list[str]] = {group: [] for group in groups}
     for product in parsed.terms:
-        _add(terms, _term(product, columns, fail))
+        term, group = _with_mean(product, groups, columns, fail)
+        _add(terms, term)
+        if group is not None:
+            means[group].append(term.label)
     for part in parsed.random:
         for product in part.terms:
-            _add(terms, replace(_term(product, columns, fail), fixed=False, random=True))
-    groups = [":".join(part.groups) for part in parsed.random]
+            _add(terms, replace(_term(product, columns, fail), fixed=False))
     if not parsed.intercept:
         raise fail("a conditional model has an intercept; remove '0 +' or '- 1'.")
-    if len(set(groups)) > 1:
-        raise fail(f"it has {len(set(groups))} grouping variables; one is possible.")
+    groupings = tuple(
+        _grouping(group, [p for p in parsed.random if ":".join(p.groups) == group], columns, fail)
+        for group in groups
+    )
 
     known = list(columns)
     used = [
@@ -97,35 +101,31 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
         for factor in term.factors
         for name in ((factor,) if factor in known else names_in(factor))
     ]
-    for name in [*used, *groups, *filter(None, [parsed.event])]:
+    for name in [*used, *parsed.groups, *filter(None, [parsed.event])]:
         if name not in known:
             raise fail(f"there is no column {name!r}.{did_you_mean(name, known)}")
         if name == target:
             raise fail(f"{target!r} cannot predict itself; remove it from the right-hand side.")
-    if parsed.event in (*used, *groups):
+    if parsed.event in (*used, *parsed.groups):
         raise fail(f"{parsed.event!r} is part of the outcome; remove it from the right-hand side.")
-    if groups and groups[0] in used:
-        raise fail(f"{groups[0]!r} groups the rows, so it cannot be a predictor as well.")
+    for group in groups:
+        if group in used:
+            raise fail(f"{group!r} groups the rows, so it cannot be a predictor as well.")
     return ParsedFormula(
-        tuple(_placed(terms, parsed.random, columns, fail)),
-        groups[0] if groups else None,
-        any(part.intercept for part in parsed.random),
+        tuple(terms.values()),
+        tuple(replace(each, means=tuple(means[each.name])) for each in groupings),
         parsed.event,
     )
 
 
-def _placed(
-    terms: Mapping[str, Term],
-    parts: Sequence[RandomEffects],
-    columns: Collection[str],
-    fail: Fail,
-) -> Iterator[Term]:
-    """Give the terms the numbers of their random parts; that of the intercept is 0."""
+def _grouping(
+    group: str, parts: Sequence[RandomEffects], columns: Collection[str], fail: Fail
+) -> Grouping:
+    """Say what varies by one grouping; the random part of the intercept has number 0."""
     standing: dict[str, tuple[int, int]] = {}
     for number, part in enumerate(parts):
         labels = [_term(product, columns, fail).label for product in part.terms]
         for own, label in enumerate([*([""] if part.intercept else []), *labels]):
-            group = part.groups[-1]
             if label in standing:
                 name = f"the effect of {label!r}" if label else "the intercept"
                 raise fail(
@@ -135,8 +135,25 @@ def _placed(
                 )
             standing[label] = (number, own if part.independent else 0)
     order = sorted(set(standing.values()), key=lambda place: (place != standing.get(""), place))
-    for label, term in terms.items():
-        yield replace(term, random_part=order.index(standing[label])) if term.random else term
+    slopes = ((label, order.index(place)) for label, place in standing.items() if label)
+    return Grouping(group, "" in standing, tuple(slopes))
+
+
+def _with_mean(
+    product: Product, groups: Sequence[str], columns: Collection[str], fail: Fail
+) -> tuple[Term, str | None]:
+    """Give a fixed term, and the grouping whose means ``cluster_mean(x, school)`` asks for."""
+    (factor, *more) = product or (None,)
+    if factor is None or factor.function not in MEANS or more or len(factor.arguments) != 2:
+        return _term(product, columns, fail), None
+    of, group = factor.arguments
+    if group not in groups:
+        raise fail(
+            f"{factor.function}({of}, {group}) names no grouping; add '(1 | {group})'."
+            f"{did_you_mean(group, groups)}"
+        )
+    text = _text(of, columns, fail)
+    return Term(text, (text,), fixed=False), group
 
 
 def _add(terms: dict[str, Term], term: Term) -> None:

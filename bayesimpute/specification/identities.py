@@ -95,7 +95,7 @@ def identities_of(
     apart
         Columns that are computed at the user's wish, or stay missing in part.
     """
-    clusters = {request.cluster}
+    clusters = set(table.columns_of(request.clusters))
     if request.predictors is not None:
         coded = (request.predictors == Role.CLUSTER).any()
         clusters |= set(coded.index[coded])

@@ -13,6 +13,7 @@ from bayesimpute.specification.analyses import (
     two_equations,
 )
 from bayesimpute.specification.domains import check_domain
+from bayesimpute.specification.groupings import averaging
 from bayesimpute.specification.specification import (
     Passive,
     Specification,
@@ -83,8 +84,8 @@ def with_live(specification: Specification) -> Specification:
             if not terms and child.around != name:
                 continue
             says = ~np.isnan(specification.known[other]) | live[other] | selects(child)
-            whole = child.level == 2 or any(term.cluster_mean for term in terms)
-            follows |= _anywhere(says, table, child.cluster) if whole else says
+            whole = averaging(child, [term.label for term in terms], table)
+            follows |= says if whole is None else _anywhere(says, table, whole)
         if target.level == 2:
             seen = _anywhere(~missing, table, target.cluster)
             live[name] = _anywhere(follows, table, target.cluster) & ~seen

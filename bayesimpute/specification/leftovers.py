@@ -1,7 +1,7 @@
 """What a run leaves as it is: gaps that stay, and columns that predict nothing."""
 
 import datetime as dt
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -45,10 +45,10 @@ def gap_events(table: Table, imputed: Container[str]) -> Iterator[Event]:
         yield Event("warning", "specification", name, "gaps stay", f"{stay}: {what}; {how}.")
 
 
-def idle_events(table: Table, cluster: str | None) -> Iterator[Event]:
+def idle_events(table: Table, clusters: Collection[str]) -> Iterator[Event]:
     """One event for each column that no model has among its predictors because of its dtype."""
     for name, variable in table.variables.items():
-        if variable.kind is Kind.OTHER and name != cluster:
+        if variable.kind is Kind.OTHER and name not in clusters:
             yield Event(
                 "info",
                 "specification",

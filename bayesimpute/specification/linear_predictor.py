@@ -1,14 +1,17 @@
 """The linear predictor of a conditional model, written in LaTeX."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bayesimpute.specification.screening import term_columns
-from bayesimpute.specification.specification import Specification, Target, Term
+from bayesimpute.specification.specification import Grouping, Specification, Target, Term
 from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
 
+#: Effects of each grouping in turn, of the outcome and of whether it is seen.
+LETTERS = {"b": "bdfghl", "a": "avwpqr"}
 #: Between two summands: a line may end there.
 PLUS = r" \allowbreak + "
 
@@ -22,13 +25,14 @@ class Setting:
     target
         The target.
     row
-        Index of a row: ``"i"`` without clusters, ``"ij"``, or ``"j"`` where a row is a cluster.
+        Index of a row: ``"i"`` without clusters or with several groupings, ``"ij"``, or ``"j"``
+        where a row is a cluster.
     of_clusters
         Labels of terms that never vary within clusters.
     widths
         Columns of each term in the design, by label; a category has several.
-    grouped
-        Whether the model has effects that vary by cluster.
+    groupings
+        By which effects vary.
     fixed_clusters
         Whether clusters have coefficients of their own instead.
     """
@@ -37,13 +41,22 @@ class Setting:
     row: str
     of_clusters: frozenset[str]
     widths: dict[str, int]
-    grouped: bool
+    groupings: tuple[Grouping, ...]
     fixed_clusters: bool
+
+    def index(self, position: int) -> str:
+        """Index of the clusters of a grouping; j are rows where these are clusters."""
+        return "jklmno"[position + (self.target.level == 2)]
 
 
 def has_effects(target: Target) -> bool:
     """Whether a model has effects that vary by cluster."""
-    return target.cluster is not None and target.level == 1 and not _fixed_clusters(target)
+    return bool(_groupings(target))
+
+
+def _groupings(target: Target) -> tuple[Grouping, ...]:
+    """Say by what effects vary; clusters with coefficients of their own have none."""
+    return target.groupings if _fixed_clusters(target) else target.effects
 
 
 def _fixed_clusters(target: Target) -> bool:
@@ -62,12 +75,13 @@ def setting_of(specification: Specification, target: Target) -> Setting:
             if all(clusters.is_level2(column) for column in block.T)
         )
     two_level = target.cluster is not None and target.level == 1
+    single = two_level and not target.groupings
     return Setting(
         target,
-        "j" if target.level == 2 else ("ij" if two_level else "i"),
+        "j" if target.level == 2 else ("ij" if single else "i"),
         of_clusters,
         {label: block.shape[1] for label, block in columns.items()},
-        has_effects(target),
+        _groupings(target),
         two_level and _fixed_clusters(target),
     )
 
@@ -83,15 +97,15 @@ class Writer:
     names
         Names of columns by the characters that stand for them, as no name is LaTeX.
     effects
-        Effects by cluster written so far, by their random part.
+        Effects by cluster written so far, by grouping and random part.
     vectors
         Random parts with an effect that is a vector, as that of a category is.
     """
 
     setting: Setting
     names: dict[str, str] = field(default_factory=dict)
-    effects: dict[int, list[str]] = field(default_factory=dict)
-    vectors: set[int] = field(default_factory=set)
+    effects: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    vectors: set[tuple[int, int]] = field(default_factory=set)
 
     def name(self, text: str) -> str:
         """Character for a name, from a range that Unicode leaves to private use."""
@@ -120,21 +134,22 @@ class Writer:
         by
             A further index of all parameters, for the category.
         """
-        target, grouped = self.setting.target, self.setting.grouped
-        effects, coefficients = itertools.count(), itertools.count(1)
+        target, groupings = self.setting.target, self.setting.groupings
+        effects = [itertools.count() for _ in groupings]
+        coefficients = itertools.count(1)
 
-        def effect(term: Term | None = None) -> str:
-            part = term.random_part if term else 0
-            letter = letters[1]
+        def effect(position: int, part: int = 0, term: Term | None = None) -> str:
+            letter = LETTERS[letters[1]][position]
             if by or (term and self._wide(term)):
-                self.vectors.add(part)
+                self.vectors.add((position, part))
             letter = rf"\mathbf{{{letter}}}" if term and self._wide(term) else letter
-            symbol = f"{letter}_{{{next(effects)}j{by}}}"
-            self.effects.setdefault(part, []).append(symbol)
+            index = self.setting.index(position)
+            symbol = f"{letter}_{{{next(effects[position])}{index}{by}}}"
+            self.effects.setdefault((position, part), []).append(symbol)
             return symbol
 
         first = [f"{letters[0]}_{{0{by}}}"] if intercept else []
-        first += [effect()] if grouped and target.random_intercept else []
+        first += [effect(g) for g, grouping in enumerate(groupings) if grouping.intercept]
         first += [f"α_{{j{by}}}"] if self.setting.fixed_clusters else []
         summands = [_sum(first)] if first else []
         terms = [term for term in target.terms if term.equation in ("both", equation)]
@@ -144,13 +159,20 @@ class Writer:
             return _sum([f"{letter}_{{{next(coefficients)}{by}}}", *further])
 
         for term in terms:
-            varying = [effect(term)] if term.random and grouped else []
+            varying = [
+                effect(g, part, term)
+                for g, grouping in enumerate(groupings)
+                for label, part in grouping.slopes
+                if label == term.label
+            ]
             if term.fixed or varying:
-                factor = slope(term, *varying) if term.fixed else varying[0]
+                factor = slope(term, *varying) if term.fixed else _sum(varying)
                 summands.append(self._product(term, factor, self._value(term)))
-        for term in terms:
-            if term.cluster_mean:
-                summands.append(self._product(term, slope(term), self._mean(term)))
+        for position, grouping in enumerate(target.effects):
+            for term in terms:
+                if term.label in grouping.means:
+                    mean = self._mean(term, self.setting.index(position))
+                    summands.append(self._product(term, slope(term), mean))
         return PLUS.join(summands) or "0"
 
     def effects_by_cluster(self, further: str, block: str, by: str) -> list[str]:
@@ -166,8 +188,16 @@ class Writer:
             Index of categories, if effects are of each.
         """
         lines = []
-        for part, effects in self.effects.items():
-            of_part = f"_{part}" if len(self.effects) > 1 or part else ""
+        groupings = self.setting.groupings
+        for (position, part), effects in self.effects.items():
+            parts = [other for g, other in self.effects if g == position]
+            of_part = str(part) if len(parts) > 1 or part else ""
+            if len(groupings) > 1:
+                name = self.name(groupings[position].name)
+                of_part = f"{name},{of_part}" if of_part else name
+            of_part = f"_{{{of_part}}}" if of_part else ""
+            if further:
+                further = re.sub("_[jklmno](?![a-z])", f"_{self.setting.index(position)}", further)
             shown = effects if len(effects) <= 4 else [*effects[:2], r"\ldots", effects[-1]]
             shown = [*shown, further] if further and part == 0 else shown
             shown = [*shown, rf"\text{{all }}{by}"] if by else shown
@@ -175,7 +205,7 @@ class Writer:
             mean, spread = r"\mathbf{0}", f"Ψ{of_part}"
             if further and part == 0:
                 mean = r"\text{their population means}"
-            elif len(shown) == 1 and not block and part not in self.vectors:
+            elif len(shown) == 1 and not block and (position, part) not in self.vectors:
                 mean, spread = "0", f"τ{of_part}^2"
             lines.append(rf"{left}{block} \sim N({mean}, {spread})")
         return lines
@@ -196,8 +226,8 @@ class Writer:
         inside = f"({factors})" if len(term.factors) > 1 else factors
         return f"{inside}_{{{'j' if constant else self.setting.row}}}"
 
-    def _mean(self, term: Term) -> str:
-        return rf"\operatorname{{mean}}({self._factors(term)})_j"
+    def _mean(self, term: Term, index: str = "j") -> str:
+        return rf"\operatorname{{mean}}({self._factors(term)})_{index}"
 
     def _factors(self, term: Term) -> str:
         return r"\cdot ".join(map(self.name, term.label.split(":")))

@@ -106,29 +106,24 @@ def _described(predictors: Any) -> str:
     return kind if shape is None else f"{kind} of shape {shape}"
 
 
-def cluster_of(row: "pd.Series[Any]", target: str) -> str | None:
-    """Column coded −2 in a row of the matrix.
+def clusters_of(row: "pd.Series[Any]", target: str) -> tuple[str, ...]:
+    """Columns coded −2 in a row of the matrix.
 
     Raises
     ------
     SpecificationError
-        If there are two, or slopes or cluster means without one.
+        If there are slopes or cluster means without one.
     """
-    clusters = [str(name) for name in row.index[row == Role.CLUSTER]]
-    if len(clusters) > 1:
-        raise SpecificationError(
-            f"predictors of {target!r}: {' and '.join(map(repr, clusters))} are both coded −2; "
-            "a model has one cluster variable, set the other to 0."
-        )
+    clusters = tuple(str(name) for name in row.index[row == Role.CLUSTER])
     if clusters:
-        return clusters[0]
+        return clusters
     for name, code in row.items():
         if code in (*SLOPES, *MEANS):
             raise SpecificationError(
                 f"predictors of {target!r}: code {code} of {name!r} needs clusters; code the "
                 "cluster variable −2 in this row, or use 1."
             )
-    return None
+    return ()
 
 
 def terms_of(
@@ -172,7 +167,7 @@ def terms_of(
 
 
 def effective_row(
-    terms: Sequence[Term], cluster: str | None, names: Sequence[str]
+    terms: Sequence[Term], clusters: Sequence[str], names: Sequence[str]
 ) -> dict[str, int]:
     """Codes that say what a model uses: of a column, the most its terms make of it."""
     row = dict.fromkeys(names, int(Role.NONE))
@@ -190,6 +185,4 @@ def effective_row(
                     if random
                     else (Role.FIXED_WITH_MEAN if mean else Role.FIXED)
                 )
-    if cluster is not None:
-        row[cluster] = int(Role.CLUSTER)
-    return row
+    return row | dict.fromkeys(clusters, int(Role.CLUSTER))

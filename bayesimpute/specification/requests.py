@@ -24,11 +24,12 @@ from bayesimpute.wrappers.base import Wrapper, method_text
 class Request:
     """What the user asked for, by target; defaults filled in nowhere.
 
-    `analysed` are the targets whose formula is an analysis, `rows` those of the predictor matrix
-    that replace what an analysis asks for.
+    `clusters` are the groupings of ``cluster=``, that of most clusters first. `analysed` are the
+    targets whose formula is an analysis, `rows` those of the predictor matrix that replace what an
+    analysis asks for.
     """
 
-    cluster: str | None
+    clusters: tuple[str, ...]
     predictors: pd.DataFrame | None
     formulas: Mapping[str, str]
     priors: Mapping[str, Mapping[str, Any]]
@@ -42,12 +43,11 @@ def choose_methods(
     method: Mapping[str, Any] | str | None,
     table: Table,
     cells: Mapping[str, np.ndarray],
-    cluster: str | None,
     request: Request,
     modelled: Collection[str] = (),
 ) -> dict[str, Any]:
     """Choose the method of every column that gets values or is `modelled`, in column order."""
-    clusters = {cluster} if cluster is not None else set()
+    clusters = set(table.columns_of(request.clusters))
     if request.predictors is not None:
         asked = [name for name, mask in cells.items() if mask.any()]
         coded = request.predictors.loc[asked] == Role.CLUSTER

@@ -82,7 +82,8 @@ def screen(
                         "it does not vary within clusters, so it is its own cluster mean",
                     )
                 )
-            term = replace(term, fixed=True, random=False, cluster_mean=False)
+            fixed = term.fixed or term.random or term.cluster_mean
+            term = replace(term, fixed=fixed, random=False, cluster_mean=False)
         kept.append(term)
         columns.append(block[fitted])
     kept, repeated = _independent(target, kept, columns)

@@ -50,6 +50,29 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Grouping:
+    """Clusters by which coefficients of a model vary.
+
+    Attributes
+    ----------
+    name
+        Column of cluster ids, or columns joined by ``:``.
+    intercept
+        Whether the intercept varies.
+    slopes
+        Label of each term whose coefficient varies, with the number of its random part: effects
+        of different parts are independent.
+    means
+        Labels of terms whose mean in each cluster is a further fixed predictor.
+    """
+
+    name: str
+    intercept: bool = True
+    slopes: tuple[tuple[str, int], ...] = ()
+    means: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Target:
     """One incomplete variable and the conditional model that imputes it.
 
@@ -84,6 +107,9 @@ class Target:
     around
         Column whose value is added to the linear predictor as it is: the latent mean of the
         variable in each cluster, itself a target. The model is of the difference.
+    groupings
+        Further groupings, whose effects are independent of those by `cluster`, nested or crossed.
+        At level 2, where `cluster` is what has a value, those of the clusters.
     """
 
     name: str
@@ -99,6 +125,21 @@ class Target:
     block: tuple[str, ...] = ()
     known_from: tuple[str, ...] = ()
     around: str = ""
+    groupings: tuple[Grouping, ...] = ()
+
+    @property
+    def effects(self) -> tuple[Grouping, ...]:
+        """All groupings with effects; the first is that of `random` of the terms at level 1."""
+        if self.level == 2 or self.cluster is None:
+            return self.groupings
+        slopes = tuple((term.label, term.random_part) for term in self.terms if term.random)
+        means = tuple(term.label for term in self.terms if term.cluster_mean)
+        return (Grouping(self.cluster, self.random_intercept, slopes, means), *self.groupings)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """Names of all groupings: of `cluster` and of the further ones."""
+        return (*filter(None, [self.cluster]), *(each.name for each in self.groupings))
 
 
 @dataclass(frozen=True)

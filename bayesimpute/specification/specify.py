@@ -16,6 +16,7 @@ from bayesimpute.specification.blocks import form_blocks
 from bayesimpute.specification.cells import cells_wanted, rows_ignored
 from bayesimpute.specification.compatible import checked_analyses, joined
 from bayesimpute.specification.defaults import default_predictors
+from bayesimpute.specification.groupings import checked_groupings
 from bayesimpute.specification.identities import identities_of, passive_text
 from bayesimpute.specification.joint_order import joint_order, sources_of, with_live
 from bayesimpute.specification.latent_means import around
@@ -34,7 +35,6 @@ from bayesimpute.specification.requests import (
     choose_methods,
     default_events,
     method_name,
-    nearest,
     option_blocks,
     passive_methods,
     without_complete,
@@ -55,7 +55,7 @@ NOTHING = Event(
 
 def specify(
     df: pd.DataFrame,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     method: Mapping[str, Any] | str | None = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,
@@ -95,13 +95,10 @@ def specify(
     ('y',)
     """
     table = Table.from_frame(df, dates=asked_for(method))
-    if cluster is not None and cluster not in table.variables:
-        raise SpecificationError(
-            f"cluster={cluster!r} is no column of the data.{nearest(cluster, table.variables)}"
-        )
+    clusters, events = checked_groupings(cluster, table)
     in_part = analysis is not None and on == "analysis" and predictors is not None
     request = Request(
-        cluster,
+        clusters,
         check_predictors(predictors, table) if predictors is not None and not in_part else None,
         by_column(formulas, table, "formulas"),
         by_column(priors, table, "priors"),
@@ -121,11 +118,10 @@ def specify(
     cells = cells_wanted(where, table)
     ignored = rows_ignored(ignore, table)
     analyses, joint = checked_analyses(analysis, family, on, table, request, method, written or {})
-    events: list[Event] = []
     if joint is not None:
         request, method = joined(request, joint, where, visit_sequence), joint.methods
         events.extend(joint.events)
-    chosen = choose_methods(method, table, cells, cluster, request, joint.order if joint else ())
+    chosen = choose_methods(method, table, cells, request, joint.order if joint else ())
     if not chosen:
         events.append(NOTHING)
 
@@ -154,7 +150,7 @@ def specify(
     ]
     defaults = None
     if request.predictors is None:
-        defaults = joint.predictors if joint else default_predictors(table, cluster)
+        defaults = joint.predictors if joint else default_predictors(table, clusters)
     defaults = plan.without_circles(defaults)
     request = replace(request, predictors=plan.without_circles(request.predictors))
     targets: dict[str, Target | Passive] = {}
@@ -186,7 +182,7 @@ def specify(
     if targets:
         events.extend(gap_events(table, targets))
     if request.predictors is None:
-        events.extend(idle_events(table, cluster))
+        events.extend(idle_events(table, table.columns_of(clusters)))
     sequence, more = visit_order(visit_sequence, targets, table)
     targets, sequence, blocks = form_blocks(targets, sequence)
     events.extend(blocks)
@@ -199,7 +195,9 @@ def specify(
     )
     for name, target in targets.items():
         if isinstance(target, Target):
-            row = effective_row(target.terms, target.cluster, list(table.variables))
+            row = effective_row(
+                target.terms, table.columns_of(target.clusters), list(table.variables)
+            )
             matrix.loc[name] = pd.Series(row)
     nowhere = np.zeros(table.n_rows, dtype=bool)
     specification = Specification(

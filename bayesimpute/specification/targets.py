@@ -18,15 +18,19 @@ from bayesimpute.specification.crowded import check_target
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formulas import ParsedFormula, parse_formula
+from bayesimpute.specification.groupings import above, check_groupings, in_order, placed_terms
 from bayesimpute.specification.latent_means import mean_of
-from bayesimpute.specification.predictors import (
-    cluster_of,
-    terms_of,
-)
+from bayesimpute.specification.predictors import clusters_of, terms_of
 from bayesimpute.specification.requests import Request, method_name, nearest
-from bayesimpute.specification.screening import cluster_events, screen
+from bayesimpute.specification.screening import cluster_events, screen, term_columns
 from bayesimpute.specification.selection import placed, selection_events
-from bayesimpute.specification.specification import Passive, Target, Term, computed_from
+from bayesimpute.specification.specification import (
+    Grouping,
+    Passive,
+    Target,
+    Term,
+    computed_from,
+)
 from bayesimpute.specification.survival import check_indicators, with_event
 from bayesimpute.specification.wrapped import (
     alias_of,
@@ -69,11 +73,9 @@ def build_target(
     events: list[Event] = []
     more: Sequence[Event]
     formula: ParsedFormula | None = None
-    random_intercept = True
     if name in request.formulas:
         formula = parse_formula(request.formulas[name], name, table.variables)
-        terms, cluster, more = _formula_cluster(name, formula, request.cluster, alias)
-        random_intercept = formula.random_intercept
+        terms, groupings, more = _of_formula(name, formula, request.clusters, alias)
         events.extend(more)
     else:
         matrix = request.predictors if request.predictors is not None else defaults
@@ -82,11 +84,15 @@ def build_target(
         if defaults is not None:
             row, more = _default_row(row, name, table, passives, unimputed)
             events.extend(more)
-        elif request.cluster is not None:
-            row, more = _with_cluster(row, name, request.cluster)
+        elif request.clusters:
+            row, more = _with_cluster(row, name, table.columns_of(request.clusters))
             events.extend(more)
-        cluster = cluster_of(row, name)
+        coded = clusters_of(row, name)
+        # of "school/class", columns stand for the groupings that cluster= makes of them
+        of_argument = set(coded) == set(table.columns_of(request.clusters))
+        made = request.clusters if of_argument else coded
         terms = terms_of(row, name, table, selects)
+        groupings = tuple(map(Grouping, made))
     terms = _checked_terms(name, terms, table)
     for term in terms:
         for column in _columns_of(term, table):
@@ -96,12 +102,16 @@ def build_target(
                     "method (or its bi.only_where an otherwise=), or take it out of the "
                     f"predictors of {name!r}."
                 )
+    groupings = _ordered(name, groupings, table)
+    means = tuple(term.label for term in terms if term.cluster_mean)
+    if formula is None:  # codes 3 and 4 ask for the means of all groupings
+        groupings = (*groupings[:1], *(replace(each, means=means) for each in groupings[1:]))
+    random_intercept = True
+    if groupings and formula is not None:
+        terms, random_intercept, others = placed_terms(terms, groupings)
+        groupings = (groupings[0], *others)
+    cluster = groupings[0].name if groupings else None
     clusters = table.clusters(cluster) if cluster is not None else None
-    if cluster is not None and clusters is not None and clusters.n < 2:
-        raise DataError(
-            f"Cluster variable {cluster!r} has a single cluster; two levels need at least two. "
-            "Leave cluster= out."
-        )
     if alias.clustered and clusters is None:
         raise SpecificationError(
             f"Method {method_name(chosen)!r} of {name!r} needs clusters; give cluster=, or code "
@@ -121,16 +131,17 @@ def build_target(
         )
     check_target(name, innermost(alias.method), table)
     events.extend(_empty_categories(name, table, observed))
-    level, more = _level(name, alias, clusters, cluster, table, formula)
+    level, unit, more = _level(name, alias, groupings, request.clusters, table, formula)
     events.extend(more)
+    further = groupings[1:]
     if level == 2:
+        assert unit is not None
+        cluster, clusters = unit, table.clusters(unit)
+        further = above(clusters, [each for each in groupings if each.name != unit], table)
         terms, more = _at_level_2(name, terms)
         events.extend(more)
-    elif clusters is not None and clusters.n == table.n_rows:
-        raise DataError(
-            f"Cluster variable {cluster!r} has another value in every row, so clusters cannot be "
-            f"told from residuals in the model of {name!r}; give the variable that groups rows."
-        )
+    elif cluster is not None:
+        check_groupings([each.name for each in groupings], table, name)
     if selects:
         events.extend(selection_events(name, terms, options, table, clusters, level, ignored))
     of_clusters = clusters if level == 2 else None
@@ -159,6 +170,12 @@ def build_target(
         events.extend(more)
     terms, more = screen(name, terms, table, clusters if level == 1 else None, fitted)
     events.extend(more)
+    further = _kept(further, terms, table)
+    for each in further if level == 1 else ():
+        more = cluster_events(
+            name, table.clusters(each.name), table.values[name], bool(each.slopes)
+        )
+        events.extend(more)
     if clusters is not None and level == 1 and not has_fixed_clusters(method):
         slopes = any(term.random for term in terms)
         events.extend(cluster_events(name, clusters, table.values[name], slopes))
@@ -174,6 +191,7 @@ def build_target(
             options,
             checked_post(name, request.post),
             kind,
+            groupings=further,
         ),
         tuple(events),
     )
@@ -274,54 +292,93 @@ def _default_row(
     return row, events
 
 
+def _ordered(name: str, groupings: Sequence[Grouping], table: Table) -> tuple[Grouping, ...]:
+    """Put the grouping of most clusters first."""
+    by_name = {each.name: each for each in groupings}
+    ordered = tuple(by_name[each] for each in in_order(list(by_name), table))
+    if len(ordered) == 1 and table.clusters(ordered[0].name).n < 2:
+        raise DataError(
+            f"Cluster variable {ordered[0].name!r} has a single cluster; two levels need at least "
+            "two. Leave cluster= out."
+        )
+    return ordered
+
+
+def _kept(
+    groupings: Sequence[Grouping], terms: Sequence[Term], table: Table
+) -> tuple[Grouping, ...]:
+    """Leave out slopes and means of terms that are gone, or do not vary within the clusters."""
+    by_label = {term.label: term for term in terms}
+    kept = []
+    for each in groupings:
+        clusters = table.clusters(each.name)
+        varying = {
+            label
+            for label, term in by_label.items()
+            if not all(clusters.is_level2(column) for column in term_columns(term, table).T)
+        }
+        kept.append(
+            replace(
+                each,
+                slopes=tuple(slope for slope in each.slopes if slope[0] in varying),
+                means=tuple(label for label in each.means if label in varying),
+            )
+        )
+    return tuple(kept)
+
+
 def _with_cluster(
-    row: "pd.Series[Any]", name: str, cluster: str
+    row: "pd.Series[Any]", name: str, columns: Sequence[str]
 ) -> tuple["pd.Series[Any]", list[Event]]:
-    """Row of a user's matrix with the column of ``cluster=`` coded −2, unless it has another."""
+    """Row of a user's matrix with the columns of ``cluster=`` coded −2, unless others are."""
     if (row == Role.CLUSTER).any():
         return row, []
     row = row.copy()
-    before, row[cluster] = int(row[cluster]), int(Role.CLUSTER)
+    before = {column: int(row[column]) for column in columns}
+    row[list(columns)] = int(Role.CLUSTER)
+    codes = ", ".join(f"{column!r} is coded {code}" for column, code in before.items())
     return row, [
         Event(
             "info",
             "specification",
             name,
             "cluster added",
-            f"{cluster!r} is coded {before} in row {name!r} of predictors and is taken as −2, "
-            "because cluster= names it; for a single-level model of some targets leave cluster= "
-            "out and code −2 in the other rows.",
+            f"{codes} in row {name!r} of predictors and taken as −2, because cluster= names it; "
+            "for a single-level model of some targets leave cluster= out and code −2 in the other "
+            "rows.",
         )
     ]
 
 
-def _formula_cluster(
-    name: str, formula: ParsedFormula, cluster: str | None, alias: Alias
-) -> tuple[tuple[Term, ...], str | None, list[Event]]:
-    """Cluster of a formula's model: that of its random part, or of ``cluster=`` if it needs one."""
-    if formula.cluster is not None:
-        return formula.terms, formula.cluster, []
+def _of_formula(
+    name: str, formula: ParsedFormula, clusters: Sequence[str], alias: Alias
+) -> tuple[tuple[Term, ...], tuple[Grouping, ...], list[Event]]:
+    """Give the groupings of a formula: its own, or those of ``cluster=`` if it needs any."""
+    if formula.groupings:
+        return formula.terms, formula.groupings, []
+    of_arguments = tuple(map(Grouping, clusters))
     if alias.level == 2:
-        return formula.terms, cluster, []
+        return formula.terms, of_arguments, []
     if any(term.cluster_mean for term in formula.terms):
-        if cluster is None:
+        if not clusters:
             raise SpecificationError(
                 f"Formula of {name!r} has a cluster mean but no clusters; give cluster=, or add "
                 "'(1 | cluster)'."
             )
-        return formula.terms, cluster, []
-    if cluster is None:
-        return formula.terms, None, []
+        return formula.terms, (Grouping(clusters[0], False),), []
+    if not clusters:
+        return formula.terms, (), []
+    random = " + ".join(f"(1 | {cluster})" for cluster in clusters)
     return (
         formula.terms,
-        None,
+        (),
         [
             Event(
                 "info",
                 "specification",
                 name,
                 "single level",
-                f"The formula of {name!r} has no '(1 | {cluster})', so its model has one level.",
+                f"The formula of {name!r} has no '{random}', so its model has one level.",
             )
         ],
     )
@@ -386,40 +443,56 @@ def _checked_terms(name: str, terms: Sequence[Term], table: Table) -> tuple[Term
 def _level(
     name: str,
     alias: Alias,
-    clusters: ClusterIndex | None,
-    cluster: str | None,
+    groupings: Sequence[Grouping],
+    clusters: Sequence[str],
     table: Table,
     formula: ParsedFormula | None,
-) -> tuple[int, tuple[Event, ...]]:
-    """Level of a target; one constant within clusters is recognised as a cluster's property."""
+) -> tuple[int, str | None, tuple[Event, ...]]:
+    """Level of a target, and whose property it is at level 2.
+
+    What never varies within clusters is recognised as a property of clusters, of several groupings
+    the one with the fewest clusters.
+    """
+    names = dict.fromkeys([*(each.name for each in groupings), *clusters])
     if alias.level == 2:
-        if clusters is None:
+        if not names:
             raise SpecificationError(
                 f"Variable {name!r}: a level-2 method needs clusters; give cluster=."
             )
-        varying = clusters.varying(table.values[name])
-        if varying.any():
-            label = clusters.labels[int(varying.argmax())]
-            raise DataError(
-                f"Variable {name!r} is to be imputed at level 2, but it varies within "
-                f"{int(varying.sum())} cluster(s), the first {label!r} of {cluster!r}; correct "
-                "the data, or use a level-1 method."
-            )
-        return 2, ()
-    if clusters is None or formula is not None:
-        return 1, ()
-    if not is_of_clusters(clusters, table.values[name]):
-        return 1, ()
-    return 2, (
-        Event(
-            "info",
-            "specification",
-            name,
-            "level 2",
-            f"{name!r} never varies within clusters of {cluster!r}: it is imputed with one value "
-            "a cluster; a value known from another row of the cluster is used as it is.",
-        ),
-    )
+        fewest_first = in_order(list(names), table)[::-1]
+        values = table.values[name]
+        for each in fewest_first:
+            if table.clusters(each).is_level2(values):
+                return 2, each, ()
+        nearest_to = table.clusters(fewest_first[-1])
+        varying = nearest_to.varying(values)
+        label = nearest_to.labels[int(varying.argmax())]
+        raise DataError(
+            f"Variable {name!r} is to be imputed at level 2, but it varies within "
+            f"{int(varying.sum())} cluster(s), the first {label!r} of {fewest_first[-1]!r}; "
+            "correct the data, or use a level-1 method."
+        )
+    if not groupings or formula is not None:
+        return 1, None, ()
+    for grouping in reversed(groupings):
+        if not is_of_clusters(table.clusters(grouping.name), table.values[name]):
+            continue
+        return (
+            2,
+            grouping.name,
+            (
+                Event(
+                    "info",
+                    "specification",
+                    name,
+                    "level 2",
+                    f"{name!r} never varies within clusters of {grouping.name!r}: it is imputed "
+                    "with one value a cluster; a value known from another row of the cluster is "
+                    "used as it is.",
+                ),
+            ),
+        )
+    return 1, None, ()
 
 
 def is_of_clusters(clusters: ClusterIndex, values: np.ndarray) -> bool:

@@ -14,6 +14,8 @@ from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, DensityKernel, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
+from bayesimpute.sampling.generic import BuilderMethod
+from bayesimpute.sampling.groupings import grouped_kernel
 from bayesimpute.sampling.prediction import predict
 from bayesimpute.specification.aliases import MATCHING, look_up
 from bayesimpute.wording import visible
@@ -122,9 +124,11 @@ class Wrapper:
 def inner_kernel(
     method: Any, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Kernel:
-    """Kernel of the method inside."""
-    kernel: Kernel = resolve(method).kernel(design, priors, options)
-    return kernel
+    """Kernel of the method inside; of several groupings, made of one for each."""
+    build: Callable[..., Kernel] = resolve(method).kernel
+    if design.groupings and not isinstance(method, Wrapper | BuilderMethod):
+        return grouped_kernel(build, design, priors, options)
+    return build(design, priors, options)
 
 
 def layers(method: Any) -> Iterator[Wrapper]:

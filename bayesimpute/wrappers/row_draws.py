@@ -8,7 +8,7 @@ import numpy as np
 
 from bayesimpute.errors import DataError
 from bayesimpute.method import Array, Design
-from bayesimpute.sampling.row_draws import NEW, Positions, RowDraws
+from bayesimpute.sampling.row_draws import NEW, Further, Positions, RowDraws
 from bayesimpute.wrappers.base import Rows
 
 
@@ -22,9 +22,11 @@ class Wrapped:
         """Put the draws of further chains behind these."""
         return replace(self, inside=self.inside.beside([each.inside for each in others]))
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters of the model inside."""
-        return replace(self, inside=self.inside.of_clusters(clusters, rng))
+        return replace(self, inside=self.inside.of_clusters(clusters, rng, further))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +55,11 @@ class ShiftedDraws(Wrapped):
         amounts = np.concatenate([self.amounts, *(each.amounts for each in others)])
         return replace(super().beside(others), amounts=amounts)
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters of the model inside."""
-        return replace(super().of_clusters(clusters, rng), clusters=len(clusters))
+        return replace(super().of_clusters(clusters, rng, further), clusters=len(clusters))
 
     def _with_shift(self, design: Design, chain: Positions) -> Design:
         """Shift each row by the amounts of its chain."""
@@ -117,9 +121,13 @@ class GroupedDraws:
         }
         return replace(self, inside=inside)
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters in each group."""
-        inside = {label: own.of_clusters(clusters, rng) for label, own in self.inside.items()}
+        inside = {
+            label: own.of_clusters(clusters, rng, further) for label, own in self.inside.items()
+        }
         return replace(self, inside=inside)
 
     def _by_group(self, design: Design, wanted: Rows, value: Callable[..., Array]) -> Array:
@@ -197,7 +205,9 @@ class FixedDraws(Wrapped):
     clusters: Positions
     name: str
 
-    def of_clusters(self, clusters: Positions, rng: np.random.Generator) -> Self:
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
         """Choose clusters.
 
         Raises

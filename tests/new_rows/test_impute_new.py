@@ -33,6 +33,10 @@ def data(seed=5, clusters=12, each=40):
         eta + rng.logistic(size=n), [-np.inf, 0, 2, np.inf], labels=["l", "m", "h"]
     )
     df["kind"] = np.where(rng.random(n) < 0.4, "u", np.where(eta > 1, "v", "w"))
+    df["room"] = np.arange(n) // 8 % 5  # counted anew in each school
+    df["item"] = np.char.add("i", (np.arange(n) % 7).astype(str))
+    df["y"] += rng.normal(0, 0.6, 5 * clusters)[5 * school + df["room"]]
+    df["y"] += rng.normal(0, 0.6, 7)[np.arange(n) % 7]
     new = (rng.random(n) < 0.4) | (school >= clusters - 2)
     return df, new
 
@@ -62,7 +66,8 @@ def run(name, method, *, m=60, extra=(), **arguments):
     """Impute with the new rows among the data, but never learnt from."""
     df, new = data()
     df = with_gaps(df, name)
-    known = ["school", "size", "x", "arm", name, *extra]
+    groupings = [c for c in ("room", "item") if c in str(arguments.get("formulas"))]
+    known = ["school", "size", "x", "arm", name, *groupings, *extra]
     df = df[[column for column in df.columns if column in known]]
     imp = bi.impute(
         df, cluster="school", m=m, iterations=2, ignore=new, seed=3, progress=False,
@@ -109,6 +114,11 @@ CASES = {
     "σ by cluster": ("y", "normal", {"model_options": {"y": {"heteroscedastic": True}}}),
     "slopes": ("y", "normal", {"formulas": {"y": "y ~ x + arm + (1 + x | school)"}}),
     "cluster means": ("y", "normal", {"formulas": {"y": "y ~ x + cluster_mean(x) + (1 | school)"}}),
+    "nested": ("y", "normal", {"formulas": {"y": "y ~ x + (1 + x | school/room)"}}),
+    "crossed": ("y", "normal", {"formulas": {"y": "y ~ x + (1 | school) + (1 | item)"}}),
+    "crossed pmm": ("y", "pmm", {"formulas": {"y": "y ~ x + (1 | school) + (1 + x | item)"}}),
+    "nested logistic": ("yes", "logistic", {"formulas": {"yes": "yes ~ x + (1 | school/room)"}}),
+    "nested heckman": ("y", "heckman", {"formulas": {"y": "y ~ x + (1 | school/room)"}}),
     "pmm": ("y", "pmm", {}),
     "pmm of categories": ("kind", "pmm", {}),
     "student_t": ("y", "normal.robust", {}),
@@ -133,7 +143,18 @@ CASES = {
 NO_NEW_CLUSTERS = ("clusters fixed", "own model")
 
 
-FAST = ("normal", "slopes", "pmm", "logistic", "categorical", "delta", "by group", "only where")
+FAST = (
+    "normal",
+    "slopes",
+    "nested",
+    "crossed pmm",
+    "pmm",
+    "logistic",
+    "categorical",
+    "delta",
+    "by group",
+    "only where",
+)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +356,7 @@ def test_cells_that_a_condition_leaves_missing_stay_missing():
     (lambda df: df.assign(x=np.nan), "without gaps when the imputations were made"),
     (lambda df: df.assign(arm="z"), "category that was not observed"),
     (lambda df: df.assign(x="tall"), "was a number"),
-    (lambda df: df.assign(school=None), "give the id"),
+    (lambda df: df.assign(school=None), "gets an id of its own"),
     (lambda df: df.iloc[:0], "no rows"),
     (lambda df: df.assign(x=np.inf), "infinite"),
 ])  # fmt: skip
@@ -437,3 +458,21 @@ def test_half_of_impact_is_imputed_by_models_of_the_other_half(shared_path):
         low, high = np.quantile(ages, [(1 - level) / 2, (1 + level) / 2], axis=0)
         exact = level * (imp.m - 1) / (imp.m + 1)  # of quantiles of so many draws
         assert abs(np.mean((low <= truth) & (truth <= high)) - exact) < 0.03
+
+
+def test_rooms_of_new_schools_and_new_rooms_of_known_ones_are_drawn():
+    df, new = data()
+    df = with_gaps(df, "y")[["school", "room", "x", "y"]]
+    formulas = {"y": "y ~ x + (1 | school/room)"}
+    imp = bi.impute(df[~new], m=40, iterations=2, seed=3, method={"y": "normal"},
+                    formulas=formulas, progress=False)  # fmt: skip
+    rows = df[new & (df["school"] == "s0")].assign(y=np.nan)
+
+    def spread(**changed):
+        means = [f["y"].mean() for f in imp.impute_new(rows.assign(room=0, **changed))]
+        return np.std(means)
+
+    known = spread()
+    other_room = np.std([f["y"].mean() for f in imp.impute_new(rows.assign(room=99))])
+    other_school = spread(school="new")
+    assert known < other_room < other_school

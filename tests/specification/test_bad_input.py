@@ -144,12 +144,6 @@ CASES = [
         changed(school="s1"),
     ),
     Case(
-        "two clusters in a row",
-        lambda df: specify(df, predictors=two_clusters(df)),
-        SPEC,
-        ("'score'", "'school'", "'sex'", "−2"),
-    ),
-    Case(
         "two-level method without clusters",
         lambda df: specify(df, method={"score": "2l.norm"}),
         SPEC,
@@ -328,10 +322,48 @@ CASES = [
         ("intercept", "remove"),
     ),
     Case(
-        "two groupings",
-        lambda df: specify(df, formulas={"score": "score ~ (1 | school) + (1 | sex)"}),
+        "two groupings that are one",
+        lambda df: specify(df.assign(place=df["school"]), ["school", "place"]),
+        DATA,
+        ("'school'", "'place'", "same way", "name one"),
+    ),
+    Case(
+        "a grouping of one cluster",
+        lambda df: specify(df.assign(place=1), ["school", "place"]),
+        DATA,
+        ("'place'", "single cluster", "leave it out"),
+    ),
+    Case(
+        "a grouping with a level in every row",
+        lambda df: specify(df.assign(pupil=range(len(df))), ["school", "pupil"]),
+        DATA,
+        ("'pupil'", "every row", "residuals"),
+    ),
+    Case(
+        "a gap in a grouping",
+        lambda df: specify(
+            df.assign(place=[None, *([1, 2] * len(df))[1 : len(df)]]), ["school", "place"]
+        ),
+        DATA,
+        ("'place'", "missing in 1 row", "fill"),
+    ),
+    Case(
+        "a grouping named twice",
+        lambda df: specify(df, ["school", "school"]),
         SPEC,
-        ("grouping",),
+        ("twice",),
+    ),
+    Case(
+        "a grouping that is no column",
+        lambda df: specify(df, ["school", "klass"]),
+        SPEC,
+        ("'klass'", "no column"),
+    ),
+    Case(
+        "groupings of another kind",
+        lambda df: specify(df, ["school", 3]),
+        SPEC,
+        ("list of columns",),
     ),
     Case(
         "formula for a computed column",

@@ -15,9 +15,11 @@ COLUMNS = ("y", "x", "z", "g", "h", "body fat")
 
 def terms(formula: str) -> dict[str, str]:
     """Label -> f (fixed), r (random), m (cluster mean)."""
+    parsed = parse_formula(formula, "y", COLUMNS)
+    slopes = {label for each in parsed.groupings for label, _ in each.slopes}
     return {
-        term.label: "f" * term.fixed + "r" * term.random + "m" * term.cluster_mean
-        for term in parse_formula(formula, "y", COLUMNS).terms
+        term.label: "f" * term.fixed + "r" * (term.label in slopes) + "m" * term.cluster_mean
+        for term in parsed.terms
     }
 
 
@@ -66,17 +68,28 @@ def test_a_formula_becomes_terms(formula, expected) -> None:
 
 
 @pytest.mark.parametrize(
-    ("formula", "cluster", "intercept"),
+    ("formula", "expected"),
     [
-        ("y ~ x", None, False),
-        ("y ~ x + (1 | g)", "g", True),
-        ("y ~ x + (x | g)", "g", True),
-        ("y ~ x + (0 + x | h)", "h", False),
+        ("y ~ x", []),
+        ("y ~ x + (1 | g)", [("g", True, ())]),
+        ("y ~ x + (x | g)", [("g", True, (("x", 0),))]),
+        ("y ~ x + (0 + x | h)", [("h", False, (("x", 0),))]),
+        ("y ~ x + (1 + x | g) + (1 | h)", [("g", True, (("x", 0),)), ("h", True, ())]),
+        ("y ~ x + (x || g) + (0 + x | h)", [("g", True, (("x", 1),)), ("h", False, (("x", 0),))]),
+        ("y ~ x + (1 | g/h)", [("g", True, ()), ("g:h", True, ())]),
     ],
 )
-def test_the_random_part_names_the_cluster(formula, cluster, intercept) -> None:
-    parsed = parse_formula(formula, "y", COLUMNS)
-    assert (parsed.cluster, parsed.random_intercept) == (cluster, intercept)
+def test_random_parts_name_the_groupings(formula, expected) -> None:
+    found = parse_formula(formula, "y", COLUMNS).groupings
+    assert [(each.name, each.intercept, each.slopes) for each in found] == expected
+
+
+def test_a_mean_may_be_of_one_grouping_among_several() -> None:
+    parsed = parse_formula("y ~ x + cluster_mean(x, h) + (1 | g) + (1 | h)", "y", COLUMNS)
+    assert [each.means for each in parsed.groupings] == [(), ("x",)]
+    assert [term.label for term in parsed.terms if term.fixed] == ["x"]
+    with pytest.raises(SpecificationError, match=r"names no grouping; add '\(1 \| z\)'"):
+        parse_formula("y ~ x + cluster_mean(x, z) + (1 | g)", "y", COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +107,8 @@ def test_the_random_part_names_the_cluster(formula, cluster, intercept) -> None:
     ],
 )
 def test_effects_of_different_brackets_are_independent(formula, expected) -> None:
-    parsed = parse_formula(formula, "y", COLUMNS)
-    assert {term.label: term.random_part for term in parsed.terms} == expected
+    (grouping,) = parse_formula(formula, "y", COLUMNS).groupings
+    assert dict(grouping.slopes) == expected
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,11 @@ def data(content: Content) -> Html:
     ]
     clusters = list(
         dict.fromkeys(
-            target.cluster
+            name
             for target in specification.targets.values()
-            if isinstance(target, Target) and target.cluster is not None
+            if isinstance(target, Target)
+            for name in (target.cluster, *(each.name for each in target.groupings))
+            if name is not None
         )
     )
     parts += [_clusters(given, name) for name in clusters]

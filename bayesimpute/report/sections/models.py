@@ -44,12 +44,14 @@ def legend(specification: Specification) -> str:
     clustered = any(setting.target.cluster is not None for setting in settings)
     selects = "$selection" in said
     sentences = [f"i counts rows{' and j clusters' if clustered else ''}."]
+    if any(len(setting.groupings) > 1 for setting in settings):
+        sentences.append("Of several groupings j, k, … count the clusters, in the order shown.")
     sentences.append(
         "β are coefficients of the outcome, γ of whether it is seen."
         if selects
         else "β are coefficients of the population."
     )
-    if any(setting.grouped for setting in settings):
+    if any(setting.groupings for setting in settings):
         letters = "b and a are" if selects else "b are"
         sentences.append(f"{letters} effects of single clusters, Ψ their covariance matrix.")
     if "c_k" in said:

@@ -1,0 +1,87 @@
+"""What a kernel tells of its effects by cluster, so that models of several groupings can use it.
+
+A model of several groupings visits one after the other, each by a kernel of its own that takes the
+effects of the others as known (:mod:`bayesimpute.sampling.groupings`). For that, kernels say what
+their effects are, and which parts of their states all of them share.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesimpute.method import Array, Design
+
+
+@dataclass(frozen=True)
+class EffectColumn:
+    """What one effect of a cluster is multiplied with, and where it adds to.
+
+    Attributes
+    ----------
+    equation
+        Linear predictor that it adds to.
+    column
+        Position among the columns `z` of the design.
+    name
+        Name of the effect: ``"intercept"``, or a predictor.
+    centre, scale
+        A row's z less `centre`, by `scale`, is what the effect is multiplied with.
+    """
+
+    equation: int
+    column: int
+    name: str
+    centre: float
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """What a visit without values gives: the state, the effects in computing units, statistics."""
+
+    state: Array
+    effects: Array
+    statistics: Mapping[str, float]
+
+
+class ClusterEffects(Protocol):
+    """The effects by cluster of a kernel, in computing units."""
+
+    @property
+    def equations(self) -> int:
+        """Linear predictors a row, R."""
+        ...
+
+    @property
+    def columns(self) -> tuple[EffectColumn, ...]:
+        """What each effect of a cluster is, (effect,)."""
+        ...
+
+    def shared(self, state: Array) -> npt.NDArray[np.int64]:
+        """Positions in a state of what does not depend on the clusters, the same in all kernels."""
+        ...
+
+    def drawn(self, design: Design, state: Array, rng: np.random.Generator) -> Array:
+        """Give the effects at a state, (cluster, effect), or a draw of them given the state."""
+        ...
+
+    def put(self, state: Array, effects: Array) -> Array:
+        """Give a state with other effects, where a state holds them."""
+        ...
+
+    @property
+    def spread(self) -> Any:
+        """How their SDs and correlations stand in a state (:mod:`bayesimpute.sampling.nested`)."""
+        ...
+
+
+def added(design: Design, columns: tuple[EffectColumn, ...], effects: Array, out: Array) -> None:
+    """Add to linear predictors, (row, R), what effects (cluster, effect) make of a design's z."""
+    for k, each in enumerate(columns):
+        by_row = effects[design.cluster, k]
+        if each.name != "intercept":
+            by_row *= (design.z[:, each.column] - each.centre) / each.scale
+        out[:, each.equation] += by_row
