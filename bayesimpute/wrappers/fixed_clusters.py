@@ -194,7 +194,6 @@ class FixedKernel(WrappedKernel):
     def row_draws(self, moment: Moment) -> FixedDraws:
         """Give the model of new rows of the same clusters."""
         seen = replace(moment, design=self.seen(moment.design, moment.rng))
-        clusters = np.arange(moment.design.n_clusters)
-        return FixedDraws(
-            row_draws(self.inside, seen), self._columns, clusters, self._wrapper.cluster
-        )
+        inside, count = row_draws(self.inside, seen), moment.design.n_clusters
+        name = self._wrapper.cluster
+        return FixedDraws(inside, self._columns, np.arange(count), name, count)

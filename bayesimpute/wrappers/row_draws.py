@@ -199,11 +199,14 @@ class FixedDraws(Wrapped):
         Numbers that rows' clusters had when the model was fitted, (cluster,).
     name
         Of the column of clusters.
+    fitted
+        How many there were.
     """
 
     columns: Positions
     clusters: Positions
     name: str
+    fitted: int
 
     def of_clusters(
         self, clusters: Positions, rng: np.random.Generator, further: Further = ()
@@ -231,7 +234,7 @@ class FixedDraws(Wrapped):
             design,
             x=np.hstack([design.x, indicators]),
             z=np.empty((len(design.y), 0)),
-            cluster=chain,
+            cluster=chain * self.fitted + number,
         )
 
     def draw(self, design: Design, rng: np.random.Generator) -> Array:

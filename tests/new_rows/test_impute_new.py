@@ -144,6 +144,7 @@ NO_NEW_CLUSTERS = ("clusters fixed", "own model")
 
 
 FAST = (
+    "clusters fixed",
     "normal",
     "slopes",
     "nested",
@@ -157,6 +158,7 @@ FAST = (
 )
 
 
+@pytest.mark.filterwarnings("ignore:The data say little of ρ")
 @pytest.mark.parametrize(
     "case", [pytest.param(c, marks=[] if c in FAST else [pytest.mark.slow]) for c in CASES]
 )
