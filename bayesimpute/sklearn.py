@@ -44,7 +44,7 @@ class BayesianImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
     Attributes
     ----------
     imputations_
-        The result of ``bi.impute`` on the training rows.
+        The result of ``bi.impute`` on the training rows; None where nothing had to be fitted.
     n_features_in_, feature_names_in_
         As in scikit-learn.
 
@@ -125,7 +125,7 @@ class BayesianImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
             rows = pd.concat([rows.astype(extra.dtypes), extra], ignore_index=True)
         ignore = np.arange(len(rows)) >= len(varying)
         self.imputations_: Imputations | None = None
-        if varying.shape[1]:
+        if rows.isna().any(axis=None):
             self.imputations_ = impute(
                 rows, cluster=self.cluster, m=self.m,
                 iterations=self.iterations, method=self.method, predictors=self.predictors,
@@ -159,7 +159,13 @@ class BayesianImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
         for name, value in self._constant.items():
             done[name] = done[name].fillna(value)
         known = [name for name in self._names if name not in self._constant]
-        if self.imputations_ is not None and done[known].isna().any(axis=None):
+        gaps = done[known].isna().any()
+        if gaps.any():
+            if self.imputations_ is None:
+                raise ValueError(
+                    f"{gaps.idxmax()!r} has gaps, and the training rows had none, so that no model "
+                    "was fitted; use every_column=True."
+                )
             for name, column in self._filled(done[known]).items():
                 done[name] = column
         return done if isinstance(X, pd.DataFrame) else done.to_numpy()

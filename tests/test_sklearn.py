@@ -122,3 +122,14 @@ def test_clusters_and_names_out():
         imputer(m=2, iterations=1).set_output(transform="pandas").fit(df[["x", "z"]].to_numpy())
     )
     assert list(wrapped.transform(df[["x", "z"]].to_numpy()).columns) == ["x0", "x1"]
+
+
+def test_training_rows_without_gaps_need_no_model_unless_one_is_asked_for():
+    df, _ = rows()
+    complete = df[["x"]].assign(k=3)
+    plain = imputer(every_column=False).fit(complete)
+    assert plain.imputations_ is None
+    pd.testing.assert_frame_equal(plain.transform(complete), complete)
+    with pytest.raises(ValueError, match="'x' has gaps"):
+        plain.transform(complete.assign(x=np.nan))
+    assert imputer(m=2).fit(complete).transform(complete.assign(x=np.nan)).notna().all(axis=None)

@@ -98,7 +98,7 @@ def _on_new_rows(learnt: Learnt, new: Rows) -> Specification:
         name: np.isnan(plain.known[name]) & ~staying.get(name, nowhere) for name in trained.targets
     }
     found = replace(plain, where=where)
-    return found if trained.live is None else with_live(found)
+    return found if trained.live is None else with_live(found, check=False)
 
 
 def _missing_targets(specification: Specification) -> list[str]:

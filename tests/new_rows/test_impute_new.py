@@ -429,6 +429,28 @@ def test_an_analysis_draws_a_predictor_given_its_outcome():
     exact = df["y"][300:][cells] * 2 / (4 + 0.25)  # of bivariate normal values
     assert np.abs(means - exact).max() < 0.35
     assert np.corrcoef(means, x[300:][cells])[0, 1] > 0.93
+    # one row at a time, whose column then has no value at all
+    row = df[300:][cells].iloc[[0]]
+    alone = np.mean([frame["x"].iloc[0] for frame in imp.impute_new(row)])
+    assert abs(alone - exact.iloc[0]) < 0.35
+
+
+def test_times_to_an_event_may_be_unknown_in_new_rows():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=300)
+    df = pd.DataFrame({"x": x, "t": rng.exponential(np.exp(-2 * x)), "d": rng.integers(0, 2, 300)})
+    df.loc[rng.random(300) < 0.3, "x"] = np.nan
+    imp = bi.impute(df[:200], m=10, iterations=2, seed=1, progress=False, method={"x": "normal"},
+                    analysis="Surv(t, d) ~ x")  # fmt: skip
+    rows = df[200:]
+    for frame in imp.impute_new(rows.assign(x=np.nan).iloc[[0]]):
+        assert not frame.isna().any(axis=None)
+    unknown = imp.impute_new(rows.assign(t=np.nan, d=np.nan, x=2.0).iloc[:5])
+    other = imp.impute_new(rows.assign(t=np.nan, d=np.nan, x=-2.0).iloc[:5])
+    mean = [np.mean([np.log(frame["t"]) for frame in each]) for each in (unknown, other)]
+    assert mean[0] < mean[1] - 2  # a high x means an early event
+    with pytest.raises(DataError, match="missing in 100 row"):
+        imp.impute_new(rows.assign(d=np.nan))
 
 
 @pytest.mark.slow
