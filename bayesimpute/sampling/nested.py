@@ -28,6 +28,8 @@ from bayesimpute.sampling.struct import Struct
 Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
 
+#: Moves of each SD and correlation: they look at no row.
+MOVES = 2
 #: Of a slice on the unconstrained scale, where an SD of few clusters has a spread of about one.
 WIDTH = 1.0
 #: Widenings of a slice on either side and shrinkings, at most.
@@ -355,7 +357,8 @@ class Between:
         own, above = (np.ascontiguousarray(each, dtype=np.float64) for each in effects)
         in_class, in_school = self._places
         sums = self._sums_of(own, above, self._within, seen, in_class, in_school)
-        self._slide(*self._spreads, mine, theirs, sums, rng)
+        for _ in range(MOVES):
+            self._slide(*self._spreads, mine, theirs, sums, rng)
         drawn = self._drawn(*self._spreads, mine, theirs, sums, rng)
         before, above, own = above[:, in_school], above.copy(), own.copy()
         above[:, in_school] = drawn

@@ -175,6 +175,37 @@ class Writer:
                     summands.append(self._product(term, slope(term), mean))
         return PLUS.join(summands) or "0"
 
+    def function(self, letter: str, intercept: bool = True, by: str = "") -> str:
+        """Write a function of all predictors, beside intercept and intercepts by cluster.
+
+        Parameters
+        ----------
+        letter
+            Of the function.
+        intercept
+            Whether there is one; cutpoints take its place otherwise.
+        by
+            A further index of all parameters, for the category.
+        """
+        first = [f"β_{{0{by}}}"] if intercept else []
+        for position, grouping in enumerate(self.setting.groupings):
+            if grouping.intercept:
+                symbol = f"{LETTERS['b'][position]}_{{0{self.setting.index(position)}{by}}}"
+                self.effects.setdefault((position, 0), []).append(symbol)
+                if by:
+                    self.vectors.add((position, 0))
+                first.append(symbol)
+        first += [f"α_{{j{by}}}"] if self.setting.fixed_clusters else []
+        arguments = [self._value(term) for term in self.setting.target.terms if term.fixed]
+        for position, grouping in enumerate(self.setting.target.effects):
+            arguments += [
+                self._mean(term, self.setting.index(position))
+                for term in self.setting.target.terms
+                if term.label in grouping.means
+            ]
+        index = f"_{{{by}}}" if by else ""
+        return PLUS.join([*first, f"{letter}{index}({', '.join(arguments)})"])
+
     def effects_by_cluster(self, further: str, block: str, by: str) -> list[str]:
         """Distribution of the effects of each random part, a line each.
 

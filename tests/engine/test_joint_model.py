@@ -16,6 +16,7 @@ from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState
 from bayesimpute.engine.joint_model import Joint
 from bayesimpute.engine.live import rows_that_say
+from bayesimpute.sampling.groupings import GroupedKernel, designs_of
 from bayesimpute.sampling.selection_kernel import SelectionKernel
 
 RNG_SEED = 3
@@ -45,6 +46,10 @@ def frame(seed=1):
     df["q"] = pd.Categorical.from_codes(rng.integers(0, 3, rows), ["s", "t", "u"])
     df.loc[[1, 2, 18], "c"] = None
     df.loc[[4, 5, 34], "q"] = None
+    # pairs of clusters, with a property; and a grouping that crosses both
+    df["h"], df["place"] = g // 2, np.arange(rows) % 4
+    df["v"] = rng.normal(size=3)[g // 2]
+    df.loc[df["h"] == 1, "v"] = None
     return df
 
 
@@ -78,6 +83,16 @@ CASES = {
         analysis="y ~ w + q + cluster_mean(q) + (1 | g)",
         formulas={"w": "w ~ q"},
     ),
+    "clusters in groups, with slopes, means and missing values at each level": dict(
+        columns=["g", "h", "v", "w", "x", "b", "y"], cluster=["g", "h"],
+        analysis="y ~ x * v + w + b + cluster_mean(x) + cluster_mean(x, h)"
+        " + (1 | g) + (1 + x | h)",
+        formulas={"x": "x ~ v + cluster_mean(b) + (1 | g) + (1 | h)"},
+    ),
+    "crossed clusters, categories": dict(
+        columns=["g", "place", "x", "b", "o", "y"], cluster=["g", "place"],
+        analysis="b ~ x + o + (1 + x | g) + (1 | place)",
+    ),
     "a hazard in intervals": dict(
         columns=["g", "x", "b", "t", "d"], analysis="Surv(t, d) ~ x * b + (1 | g)",
     ),
@@ -98,6 +113,18 @@ def imp(request):
 
 def parameters_of(kernel, design, state):
     """Parameters and effects in original units, as the joint model has them."""
+    if isinstance(kernel, GroupedKernel):
+        states, effects = kernel._split(state)
+        effects[0] = np.zeros(kernel._shape(0))
+        designs = designs_of(design)
+        found = parameters_of(kernel.parts[0], kernel._given(designs, 0, effects), states[0])
+        found[f"effect|{designs[0].grouping}"] = found.pop("effect")
+        for each, part, values in zip(designs[1:], kernel.parts[1:], effects[1:], strict=True):
+            units, several = part._posterior.units, getattr(part, "family", None)
+            if several is not None and several.categories:
+                values = values.reshape(len(values), len(several.categories), each.z.shape[1])
+            found[f"effect|{each.grouping}"] = values * units.scale_y / units.scale_z
+        return found
     if getattr(kernel, "parts", ()):  # of a shifted variable: without its shift
         design = kernel.seen(design, np.random.default_rng())
         design = replace(design, y=design.y - design.live_shift)

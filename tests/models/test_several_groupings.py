@@ -213,3 +213,17 @@ def draws_of(kernel, design, n):
         for name, value in visit.parameters.items():
             drawn.setdefault(name, []).append(np.ravel(value))
     return {name: np.array(values) for name, values in drawn.items()}
+
+
+@pytest.mark.parametrize("method", ["normal", "logistic", "heckman"])
+def test_what_groupings_share_is_the_same_in_all_their_states(method):
+    design = make_design(method, False)
+    kernel = kernel_of(method, design, tune=60)
+    rng = np.random.default_rng(6)
+    adaptation = kernel.adapt(design, rng)
+    visit = kernel.visit(design, adaptation, kernel.start(adaptation, rng), rng, True)
+    states, _ = kernel._split(visit.state)
+    shared = [
+        state[part.effects.shared(state)] for part, state in zip(kernel.parts, states, strict=True)
+    ]
+    assert len(shared[0]) and (shared[0] == shared[1]).all()

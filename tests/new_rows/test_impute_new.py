@@ -119,6 +119,8 @@ CASES = {
     "crossed pmm": ("y", "pmm", {"formulas": {"y": "y ~ x + (1 | school) + (1 + x | item)"}}),
     "nested logistic": ("yes", "logistic", {"formulas": {"yes": "yes ~ x + (1 | school/room)"}}),
     "nested heckman": ("y", "heckman", {"formulas": {"y": "y ~ x + (1 | school/room)"}}),
+    "bart": ("y", "bart", {}),
+    "nested bart": ("grade", "bart", {"formulas": {"grade": "grade ~ x + (1 | school/room)"}}),
     "pmm": ("y", "pmm", {}),
     "pmm of categories": ("kind", "pmm", {}),
     "student_t": ("y", "normal.robust", {}),
@@ -449,7 +451,7 @@ def test_times_to_an_event_may_be_unknown_in_new_rows():
     other = imp.impute_new(rows.assign(t=np.nan, d=np.nan, x=-2.0).iloc[:5])
     mean = [np.mean([np.log(frame["t"]) for frame in each]) for each in (unknown, other)]
     assert mean[0] < mean[1] - 2  # a high x means an early event
-    with pytest.raises(DataError, match="missing in 100 row"):
+    with pytest.raises(DataError, match="says whether a time ends"):
         imp.impute_new(rows.assign(d=np.nan))
 
 
