@@ -5,6 +5,7 @@ from . import pooling as pooling
 from . import simulate as simulate
 from .analysis import fit as fit
 from .congeniality.check import congenial as congenial
+from .elsewhere import from_completed as from_completed
 from .errors import AnalysisError as AnalysisError
 from .errors import BayesimputeError as BayesimputeError
 from .errors import DataError as DataError

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, overload
 
 import pandas as pd
 
+from bayesimpute import derived, long_files, raising
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
@@ -22,6 +23,7 @@ from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.joint_model import joint_model
 from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
+from bayesimpute.new_rows.impute_new import impute_new
 from bayesimpute.plots import tidy
 from bayesimpute.plots.chains import plot_chains
 from bayesimpute.plots.density import plot_density
@@ -32,6 +34,7 @@ from bayesimpute.plots.xy import plot_xy
 from bayesimpute.posterior.compare_joint import compare_joint
 from bayesimpute.posterior.fitting import PosteriorFits, fit_posterior
 from bayesimpute.posterior.of_analysis import analysis_table
+from bayesimpute.predict_new import predict_new
 from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
@@ -42,7 +45,12 @@ from bayesimpute.result.checks import (
     identification,
     warn_of_prior,
 )
-from bayesimpute.result.restored import require_callables, require_to_extend
+from bayesimpute.result.restored import (
+    require_callables,
+    require_one_run,
+    require_to_extend,
+    without_models,
+)
 from bayesimpute.result.run import Run, noted_versions
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.latent_means import with_columns
@@ -142,7 +150,14 @@ class Imputations(Run):
     diagnose = diagnosis.diagnose
     report = page.report
     to_netcdf = storage.to_netcdf
+    to_long = long_files.to_long
     cells = tidy.cells
+    impute_new = impute_new
+    predict_new = predict_new
+    more = raising.more
+    bind = raising.bind
+    assign = derived.assign
+    query = derived.query
     priors = used.priors
     prior_predictive = used.prior_predictive
 
@@ -165,6 +180,10 @@ class Imputations(Run):
     plot_predictors = Plots.predictors
     plot_prior_predictive = Plots.prior_predictive
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what can be worked out again: compiled models do not travel."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def equations(self) -> dict[str, str]:
         """Target -> the equation of its conditional model, written out from the codes."""
         return equations(self.specification)
@@ -185,6 +204,7 @@ class Imputations(Run):
         pymc.Model
             Uncollapsed, for ``pm.model_to_graphviz`` or ``pm.sample``.
         """
+        require_callables(self.specification)
         return textbook_model(self.specification, self.history, variable, imputation)
 
     def joint_model(self) -> "pm.Model":
@@ -263,6 +283,7 @@ class Imputations(Run):
         """
         threads = threads_of(cores, executor)
         require_to_extend(self.specification)
+        require_one_run(self.history, "extend")
         history = noted_versions(self.history, self.versions)
         try:
             history = go_on(
@@ -372,7 +393,8 @@ class Imputations(Run):
         if isinstance(formula, str) and self.specification.cluster is not None:
             options = {"cluster": self.specification.cluster, **options}
         fits = fit(self.complete("all"), formula, **options)
-        warn_if_uncongenial(formula, self.specification)
+        if not without_models(self.specification):
+            warn_if_uncongenial(formula, self.specification)
         return fits
 
     @checked

@@ -178,6 +178,16 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
     run = {"df": df, "cluster": "g", "seed": 1, "m": 1, "iterations": 1}
     table: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, list[Any]]]] = {
         "missing_pattern": (bi.missing_pattern, {"df": df}, {}),
+        "from_completed": (
+            bi.from_completed,
+            {"completed": imp.complete("all"), "incomplete": imp.data},
+            {
+                "completed": [None, [], 3, "x", [1], Thing()],
+                "incomplete": [3, "x", Thing()],
+                "imputation": [3, Thing()],
+                "row": [3, Thing()],
+            },
+        ),
         "missing_pairs": (bi.missing_pairs, {"df": df}, {}),
         "flux": (bi.flux, {"df": df}, {"local": COLUMNS}),
         "missing_summary": (bi.missing_summary, {"df": df}, {}),
@@ -606,6 +616,26 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"analysis": lambda data: t.trees[0]},
             {"analysis": [3, None, "y ~ x +", Thing()]},
         ),
+        "Imputations.assign": (imp.assign, {}, {"columns": [[1, 2], lambda df: df["nosuch"]]}),
+        "Imputations.bind": (
+            imp.bind,
+            {"other": bi.impute(**{**run, "seed": 2, "m": 1, "iterations": 3})},
+            {"other": [None, 3, "x", imp, Thing()]},
+        ),
+        "Imputations.more": (imp.more, {"m": 3}, {"m": [1, *COUNT]}),
+        "Imputations.query": (imp.query, {"condition": "x > 0"}, {"condition": ["", "nosuch > 0"]}),
+        "Imputations.impute_new": (imp.impute_new, {"df": imp.data}, {"df": FRAME}),
+        "Imputations.predict_new": (
+            imp.predict_new,
+            {"df": imp.data, "fits": imp.fit("y ~ x")},
+            {
+                "df": FRAME,
+                "fits": [None, "y ~ x", 3, Thing()],
+                "interval": LEVEL,
+                "level": OPTION,
+                "scale": OPTION,
+            },
+        ),
         "Imputations.model": (
             imp.model,
             {"variable": "y"},
@@ -687,6 +717,11 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
                 "checks": FLAG,
                 "written_at": [3, NAN, Thing()],
             },
+        ),
+        "Imputations.to_long": (
+            imp.to_long,
+            {"path": "nosuch-folder/a.csv"},
+            {"path": [*PATH, "long.docx"], "include": FLAG},
         ),
         "Imputations.to_netcdf": (
             imp.to_netcdf,

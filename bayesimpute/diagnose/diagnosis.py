@@ -14,7 +14,8 @@ from bayesimpute.diagnose.analyses import enough_imputations, uncongenial
 from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import SpecificationError
-from bayesimpute.findings import Findings
+from bayesimpute.findings import Finding, Findings
+from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
 
 type AboveOne = Annotated[float, Within(1, low_open=True)]
@@ -72,6 +73,17 @@ def diagnose(
                 f"these, not {type(each).__name__}."
             )
     examined = Examined.of(run)
+    if without_models(run.specification):
+        return Findings.of(
+            [
+                _ELSEWHERE if made_elsewhere(run.specification) else _DERIVED,
+                *values.constant(examined),
+                *values.out_of_range(examined),
+                *values.piled_up(examined),
+                *enough_imputations(examined, analyses),
+            ],
+            "Checked: range and spread of the imputed values, and m; nothing of models and chains.",
+        )
     found = [
         *chains.too_short(examined),
         *chains.mixing(examined, r_hat, ess),
@@ -96,6 +108,22 @@ def diagnose(
         *enough_imputations(examined, analyses),
     ]
     return Findings.of(found, _checked(examined, analyses))
+
+
+_ELSEWHERE = Finding(
+    "info", "", "imputed elsewhere",
+    "bi.from_completed took the values in.",
+    "How they were made, and whether it had converged, cannot be seen from here.",
+    "Look at what the program that made them says; bi.impute(...) imputes and checks here.",
+)  # fmt: skip
+
+
+_DERIVED = Finding(
+    "info", "", "columns or rows of a run",
+    "assign() or query() made these imputations.",
+    "Models and chains are those of the run, with other columns or rows.",
+    "imp.diagnose() of the run itself.",
+)  # fmt: skip
 
 
 def _counted(n: int, what: str) -> str:

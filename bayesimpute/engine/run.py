@@ -84,6 +84,7 @@ def go_on(
     on_error: str = "raise",
     kept: str = NOWHERE,
     cores: int = 1,
+    first: int = 0,
 ) -> History:
     """Take all chains further; the same bits as in one longer run, for any executor or cores.
 
@@ -109,6 +110,8 @@ def go_on(
         Sentence on where finished iterations can be found, should a worker die.
     cores
         Threads of this process in which chains run, without an executor.
+    first
+        Number of the first of these chains among all of the run, from 0.
 
     Raises
     ------
@@ -127,7 +130,9 @@ def go_on(
     with progress_bar(total=history.m * iterations, enabled=progress) as advance:
         watched = save is not None or executor is not None or bool(specification.monitors)
         pace = Pace(ahead, steady=watched)
-        work = _work(specification, history, pace, bench, executor, on_error, kept, cores, advance)
+        work = _work(
+            specification, history, pace, bench, executor, on_error, kept, cores, advance, first
+        )
         try:
             # a few iterations of all chains at a time, so that no more is ever lost
             with closing(work):
@@ -157,13 +162,14 @@ def _work(
     kept: str,
     cores: int,
     advance: Advance,
+    first: int,
 ) -> Generator[list[Stretch]]:
     """Give stretch after stretch of all chains, made here or on workers."""
     states: Sequence[State] = history.states
     if executor is not None:
         shared = packed(specification, history, on_error)
         for step in pace:
-            stretches = on_workers(executor, shared, states, step, advance, kept)
+            stretches = on_workers(executor, shared, states, step, advance, kept, first)
             states = [stretch.state for stretch in stretches]
             yield stretches
         return
@@ -171,11 +177,11 @@ def _work(
         bench = Bench.of(specification, reference_values(specification, history.seed))
     place = Workplace.of(bench, history, on_error)
     if cores > 1 and history.m > 1:
-        yield from on_threads(place, states, pace, cores, advance)
+        yield from on_threads(place, states, pace, cores, advance, first)
         return
     for step in pace:
         stretches = []
-        for imputation, state in enumerate(states):
+        for imputation, state in enumerate(states, start=first):
             stretches.append(place.stretch(state, imputation, step))
             pace.took(len(step), stretches[-1].seconds)
             advance(len(step))

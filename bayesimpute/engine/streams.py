@@ -24,6 +24,9 @@ class Purpose(IntEnum):
     LIVE_CELLS = 11
     PILOT_LIVE_CELLS = 12
     WARM_UP = 13
+    NEW_PARAMETERS = 14
+    NEW_CLUSTERS = 15
+    NEW_ROWS = 16
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

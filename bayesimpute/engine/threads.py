@@ -18,6 +18,7 @@ def on_threads(
     pace: Pace,
     cores: int,
     advance: Callable[[int], None],
+    first: int = 0,
 ) -> Generator[list[Stretch]]:
     """Take chains further, each as fast as it gets on; give a stretch when all have made it.
 
@@ -37,6 +38,9 @@ def on_threads(
     advance
         Called with the iterations of a chain that has finished them.
 
+    first
+        Number of the first of these chains among all of the run.
+
     Yields
     ------
     list of Stretch
@@ -52,7 +56,7 @@ def on_threads(
     def set_off(chain: int) -> None:
         if todo[chain] < reached + AHEAD and (step := pace.stretch(todo[chain])):
             todo[chain] += 1
-            running[pool.submit(place.stretch, standing[chain], chain, step)] = chain
+            running[pool.submit(place.stretch, standing[chain], first + chain, step)] = chain
 
     def collect(finished: set[Future[Stretch]]) -> list[Future[Stretch]]:
         """Take what is finished; give back what failed."""

@@ -19,6 +19,7 @@ from bayesimpute.report.models import models
 from bayesimpute.report.origin import events, origin
 from bayesimpute.report.values import checks as checks_section
 from bayesimpute.report.values import values
+from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
 
 #: In the order of the page.
@@ -37,6 +38,9 @@ SECTIONS = (
     Section("events", "Events", events),
     Section("origin", "Reproduction", origin),
 )
+
+#: Those of models and chains, which imputations made elsewhere, or derived, do not have.
+OF_MODELS = ("models", "priors", "predictors", "convergence", "checks", "selection", "origin")
 
 
 @checked
@@ -108,7 +112,9 @@ def page(content: Content, title: str | None = None) -> str:
     run = content.run
     targets = list(run.history.imputed)
     heading = title if title is not None else _heading(targets)
-    built = [(section, section.build(content)) for section in SECTIONS]
+    without = without_models(run.specification)
+    shown = [s for s in SECTIONS if s.anchor not in OF_MODELS or not without]
+    built = [(section, section.build(content)) for section in shown]
     filled = [(section, inside) for section, inside in built if inside]
     body = [
         tag("h1", heading),
@@ -134,6 +140,10 @@ def page(content: Content, title: str | None = None) -> str:
     return f"<!DOCTYPE html>\n{tag('html', *parts, lang='en')}\n"
 
 
+def _elsewhere(content: Content) -> bool:
+    return made_elsewhere(content.run.specification)
+
+
 def _heading(targets: list[str]) -> str:
     if len(targets) <= 4:
         return f"Multiple imputation of {', '.join(targets)}"
@@ -146,17 +156,20 @@ def _lead(content: Content) -> Html:
     cells = sum(int(cells.sum()) for cells in run.specification.where.values())
     warned = sum(event.severity != "info" for event in run.history.events)
     noted = f" {counted(warned, 'warning')}: see Events." if warned else ""
+    how = f"by chained equations of Bayesian models, {run.iterations} iterations"
+    made = f"Imputed {run.created_at}"
+    seed = f"; seed {run.seed}"
+    if _elsewhere(content):
+        how, made, seed = "made by another program", f"Taken in {run.created_at}", ""
     return join(
         [
             tag(
                 "p",
                 f"m = {run.m} imputations of {cells:,} cells in {n:,} rows and "
-                f"{columns:,} columns, by chained equations of Bayesian models, "
-                f"{run.iterations} iterations.{noted}",
+                f"{columns:,} columns, {how}.{noted}",
                 class_="lead",
             ),
-            tag("p", f"Imputed {run.created_at}; report {content.written_at}; seed "
-                f"{run.seed}.", class_="note"),
+            tag("p", f"{made}; report {content.written_at}{seed}.", class_="note"),
         ]
     )  # fmt: skip
 
