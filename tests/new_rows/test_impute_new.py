@@ -502,3 +502,13 @@ def test_rooms_of_new_schools_and_new_rooms_of_known_ones_are_drawn():
     other_room = np.std([f["y"].mean() for f in imp.impute_new(rows.assign(room=99))])
     other_school = spread(school="new")
     assert known < other_room < other_school
+
+
+def test_each_frame_has_the_parameters_of_its_own_chain():
+    imp, rows = plain(m=12)
+    row = rows[rows["y"].isna()].iloc[[0]]
+    many = pd.concat([row] * 4000, ignore_index=True)
+    spread = [frame["y"].std() for frame in imp.impute_new(many)]
+    sigma = imp.datatree["posterior"]["y.sigma"].isel(draw=-1).to_numpy()
+    np.testing.assert_allclose(spread, sigma, rtol=0.05)
+    assert np.corrcoef(spread, sigma)[0, 1] > 0.8
