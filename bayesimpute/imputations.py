@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, overload
 
 import pandas as pd
 
+from bayesimpute import derived, long_files, raising
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
-from bayesimpute.checking.loo import plot_loo_pit
-from bayesimpute.checking.overimputation import overimpute
+from bayesimpute.checking.overimputation import overimpute, plot_loo_pit
 from bayesimpute.checking.predictive import plot_ppc, predictive
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.congeniality.of_run import congenial
@@ -23,26 +23,35 @@ from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.joint_model import joint_model
 from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
+from bayesimpute.new_rows.impute_new import impute_new
 from bayesimpute.plots import tidy
-from bayesimpute.plots.box import plot_box
 from bayesimpute.plots.chains import plot_chains
 from bayesimpute.plots.density import plot_density
 from bayesimpute.plots.of_run import plot_predictors, plot_prior_predictive
-from bayesimpute.plots.strip import plot_strip
+from bayesimpute.plots.strip import plot_box, plot_strip
 from bayesimpute.plots.trace import plot_trace
 from bayesimpute.plots.xy import plot_xy
 from bayesimpute.posterior.compare_joint import compare_joint
 from bayesimpute.posterior.fitting import PosteriorFits, fit_posterior
 from bayesimpute.posterior.of_analysis import analysis_table
+from bayesimpute.predict_new import predict_new
 from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
 from bayesimpute.result import storage
-from bayesimpute.result.convergence import convergence, diagnostics
-from bayesimpute.result.identification import identification, warn_of_prior
-from bayesimpute.result.other_versions import noted_versions
-from bayesimpute.result.restored import require_callables, require_to_extend
-from bayesimpute.result.run import Run
+from bayesimpute.result.checks import (
+    convergence,
+    diagnostics,
+    identification,
+    warn_of_prior,
+)
+from bayesimpute.result.restored import (
+    require_callables,
+    require_one_run,
+    require_to_extend,
+    without_models,
+)
+from bayesimpute.result.run import Run, noted_versions
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.specification import Analysed
@@ -141,7 +150,14 @@ class Imputations(Run):
     diagnose = diagnosis.diagnose
     report = page.report
     to_netcdf = storage.to_netcdf
+    to_long = long_files.to_long
     cells = tidy.cells
+    impute_new = impute_new
+    predict_new = predict_new
+    more = raising.more
+    bind = raising.bind
+    assign = derived.assign
+    query = derived.query
     priors = used.priors
     prior_predictive = used.prior_predictive
 
@@ -164,6 +180,10 @@ class Imputations(Run):
     plot_predictors = Plots.predictors
     plot_prior_predictive = Plots.prior_predictive
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what can be worked out again: compiled models do not travel."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def equations(self) -> dict[str, str]:
         """Target -> the equation of its conditional model, written out from the codes."""
         return equations(self.specification)
@@ -184,6 +204,7 @@ class Imputations(Run):
         pymc.Model
             Uncollapsed, for ``pm.model_to_graphviz`` or ``pm.sample``.
         """
+        require_callables(self.specification)
         return textbook_model(self.specification, self.history, variable, imputation)
 
     def joint_model(self) -> "pm.Model":
@@ -192,7 +213,9 @@ class Imputations(Run):
         Its posterior is that of the chains. Parameters have the names of ``imp.datatree`` and
         the chains' priors; missing numbers are free variables (``x.missing``), missing categories
         are summed out, terms such as interactions and powers follow from the values. Where a
-        missing value stands in no other model it integrates out and is left out.
+        missing value stands in no other model it integrates out and is left out. With
+        ``by_group`` each group has parameters of its own (``x.sigma[treated]``). Rows that
+        ``ignore=`` names are left out: nothing is learnt from them.
 
         Returns
         -------
@@ -203,8 +226,9 @@ class Imputations(Run):
         ------
         SpecificationError
             If the run has no ``analysis=``; if missing counts stand in other models, or too many
-            missing categories depend on each other; if a method has no readable model of rows
-            (one of your own, ``by_group``, ``only_where``). The chains have all of these.
+            missing categories depend on each other; if an ignored row and one that is not share a
+            missing value of their cluster; if a method has no readable model of rows (one of your
+            own, ``only_where``, groups within groups). The chains have all of these.
 
         Examples
         --------
@@ -259,6 +283,7 @@ class Imputations(Run):
         """
         threads = threads_of(cores, executor)
         require_to_extend(self.specification)
+        require_one_run(self.history, "extend")
         history = noted_versions(self.history, self.versions)
         try:
             history = go_on(
@@ -368,7 +393,8 @@ class Imputations(Run):
         if isinstance(formula, str) and self.specification.cluster is not None:
             options = {"cluster": self.specification.cluster, **options}
         fits = fit(self.complete("all"), formula, **options)
-        warn_if_uncongenial(formula, self.specification)
+        if not without_models(self.specification):
+            warn_if_uncongenial(formula, self.specification)
         return fits
 
     @checked

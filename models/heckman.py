@@ -412,8 +412,8 @@ def _linear_predictors(
                 first += len(names)
             for k, name in enumerate(its.further_effects):
                 rest[name] = rest[name] + own[:, first + k]
-        each = {name: value + pt.zeros_like(columns.cluster) for name, value in rest.items()}
-        return Predictors(found[0], found[1], each["log_sigma"], each["atanh_rho"])
+        rows = {name: value + pt.zeros_like(columns.cluster) for name, value in rest.items()}
+        return Predictors(found[0], found[1], rows["log_sigma"], rows["atanh_rho"])
 
     return of
 

@@ -70,8 +70,10 @@ from bayesimpute.sampling.cluster_effects import Moved
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import GaussianEffects, GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
+from bayesimpute.sampling.normal_draws import NormalDraws
 from bayesimpute.sampling.normal_rows import NormalRows, log_normal_density
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
+from bayesimpute.sampling.row_draws import Moment, RowDraws
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import (
     Columns,
@@ -334,6 +336,15 @@ class NormalKernel:
         """Give the log density of rows; β and b, which no state holds, are drawn given it."""
         drawn = self._posterior.coefficients(self._seen(design), state, rng)
         return NormalRows(self._posterior.units, *drawn)
+
+    def row_draws(self, moment: Moment) -> RowDraws:
+        """Give the model of new rows; β and b are drawn given the state."""
+        design, posterior = self._seen(moment.design), self._posterior
+        nowhere = np.zeros(len(design.y), dtype=bool)
+        fitted = posterior.visit(
+            design, nowhere, moment.adaptation, moment.state, False, 0, moment.rng
+        )
+        return NormalDraws.of(posterior.units, fitted)
 
     def predict(
         self,

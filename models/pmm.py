@@ -18,10 +18,10 @@ Draw
    (default 5; Morris, White & Royston 2014 found 3 to 10 to serve), above and below together.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numba
 import numpy as np
@@ -36,7 +36,9 @@ from bayesimpute.models.normal import (
     gaussian_posterior,
 )
 from bayesimpute.sampling.gaussian import GaussianPosterior
+from bayesimpute.sampling.normal_draws import NormalDraws
 from bayesimpute.sampling.normal_rows import log_normal_density
+from bayesimpute.sampling.row_draws import Further, Moment, Positions, RowDraws, by_chain
 
 
 class PMM:
@@ -148,6 +150,17 @@ class PMMKernel(NormalKernel):
         ]
         return Visit(fitted.state, values, fitted.parameters, fitted.statistics)
 
+    def row_draws(self, moment: Moment) -> RowDraws:
+        """Give the model of new rows, whose donors are the rows fitted to."""
+        design = moment.design
+        scored = self._seen(design)
+        fitted = self._posterior.visit(
+            scored, design.fit, moment.adaptation, moment.state, False, 0, moment.rng
+        )
+        ranking = NormalDraws.of(self._posterior.units, fitted)
+        donors = Donors.of(fitted.mean, design.y[design.fit])
+        return PMMDraws(ranking, (donors,), self._options["donors"])
+
     def predict(
         self,
         design: Design,
@@ -175,6 +188,91 @@ class PMMKernel(NormalKernel):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Donors:
+    """Rows that values are copied from, in the order of their linear predictors.
+
+    Attributes
+    ----------
+    predicted, values
+        Linear predictor and value of each, (donor,).
+    tolerance
+        Linear predictors nearer to each other than this are equal.
+    """
+
+    predicted: Array
+    values: Array
+    tolerance: float
+
+    @classmethod
+    def of(cls, predicted: Array, values: Array) -> Self:
+        """Put rows in order."""
+        order = np.argsort(predicted, kind="stable")
+        return cls(predicted[order], values[order], tolerance_of(predicted))
+
+    def nearest(self, wanted: Array, k: int, rng: np.random.Generator) -> Array:
+        """Value of one of the k nearest donors of each wanted value, (row,)."""
+        k = min(k, len(self.predicted))
+        tie_break = rng.random((len(wanted), 2 * k))
+        place = rng.integers(0, k, size=len(wanted))
+        member = rng.random(len(wanted))
+        drawn = _drawn(self.predicted, wanted, self.tolerance, tie_break, place, member)
+        return np.asarray(self.values[drawn])
+
+
+@dataclass(frozen=True, eq=False)
+class PMMDraws:
+    """Matching of new rows with those fitted to, as all chains have left it.
+
+    Attributes
+    ----------
+    ranking
+        The normal model that ranks rows.
+    donors
+        Of each chain.
+    pool
+        Size of the donor pool.
+    """
+
+    ranking: NormalDraws
+    donors: tuple[Donors, ...]
+    pool: int
+
+    def beside(self, others: Sequence[Self]) -> Self:
+        """Put the draws of further chains behind these."""
+        ranking = self.ranking.beside([each.ranking for each in others])
+        donors = tuple(donors for each in (self, *others) for donors in each.donors)
+        return replace(self, ranking=ranking, donors=donors)
+
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
+        """Choose clusters; new ones come from the population."""
+        return replace(self, ranking=self.ranking.of_clusters(clusters, rng, further))
+
+    @property
+    def factor(self) -> Array:
+        """Factor of the covariance of a cluster's effects, (chain, effect, effect)."""
+        return self.ranking.factor
+
+    def draw(self, design: Design, rng: np.random.Generator) -> Array:
+        """Copy the value of a donor to each wanted row."""
+        rows = design.rows(design.draw)
+        wanted, _ = self.ranking.mean_and_sd(rows)
+        if rows.shift is not None:
+            wanted = wanted + rows.shift
+        return by_chain(
+            self.ranking.chain(rows),
+            len(self.donors),
+            lambda k, where: self.donors[k].nearest(wanted[where], self.pool, rng),
+        )
+
+
+def tolerance_of(predicted: Array) -> float:
+    """Distance below which linear predictors are equal."""
+    return 1e-10 * max(float(np.ptp(predicted)), float(np.abs(predicted).max()), 1e-300)
+
+
 def nearest_others(predicted: Array, k: int, rng: np.random.Generator) -> np.ndarray:
     """For each of the rows, one of the k others predicted nearest, drawn uniformly, ties at random.
 
@@ -194,7 +292,7 @@ def nearest_others(predicted: Array, k: int, rng: np.random.Generator) -> np.nda
     """
     n = len(predicted)
     k = min(k, n - 1)
-    tolerance = 1e-10 * max(float(np.ptp(predicted)), float(np.abs(predicted).max()), 1e-300)
+    tolerance = tolerance_of(predicted)
     order = np.argsort(predicted, kind="stable")
     group = np.empty(n, dtype=np.int64)
     group[order] = np.cumsum(np.append(0, np.diff(predicted[order]) > tolerance))
@@ -240,13 +338,8 @@ def nearest_donors(donors: Array, wanted: Array, k: int, rng: np.random.Generato
     The k-th nearest group is only partly in the pool; as its members are exchangeable, a draw
     from the pool is: a group by its number of places in the pool, then any member of the group.
     """
-    tolerance = 1e-10 * max(float(np.ptp(donors)), float(np.abs(donors).max()), 1e-300)
-    order = np.argsort(donors, kind="stable")
-    k = min(k, len(donors))
-    tie_break = rng.random((len(wanted), 2 * k))
-    place = rng.integers(0, k, size=len(wanted))
-    member = rng.random(len(wanted))
-    return np.asarray(order[_drawn(donors[order], wanted, tolerance, tie_break, place, member)])
+    nearest = Donors.of(donors, np.arange(len(donors), dtype=np.float64))
+    return nearest.nearest(wanted, k, rng).astype(np.int64)
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)

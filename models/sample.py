@@ -15,14 +15,16 @@ Draw
 2. Each missing value is v_k with probability w_k.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit, Words
+from bayesimpute.sampling.row_draws import Further, Moment, Positions, by_chain
 
 
 class Sample:
@@ -99,6 +101,13 @@ class SampleKernel:
             drawn = drawn + design.shift[design.draw]
         return Visit(state, drawn, {})
 
+    def row_draws(self, moment: Moment) -> "SampleDraws":
+        """Draw shares, from which new rows get their values."""
+        design = moment.design
+        values, count = np.unique(design.y[design.fit], return_counts=True)
+        share = moment.rng.dirichlet(count + 1 / len(values))
+        return SampleDraws(((values, share),), max(design.n_clusters, 1))
+
     def predict(
         self,
         design: Design,
@@ -125,3 +134,40 @@ class SampleKernel:
         place = np.searchsorted(below, np.where(at < start, at, at + own), side="right")
         drawn = np.where(at < others, np.minimum(place, len(distinct) - 1), code)
         return Prediction(state, distinct[drawn], {}, learnt=np.full(len(code), np.nan))
+
+
+@dataclass(frozen=True, eq=False)
+class SampleDraws:
+    """Observed values and their shares, as drawn for each chain.
+
+    Attributes
+    ----------
+    chains
+        Values and shares, (value,) each.
+    clusters
+        How many clusters a chain has.
+    """
+
+    chains: tuple[tuple[Array, Array], ...]
+    clusters: int
+
+    def beside(self, others: Sequence[Self]) -> Self:
+        """Put the draws of further chains behind these."""
+        return replace(self, chains=tuple(c for each in (self, *others) for c in each.chains))
+
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
+        """Take note of how many clusters there are: they are all alike."""
+        return replace(self, clusters=len(clusters))
+
+    def draw(self, design: Design, rng: np.random.Generator) -> Array:
+        """Draw each wanted value by its share."""
+        rows = design.rows(design.draw)
+
+        def of_chain(k: int, where: Positions) -> Array:
+            values, share = self.chains[k]
+            return rng.choice(values, size=len(where), p=share)
+
+        drawn = by_chain(rows.cluster // self.clusters, len(self.chains), of_chain)
+        return drawn if rows.shift is None else drawn + rows.shift

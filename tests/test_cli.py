@@ -1,14 +1,18 @@
 """The command line, and the simulated study its demo imputes."""
 
+import shutil
+import subprocess
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from bayesimpute.cli import main, read_csv
+from bayesimpute.cli import main
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.imputation import impute
 from bayesimpute.opening import open_file
 from bayesimpute.simulate import TRUTH, simulate_popularity
+from bayesimpute.tables import read_table
 
 SHORT = ["--m", "2", "--iterations", "2", "--seed", "1"]
 
@@ -56,10 +60,10 @@ def test_an_impossible_study_is_refused(wrong):
 
 
 def test_the_label_none_is_not_a_missing_value(csv, tmp_path):
-    assert read_csv(csv)["name"].value_counts().keys().tolist().count("None") == 1
+    assert read_table(csv)["name"].value_counts().keys().tolist().count("None") == 1
     other = tmp_path / "x.csv"
     other.write_text("a,b\nNone,NA\n,nan\nx,NaN\n")
-    frame = read_csv(other)
+    frame = read_table(other)
     assert frame["a"].isna().tolist() == [False, True, False] and frame["b"].isna().all()
 
 
@@ -128,8 +132,8 @@ def test_demo_on_the_papers_data_has_a_random_effect_of_sex(shared_data, tmp_pat
         (["impute", "{csv}", "--out", "x.nc", "--complete", "no/a.csv"], "no folder"),
         (["impute", "{csv}", "--out", "x.nc", "--complete", "x.nc"], "--out writes"),
         (["impute", "{csv}", "--out", "x.nc", "--complete", "{csv}"], "the data are read from"),
-        (["impute", "{broken}", "--out", "x.nc"], "cannot be read as a CSV table"),
-        (["impute", "{empty}", "--out", "x.nc"], "cannot be read as a CSV table"),
+        (["impute", "{broken}", "--out", "x.nc"], "cannot be read as a table"),
+        (["impute", "{empty}", "--out", "x.nc"], "is empty"),
         (["impute", ".", "--out", "x.nc"], "There is no file"),
         (["show", "."], "is a folder"),
         (["show", "{empty}"], "is not a netCDF-4 file"),
@@ -161,7 +165,7 @@ def test_wrong_input_is_one_line_on_stderr_and_exit_code_two(
     [
         ([], "COMMAND"),
         (["nosuch"], "invalid choice: 'nosuch'"),
-        (["impute"], "required: FILE.csv, --out"),
+        (["impute"], "required: FILE, --out"),
         (["impute", "a.csv"], "required: --out"),
         (["impute", "a.csv", "--out"], "--out: expected one argument"),
         (["impute", "a.csv", "--out", "x.nc", "--m", "two"], "--m: invalid int value: 'two'"),
@@ -187,3 +191,120 @@ def test_an_opened_result_goes_on_to_the_same_bits_as_the_one_that_was_written(t
     assert again.history.states == longer.history.states
     pd.testing.assert_frame_equal(again.complete("long"), longer.complete("long"))
     assert again.iterations == 4 and imp.iterations == 2
+
+
+def test_explore_says_what_is_missing_and_what_suits(csv, capsys):
+    assert main(["explore", str(csv), "--cluster", "school"]) == 0
+    said = capsys.readouterr().out
+    for title in (
+        "Table",
+        "What is missing",
+        "Patterns",
+        "Influx and outflux",
+        "Suggested methods",
+    ):
+        assert f"{title}\n{'-' * len(title)}\n" in said
+    assert "240 rows and 6 columns" in said and "label None" in said
+    assert main(["explore", str(csv), "--cluster", "schol"]) == 2
+    assert "Did you mean 'school'?" in capsys.readouterr().err
+
+
+def test_a_run_is_written_down_and_made_from_the_file(csv, tmp_path, capsys):
+    run = tmp_path / "run.toml"
+    assert main(["config", str(csv), "--cluster", "school", "--out", str(run)]) == 0
+    text = run.read_text("utf-8")
+    assert '"popular" = "pmm"  # numeric' in text and "label None" in text
+    text = text.replace("m = 20 ", "m = 2 ").replace("iterations = 10 ", "iterations = 2 ")
+    text = text.replace("# seed = 1 ", "seed = 1 ").replace("# report", "report")
+    run.write_text(text.replace('# exclude = ["id"]', 'exclude = ["name"]'))
+    long = tmp_path / "long.parquet"
+    assert main(["impute", "--config", str(run), "--completed", str(long)]) == 0
+    capsys.readouterr()
+    frame = read_table(csv).drop(columns="name")
+    direct = impute(frame, cluster="school", m=2, iterations=2, seed=1)
+    found = open_file(tmp_path / "pupils.nc")
+    pd.testing.assert_frame_equal(found.complete("long"), direct.complete("long"))
+    pd.testing.assert_frame_equal(read_table(long), direct.complete("long"))
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    # what is said on the command line comes first
+    words = ["impute", "--config", str(run), "--m", "1", "--out", str(tmp_path / "one.nc")]
+    assert main(words) == 0 and open_file(tmp_path / "one.nc").m == 1
+    assert main(["config", str(csv)]) == 0  # to be looked at
+    assert "m = 20" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("m = ", "is no TOML"),
+    ("itrations = 3", "'itrations' is no option. Did you mean 'iterations'?"),
+    ("m = true", "m = True must be a whole number"),
+    ('na = "-99"', "must be a list"),
+    ('cluster = 3', "must be a text"),
+])  # fmt: skip
+def test_a_wrong_file_of_options_is_one_line(text, sentence, tmp_path, capsys):
+    (tmp_path / "run.toml").write_text(text)
+    assert main(["impute", "--config", str(tmp_path / "run.toml")]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said and said.count("\n") == 1
+    assert main(["impute", "--config", str(tmp_path / "nowhere.toml")]) == 2
+
+
+def test_analyses_formulas_codes_and_predictors_from_the_command_line(tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": rng.normal(size=90), "g": np.arange(90) % 6})
+    frame["y"] = np.where(frame["x"] + rng.normal(size=90) > 0, "yes", "no")
+    frame.loc[::5, "x"] = -99
+    frame.loc[::7, "y"] = "unknown"
+    path = tmp_path / "data.csv"
+    frame.to_csv(path, index=False, sep=";", decimal=",")
+    common = ["impute", str(path), "--na", "-99", "unknown", *SHORT]
+    words = ["--analysis", "y ~ x", "--family", "binomial", "--out", str(tmp_path / "a.nc")]
+    assert main([*common, *words]) == 0
+    found = open_file(tmp_path / "a.nc")
+    assert found.specification.analyses[0].formula == "y ~ x"
+    assert found.data["x"].isna().sum() == 18 and found.data["y"].isna().sum() == 13
+    words = ["--formula", "x ~ y + (1 | g)", "--formula", "y ~ x", "--out", str(tmp_path / "b.nc")]
+    assert main([*common, *words]) == 0
+    assert open_file(tmp_path / "b.nc").predictors.loc["x"].tolist() == [0, -2, 1]
+    matrix = pd.DataFrame([[0, -2, 0], [0, 0, 0], [0, 0, 0]], list("xgy"), list("xgy"))
+    matrix.to_csv(tmp_path / "codes.csv")
+    words = ["--predictors", str(tmp_path / "codes.csv"), "--out", str(tmp_path / "c.nc")]
+    assert main([*common, *words, "--method", "x=normal", "--method", "y=sample"]) == 0
+    assert open_file(tmp_path / "c.nc").predictors.loc["x"].tolist() == [0, -2, 0]
+    capsys.readouterr()
+
+
+def test_a_checkpoint_is_gone_on_with(csv, tmp_path, capsys):
+    words = ["impute", str(csv), "--exclude", "name", "--checkpoint", str(tmp_path / "c.nc")]
+    assert main([*words, "--out", str(tmp_path / "a.nc"), *SHORT]) == 0
+    more = [*SHORT[:2], "--iterations", "3", *SHORT[4:]]
+    assert main([*words, "--out", str(tmp_path / "b.nc"), *more]) == 0
+    assert open_file(tmp_path / "b.nc").iterations == 3
+    capsys.readouterr()
+
+
+def test_version_and_completion(capsys, tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0 and capsys.readouterr().out.startswith("bayesimpute 0.")
+    assert main(["completion"]) == 0
+    script = capsys.readouterr().out
+    (tmp_path / "complete.sh").write_text(
+        f"{script}\nCOMP_WORDS=(bayesimpute impute --chec); COMP_CWORD=2\n_bayesimpute\n"
+        'echo "${COMPREPLY[@]}"\n'
+    )
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    done = subprocess.run(
+        [bash, tmp_path / "complete.sh"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["--checkpoint"]
+
+
+def test_ctrl_c_ends_with_130(csv, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bayesimpute.imputation.impute", interrupted)
+    assert main(["impute", str(csv), "--out", str(tmp_path / "x.nc")]) == 130
+    assert capsys.readouterr().err == "bayesimpute: interrupted\n"

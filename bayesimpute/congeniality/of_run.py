@@ -3,6 +3,7 @@
 from bayesimpute.arguments import checked
 from bayesimpute.congeniality.check import check
 from bayesimpute.findings import Findings
+from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
 
 
@@ -22,4 +23,5 @@ def congenial(run: Run, formula: str) -> Findings:
     Findings
         As `bayesimpute.congenial` gives it; empty if the models hold all.
     """
+    require_callables(run.specification)
     return check(formula, run.specification)

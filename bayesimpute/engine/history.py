@@ -51,6 +51,8 @@ class History:
         completed data; NaN where it failed and the run was told to go on.
     monitor_labels
         Monitor -> labels of the last axis, ``()`` for a number.
+    further_seeds
+        Those of other runs whose chains were put behind the ones of this.
     """
 
     m: int
@@ -68,6 +70,7 @@ class History:
     monitored: Mapping[str, np.ndarray] = field(default_factory=dict)
     monitor_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     chain_share: Mapping[str, np.ndarray] = field(default_factory=dict)
+    further_seeds: tuple[int, ...] = ()
 
     @property
     def variables(self) -> list[str]:

@@ -13,6 +13,7 @@ from bayesimpute.engine.chain import ChainState, Stretch
 from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
 from bayesimpute.engine.monitor import try_monitors
+from bayesimpute.engine.pace import Pace
 from bayesimpute.engine.packing import pack_adaptations
 from bayesimpute.engine.record import begin, lengthen
 from bayesimpute.engine.threads import on_threads
@@ -83,6 +84,7 @@ def go_on(
     on_error: str = "raise",
     kept: str = NOWHERE,
     cores: int = 1,
+    first: int = 0,
 ) -> History:
     """Take all chains further; the same bits as in one longer run, for any executor or cores.
 
@@ -108,6 +110,8 @@ def go_on(
         Sentence on where finished iterations can be found, should a worker die.
     cores
         Threads of this process in which chains run, without an executor.
+    first
+        Number of the first of these chains among all of the run, from 0.
 
     Raises
     ------
@@ -124,13 +128,17 @@ def go_on(
     ahead = range(history.iterations, last)
     reached: tuple[History, Sequence[State]] = history, history.states
     with progress_bar(total=history.m * iterations, enabled=progress) as advance:
-        work = _work(specification, history, ahead, bench, executor, on_error, kept, cores, advance)
+        watched = save is not None or executor is not None or bool(specification.monitors)
+        pace = Pace(ahead, steady=watched)
+        work = _work(
+            specification, history, pace, bench, executor, on_error, kept, cores, advance, first
+        )
         try:
-            # one iteration of all chains at a time, so that no more than one is ever lost
+            # a few iterations of all chains at a time, so that no more is ever lost
             with closing(work):
                 for stretches in work:
                     states = [stretch.state for stretch in stretches]
-                    reached = lengthen(reached[0], 1, stretches), states
+                    reached = lengthen(reached[0], stretches), states
                     if save is not None:
                         save(_at_rest(*reached))
         except KeyboardInterrupt as stop:
@@ -147,21 +155,21 @@ def _at_rest(history: History, states: Sequence[State]) -> History:
 def _work(
     specification: Specification,
     history: History,
-    iterations: range,
+    pace: Pace,
     bench: Bench | None,
     executor: Executor | None,
     on_error: str,
     kept: str,
     cores: int,
     advance: Advance,
+    first: int,
 ) -> Generator[list[Stretch]]:
-    """Give iteration after iteration of all chains, made here or on workers."""
+    """Give stretch after stretch of all chains, made here or on workers."""
     states: Sequence[State] = history.states
     if executor is not None:
         shared = packed(specification, history, on_error)
-        for iteration in iterations:
-            step = range(iteration, iteration + 1)
-            stretches = on_workers(executor, shared, states, step, advance, kept)
+        for step in pace:
+            stretches = on_workers(executor, shared, states, step, advance, kept, first)
             states = [stretch.state for stretch in stretches]
             yield stretches
         return
@@ -169,13 +177,14 @@ def _work(
         bench = Bench.of(specification, reference_values(specification, history.seed))
     place = Workplace.of(bench, history, on_error)
     if cores > 1 and history.m > 1:
-        yield from on_threads(place, states, iterations, cores, advance)
+        yield from on_threads(place, states, pace, cores, advance, first)
         return
-    for iteration in iterations:
+    for step in pace:
         stretches = []
-        for imputation, state in enumerate(states):
-            stretches.append(place.stretch(state, imputation, range(iteration, iteration + 1)))
-            advance(1)
+        for imputation, state in enumerate(states, start=first):
+            stretches.append(place.stretch(state, imputation, step))
+            pace.took(len(step), stretches[-1].seconds)
+            advance(len(step))
         states = [stretch.state for stretch in stretches]
         yield stretches
 

@@ -102,6 +102,7 @@ def on_workers(
     iterations: range,
     advance: Callable[[int], None],
     kept: str,
+    first: int = 0,
 ) -> list[Stretch]:
     """Take every chain further; the first failure cancels what has not begun.
 
@@ -119,6 +120,8 @@ def on_workers(
         Called with the iterations of a chain that has finished them.
     kept
         Sentence on where what was finished before can be found.
+    first
+        Number of the first of these chains among all of the run.
 
     Raises
     ------
@@ -128,8 +131,9 @@ def on_workers(
     futures: dict[Future[Stretch], int] = {}
     found: dict[int, Stretch] = {}
     try:
-        for imputation, state in enumerate(states):
-            futures[executor.submit(_on_worker, shared, state, imputation, iterations)] = imputation
+        for chain, state in enumerate(states):
+            number = first + chain
+            futures[executor.submit(_on_worker, shared, state, number, iterations)] = chain
         for future in as_completed(futures):
             found[futures[future]] = future.result()
             advance(len(iterations))
@@ -147,7 +151,7 @@ def on_workers(
     finally:
         for future in futures:
             future.cancel()
-    return [found[imputation] for imputation in range(len(states))]
+    return [found[chain] for chain in range(len(states))]
 
 
 def _that_stay(specification: Specification) -> Iterator[str]:

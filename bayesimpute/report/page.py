@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,16 @@ from typing import Any
 from bayesimpute.arguments import checked
 from bayesimpute.files import check_target, place, write
 from bayesimpute.html import Html, join, tag
+from bayesimpute.report.analyses import analyses as analyses_section
+from bayesimpute.report.assumptions import priors, selection
+from bayesimpute.report.chains import chains, diagnosis
 from bayesimpute.report.content import Content, Section, counted
-from bayesimpute.report.sections.analyses import analyses as analyses_section
-from bayesimpute.report.sections.chains import chains
-from bayesimpute.report.sections.checks import checks as checks_section
-from bayesimpute.report.sections.data import data
-from bayesimpute.report.sections.diagnosis import diagnosis
-from bayesimpute.report.sections.events import events
-from bayesimpute.report.sections.gaps import gaps
-from bayesimpute.report.sections.models import models
-from bayesimpute.report.sections.origin import origin
-from bayesimpute.report.sections.predictors import predictors
-from bayesimpute.report.sections.priors import priors
-from bayesimpute.report.sections.selection import selection
-from bayesimpute.report.sections.values import values
-from bayesimpute.report.stylesheet import STYLESHEET
+from bayesimpute.report.data import data, gaps, predictors
+from bayesimpute.report.models import models
+from bayesimpute.report.origin import events, origin
+from bayesimpute.report.values import checks as checks_section
+from bayesimpute.report.values import values
+from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
 
 #: In the order of the page.
@@ -42,6 +38,9 @@ SECTIONS = (
     Section("events", "Events", events),
     Section("origin", "Reproduction", origin),
 )
+
+#: Those of models and chains, which imputations made elsewhere, or derived, do not have.
+OF_MODELS = ("models", "priors", "predictors", "convergence", "checks", "selection", "origin")
 
 
 @checked
@@ -113,7 +112,9 @@ def page(content: Content, title: str | None = None) -> str:
     run = content.run
     targets = list(run.history.imputed)
     heading = title if title is not None else _heading(targets)
-    built = [(section, section.build(content)) for section in SECTIONS]
+    without = without_models(run.specification)
+    shown = [s for s in SECTIONS if s.anchor not in OF_MODELS or not without]
+    built = [(section, section.build(content)) for section in shown]
     filled = [(section, inside) for section, inside in built if inside]
     body = [
         tag("h1", heading),
@@ -133,10 +134,14 @@ def page(content: Content, title: str | None = None) -> str:
         # without this a browser asks the server, or the folder, for an icon
         Html('<link rel="icon" href="data:,">'),
         tag("title", heading),
-        tag("style", Html(STYLESHEET)),
+        tag("style", Html(files("bayesimpute.report").joinpath("page.css").read_text("utf-8"))),
     ]
     parts = [tag("head", *head), tag("body", tag("main", *body))]
     return f"<!DOCTYPE html>\n{tag('html', *parts, lang='en')}\n"
+
+
+def _elsewhere(content: Content) -> bool:
+    return made_elsewhere(content.run.specification)
 
 
 def _heading(targets: list[str]) -> str:
@@ -151,17 +156,20 @@ def _lead(content: Content) -> Html:
     cells = sum(int(cells.sum()) for cells in run.specification.where.values())
     warned = sum(event.severity != "info" for event in run.history.events)
     noted = f" {counted(warned, 'warning')}: see Events." if warned else ""
+    how = f"by chained equations of Bayesian models, {run.iterations} iterations"
+    made = f"Imputed {run.created_at}"
+    seed = f"; seed {run.seed}"
+    if _elsewhere(content):
+        how, made, seed = "made by another program", f"Taken in {run.created_at}", ""
     return join(
         [
             tag(
                 "p",
                 f"m = {run.m} imputations of {cells:,} cells in {n:,} rows and "
-                f"{columns:,} columns, by chained equations of Bayesian models, "
-                f"{run.iterations} iterations.{noted}",
+                f"{columns:,} columns, {how}.{noted}",
                 class_="lead",
             ),
-            tag("p", f"Imputed {run.created_at}; report {content.written_at}; seed "
-                f"{run.seed}.", class_="note"),
+            tag("p", f"{made}; report {content.written_at}{seed}.", class_="note"),
         ]
     )  # fmt: skip
 

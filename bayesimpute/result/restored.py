@@ -2,14 +2,36 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
+from bayesimpute.data.table import Kind
+from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.aliases import look_up
 from bayesimpute.specification.fingerprint import Fingerprint, fingerprint, words_of
 from bayesimpute.specification.monitor import checked_monitors
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper, method_text
+
+#: In the place of a method of imputations that were made by another program.
+ELSEWHERE = "elsewhere"
+#: In the place of methods where columns or rows are others than those of the run.
+DERIVED = "derived"
+
+
+#: Why there is nothing to ask.
+WITHOUT_MODELS = {
+    ELSEWHERE: (
+        "These imputations were made elsewhere (bi.from_completed), so there are no models and no "
+        "chains here that could be asked or gone on with; complete, fit, pictures of the values "
+        "and report work. Impute by bi.impute for the rest."
+    ),
+    DERIVED: (
+        "assign() or query() made these imputations from those of a run, whose models are of other "
+        "columns or rows; ask the run itself for models and chains."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -20,6 +42,23 @@ class NotStored:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def __name__(self) -> str:
+        """Name by which people know it."""
+        return self.text
+
+    # In the place of a method it is one, of which nothing is known.
+    kinds: ClassVar[frozenset[Kind]] = frozenset(Kind)
+    options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    def model(self, *_: Any) -> Any:
+        """Raise: the code is not here."""
+        raise SpecificationError(f"The code of method {self.text!r} is not in the file.")
+
+    def kernel(self, *_: Any) -> Any:
+        """Raise: the code is not here."""
+        raise SpecificationError(f"The code of method {self.text!r} is not in the file.")
 
 
 @dataclass(frozen=True)
@@ -59,6 +98,31 @@ def monitor_gaps(specification: Specification) -> Iterator[Gap]:
             yield Gap("monitor", name, "", held.text)
 
 
+def made_elsewhere(specification: Specification) -> bool:
+    """Whether the imputations were made by another program, so that nothing is known of models."""
+    return any(gap.text == ELSEWHERE for gap in gaps(specification))
+
+
+def without_models(specification: Specification) -> bool:
+    """Whether there are completed data only: nothing that made them can be asked."""
+    return any(gap.text in WITHOUT_MODELS for gap in gaps(specification))
+
+
+def require_one_run(history: History, what: str) -> None:
+    """Raise if chains are of several runs, each with units and tuning of its own.
+
+    Raises
+    ------
+    SpecificationError
+        With what was asked for.
+    """
+    if history.further_seeds:
+        raise SpecificationError(
+            f"{what}: these are imputations of several runs, put together by bind; {what} is for "
+            "each of the runs, and bind for what comes out."
+        )
+
+
 def require_callables(specification: Specification) -> None:
     """Raise if models cannot be built because callables were not given again.
 
@@ -83,6 +147,9 @@ def require_to_extend(specification: Specification) -> None:
 
 def _require(missing: Iterable[Gap]) -> None:
     needed = list(missing)
+    for text, words in WITHOUT_MODELS.items():
+        if any(gap.text == text for gap in needed):
+            raise SpecificationError(words)
     if needed:
         raise SpecificationError(
             "This result was opened from a file, which holds no code; to extend it, give again: "
@@ -108,7 +175,8 @@ def give_again(
         not hold may be given, since anything else would change the model in the middle of a run.
         If it is not what the run used, by the fingerprint `run`.
     """
-    missing = [*gaps(specification), *monitor_gaps(specification)]
+    every = [*gaps(specification), *monitor_gaps(specification)]
+    missing = [gap for gap in every if gap.text not in WITHOUT_MODELS]
     needed = {(gap.argument, gap.target, gap.key) for gap in missing}
     _refuse_others("methods", needed, ((name, "") for name in methods))
     _refuse_others("post", needed, ((name, "") for name in post))

@@ -42,8 +42,10 @@ from bayesimpute.sampling.forest import (
     stumps,
     sweep,
 )
+from bayesimpute.sampling.forest_draws import ForestDraws
 from bayesimpute.sampling.groupings import designs_of
 from bayesimpute.sampling.latent import Latent
+from bayesimpute.sampling.row_draws import Moment
 from bayesimpute.sampling.scales import ScalePriors
 from bayesimpute.sampling.slice import slice_step
 
@@ -454,12 +456,22 @@ class ForestKernel:
     ) -> Visit:
         """Move on by some sweeps, then draw each wanted value from its distribution."""
         at = self._moved(design, state, rng, first)
-        eta = self._eta(design.rows(design.draw), at)
-        if design.shift is not None:
-            eta = eta + self._shift(design.shift[design.draw])
-        values = self._model.latent.values(eta, at.levels, self._scales(at)[2], rng)
-        values = self._model.centre + self._model.unit * values
+        values = self.draw_at(design.rows(design.draw), at, rng)
         return Visit(at.vector, values, self._parameters(at))
+
+    def draw_at(self, rows: Design, at: Standing, rng: np.random.Generator) -> Array:
+        """Draw a value for each of some rows, (row,)."""
+        eta = self._eta(rows, at)
+        if rows.shift is not None:
+            eta = eta + self._shift(rows.shift)
+        values = self._model.latent.values(eta, at.levels, self._scales(at)[2], rng)
+        return np.asarray(self._model.centre + self._model.unit * values)
+
+    def row_draws(self, moment: Moment) -> ForestDraws:
+        """Give the model of new rows at the trees and effects of a state."""
+        at = self._apart(moment.state)
+        clusters = self._model.clusters or (1,)
+        return ForestDraws(self, (at,), (self._scales(at)[1],), clusters)
 
     def predict(
         self,
@@ -515,14 +527,14 @@ class ForestKernel:
     ) -> Callable[[Design], Array]:
         """Give the log density of rows at the trees and effects of a state."""
         at = self._apart(state)
+        return lambda rows: self.density_at(rows, at)
 
-        def of(rows: Design) -> Array:
-            eta = self._eta(rows, at)
-            if rows.live_shift is not None:
-                eta = eta + self._shift(rows.live_shift)
-            return self._log_density(rows.y, eta, at)
-
-        return of
+    def density_at(self, rows: Design, at: Standing) -> Array:
+        """Log density of each of some rows, (row,)."""
+        eta = self._eta(rows, at)
+        if rows.live_shift is not None:
+            eta = eta + self._shift(rows.live_shift)
+        return self._log_density(rows.y, eta, at)
 
     def _moved(
         self, design: Design, state: Array, rng: np.random.Generator, first: bool

@@ -10,19 +10,21 @@ come from the population.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.errors import SpecificationError
+from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.model_density import ModelDensity
 from bayesimpute.sampling.nuts import dispersed, statistics_of
+from bayesimpute.sampling.row_draws import NEW, Further, Moment, Positions, by_chain
 
 DATA = ("x", "z", "cluster_index", "y")
 
@@ -154,6 +156,20 @@ class ModelKernel:
             values = values + design.shift[design.draw]
         return Visit(state, values, self._parameters(drawn), statistics)
 
+    def row_draws(self, moment: Moment) -> "ModelDraws":
+        """Give the model of new rows at the parameters of a state."""
+        drawn = tuple(self._constrain(*self._density.split(moment.state)))
+        design = moment.design
+        further = tuple(np.arange(each.n_clusters) for each in design.groupings)
+        return ModelDraws(self, (drawn,), np.arange(max(design.n_clusters, 1)), further)
+
+    def draw_at(self, rows: Design, drawn: Sequence[Any], rng: np.random.Generator) -> Array:
+        """Draw the likelihood of any rows at given values of all parameters, (row,)."""
+        self._see(rows)
+        reseed(self._forward, rng)
+        values = np.asarray(self._forward(*drawn), dtype=float)
+        return values if rows.shift is None else values + rows.shift
+
     def predict(
         self,
         design: Design,
@@ -244,6 +260,65 @@ class ModelKernel:
                 f"method of {design.target!r}: observe pm.Data('y', design.y), so that the "
                 "likelihood has as many rows as the data put in."
             )
+
+
+@dataclass(frozen=True, eq=False)
+class ModelDraws:
+    """A plain PyMC model, as all chains have left it.
+
+    Attributes
+    ----------
+    kernel
+        Of the model.
+    chains
+        Values of all parameters.
+    clusters, further
+        Numbers that rows' clusters have in the model, (cluster,), and those of further groupings.
+    """
+
+    kernel: ModelKernel
+    chains: tuple[Sequence[Any], ...]
+    clusters: Positions
+    further: Further = ()
+
+    def beside(self, others: Sequence[Self]) -> Self:
+        """Put the draws of further chains behind these."""
+        return replace(self, chains=tuple(c for each in (self, *others) for c in each.chains))
+
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
+        """Choose clusters.
+
+        Raises
+        ------
+        DataError
+            If one is new: which distribution effects come from, a model of any form does not say.
+        """
+        if any((each == NEW).any() for each in (clusters, *further)):
+            raise DataError(
+                "a model sampled as a plain PyMC model has effects of the clusters it was made "
+                "with only"
+            )
+        return replace(self, clusters=clusters, further=further)
+
+    def draw(self, design: Design, rng: np.random.Generator) -> Array:
+        """Draw the likelihood of each wanted row."""
+        rows = design.rows(design.draw)
+        chain, within = np.divmod(rows.cluster, len(self.clusters))
+        groupings = zip(rows.groupings, self.further, strict=True)
+        rows = replace(
+            rows,
+            cluster=self.clusters[within],
+            groupings=tuple(
+                replace(each, cluster=own[each.cluster % len(own)]) for each, own in groupings
+            ),
+        )
+        return by_chain(
+            chain,
+            len(self.chains),
+            lambda k, where: self.kernel.draw_at(rows.rows(where), self.chains[k], rng),
+        )
 
 
 def reseed(function: Any, rng: np.random.Generator) -> None:

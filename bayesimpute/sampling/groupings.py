@@ -44,7 +44,9 @@ from bayesimpute.method import (
 )
 from bayesimpute.sampling.cluster_effects import ClusterEffects, EffectColumn, Moved, added
 from bayesimpute.sampling.generic import ModelKernel
+from bayesimpute.sampling.grouped_draws import GroupedDraws
 from bayesimpute.sampling.nested import Between
+from bayesimpute.sampling.row_draws import Moment
 
 #: Rounds of a visit; of kernels that integrate coefficients and effects out one is enough.
 ROUNDS, COLLAPSED_ROUNDS = 2, 1
@@ -462,6 +464,28 @@ class GroupedKernel:
         self._share(states, 0)
         parameters = self._parameters(found.parameters, states)
         return replace(found, state=self._join(states, effects), parameters=parameters)
+
+    def row_draws(self, moment: Moment) -> GroupedDraws:
+        """Give the model of new rows at the parameters and effects of a state."""
+        designs, rng = designs_of(moment.design), moment.rng
+        states, effects = self._split(moment.state)
+        effects[0] = np.zeros(self._shape(0))
+        given = self._given(designs, 0, effects)
+        effects[0] = self.parts[0].effects.drawn(given, states[0], rng)
+
+        def of(k: int) -> Any:
+            design = self._given(designs, k, effects)
+            tuned = moment.adaptation.parts[k]
+            return self.parts[k].row_draws(Moment(design, tuned, states[k], rng))
+
+        others = range(1, len(self.parts))
+        return GroupedDraws(
+            of(0),
+            tuple(self.parts[k].effects.columns for k in others),
+            tuple(effects[k][None] for k in others),
+            tuple(of(k).factor for k in others),
+            self.parts[0].effects.equations,
+        )
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator

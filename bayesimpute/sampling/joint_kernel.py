@@ -1,9 +1,9 @@
 """Visits of a block of variables with joint normal residuals."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import ndtri
@@ -27,6 +27,7 @@ from bayesimpute.sampling.linear import LinearEffects, LinearPosterior
 from bayesimpute.sampling.linear_kernel import FIRST_SWEEPS
 from bayesimpute.sampling.linear_parts import Point
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
+from bayesimpute.sampling.row_draws import Further, Moment, Positions, chosen_effects
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.slice import slice_step
 from bayesimpute.sampling.tails import draw_between, log_interval
@@ -383,6 +384,28 @@ class JointKernel:
             self._join(design, linear, gaps, latent), values, self._parameters(point), statistics
         )
 
+    def row_draws(self, moment: Moment) -> "JointDraws":
+        """Give the model of new rows at the parameters and effects of a state."""
+        linear, gaps, _ = self._split(moment.design, moment.state)
+        return JointDraws(self, (self._posterior.point(linear),), (self._cutpoints(gaps),))
+
+    def draw_at(
+        self,
+        design: Design,
+        point: Point,
+        cutpoints: dict[int, Array],
+        rng: np.random.Generator,
+    ) -> Array:
+        """Draw what is missing of rows that were not fitted to, at given parameters.
+
+        Latent values of categories that are seen are drawn from what else is seen of their rows.
+        """
+        self._likelihood.cutpoints = cutpoints
+        nowhere = np.zeros(len(design.y), dtype=bool)
+        members = tuple(replace(member, fit=nowhere) for member in design.members)
+        latent = np.full((len(design.y), len(members)), np.nan)
+        return self._imputed(replace(design, members=members), point, latent, rng)
+
     def predict(
         self,
         design: Design,
@@ -561,3 +584,62 @@ def _pairs(names: tuple[str, ...]) -> tuple[str, ...]:
 def _below_diagonal(factor: Array) -> Array:
     matrix = factor @ factor.T
     return np.asarray(matrix[np.tril_indices(len(matrix), -1)])
+
+
+@dataclass(frozen=True, eq=False)
+class JointDraws:
+    """A block of variables, as all chains have left it.
+
+    Attributes
+    ----------
+    kernel
+        Of the block.
+    points, cutpoints
+        Parameters and effects, and cutpoints by member, of each chain.
+    """
+
+    kernel: JointKernel
+    points: tuple[Point, ...]
+    cutpoints: tuple[dict[int, Array], ...]
+
+    def beside(self, others: Sequence[Self]) -> Self:
+        """Put the draws of further chains behind these."""
+        every = (self, *others)
+        return replace(
+            self,
+            points=tuple(point for each in every for point in each.points),
+            cutpoints=tuple(own for each in every for own in each.cutpoints),
+        )
+
+    def of_clusters(
+        self, clusters: Positions, rng: np.random.Generator, further: Further = ()
+    ) -> Self:
+        """Choose clusters; effects of new ones come from the population."""
+        effects = np.stack([point.effects for point in self.points])
+        chosen = chosen_effects(effects, self.factor, clusters, rng)
+        pairs = zip(self.points, chosen, strict=True)
+        return replace(self, points=tuple(replace(point, effects=own) for point, own in pairs))
+
+    @property
+    def factor(self) -> Array:
+        """Factor of the covariance of a cluster's effects, (chain, effect, effect)."""
+        return np.stack([point.factor for point in self.points])
+
+    def draw(self, design: Design, rng: np.random.Generator) -> Array:
+        """Draw what is missing of each row jointly; one member after the other."""
+        clusters = max(len(self.points[0].effects), 1)
+        chain, within = np.divmod(design.cluster, clusters)
+        drawn = [np.full(len(design.y), np.nan) for _ in design.members]
+        for k, (point, cutpoints) in enumerate(zip(self.points, self.cutpoints, strict=True)):
+            at = np.flatnonzero((chain == k) & design.draw)
+            if not at.size:
+                continue
+            rows = replace(design.rows(at), cluster=within[at])
+            values = self.kernel.draw_at(rows, point, cutpoints, rng)
+            ends = np.cumsum([member.draw.sum() for member in rows.members])
+            for member, own, column in zip(
+                rows.members, np.split(values, ends[:-1]), drawn, strict=True
+            ):
+                column[at[member.draw]] = own
+        pairs = zip(design.members, drawn, strict=True)
+        return np.concatenate([column[member.draw] for member, column in pairs])

@@ -418,7 +418,7 @@ class LinearPosterior:
         size = self.sizes
         eta = self.units.x(design) @ point.beta.T
         if size.effects:
-            full = np.zeros((size.clusters, size.varying.size))
+            full = np.zeros((len(point.effects), size.varying.size))
             full[:, size.varying] = point.effects
             by_row = full.reshape(-1, size.equations, size.random)[design.cluster]
             eta += np.einsum("ia,ira->ir", self.units.z(design), by_row)

@@ -13,8 +13,10 @@ from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearEffects, LinearPosterior
+from bayesimpute.sampling.linear_draws import FamilyDraws
 from bayesimpute.sampling.linear_parts import Point, RowLikelihood, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
+from bayesimpute.sampling.row_draws import Moment
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.textbook import Defaults, effect_scale
 
@@ -259,6 +261,11 @@ class LinearKernel:
             return likelihood.log_density(units.y(rows), eta, *given)
 
         return of
+
+    def row_draws(self, moment: Moment) -> FamilyDraws:
+        """Give the model of new rows at the parameters and effects of a state."""
+        point = self._posterior.point(moment.state)
+        return FamilyDraws(self._posterior, (point,), self.family)
 
     def predict(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -15,8 +16,10 @@ from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearEffects, LinearPosterior
+from bayesimpute.sampling.linear_draws import SelectionDraws
 from bayesimpute.sampling.linear_parts import Equations, Point, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
+from bayesimpute.sampling.row_draws import Moment
 from bayesimpute.sampling.scales import scale_priors
 from bayesimpute.sampling.selection import DRAWN, SEEN, UNSEEN, VALUE_ONLY, SelectionLikelihood
 from bayesimpute.sampling.textbook import effect_scale
@@ -454,6 +457,23 @@ class SelectionKernel:
             return np.where((known == UNSEEN) & ~selected.have(rows), 0.0, value)
 
         return of
+
+    def row_draws(self, moment: Moment) -> SelectionDraws:
+        """Give the model of new rows at the parameters and effects of a state."""
+        design, whole = moment.design, self._options["select_whole_clusters"]
+        donated: tuple[Callable[[Array, np.random.Generator], Array], ...] = ()
+        if self._options.get("pmm", False) and not self._binary:
+            donated = (partial(self._nearest, np.sort(design.y[design.fit])),)
+        return SelectionDraws(
+            self._posterior,
+            (self._posterior.point(moment.state),),
+            self._likelihood,
+            {name: mask[None] for name, mask in selected_clusters(design, whole).masks.items()},
+            bool(whole),
+            SelectedClusters,
+            known_of,
+            donated,
+        )
 
     def predict(
         self,

@@ -54,7 +54,7 @@ def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[
     return term.columns.union(*(computed_from(name, targets) for name in term.columns))
 
 
-def with_live(specification: Specification) -> Specification:
+def with_live(specification: Specification, check: bool = True) -> Specification:
     """Give the specification of one joint distribution: with its live cells.
 
     A missing cell is live where it stands in a model of which the value is known, or is live
@@ -91,11 +91,13 @@ def with_live(specification: Specification) -> Specification:
             live[name] = _anywhere(follows, table, target.cluster) & ~seen
         else:
             live[name] = missing & follows
-        if live[name].any():
+        if check and live[name].any():
             check_domain(name, target, specification)
         for wrapper in layers(target.method):
             if isinstance(wrapper, OnlyWhere):
                 live[name] &= wrapper.known_rows(name, table)
+        if not check:  # new rows of models that have been checked
+            continue
         _check_wrappers(name, target, table, bool(live[name].any()))
         if target.post is not None and live[name].any():
             raise SpecificationError(

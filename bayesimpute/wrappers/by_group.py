@@ -15,6 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict
+from bayesimpute.sampling.row_draws import Moment, row_draws
 from bayesimpute.wording import did_you_mean, one_line
 from bayesimpute.wrappers.base import (
     Rows,
@@ -30,6 +31,7 @@ from bayesimpute.wrappers.base import (
     wrappable,
 )
 from bayesimpute.wrappers.joined_model import joined_model
+from bayesimpute.wrappers.row_draws import GroupedDraws
 
 
 @checked
@@ -148,7 +150,7 @@ class ByGroup(Wrapper):
         return joined_model(
             {
                 label: method.model(design.rows(rows), priors, options)
-                for label, rows in self._rows(design).items()
+                for label, rows in self.rows(design).items()
             }
         )
 
@@ -159,12 +161,14 @@ class ByGroup(Wrapper):
         return GroupKernel(
             {
                 label: inner_kernel(self.method, design.rows(rows), priors, options)
-                for label, rows in self._rows(design).items()
+                for label, rows in self.rows(design).items()
             },
-            self._rows,
+            self.rows,
+            self.by,
         )
 
-    def _rows(self, design: Design) -> dict[str, Rows]:
+    def rows(self, design: Design) -> dict[str, Rows]:
+        """Give the rows of a design that are in each group, by its label, (row,) bool."""
         codes = design.columns[self.by]
         return {label: codes == value for value, label in self.groups}
 
@@ -177,7 +181,10 @@ class GroupKernel(WrappedKernel):
     """Kernels side by side, each on its own rows and with its own part of the state."""
 
     def __init__(
-        self, kernels: Mapping[str, Kernel], rows: Callable[[Design], dict[str, Rows]]
+        self,
+        kernels: Mapping[str, Kernel],
+        rows: Callable[[Design], dict[str, Rows]],
+        by: str,
     ) -> None:
         super().__init__(*kernels.values())
         self.labels = MappingProxyType(
@@ -189,6 +196,7 @@ class GroupKernel(WrappedKernel):
         )
         self._kernels = dict(kernels)
         self._rows = rows
+        self._by = by
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
         """Tune each kernel on its rows."""
@@ -237,6 +245,18 @@ class GroupKernel(WrappedKernel):
             parameters,
             _together([visit.statistics for visit in visits]),
         )
+
+    def row_draws(self, moment: Moment) -> GroupedDraws:
+        """Give the models of new rows, group by group."""
+        rows, parts = self._rows(moment.design), moment.adaptation.parts
+        ends = np.cumsum([len(part.start_mean) for part in parts])
+        inside = {
+            label: row_draws(kernel, Moment(moment.design.rows(rows[label]), part, own, moment.rng))
+            for (label, kernel), part, own in zip(
+                self._kernels.items(), parts, np.split(moment.state, ends[:-1]), strict=True
+            )
+        }
+        return GroupedDraws(inside, self._rows, self._by)
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator

@@ -13,6 +13,7 @@ from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.registry import resolve
+from bayesimpute.sampling.row_draws import Moment, row_draws
 from bayesimpute.specification.aliases import UNORDERED
 from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.amounts import (
@@ -32,6 +33,7 @@ from bayesimpute.wrappers.base import (
     wrappable,
 )
 from bayesimpute.wrappers.conditions import check_condition, condition_columns, truth
+from bayesimpute.wrappers.row_draws import ShiftedDraws
 
 
 @checked
@@ -359,3 +361,12 @@ class DeltaKernel(WrappedKernel):
             drawn = amounts[self._amounts.drawn]
             parameters[self._name] = float(drawn[0]) if self._wrapper.how == "delta" else drawn
         return replace(visit, parameters=parameters)
+
+    def row_draws(self, moment: Moment) -> ShiftedDraws:
+        """Draw δ, and give the model of new rows with it."""
+        amounts = self._amounts.draw(moment.rng)
+        seen = replace(moment, design=self.seen(moment.design, moment.rng))
+        inside = row_draws(self.inside, seen)
+        clusters = max(moment.design.n_clusters, 1)
+        wrapper = self._wrapper
+        return ShiftedDraws(inside, wrapper.shifted, amounts[None], self._position, clusters)

@@ -12,6 +12,7 @@ from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction
 from bayesimpute.registry import resolve
+from bayesimpute.sampling.row_draws import Moment, row_draws
 from bayesimpute.wrappers.base import (
     Scope,
     WrappedKernel,
@@ -21,6 +22,7 @@ from bayesimpute.wrappers.base import (
     method_text,
     wrappable,
 )
+from bayesimpute.wrappers.row_draws import FixedDraws
 
 
 @checked
@@ -188,3 +190,10 @@ class FixedKernel(WrappedKernel):
         """Give the log density of rows, which get their indicator columns."""
         inside = density_of_rows(self.inside, self.seen(design, rng), state, rng)
         return lambda rows: inside(self._wrapper._with(rows, self._columns))
+
+    def row_draws(self, moment: Moment) -> FixedDraws:
+        """Give the model of new rows of the same clusters."""
+        seen = replace(moment, design=self.seen(moment.design, moment.rng))
+        inside, count = row_draws(self.inside, seen), moment.design.n_clusters
+        name = self._wrapper.cluster
+        return FixedDraws(inside, self._columns, np.arange(count), name, count)

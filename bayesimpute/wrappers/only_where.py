@@ -15,6 +15,7 @@ from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.prediction import predict, scattered
+from bayesimpute.sampling.row_draws import Moment, row_draws
 from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.base import (
     Rows,
@@ -34,6 +35,7 @@ from bayesimpute.wrappers.conditions import (
     truth,
     truth_of_function,
 )
+from bayesimpute.wrappers.row_draws import WhereDraws
 
 
 @checked
@@ -288,6 +290,11 @@ class WhereKernel(WrappedKernel):
         visit, values = visit_rows(self.inside, design, holds, adaptation, state, rng, first)
         values[~holds] = self._elsewhere
         return Visit(visit.state, values[design.draw], visit.parameters, visit.statistics)
+
+    def row_draws(self, moment: Moment) -> WhereDraws:
+        """Give the model of new rows where the condition holds."""
+        seen = replace(moment, design=self.seen(moment.design, moment.rng))
+        return WhereDraws(row_draws(self.inside, seen), self._key, self._elsewhere)
 
     def log_density(
         self, design: Design, state: Array, rng: np.random.Generator

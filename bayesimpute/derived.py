@@ -1,0 +1,258 @@
+"""``imp.assign`` and ``imp.query``: columns and rows of completed data, still as imputations."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.arguments import checked
+from bayesimpute.data.recoding import recoded
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.engine.history import History
+from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.result.restored import DERIVED, ELSEWHERE, NotStored, made_elsewhere
+from bayesimpute.result.run import Run
+from bayesimpute.roles import Role
+from bayesimpute.specification.specification import Passive, Specification, Target
+
+
+def assign[AnyRun: Run](run: AnyRun, **columns: Any) -> AnyRun:
+    """Add columns that are computed from each completed data set.
+
+    As ``DataFrame.assign``. A cell counts as imputed if a cell of its row is missing in the data
+    and its value differs between the imputations, or is not what the incomplete data give.
+
+    Parameters
+    ----------
+    **columns
+        Name -> function of a completed frame, or anything that ``DataFrame.assign`` takes. A later
+        one may use those before it.
+
+    Returns
+    -------
+    Imputations
+        A new object with the same m, for ``complete``, ``fit``, pictures and files. Models and
+        chains are those of the run: ask that one.
+
+    Raises
+    ------
+    SpecificationError
+        If a column is there already.
+    DataError
+        If a function fails, or leaves a cell missing in some imputations only.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=10, pupils=100)
+    >>> imp = bi.impute(study.incomplete, m=2, iterations=1, seed=1, progress=False)
+    >>> more = imp.assign(high=lambda df: df["popular"] > 5)
+    >>> more.complete(1)["high"].dtype
+    dtype('bool')
+    """
+    table = run.specification.table
+    taken = [name for name in columns if name in table.variables]
+    if taken:
+        raise SpecificationError(
+            f"assign: column {taken[0]!r} is there already, and what is imputed stays as it is; "
+            "give the new column another name."
+        )
+    if not columns:
+        return run
+    frames = [_assigned(frame, columns, f"imputation {k}") for k, frame in enumerate(run, start=1)]
+    incomplete = _assigned(table.frame, columns, "the incomplete data")
+    some = np.zeros(table.n_rows, dtype=bool)
+    for cells in run.specification.where.values():
+        some |= cells
+    by_row = np.empty(table.n_rows, dtype=bool)
+    by_row[table.rows] = some
+    for name in columns:
+        whole = pd.concat([frame[name] for frame in frames], ignore_index=True)
+        column = frames[0][name].astype(whole.dtype)
+        different = ~_equal(incomplete[name], column)
+        for frame in frames[1:]:
+            different |= ~_equal(frame[name], column)
+        incomplete[name] = _with_gaps(column, different & by_row)
+    return _with_columns(run, incomplete, frames, tuple(columns))
+
+
+@checked
+def query[AnyRun: Run](run: AnyRun, condition: str) -> AnyRun:
+    """Keep the rows in which a condition holds, in all imputations.
+
+    As ``DataFrame.query``, and mice's ``filter``. Where a condition on imputed values holds in
+    some imputations only, the rows would differ between them, which is refused: choose the rows
+    within the analysis then, ``imp.fit(lambda df: model(df.query("age > 60")))``.
+
+    Parameters
+    ----------
+    condition
+        As for ``DataFrame.query``: ``"age > 60 and sex == 'female'"``.
+
+    Returns
+    -------
+    Imputations
+        A new object with the same m, for ``complete``, ``fit``, pictures and files. Models and
+        chains are those of the run: ask that one.
+
+    Raises
+    ------
+    DataError
+        If the condition cannot be evaluated, holds nowhere, or differs between imputations.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=10, pupils=100)
+    >>> imp = bi.impute(study.incomplete, m=2, iterations=1, seed=1, progress=False)
+    >>> len(imp.query("texp > 10").complete(1)) < len(imp.data)
+    True
+    """
+    table = run.specification.table
+    masks = []
+    for frame in run:
+        plain = frame.reset_index(drop=True)
+        try:
+            kept = plain.query(condition).index
+        except Exception as error:  # whatever pandas raises, it is about the text
+            raise DataError(f"query: {condition!r} cannot be evaluated ({error}).") from None
+        masks.append(np.isin(np.arange(len(plain)), kept))
+    unlike = np.any([mask != masks[0] for mask in masks], axis=0)
+    if unlike.any():
+        raise DataError(
+            f"query: {condition!r} holds in some imputations and not in others in "
+            f"{int(unlike.sum())} row(s); choose the rows within the analysis: "
+            "imp.fit(lambda df: model(df.query(...)))."
+        )
+    if not masks[0].any():
+        raise DataError(f"query: {condition!r} holds in no row.")
+    chosen = masks[0][table.rows]  # canonical order
+    if chosen.all():
+        return run
+    place = np.cumsum(masks[0]) - 1
+    kept_table = Table(
+        table.frame[masks[0]],
+        table.variables,
+        {name: values[chosen] for name, values in table.values.items()},
+        place[table.rows[chosen]],
+    )
+    history = run.history
+    imputed = {
+        name: values[:, chosen[run.specification.where[name]]]
+        for name, values in history.imputed.items()
+    }
+    specification = replace(
+        _without_models(run.specification),
+        table=kept_table,
+        where={name: cells[chosen] for name, cells in run.specification.where.items()},
+        ignore=run.specification.ignore[chosen],
+    )
+    return _made(run, specification, replace(history, imputed=imputed))
+
+
+def _assigned(frame: pd.DataFrame, columns: Any, place: str) -> pd.DataFrame:
+    rows = len(frame)
+    for name, value in columns.items():
+        try:
+            frame = frame.assign(**{name: value})
+        except Exception as error:  # the user's own code may fail in any way
+            raise DataError(
+                f"assign: {name!r} of {place}: {type(error).__name__}: {error}"
+            ) from error
+        if len(frame) != rows:
+            raise DataError(f"assign: {name!r} of {place} has another number of rows.")
+    return frame
+
+
+def _equal(left: "pd.Series[Any]", right: "pd.Series[Any]") -> np.ndarray:
+    """Where two columns agree, gaps with gaps."""
+    one, two = left.astype(object).to_numpy(), right.astype(object).to_numpy()
+    gaps = pd.isna(one) & pd.isna(two)
+    return np.asarray(gaps | (pd.notna(one) & pd.notna(two) & (one == two)), dtype=bool)
+
+
+def _with_gaps(column: "pd.Series[Any]", gaps: np.ndarray) -> "pd.Series[Any]":
+    """Give a column with gaps, in a dtype that has them; as it is without any."""
+    if not gaps.any():
+        return column
+    if column.dtype == bool:
+        column = column.astype(object)
+    return column.mask(gaps)
+
+
+def _with_columns[AnyRun: Run](
+    run: AnyRun, incomplete: pd.DataFrame, frames: list[pd.DataFrame], names: tuple[str, ...]
+) -> AnyRun:
+    specification = _without_models(run.specification)
+    old = specification.table
+    fresh = Table.from_frame(incomplete[list(names)])
+    imputed, where = dict(run.history.imputed), dict(specification.where)
+    targets = dict(specification.targets)
+    methods = dict(specification.methods)
+    mark = ELSEWHERE if made_elsewhere(run.specification) else DERIVED
+    for name in names:
+        variable = fresh.variables[name]
+        missing = np.isnan(fresh.values[name][np.argsort(fresh.rows)][old.rows])
+        methods[name] = ""
+        if variable.kind is Kind.OTHER or not missing.any():
+            continue
+        allowed = np.arange(float(len(variable.categories)))
+        unknown = "a value that no complete row has; make it a categorical column"
+        values = [
+            recoded(frame[name], variable, allowed, f"assign: imputation {k}", unknown)[1]
+            for k, frame in enumerate(frames, start=1)
+        ]
+        drawn = np.stack([own[old.rows] for own in values])
+        filled = np.isfinite(drawn)
+        if (missing & filled.any(axis=0) & ~filled.all(axis=0)).any():
+            raise DataError(f"assign: {name!r} is missing in some imputations and not in others.")
+        cells = missing & filled.all(axis=0)
+        if cells.any():
+            where[name], imputed[name] = cells, drawn[:, cells]
+            targets[name] = Target(name, NotStored(mark), None, 1, ())
+            methods[name] = "assigned"
+    canonical = {name: fresh.values[name][np.argsort(fresh.rows)][old.rows] for name in names}
+    table = Table(
+        incomplete, {**old.variables, **fresh.variables}, {**old.values, **canonical}, old.rows
+    )
+    columns = list(table.variables)
+    predictors = specification.predictors.reindex(
+        index=columns, columns=columns, fill_value=int(Role.NONE)
+    )
+    made = replace(
+        specification, table=table, targets=targets, where=where, methods=methods,
+        predictors=predictors,
+    )  # fmt: skip
+    return _made(run, made, replace(run.history, imputed=imputed))
+
+
+def _without_models(specification: Specification) -> Specification:
+    """Give a specification whose models cannot be asked, for completed data only."""
+    if made_elsewhere(specification):
+        return specification
+    targets: dict[str, Target | Passive] = {
+        name: Target(name, NotStored(DERIVED), getattr(target, "cluster", None), 1, ())
+        for name, target in specification.targets.items()
+    }
+    return replace(
+        specification, targets=targets, visit_sequence=(), passive_order=(), live=None, analyses=(),
+        monitors={},
+    )  # fmt: skip
+
+
+def _made[AnyRun: Run](run: AnyRun, specification: Specification, history: History) -> AnyRun:
+    return replace(
+        run,
+        specification=specification,
+        history=replace(
+            history,
+            parameters={},
+            labels={},
+            statistics={},
+            monitored={},
+            monitor_labels={},
+            states=(b"",) * history.m,
+        ),
+        fingerprint=None,
+    )

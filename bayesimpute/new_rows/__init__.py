@@ -1,0 +1,1 @@
+"""Rows that no model was fitted to, completed by the parameters that a run has left."""

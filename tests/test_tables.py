@@ -1,0 +1,196 @@
+"""Tables of many makings, in and out."""
+
+import gzip
+import shutil
+import subprocess
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+from bayesimpute.errors import BayesimputeError, DataError, SpecificationError
+from bayesimpute.tables import notes_on, read_table, write_table
+
+FRAME = pd.DataFrame(
+    {
+        "name": ["Zoë", "None", None, "Ann, B."],
+        "age": [31.0, np.nan, 45.5, 7.25],
+        "k": [1, 2, 3, 4],
+    }
+)
+
+
+def text_of(frame, **options):
+    return frame.to_csv(index=False, **options)
+
+
+#: File name -> its bytes, and what has to be said to read it.
+FILES = {
+    "plain.csv": (text_of(FRAME).encode(), {}),
+    "semicolon.csv": (text_of(FRAME, sep=";").encode(), {}),
+    "decimal comma.csv": (text_of(FRAME, sep=";", decimal=",").encode(), {}),
+    "tab.txt": (text_of(FRAME, sep="\t").encode(), {}),
+    "tab.tsv": (text_of(FRAME, sep="\t").encode(), {}),
+    "tab with decimal comma.tsv": (text_of(FRAME, sep="\t", decimal=",").encode(), {}),
+    "pipe.dat": (text_of(FRAME, sep="|").encode(), {}),
+    "no ending": (text_of(FRAME).encode(), {}),
+    "byte order mark.csv": (text_of(FRAME).encode("utf-8-sig"), {}),
+    "windows.csv": (text_of(FRAME).encode("cp1252"), {}),
+    "utf-16.csv": (text_of(FRAME).encode("utf-16"), {}),
+    "mac.csv": (text_of(FRAME).encode("mac_roman"), {"encoding": "mac_roman"}),
+    "windows lines.csv": (text_of(FRAME).replace("\n", "\r\n").encode(), {}),
+    "blanks after commas.csv": (text_of(FRAME, sep=";").replace(";", "; ").encode(), {}),
+    "quoted.csv": (text_of(FRAME, quoting=1).encode(), {}),
+    "packed.csv.gz": (gzip.compress(text_of(FRAME).encode()), {}),
+    "code -99.csv": (text_of(FRAME.fillna({"age": -99})).encode(), {"na": ["-99"]}),
+    "code -99.0.csv": (text_of(FRAME.fillna({"age": -99.0})).encode(), {"na": ["-99"]}),
+    "dot.csv": (text_of(FRAME, na_rep=".").encode(), {"na": ["."]}),
+    "given separator.csv": (text_of(FRAME, sep="~").encode(), {"separator": "~"}),
+    "named separator.csv": (text_of(FRAME, sep="\t").encode(), {"separator": "tab"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_text_of_many_makings_is_read(name, tmp_path):
+    content, options = FILES[name]
+    (tmp_path / name).write_bytes(content)
+    found = read_table(tmp_path / name, **options)
+    pd.testing.assert_frame_equal(found, FRAME, check_dtype=False)
+    assert list(notes_on(found)) == [
+        "Column 'name' has the label None, which is a category and not a gap."
+    ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz", "parquet", "dta", "xlsx"])
+def test_what_is_written_is_read(ending, tmp_path):
+    path = tmp_path / f"table.{ending}"
+    if ending == "xlsx":
+        pytest.importorskip("openpyxl", reason="Excel files need openpyxl")
+    frame = FRAME.assign(c=pd.Categorical(["a", None, "b", "a"]), t=[True, False, True, True])
+    write_table(frame, path)
+    found = read_table(path, na=[""] if ending == "dta" else [])
+    if ending != "parquet":
+        frame = frame.astype({"c": object})
+        found = found.astype({"c": object, "t": bool})
+    pd.testing.assert_frame_equal(found, frame, check_dtype=False, check_categorical=False)
+
+
+def test_a_packed_archive_of_one_file_is_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.csv.zip", "w") as archive:
+        archive.writestr("a.csv", text_of(FRAME))
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.csv.zip"), FRAME, check_dtype=False)
+
+
+def test_codes_of_missing_values_hold_in_other_forms_too(tmp_path):
+    frame = pd.DataFrame(
+        {"x": [1.0, -99.0], "s": ["u", "unknown"], "c": pd.Categorical(["p", "q"])}
+    )
+    frame.to_parquet(tmp_path / "a.parquet")
+    found = read_table(tmp_path / "a.parquet", na=["-99", "unknown", "q"])
+    assert found.isna().to_numpy().tolist() == [[False] * 3, [True] * 3]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("empty.csv", b"", "is empty"),
+    ("blank.csv", b"\n\n", "is empty"),
+    ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "cannot be read as a table of text"),
+    ("a.parquet", b"no parquet", "cannot be read as a .parquet file"),
+    ("a.dta", b"no Stata", "cannot be read as a .dta file"),
+    ("a.csv.gz", b"not packed", "cannot be read"),
+])  # fmt: skip
+def test_what_cannot_be_read_is_said_in_a_sentence(name, content, words, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=words) as told:
+        read_table(tmp_path / name)
+    assert "\n" not in str(told.value)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_table(tmp_path / "nowhere.csv")
+    with pytest.raises(SpecificationError, match="by the ending"):
+        write_table(FRAME, tmp_path / "a.docx")
+
+
+@pytest.fixture(scope="module")
+def imp():
+    rng = np.random.default_rng(3)
+    n = 120
+    df = pd.DataFrame({"age at visit": rng.normal(50, 9, n), "2nd": rng.integers(0, 9, n)})
+    df["y"] = df["age at visit"] / 10 + rng.normal(size=n)
+    df["sex"] = np.where(df["y"] + rng.normal(size=n) > 5, "female", "male")
+    for name in ("age at visit", "y", "sex"):
+        df.loc[rng.random(n) < 0.2, name] = None
+    return bi.impute(df, m=3, iterations=1, seed=1, progress=False)
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_long_files_are_taken_in_again(imp, ending, tmp_path):
+    imp.to_long(tmp_path / f"long.{ending}")
+    again = bi.from_completed(read_table(tmp_path / f"long.{ending}"))
+    pd.testing.assert_frame_equal(again.complete("long"), imp.complete("long"), check_dtype=False)
+
+
+def test_stata_gets_names_that_it_has(imp, tmp_path):
+    imp.to_long(tmp_path / "long.dta")
+    found = pd.read_stata(tmp_path / "long.dta")
+    assert list(found.columns) == ["imp", "id", "age_at_visit", "v2nd", "y", "sex"]
+    assert found["imp"].tolist() == sorted(list(range(4)) * 120)
+    assert found["id"][:120].tolist() == list(range(1, 121))
+    again = bi.from_completed(
+        read_table(tmp_path / "long.dta", na=[""]), imputation="imp", row="id"
+    )
+    np.testing.assert_allclose(again.complete(2)["y"], imp.complete(2)["y"])
+
+
+def rscript():
+    found = shutil.which("Rscript")
+    if found is None:
+        pytest.skip("R is not installed")
+    done = subprocess.run([found, "-e", "library(mice)"], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("R has no package mice")
+    return found
+
+
+R_CODE = """
+suppressMessages(library(mice))
+long <- read.csv("long.csv", stringsAsFactors = TRUE)
+imp <- as.mids(long)
+fit <- summary(pool(with(imp, lm(y ~ age.at.visit + sex))))
+write.csv(fit, "pooled.csv", row.names = FALSE)
+back <- complete(imp, "long", include = TRUE)
+write.csv(back, "back.csv", row.names = FALSE)
+own <- mice(complete(imp, 0), m = 2, maxit = 1, printFlag = FALSE, seed = 1)
+write.csv(complete(own, "long", include = TRUE), "own.csv", row.names = FALSE)
+"""
+
+
+def test_a_long_file_goes_to_mice_and_comes_back_equal(imp, tmp_path):
+    program = rscript()
+    imp.to_long(tmp_path / "long.csv")
+    (tmp_path / "code.R").write_text(R_CODE)
+    done = subprocess.run(
+        [program, "code.R"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    back = read_table(tmp_path / "back.csv").rename(
+        columns={"age.at.visit": "age at visit", "X2nd": "2nd"}
+    )
+    again = bi.from_completed(back, incomplete=imp.data.reset_index(drop=True))
+    for k in (1, 2, 3):
+        pd.testing.assert_frame_equal(again.complete(k), imp.complete(k), check_dtype=False)
+    theirs = pd.read_csv(tmp_path / "pooled.csv").set_index("term")
+    ours = imp.fit("y ~ `age at visit` + sex").pool().table
+    np.testing.assert_allclose(theirs["estimate"], ours["estimate"], rtol=1e-8)
+    np.testing.assert_allclose(theirs["std.error"], ours["std_error"], rtol=1e-8)
+    np.testing.assert_allclose(theirs["df"], ours["df"], rtol=1e-6)
+    own = bi.from_completed(read_table(tmp_path / "own.csv"))  # imputations that mice made
+    assert own.m == 2 and not own.complete(2).isna().any(axis=None)
+
+
+def test_columns_named_as_theirs_are_refused(imp, tmp_path):
+    named = bi.from_completed(
+        [imp.complete(1).assign(**{".imp": 1})], incomplete=imp.data.assign(**{".imp": 1})
+    )
+    with pytest.raises(BayesimputeError, match=r"\.imp"):
+        named.to_long(tmp_path / "long.csv")
