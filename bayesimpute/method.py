@@ -256,12 +256,15 @@ class Occasion:
         Whether the intercept is among them.
     numeric
         Whether values are numbers.
+    kind
+        What kind of variable it is.
     """
 
     options: Mapping[str, Any]
     clustered: bool
     intercept: bool
     numeric: bool
+    kind: Kind = Kind.NUMERIC
 
 
 @dataclass(frozen=True)
@@ -277,6 +280,9 @@ class Words:
     ``$last``           label of the last category
     ``$predictor``      linear predictor; ``$predictor[k]`` with parameters of each category k
     ``$slopes``         the same without intercept
+    ``$function``       intercept, intercepts by cluster, and f of all predictors;
+                        ``$function[k]`` with those of each category k
+    ``$bend``           the same without intercept
     ``$selection``      the second linear predictor, of being seen
     ``$effects``        after these: distribution of their effects by cluster, a line for each
                         random part, none without clusters; ``$effects[\log\;σ_j]`` with what else

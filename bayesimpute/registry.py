@@ -27,6 +27,7 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "heckman.binary": "bayesimpute.models.heckman:HeckmanBinary",
         "heckman.robust": "bayesimpute.models.heckman_robust:HeckmanRobust",
         "joint": "bayesimpute.models.joint:Joint",
+        "bart": "bayesimpute.models.bart:Bart",
         "pmm": "bayesimpute.models.pmm:PMM",
         "sample": "bayesimpute.models.sample:Sample",
     }

@@ -51,7 +51,8 @@ Draw
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -60,6 +61,8 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design, Kernel, Occasion, Words
+from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.groupings import designs_of, named, priors_of
 from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.selection import (
     DRAWN,
@@ -201,7 +204,8 @@ class Heckman:
 
         chosen, y = design.rows(counted), None
         latent = None if rows.latent is None else rows.latent[np.flatnonzero(counted)]
-        columns = Columns(chosen.x, chosen.z, chosen.cluster, latent)
+        groupings = tuple((each.z, each.cluster) for each in chosen.groupings)
+        columns = Columns(chosen.x, chosen.z, chosen.cluster, latent, groupings=groupings)
         if known != UNSEEN:
             row, suffix = rows.distribution(columns), "" if known == SEEN else f" ({name})"
             y = pm.Data(f"y{suffix}", values_of(row, chosen.y))
@@ -226,11 +230,11 @@ class Heckman:
             {
                 "outcome_predictor": list(parts.outcome),
                 "selection_predictor": list(parts.selection),
-                "effect": list(parts.effects),
             }
         )
 
-        predictors = _linear_predictors(self.binary, design, units, parts, options["rho"], priors)
+        given = design, units, parts, options["rho"], priors, counted
+        predictors = _linear_predictors(self.binary, *given)
         latent = self._latent(design, counted, priors)
 
         def distribution(columns: Columns) -> Any:
@@ -350,6 +354,7 @@ def _linear_predictors(
     parts: Any,
     rho: float | None,
     priors: Mapping[str, Any],
+    fit: Any,
 ) -> Callable[[Columns], Predictors]:
     """Add the parameters of all linear predictors; gives these by the columns of rows."""
     import pymc as pm
@@ -382,22 +387,30 @@ def _linear_predictors(
         pm.Deterministic("rho", pt.tanh(further["atanh_rho"]))
     else:
         further["atanh_rho"] = pt.constant(np.arctanh(rho))
-    effect = _effects(design, units, parts, priors) if design.random_effects else None
+    designs = designs_of(design)
+    effects = [
+        _effects(each, replace(units, **_of_z(each, fit)), parts_of(each, parts.further, None), own)
+        for each, own in zip(designs, priors_of(priors, designs), strict=True)
+    ]
 
     def of(columns: Columns) -> Predictors:
         found = [part(columns) for part in fixed]
         if columns.offset is not None:
             found[0] = found[0] + columns.offset
         rest = dict(further)
-        if effect is not None:
-            own, z, first = effect[columns.cluster], columns.z - units.centre_z, 0
+        by_grouping = ((columns.z, columns.cluster), *columns.groupings)
+        for made, each, (z, cluster) in zip(effects, designs, by_grouping, strict=True):
+            if made is None:
+                continue
+            effect, its, centre = made
+            own, z, first = effect[cluster], z - centre, 0
             equations = ("outcome", "selection")
-            for k, names in enumerate((parts.outcome_effects, parts.selection_effects)):
-                keep = within(design.random_effects, design.equations_z, equations[k])
+            for k, names in enumerate((its.outcome_effects, its.selection_effects)):
+                keep = within(each.random_effects, each.equations_z, equations[k])
                 of_equation = z[:, np.flatnonzero(keep)] * own[:, first : first + len(names)]
                 found[k] = found[k] + of_equation.sum(axis=1)
                 first += len(names)
-            for k, name in enumerate(parts.further_effects):
+            for k, name in enumerate(its.further_effects):
                 rest[name] = rest[name] + own[:, first + k]
         each = {name: value + pt.zeros_like(columns.cluster) for name, value in rest.items()}
         return Predictors(found[0], found[1], each["log_sigma"], each["atanh_rho"])
@@ -420,11 +433,23 @@ def check_rho(target: str, rho: Any) -> None:
         )
 
 
+def _of_z(design: Design, fit: Any) -> dict[str, Any]:
+    """Centres and scales of a grouping's columns, over the rows that count."""
+    over = Units.of(replace(design, fit=fit, y=np.zeros(len(design.y))))
+    return {"centre_z": over.centre_z, "scale_z": over.scale_z}
+
+
 def _effects(design: Design, units: Any, parts: Any, priors: Mapping[str, Any]) -> Any:
-    """Effects by cluster of all equations, (cluster, effect)."""
+    """Effects by cluster of all equations, (cluster, effect), their parts, and centres of z."""
     import pymc as pm
     import pytensor.tensor as pt
 
+    if not design.random_effects:
+        return None
+    label = partial(named, grouping=design.grouping) if design.grouping else str
+    further = label("cluster") in pm.modelcontext(None).coords
+    cluster, effect = (label(d) if further else d for d in ("cluster", "effect"))
+    pm.modelcontext(None).add_coord(effect, list(parts.effects))
     scales: dict[str, float] = {}
     for prefix, names, scale in (
         ("sd_", parts.outcome_effects, units.scale_y),
@@ -436,12 +461,13 @@ def _effects(design: Design, units: Any, parts: Any, priors: Mapping[str, Any]) 
     scales |= {f"sd_{name}": DEFAULTS.spread_scale for name in parts.further_effects}
     sd = pt.stack(
         [
-            attach(priors.get(name, pm.HalfNormal.dist(float(scale))), name)
+            attach(priors.get(name, pm.HalfNormal.dist(float(scale))), label(name))
             for name, scale in scales.items()
         ]
     )
-    standard = pm.Normal("standard_effect", dims=("cluster", "effect"))
-    return correlated(standard, parts.effects, parts.blocks, priors) * sd
+    standard = pm.Normal(label("standard_effect"), dims=(cluster, effect))
+    made = correlated(standard, parts.effects, parts.blocks, priors, label) * sd
+    return made, parts, units.centre_z
 
 
 def log_normal_share(x: Any) -> Any:

@@ -51,6 +51,7 @@ Draw
 """
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -59,6 +60,7 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Array, Design, Kernel, Occasion, Words
 from bayesimpute.sampling.gaussian import Units, blocks_of
+from bayesimpute.sampling.groupings import designs_of, named, priors_of
 from bayesimpute.sampling.joint import Members
 from bayesimpute.sampling.joint_kernel import joint_kernel, shared_priors
 from bayesimpute.sampling.priors import attach
@@ -167,11 +169,9 @@ def _population(
     import pytensor.tensor as pt
 
     units, shared = Units.of(design), shared_priors(priors)
-    size, q = len(members.names), len(design.random_effects)
+    size = len(members.names)
     x = pm.Data("x", design.x - units.centre_x, dims=("row", "predictor"))
-    cluster = pm.Data("cluster_index", design.cluster, dims="row")
     predictors: list[Any] = []
-    sds: list[Any] = []
     residual_sds: list[Any] = []
     cutpoints: dict[int, Any] = {}
     for k, name in enumerate(members.names):
@@ -195,20 +195,51 @@ def _population(
             default = pm.Normal.dist(0.0, 2.5 * scale / units.scale_x)
             eta = eta + x @ prior("beta", default, "predictor")
         predictors.append(eta)
-        sds.extend(
-            prior(f"sd_{effect}", pm.HalfNormal.dist(float(effect_scale(effect) * scale / z)))
-            for effect, z in zip(design.random_effects, units.scale_z, strict=True)
-        )
     eta = pt.stack(predictors, axis=1)
-    if q:
-        standard = pm.Normal("standard_effect", dims=("cluster", "member_effect"))
-        names = _coords(design, members)["member_effect"]
-        standard = correlated(standard, names, blocks_of(design) * size, shared)
-        effect = (standard * pt.stack(sds)).reshape((design.n_clusters, size, q))
-        z = (design.z - units.centre_z)[:, None, :]
-        eta = eta + (z * effect[cluster]).sum(axis=-1)
+    designs = designs_of(design)
+    of_members = {name: priors_of(priors.get(name, {}), designs) for name in members.names}
+    of_correlations = priors_of(shared, designs)
+    for k, each in enumerate(designs):
+        if each.random_effects:
+            own = {name: given[k] for name, given in of_members.items()}
+            eta = eta + _effects(each, members, own, of_correlations[k])
     factor = pt.stack(residual_sds)[:, None] * _residual_correlation(size, shared)
     return eta, factor @ factor.T, cutpoints
+
+
+def _effects(
+    design: Design,
+    members: Members,
+    priors: Mapping[str, Mapping[str, Any]],
+    shared: Mapping[str, Any],
+) -> Any:
+    """Add the effects of one grouping; gives their part of linear predictors, (row, member)."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    label = partial(named, grouping=design.grouping) if design.grouping else str
+    units, size = Units.of(design), len(members.names)
+    # dims of the first grouping, and of a single one, are plain
+    further = label("cluster") in pm.modelcontext(None).coords
+    clusters, effects = (label(d) if further else d for d in ("cluster", "member_effect"))
+    names = _coords(design, members)["member_effect"]
+    pm.modelcontext(None).add_coord(effects, names)
+    cluster = pm.Data(label("cluster_index") if further else "cluster_index", design.cluster)
+    sds = [
+        attach(
+            priors[name].get(
+                f"sd_{effect}", pm.HalfNormal.dist(float(effect_scale(effect) * scale / z))
+            ),
+            label(f"sd_{effect}[{name}]"),
+        )
+        for name, scale in zip(members.names, members.scale, strict=True)
+        for effect, z in zip(design.random_effects, units.scale_z, strict=True)
+    ]
+    standard = pm.Normal(label("standard_effect"), dims=(clusters, effects))
+    standard = correlated(standard, names, blocks_of(design) * size, shared, label)
+    q = len(design.random_effects)
+    effect = (standard * pt.stack(sds)).reshape((design.n_clusters, size, q))
+    return ((design.z - units.centre_z)[:, None, :] * effect[cluster]).sum(axis=-1)
 
 
 def _residual_correlation(size: int, priors: Mapping[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """``bi.congenial``: an analysis formula held against the imputation models."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,7 @@ from bayesimpute.wrappers.base import innermost, method_text
 def congenial(
     formula: str,
     data: pd.DataFrame | Specification,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     method: Any = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from bayesimpute.congeniality.analysis_formula import Analysis
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.findings import Finding
+from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING_OF_CLUSTERS
 
 
@@ -78,9 +79,9 @@ def without_clusters(model: ImputationModel, analysis: Analysis) -> Iterator[tup
                     "a grouping of the analysis is not in its model",
                     f"The model of {name!r} has clusters of {own or groups[0][-1]!r}, the analysis "
                     f"also of {cluster!r}.",
-                    "A model has random effects of one grouping; the variance of the other comes "
-                    "out too small.",
-                    f"predictors.loc[{name!r}, {cluster!r}] = 1  # fixed effects of {cluster!r} as "
-                    "a category, or make it the cluster of the model",
+                    "Imputed rows of one of its clusters share nothing, and its variance comes out "
+                    "too small.",
+                    f"predictors.loc[{name!r}, {cluster!r}] = {int(Role.CLUSTER)}  # effects of "
+                    "several groupings",
                 ),
             )

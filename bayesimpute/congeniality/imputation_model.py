@@ -167,8 +167,10 @@ class ImputationModel:
         """Whether a term's coefficient varies by cluster."""
         if cluster in self.groups:
             return True  # a model of its own for each cluster
-        return self.target.cluster == cluster and any(
-            each == factors and term.random for each, term in self.terms
+        labels = {term.label for each, term in self.terms if each == factors}
+        return any(
+            each.name == cluster and not labels.isdisjoint(dict(each.slopes))
+            for each in self.target.effects
         )
 
     def random_part(self, factors: Factors, cluster: str) -> int | None:
@@ -196,6 +198,9 @@ class ImputationModel:
         """Whether its rows of one cluster share something."""
         if self.target.cluster == cluster:
             return self.target.random_intercept or self.target.level == 2 or self.fixed_clusters
+        further = (each for each in self.target.groupings if each.intercept)
+        if any(cluster in self.specification.table.columns_of([each.name]) for each in further):
+            return True
         # as a category it has an effect a cluster, as a number one slope
         numeric = self.specification.table.variables[cluster].kind is Kind.NUMERIC
         return cluster in self.predictors and not numeric

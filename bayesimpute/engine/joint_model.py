@@ -15,7 +15,7 @@ numbers in a cluster whose mean predicts (:mod:`bayesimpute.engine.joint_counts`
 that no other model needs integrate out of themselves and are left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.data.names import safe_pair
+from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import options_of
@@ -42,6 +43,7 @@ from bayesimpute.registry import resolve
 from bayesimpute.sampling.hazards import events_of
 from bayesimpute.sampling.selection import DRAWN, SEEN, UNSEEN
 from bayesimpute.sampling.textbook import Columns, Textbook, values_of
+from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.by_group import ByGroup
@@ -161,6 +163,11 @@ class Joint:
             names = effects[parameter]
             place = {f"{b}~{a}": (i, j) for i, a in enumerate(names) for j, b in enumerate(names)}
             return np.stack([draws[(..., *place[label])] for label in labels], axis=-1)
+        if parameter.startswith("correlation|"):
+            a, b = np.tril_indices(draws.shape[-1], -1)
+            pairs = draws[..., a, b]
+            free = np.abs(pairs).max(axis=tuple(range(pairs.ndim - 1))) > 0.0
+            return pairs[..., free]
         return draws.reshape(*draws.shape[:2], -1)
 
     def _add_parameters(self, name: str) -> None:
@@ -447,6 +454,15 @@ def _shifted(builder: DesignBuilder, design: Design) -> Design:
     return design
 
 
+def _categories_in(specification: Specification, target: Target, label: str) -> Iterator[str]:
+    """Incomplete categories that a term is made of."""
+    (term,) = (term for term in target.terms if term.label == label)
+    for name in sources_of_term(term, specification.targets):
+        kind = specification.table.variables[name].kind
+        if kind is not Kind.NUMERIC and specification.live_rows(name).any():
+            yield name
+
+
 def _check(specification: Specification) -> None:
     if specification.live is None:
         raise SpecificationError(
@@ -456,6 +472,14 @@ def _check(specification: Specification) -> None:
     for name, target in specification.targets.items():
         if not isinstance(target, Target):
             continue
+        means = {label for each in target.groupings for label in each.means}
+        for label in sorted(means):
+            for each in _categories_in(specification, target, label):
+                raise SpecificationError(
+                    f"joint_model: the model of {name!r} has the mean of {label!r} by several "
+                    f"groupings, and missing values of {each!r}, which are summed out, tie all "
+                    "rows of a cluster together. Leave that mean out."
+                )
         around = list(layers(target.method))
         groups = sum(isinstance(wrapper, ByGroup) for wrapper in around)
         if groups > 1 or any(not isinstance(wrapper, Delta | ByGroup) for wrapper in around):

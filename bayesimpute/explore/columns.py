@@ -1,6 +1,6 @@
 """Columns named by the user, looked up with errors for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,23 @@ def clusters_of(table: Table, cluster: str | None) -> ClusterIndex | None:
         return None
     check_columns([cluster], table.frame, "cluster=")
     return table.clusters(cluster)
+
+
+def factors_of(table: Table, cluster: str | Sequence[str]) -> dict[str, ClusterIndex]:
+    """Clusters of each of several columns, by column.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no such column, a column is named twice, or none is named.
+    DataError
+        If the id of a row is missing.
+    """
+    names = [cluster] if isinstance(cluster, str) else list(cluster)
+    check_columns(names, table.frame, "cluster=")
+    if len(set(names)) < len(names) or not names:
+        raise SpecificationError(f"cluster={names!r} must name columns, each once.")
+    return {name: table.clusters(name) for name in names}
 
 
 def indicators(table: Table, name: str) -> tuple[tuple[str, ...], np.ndarray]:

@@ -129,7 +129,8 @@ def icc(
         Column of cluster ids.
     method
         ``"normal"``, ``"logistic"``, ``"ordinal"``, ``"categorical"``, ``"poisson"``,
-        ``"negative_binomial"``, ``"gamma"``, ``"beta"``, ``"weibull"``, ``"piecewise"``. None
+        ``"negative_binomial"``, ``"gamma"``, ``"beta"``, ``"weibull"``, ``"piecewise"``,
+        ``"bart"`` (a probit of categories). None
         (default) goes by the kind of column: numbers normal (with two distinct values logistic),
         two categories logistic, ordered ones ordinal, others categorical. Counts have to be named.
     priors

@@ -1,19 +1,21 @@
 """``bi.missing_pattern``: which variables are missing together, and how often."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table, check_frame
 from bayesimpute.errors import SpecificationError
-from bayesimpute.explore.columns import clusters_of
+from bayesimpute.explore.columns import factors_of
 
 #: Label of the last row, which counts missing values.
 MISSING = "missing"
 
 
 @checked
-def missing_pattern(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
+def missing_pattern(df: pd.DataFrame, cluster: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Distinct patterns of observed and missing values (mice's ``md.pattern``).
 
     Parameters
@@ -22,17 +24,18 @@ def missing_pattern(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
         The data.
     cluster
         Column of cluster ids: patterns of each cluster, one after the other, the columns in the
-        order of the whole data.
+        order of the whole data. Several columns, ``["school", "class"]``: of each combination that
+        occurs.
 
     Returns
     -------
     pandas.DataFrame
         A row a pattern, 1 where observed and 0 where missing; its index is the number of the
         pattern (``pattern``) and of the rows that have it (``n_rows``), with ``cluster`` before
-        them if one was given. Columns are the variables, those with fewer missing values first
-        (ties as in `df`), then ``n_missing``, the variables missing in the pattern. Rows are
-        sorted with the more complete first. The last row, ``"missing"``, counts the missing values
-        of each variable, of all, and the rows.
+        them if one was given, or the names of several. Columns are the variables, those with fewer
+        missing values first (ties as in `df`), then ``n_missing``, the variables missing in the
+        pattern. Rows are sorted with the more complete first. The last row, ``"missing"``, counts
+        the missing values of each variable, of all, and the rows.
 
     Raises
     ------
@@ -65,12 +68,16 @@ def missing_pattern(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
     if cluster is None:
         return _patterns(observed)
     table = Table.from_frame(df)
-    index = clusters_of(table, cluster)
-    assert index is not None
-    codes = np.empty(len(df), dtype=np.int64)
-    codes[table.rows] = index.codes
-    parts = {label: _patterns(observed[codes == j]) for j, label in enumerate(index.labels)}
-    return pd.concat(parts, names=["cluster"])
+    factors = factors_of(table, cluster)
+    codes = np.empty((len(df), len(factors)), dtype=np.int64)
+    codes[table.rows] = np.column_stack([each.codes for each in factors.values()])
+    parts = {}
+    for combination in np.unique(codes, axis=0):
+        own = zip(factors.values(), combination, strict=True)
+        labels = tuple(each.labels[j] for each, j in own)
+        key = labels[0] if isinstance(cluster, str) else labels
+        parts[key] = _patterns(observed[(codes == combination).all(axis=1)])
+    return pd.concat(parts, names=["cluster"] if isinstance(cluster, str) else list(factors))
 
 
 def _patterns(observed: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """``bi.missing_summary``: one row a variable, what is missing of it and in which clusters."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from bayesimpute.arguments import checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.explore.columns import clusters_of, indicators
+from bayesimpute.explore.columns import factors_of, indicators
 from bayesimpute.explore.variance_shares import observed_share, reml_components
 from bayesimpute.specification.suggest_rule import is_level_2
 
@@ -22,7 +22,7 @@ LEAST_BETWEEN = 0.5
 
 
 @checked
-def missing_summary(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
+def missing_summary(df: pd.DataFrame, cluster: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Kind, level, missing values and their clusters, variable by variable.
 
     Parameters
@@ -30,7 +30,7 @@ def missing_summary(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
     df
         The data.
     cluster
-        Column of cluster ids of any type.
+        Column of cluster ids of any type, or several, nested or crossed: ``["school", "class"]``.
 
     Returns
     -------
@@ -59,6 +59,11 @@ def missing_summary(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
             of categories, of their indicators. 1 for a property of clusters, NaN for the cluster
             ids and where it is undefined. :func:`bayesimpute.icc` gives its uncertainty.
 
+        With several columns of ids ``level`` is the column whose clusters the variable is a
+        property of (the one with the fewest), or ``"row"``, and the others come for each column,
+        as ``systematic|school`` and ``icc|class``: each by this column alone, so that the ICC of a
+        class holds what all classes of its school share.
+
     Raises
     ------
     DataError
@@ -79,7 +84,7 @@ def missing_summary(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
     grade     numeric          3                (b,)              (a,)
     """
     table = Table.from_frame(df)
-    index = clusters_of(table, cluster)
+    factors = {} if cluster is None else factors_of(table, cluster)
     rows = []
     for name, variable in table.variables.items():
         missing = int(table.missing(name).sum())
@@ -90,10 +95,28 @@ def missing_summary(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFram
             "n_missing": missing,
             "share_missing": missing / table.n_rows,
         }
-        if index is not None:
-            row |= _by_cluster(table, name, index, name == cluster)
+        found = {
+            factor: _by_cluster(table, name, index, name == factor)
+            | ({"icc": float("nan")} if name in factors else {})
+            for factor, index in factors.items()
+        }
+        if isinstance(cluster, str):
+            row |= found[cluster]
+        elif found:
+            row |= _of_several(found, factors)
         rows.append(row)
     return pd.DataFrame(rows).set_index("variable")
+
+
+def _of_several(
+    found: Mapping[str, Mapping[str, Any]], factors: Mapping[str, ClusterIndex]
+) -> dict[str, Any]:
+    """Put side by side what is found by each column of ids."""
+    constant = [factor for factor, row in found.items() if row["level"] == 2]
+    row: dict[str, Any] = {"level": min(constant, key=lambda f: factors[f].n, default="row")}
+    for factor, own in found.items():
+        row |= {f"{key}|{factor}": value for key, value in own.items() if key != "level"}
+    return row
 
 
 def _by_cluster(table: Table, name: str, index: ClusterIndex, ids: bool) -> dict[str, Any]:

@@ -22,10 +22,12 @@ from bayesimpute.pooling.reported import Reported, differing
 
 
 def mixedlm_components(result: Any) -> dict[str, float]:
-    """Components of a mixedlm fit, and the ICC of a linear one with a single grouping factor.
+    """Components of a mixedlm fit, and of a linear one the share of each grouping factor.
 
     As in mitml, the ICC is that of the random intercept, Intercept / (Intercept + Residual); with
-    random slopes beside it, it holds where those predictors are 0.
+    random slopes beside it, it holds where those predictors are 0. With several factors, nested or
+    crossed, all intercepts are in the denominator: shares of variance (Goldstein 2011, §2.11), of
+    which two rows have those of the clusters they are both in as their correlation.
 
     Examples
     --------
@@ -47,9 +49,10 @@ def mixedlm_components(result: Any) -> dict[str, float]:
     intercepts = [name for name in components if name.startswith("Intercept~~Intercept|")]
     if residual is not None:
         components["Residual~~Residual"] = float(residual)
-        if len(estimated.groups) == 1 and intercepts:
-            between, (group,) = components[intercepts[0]], estimated.groups
-            components[f"ICC|{group}"] = between / (between + float(residual))
+        total = sum(components[name] for name in intercepts) + float(residual)
+        for name in intercepts:
+            group = name.removeprefix("Intercept~~Intercept|")
+            components[f"ICC|{group}"] = components[name] / total
     return components
 
 

@@ -103,7 +103,7 @@ def _alternatives(factor: Factor, df: pd.DataFrame) -> Iterator[str]:
     elif factor.function in LEARNED:
         yield from _columns(factor, df)
     elif factor.function in MEANS:
-        yield f"cluster_mean({factor.arguments[0]})"
+        yield f"cluster_mean({', '.join(factor.arguments)})"
     else:
         yield factor.text
 

@@ -183,7 +183,6 @@ def learn(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> Learned:
         arithmetic(factor.label, factor.text, frame)
         return Numeric(factor.label, factor.text)
     if factor.function in MEANS:
-        bound(factor, ())
         return _cluster_mean(factor, frame, cluster)
     return _LEARNERS[factor.function](factor)(frame)
 
@@ -291,6 +290,9 @@ def _spline(factor: Factor) -> _Learner:
 
 
 def _cluster_mean(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> Learned:
+    cluster = factor.arguments[1] if len(factor.arguments) == 2 else cluster
+    if cluster is not None and cluster not in frame:
+        raise AnalysisError(f"{factor.label}: {cluster!r} groups no random part of the formula.")
     if cluster is None:
         raise AnalysisError(
             f"{factor.label}: of which clusters? The formula has no random part, or several with "
@@ -308,7 +310,8 @@ def _cluster_mean(factor: Factor, frame: pd.DataFrame, cluster: str | None) -> L
 
 
 def _means(factor: Factor) -> _Learner:
-    bound(factor, ())
+    if len(factor.arguments) != 2:  # of one grouping among several
+        bound(factor, ())
     return partial(_cluster_mean, factor, cluster=None)
 
 

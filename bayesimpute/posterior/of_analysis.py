@@ -29,6 +29,7 @@ from bayesimpute.pooling.formula_design import (
     cluster_of_means,
 )
 from bayesimpute.sampling.gaussian import Units
+from bayesimpute.sampling.groupings import designs_of, named
 from bayesimpute.specification.formula_terms import unique
 from bayesimpute.specification.specification import Analysed, Specification, Target
 
@@ -139,7 +140,7 @@ def analysis_draws(
     target = specification.targets[name]
     assert isinstance(target, Target)
     builder = DesignBuilder.of(specification, target)
-    units = Units.of(builder.build(reference_values(specification, history.seed)))
+    reference = builder.build(reference_values(specification, history.seed))
     values = dict(specification.known)
     for column, cells in specification.where.items():
         values[column] = values[column].copy()
@@ -150,13 +151,15 @@ def analysis_draws(
     drawn = _Drawn(
         analysed,
         builder.build(values),
-        units,
+        reference,
         model,
         frame,
         history.parameters[name],
         history.labels[name],
     )
-    found = {**drawn.coefficients(), **drawn.effects(target.cluster)}
+    found = drawn.coefficients()
+    for design, of in zip(designs_of(drawn.design), designs_of(reference), strict=True):
+        found |= drawn.effects(design, Units.of(of), design.grouping or target.cluster)
     for parameter, each in drawn.parameters.items():
         if parameter in drawn.taken or parameter == OF_CLUSTERS:
             continue
@@ -181,11 +184,14 @@ def _model_design(
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """What the chains drew of a model, and the columns of model and formula."""
+    """What the chains drew of a model, and the columns of model and formula.
+
+    `reference` is the design that fixed the model's units.
+    """
 
     analysed: Analysed
     design: Design
-    units: Units
+    reference: Design
     model: ModelDesign
     frame: pd.DataFrame
     parameters: Mapping[str, Array]
@@ -194,15 +200,20 @@ class _Drawn:
     @property
     def taken(self) -> set[str]:
         """Parameters that are said in the formula's words."""
-        sds = {f"sd_{effect}" for effect in self.design.random_effects}
-        return {"intercept", "beta", "cutpoints", "log_hazard", "correlation", *sds}
+        sds = {
+            f"sd_{effect}{_suffix(each)}"
+            for each in designs_of(self.design)
+            for effect in each.random_effects
+        }
+        correlations = {f"correlation{_suffix(each)}" for each in designs_of(self.design)}
+        return {"intercept", "beta", "cutpoints", "log_hazard", *correlations, *sds}
 
     def coefficients(self) -> dict[str, Array]:
         """Coefficients, and cutpoints and hazards, which hold the intercept, at 0 of predictors."""
         design, intercept = self.design, self.parameters.get("intercept")
         outcome = [label in ("both", "outcome", "") for label in design.equations_x]
         keep = np.array(outcome or [True] * len(design.predictors), dtype=bool)
-        centred = (design.x - self.units.centre_x)[:, keep]
+        centred = (design.x - Units.of(self.reference).centre_x)[:, keep]
         own = np.column_stack([np.ones(len(centred)), centred])
         names, to_formula = self._taking(own, self.model.fixed)
         beta = self.parameters.get("beta")
@@ -231,22 +242,26 @@ class _Drawn:
                 out[f"log_hazard[{label}]"] = self.parameters["log_hazard"][..., k] + moved
         return out
 
-    def effects(self, cluster: str | None) -> dict[str, Array]:
-        """SDs between clusters and correlations, of effects at 0 of the predictors."""
-        effects = self.design.random_effects
-        if not effects or self.labels.get(f"sd_{effects[0]}") or not self.model.random:
+    def effects(self, design: Design, units: Units, cluster: str | None) -> dict[str, Array]:
+        """SDs between clusters of one grouping and correlations, at 0 of the predictors."""
+        effects, of = design.random_effects, _suffix(design)
+        if not effects or self.labels.get(f"sd_{effects[0]}{of}") or not self.model.random:
             return {}
-        sd = np.stack([self.parameters[f"sd_{effect}"] for effect in effects], axis=-1)
+        sd = np.stack([self.parameters[f"sd_{effect}{of}"] for effect in effects], axis=-1)
         correlation = np.zeros((*sd.shape, len(effects))) + np.eye(len(effects))
-        for k, pair in enumerate(self.labels.get("correlation", ())):
+        for k, pair in enumerate(self.labels.get(f"correlation{of}", ())):
             first, _, second = pair.partition("~")
             if first in effects and second in effects:
                 a, b = effects.index(first), effects.index(second)
-                each = self.parameters["correlation"][..., k]
+                each = self.parameters[f"correlation{of}"][..., k]
                 correlation[..., a, b] = correlation[..., b, a] = each
         covariance = sd[..., :, None] * correlation * sd[..., None, :]
-        own = self.design.z - self.units.centre_z
-        parts = [part.effects for part in self.model.random]
+        own = design.z - units.centre_z
+        parts = [
+            part.effects
+            for part in self.model.random
+            if not of or ":".join(part.groups) == design.grouping
+        ]
         names, to_formula = self._taking(own, *parts)
         moved = to_formula @ covariance @ to_formula.T
         roots = np.sqrt(np.einsum("mtaa->mta", moved))
@@ -273,3 +288,8 @@ class _Drawn:
                 "the same columns; imp.events says which predictor was left out and why."
             )
         return list(columns), np.asarray(solved / scale[:, None])
+
+
+def _suffix(design: Design) -> str:
+    """End of the names of a grouping's parameters; of a single grouping they have none."""
+    return named("", design.grouping) if design.grouping else ""

@@ -1,5 +1,6 @@
 """Draws of a PyMC model's variables from their joint prior."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,10 @@ def drawn_variables(
     if not variables:
         return []
     try:
-        drawn = pm.draw(variables, draws=draws, random_seed=int(rng.integers(2**31)))
+        with warnings.catch_warnings():
+            # a distribution may draw in Python
+            warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
+            drawn = pm.draw(variables, draws=draws, random_seed=int(rng.integers(2**31)))
     except FAILURES as error:
         raise SamplingError(
             f"target {target!r}: nothing can be drawn from its priors: {said(error)}. A prior must "

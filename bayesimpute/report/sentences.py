@@ -37,7 +37,7 @@ def says(specification: Specification, name: str) -> list[str]:
         "block": names(each for each in target.block if each != name),
     }
     sentences = [f"{words.distribution.format(**filled)}.", words.draw.format(**filled)]
-    if "$predictor" in template or "$slopes" in template:
+    if any(place in template for place in ("$predictor", "$slopes", "$function", "$bend")):
         sentences[1:1] = _clusters(specification, target)
     sentences += _selection(target) if "$selection" in template else []
     return [*sentences, *_around(target)]

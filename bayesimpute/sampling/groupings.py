@@ -48,8 +48,6 @@ from bayesimpute.sampling.nested import Between
 
 #: Rounds of a visit; of kernels that integrate coefficients and effects out one is enough.
 ROUNDS, COLLAPSED_ROUNDS = 2, 1
-#: Moves of two groupings, one within the other, a round: they look at no row.
-BETWEEN = 2
 #: Rounds that bring a chain from its dispersed start to the posterior, at its first visit.
 FIRST_ROUNDS = 10
 #: Rounds between the first tuning, when the effects of other groupings are not yet known, and the
@@ -110,8 +108,8 @@ def priors_of(priors: Mapping[str, Any], designs: Sequence[Design]) -> list[dict
     names = [design.grouping for design in designs]
     found: list[dict[str, Any]] = [{} for _ in designs]
     for key, prior in priors.items():
-        name, _, grouping = key.partition("|")
-        if grouping and grouping not in names:
+        name, bar, grouping = key.partition("|")
+        if bar and grouping not in names:
             raise SpecificationError(
                 f"priors of {designs[0].target!r}: {key!r} is of no grouping of its model; they "
                 f"are {', '.join(names)}."
@@ -167,7 +165,13 @@ def grouped_kernel(
         If the priors do not let a kernel take effects as known, or the model does not know one.
     """
     designs = designs_of(design)
-    by_grouping = priors_of(priors, designs)
+    if design.members:  # of a block, by member
+        of_members = {name: priors_of(own, designs) for name, own in priors.items()}
+        by_grouping = [
+            {name: own[k] for name, own in of_members.items()} for k in range(len(designs))
+        ]
+    else:
+        by_grouping = priors_of(priors, designs)
     if "transitions" in options:
         options = {**options, "transitions": max(1, options["transitions"] // 2)}
     first = build(design, by_grouping[0], options)
@@ -208,6 +212,8 @@ class GroupedKernel:
         self.parts: tuple[Any, ...] = tuple(kernels)
         self._names = tuple(each.grouping for each in designs_of(design))
         self._clusters = tuple(each.n_clusters for each in designs_of(design))
+        self._effects: tuple[ClusterEffects, ...] = tuple(part.effects for part in self.parts)
+        self._columns = tuple(each.columns for each in self._effects)
         labels: dict[str, tuple[str, ...]] = {}
         for kernel, grouping in zip(self.parts, self._names, strict=True):
             labels |= {
@@ -230,7 +236,7 @@ class GroupedKernel:
         found = []
         for (c, p), within in inside.items():
             between = any((c, k) in inside and (k, p) in inside for k in range(len(designs)))
-            own, others = (self.parts[k].effects.columns for k in (c, p))
+            own, others = self._columns[c], self._columns[p]
             same = [
                 (a, b)
                 for a, one in enumerate(own)
@@ -239,7 +245,7 @@ class GroupedKernel:
             ]
             if same and not between:
                 a, b = (np.ascontiguousarray(each) for each in np.array(same).T)
-                mine, theirs = (self.parts[k].effects.spread for k in (c, p))
+                mine, theirs = (self._effects[k].spread for k in (c, p))
                 found.append(_Nested(c, p, Between(mine, theirs, within, a, b)))
         return found
 
@@ -268,7 +274,7 @@ class GroupedKernel:
         return bool(getattr(self.parts[0], "has_density", True))
 
     def _shape(self, k: int) -> tuple[int, int]:
-        return self._clusters[k], len(self.parts[k].effects.columns)
+        return self._clusters[k], len(self._columns[k])
 
     def _split(self, state: Array) -> tuple[list[Array], list[Array]]:
         """States of the kernels; effects of each but the first, in whose place nothing stands."""
@@ -288,17 +294,17 @@ class GroupedKernel:
 
     def _given(self, designs: Sequence[Design], k: int, effects: Sequence[Array]) -> Design:
         """Design of one grouping, the effects of all others known."""
-        offset = np.zeros((len(designs[0].x), self.parts[0].effects.equations))
-        for other, (part, values) in enumerate(zip(self.parts, effects, strict=True)):
+        offset = np.zeros((len(designs[0].x), self._effects[0].equations))
+        for other, (columns, values) in enumerate(zip(self._columns, effects, strict=True)):
             if other != k:
-                added(designs[other], part.effects.columns, values, offset)
+                added(designs[other], columns, values, offset)
         return replace(designs[k], offset=offset, base=designs[k])
 
     def _share(self, states: list[Array], of: int) -> None:
         """Give all kernels what one of them has drawn of the parameters they share."""
-        drawn = states[of][self.parts[of].effects.shared(states[of])]
-        for k, part in enumerate(self.parts[: len(states)]):
-            at = part.effects.shared(states[k])
+        drawn = states[of][self._effects[of].shared(states[of])]
+        for k, each in enumerate(self._effects[: len(states)]):
+            at = each.shared(states[k])
             # a state that is still to be started may lack what a visit adds to it
             if k != of and len(at) == len(drawn):
                 states[k] = states[k].copy()
@@ -334,7 +340,7 @@ class GroupedKernel:
         statistics = []
         for k in range(1, len(self.parts)):
             statistics.append(self._move(designs, k, adaptation, states, effects, rng))
-            for pair in self._nested * BETWEEN:
+            for pair in self._nested:
                 if k in (pair.child, pair.parent):
                     self._move_between(designs, pair, states, effects, rng)
         return statistics
@@ -350,7 +356,10 @@ class GroupedKernel:
         """Move what two groupings, one within the other, have given the sums of their effects."""
         both = pair.child, pair.parent
         design = designs[pair.child]
-        seen = np.bincount(design.cluster[design.fit], minlength=design.n_clusters) > 0
+        seen = design.memo.get("seen")
+        if seen is None:
+            seen = np.bincount(design.cluster[design.fit], minlength=design.n_clusters) > 0
+            design.memo["seen"] = seen
         moved = pair.between.move(
             (states[pair.child], states[pair.parent]),
             (effects[pair.child], effects[pair.parent]),
@@ -359,7 +368,7 @@ class GroupedKernel:
         )
         for k, state, values in zip(both, *moved, strict=True):
             effects[k] = values
-            states[k] = self.parts[k].effects.put(state, values)
+            states[k] = self._effects[k].put(state, values)
 
     # -- the contract --------------------------------------------------------------------------
 
@@ -406,9 +415,10 @@ class GroupedKernel:
                 self._move(designs, k, adaptation, states, effects, rng, True)
         else:  # completed data have changed since the last visit, and with them what is known
             given = self._given(designs, 0, effects)
-            effects[0] = self.parts[0].effects.drawn(given, states[0], rng)
+            effects[0] = self._effects[0].drawn(given, states[0], rng)
         statistics: list[Mapping[str, float]] = []
-        rounds = COLLAPSED_ROUNDS if self.parts[0].gaussian else ROUNDS
+        collapsed = getattr(self.parts[0], "gaussian", False)
+        rounds = COLLAPSED_ROUNDS if collapsed else ROUNDS
         for left in reversed(range(FIRST_ROUNDS if first else rounds)):
             statistics += self._round(designs, adaptation, states, effects, rng)
             if left:

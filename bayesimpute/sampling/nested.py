@@ -28,6 +28,8 @@ from bayesimpute.sampling.struct import Struct
 Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
 
+#: Moves of each SD and correlation: they look at no row.
+MOVES = 2
 #: Of a slice on the unconstrained scale, where an SD of few clusters has a spread of about one.
 WIDTH = 1.0
 #: Widenings of a slice on either side and shrinkings, at most.
@@ -200,15 +202,15 @@ def _density(of_class: Spread, of_school: Spread, mine: Array, theirs: Array, su
 
 
 @entrance
-def _moved(
+def _slide(
     of_class: Spread,
     of_school: Spread,
     mine: Array,
     theirs: Array,
     sums: Sums,
     rng: np.random.Generator,
-) -> Array:
-    """Move the scales in two states, in place; gives a draw of the schools' effects in γ."""
+) -> None:
+    """Move the SDs and correlations in two states, in place."""
     here = _density(of_class, of_school, mine, theirs, sums)
     for whose in range(2):
         state = theirs if whose else mine
@@ -241,6 +243,18 @@ def _moved(
                 else:
                     high = state[at]
                 state[at] = start
+
+
+@entrance
+def _drawn(
+    of_class: Spread,
+    of_school: Spread,
+    mine: Array,
+    theirs: Array,
+    sums: Sums,
+    rng: np.random.Generator,
+) -> Array:
+    """Draw the schools' effects in γ, (school, effect), given γ and the scales of two states."""
     k, schools = sums.of_school.size, sums.count.size
     within, between = _precision(of_class, mine)[1], _precision(of_school, theirs)[1]
     root, away, drawn = np.empty((k, k)), np.empty(k), np.empty((schools, k))
@@ -311,7 +325,8 @@ class Between:
         given = effects, effects, within[:1], flags, in_class, in_school
         self._sums_of = specialised(_sums_of, *given)
         made = self._sums_of(*given)
-        self._moved = specialised(_moved, of_class, of_school, state, state, made, rng)
+        arguments = of_class, of_school, state, state, made, rng
+        self._slide, self._drawn = (specialised(f, *arguments) for f in (_slide, _drawn))
 
     def move(
         self,
@@ -342,7 +357,9 @@ class Between:
         own, above = (np.ascontiguousarray(each, dtype=np.float64) for each in effects)
         in_class, in_school = self._places
         sums = self._sums_of(own, above, self._within, seen, in_class, in_school)
-        drawn = self._moved(*self._spreads, mine, theirs, sums, rng)
+        for _ in range(MOVES):
+            self._slide(*self._spreads, mine, theirs, sums, rng)
+        drawn = self._drawn(*self._spreads, mine, theirs, sums, rng)
         before, above, own = above[:, in_school], above.copy(), own.copy()
         above[:, in_school] = drawn
         change = (before - drawn)[self._within]

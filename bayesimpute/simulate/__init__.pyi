@@ -4,6 +4,8 @@ from .ampute import Amputed as Amputed
 from .ampute_selection import Selection as Selection
 from .calibration import sbc as sbc
 from .impact import simulate_impact as simulate_impact
+from .multilevel import simulate_classes as simulate_classes
+from .multilevel import simulate_ratings as simulate_ratings
 from .obesity import simulate_obesity as simulate_obesity
 from .performance import Replicates as Replicates
 from .popularity import TRUTH as TRUTH

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute import html
-from bayesimpute.arguments import NotNegative, Seed, checked
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.arguments import Seed, checked
+from bayesimpute.data.table import Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.simulate.ampute_chances import (
-    amputed_by_pattern,
-    check_share,
-    proportions,
-    systematic_clusters,
-)
+from bayesimpute.simulate.ampute_chances import amputed_by_pattern
+from bayesimpute.simulate.ampute_factors import Factors
 from bayesimpute.simulate.ampute_patterns import Columns, make_patterns, unknown
 from bayesimpute.simulate.ampute_selection import check_selection, select
-from bayesimpute.wording import did_you_mean, listed, visible
+from bayesimpute.wording import visible
 
 # First elements of the spawn keys: adding one mechanism changes no draw of the others.
 PATTERNS, SYSTEMATIC, SELECTION = range(3)
@@ -53,7 +49,8 @@ class Amputed:
         the candidates (mean of the cluster where candidates are whole clusters). NaN without
         weights.
     systematic
-        Variable -> labels of the clusters it was removed from.
+        Variable -> labels of the clusters it was removed from; with several cluster columns a
+        mapping from column to labels.
     selection
         Variable -> frame with ``residual`` e, ``error`` u, ``latent`` and ``probability`` of each
         row, as :class:`bayesimpute.simulate.Selection` describes them.
@@ -68,7 +65,7 @@ class Amputed:
     candidate: "pd.Series[Any]"
     probability: "pd.Series[Any]"
     scores: "pd.Series[Any]"
-    systematic: Mapping[str, tuple[Any, ...]]
+    systematic: Mapping[str, Any]
     selection: Mapping[str, pd.DataFrame]
     seed: int
 
@@ -100,7 +97,7 @@ class Amputed:
             )
             if self.systematic:
                 table["clusters without"] = [
-                    len(self.systematic.get(name, ())) for name in with_gaps
+                    _count(self.systematic.get(name, ())) for name in with_gaps
                 ]
             parts.append(table)
         if len(self.patterns):
@@ -136,9 +133,9 @@ def ampute(
     bycases: bool = True,
     *,
     seed: Seed | None = None,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     systematic: Any = None,
-    prop_sd: NotNegative = 0.0,
+    prop_sd: Any = 0.0,
     selection: Any = None,
 ) -> Amputed:
     """Make complete data incomplete, as ``ampute`` of mice does, also in clusters.
@@ -200,18 +197,22 @@ def ampute(
     cluster
         Column of cluster ids: it stays observed and enters no score. A pattern with a variable that
         is constant in every cluster then goes by whole clusters: these are candidates, with the
-        mean score of their rows, and lose the pattern's variables in all rows or none.
+        mean score of their rows, and lose the pattern's variables in all rows or none. Several
+        columns, ``["school", "class"]`` or ``["subject", "item"]``, may be nested or crossed: a
+        variable goes by the clusters, the fewest, that it is constant in.
     systematic
         Variable -> share of the clusters (rounded to a whole number of them), or list of their
         labels, in which nobody recorded it. Shares are drawn without looking at values. Comes on
         top of `prop`. In those clusters the variable enters scores and selection equations with its
-        mean elsewhere, so that MAR stays MAR (except scores of patterns that take it away).
+        mean elsewhere, so that MAR stays MAR (except scores of patterns that take it away). With
+        several cluster columns say of which: ``{"x": {"school": 0.1, "class": ["3b"]}}``.
     prop_sd
         SD of normal cluster effects on the logits of chances; the mean chance stays `prop`.
-        Default 0.
+        Default 0. With several cluster columns the SD of the effects of each, or a mapping.
     selection
         Variable -> :class:`bayesimpute.simulate.Selection`: a selection equation after Heckman,
-        missing not at random. Such variables have weight 0 unless `weights` names them.
+        missing not at random. Such variables have weight 0 unless `weights` names them. Its effects
+        by cluster are those of the first cluster column.
 
     Returns
     -------
@@ -262,43 +263,39 @@ def ampute(
     0.4
     """
     table = _complete_table(data)
-    clusters = _clusters_of(table, cluster)
-    names = [name for name in table.variables if name != cluster]
-    level2 = _constant_in_clusters(table, names, clusters)
+    factors = Factors.of(table, cluster)
+    names = [name for name in table.variables if name not in factors.by_name]
+    levels = factors.levels(table, names)
     for what, given in {"systematic": systematic, "selection": selection}.items():
         if given is not None and not isinstance(given, Mapping):
             raise SpecificationError(f"{what}={given!r} must be a mapping from variables.")
     entropy = fresh_seed() if seed is None else int(seed)
-    share = _share_of(prop, clusters)
-    _check_prop_sd(prop_sd, clusters, share)
+    share = factors.share(prop)
+    sds = factors.prop_sd(prop_sd, share)
     equations = dict(selection or {})
     for name, equation in equations.items():
-        check_selection(name, equation, table, cluster, level2)
+        check_selection(name, equation, table, factors.by_name, levels)
 
     plan = None
     if patterns is not None or not equations:
         plan = make_patterns(
-            table, names, level2, frozenset(equations), patterns=patterns, freq=freq, mech=mech,
-            weights=weights, cont=bool(cont), type=type, odds=odds,
+            table, names, partial(factors.units, levels), frozenset(equations),
+            patterns=patterns, freq=freq, mech=mech, weights=weights, cont=bool(cont), type=type,
+            odds=odds,
         )  # fmt: skip
         if not bycases:
             share = plan.share_of_cases(share)
     else:
         _refuse_of_patterns(
             freq=freq is not None, mech=mech != "MAR", weights=weights is not None, cont=not cont,
-            type=type != "RIGHT", odds=odds is not None, bycases=not bycases, prop_sd=prop_sd != 0,
+            type=type != "RIGHT", odds=odds is not None, bycases=not bycases, prop_sd=bool(sds),
         )  # fmt: skip
 
-    removed = _systematic(systematic or {}, names, clusters, entropy)
-    rows_removed = {
-        name: np.isin(clusters.codes, chosen)
-        for name, chosen in removed.items()
-        if clusters is not None
-    }
+    removed = _systematic(systematic or {}, names, factors, entropy)
+    rows_removed = {name: factors.rows(chosen) for name, chosen in removed.items()}
     columns = Columns(table, bool(std), rows_removed)
-    drawn = amputed_by_pattern(
-        plan, columns, clusters, share, float(prop_sd), _rng(entropy, PATTERNS)
-    )
+    by_size = {factor: factors.by_name[factor] for factor in factors.finest_first()}
+    drawn = amputed_by_pattern(plan, columns, by_size, share, sds, _rng(entropy, PATTERNS))
     gone = {
         name: rows_removed.get(name, np.zeros(table.n_rows, dtype=bool)).copy() for name in names
     }
@@ -309,7 +306,9 @@ def ampute(
     for name, equation in equations.items():
         wanted = share if equation.prop is None else float(equation.prop)
         rng = _rng(entropy, SELECTION, names.index(name))
-        selected[name] = select(name, equation, columns, clusters, wanted, cluster, rng)
+        selected[name] = select(
+            name, equation, columns, factors.first, wanted, factors.by_name, rng
+        )
         gone[name] |= selected[name]["latent"].to_numpy() <= 0
 
     def by_row(values: npt.NDArray[Any], name: str) -> "pd.Series[Any]":
@@ -323,11 +322,7 @@ def ampute(
         candidate=by_row(drawn.candidate, "candidate"),
         probability=by_row(drawn.probability, "probability"),
         scores=by_row(drawn.scores, "score"),
-        systematic={
-            name: tuple(clusters.labels[k] for k in chosen)
-            for name, chosen in removed.items()
-            if clusters is not None
-        },
+        systematic={name: factors.labels(chosen) for name, chosen in removed.items()},
         selection={
             name: pd.DataFrame(
                 {column: _in_rows(table, frame[column].to_numpy()) for column in frame},
@@ -362,18 +357,20 @@ def _with_gaps(table: Table, gone: Mapping[str, npt.NDArray[np.bool_]]) -> pd.Da
 
 
 def _systematic(
-    wanted: Mapping[str, Any], names: Sequence[str], clusters: ClusterIndex | None, seed: int
-) -> dict[str, npt.NDArray[np.int64]]:
-    if wanted and clusters is None:
-        raise SpecificationError("systematic is about clusters; say which with cluster=.")
+    wanted: Mapping[str, Any], names: Sequence[str], factors: Factors, seed: int
+) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
     found = {}
     for name, given in wanted.items():
-        if name not in names:
+        if name not in names and factors.by_name:
             raise unknown("systematic names", name, names)
-        assert clusters is not None
-        rng = _rng(seed, SYSTEMATIC, names.index(name))
-        found[name] = systematic_clusters(name, given, clusters, rng)
+        at = names.index(name) if name in names else 0
+        found[name] = factors.systematic(name, given, _rng(seed, SYSTEMATIC, at))
     return found
+
+
+def _count(labels: Any) -> int:
+    """Count clusters, of one column or of several."""
+    return sum(map(len, labels.values())) if isinstance(labels, Mapping) else len(labels)
 
 
 def _complete_table(data: Any) -> Table:
@@ -389,57 +386,6 @@ def _complete_table(data: Any) -> Table:
                 "them first."
             )
     return table
-
-
-def _clusters_of(table: Table, cluster: Any) -> ClusterIndex | None:
-    """Give clusters their numbers, or raise if there are none of that name."""
-    if cluster is None:
-        return None
-    if cluster not in table.variables:
-        hint = did_you_mean(cluster, table.variables)
-        raise SpecificationError(
-            f"cluster={cluster!r} is no column of the data: {listed(table.variables)}.{hint}"
-        )
-    if len(table.variables) == 1:
-        raise DataError("Besides the cluster column there is no column that could go missing.")
-    return table.clusters(cluster)
-
-
-def _constant_in_clusters(
-    table: Table, names: Sequence[str], clusters: ClusterIndex | None
-) -> frozenset[str]:
-    """Variables that do not differ within any cluster; none without clusters."""
-    if clusters is None:
-        return frozenset()
-    found = set()
-    for name in names:
-        values = table.values[name]
-        if table.variables[name].kind is Kind.OTHER:  # whose encoding says only what is missing
-            values = pd.factorize(table.frame[name].iloc[table.rows])[0].astype(np.float64)
-        if clusters.is_level2(values):
-            found.add(name)
-    return frozenset(found)
-
-
-def _share_of(prop: Any, clusters: ClusterIndex | None) -> float | npt.NDArray[np.float64]:
-    """Proportion of all, or of each cluster (cluster,), or raise SpecificationError."""
-    if not isinstance(prop, Mapping):
-        return check_share("prop", prop)
-    if clusters is None:
-        raise SpecificationError("prop has a share for each cluster; say which with cluster=.")
-    return proportions(prop, clusters)
-
-
-def _check_prop_sd(value: float, clusters: ClusterIndex | None, share: Any) -> None:
-    """Raise SpecificationError unless chances can vary with this SD."""
-    if value == np.inf:
-        raise SpecificationError(f"prop_sd={value!r} must be an SD of logits, from 0.")
-    if value != 0 and clusters is None:
-        raise SpecificationError("prop_sd is about clusters; say which with cluster=.")
-    if value != 0 and not isinstance(share, float):
-        raise SpecificationError(
-            "prop gives each cluster its share, so that nothing is left for prop_sd; leave one out."
-        )
 
 
 def _refuse_of_patterns(**given: bool) -> None:

@@ -46,9 +46,9 @@ class Drawn:
 def amputed_by_pattern(
     plan: Patterns | None,
     columns: Columns,
-    clusters: ClusterIndex | None,
+    factors: Mapping[str, ClusterIndex],
     prop: float | Array,
-    prop_sd: float,
+    prop_sd: Mapping[str, float],
     rng: np.random.Generator,
 ) -> Drawn:
     """Assign rows to patterns and draw which of them lose values.
@@ -59,12 +59,12 @@ def amputed_by_pattern(
         The patterns; None for none.
     columns
         The data.
-    clusters
-        Of the rows, or None.
+    factors
+        Columns that group the rows, those of the most clusters first, with their clusters.
     prop
-        Mean chance in each pattern, or in each cluster (cluster,).
+        Mean chance in each pattern, or, where one column groups them, in each cluster (cluster,).
     prop_sd
-        SD of cluster effects on logits.
+        SD of cluster effects on logits, by column.
     rng
         Random numbers.
 
@@ -81,52 +81,63 @@ def amputed_by_pattern(
     if plan is None:
         none = np.zeros(n, dtype=np.int64)
         return Drawn(none, none.copy(), np.zeros(n), np.full(n, np.nan))
-    candidate = _candidates(plan, clusters, n, rng)
+    candidate = _candidates(plan, factors, n, rng)
     effect = np.zeros(n)
-    if clusters is not None and prop_sd:
-        effect = rng.normal(0, prop_sd, clusters.n)[clusters.codes]
+    for name, sd in prop_sd.items():
+        effect += rng.normal(0, sd, factors[name].n)[factors[name].codes]
     uniform = rng.random(n)
-    if clusters is not None and plan.whole.any():
-        whole = plan.whole[candidate]
-        uniform[whole] = rng.random(clusters.n)[clusters.codes[whole]]
+    for factor, clusters in factors.items():
+        if factor in plan.units:
+            whole = np.array([unit == factor for unit in plan.units])[candidate]
+            uniform[whole] = rng.random(clusters.n)[clusters.codes[whole]]
 
     scores, base = np.full(n, np.nan), np.zeros(n)
     for k in range(plan.n):
         rows = np.flatnonzero(candidate == k)
         if len(rows) and plan.weights[k]:
             by_row = sum_score(columns, plan.weights[k], plan.amputed(k))[rows]
-            units = _units(rows, clusters) if plan.whole[k] else np.arange(len(rows))
+            units = np.arange(len(rows))
+            if (unit := plan.units[k]) is not None:
+                units = np.unique(factors[unit].codes[rows], return_inverse=True)[1]
             by_unit = np.bincount(units, by_row) / np.bincount(units)
             scores[rows] = by_unit[units]
             base[rows] = _base(plan, k, by_unit)[units]
         elif plan.odds is not None:
             base[rows] = 1.0  # nobody has more of a chance than others
-    probability = _chances(plan, candidate, base, effect, clusters, prop)
+    first = next(iter(factors.values()), None)
+    probability = _chances(plan, candidate, base, effect, first, prop)
     pattern = np.where(uniform < probability, candidate + 1, 0)
     return Drawn(candidate + 1, pattern, probability, scores)
 
 
 def _candidates(
-    plan: Patterns, clusters: ClusterIndex | None, n: int, rng: np.random.Generator
+    plan: Patterns, factors: Mapping[str, ClusterIndex], n: int, rng: np.random.Generator
 ) -> Numbers:
-    """Draw a pattern, numbered from 0, for each row: first whole clusters, then other rows."""
+    """Draw a pattern, numbered from 0, for each row: of those that go by rows, then by clusters.
+
+    Clusters that hold others take their rows last. Those taken before are so many that each
+    pattern has its frequency.
+    """
     candidate = np.zeros(n, dtype=np.int64)
-    by_rows = np.where(plan.whole, 0, plan.freq)
-    by_clusters = np.where(plan.whole, plan.freq, 0)
+    done = 0.0
+
+    def of(factor: str | None) -> Array:
+        return np.where([unit == factor for unit in plan.units], plan.freq, 0.0)
+
+    by_rows = of(None)
     if by_rows.any():
         candidate = rng.choice(plan.n, size=n, p=by_rows / by_rows.sum())
-    if clusters is not None and by_clusters.any():
-        taken = rng.random(clusters.n) < by_clusters.sum()
-        if not by_rows.any():
-            taken[:] = True  # frequencies sum to 1 only to rounding
-        pick = rng.choice(plan.n, size=clusters.n, p=by_clusters / by_clusters.sum())
-        candidate = np.where(taken[clusters.codes], pick[clusters.codes], candidate)
+        done = float(by_rows.sum())
+    for factor, clusters in factors.items():
+        own = of(factor)
+        if own.any():
+            taken = rng.random(clusters.n) < own.sum() / (own.sum() + done)
+            if done == 0.0:
+                taken[:] = True  # frequencies sum to 1 only to rounding
+            pick = rng.choice(plan.n, size=clusters.n, p=own / own.sum())
+            candidate = np.where(taken[clusters.codes], pick[clusters.codes], candidate)
+            done += float(own.sum())
     return candidate.astype(np.int64)
-
-
-def _units(rows: Numbers, clusters: ClusterIndex | None) -> Numbers:
-    assert clusters is not None  # only clusters make a pattern go by whole clusters
-    return np.unique(clusters.codes[rows], return_inverse=True)[1].astype(np.int64)
 
 
 def _base(plan: Patterns, k: int, scores: Array) -> Array:

@@ -53,8 +53,8 @@ class Patterns:
         Curve of each pattern.
     odds
         For each pattern the relative chances of its groups; None for curves.
-    whole
-        Whether candidates are whole clusters, bool (pattern,).
+    units
+        Column whose whole clusters are the candidates of each pattern; None for rows.
     """
 
     variables: tuple[str, ...]
@@ -63,7 +63,7 @@ class Patterns:
     weights: tuple[Mapping[str, Weight], ...]
     types: tuple[str, ...]
     odds: tuple[npt.NDArray[np.float64], ...] | None
-    whole: npt.NDArray[np.bool_]
+    units: tuple[str | None, ...]
 
     @property
     def n(self) -> int:
@@ -199,7 +199,7 @@ def unknown(what: str, name: Any, names: Iterable[str]) -> SpecificationError:
 def make_patterns(
     table: Table,
     variables: Sequence[str],
-    level2: frozenset[str],
+    units: Callable[[Sequence[Sequence[str]]], tuple[str | None, ...]],
     selected: frozenset[str],
     *,
     patterns: Any,
@@ -218,8 +218,8 @@ def make_patterns(
         The data.
     variables
         Columns without the cluster column.
-    level2
-        Variables that are constant in every cluster.
+    units
+        Gives the column whose whole clusters lose the variables of each pattern.
     selected
         Variables with a selection equation, which no pattern takes away.
     patterns, freq, mech, weights, cont, type, odds
@@ -241,7 +241,7 @@ def make_patterns(
         by_pattern,
         _types(type, n),
         _odds(odds, cont, n),
-        np.array([any(names[j] in level2 for j in np.flatnonzero(row)) for row in missing]),
+        units([[names[j] for j in np.flatnonzero(row)] for row in missing]),
     )
 
 

@@ -5,7 +5,7 @@ cluster as in the simulations of Muñoz, Efthimiou, Audigier, de Jong & Debray (
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -124,11 +124,15 @@ def _finite(value: Any) -> bool:
 
 
 def check_selection(
-    variable: str, selection: Any, table: Table, cluster: str | None, level2: frozenset[str]
+    variable: str,
+    selection: Any,
+    table: Table,
+    factors: Collection[str],
+    level2: Collection[str],
 ) -> None:
     """Raise SpecificationError unless this selection can be made on these data."""
     where = f"selection['{variable}']"
-    names = [name for name in table.variables if name != cluster]
+    names = [name for name in table.variables if name not in factors]
     if variable not in names:
         raise unknown("selection names", variable, names)
     if not isinstance(selection, Selection):
@@ -149,7 +153,7 @@ def check_selection(
                 "what depends on the variable itself is said by rho"
                 if name == variable
                 else "which is no column"
-                if name != cluster
+                if name not in factors
                 else "the cluster column; effects of clusters are intercept_sd and slope_sd"
             )
             raise SpecificationError(f"{where} names '{name}': {reason}.{hint}")
@@ -165,7 +169,7 @@ def check_selection(
                 f"{where}: '{name}' ({table.variables[name].dtype}) is neither number nor "
                 "category; leave it out of outcome, or make a numeric column of it."
             )
-    if cluster is None and (selection.intercept_sd or selection.slope_sd):
+    if not factors and (selection.intercept_sd or selection.slope_sd):
         raise SpecificationError(f"{where} has effects of clusters; say which with cluster=.")
     if selection.rho != 0 and not has_order(table, variable):
         raise SpecificationError(
@@ -179,7 +183,7 @@ def select(
     columns: Columns,
     clusters: ClusterIndex | None,
     prop: float | Array,
-    cluster: str | None,
+    factors: Collection[str],
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Run a selection equation.
@@ -194,8 +198,8 @@ def select(
         Of the rows, or None.
     prop
         Share missing, or that of each cluster (cluster,).
-    cluster
-        Name of the cluster column.
+    factors
+        Names of the columns that group rows.
     rng
         Random numbers.
 
@@ -223,7 +227,7 @@ def select(
     residual = np.full(n, np.nan)
     known = systematic_part
     if selection.rho != 0:
-        residual = _residual(variable, selection, columns.table, codes, cluster, rng)
+        residual = _residual(variable, selection, columns.table, codes, factors, rng)
         known = systematic_part + selection.rho * residual
     spread = float(np.sqrt(1 - selection.rho**2))
     intercept, probability = np.zeros(n), np.zeros(n)
@@ -279,7 +283,7 @@ def _residual(
     selection: Selection,
     table: Table,
     codes: Any,
-    cluster: str | None,
+    factors: Collection[str],
     rng: np.random.Generator,
 ) -> Array:
     names = selection.outcome
@@ -287,7 +291,7 @@ def _residual(
         names = [
             name
             for name, other in table.variables.items()
-            if name not in (variable, cluster) and other.kind is not Kind.OTHER
+            if name != variable and name not in factors and other.kind is not Kind.OTHER
         ]
     x = outcome_columns(table, names)
     y = table.values[variable]

@@ -92,8 +92,9 @@ def sbc(
         ``"slope"``: intercept and slope of the first predictor vary by cluster;
         ``"independent slope"``: those of all predictors, the last one's independent of the others;
         ``"intercept"``; ``"none"``, no clusters; ``"nested"``: intercepts by cluster and by groups
-        of three clusters, and the first predictor's slope by group; or ``"crossed"``: intercept and
-        slope by cluster, and an intercept by the place of a row in its cluster.
+        of three clusters, and the first predictor's slope by group; ``"crossed"``: intercept and
+        slope by cluster, and an intercept by the place of a row in its cluster; or ``"nested
+        intercepts"`` and ``"crossed intercepts"``, the same without slopes.
     clusters, rows
         Clusters (default 8, at level 2 30) and rows in each. Few, so that priors matter.
     predictors

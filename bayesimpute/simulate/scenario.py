@@ -21,7 +21,10 @@ from bayesimpute.specification.specify import specify
 from bayesimpute.wording import did_you_mean, listed
 
 PATTERNS = ("sporadic", "systematic", "level 2")
-EFFECTS = ("slope", "independent slope", "intercept", "none", "nested", "crossed")
+EFFECTS = (
+    "slope", "independent slope", "intercept", "none", "nested", "crossed", "nested intercepts",
+    "crossed intercepts",
+)  # fmt: skip
 KINDS = (Kind.NUMERIC, Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY)  # the first a method takes
 
 TARGET, CLUSTER, GROUP = "y", "cluster", "group"
@@ -76,7 +79,7 @@ class Scenario:
                 "pattern='systematic' leaves whole clusters unobserved, and effects='none' has no "
                 "clusters; choose effects='intercept' or 'slope'."
             )
-        slope = self.effects not in ("intercept", "none")
+        slope = self.effects != "none" and "intercept" not in self.effects
         if slope and self.predictors == 0 and self.pattern != "level 2":
             raise SpecificationError(
                 f"effects={self.effects!r} needs a predictor whose slope varies; give "
@@ -90,7 +93,7 @@ class Scenario:
             return self.clusters
         if self.pattern == "level 2":
             return CLUSTERS_AT_LEVEL_2
-        return NESTED_CLUSTERS if self.effects == "nested" else CLUSTERS
+        return NESTED_CLUSTERS if self.effects.startswith("nested") else CLUSTERS
 
     def specification(self, method: Any, rng: np.random.Generator) -> Specification:
         """Specify the method on the reference frame, as ``bi.impute`` would.
@@ -127,6 +130,9 @@ class Scenario:
         """Write the formula that a matrix cannot say, of independent effects or two groupings."""
         if self.pattern == "level 2" or self.effects in ("slope", "intercept", "none"):
             return None
+        if self.effects in ("nested intercepts", "crossed intercepts"):
+            return {TARGET: " + ".join([f"{TARGET} ~ 1", *predictors, f"(1 | {CLUSTER})",
+                                        f"(1 | {GROUP})"])}  # fmt: skip
         *others, last = predictors
         together = " + ".join(["1", *others])
         random = {
@@ -176,9 +182,9 @@ class Scenario:
             frame[TARGET] = pd.Categorical.from_codes(values.astype(int), dtype=labels)
         if level2 or self.effects != "none":
             frame[CLUSTER] = cluster
-        if self.effects == "nested":
+        if self.effects.startswith("nested"):
             frame[GROUP] = cluster // CLUSTERS_OF_A_GROUP
-        if self.effects == "crossed":
+        if self.effects.startswith("crossed"):
             frame[GROUP] = np.arange(len(cluster)) % each
         for k in range(self.predictors):
             # every second one has two values, as a sex or a treatment has

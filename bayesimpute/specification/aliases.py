@@ -27,6 +27,8 @@ class Alias:
         Whether the name asks for a two-level model.
     binary
         Canonical method of a target with two categories, if another.
+    said
+        What people who know the name should hear of the method they get; empty for nothing.
     """
 
     method: str
@@ -34,10 +36,18 @@ class Alias:
     options: Mapping[str, Any] = field(default_factory=dict)
     clustered: bool = False
     binary: str | None = None
+    said: str = ""
 
 
 _TWO_LEVEL = Alias("normal", clustered=True)
 _HETEROSCEDASTIC = Alias("normal", options={"heteroscedastic": True}, clustered=True)
+
+#: Trees of mice are one fitted tree, or many on bootstrap samples, and donors from its leaves.
+_TREES = Alias(
+    "bart",
+    said="a sum of regression trees with a prior, from whose posterior values are drawn, in place "
+    "of donors from the leaves of fitted trees",
+)
 
 #: One level: ``norm``, ``midastouch`` has no twin and is left out on purpose. The two-level
 #: names differ in R by algorithm, not by model, except for the residual variance.
@@ -62,6 +72,8 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
         "2l.binary": Alias("logistic", clustered=True),
         "2l.glm.bin": Alias("logistic", clustered=True),
         "2l.2stage.bin": Alias("logistic", clustered=True),
+        "rf": _TREES,
+        "cart": _TREES,
         "2l.2stage.heckman": Alias("heckman", binary="heckman.binary"),
         "2l.heckman": Alias("heckman", binary="heckman.binary"),
         "2l.jomo": Alias("joint", clustered=True),
@@ -80,8 +92,6 @@ _ABSENT: Mapping[str, str] = MappingProxyType(
             "logreg.boot",
             "2lonly.mean",
             "mean",
-            "cart",
-            "rf",
             "midastouch",
             "norm.boot",
             "norm.nob",

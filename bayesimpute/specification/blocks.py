@@ -6,7 +6,7 @@ from dataclasses import replace
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
-from bayesimpute.specification.specification import Passive, Target, Term, computed_from
+from bayesimpute.specification.specification import Grouping, Passive, Target, Term, computed_from
 from bayesimpute.wrappers.base import innermost, layers
 from bayesimpute.wrappers.delta import Delta
 
@@ -39,12 +39,12 @@ def form_blocks(
     SpecificationError
         If a member has a wrapper that a block cannot have, or members' options contradict.
     """
-    blocks: dict[tuple[str | None, int], list[str]] = {}
+    blocks: dict[tuple[tuple[str, ...], int], list[str]] = {}
     for name in dict.fromkeys(sequence):
         target = targets[name]
         assert isinstance(target, Target)
         if getattr(resolve(innermost(target.method)), "block", False):
-            blocks.setdefault((target.cluster, target.level), []).append(name)
+            blocks.setdefault((target.clusters, target.level), []).append(name)
     joined: Targets = dict(targets)
     events = []
     passives = {k: v for k, v in targets.items() if isinstance(v, Passive)}
@@ -64,6 +64,7 @@ def form_blocks(
                 options=options,
                 random_intercept=any(each.random_intercept for each in members),
                 block=tuple(block),
+                groupings=_groupings_of(members, {term.label for term in terms}),
             )
         followers |= set(block[1:])
         labels = ", ".join(term.label for term in terms) or "none"
@@ -126,6 +127,21 @@ def _terms_of(members: Sequence[Target], excluded: set[str]) -> tuple[Term, ...]
                 )
             )
     return tuple(terms.values())
+
+
+def _groupings_of(members: Sequence[Target], labels: set[str]) -> tuple[Grouping, ...]:
+    """Say what varies by each further grouping in the model of any member."""
+    found: dict[str, Grouping] = {}
+    for each in (grouping for member in members for grouping in member.groupings):
+        known = found.get(each.name, Grouping(each.name, False))
+        slopes = {**dict(known.slopes), **dict(each.slopes)}
+        found[each.name] = Grouping(
+            each.name,
+            known.intercept or each.intercept,
+            tuple((label, part) for label, part in slopes.items() if label in labels),
+            tuple(label for label in dict.fromkeys([*known.means, *each.means]) if label in labels),
+        )
+    return tuple(found.values())
 
 
 def _options_of(members: Sequence[Target]) -> dict[str, object]:

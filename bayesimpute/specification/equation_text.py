@@ -51,5 +51,5 @@ def _argument(tokens: Iterator[str]) -> str:
 def _index(text: str) -> str:
     """Numbers stand at once after their letter, ``β0``; letters after ``_``, ``b0_j``."""
     letters = text.lstrip("0123456789")
-    shown = letters if letters.isalnum() or not letters else f"({letters})"
+    shown = letters if letters.isalnum() or len(letters) < 2 else f"({letters})"
     return text.removesuffix(letters) + (f"_{shown}" if shown else "")

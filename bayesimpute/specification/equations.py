@@ -92,6 +92,7 @@ def template_of(specification: Specification, name: str) -> str:
             clustered,
             any(each.intercept for each in target.effects) and clustered,
             kind is Kind.NUMERIC,
+            kind,
         )
     )
 
@@ -115,6 +116,9 @@ def equation_of(specification: Specification, name: str) -> Equation | None:
             return writer.predictor(by=by)
         if what == "slopes":
             return writer.predictor(intercept=False)
+        if what in ("function", "bend"):
+            by = further
+            return writer.function("f", what == "function", by)
         if what == "selection":
             return writer.predictor("selection", ("γ", "a"))
         if what == "effects":

@@ -10,6 +10,8 @@ from bayesimpute.specification.specification import Grouping, Specification, Tar
 from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
 
+#: Effects of each grouping in turn, of the outcome and of whether it is seen.
+LETTERS = {"b": "bdfghl", "a": "avwpqr"}
 #: Between two summands: a line may end there.
 PLUS = r" \allowbreak + "
 
@@ -137,7 +139,7 @@ class Writer:
         coefficients = itertools.count(1)
 
         def effect(position: int, part: int = 0, term: Term | None = None) -> str:
-            letter = chr(ord(letters[1]) + position)
+            letter = LETTERS[letters[1]][position]
             if by or (term and self._wide(term)):
                 self.vectors.add((position, part))
             letter = rf"\mathbf{{{letter}}}" if term and self._wide(term) else letter
@@ -173,6 +175,37 @@ class Writer:
                     summands.append(self._product(term, slope(term), mean))
         return PLUS.join(summands) or "0"
 
+    def function(self, letter: str, intercept: bool = True, by: str = "") -> str:
+        """Write a function of all predictors, beside intercept and intercepts by cluster.
+
+        Parameters
+        ----------
+        letter
+            Of the function.
+        intercept
+            Whether there is one; cutpoints take its place otherwise.
+        by
+            A further index of all parameters, for the category.
+        """
+        first = [f"β_{{0{by}}}"] if intercept else []
+        for position, grouping in enumerate(self.setting.groupings):
+            if grouping.intercept:
+                symbol = f"{LETTERS['b'][position]}_{{0{self.setting.index(position)}{by}}}"
+                self.effects.setdefault((position, 0), []).append(symbol)
+                if by:
+                    self.vectors.add((position, 0))
+                first.append(symbol)
+        first += [f"α_{{j{by}}}"] if self.setting.fixed_clusters else []
+        arguments = [self._value(term) for term in self.setting.target.terms if term.fixed]
+        for position, grouping in enumerate(self.setting.target.effects):
+            arguments += [
+                self._mean(term, self.setting.index(position))
+                for term in self.setting.target.terms
+                if term.label in grouping.means
+            ]
+        index = f"_{{{by}}}" if by else ""
+        return PLUS.join([*first, f"{letter}{index}({', '.join(arguments)})"])
+
     def effects_by_cluster(self, further: str, block: str, by: str) -> list[str]:
         """Distribution of the effects of each random part, a line each.
 
@@ -191,11 +224,11 @@ class Writer:
             parts = [other for g, other in self.effects if g == position]
             of_part = str(part) if len(parts) > 1 or part else ""
             if len(groupings) > 1:
-                name = rf"\text{{{self.name(groupings[position].name)}}}"
+                name = self.name(groupings[position].name)
                 of_part = f"{name},{of_part}" if of_part else name
             of_part = f"_{{{of_part}}}" if of_part else ""
             if further:
-                further = re.sub("_[jklmno]$", f"_{self.setting.index(position)}", further)
+                further = re.sub("_[jklmno](?![a-z])", f"_{self.setting.index(position)}", further)
             shown = effects if len(effects) <= 4 else [*effects[:2], r"\ldots", effects[-1]]
             shown = [*shown, further] if further and part == 0 else shown
             shown = [*shown, rf"\text{{all }}{by}"] if by else shown

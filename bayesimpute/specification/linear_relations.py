@@ -103,8 +103,8 @@ def _neighbours(data: np.ndarray, outside: Sequence[int]) -> Iterator[list[int]]
         size = (filled[:, outside] ** 2).T @ known * (known[:, outside].T @ filled**2)
         r = np.nan_to_num(np.abs(product) / np.sqrt(size))
     for row, k in zip(r, outside, strict=True):
-        row[k] = 0.0
-        near = np.argsort(-row, kind="stable")[:NEIGHBOURS].tolist()
+        row[k] = -1.0
+        near = np.argsort(-row, kind="stable")[: min(NEIGHBOURS, len(row) - 1)].tolist()
         group = [k]
         missing = np.isnan(data[:, k])
         for other in near:  # as many as leave rows to look at

@@ -42,7 +42,7 @@ from bayesimpute.specification.requests import (
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.specification.survival import check_models
 from bayesimpute.specification.targets import build_target
-from bayesimpute.specification.wrapped import stays_missing
+from bayesimpute.specification.wrapped import alias_events, stays_missing
 
 NOTHING = Event(
     "info",
@@ -124,6 +124,7 @@ def specify(
     chosen = choose_methods(method, table, cells, request, joint.order if joint else ())
     if not chosen:
         events.append(NOTHING)
+    events.extend(alias_events(chosen))
 
     passives = passive_methods(chosen, table)
     staying = stays_missing(chosen, table)

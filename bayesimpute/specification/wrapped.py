@@ -10,10 +10,10 @@ from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.specification.aliases import Alias, look_up
+from bayesimpute.specification.aliases import ALIASES, Alias, look_up
 from bayesimpute.specification.screening import term_columns
 from bayesimpute.specification.specification import Term
-from bayesimpute.wrappers.base import Wrapper, layers
+from bayesimpute.wrappers.base import Wrapper, innermost, layers
 from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
 from bayesimpute.wrappers.only_where import OnlyWhere
@@ -38,6 +38,18 @@ def alias_of(chosen: Any, target: str, kind: Kind) -> Alias:
         around: Any = replace(chosen, method=inside.method)
         return replace(inside, method=around)
     return Alias(chosen)
+
+
+def alias_events(chosen: Mapping[str, Any]) -> tuple[Event, ...]:
+    """Say where a name stands for a method that works another way than people know it to."""
+    events = []
+    for target, method in chosen.items():
+        name = innermost(method)
+        alias = ALIASES.get(name) if isinstance(name, str) else None
+        if alias is not None and alias.said:
+            text = f"Method {name!r} of {target!r} is {alias.method!r} here: {alias.said}."
+            events.append(Event("info", "specification", target, "method renamed", text))
+    return tuple(events)
 
 
 def stays_missing(chosen: Mapping[str, Any], table: Table) -> dict[str, np.ndarray]:

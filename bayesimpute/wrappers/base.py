@@ -124,9 +124,15 @@ class Wrapper:
 def inner_kernel(
     method: Any, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Kernel:
-    """Kernel of the method inside; of several groupings, made of one for each."""
+    """Kernel of the method inside; of several groupings, made of one for each.
+
+    A method whose kernel sees to all of them says so: ``several_groupings``.
+    """
     build: Callable[..., Kernel] = resolve(method).kernel
-    if design.groupings and not isinstance(method, Wrapper | BuilderMethod):
+    itself = isinstance(method, Wrapper | BuilderMethod) or getattr(
+        resolve(method), "several_groupings", False
+    )
+    if design.groupings and not itself:
         return grouped_kernel(build, design, priors, options)
     return build(design, priors, options)
 

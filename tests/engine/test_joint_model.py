@@ -16,6 +16,7 @@ from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState
 from bayesimpute.engine.joint_model import Joint
 from bayesimpute.engine.live import rows_that_say
+from bayesimpute.sampling.groupings import GroupedKernel, designs_of
 from bayesimpute.sampling.selection_kernel import SelectionKernel
 from bayesimpute.wrappers.base import size_of
 from bayesimpute.wrappers.by_group import GroupKernel
@@ -48,6 +49,10 @@ def frame(seed=1):
     df.loc[[1, 2, 18], "c"] = None
     df.loc[[4, 5, 34], "q"] = None
     df["a"] = np.where(np.arange(rows) % 3 == 0, "one", "two")
+    # pairs of clusters, with a property; and a grouping that crosses both
+    df["h"], df["place"] = g // 2, np.arange(rows) % 4
+    df["v"] = rng.normal(size=3)[g // 2]
+    df.loc[df["h"] == 1, "v"] = None
     return df
 
 
@@ -80,6 +85,16 @@ CASES = {
         columns=["g", "w", "q", "y"],
         analysis="y ~ w + q + cluster_mean(q) + (1 | g)",
         formulas={"w": "w ~ q"},
+    ),
+    "clusters in groups, with slopes, means and missing values at each level": dict(
+        columns=["g", "h", "v", "w", "x", "b", "y"], cluster=["g", "h"],
+        analysis="y ~ x * v + w + b + cluster_mean(x) + cluster_mean(x, h)"
+        " + (1 | g) + (1 + x | h)",
+        formulas={"x": "x ~ v + cluster_mean(b) + (1 | g) + (1 | h)"},
+    ),
+    "crossed clusters, categories": dict(
+        columns=["g", "place", "x", "b", "o", "y"], cluster=["g", "place"],
+        analysis="b ~ x + o + (1 + x | g) + (1 | place)",
     ),
     "a hazard in intervals": dict(
         columns=["g", "x", "b", "t", "d"], analysis="Surv(t, d) ~ x * b + (1 | g)",
@@ -118,6 +133,18 @@ def parameters_of(kernel, design, state, rng):
             own, first = state[first : first + size_of(part)], first + size_of(part)
             of_group = parameters_of(part, design.rows(rows), own, rng)
             found |= {f"{name}[{label}]": value for name, value in of_group.items()}
+        return found
+    if isinstance(kernel, GroupedKernel):
+        states, effects = kernel._split(state)
+        effects[0] = np.zeros(kernel._shape(0))
+        designs = designs_of(design)
+        found = parameters_of(kernel.parts[0], kernel._given(designs, 0, effects), states[0], rng)
+        found[f"effect|{designs[0].grouping}"] = found.pop("effect")
+        for each, part, values in zip(designs[1:], kernel.parts[1:], effects[1:], strict=True):
+            units, several = part._posterior.units, getattr(part, "family", None)
+            if several is not None and several.categories:
+                values = values.reshape(len(values), len(several.categories), each.z.shape[1])
+            found[f"effect|{each.grouping}"] = values * units.scale_y / units.scale_z
         return found
     if getattr(kernel, "parts", ()):  # of a shifted variable: without its shift
         design = kernel.seen(design, np.random.default_rng())

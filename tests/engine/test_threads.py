@@ -47,6 +47,7 @@ METHODS = {
             "x": "normal",
         }
     },
+    "trees": {"method": {"y": "bart", "kind": "bart", "x": "bart"}},
     "a block": {"method": {"y": "joint", "kind": "joint", "x": "normal"}},
 }
 

@@ -111,7 +111,7 @@ def agreement(ours, theirs):
         if name not in theirs:
             continue
         other = theirs[name].values
-        if name == "correlation":
+        if name.partition("|")[0] == "correlation":
             other = other[:, :, *np.tril_indices(other.shape[-1], -1)]
         other = other.reshape(*other.shape[:2], -1)
         for k in range(values.shape[1]):

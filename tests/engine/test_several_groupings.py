@@ -1,0 +1,99 @@
+"""Runs with several groupings: levels, files, order of rows and names of clusters, truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesimpute as bi
+
+ARGUMENTS = {
+    "cluster": ["school", "class"],
+    "m": 2,
+    "iterations": 3,
+    "seed": 1,
+    "progress": False,
+    "method": {"size": "normal", "kind": "normal", "x": "normal", "y": "normal"},
+}
+
+
+def pupils(schools: int = 10, rows: int = 5, seed: int = 1) -> pd.DataFrame:
+    """Three classes a school, and gaps at every level, of single values and of whole clusters."""
+    rng = np.random.default_rng(seed)
+    classes = np.repeat(np.arange(3 * schools), rows)
+    school = classes // 3
+    size, kind = rng.normal(size=schools)[school], rng.normal(size=3 * schools)[classes]
+    x = rng.normal(size=len(classes)) + 0.5 * size
+    y = 0.5 * x + 0.3 * kind + rng.normal(size=schools)[school] * 0.8
+    y += rng.normal(size=3 * schools)[classes] * 0.5 + rng.normal(size=len(classes))
+    df = pd.DataFrame({"school": school, "class": classes, "size": size, "kind": kind, "x": x})
+    df["y"] = y
+    df.loc[np.isin(school, [1, 4]), "size"] = np.nan
+    df.loc[np.isin(classes, [2, 7, 20]), "kind"] = np.nan
+    df.loc[rng.random(len(df)) < 0.2, "x"] = np.nan
+    df.loc[(rng.random(len(df)) < 0.2) | (classes == 5) | (school == 8), "y"] = np.nan
+    return df
+
+
+@pytest.fixture(scope="module")
+def imp() -> bi.Imputations:
+    return bi.impute(pupils(), **ARGUMENTS)
+
+
+def test_properties_of_schools_and_classes_have_one_value_each(imp) -> None:
+    for data in imp.complete("all"):
+        assert not data.isna().to_numpy().any()
+        assert (data.groupby("school")["size"].nunique() == 1).all()
+        assert (data.groupby("class")["kind"].nunique() == 1).all()
+
+
+def test_parameters_of_each_grouping_are_in_the_tree_and_the_report(imp, tmp_path) -> None:
+    names = set(imp.datatree["posterior"].data_vars)
+    assert {"y.sd_intercept|class", "y.sd_intercept|school", "kind.sd_intercept"} <= names
+    imp.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "clusters of class" in text and "clusters of school" in text
+
+
+def test_results_depend_neither_on_the_order_of_rows_nor_on_names_of_clusters(imp) -> None:
+    df = pupils()
+    order = np.random.default_rng(5).permutation(len(df))
+    shuffled = bi.impute(df.iloc[order], **ARGUMENTS)
+    renamed = df.assign(school=[f"s{99 - k}" for k in df["school"]], **{"class": df["class"] * -7})
+    relabelled = bi.impute(renamed, **ARGUMENTS)
+    expected = imp.complete(1)
+    back = shuffled.complete(1).sort_index()
+    pd.testing.assert_frame_equal(back, expected)
+    assert np.array_equal(relabelled.complete(1)["y"], expected["y"])
+
+
+def test_a_run_goes_on_from_its_file_with_the_same_bits(imp, tmp_path) -> None:
+    path = tmp_path / "imp.nc"
+    imp.to_netcdf(path)
+    longer = bi.open(path).extend(2, progress=False)
+    whole = bi.impute(pupils(), **{**ARGUMENTS, "iterations": 5, "cores": 1})
+    pd.testing.assert_frame_equal(longer.complete(2), whole.complete(2))
+
+
+def test_two_levels_lose_the_variance_of_the_third() -> None:
+    df = pupils(schools=40, rows=6, seed=3)
+    arguments = {**ARGUMENTS, "iterations": 40, "m": 4}
+    three = bi.impute(df, **arguments).datatree["posterior"]
+    two = bi.impute(df, **{**arguments, "cluster": "class"}).datatree["posterior"]
+    of_school = float(three["y.sd_intercept|school"][:, 10:].mean())
+    of_class = float(three["y.sd_intercept|class"][:, 10:].mean())
+    assert abs(of_school - 0.8) < 0.25 and abs(of_class - 0.5) < 0.2
+    assert float(two["y.sd_intercept"][:, 10:].mean()) > of_class + 0.2
+
+
+def test_an_analysis_of_several_groupings_is_drawn_in_the_chains() -> None:
+    df = pupils(schools=20)
+    imp = bi.impute(
+        df, analysis="y ~ x * size + (1 + x | school) + (1 | class)", m=2, iterations=4, seed=2,
+        progress=False,
+    )  # fmt: skip
+    found = imp.analysis
+    assert {"x:size", "sd((Intercept) | class)", "sd(x | school)"} <= set(found.index)
+    assert imp.specification.targets["x"].level == 1
+    assert not imp.complete(1)[["x", "y", "size"]].isna().to_numpy().any()
+    model = imp.joint_model()
+    assert {"y.sd_intercept|class", "y.sd_x|school"} <= set(model.named_vars)
