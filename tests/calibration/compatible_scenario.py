@@ -46,6 +46,8 @@ class Spec:
     usable
         Whether incomplete data are kept: those in which what is seen does not identify a term,
         which is then left out, are drawn again.
+    thin
+        Iterations from one draw to the next.
     """
 
     analysis: str
@@ -55,6 +57,7 @@ class Spec:
     family: str | None = None
     arguments: dict = field(default_factory=dict)
     usable: object = staticmethod(lambda frame: True)
+    thin: int = THIN
 
 
 def dists(priors):
@@ -264,6 +267,7 @@ SPECS = {
     "manifest mean": Spec(
         "y ~ x + cluster_mean(x) + (1 | g)", manifest_mean, ("x",),
         {"x": NUMBER | VARYING, "y": SLOPE | NUMBER | VARYING},
+        thin=10,  # cells of a cluster are drawn one after the other, and their mean remembers
     ),
     "square": Spec(
         "y ~ x + I(x**2) + z", square, ("x",), {name: SLOPE | NUMBER for name in ("x", "y")}
@@ -341,9 +345,10 @@ def hide(spec, frame, rng):
     return out.drop(columns="gone", errors="ignore")
 
 
-def replicate(name, number, draws=DRAWS, thin=THIN):
+def replicate(name, number, draws=DRAWS, thin=None):
     """Rank of each truth among the draws of one data set, and their autocorrelation."""
     spec = SPECS[name]
+    thin = thin or spec.thin
     data, ties = (
         np.random.default_rng(stream) for stream in np.random.SeedSequence(number).spawn(2)
     )
@@ -382,7 +387,7 @@ def replicate(name, number, draws=DRAWS, thin=THIN):
     return ranks, lags
 
 
-def calibrate(name, replicates, run=map, draws=DRAWS, thin=THIN):
+def calibrate(name, replicates, run=map, draws=DRAWS, thin=None):
     found = list(run(partial(replicate, name, draws=draws, thin=thin), range(replicates)))
     return Calibration(
         f"compatible, {name}", Scenario("sporadic"), pd.DataFrame([ranks for ranks, _ in found]),
