@@ -13,12 +13,12 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
+from bayesimpute.pooling import model_tests
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
 from bayesimpute.pooling.linear_models import pool_anova
-from bayesimpute.pooling.model_tests import compare
 from bayesimpute.pooling.pooled import Pooled, pool
 from bayesimpute.pooling.pooled_test import PooledTest
 from bayesimpute.pooling.predictions import predict_rows
@@ -59,7 +59,7 @@ class Fits:
 
     @checked
     def pool(
-        self, dfcom: Positive | None = None, *, conf_level: Level = 0.95, rule: Rule = "rubin1987"
+        self, dfcom: Positive | None = None, *, ci_prob: Level = 0.95, rule: Rule = "rubin1987"
     ) -> Pooled:
         """Combine the fits by Rubin's rules.
 
@@ -71,7 +71,7 @@ class Fits:
             (for mixed models variance and covariance parameters too), clusters minus 1 where the
             fit infers with these, events minus parameters for Cox; infinity if a fit does not
             tell. ``float("inf")`` gives Rubin's large-sample df, mitml's default.
-        conf_level
+        ci_prob
             Coverage of the intervals.
         rule
             ``"rubin1987"``, or ``"reiter2003"`` for synthetic data.
@@ -91,7 +91,7 @@ class Fits:
         >>> float(round(fit(frames, "y ~ x").pool().table.loc["x", "estimate"], 2))
         1.0
         """
-        return pool(self, dfcom=dfcom, conf_level=conf_level, rule=rule)
+        return pool(self, dfcom=dfcom, ci_prob=ci_prob, rule=rule)
 
     @checked
     def test(
@@ -130,7 +130,7 @@ class Fits:
         constraints: Constraint | Sequence[Constraint],
         dfcom: Positive | None = None,
         *,
-        conf_level: Level = 0.95,
+        ci_prob: Level = 0.95,
         rule: Rule = "rubin1987",
     ) -> Pooled:
         """Pool functions of the parameters by the delta method: estimate, error and interval.
@@ -139,7 +139,7 @@ class Fits:
         ----------
         constraints
             As in `test`; here values of interest, not zeros: ``"exp(x)"``, ``"b1 / b2"``.
-        dfcom, conf_level, rule
+        dfcom, ci_prob, rule
             As in `pool`.
 
         Returns
@@ -147,10 +147,12 @@ class Fits:
         Pooled
             One term a function.
         """
-        return constraint_estimates(self, constraints, dfcom, conf_level, rule)
+        return constraint_estimates(self, constraints, dfcom, ci_prob, rule)
 
     @checked
-    def compare(self, smaller: "Fits", method: str = "D1", **options: Any) -> PooledTest:
+    def compare(
+        self, smaller: "Fits", method: Literal["D1", "D2", "D3", "D4"] = "D1", **options: Any
+    ) -> PooledTest:
         """Compare with a smaller model that is nested in this one.
 
         Parameters
@@ -173,7 +175,8 @@ class Fits:
         >>> fit(frames, "y ~ x").compare(fit(frames, "y ~ 1")).hypothesis
         ('x = 0',)
         """
-        return compare(self, smaller, method, **options)
+        test: Callable[..., PooledTest] = getattr(model_tests, method)
+        return test(self, smaller, **options)
 
     @checked
     def anova(self, sums_of_squares: Literal[1, 2, 3] = 2) -> pd.DataFrame:
@@ -194,7 +197,7 @@ class Fits:
     def predict(
         self,
         newdata: pd.DataFrame | Sequence[pd.DataFrame],
-        interval: Level = 0.95,
+        ci_prob: Level = 0.95,
         level: Literal["mean", "observation"] = "mean",
         *,
         scale: Literal["response", "link"] = "response",
@@ -212,7 +215,7 @@ class Fits:
         newdata
             Rows with the columns of the formula's right side (clusters are not needed), or one
             such frame an imputation, where the new rows were imputed too.
-        interval
+        ci_prob
             Coverage (0.95).
         level
             ``"mean"`` (default): the expected outcome. ``"observation"``: one outcome, with the
@@ -243,7 +246,7 @@ class Fits:
         >>> fit(frames, "y ~ x").predict(pd.DataFrame({"x": [4]}))["estimate"].round(2).tolist()
         [4.0]
         """
-        return predict_rows(self, newdata, interval, level, scale, dfcom, rule)
+        return predict_rows(self, newdata, ci_prob, level, scale, dfcom, rule)
 
     def __len__(self) -> int:
         return len(self.estimates)

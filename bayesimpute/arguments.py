@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import wraps
 from numbers import Integral, Real
 from os import PathLike
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeAliasType, TypeVar, Union, get_args, get_origin
 
 import numpy as np
@@ -49,6 +49,8 @@ class Within:
             if self.low_open != self.high_open:
                 ends = f"{self.low if self.low_open else self.high:g} excluded"
             return f"from {self.low:g} to {self.high:g} ({ends})"
+        if self.low == -np.inf and self.high == np.inf:
+            return "that is finite"
         if self.low > -np.inf:
             return f"above {self.low:g}" if self.low_open else f"from {self.low:g}"
         return f"below {self.high:g}" if self.high_open else f"up to {self.high:g}"
@@ -84,6 +86,8 @@ type Share = Annotated[float, Within(0, 1)]
 type Level = Annotated[float, Within(0, 1, low_open=True, high_open=True)]
 #: Number above zero; infinite is one.
 type Positive = Annotated[float, Within(0, low_open=True)]
+#: Any number but an infinite one.
+type Finite = Annotated[float, Within(low_open=True, high_open=True)]
 #: Number from zero.
 type NotNegative = Annotated[float, Within(0)]
 #: Correlation.
@@ -95,6 +99,18 @@ type FigureSize = tuple[
 ]
 
 
+#: Another word for an argument -> the word of the signature, where it has that and not the other.
+SYNONYMS: Mapping[str, str] = {
+    **dict.fromkeys(("conf_level", "interval", "level"), "ci_prob"),
+    **{
+        "data": "df",
+        "df": "data",
+        "var": "variable",
+        "variable": "var",
+        "axes": "ax",
+        "ax": "axes",
+    },
+}
 #: What functions are called whose public name is one of Python's own.
 PUBLIC = {"open_file": "open"}
 
@@ -136,8 +152,13 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        _check(function, wanted, signature.bind(*args, **kwargs).arguments)
-        return function(*args, **kwargs)
+        known = signature.parameters.keys()
+        said = {SYNONYMS.get(name, name): name for name in kwargs.keys() - known}
+        said = {name: word for name, word in said.items() if name in known - kwargs.keys()}
+        given: Any = {n: each for n, each in kwargs.items() if n not in said.values()}
+        given |= {name: kwargs[word] for name, word in said.items()}
+        _check(function, wanted, signature.bind(*args, **given).arguments, said)
+        return function(*args, **given)
 
     return call
 
@@ -159,11 +180,15 @@ def _wanted(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _check(
-    function: Callable[..., Any], wanted: Mapping[str, Any], given: Mapping[str, Any]
+    function: Callable[..., Any],
+    wanted: Mapping[str, Any],
+    given: Mapping[str, Any],
+    said: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
+    """Refuse what does not fit, by the word that was said for it."""
     for name, hint in wanted.items():
         if name in given and not fits(given[name], hint):
-            raise _refusal(function, name, given[name], hint)
+            raise _refusal(function, said.get(name, name), given[name], hint)
 
 
 def _resolved(annotation: Any, function: Callable[..., Any]) -> Any:

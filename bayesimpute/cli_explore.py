@@ -30,8 +30,7 @@ def run_explore(options: argparse.Namespace) -> None:
 
 def sections(data: "pd.DataFrame", cluster: str | None) -> list[tuple[str, str]]:
     """Title and text of each part."""
-    from bayesimpute.explore.flux import flux
-    from bayesimpute.explore.pattern import missing_pattern
+    from bayesimpute.explore.patterns import flux, missing_pattern
     from bayesimpute.explore.summary import missing_summary
     from bayesimpute.specification.suggest import suggest_methods
 

@@ -216,7 +216,7 @@ class DesignBuilder:
         """Split a visit's values by target: builder of each, and the values for its `cells`."""
         first = 0
         for member in self.members or (self,):
-            size = int(member.draw.sum())
+            size = int(np.count_nonzero(member.draw))
             found = member.to_rows(drawn[first : first + size])
             if member.target.around:
                 found = found + values[member.target.around][member.cells]

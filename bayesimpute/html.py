@@ -206,11 +206,6 @@ def printed(data: pd.DataFrame, digits: int | None = None, index: bool = True) -
     return Html(visible(shown.to_html(index=index, escape=True)))
 
 
-def lines(sentences: Iterable[Any]) -> Html:
-    """Sentences below one another, in one paragraph."""
-    return tag("p", join(sentences, Html("<br>")))
-
-
 def fields(value: Any) -> str:
     """Attributes of a small dataclass as a table, those that are not their defaults."""
     rows = []
@@ -226,3 +221,26 @@ def fields(value: Any) -> str:
 def plain(heading: str, *parts: Any) -> str:
     """Heading and parts, for ``_repr_html_``."""
     return str(tag("div", tag("p", heading), *parts))
+
+
+class Told:
+    """Base of results that say what they are: as text in a console, as HTML in a notebook."""
+
+    def _said(self) -> Iterable[str | pd.DataFrame]:
+        """Give a heading, then tables and sentences, in their order."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        text = ""
+        for part in self._said():
+            table = isinstance(part, pd.DataFrame)
+            between = "\n\n" if table and text.count("\n") else "\n" if text else ""
+            text += between + (part.to_string() if isinstance(part, pd.DataFrame) else part)
+        return visible(text)
+
+    def _repr_html_(self) -> str:
+        heading, *parts = self._said()
+        return plain(
+            str(heading),
+            *(printed(p) if isinstance(p, pd.DataFrame) else tag("p", p) for p in parts),
+        )

@@ -20,9 +20,9 @@ from bayesimpute.events import Event
 from bayesimpute.files import check_target, place
 from bayesimpute.imputations import Imputations
 from bayesimpute.pooling.fixed_bases import with_fixed_bases
+from bayesimpute.result.checks import warn_of_prior
 from bayesimpute.result.frame_store import check_storable
-from bayesimpute.result.identification import warn_of_prior
-from bayesimpute.result.other_versions import noted_versions
+from bayesimpute.result.run import noted_versions
 from bayesimpute.specification.fingerprint import fingerprint
 from bayesimpute.specification.latent_means import with_latent_means
 from bayesimpute.specification.specification import Specification

@@ -13,8 +13,7 @@ from bayesimpute import derived, long_files, raising
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
-from bayesimpute.checking.loo import plot_loo_pit
-from bayesimpute.checking.overimputation import overimpute
+from bayesimpute.checking.overimputation import overimpute, plot_loo_pit
 from bayesimpute.checking.predictive import plot_ppc, predictive
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.congeniality.of_run import congenial
@@ -26,11 +25,10 @@ from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.new_rows.impute_new import impute_new
 from bayesimpute.plots import tidy
-from bayesimpute.plots.box import plot_box
 from bayesimpute.plots.chains import plot_chains
 from bayesimpute.plots.density import plot_density
 from bayesimpute.plots.of_run import plot_predictors, plot_prior_predictive
-from bayesimpute.plots.strip import plot_strip
+from bayesimpute.plots.strip import plot_box, plot_strip
 from bayesimpute.plots.trace import plot_trace
 from bayesimpute.plots.xy import plot_xy
 from bayesimpute.posterior.compare_joint import compare_joint
@@ -41,16 +39,19 @@ from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
 from bayesimpute.result import storage
-from bayesimpute.result.convergence import convergence, diagnostics
-from bayesimpute.result.identification import identification, warn_of_prior
-from bayesimpute.result.other_versions import noted_versions
+from bayesimpute.result.checks import (
+    convergence,
+    diagnostics,
+    identification,
+    warn_of_prior,
+)
 from bayesimpute.result.restored import (
     require_callables,
     require_one_run,
     require_to_extend,
     without_models,
 )
-from bayesimpute.result.run import Run
+from bayesimpute.result.run import Run, noted_versions
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.specification import Analysed
@@ -212,7 +213,9 @@ class Imputations(Run):
         Its posterior is that of the chains. Parameters have the names of ``imp.datatree`` and
         the chains' priors; missing numbers are free variables (``x.missing``), missing categories
         are summed out, terms such as interactions and powers follow from the values. Where a
-        missing value stands in no other model it integrates out and is left out.
+        missing value stands in no other model it integrates out and is left out. With
+        ``by_group`` each group has parameters of its own (``x.sigma[treated]``). Rows that
+        ``ignore=`` names are left out: nothing is learnt from them.
 
         Returns
         -------
@@ -223,8 +226,9 @@ class Imputations(Run):
         ------
         SpecificationError
             If the run has no ``analysis=``; if missing counts stand in other models, or too many
-            missing categories depend on each other; if a method has no readable model of rows
-            (one of your own, ``by_group``, ``only_where``). The chains have all of these.
+            missing categories depend on each other; if an ignored row and one that is not share a
+            missing value of their cluster; if a method has no readable model of rows (one of your
+            own, ``only_where``, groups within groups). The chains have all of these.
 
         Examples
         --------

@@ -15,9 +15,8 @@ from bayesimpute.imputations import Imputations
 from bayesimpute.result import json_values, restored
 from bayesimpute.result.codec import Arrays, decode
 from bayesimpute.result.frame_store import decode_frame
-from bayesimpute.result.layout import check_frame, check_run, forms
-from bayesimpute.result.older_files import as_now
-from bayesimpute.result.reading import read_arrays
+from bayesimpute.result.layout import as_now, check_frame, check_run, forms
+from bayesimpute.result.storage import read_arrays
 from bayesimpute.specification.latent_means import with_fixed_priors
 
 

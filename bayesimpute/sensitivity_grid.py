@@ -151,7 +151,7 @@ def sensitivity(
     iterations: Count = 10,
     further: CountOrNone = 3,
     null: float = 0.0,
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
     folder: str | Path | None = None,
     seed: Seed | None = None,
     model_options: Mapping[Any, Mapping[str, Any]] | None = None,
@@ -188,7 +188,7 @@ def sensitivity(
         (default 3: they have a short way to go).
     null
         Value of no effect.
-    conf_level
+    ci_prob
         Of the intervals.
     folder
         Where finished points are kept; started again, the grid goes on where it was, bit for bit.
@@ -274,7 +274,7 @@ def sensitivity(
         finished = imputed_points(points, specifications, plan, chosen)
         for point, imp in zip(points, finished, strict=True):
             fits = fit(imp.complete("all"), analysis, family, cluster=cluster)
-            pooled = fits.pool(conf_level=conf_level).table
+            pooled = fits.pool(ci_prob=ci_prob).table
             rows.append({**point, **_answer(pooled, term, null)})
     except KeyboardInterrupt:
         if not rows:
@@ -288,7 +288,7 @@ def sensitivity(
         else table,
         term,
         null,
-        conf_level,
+        ci_prob,
     )
 
 

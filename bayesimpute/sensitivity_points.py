@@ -11,7 +11,7 @@ from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import warn
 from bayesimpute.imputations import Imputations
 from bayesimpute.opening import open_file
-from bayesimpute.result.other_versions import changed_versions
+from bayesimpute.result.run import changed_versions
 from bayesimpute.specification.fingerprint import Fingerprint, fingerprint
 from bayesimpute.specification.specification import Specification
 

@@ -73,7 +73,8 @@ def draws_of(imputed: bi.Imputations, case: Case) -> dict[str, Array]:
     posterior = imputed.datatree["posterior"]
     for part in case.parts:
         for name in part.parameters:
-            held = posterior[f"{part.name}.{name}"].to_numpy()[:, BURN:]
+            # the tree has another name where a summary of the imputed cells is called so
+            held = imputed.history.parameters[part.name][name][:, BURN:]
             for k, column in enumerate(np.moveaxis(held.reshape(*held.shape[:2], -1), 2, 0)):
                 found[f"{part.name}.{name}[{k}]"] = column
     for part in case.covariates:

@@ -172,6 +172,8 @@ class Case:
         As of :class:`compatible_designs.Design`.
     arguments
         More of ours.
+    further
+        More of JAGS's text.
     """
 
     analysis: str
@@ -179,6 +181,7 @@ class Case:
     complete: Callable[[Rng], pd.DataFrame]
     hidden: Callable[[pd.DataFrame, Rng], Mapping[str, npt.NDArray[np.bool_]]]
     arguments: Mapping[str, object] = field(default_factory=dict)
+    further: str = ""
 
     def data(self, seed: int) -> pd.DataFrame:
         """Incomplete data."""
@@ -195,7 +198,7 @@ class Case:
             for v in (part.name for part in self.covariates)
             for what, function in (("m", "mean"), ("s", "sd"))
         ]
-        lines = [*(part.text() for part in self.parts), *missing]
+        lines = [*(part.text() for part in self.parts), *missing, self.further]
         return "model {\n" + "\n".join(lines) + "\n}\n"
 
     @property
@@ -222,6 +225,15 @@ def slopes(rng: Rng) -> pd.DataFrame:
     g, x = frame["g"].to_numpy(), frame["x"].to_numpy()
     slope = (0.5 + effects(rng, 0.4, CLUSTERS))[g]
     y = 1 + slope * x + effects(rng, 0.5, CLUSTERS)[g] + 0.8 * rng.normal(size=len(g))
+    return frame.assign(y=y)[["g", "x", "y"]]
+
+
+def context(rng: Rng) -> pd.DataFrame:
+    """Simulate an effect of the mean of a cluster beside that of the value of a row."""
+    frame = numbers(rng)
+    g, x = frame["g"].to_numpy(), frame["x"].to_numpy()
+    mean = (np.bincount(g, x) / ROWS)[g]
+    y = 0.4 * x + 0.6 * mean + effects(rng, 0.4, CLUSTERS)[g] + rng.normal(size=len(g))
     return frame.assign(y=y)[["g", "x", "y"]]
 
 
@@ -325,6 +337,14 @@ CASES: Mapping[str, Case] = {
         (Part("x", "normal", grouped=True), Part("y", "normal", (X,), (X,), grouped=True)),
         slopes,
         some_of_both,
+    ),
+    "cluster mean": Case(
+        "y ~ x + cluster_mean(x) + (1 | g)",
+        (Part("x", "normal", grouped=True), Part("y", "normal", (X, "mx[g[i]]"), grouped=True)),
+        context,
+        given_outcome("x"),
+        # rows of a cluster stand together
+        further=f"for (j in 1:J) {{ mx[j] <- mean(x[({ROWS} * (j - 1) + 1):({ROWS} * j)]) }}",
     ),
     "square": Case(
         "y ~ x + I(x**2) + z",

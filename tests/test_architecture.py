@@ -54,7 +54,7 @@ LAYERS = [
     ("checkpoint", "elsewhere", "imputation"),
     ("sensitivity_grid", "sensitivity_points", "sklearn"),
     ("simulate",),
-    ("demo",),
+    ("before", "demo"),
     ("cli_config", "cli_completion", "cli_show"),
     ("cli_impute", "cli_explore"),
     ("cli", "__main__"),
@@ -146,7 +146,8 @@ OTHER_MEANINGS = {
     "pooling.formula_models": {"poisson"},  # family of a GLM, as the fitting packages spell it
     "posterior.compare_joint": {"joint"},  # group of the table: the joint model
     "posterior.pooled": {"sample"},  # ArviZ's dimension of stacked draws
-    "report.notation": {"normal"},  # MathML's variant of a letter
+    "report.models": {"normal"},  # MathML's variant of a letter
+    "simulate.scenario": {"ordinal"},  # kind of a variable
     "simulate.ranks": {"normal"},  # weight of a font
     "simulate.selection": {"normal"},  # distribution of errors
     "sampling.selection_kernel": {"pmm"},  # option of selection models

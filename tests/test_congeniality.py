@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.congeniality.analysis_formula import parse_analysis
-from bayesimpute.congeniality.factors import product
+from bayesimpute.congeniality.analysis_formula import parse_analysis, product
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.specification.specify import specify
 

@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.diagnose.analyses import WANTED
 from bayesimpute.diagnose.chains import critical_rhat, memory
 from bayesimpute.diagnose.models import own_variance, separating
-from bayesimpute.diagnose.precision import imputations_needed
 from bayesimpute.engine.chain import ChainState, fill
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.imputations import Imputations
+from bayesimpute.posterior.recommend import imputations_for
 from bayesimpute.roles import Role
 from bayesimpute.specification.specify import specify
 
@@ -427,7 +428,9 @@ def test_two_incomplete_variables_that_are_nearly_one_are_found(bodies):
 
 
 def test_few_imputations_are_found_by_missing_information_of_the_analysis(frame):
-    assert imputations_needed(0.4) == 9 and imputations_needed(0.4, 0.05) == 33
+    assert (
+        imputations_for([0.4, 0.4], WANTED).tolist() == [9, 9] and imputations_for(0.4, 0.05) == 33
+    )
     assert ("y", "few imputations") not in found(made(frame))
     half = frame.assign(y=frame["y"].where(np.arange(120) % 5 < 2))
     assert "34 % of 'y'" not in found(made(half, m=8))["y", "few imputations"].evidence
@@ -438,7 +441,7 @@ def test_few_imputations_are_found_by_missing_information_of_the_analysis(frame)
     assert "y ~ x" in result["y", "imputed without a look at other variables"].evidence
     fmi = fits.pool().table["fmi"]
     row = result[fmi.idxmax(), "few imputations"]
-    assert row.advice == f"bi.impute(..., m={imputations_needed(fmi.max())})"
+    assert row.advice == f"bi.impute(..., m={int(imputations_for(fmi.max(), WANTED))})"
     assert not {key for key in found(made(frame), fits=made(frame).fit("x ~ z"))}
 
 

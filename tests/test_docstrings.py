@@ -7,9 +7,7 @@ from importlib import import_module
 import pytest
 
 import bayesimpute
-
-# Everything a user reads through `bi.<name>`, and the modules behind the public classes.
-PUBLIC = [name for name in bayesimpute.__all__ if name != "__version__"]
+from tests.public import NAMES as PUBLIC
 
 
 def examples(name: str) -> list[doctest.DocTest]:

@@ -53,3 +53,19 @@ def test_the_python_to_develop_with_is_one_that_is_supported() -> None:
     chosen = (ROOT / ".python-version").read_text("utf-8").strip()
     least = PROJECT["project"]["requires-python"].removeprefix(">=")
     assert as_numbers(chosen) >= as_numbers(least)
+
+
+def test_a_citation_names_the_version_and_the_authors_of_the_project() -> None:
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    (authors,) = PROJECT["project"]["authors"]
+    assert f"version: {PROJECT['project']['version']}\n" in citation
+    assert f"- name: {authors['name']}\n" in citation
+    assert PROJECT["project"]["urls"]["Repository"] in citation
+
+
+def test_the_workflow_runs_the_one_list_of_checks_on_the_supported_pythons() -> None:
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text("utf-8")
+    assert "run: .ci/run\n" in workflow
+    for classifier in PROJECT["project"]["classifiers"]:
+        version = classifier.removeprefix("Programming Language :: Python :: ")
+        assert version == classifier or f'"{version}"' in workflow

@@ -12,7 +12,7 @@ import bayesimpute as bi
 from bayesimpute import files
 from bayesimpute.errors import WritingError
 from bayesimpute.result import storage
-from bayesimpute.simulate import study_folder
+from bayesimpute.simulate.study import Folder
 
 
 def names(folder):
@@ -155,7 +155,7 @@ def test_a_study_outlives_results_that_cannot_be_written(tmp_path, monkeypatch):
     def full(folder, outcome):
         raise WritingError("no space left")
 
-    monkeypatch.setattr(study_folder.Folder, "write", full)
+    monkeypatch.setattr(Folder, "write", full)
     study = bi.simulate.simulate_popularity
     with pytest.warns(bi.ImputationWarning, match="no space left") as warned:
         done = bi.simulate.replicate(

@@ -7,7 +7,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
-from bayesimpute.result.identification import (
+from bayesimpute.result.checks import (
     NOT_OBSERVED,
     OWN_LITTLE,
     OWN_SPEAKS,

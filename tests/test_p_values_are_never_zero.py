@@ -10,8 +10,8 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.html import frame, printed
-from bayesimpute.plots.pit import LooPit, draw_loo_pit
-from bayesimpute.report.sections.analyses import analyses
+from bayesimpute.plots.predictive import LooPit, draw_loo_pit
+from bayesimpute.report.analyses import analyses
 from bayesimpute.simulate.ranks import Calibration
 from bayesimpute.wording import CHANCES, LEAST_CHANCE, p_statement, p_value, rounded
 

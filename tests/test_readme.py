@@ -13,6 +13,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.cli import main
+from tests.public import NAMES
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -23,7 +24,7 @@ COMMANDS = re.findall(r"^bayesimpute (.*)$", README, flags=re.MULTILINE)
 def quickly():
     """``bi`` with a short ``impute``; the README's arguments win."""
     short = partial(bi.impute, m=2, iterations=1, progress=False, cores=1)
-    return SimpleNamespace(**{name: getattr(bi, name) for name in bi.__all__} | {"impute": short})
+    return SimpleNamespace(**{name: getattr(bi, name) for name in NAMES} | {"impute": short})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import ImputationWarning, SamplingError, SpecificationError
-from bayesimpute.result import other_versions
+from bayesimpute.result.tree import versions
 
 RUN = {"m": 4, "iterations": 3, "further": 2, "seed": 1, "progress": False}
 
@@ -163,8 +163,8 @@ def test_a_grid_goes_on_under_other_versions_with_a_warning(trial, tmp_path, mon
     call = (trial, "y", "y ~ 1", "(Intercept)")
     arguments = {**RUN, "method": {"y": "pmm"}, "iterations": 1, "further": 1, "folder": tmp_path}
     first = bi.sensitivity(*call, delta=[0], **arguments)
-    now = other_versions.versions()
-    monkeypatch.setattr(other_versions, "versions", lambda: {**now, "numba": "99"})
+    now = versions()
+    monkeypatch.setattr("bayesimpute.result.run.versions", lambda: {**now, "numba": "99"})
     with pytest.warns(ImputationWarning, match=r"points are of other versions \(numba .* → 99\)"):
         more = bi.sensitivity(*call, delta=[0, -1], **arguments)
     assert more.table["estimate"][0] == first.table["estimate"][0]

@@ -227,7 +227,7 @@ def test_a_chain_whose_mean_of_codes_stands_still_while_shares_move_is_not_stuck
 
 
 def _judged(imp):
-    return Examined(imp)
+    return Examined.of(imp)
 
 
 def test_an_older_file_falls_back_to_codes_until_it_has_gone_on(imp, frame):

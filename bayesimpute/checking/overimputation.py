@@ -1,4 +1,15 @@
-r"""Overimputation without a refit: every observed cell predicted as if it were missing.
+r"""Every observed cell predicted without having been seen: overimputation, and LOO-PIT.
+
+The PIT of an observed value is its place in its predictive distribution. If the model is right,
+PITs of values left out are uniform (Dawid 1984; Gelfand, Dey & Chang 1992 with values left out).
+Of a discrete distribution it is randomised within the probability of the value itself (Brockwell
+2007), which is uniform too. With S draws of weights w_s,
+
+.. math::
+    \text{PIT}_i = \frac{S\,\sum_s w_s [y_s < y_i] + u_i\,(1 + S \sum_s w_s [y_s = y_i])}{S + 1}
+
+where u_i is uniform and the observed value counts as one more draw, tied with itself: for equal
+weights this is exactly uniform whatever S is.
 
 For each observed cell, draws of its value from the model are weighed so that the cell itself is out
 of the posterior they come from (:mod:`bayesimpute.checking.psis`). micemd's ``overimpute`` blanks a
@@ -16,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import Count, Level, Seed, checked
-from bayesimpute.checking.pit import departure, randomised_pit, weighted_quantiles
+from bayesimpute.arguments import Count, FigureSize, Level, Seed, checked
+from bayesimpute.arrays import Array
 from bayesimpute.checking.psis import FEWEST, LARGE_K, LeftOut, leave_one_out
 from bayesimpute.checking.replay import (
     Replay,
@@ -28,15 +39,111 @@ from bayesimpute.checking.replay import (
     replay,
 )
 from bayesimpute.data.table import Kind
+from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.plots.overimputation import Overimputation, calibration_table
+from bayesimpute.plots.predictive import LooPit, draw_loo_pit
 from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
-from bayesimpute.specification.specification import Target
+from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.uniformity import band, ecdf, ecdf_p, expected
 
 if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[np.float64]]
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+#: Points at which the distribution of the PITs is held against uniform.
+POINTS = 99
+
+
+def randomised_pit(
+    values: Array, observed: Array, weights: Array, rng: np.random.Generator
+) -> Array:
+    """Place of each observed value among its predictive draws, (row,).
+
+    Parameters
+    ----------
+    values
+        (draw, row).
+    observed
+        (row,).
+    weights
+        Of the draws, normalised, (draw, row).
+    rng
+        For the ties.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> draws, equal = np.array([[1.0], [3.0], [4.0]]), np.full((3, 1), 1 / 3)
+    >>> pit = randomised_pit(draws, np.array([2.0]), equal, np.random.default_rng(1))
+    >>> bool(0.25 < pit[0] < 0.5)  # between the first and the second of three
+    True
+    """
+    draws = len(values)
+    below = (weights * (values < observed)).sum(axis=0)
+    tied = (weights * (values == observed)).sum(axis=0)
+    u = rng.random(len(observed))
+    return np.asarray((draws * below + u * (1 + draws * tied)) / (draws + 1))
+
+
+def difference_from_uniform(pit: Array, level: float) -> tuple[Array, Array, Array, Array, float]:
+    """Distribution function of the PITs minus the uniform one, with its simultaneous band.
+
+    The band holds all of the curve with probability `level` if the PITs are independent and uniform
+    (Säilynoja, Bürkner & Vehtari 2022).
+
+    Parameters
+    ----------
+    pit
+        (row,).
+    level
+        Of the band.
+
+    Returns
+    -------
+    at, difference, lower, upper : ndarray (point,)
+    p : float
+        How often uniform PITs leave a wider band than these do.
+    """
+    ranks = np.minimum((pit * (POINTS + 1)).astype(np.int64), POINTS)
+    at = expected(POINTS)
+    lower, upper = band(len(pit), POINTS, 1 - level)
+    return at, ecdf(ranks, POINTS) - at, lower - at, upper - at, ecdf_p(ranks, POINTS)
+
+
+def departure(pit: Array) -> float:
+    """Mean distance of the PITs' distribution function from the uniform one; 0 is perfect.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(departure((np.arange(100) + 0.5) / 100), 3)
+    0.0
+    """
+    n = len(pit)
+    return float(np.abs(np.sort(pit) - (np.arange(n) + 0.5) / n).mean())
+
+
+def weighted_quantiles(values: Array, weights: Array, shares: tuple[float, ...]) -> Array:
+    """Quantiles of weighted draws, (share, row).
+
+    Draw k in order of size stands at the middle of the weights around it, ``(S/(S + 1))`` of the
+    sum of weights before it and half its own plus half of one draw's share: with equal weights at
+    k/(S + 1), so that an interval holds one more draw as often as it says.
+    """
+    draws, rows = values.shape
+    order = np.argsort(values, axis=0, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=0)
+    own = np.take_along_axis(weights, order, axis=0)
+    place = (draws * (np.cumsum(own, axis=0) - own / 2) + 0.5) / (draws + 1)
+    out = np.empty((len(shares), rows))
+    for row in range(rows):
+        out[:, row] = np.interp(shares, place[:, row], ordered[:, row])
+    return out
+
 
 #: Draws over all chains, by default: the ends of an interval are then right to a hundredth.
 DRAWS = 500
@@ -55,7 +162,7 @@ def overimpute(
     run: Run,
     variables: str | Sequence[str] | None = None,
     draws: Count | None = None,
-    level: Level = 0.90,
+    ci_prob: Level = 0.90,
     seed: Seed | None = None,
 ) -> Overimputation:
     """Predict every observed cell as if it were missing, and see how often that is right.
@@ -71,7 +178,7 @@ def overimpute(
         Targets with a model; by default all.
     draws
         Draws along each chain; by default 500 in all.
-    level
+    ci_prob
         Of the intervals.
     seed
         Of the draws; by default that of the run.
@@ -108,14 +215,14 @@ def overimpute(
     for name in names:
         drawn = replay(specification, history, name, draws, seed)
         rng = stream(seed, Purpose.RANDOMISED_RANK, list(specification.targets).index(name))
-        own, chances, how = _cells(drawn, float(level), rng)
+        own, chances, how = _cells(drawn, float(ci_prob), rng)
         cells.append(own)
         if chances is not None:
             probabilities[name] = chances
         rows[name] = _summary(own, chances, drawn, specification.methods[name], how)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
     table.index.name = "variable"
-    return Overimputation(table, pd.concat(cells, ignore_index=True), probabilities, float(level))
+    return Overimputation(table, pd.concat(cells, ignore_index=True), probabilities, float(ci_prob))
 
 
 def left_out(drawn: Replay, kept: Any = slice(None)) -> tuple[LeftOut, str]:
@@ -198,3 +305,90 @@ def _summary(
         float((k > LARGE_K).mean()) if how == "weights" else np.nan,
         how,
     )
+
+
+#: Of the simultaneous band.
+LEVEL = 0.95
+
+
+def loo_pit(
+    specification: Specification,
+    history: History,
+    variable: str,
+    draws: int | None,
+    seed: int,
+    level: float = LEVEL,
+) -> LooPit:
+    """PITs of a target's observed values, each weighed out of its own posterior.
+
+    Parameters
+    ----------
+    specification, history
+        Of the run.
+    variable
+        Target.
+    draws
+        Draws along each chain; by default 500 in all.
+    seed
+        Of the draws.
+    level
+        Of the simultaneous band.
+    """
+    refuse_censored(modelled(specification, variable, "LOO-PIT"), "LOO-PIT")
+    draws = -(-500 // history.m) if draws is None else draws
+    draws = check_draws(draws, history.m, 4 * FEWEST)
+    drawn = replay(specification, history, variable, draws, seed)
+    kept = predicted_rows(drawn)
+    out, how = left_out(drawn, kept)
+    rng = stream(seed, Purpose.RANDOMISED_RANK, list(specification.targets).index(variable))
+    values = drawn.values[:, :, kept].reshape(len(out.log_weights), -1)
+    pit = randomised_pit(values, drawn.rows.observed[kept], np.exp(out.log_weights), rng)
+    large = float((out.pareto_k > LARGE_K).mean()) if how == "weights" else 0.0
+    at, difference, lower, upper, p = difference_from_uniform(pit, level)
+    return LooPit(variable, pit, at, difference, lower, upper, level, p, large, how)
+
+
+@checked
+def plot_loo_pit(
+    run: Run,
+    variable: str,
+    *,
+    draws: Count | None = None,
+    seed: Seed | None = None,
+    ax: "Axes | None" = None,
+    figsize: FigureSize | None = None,
+) -> "Figure":
+    """Distribution function of the LOO-PITs minus the uniform one, with a simultaneous band.
+
+    A line inside the band is what a right model gives. An arch above 0 (too many small PITs) means
+    predictions that are too high, one below 0 too low; above 0 on the left and below on the right,
+    predictions that are too narrow, the other way round too wide.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    variable
+        Target with a model.
+    draws
+        Draws along each chain; by default 500 in all.
+    seed
+        Of the draws; by default that of the run.
+    ax
+        Where to draw; by default a new figure.
+    figsize
+        Inches; (6, 3.6) by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    SpecificationError
+        If the variable has no model, or only a censored one, or `draws` are too few.
+    """
+    require_callables(run.specification)
+    seed = run.seed if seed is None else seed
+    found = loo_pit(run.specification, run.history, variable, draws, seed)
+    return draw_loo_pit(found, ax, figsize)

@@ -22,6 +22,7 @@ from bayesimpute.engine.packing import unpack_adaptations
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction
+from bayesimpute.prior.conditional import label_array
 from bayesimpute.sampling.prediction import predict
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Specification, Target
@@ -333,9 +334,9 @@ def rows_of(
     label = table.frame.index.to_numpy()[positions]
     cluster: npt.NDArray[Any] | None = None
     if clusters is not None:
-        cluster = _labels(clusters.labels)[clusters.codes]
+        cluster = label_array(clusters.labels)[clusters.codes]
     if target.level == 2 and clusters is not None:
-        positions = label = cluster = _labels(clusters.labels)
+        positions = label = cluster = label_array(clusters.labels)
         missing = np.bincount(clusters.codes, missing, clusters.n) / clusters.sizes
     live = specification.live_rows(target.name)  # learnt from, and yet imputed
     if target.level == 2 and clusters is not None:
@@ -361,11 +362,3 @@ def rows_of(
         None if cluster is None else cluster[chosen],
         order,
     )
-
-
-def _labels(labels: Any) -> npt.NDArray[Any]:
-    """Labels of clusters: numbers stay numbers, everything else becomes text."""
-    array = np.asarray(labels)
-    if array.ndim == 1 and array.dtype.kind in "iuf":
-        return array
-    return np.array([str(label) for label in labels], dtype=str)

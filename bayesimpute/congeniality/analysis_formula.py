@@ -1,14 +1,247 @@
-"""An analysis formula taken apart: outcome, fixed terms, slopes, cluster means, clusters."""
+"""An analysis formula taken apart, its factors in one spelling so that formulas can be compared."""
 
-from collections.abc import Collection, Iterable, Iterator
+import ast
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product as every
 from typing import Any
 
-from bayesimpute.congeniality.factors import product, whole
-from bayesimpute.errors import AnalysisError
+from bayesimpute.errors import SpecificationError
 from bayesimpute.pooling.formula_columns import analysis_formula
+from bayesimpute.specification.expressions import read
+from bayesimpute.specification.formula_calls import COLUMN_FUNCTIONS
 from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
+from bayesimpute.specification.spelling import quoted, syntax_tree, unaliased
+
+#: Calls that only say what a column is, or shift and scale it.
+LINEAR_CALLS = ("I", "C", "factor", "relevel", "scale", "center", "standardize")
+#: Calls that stand for powers of their first argument.
+POWERS = ("poly",)
+
+
+def columns_in(factor: str, columns: Collection[str]) -> tuple[str, ...]:
+    """Columns a factor depends on; names that are no column are given too.
+
+    Examples
+    --------
+    >>> columns_in("bs(x, df=4)", ["x", "y"]), columns_in("log(`body fat`)", ["body fat"])
+    (('x',), ('body fat',))
+    """
+    if factor in columns:
+        return (factor,)
+    try:
+        tree, aliases = syntax_tree(factor)
+    except SpecificationError:
+        return (factor,)
+    return tuple(dict.fromkeys(aliases.get(name, name) for name in _names(tree)))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """Names of columns; other arguments than the first only say how it is transformed."""
+    match node:
+        case ast.Name(id=name):
+            yield name
+        case ast.Call(args=arguments):
+            for part in arguments[:1] if _called(node) in COLUMN_FUNCTIONS else arguments:
+                yield from _names(part)
+        case _:
+            for inner in ast.iter_child_nodes(node):
+                yield from _names(inner)
+
+
+def product(factor: str, columns: Collection[str]) -> tuple[frozenset[str], ...]:
+    """Terms that a factor stands for, each a set of factors in one spelling.
+
+    A product of columns is an interaction, a sum or a linear function its columns, ``poly(x, 2)``
+    is ``x`` and ``x ** 2``.
+
+    Examples
+    --------
+    >>> names = ["x", "z"]
+    >>> [sorted(each) for each in product("I(x * z)", names)]
+    [['x', 'z']]
+    >>> [sorted(each) for each in product("poly(x, 2)", names)], product("scale(x)", names)
+    ([['x'], ['x ** 2']], (frozenset({'x'}),))
+    >>> product("np.log(x)", names), product("I(x * x)", names)
+    ((frozenset({'log(x)'}),), (frozenset({'x ** 2'}),))
+    """
+    if factor in columns:
+        return (frozenset({factor}),)
+    try:
+        tree, aliases = syntax_tree(factor)
+    except SpecificationError:
+        return (frozenset({factor}),)
+    node = _bare(tree)
+    if isinstance(node, ast.Call) and _called(node) in POWERS and node.args:
+        base = _spelled(node.args[0], aliases)
+        return tuple(
+            frozenset({base if k == 1 else raised(base, k)}) for k in range(1, _degree(node) + 1)
+        )
+    if _is_linear(node):
+        return tuple(frozenset({name}) for name in columns_in(factor, columns))
+    parts = [_spelled(part, aliases) for part in _multiplied(node)]
+    counts = {part: parts.count(part) for part in parts}
+    return (
+        frozenset(p if n == 1 else raised(p, n) for p, n in counts.items()),
+    )  # fmt: skip
+
+
+def as_written(factor: str, columns: Collection[str]) -> str:
+    """Factor as it is written in a formula of an imputation model."""
+    if factor in columns:
+        return quoted(factor)
+    called = re.match(r"[A-Za-z_]\w*\(", factor)
+    return factor if called and factor.endswith(")") else f"I({factor})"
+
+
+def usable(factor: str) -> bool:
+    """Whether formulas of imputation models know every function of a factor."""
+    try:
+        read(factor)
+    except SpecificationError:
+        return False
+    return True
+
+
+def raised(base: str, exponent: int) -> str:
+    """Power of a factor, in the one spelling.
+
+    Examples
+    --------
+    >>> raised("body fat", 2), raised("log(x)", 2)
+    ('`body fat` ** 2', 'log(x) ** 2')
+    """
+    tree, aliases = syntax_tree(f"{_quoted(base)} ** {exponent}")
+    return _spelled(tree, aliases)
+
+
+def as_power(factor: str, columns: Collection[str]) -> tuple[str, int]:
+    """Take a factor apart into base and exponent; any column is a base.
+
+    Examples
+    --------
+    >>> as_power("log(x) ** 2", ["x"]), as_power("x", ["x"])
+    (('log(x)', 2), ('x', 1))
+    """
+    if factor not in columns:
+        tree, aliases = syntax_tree(factor)
+        match tree:
+            case ast.BinOp(left=base, op=ast.Pow(), right=ast.Constant(value=int(exponent))):
+                return _spelled(base, aliases), exponent
+    return factor, 1
+
+
+def in_powers(factors: Iterable[str], columns: Collection[str]) -> Iterator[frozenset[str]]:
+    """Give a term with powers in place of functions that imputation formulas do not know.
+
+    Examples
+    --------
+    >>> [sorted(each) for each in in_powers(["bs(x, df=4)", "z"], ["x", "z"])]
+    [['x', 'z'], ['x ** 2', 'z'], ['x ** 3', 'z']]
+    """
+    choices = [
+        [factor]
+        if usable(as_written(factor, columns))
+        else [c if k == 1 else raised(c, k) for c in columns_in(factor, columns) for k in (1, 2, 3)]
+        for factor in factors
+    ]
+    return map(frozenset, every(*choices))
+
+
+def whole(factor: str, columns: Collection[str]) -> str:
+    """Spelling of a factor that is not taken apart unless it is one column up to scale.
+
+    Examples
+    --------
+    >>> whole("I(y - x)", ["x", "y"]), whole("scale(y)", ["x", "y"])
+    ('y - x', 'y')
+    """
+    parts = product(factor, columns)
+    if len(parts) == 1 and len(parts[0]) == 1:
+        return next(iter(parts[0]))
+    tree, aliases = syntax_tree(factor)
+    return _spelled(tree, aliases)
+
+
+def _quoted(name: str) -> str:
+    return quoted(name) if re.fullmatch(r"[\w. ]+", name) else f"({name})"
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _bare(node: ast.expr) -> ast.expr:
+    """Take off calls that change nothing but the scale."""
+    while isinstance(node, ast.Call) and _called(node) in LINEAR_CALLS and node.args:
+        node = node.args[0]
+    return node
+
+
+def _degree(node: ast.Call) -> int:
+    """Give the highest power of a polynomial; of absurd ones the first few are enough."""
+    named = [option.value for option in node.keywords if option.arg == "degree"]
+    for given in [*node.args[1:2], *named]:
+        if isinstance(given, ast.Constant) and isinstance(given.value, int):
+            return min(given.value, 9)
+    return 1
+
+
+def _is_linear(node: ast.expr) -> bool:
+    node = _bare(node)
+    if isinstance(node, ast.Name):
+        return True
+    if isinstance(node, ast.UnaryOp):
+        return _is_linear(node.operand)
+    if isinstance(node, ast.BinOp):
+        left, right = (_is_constant(side) for side in (node.left, node.right))
+        if isinstance(node.op, ast.Add | ast.Sub):
+            return (left or _is_linear(node.left)) and (right or _is_linear(node.right))
+        if isinstance(node.op, ast.Mult):
+            return (left and _is_linear(node.right)) or (right and _is_linear(node.left))
+        if isinstance(node.op, ast.Div):
+            return right and _is_linear(node.left)
+    return False
+
+
+def _is_constant(node: ast.expr) -> bool:
+    return not any(isinstance(part, ast.Name) for part in ast.walk(node))
+
+
+def _multiplied(node: ast.expr) -> list[ast.expr]:
+    node = _bare(node)
+    if isinstance(node, ast.UnaryOp):
+        return _multiplied(node.operand)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _is_constant(node.right):
+        return _multiplied(node.left)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        sides = [side for side in (node.left, node.right) if not _is_constant(side)]
+        return [part for side in sides for part in _multiplied(side)]
+    return [node]
+
+
+def _spelled(node: ast.expr, aliases: Mapping[str, str]) -> str:
+    """Text of a node, what only scales left out, columns by their own names."""
+    node = _OneSpelling().visit(_bare(node))
+    if isinstance(node, ast.Name):
+        return aliases.get(node.id, node.id)
+    return unaliased(ast.unparse(node), aliases)
+
+
+class _OneSpelling(ast.NodeTransformer):
+    """Takes I() off inside and writes 2.0 as 2."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if _called(node) == "I" and len(node.args) == 1:
+            return self.visit(node.args[0])
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, float) and node.value.is_integer():
+            return ast.Constant(int(node.value))
+        return node
+
 
 type Factors = frozenset[str]
 
@@ -71,10 +304,6 @@ def parse_analysis(formula: Any, columns: Collection[str]) -> Analysis:
     >>> [sorted(each) for each in read.terms], [sorted(each) for _, each in read.slopes]
     ([['x'], ['z'], ['x', 'z']], [['x']])
     """
-    if not isinstance(formula, str):
-        raise AnalysisError(
-            f"congenial({formula!r}): give a formula with one ~, such as 'y ~ x + (1 | g)'."
-        )
     read, outcome = analysis_formula(formula, columns)
     terms = [*read.terms, *((offset,) for offset in read.offsets)]
     fixed = [sets for term in terms if not _is_mean(term) for sets in _sets(term, columns)]

@@ -1,31 +1,34 @@
 """``bi.congenial``: an analysis formula held against the imputation models."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.congeniality.advice import advice
+from bayesimpute.congeniality.advice import advice, change
 from bayesimpute.congeniality.analysis_formula import Analysis, parse_analysis
-from bayesimpute.congeniality.changes import Addition, change
-from bayesimpute.congeniality.cluster_checks import row_by_row, without_clusters
 from bayesimpute.congeniality.compatible import (
     given_all_others,
     imputed_for,
     run_for,
     word_for_word,
 )
-from bayesimpute.congeniality.data_checks import left_missing, stale_means, unknown_names
-from bayesimpute.congeniality.imputation_model import ImputationModel
+from bayesimpute.congeniality.data_checks import (
+    left_missing,
+    row_by_row,
+    stale_means,
+    unknown_names,
+    without_clusters,
+)
+from bayesimpute.congeniality.imputation_model import Addition, ImputationModel
 from bayesimpute.congeniality.just_another import (
     as_if_computed,
     is_exactly,
     just_another_variable,
 )
-from bayesimpute.congeniality.reasons import REASONS
-from bayesimpute.congeniality.wants import lacks
+from bayesimpute.congeniality.lacks import REASONS, lacks
 from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.findings import Finding, Findings
 from bayesimpute.specification.aliases import MATCHING
@@ -39,8 +42,8 @@ from bayesimpute.wrappers.base import innermost, method_text
 @checked
 def congenial(
     formula: str,
-    data: pd.DataFrame | Specification,
-    cluster: str | None = None,
+    df: pd.DataFrame | Specification,
+    cluster: str | Sequence[str] | None = None,
     method: Any = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,
@@ -56,7 +59,7 @@ def congenial(
     formula
         The analysis, ``"y ~ x * z + I(x**2) + (1 + x | g)"``, as for ``imp.fit``; the cluster mean
         of x as a predictor is written ``cluster_mean(x)``.
-    data
+    df
         The incomplete data; or a specification, without further arguments.
     cluster, method, predictors, formulas, model_options
         As for :func:`bayesimpute.impute`.
@@ -118,17 +121,17 @@ def congenial(
     >>> len(bi.congenial(analysis, study.incomplete, "school", formulas=formulas))
     0
     """
-    if isinstance(data, Specification):
+    if isinstance(df, Specification):
         given = (cluster, method, predictors, formulas, model_options)
         if any(argument is not None for argument in given):
             raise SpecificationError(
                 "congenial: a specification says already how to impute; give a data frame to try "
                 "other cluster=, method=, predictors=, formulas= or model_options=."
             )
-        specification = data
+        specification = df
     else:
         specification = specify(
-            data,
+            df,
             cluster=cluster,
             method=method,
             predictors=predictors,
@@ -140,7 +143,7 @@ def congenial(
 
 def check(formula: str, specification: Specification) -> Findings:
     """Give the findings of :func:`congenial` for a specification."""
-    formula = with_columns(formula) if isinstance(formula, str) else formula
+    formula = with_columns(formula)
     if word_for_word(formula, specification):
         return Findings.of([], f"Imputed for {formula!r}.", ("Why", "Seen", "Change"))
     analysis = parse_analysis(formula, specification.table.variables)

@@ -1,14 +1,12 @@
 """What the model of one imputed variable holds, asked term by term."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from bayesimpute.congeniality.analysis_formula import Factors
-from bayesimpute.congeniality.column_space import given
-from bayesimpute.congeniality.factors import columns_in, in_powers, product
+from bayesimpute.congeniality.analysis_formula import Factors, columns_in, in_powers, product
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.specification.expressions import evaluate
@@ -23,10 +21,91 @@ from bayesimpute.wrappers.base import declared, layers
 from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
 
+#: Smallest error, in SDs, from which straight lines alone are not enough.
+BENT = 1e-2
+
+
+def given(
+    wanted: np.ndarray,
+    lines: Sequence[np.ndarray],
+    bent: Sequence[np.ndarray],
+    exact: float,
+    margin: int,
+) -> bool:
+    """Whether a column is a linear combination of others, and not of the lines alone.
+
+    Parameters
+    ----------
+    wanted, lines, bent, margin
+        As for :func:`misfit`.
+    exact
+        Largest error, in SDs of the column.
+    """
+    together = misfit(wanted, [*lines, *bent], margin)
+    return together <= exact and misfit(wanted, lines, margin) > BENT
+
+
+def misfit(wanted: np.ndarray, columns: Sequence[np.ndarray], margin: int) -> float:
+    """Give the largest error of a column by an intercept and others, over rows known in all.
+
+    Parameters
+    ----------
+    wanted
+        (row,), NaN where missing.
+    columns
+        Each (row,), NaN where missing.
+    margin
+        Rows beyond the number of columns that it takes to tell.
+
+    Returns
+    -------
+    float
+        In SDs of the column; infinite where it is constant or the rows are too few.
+
+    Examples
+    --------
+    >>> x, z = np.random.default_rng(1).normal(size=(2, 50))
+    >>> misfit(x * z, [x, z, (x - 3) * (z - 2)], 10) < 1e-9, misfit(x * z, [x, z], 10) > 1
+    (True, True)
+    """
+    design = np.column_stack([wanted, *columns])
+    design = design[np.isfinite(design).all(axis=1)]
+    if len(design) < design.shape[1] + margin or np.ptp(design[:, 0]) == 0:
+        return np.inf
+    spread = design.std(axis=0)
+    scaled = (design - design.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    if not columns:
+        return float(np.abs(scaled[:, 0]).max())
+    solved = np.linalg.lstsq(scaled[:, 1:], scaled[:, 0], rcond=None)[0]
+    return float(np.abs(scaled[:, 0] - scaled[:, 1:] @ solved).max())
+
+
 #: Error, in SDs of a column, up to which it is the same in numbers.
 SAME = 1e-8
 #: Rows beyond the number of columns that it takes to believe that.
 MARGIN = 3
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Something a model lacks.
+
+    Attributes
+    ----------
+    factors
+        The term.
+    random
+        With a coefficient that varies by cluster.
+    mean
+        As a cluster mean.
+    cluster
+        Grouping column of the model, where that is what it lacks; `factors` is then empty.
+    """
+
+    factors: Factors = frozenset()
+    random: bool = False
+    mean: bool = False
+    cluster: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,20 +309,20 @@ class ImputationModel:
         """
         values, variables = self.specification.table.values, self.specification.table.variables
         numeric = {n: v for n, v in values.items() if variables[n].kind is Kind.NUMERIC}
-        wanted = _multiplied(factors, numeric)
+        wanted = _product_of_columns(factors, numeric)
         if wanted is None:
             return False
         fixed = [f for f, term in self.terms if term.fixed and term.equation != "selection"]
         own = {name for factor in factors for name in columns_in(factor, self.columns)}
         lines = [numeric[n] for n in sorted(own & numeric.keys()) if frozenset({n}) in fixed]
         each = {*fixed, *(frozenset({n}) for n in self.predictors & numeric.keys())}
-        for column in (c for f in each if (c := _multiplied(f, numeric)) is not None):
+        for column in (c for f in each if (c := _product_of_columns(f, numeric)) is not None):
             if any(given(wanted, held, [column], SAME, MARGIN) for held in ([], lines)):
                 return True
         return False
 
 
-def _multiplied(factors: Factors, numeric: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _product_of_columns(factors: Factors, numeric: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Product of columns and functions; None with a category or an unknown function in it."""
     try:
         parts = [np.asarray(evaluate(factor, numeric), dtype=float) for factor in factors]

@@ -12,9 +12,8 @@ from itertools import product as every
 
 import numpy as np
 
-from bayesimpute.congeniality.analysis_formula import Analysis
-from bayesimpute.congeniality.column_space import given
-from bayesimpute.congeniality.factors import columns_in
+from bayesimpute.congeniality.analysis_formula import Analysis, columns_in
+from bayesimpute.congeniality.imputation_model import given
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.findings import Finding

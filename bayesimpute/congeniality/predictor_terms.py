@@ -16,6 +16,10 @@ is f(y | x, z) f(x | z), which settles what can stand in the model of x:
   b by cluster they are b(y − u) − b²/2, of which no normal effects of clusters are left.
 - y a category, x continuous: x is normal in each category of y, with a mean that depends on z: yz;
   a square asks for a variance of its own in each category, so for models by category.
+
+Given a normal outcome whose mean differs between the categories of x, x follows a softmax with a
+slope a category. A cumulative model, or donors by one score, has one slope, and is as good only as
+long as the means go up, or down, from category to category.
 """
 
 from collections.abc import Iterator
@@ -26,13 +30,20 @@ from itertools import product as every
 import numpy as np
 import pandas as pd
 
-from bayesimpute.congeniality.analysis_formula import Analysis, Factors
-from bayesimpute.congeniality.factors import as_power, columns_in, product, raised
+from bayesimpute.congeniality.analysis_formula import (
+    Analysis,
+    Factors,
+    as_power,
+    columns_in,
+    product,
+    raised,
+)
 from bayesimpute.congeniality.imputation_model import ImputationModel
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive
+from bayesimpute.wrappers.base import declared
 
 #: Different values up to which a number is as good as a category.
 TWO = 2
@@ -210,3 +221,45 @@ def is_continuous(model: ImputationModel, column: str) -> bool:
 def _distinct(model: ImputationModel, column: str) -> int:
     values = model.specification.table.values[column]
     return len(np.unique(values[~np.isnan(values)]))
+
+
+#: Standard errors by which two means have to differ to be called different.
+CLEARLY = 4.0
+#: Observed values a category needs to have a mean.
+FEWEST = 10
+
+
+def has_one_slope(model: ImputationModel) -> bool:
+    """Whether a model of more than two categories has one slope for all of them."""
+    kind = model.specification.table.variables[model.name].kind
+    return kind in declared(model.target.method, "one_slope", ())
+
+
+def clearly_out_of_order(read: PredictorTerms) -> bool:
+    """Whether observed means of the outcome go up and down over the categories of x, not by chance.
+
+    Parameters
+    ----------
+    read
+        Terms of the analysis, with the model of x.
+    """
+    table, name = read.model.specification.table, read.model.name
+    ordered = table.variables[name].kind is Kind.ORDINAL
+    if not (ordered and has_one_slope(read.model)):
+        return False
+    numbers = {n: v for n, v in table.values.items() if table.variables[n].kind is Kind.NUMERIC}
+    try:
+        outcome = np.asarray(evaluate(read.analysis.outcome, numbers), dtype=float)
+    except SpecificationError:  # a category, or a function that formulas do not know
+        return False
+    known = np.isfinite(outcome) & ~np.isnan(table.values[name])
+    groups = [outcome[known & (table.values[name] == code)]
+              for code in np.unique(table.values[name][known])]  # fmt: skip
+    groups = [values for values in groups if len(values) >= FEWEST]
+    if len(groups) < 3:
+        return False
+    means = np.array([values.mean() for values in groups])
+    variances = np.array([values.var(ddof=1) / len(values) for values in groups])
+    rises = (means - means[:, None]) / np.sqrt(variances + variances[:, None])
+    above = np.triu_indices(len(groups), 1)
+    return bool(rises[above].max() > CLEARLY and rises[above].min() < -CLEARLY)

@@ -1,19 +1,16 @@
 """``imp.diagnose()``: every check in turn, and a sentence on what was checked."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from bayesimpute.arguments import Positive, checked
+from bayesimpute.arguments import Positive, Within, checked
 from bayesimpute.diagnose import (
     chains,
-    empty_clusters,
-    loops,
     models,
-    precision,
     run_events,
     values,
 )
-from bayesimpute.diagnose.analyses import uncongenial
+from bayesimpute.diagnose.analyses import enough_imputations, uncongenial
 from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import SpecificationError
@@ -21,10 +18,12 @@ from bayesimpute.findings import Finding, Findings
 from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
 
+type AboveOne = Annotated[float, Within(1, low_open=True)]
+
 
 @checked
 def diagnose(
-    run: Run, fits: Any = None, r_hat: Positive = 1.05, ess: Positive | None = None
+    run: Run, fits: Any = None, r_hat: AboveOne = 1.05, ess: Positive | None = None
 ) -> Findings:
     """Find what is wrong with this run, why, and what to change, in plain words.
 
@@ -66,10 +65,6 @@ def diagnose(
     >>> imp.diagnose().query("severity == 'warning'")["finding"].tolist()
     ['too few iterations to tell']
     """
-    if not r_hat > 1:
-        raise SpecificationError(f"r_hat={r_hat!r} must be a number above 1, such as 1.05.")
-    if ess is not None and not ess > 0:
-        raise SpecificationError(f"ess={ess!r} must be a number above 0, or None.")
     analyses = [] if fits is None else list(fits) if isinstance(fits, list | tuple) else [fits]
     for each in analyses:
         if not (hasattr(each, "table") or hasattr(each, "pool")):
@@ -77,7 +72,7 @@ def diagnose(
                 f"fits must be an analysis, such as imp.fit('y ~ x') or pooled, or a list of "
                 f"these, not {type(each).__name__}."
             )
-    examined = Examined(run)
+    examined = Examined.of(run)
     if without_models(run.specification):
         return Findings.of(
             [
@@ -85,7 +80,7 @@ def diagnose(
                 *values.constant(examined),
                 *values.out_of_range(examined),
                 *values.piled_up(examined),
-                *precision.enough_imputations(examined, analyses),
+                *enough_imputations(examined, analyses),
             ],
             "Checked: range and spread of the imputed values, and m; nothing of models and chains.",
         )
@@ -94,8 +89,8 @@ def diagnose(
         *chains.mixing(examined, r_hat, ess),
         *chains.drift(examined),
         *chains.frozen(examined),
-        *loops.circles(examined),
-        *loops.twins(examined),
+        *models.circles(examined),
+        *models.twins(examined),
         *models.divergences(examined),
         *run_events.events(examined),
         *models.collinearity(examined),
@@ -107,10 +102,10 @@ def diagnose(
         *values.out_of_range(examined),
         *values.piled_up(examined),
         *values.donors(examined),
-        *empty_clusters.few_donors(examined),
-        *empty_clusters.far_out(examined),
+        *values.few_donors(examined),
+        *values.far_out(examined),
         *uncongenial(examined, analyses),
-        *precision.enough_imputations(examined, analyses),
+        *enough_imputations(examined, analyses),
     ]
     return Findings.of(found, _checked(examined, analyses))
 

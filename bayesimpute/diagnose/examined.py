@@ -1,8 +1,9 @@
-"""A finished run as its checks see it."""
+"""A finished run as its checks see it, and the code of their advice."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,38 +14,21 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.diagnostics import FEWEST_DRAWS, diagnostics, quantities
 from bayesimpute.engine.chain import ChainState
-from bayesimpute.engine.history import History
 from bayesimpute.method import Array, Design
 from bayesimpute.result.run import Run
-from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.specification.aliases import MATCHING, MATCHING_OF_CLUSTERS
+from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import declared, innermost
 
 
-@dataclass(frozen=True, eq=False)
-class Examined:
+@dataclass(frozen=True, eq=False, repr=False)
+class Examined(Run):
     """A run, and what several checks work out from it."""
 
-    run: Run
-
-    @property
-    def specification(self) -> Specification:
-        """Data, models and order of the run."""
-        return self.run.specification
-
-    @property
-    def history(self) -> History:
-        """What the chains produced."""
-        return self.run.history
-
-    @property
-    def m(self) -> int:
-        """Number of chains."""
-        return self.history.m
-
-    @property
-    def iterations(self) -> int:
-        """Iterations of each chain."""
-        return self.history.iterations
+    @classmethod
+    def of(cls, run: Run) -> "Examined":
+        """Take a run apart into what its checks ask for."""
+        return cls(**{each.name: getattr(run, each.name) for each in fields(Run)})
 
     @property
     def discard(self) -> int:
@@ -58,22 +42,17 @@ class Examined:
     @cached_property
     def quantities(self) -> dict[tuple[str, str], Array]:
         """(variable, quantity) -> (m, iterations kept), the rows of ``imp.diagnostics()``."""
-        return dict(quantities(self.run.datatree, self.discard))
+        return dict(quantities(self.datatree, self.discard))
 
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
         """R-hat, ESS and so on of the iterations that are kept."""
-        return diagnostics(self.run.datatree, self.discard)
+        return diagnostics(self.datatree, self.discard)
 
     @cached_property
     def targets(self) -> Mapping[str, Target]:
         """Variables imputed by a model."""
         return {n: t for n, t in self.specification.targets.items() if isinstance(t, Target)}
-
-    def method(self, name: str) -> str:
-        """Name of the method inside all wrappers; the class or function name of the user's own."""
-        method = innermost(self.targets[name].method)
-        return method if isinstance(method, str) else getattr(method, "__name__", str(method))
 
     def observed(self, name: str) -> Array:
         """Observed values, codes of categories."""
@@ -113,3 +92,20 @@ class Examined:
             if declared(target.method, "uses_predictors", True) and target.terms:
                 builder = DesignBuilder.of(self.specification, target)
                 yield name, builder.build(self.completed)
+
+
+def matching(target: Target) -> str:
+    """Predictive mean matching at the level of a target."""
+    return MATCHING_OF_CLUSTERS if target.level == 2 else MATCHING
+
+
+def switched(target: Target, method: str, options: dict[str, Any] | None = None) -> str:
+    """Give code for another method, without options and priors that only the one so far knows."""
+    name, lines = target.name, [f"method[{target.name!r}] = {method!r}"]
+    if options:
+        lines.append(f"model_options[{name!r}] = {options}")
+    elif target.options and method != innermost(target.method):
+        lines.append(f"model_options.pop({name!r}, None)")
+    if target.priors and method != innermost(target.method):
+        lines.append(f"priors.pop({name!r}, None)")
+    return "; ".join(lines)

@@ -1,6 +1,7 @@
-"""Conditional models that cannot be fitted well, or whose answer is their prior's."""
+"""Conditional models that cannot be fitted well, drive each other, or answer by their prior."""
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from bayesimpute.diagnose.examined import Examined
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array, Design
+from bayesimpute.pooling.separation import separating_direction
 from bayesimpute.prior.of_run import priors
 from bayesimpute.registry import resolve
-from bayesimpute.result.identification import ENOUGH_DRAWS, PRIOR_DECIDES, identification
+from bayesimpute.result.checks import ENOUGH_DRAWS, PRIOR_DECIDES, identification
+from bayesimpute.specification.aliases import IN_ONE_BLOCK
+from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.latent_means import mean_of
-from bayesimpute.specification.specification import Target
+from bayesimpute.specification.specification import Passive, Target, computed_from
 from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import declared, innermost
 
@@ -174,8 +178,6 @@ def separating(x: Array, positive: Rows) -> Rows:
     positive
         Bool (row,).
     """
-    from scipy.optimize import linprog
-
     moving = np.ptp(x, axis=0) > 0 if len(x) else np.zeros(x.shape[1], dtype=bool)
     found = np.zeros(x.shape[1], dtype=bool)
     if not moving.any() or not 0 < positive.sum() < len(positive):
@@ -185,11 +187,8 @@ def separating(x: Array, positive: Rows) -> Rows:
     if (alone & moving).any():
         return alone & moving
     scaled = x[:, moving] / np.ptp(x[:, moving], axis=0)
-    signed = np.column_stack([np.ones(len(x)), scaled - scaled.mean(axis=0)])
-    signed *= np.where(positive, 1.0, -1.0)[:, None]
-    solved = linprog(-signed.sum(axis=0), -signed, np.zeros(len(x)), bounds=(-1, 1))
-    if solved.status == 0 and -solved.fun > 1e-6:
-        found[moving] = np.abs(solved.x[1:]) > 1e-6
+    design = np.column_stack([np.ones(len(x)), scaled - scaled.mean(axis=0)])
+    found[moving] = np.abs(separating_direction(positive.astype(float), design)[1:]) > 1e-6
     return found
 
 
@@ -243,7 +242,7 @@ def _width_against_prior(run: Examined, name: str) -> float:
     if draws is None or draws.ndim != 2:
         return float("nan")
     try:
-        table = priors(run.run, name)
+        table = priors(run, name)
     except BayesimputeError:
         return float("nan")
     rows = table[table["parameter"] == "sd_intercept"]
@@ -257,7 +256,7 @@ def prior_driven_selection(run: Examined) -> Iterator[Finding]:
     """Find selection models whose ρ is that of its prior."""
     if run.m * (run.iterations - run.iterations // 2) < ENOUGH_DRAWS:
         return
-    table = identification(run.run)
+    table = identification(run)
     decided = table[table["cluster"].isna() & (table["verdict"] == PRIOR_DECIDES)]
     for row in decided.drop_duplicates("variable").itertuples(index=False):
         name = str(row.variable)
@@ -335,3 +334,59 @@ def _fewer_predictors(run: Examined, name: str, design: Design | None, most: int
 MOSTLY_MISSING = 0.8
 #: Observed values a coefficient below which the prior speaks.
 OBSERVED_EACH = 5
+
+
+#: Correlation from which two incomplete variables are hardly two.
+TWINS = 0.95
+#: Share of the rows in which one is missing that miss the other as well.
+TOGETHER = 0.5
+
+
+def predictors_of(target: Target) -> set[str]:
+    """Columns in the terms of a model."""
+    return {name for term in target.terms for factor in term.factors for name in names_in(factor)}
+
+
+def circles(run: Examined) -> Iterator[Finding]:
+    """Passive variables that predict what they are computed from."""
+    for name, target in run.targets.items():
+        for column in sorted(predictors_of(target)):
+            computed = run.specification.targets.get(column)
+            if isinstance(computed, Passive) and name in computed_from(
+                column, run.specification.targets
+            ):
+                yield Finding(
+                    "error", name, "feedback loop",
+                    f"{name!r} is predicted by {column!r}, which is computed from it "
+                    f"({computed.expression}).",
+                    "Each confirms the other's imputed value at every iteration; chains get stuck, "
+                    "and the relation with other variables is lost (van Buuren 2018, section 6.4).",
+                    f"predictors.loc[{name!r}, {column!r}] = 0",
+                )  # fmt: skip
+
+
+def twins(run: Examined) -> Iterator[Finding]:
+    """Incomplete numbers that predict each other nearly exactly and are missing together."""
+    table = run.specification.table
+    numeric = [n for n in run.targets if run.kind(n) is Kind.NUMERIC]
+    for first, second in combinations(numeric, 2):
+        one, other = run.targets[first], run.targets[second]
+        if second not in predictors_of(one) or first not in predictors_of(other):
+            continue
+        gaps, others = table.missing(first), table.missing(second)
+        both = ~gaps & ~others
+        x, y = table.values[first][both], table.values[second][both]
+        if both.sum() < 10 or np.ptp(x) == 0 or np.ptp(y) == 0:
+            continue
+        r = float(np.corrcoef(x, y)[0, 1])
+        together = float((gaps & others).sum() / (gaps | others).sum())
+        if abs(r) > TWINS and together > TOGETHER:
+            yield Finding(
+                "warning", first, "strong mutual dependence",
+                f"{first!r} and {second!r} correlate by {r:.3f}, predict each other, and "
+                f"{100 * together:.0f} % of the rows that miss one miss both.",
+                "Where both are missing each is imputed from the other's last imputation: the pair "
+                "moves by tiny steps.",
+                f"method[{first!r}] = method[{second!r}] = {IN_ONE_BLOCK!r}  # drawn together; if "
+                "one is a function of the other, give it a method that computes it",
+            )  # fmt: skip

@@ -4,8 +4,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
-from bayesimpute.diagnose.code import switched
-from bayesimpute.diagnose.examined import Examined
+from bayesimpute.diagnose.examined import Examined, switched
 from bayesimpute.diagnose.models import without
 from bayesimpute.events import Event
 from bayesimpute.findings import Finding

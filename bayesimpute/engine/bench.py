@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.designs import Designs
@@ -44,6 +45,8 @@ class Bench:
         Kernels whose densities say what live cells are, in the order of visits.
     readers
         Models whose designs depend on a variable.
+    cells
+        Rows whose values are imputed, by target, (cell,).
     """
 
     specification: Specification
@@ -55,6 +58,7 @@ class Bench:
     normal: Mapping[str, NormalCells]
     speaking: Mapping[str, DensityKernel]
     readers: Mapping[str, frozenset[str]]
+    cells: Mapping[str, npt.NDArray[np.int64]]
 
     def design(self, name: str, values: Mapping[str, Array]) -> Design:
         """Design of a target on completed data; a condition may be the user's own function."""
@@ -121,8 +125,11 @@ class Bench:
             )
             for name in specification.targets
         }
-        users = Lock()
-        return cls(specification, builders, kernels, locks, users, live, normal, speaking, readers)
+        cells_of = {name: np.flatnonzero(each) for name, each in specification.where.items()}
+        return cls(
+            specification, builders, kernels, locks, Lock(), live, normal, speaking, readers,
+            cells_of,
+        )  # fmt: skip
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:
         """NaN arrays for the parameters of a target, (iteration,) or (iteration, k)."""

@@ -1,7 +1,9 @@
 """One imputation's chain: fill, visit, re-evaluate passive variables, record."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,7 @@ from bayesimpute.engine.packing import pack, unpack
 from bayesimpute.engine.passive import update_passive
 from bayesimpute.engine.post import post_processed
 from bayesimpute.engine.shares import shares_of
-from bayesimpute.engine.streams import Purpose, stream
+from bayesimpute.engine.streams import Course, Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
@@ -99,6 +101,10 @@ class Stretch:
         Target -> name -> (iteration,) or (iteration, k).
     events
         What happened.
+    iterations
+        How many.
+    seconds
+        By the clock.
     monitored
         Monitor -> (iteration,) or (iteration, k).
     """
@@ -111,6 +117,8 @@ class Stretch:
     parameters: Mapping[str, Mapping[str, Array]]
     statistics: Mapping[str, Mapping[str, Array]]
     events: tuple[Event, ...]
+    iterations: int
+    seconds: float
     monitored: Mapping[str, Array] = field(default_factory=dict)
 
 
@@ -170,7 +178,7 @@ def run_chain(
     monitor_labels: Labels,
 ) -> Stretch:
     """Run some iterations of one chain, on from `state`, which stays where it is."""
-    specification = bench.specification
+    began, specification = perf_counter(), bench.specification
     state = state.copy()
     names = list(specification.targets)
     mean = {name: np.full(len(iterations), np.nan) for name in names}
@@ -196,9 +204,10 @@ def run_chain(
                 raise SamplingError(
                     f"imputation {imputation + 1}, before its first iteration: {said(error)}"
                 ) from error
+    # one distribution, one stream an iteration; else one for each visit
+    course = Course(seed, Purpose.LIVE_CELLS, imputation) if bench.live else None
     for t, iteration in enumerate(iterations):
-        # one distribution, one stream; else one for each visit
-        whole = stream(seed, Purpose.LIVE_CELLS, imputation, iteration) if bench.live else None
+        whole = course.at(iteration) if course is not None else None
         if whole is not None and state.kernel:
             try:
                 follow_live(bench, state, designs, whole)
@@ -252,12 +261,11 @@ def run_chain(
                     )
                 )
         for name in names:
-            code = variables[name].kind is not Kind.NUMERIC
-            cells = state.imputed[name] + code
+            cells = state.imputed[name]
+            if variables[name].kind is not Kind.NUMERIC:
+                cells = cells + 1.0
             if cells.size:
-                mean[name][t] = cells.mean()
-            if cells.size > 1:
-                sd[name][t] = cells.std(ddof=1)
+                mean[name][t], sd[name][t] = mean_and_sd(cells)
         for name, by_category in share.items():
             by_category[t] = shares_of(state.imputed[name], categories[name])
         if monitor_labels:
@@ -268,8 +276,9 @@ def run_chain(
                 )  # fmt: skip
     imputed = {name: values.copy() for name, values in state.imputed.items()}
     return Stretch(
-        state, imputed, mean, sd, share, parameters, statistics, tuple(events), monitored
-    )
+        state, imputed, mean, sd, share, parameters, statistics, tuple(events), len(iterations),
+        perf_counter() - began, monitored,
+    )  # fmt: skip
 
 
 def _warm_up(
@@ -333,12 +342,12 @@ def _visit(
     kernel = bench.kernels[name]
     builder = bench.builders[name]
     first = name not in state.kernel
-    position = list(specification.targets).index(name)
-    kernel_state = (
-        kernel.start(adaptations[name], stream(seed, Purpose.START, imputation, position))
-        if first
-        else state.kernel[name]
-    )
+    if first:
+        position = list(specification.targets).index(name)
+        rng_of_start = stream(seed, Purpose.START, imputation, position)
+        kernel_state = kernel.start(adaptations[name], rng_of_start)
+    else:
+        kernel_state = state.kernel[name]
     design = designs(name)
     check_design(design)
     with bench.locks[name]:
@@ -355,6 +364,8 @@ def _visit(
         if drawn.size:
             store(specification, state, part.target.name, drawn, part.cells)
     changed = [part.target.name for part, drawn in processed if drawn.size]
+    if not changed:
+        return visit.parameters, visit.statistics
     passives = update_passive(specification, state.values, changed)
     for passive in passives:
         state.imputed[passive] = state.values[passive][specification.where[passive]]
@@ -366,14 +377,13 @@ def follow_live(
     bench: Bench, state: ChainState, designs: Designs, rng: np.random.Generator
 ) -> None:
     """Draw the cells that stand in models of others, which see them as they see observed ones."""
-    where = bench.specification.where
     for name in redraw(bench, designs, state.values, state.kernel, rng):
-        state.imputed[name] = state.values[name][where[name]]
+        state.imputed[name] = state.values[name][bench.cells[name]]
 
 
 def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
     """Refuse what cannot be stored: a method may be the user's own."""
-    wanted = sum(int(each.draw.sum()) for each in design.members or (design,))
+    wanted = sum(np.count_nonzero(each.draw) for each in design.members or (design,))
     if np.shape(visit.values) != (wanted,):
         raise SamplingError(
             f"the model drew values of shape {np.shape(visit.values)}, not one for each of the "
@@ -392,8 +402,17 @@ def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
         if name not in kernel.labels:
             raise SamplingError(f"the model drew a parameter {name!r} that its labels lack")
         size = (len(kernel.labels[name]),) if kernel.labels[name] else ()
-        if np.shape(drawn) not in ((), size):
+        if not isinstance(drawn, float) and np.shape(drawn) not in ((), size):
             np.broadcast_to(drawn, size)
+
+
+def mean_and_sd(cells: Array) -> tuple[float, float]:
+    """Mean and standard deviation (ddof 1) of some values, NaN of one; NumPy's take many steps."""
+    mean = float(cells.sum()) / cells.size
+    if cells.size == 1:
+        return mean, np.nan
+    left = cells - mean
+    return mean, math.sqrt(float(left @ left) / (cells.size - 1))
 
 
 def check_design(design: Design) -> None:
@@ -404,6 +423,8 @@ def check_design(design: Design) -> None:
     SamplingError
         Naming the predictor.
     """
+    if np.isfinite(design.x.sum()):  # as it nearly always is
+        return
     finite = np.isfinite(design.x)
     if not finite.all():
         bad = ~finite.all(axis=0)
@@ -422,8 +443,9 @@ def store(
     cells: npt.NDArray[np.bool_],
 ) -> None:
     """Put drawn values where they belong; an observed cell of the working data never changes."""
-    column = specification.known[name]
-    completed = np.where(np.isnan(column), state.values[name], column)
+    completed, column = state.values[name].copy(), specification.known[name]
     completed[cells] = drawn
     state.imputed[name] = completed[specification.where[name]]
-    state.values[name] = np.where(np.isnan(column), completed, column)
+    observed = np.flatnonzero(cells & ~np.isnan(column))  # drawn because it was asked for
+    completed[observed] = column[observed]
+    state.values[name] = completed

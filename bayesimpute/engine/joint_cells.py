@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
-from bayesimpute.engine.live import rows_that_say
+from bayesimpute.engine.joint_rows import rows_learnt_from
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.joint_order import sources_of, sources_of_term
 from bayesimpute.specification.specification import Specification
@@ -129,7 +129,7 @@ def groups_of(
     pairs: list[Positions] = []
     place: dict[str, tuple[int, Positions]] = {}
     for name, builder in builders.items():
-        rows = np.flatnonzero(rows_that_say(specification, builder))
+        rows = np.flatnonzero(rows_learnt_from(specification, builder))
         place[name] = first, rows
         for design_row, held in _touching(specification, builder, cells, counted):
             says = np.isin(design_row, rows)

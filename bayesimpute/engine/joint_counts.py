@@ -20,7 +20,7 @@ import numpy as np
 from bayesimpute.arrays import Array
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.joint_cells import MOST_COMBINATIONS, Group, Positions, groups_of
-from bayesimpute.engine.live import rows_that_say
+from bayesimpute.engine.joint_rows import rows_learnt_from
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Specification
@@ -273,7 +273,7 @@ def _rows_with_means(
             for term in builder.target.terms
         )
         if sees:
-            rows = np.flatnonzero(rows_that_say(specification, builder))
+            rows = np.flatnonzero(rows_learnt_from(specification, builder))
             own = number[rows if level2 else codes[rows]]
             found[name] = rows[own >= 0], own[own >= 0]
     return found

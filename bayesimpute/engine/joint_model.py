@@ -17,6 +17,7 @@ that no other model needs integrate out of themselves and are left out.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,16 +31,22 @@ from bayesimpute.engine.bench import options_of
 from bayesimpute.engine.joint_cells import Group, categories_of
 from bayesimpute.engine.joint_columns import columns_of, is_symbol
 from bayesimpute.engine.joint_counts import Counts, log_sum, sums_of
-from bayesimpute.engine.live import rows_that_say
+from bayesimpute.engine.joint_rows import (
+    Part,
+    groups_of_rows,
+    rows_learnt_from,
+    without_ignored,
+)
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.hazards import events_of
 from bayesimpute.sampling.selection import DRAWN, SEEN, UNSEEN
-from bayesimpute.sampling.textbook import Columns, RowModel, Textbook, values_of
+from bayesimpute.sampling.textbook import Columns, Textbook, values_of
 from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import innermost, layers, method_text
+from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.joined_model import move
 
@@ -85,8 +92,8 @@ class Joint:
         These, by what depends on each other.
     counts
         Those of them that are summed out by their numbers in a cluster.
-    rows
-        What the rows of each model are.
+    parts
+        What the rows of each model are: one kind of row, or one for each group.
     values
         Columns of the data: numbers, or symbols where some are missing.
     own
@@ -101,7 +108,7 @@ class Joint:
     categories: Mapping[str, Any]
     groups: list[Group]
     counts: Counts | None
-    rows: dict[str, RowModel] = field(default_factory=dict)
+    parts: dict[str, list[Part]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     own: dict[str, Any] = field(default_factory=dict)
 
@@ -112,11 +119,8 @@ class Joint:
 
         _check(specification)
         values = reference_values(specification, seed)
-        builders = {
-            name: DesignBuilder.of(specification, target)
-            for name in specification.visit_sequence
-            if isinstance(target := specification.targets[name], Target)
-        }
+        specification = without_ignored(specification, _builders(specification))
+        builders = _builders(specification)
         designs = {name: _shifted(each, each.build(values)) for name, each in builders.items()}
         categories = categories_of(specification, builders)
         groups, counts = sums_of(specification, builders, categories)
@@ -154,8 +158,9 @@ class Joint:
         if variable not in posterior:
             return None
         draws = posterior[variable].values
-        if parameter == "correlation":
-            names = self.rows[name].effects
+        effects = {part.named("correlation"): part.model.effects for part in self.parts[name]}
+        if parameter in effects:
+            names = effects[parameter]
             place = {f"{b}~{a}": (i, j) for i, a in enumerate(names) for j, b in enumerate(names)}
             return np.stack([draws[(..., *place[label])] for label in labels], axis=-1)
         if parameter.startswith("correlation|"):
@@ -177,16 +182,21 @@ class Joint:
                 "written down for rows of which some values are symbols; use a model of the "
                 "package, or look at imp.model(variable)."
             )
-        with pm.Model(coords=design.coords, model=None) as part:
-            self.rows[name] = method.row_model(design, target.priors, options_of(target))
-        move(part, self.model, lambda each: safe_pair(name, each))
+        self.parts[name] = []
+        for label, rows in groups_of_rows(target, design):
+            own = design.rows(rows) if label else design
+            with pm.Model(coords=own.coords, model=None) as alone:
+                model = method.row_model(own, target.priors, options_of(target))
+            place = np.full(len(design.y), -1)
+            place[rows] = np.arange(len(rows))
+            part = Part(label, model, place)
+            self.parts[name].append(part)
+            move(alone, self.model, partial(_renamed, name, part))
 
     def _add_rows(self, name: str) -> None:
         """Add the rows of one model that depend on no missing category, and missing numbers."""
-        builder, rows = self.builders[name], self.rows[name]
-        says = np.flatnonzero(rows_that_say(self.specification, builder))
-        design = self.designs[name]
-        live = np.zeros(len(design.y), dtype=bool) if design.live is None else design.live
+        builder, design = self.builders[name], self.designs[name]
+        live = self._live(name)
         touched = np.zeros(len(design.y), dtype=bool)
         for summed in (*self.groups, *(() if self.counts is None else (self.counts,))):
             if name in summed.touched:
@@ -198,22 +208,36 @@ class Joint:
             self.values[name] = own[builder.clusters.codes]
         if live.any() and name not in self.categories:
             self._add_missing(name, np.flatnonzero(live))
-        if rows.known is not None:
-            says = says[~np.isnan(rows.known[says])]
-            valued = rows.known[says] != UNSEEN
-        else:
-            valued = np.ones(len(says), dtype=bool)
-        plain = ~touched[says]
-        seen = says[plain & valued & ~live[says]]
+        says = np.flatnonzero(rows_learnt_from(self.specification, builder) & ~touched)
+        for part in self.parts[name]:
+            self._add_plain(name, part, says[part.within(says)])
+
+    def _live(self, name: str) -> npt.NDArray[np.bool_]:
+        """Rows of a model's design whose value is a free variable or summed out, (row,) bool."""
+        live = self.designs[name].live
+        return np.zeros(len(self.designs[name].y), dtype=bool) if live is None else live
+
+    def _add_plain(self, name: str, part: Part, says: Positions) -> None:
+        """Add rows that depend on no missing category: seen values, and whether they are seen."""
+        model, valued = part.model, np.ones(len(says), dtype=bool)
+        known = np.full(len(says), SEEN)
+        if model.known is not None:
+            known = model.known[part.place[says]]
+            says, known = says[~np.isnan(known)], known[~np.isnan(known)]
+            valued = known != UNSEEN
+        seen = says[valued & ~self._live(name)[says]]
         if seen.size:
-            self._observe(name, seen)
-        if rows.known is not None and rows.factor is not None:
-            for code, text in _SELECTION.items():
-                chosen = says[plain & (rows.known[says] == code)]
-                if chosen.size:
-                    y = None if code == UNSEEN else self.own[name][chosen]
-                    value = rows.factor(self._columns(name, chosen), y, code)
-                    self._potential(safe_pair(name, text), value.sum())
+            row = model.distribution(self._columns(name, part, seen))
+            y = values_of(row, self._numbers(name)[seen])
+            what = part.named("observed")
+            dim = self._dim(name, what, seen)
+            self.model.register_rv(row, safe_pair(name, what), observed=y, dims=(dim,))
+        for code, text in _SELECTION.items() if model.factor is not None else ():
+            chosen = says[known == code]
+            if chosen.size and model.factor is not None and model.known is not None:
+                y = None if code == UNSEEN else self.own[name][chosen]
+                value = model.factor(self._columns(name, part, chosen), y, code)
+                self._potential(safe_pair(name, part.named(text)), value.sum())
 
     def _add_missing(self, name: str, live: Positions) -> None:
         """Add the missing numbers of a variable, distributed as its model says.
@@ -222,17 +246,21 @@ class Joint:
         """
         import pytensor.tensor as pt
 
-        row = self.rows[name].distribution(self._columns(name, live))
-        if not row.dtype.startswith("float"):
-            raise SpecificationError(
-                f"joint_model: missing counts of {name!r} would be unobserved whole numbers, which "
-                "NUTS cannot move; only numbers and categories can be missing in it. The chains of "
-                "bi.impute have them."
-            )
-        missing = self.model.register_rv(
-            row, safe_pair(name, "missing"), dims=(self._dim(name, "missing", live),)
-        )
-        self.own[name] = pt.set_subtensor(pt.as_tensor_variable(self.own[name])[live], missing)
+        for part in self.parts[name]:
+            rows = live[part.within(live)]
+            if not rows.size:
+                continue
+            row = part.model.distribution(self._columns(name, part, rows))
+            if not row.dtype.startswith("float"):
+                raise SpecificationError(
+                    f"joint_model: missing counts of {name!r} would be unobserved whole numbers, "
+                    "which NUTS cannot move; only numbers and categories can be missing in it. The "
+                    "chains of bi.impute have them."
+                )
+            what = part.named("missing")
+            dims = (self._dim(name, what, rows),)
+            missing = self.model.register_rv(row, safe_pair(name, what), dims=dims)
+            self.own[name] = pt.set_subtensor(pt.as_tensor_variable(self.own[name])[rows], missing)
         builder = self.builders[name]
         if builder.target.level == 2 and builder.clusters is not None:
             self.values[name] = self.own[name][builder.clusters.codes]
@@ -243,12 +271,6 @@ class Joint:
         """Values of a target by row of its design, missing ones at their reference."""
         design, around = self.designs[name], self.builders[name].target.around
         return design.y + self.reference[around] if around else design.y
-
-    def _observe(self, name: str, rows: Positions) -> None:
-        row = self.rows[name].distribution(self._columns(name, rows))
-        y = values_of(row, self._numbers(name)[rows])
-        dim = self._dim(name, "observed", rows)
-        self.model.register_rv(row, safe_pair(name, "observed"), observed=y, dims=(dim,))
 
     def _dim(self, name: str, what: str, rows: Positions) -> str:
         """Dim of some rows of a model, labelled as the user labels rows or clusters."""
@@ -267,6 +289,7 @@ class Joint:
     def _columns(
         self,
         name: str,
+        part: Part,
         rows: Positions,
         changed: Mapping[str, Any] | None = None,
         averaged: Mapping[str, Any] | None = None,
@@ -274,7 +297,7 @@ class Joint:
         values = {**self.values, **(changed or self._first())}
         in_means = None if averaged is None else {**values, **averaged}
         found = columns_of(self.specification, self.builders[name], values, rows, in_means)
-        latent, around = self.rows[name].latent, self.builders[name].target.around
+        latent, around = part.model.latent, self.builders[name].target.around
         offset = self.designs[name].live_shift
         offset = None if offset is None else offset[rows]
         if around:
@@ -282,7 +305,7 @@ class Joint:
         return replace(
             found,
             event=events_of(self.designs[name])[rows],
-            latent=None if latent is None else latent[rows],
+            latent=None if latent is None else latent[part.place[rows]],
             offset=offset,
         )
 
@@ -347,21 +370,28 @@ class Joint:
         import pymc as pm
         import pytensor.tensor as pt
 
-        model, columns = self.rows[name], self._columns(name, rows, changed, averaged)
-        known = np.full(len(rows), SEEN) if model.known is None else model.known[rows]
         out: Any = pt.zeros(len(rows))
-        valued = np.flatnonzero(~np.isnan(known) & (known != UNSEEN))
-        if valued.size:
-            y = self._own(name, rows[valued], changed)
-            row = model.distribution(columns.rows(valued))
-            y = y if is_symbol(y) else values_of(row, y)
-            out = pt.inc_subtensor(out[valued], pm.logp(row, y, warn_rvs=False))
-        for code in _SELECTION if model.factor is not None else ():
-            chosen = np.flatnonzero(known == code)
-            if chosen.size and model.factor is not None:
-                y = None if code == UNSEEN else self._own(name, rows[chosen], changed)
-                value = model.factor(columns.rows(chosen), y, code)
-                out = pt.inc_subtensor(out[chosen], value)
+        for part in self.parts[name]:
+            within = part.within(rows)
+            if not within.size:
+                continue
+            own, model = rows[within], part.model
+            columns = self._columns(name, part, own, changed, averaged)
+            known = np.full(len(own), SEEN)
+            if model.known is not None:
+                known = model.known[part.place[own]]
+            valued = np.flatnonzero(~np.isnan(known) & (known != UNSEEN))
+            if valued.size:
+                y = self._own(name, own[valued], changed)
+                row = model.distribution(columns.rows(valued))
+                y = y if is_symbol(y) else values_of(row, y)
+                out = pt.inc_subtensor(out[within[valued]], pm.logp(row, y, warn_rvs=False))
+            for code in _SELECTION if model.factor is not None else ():
+                chosen = np.flatnonzero(known == code)
+                if chosen.size and model.factor is not None:
+                    y = None if code == UNSEEN else self._own(name, own[chosen], changed)
+                    value = model.factor(columns.rows(chosen), y, code)
+                    out = pt.inc_subtensor(out[within[chosen]], value)
         return out
 
     def _own(self, name: str, rows: Positions, changed: Mapping[str, Any]) -> Any:
@@ -382,12 +412,15 @@ class Joint:
 
         total: Any = 0.0
         for name, rows in touched.items():
-            live = self.designs[name].live
-            if name in self.categories or live is None or not live[rows].any():
+            live = self._live(name)
+            if name in self.categories:
                 continue
-            chosen = rows[live[rows]]
-            row = self.rows[name].distribution(self._columns(name, chosen))
-            total = total + pm.logp(row, self.own[name][chosen], warn_rvs=False).sum()
+            for part in self.parts[name]:
+                chosen = rows[part.within(rows)]
+                chosen = chosen[live[chosen]]
+                if chosen.size:
+                    row = part.model.distribution(self._columns(name, part, chosen))
+                    total = total + pm.logp(row, self.own[name][chosen], warn_rvs=False).sum()
         return total
 
     def _potential(self, name: str, value: Any) -> None:
@@ -395,6 +428,20 @@ class Joint:
 
         with self.model:
             pm.Potential(name, value)
+
+
+def _renamed(name: str, part: Part, each: str) -> str:
+    """Name in the joint model of a variable or dim of a part's model."""
+    return safe_pair(name, part.named(each))
+
+
+def _builders(specification: Specification) -> dict[str, DesignBuilder]:
+    """Give what makes the designs of all models."""
+    return {
+        name: DesignBuilder.of(specification, target)
+        for name in specification.visit_sequence
+        if isinstance(target := specification.targets[name], Target)
+    }
 
 
 def _shifted(builder: DesignBuilder, design: Design) -> Design:
@@ -422,11 +469,6 @@ def _check(specification: Specification) -> None:
             "joint_model: chained equations are models of one variable each, and no joint "
             "distribution; impute with analysis='y ~ x', whose models are one."
         )
-    if specification.ignore.any():
-        raise SpecificationError(
-            "joint_model: rows are ignored, from which no model learns though their values are "
-            "drawn; no joint distribution does that. Leave ignore= out."
-        )
     for name, target in specification.targets.items():
         if not isinstance(target, Target):
             continue
@@ -438,7 +480,9 @@ def _check(specification: Specification) -> None:
                     f"groupings, and missing values of {each!r}, which are summed out, tie all "
                     "rows of a cluster together. Leave that mean out."
                 )
-        if any(not isinstance(wrapper, Delta) for wrapper in layers(target.method)):
+        around = list(layers(target.method))
+        groups = sum(isinstance(wrapper, ByGroup) for wrapper in around)
+        if groups > 1 or any(not isinstance(wrapper, Delta | ByGroup) for wrapper in around):
             raise SpecificationError(
                 f"joint_model: the method of {name!r} is {target.method}, which the joint model "
                 "does not know; the chains of bi.impute do."

@@ -15,18 +15,19 @@ alone, which rows see which cell by which columns, is worked out once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import compress
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from operator import attrgetter
 
 import numpy as np
+import numpy.typing as npt
 
 from bayesimpute.design import DesignBuilder, Place
 from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.live import Live, Positions, seen_within
 from bayesimpute.method import Array, Design, RowDensity
-from bayesimpute.sampling.normal_rows import NormalRows, Reach
+from bayesimpute.sampling.gaussian import rows_of
+from bayesimpute.sampling.normal_rows import NormalRows, Reach, follow
 from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Specification, Term
 
@@ -46,7 +47,7 @@ class Multiple:
     others
         The term without the variable: what they are multiples by.
     needed
-        Columns of the data that the term is made of.
+        Columns of the data that these are made of; any one where none is.
     fixed
         Whether these multiples cannot change.
     """
@@ -70,74 +71,91 @@ class Told:
     ----------
     builder
         Of its designs.
-    moved
-        Rows of its designs in which the value of a cell stands, (row,).
     reach
-        How those with something to say depend on cells; multiples that can change are missing.
+        How its rows depend on cells.
     multiples
         Columns that are multiples of the variable.
+    rest
+        What they are multiples by, (row, column); NaN where that can change.
     """
 
     builder: DesignBuilder
-    moved: Positions
     reach: Reach
     multiples: tuple[Multiple, ...] = ()
+    rest: Array = field(default_factory=lambda: np.empty((0, 0)))
+
+    @classmethod
+    def of(
+        cls,
+        specification: Specification,
+        builder: DesignBuilder,
+        reach: Reach,
+        multiples: tuple[Multiple, ...] = (),
+    ) -> "Told":
+        """Work out what cannot change."""
+        columns = sum(each.columns for each in multiples)
+        told = cls(builder, reach, multiples, np.full((reach.rows.size, columns), np.nan))
+        told._fill(told.rest, specification.known, True)
+        return told
 
     @property
     def name(self) -> str:
         """Target of the model."""
         return self.builder.target.name
 
-    def at(self, values: Mapping[str, Array]) -> Reach:
-        """How rows depend on cells, at these values of the other variables."""
-        if all(each.fixed for each in self.multiples):
-            return self.reach
-        rest = self.reach.rest.copy()
-        self.fill(rest, values, False)
-        return self.reach._replace(rest=rest)
+    @cached_property
+    def follows(self) -> bool:
+        """Whether columns are what a design made anew would have, to the last bit.
 
-    @staticmethod
-    def _here(
-        values: Mapping[str, Array], rows: Positions, multiples: Iterable[Multiple]
-    ) -> dict[str, Array]:
-        """Columns of the data that some terms are made of, in some rows."""
-        return {name: values[name][rows] for each in multiples for name in each.needed}
+        Of three numbers it would have another product.
+        """
+        numbers = [
+            [factor for factor in each.place.term.factors if factor not in self.builder.levels]
+            for each in self.multiples
+        ]
+        return all(len(each) < 3 for each in numbers)
 
-    def fill(self, rest: Array, values: Mapping[str, Array], fixed: bool) -> None:
+    @cached_property
+    def _fixed(self) -> bool:
+        return all(each.fixed for each in self.multiples)
+
+    def at(self, values: Mapping[str, Array]) -> Array:
+        """Give what columns are multiples by, at these values of the others, (row, column)."""
+        if self._fixed:
+            return self.rest
+        rest = self.rest.copy()
+        self._fill(rest, values, False)
+        return rest
+
+    def _fill(self, rest: Array, values: Mapping[str, Array], fixed: bool) -> None:
         """Write down what columns are multiples by: those that are fixed, or the others."""
-        chosen = [each.fixed is fixed for each in self.multiples]
-        here = self._here(values, self.reach.rows, compress(self.multiples, chosen))
-        first = 0
-        for each, wanted in zip(self.multiples, chosen, strict=True):
+        first, rows = 0, self.reach.rows
+        for each in self.multiples:
             last = first + each.columns
-            if wanted and each.others.factors:
-                rest[:, first:last] = self.builder.block(each.others, here)
-            elif wanted:
-                rest[:, first:last] = 1.0
+            if each.fixed is fixed:
+                here = {name: values[name][rows] for name in each.needed}
+                rest[:, first:last] = (
+                    self.builder.block(each.others, here) if each.others.factors else 1.0
+                )
             first = last
 
-    def follow(self, values: Mapping[str, Array], design: Design) -> Design:
-        """Write the new values of the cells into a design."""
+    def follow(
+        self, values: Mapping[str, Array], rest: Array, drawn: Array, design: Design
+    ) -> Design:
+        """Write the new values of the cells, (cell,), into a design."""
         design.memo.clear()
-        here = self._here(values, self.moved, self.multiples)
-        for each in self.multiples:
-            block = self.builder.block(each.place.term, here)
-            if _width(each.place.x):
-                design.x[self.moved, each.place.x] = block
-            if _width(_slopes(each.place)):
-                design.z[self.moved, _slopes(each.place)] = block
-        if not self.reach.direct:
+        reach = self.reach
+        if self.multiples:
+            follow(rows_of(design), reach, rest, drawn)
+        if not reach.direct:
             return design
         # the target is the variable, or a difference to it
-        target, clusters = self.builder.target, self.builder.clusters
-        column = values[target.name]
-        if target.level == 2 and clusters is not None:
-            column = column[clusters.first_rows]
+        target, rows = self.builder.target, reach.rows
         if not target.around:
-            design.y[self.moved] = column[self.moved]
+            design.y[rows] = drawn[reach.owner]
             return design
         around = values[target.around]
-        design.y[self.moved] = column[self.moved] - around[self.moved]
+        design.y[rows] = values[target.name][rows] - around[rows]
         return replace(design, around=around)
 
 
@@ -151,6 +169,8 @@ class NormalCells:
         The variable.
     rows, owner
         Rows of the data that hold a cell, and the number of that cell, (row,).
+    holders
+        One of these rows for each cell, (cell,).
     told
         The variable's own model, then those that it stands in.
     """
@@ -158,6 +178,7 @@ class NormalCells:
     name: str
     rows: Positions
     owner: Positions
+    holders: Positions
     told: tuple[Told, ...]
 
     @classmethod
@@ -186,15 +207,14 @@ class NormalCells:
         owner = np.arange(rows.size)
         if own.target.level == 2 and own.clusters is not None:
             owner = np.searchsorted(cells, own.clusters.codes[rows])
-        told = [Told(own, cells, _reach(cells, np.arange(cells.size), -1.0, ()))]
+        of_cells = np.arange(cells.size)
+        told = [Told(own, _reach(cells, of_cells, np.ones(cells.size, dtype=bool), -1.0, ()))]
         for standing in live.standings:
-            says = standing.says[rows]
             multiples = tuple(_multiple(specification, place, name) for place in standing.places)
-            reach = _reach(rows[says], owner[says], float(standing.around), multiples)
-            each = Told(builders[standing.name], rows, reach, multiples)
-            each.fill(reach.rest, specification.known, True)
-            told.append(each)
-        return cls(name, rows, owner, tuple(told))
+            reach = _reach(rows, owner, standing.says[rows], float(standing.around), multiples)
+            told.append(Told.of(specification, builders[standing.name], reach, multiples))
+        holders = rows[np.unique(owner, return_index=True)[1]]
+        return cls(name, rows, owner, holders, tuple(told))
 
     def can_draw(self, densities: Mapping[str, RowDensity]) -> bool:
         """Whether all models say lines, as those do that no wrapper changes."""
@@ -207,15 +227,19 @@ class NormalCells:
         values: Mapping[str, Array],
     ) -> tuple[Array, Array]:
         """Mean and SD of each cell given everything else, (cell,)."""
-        cells = self.told[0].moved.size
-        precision, score, mean = np.zeros(cells), np.zeros(cells), np.empty(cells)
-        for each in self.told:
+        precision, move = self._precision(densities, designs, [e.at(values) for e in self.told])
+        return values[self.name][self.holders] + move, 1.0 / np.sqrt(precision)
+
+    def _precision(
+        self, densities: Mapping[str, RowDensity], designs: Designs, rests: Iterable[Array]
+    ) -> tuple[Array, Array]:
+        """Precision of each cell, and how far its mean is from its value, (cell,)."""
+        precision, score = np.zeros(self.holders.size), np.zeros(self.holders.size)
+        for each, rest in zip(self.told, rests, strict=True):
             density = densities[each.name]
             assert isinstance(density, NormalRows)
-            density.tell(designs(each.name), each.at(values), precision, score)
-        mean[self.owner] = values[self.name][self.rows]
-        mean += score / precision
-        return mean, 1.0 / np.sqrt(precision)
+            density.tell(rows_of(designs(each.name)), each.reach, rest, precision, score)
+        return precision, score / precision
 
     def redraw(
         self,
@@ -225,14 +249,20 @@ class NormalCells:
         rng: np.random.Generator,
     ) -> None:
         """Draw the cells; completed data and designs get the new values."""
-        mean, sd = self.distribution(densities, designs, values)
+        rests = [each.at(values) for each in self.told]
+        precision, move = self._precision(densities, designs, rests)
         column = values[self.name].copy()
-        current = np.empty(mean.size)
-        current[self.owner] = column[self.rows]
-        noise = np.sqrt(1.0 - KEPT**2) * rng.standard_normal(mean.size)
-        column[self.rows] = (mean + KEPT * (current - mean) + sd * noise)[self.owner]
+        noise = rng.standard_normal(precision.size)
+        drawn = column[self.holders]
+        drawn += (1.0 - KEPT) * move + np.sqrt((1.0 - KEPT**2) / precision) * noise
+        column[self.rows] = drawn[self.owner]
         values[self.name] = column
-        designs.move(self.name, {each.name: partial(each.follow, values) for each in self.told})
+        following = {
+            each.name: partial(each.follow, values, rest, drawn)
+            for each, rest in zip(self.told, rests, strict=True)
+            if each.follows
+        }
+        designs.move(self.name, following)
 
 
 def _width(columns: slice) -> int:
@@ -245,9 +275,13 @@ def _slopes(place: Place) -> slice:
 
 
 def _reach(
-    rows: Positions, owner: Positions, direct: float, multiples: Sequence[Multiple]
+    rows: Positions,
+    owner: Positions,
+    says: npt.NDArray[np.bool_],
+    direct: float,
+    multiples: Sequence[Multiple],
 ) -> Reach:
-    """Say how rows depend on cells, all multiples yet unknown."""
+    """Say how rows depend on cells."""
     in_x, in_z = (
         np.array(
             [place for each in multiples for place in _places(columns(each.place), each.columns)],
@@ -255,7 +289,7 @@ def _reach(
         )
         for columns in (attrgetter("x"), _slopes)
     )
-    return Reach(rows, owner, direct, in_x, in_z, np.full((rows.size, in_x.size), np.nan))
+    return Reach(rows, owner, says, direct, in_x, in_z)
 
 
 def _places(columns: slice, count: int) -> list[int]:
@@ -269,5 +303,5 @@ def _multiple(specification: Specification, place: Place, name: str) -> Multiple
     factors.remove(name)
     others = replace(place.term, factors=tuple(factors))
     sources = sources_of_term(others, specification.targets)
-    needed = (sources | {name}) & specification.known.keys()
+    needed = sources & specification.known.keys() or {name}
     return Multiple(place, others, tuple(sorted(needed)), sources.isdisjoint(specification.targets))

@@ -54,10 +54,10 @@ def begin(
     )
 
 
-def lengthen(history: History, step: int, stretches: Sequence[Stretch]) -> History:
-    """Append the next `step` iterations of all m chains; their states are packed by the caller."""
+def lengthen(history: History, stretches: Sequence[Stretch]) -> History:
+    """Append the next iterations of all m chains; their states are packed by the caller."""
     names = list(history.imputed)
-    done = history.iterations
+    done, step = history.iterations, stretches[0].iterations
 
     def joined(name: str, part: str, before: np.ndarray) -> np.ndarray:
         return np.concatenate([before, np.stack([getattr(s, part)[name] for s in stretches])], 1)
@@ -83,6 +83,7 @@ def lengthen(history: History, step: int, stretches: Sequence[Stretch]) -> Histo
             for key in keys
         }
     events = [event for stretch in stretches for event in stretch.events]
+    events.sort(key=lambda event: event.iteration)  # of chain after chain in each
     return History(
         m=history.m,
         iterations=done + step,

@@ -13,6 +13,7 @@ from bayesimpute.engine.chain import ChainState, Stretch
 from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
 from bayesimpute.engine.monitor import try_monitors
+from bayesimpute.engine.pace import Pace
 from bayesimpute.engine.packing import pack_adaptations
 from bayesimpute.engine.record import begin, lengthen
 from bayesimpute.engine.threads import on_threads
@@ -127,15 +128,17 @@ def go_on(
     ahead = range(history.iterations, last)
     reached: tuple[History, Sequence[State]] = history, history.states
     with progress_bar(total=history.m * iterations, enabled=progress) as advance:
+        watched = save is not None or executor is not None or bool(specification.monitors)
+        pace = Pace(ahead, steady=watched)
         work = _work(
-            specification, history, ahead, bench, executor, on_error, kept, cores, advance, first
+            specification, history, pace, bench, executor, on_error, kept, cores, advance, first
         )
         try:
-            # one iteration of all chains at a time, so that no more than one is ever lost
+            # a few iterations of all chains at a time, so that no more is ever lost
             with closing(work):
                 for stretches in work:
                     states = [stretch.state for stretch in stretches]
-                    reached = lengthen(reached[0], 1, stretches), states
+                    reached = lengthen(reached[0], stretches), states
                     if save is not None:
                         save(_at_rest(*reached))
         except KeyboardInterrupt as stop:
@@ -152,7 +155,7 @@ def _at_rest(history: History, states: Sequence[State]) -> History:
 def _work(
     specification: Specification,
     history: History,
-    iterations: range,
+    pace: Pace,
     bench: Bench | None,
     executor: Executor | None,
     on_error: str,
@@ -161,12 +164,11 @@ def _work(
     advance: Advance,
     first: int,
 ) -> Generator[list[Stretch]]:
-    """Give iteration after iteration of all chains, made here or on workers."""
+    """Give stretch after stretch of all chains, made here or on workers."""
     states: Sequence[State] = history.states
     if executor is not None:
         shared = packed(specification, history, on_error)
-        for iteration in iterations:
-            step = range(iteration, iteration + 1)
+        for step in pace:
             stretches = on_workers(executor, shared, states, step, advance, kept, first)
             states = [stretch.state for stretch in stretches]
             yield stretches
@@ -175,13 +177,14 @@ def _work(
         bench = Bench.of(specification, reference_values(specification, history.seed))
     place = Workplace.of(bench, history, on_error)
     if cores > 1 and history.m > 1:
-        yield from on_threads(place, states, iterations, cores, advance, first)
+        yield from on_threads(place, states, pace, cores, advance, first)
         return
-    for iteration in iterations:
+    for step in pace:
         stretches = []
         for imputation, state in enumerate(states, start=first):
-            stretches.append(place.stretch(state, imputation, range(iteration, iteration + 1)))
-            advance(1)
+            stretches.append(place.stretch(state, imputation, step))
+            pace.took(len(step), stretches[-1].seconds)
+            advance(len(step))
         states = [stretch.state for stretch in stretches]
         yield stretches
 

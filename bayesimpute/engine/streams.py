@@ -2,6 +2,7 @@
 
 import secrets
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,40 @@ def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:
     return np.random.Generator(
         np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(int(purpose), *key)))
     )
+
+
+#: Numbers that one act can take before it comes to those of the next.
+_APART = 1 << 64
+
+
+class Course:
+    """Streams of acts of one kind, one after the other: parts of one stream, far apart.
+
+    To go to a place in a stream takes a tenth of the time that making one takes.
+
+    Parameters
+    ----------
+    seed, purpose, key
+        As of :func:`stream`.
+
+    Examples
+    --------
+    >>> course = Course(1, Purpose.LIVE_CELLS, 0)
+    >>> first, other = course.at(3).random(), course.at(4).random()
+    >>> first == course.at(3).random() != other
+    True
+    """
+
+    def __init__(self, seed: int, purpose: Purpose, *key: int) -> None:
+        self._rng = stream(seed, purpose, *key)
+        self._start = self._rng.bit_generator.state
+
+    def at(self, number: int) -> np.random.Generator:
+        """Give the stream of an act by its number; that of the last one is no longer there."""
+        bits: Any = self._rng.bit_generator
+        bits.state = self._start
+        bits.advance(number * _APART)
+        return self._rng
 
 
 def fresh_seed() -> int:

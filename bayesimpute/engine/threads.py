@@ -5,23 +5,24 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from bayesimpute.engine.chain import Stretch
+from bayesimpute.engine.pace import Pace
 from bayesimpute.engine.workers import State, Workplace
 
-#: Iterations that a chain may be ahead of the slowest: what is ahead waits in memory.
+#: Stretches that a chain may be ahead of the slowest: what is ahead waits in memory.
 AHEAD = 8
 
 
 def on_threads(
     place: Workplace,
     states: Sequence[State],
-    iterations: range,
+    pace: Pace,
     cores: int,
     advance: Callable[[int], None],
     first: int = 0,
 ) -> Generator[list[Stretch]]:
-    """Take chains further, each as fast as it gets on; give an iteration when all have made it.
+    """Take chains further, each as fast as it gets on; give a stretch when all have made it.
 
-    No chain waits for another at the end of an iteration, so five chains keep two cores busy. Each
+    No chain waits for another at the end of a stretch, so five chains keep two cores busy. Each
     draws from streams of its own: the bits are those of one thread.
 
     Parameters
@@ -30,8 +31,8 @@ def on_threads(
         Models, adaptations and seed; shared by all threads.
     states
         Where the chains are.
-    iterations
-        Which ones.
+    pace
+        Gives the stretches.
     cores
         Number of threads.
     advance
@@ -43,29 +44,29 @@ def on_threads(
     Yields
     ------
     list of Stretch
-        One iteration of all chains.
+        The same iterations of all chains.
     """
     standing = list(states)
-    todo = [iterations.start] * len(standing)
+    todo = [0] * len(standing)
     done: list[deque[Stretch]] = [deque() for _ in standing]
     running: dict[Future[Stretch], int] = {}
-    reached = iterations.start
+    reached = 0
     pool = ThreadPoolExecutor(min(cores, len(standing)), thread_name_prefix="chain")
 
     def set_off(chain: int) -> None:
-        at = todo[chain]
-        if at < min(iterations.stop, reached + AHEAD):
+        if todo[chain] < reached + AHEAD and (step := pace.stretch(todo[chain])):
             todo[chain] += 1
-            step = range(at, at + 1)
             running[pool.submit(place.stretch, standing[chain], first + chain, step)] = chain
 
     def collect(finished: set[Future[Stretch]]) -> list[Future[Stretch]]:
         """Take what is finished; give back what failed."""
         failed = [f for f in finished if f.exception() is not None]
         for future in finished.difference(failed):
-            chain = running.pop(future)
-            standing[chain] = future.result().state
-            done[chain].append(future.result())
+            chain, stretch = running.pop(future), future.result()
+            standing[chain] = stretch.state
+            done[chain].append(stretch)
+            pace.took(stretch.iterations, stretch.seconds)
+            advance(stretch.iterations)
         return failed
 
     failed: list[Future[Stretch]] = []
@@ -78,7 +79,6 @@ def on_threads(
             if failed:
                 pool.shutdown(wait=True, cancel_futures=True)
                 failed += collect({f for f in running if not f.cancelled()}.difference(failed))
-            advance(len(finished))
             while all(done):
                 reached += 1
                 yield [ready.popleft() for ready in done]
@@ -88,5 +88,5 @@ def on_threads(
         if failed:  # of several, the one that a single thread would have come to first
             min(failed, key=lambda each: running[each]).result()
     finally:
-        # after Ctrl-C, too: what has not begun is left, what has ends its iteration
+        # after Ctrl-C, too: what has not begun is left, what has ends its stretch
         pool.shutdown(wait=True, cancel_futures=True)

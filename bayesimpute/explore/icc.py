@@ -14,8 +14,8 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import check_draws, sample_posterior
-from bayesimpute.explore.variance_shares import (
+from bayesimpute.explore.posterior import ChainDraws, sample_posterior
+from bayesimpute.explore.summary import (
     anova_components,
     observed_share,
     reml_components,
@@ -23,11 +23,11 @@ from bayesimpute.explore.variance_shares import (
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import METHODS, resolve
 from bayesimpute.specification.aliases import LIKELIHOODS, YES_NO
-from bayesimpute.wording import did_you_mean, listed, visible
+from bayesimpute.wording import did_you_mean, listed
 
 
-@dataclass(frozen=True, eq=False)
-class IntraclassCorrelation:
+@dataclass(frozen=True, eq=False, repr=False)
+class IntraclassCorrelation(html.Told):
     """Share of a variable's variance that lies between clusters; ``float()`` is its mean.
 
     Attributes
@@ -79,14 +79,7 @@ class IntraclassCorrelation:
     def __float__(self) -> float:
         return self.mean
 
-    def __repr__(self) -> str:
-        return visible("\n".join(self._lines()))
-
-    def _repr_html_(self) -> str:
-        first, *rest = self._lines()
-        return str(html.lines([html.tag("b", first), *rest]))
-
-    def _lines(self) -> tuple[str, ...]:
+    def _said(self) -> tuple[str, ...]:
         low, high = self.interval
         return (
             f"ICC of {self.variable!r} by {self.cluster!r}: {self.mean:.3f}, "
@@ -105,8 +98,8 @@ def icc(
     method: str | None = None,
     *,
     priors: Mapping[str, Any] | None = None,
-    conf_level: Level = 0.95,
-    draws: Count = 250,
+    ci_prob: Level = 0.95,
+    draws: ChainDraws = 250,
     chains: Count = 4,
     seed: Seed | None = None,
 ) -> IntraclassCorrelation:
@@ -136,7 +129,7 @@ def icc(
     priors
         Parameter -> PyMC distribution, as the method's documentation lists them: with few
         clusters that of ``"sd_intercept"`` decides much.
-    conf_level
+    ci_prob
         Probability of the interval (0.95).
     draws, chains
         250 draws of each of 4 chains: of numbers an ESS near 1,000, in seconds; of categories and
@@ -172,7 +165,6 @@ def icc(
     index = clusters_of(table, cluster)
     if index is None or variable == cluster:
         raise SpecificationError("icc needs a variable and another column with cluster ids.")
-    check_draws(draws)
     seed = fresh_seed() if seed is None else seed
     chosen = _method(table, variable, method)
     _check_variation(table.values[variable], index, variable, cluster)
@@ -181,7 +173,7 @@ def icc(
     share = resolve(chosen).share.of_draws(posterior.draws)
     columns = indicators(table, variable)[1][~table.missing(variable)]
     r_hat, ess = _diagnostics(share)
-    tail = (1 - conf_level) / 2
+    tail = (1 - ci_prob) / 2
     low, high = np.quantile(share, [tail, 1 - tail])
     return IntraclassCorrelation(
         variable,
@@ -190,7 +182,7 @@ def icc(
         float(share.mean()),
         float(share.std(ddof=1)),
         (float(low), float(high)),
-        conf_level,
+        ci_prob,
         share,
         observed_share(columns, design.cluster, reml_components),
         observed_share(columns, design.cluster, anova_components),

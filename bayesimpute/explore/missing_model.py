@@ -1,6 +1,6 @@
 """``bi.missing_model``: a logistic model of whether a variable is missing, with clusters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,11 @@ from bayesimpute.diagnostics import diagnostics
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import Posterior, check_draws, sample_posterior
+from bayesimpute.explore.posterior import ChainDraws, Posterior, sample_posterior
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.variance_shares import share_logit
 from bayesimpute.specification.aliases import YES_NO
 from bayesimpute.specification.defaults import usable_as_predictor
-from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 FEWEST_IN_A_GROUP = 2
 
 
-@dataclass(frozen=True, eq=False)
-class MissingModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class MissingModel(html.Told):
     """Posterior of a logistic model of missingness.
 
     Attributes
@@ -73,25 +72,18 @@ class MissingModel:
         """The draws as ArviZ takes them: group ``posterior``, dimensions chain and draw."""
         return self.posterior.tree(self.variable)
 
-    def __repr__(self) -> str:
-        parts = [self._heading(), self.table.round(3).to_string()]
-        if not self.between.empty:
-            parts.append(self.between.round(3).to_string())
-        return visible("\n\n".join(parts))
-
-    def _repr_html_(self) -> str:
-        between = "" if self.between.empty else html.printed(self.between, 3)
-        return html.plain(self._heading(), html.printed(self.table, 3), between)
-
-    def _heading(self) -> str:
+    def _said(self) -> Iterator[str | pd.DataFrame]:
         by = f", random intercept by {self.cluster!r}" if self.cluster else ""
         left = f"; {self.n_left_out} rows left out, a predictor missing" if self.n_left_out else ""
         diverging = self.posterior.divergences
         warned = f"; {diverging} divergent transitions" if diverging else ""
-        return (
+        yield (
             f"Log odds that {self.variable!r} is missing{by}; {self.n_missing} of {self.n_rows} "
             f"rows missing{left}; {self.conf_level:.0%} intervals{warned}"
         )
+        yield self.table.round(3)
+        if not self.between.empty:
+            yield self.between.round(3)
 
 
 @checked
@@ -102,8 +94,8 @@ def missing_model(
     cluster: str | None = None,
     *,
     priors: Mapping[str, Any] | None = None,
-    conf_level: Level = 0.95,
-    draws: Count = 250,
+    ci_prob: Level = 0.95,
+    draws: ChainDraws = 250,
     chains: Count = 4,
     seed: Seed | None = None,
 ) -> MissingModel:
@@ -132,7 +124,7 @@ def missing_model(
     priors
         Parameter -> PyMC distribution: ``"intercept"``, ``"beta"``, ``"sd_intercept"``. By default
         Normal(0, 2.5), Normal(0, 2.5 / SD of the predictor), HalfNormal(1).
-    conf_level
+    ci_prob
         Probability of the intervals (0.95).
     draws, chains
         250 draws of each of 4 chains: half a minute for thousands of rows.
@@ -161,7 +153,6 @@ def missing_model(
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
     index = clusters_of(table, cluster)
-    check_draws(draws)
     seed = fresh_seed() if seed is None else seed
     names = _predictors(table, variable, predictors, cluster)
     used = ~np.any([np.zeros(table.n_rows), *(table.missing(name) for name in names)], axis=0)
@@ -169,7 +160,7 @@ def missing_model(
     _check_groups(variable, missing, bool(used.all()))
     design = _design(table, variable, names, index, used)
     posterior = sample_posterior(YES_NO, design, priors, draws, chains, seed)
-    rows = _rows(posterior, design.predictors, conf_level)
+    rows = _rows(posterior, design.predictors, ci_prob)
     between = rows.loc[~rows["term"].isin(["(Intercept)", *design.predictors])]
     return MissingModel(
         rows.drop(between.index).set_index("term"),
@@ -180,7 +171,7 @@ def missing_model(
         len(missing),
         int(missing.sum()),
         int((~used).sum()),
-        conf_level,
+        ci_prob,
         posterior,
     )
 
@@ -265,7 +256,7 @@ def _design(
     )
 
 
-def _rows(posterior: Posterior, predictors: tuple[str, ...], conf_level: float) -> pd.DataFrame:
+def _rows(posterior: Posterior, predictors: tuple[str, ...], ci_prob: float) -> pd.DataFrame:
     """Give one row a scalar: (Intercept), predictors, then what describes clusters."""
     scalars: dict[str, Array] = {"(Intercept)": posterior.draws["intercept"]}
     for k, label in enumerate(predictors):
@@ -275,7 +266,7 @@ def _rows(posterior: Posterior, predictors: tuple[str, ...], conf_level: float) 
         scalars["icc"] = share_logit(posterior.draws)
     tree = Posterior({str(k): v for k, v in enumerate(scalars.values())}, {}, 0, 0).tree("x")
     checked = diagnostics(tree)
-    tail = (1 - conf_level) / 2
+    tail = (1 - ci_prob) / 2
     ends = [np.quantile(values, [tail, 1 - tail]) for values in scalars.values()]
     estimate = np.array([values.mean() for values in scalars.values()])
     return pd.DataFrame(

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from bayesimpute.arguments import Within
 from bayesimpute.data.names import safe_pair, safe_text
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Split R-hat and ESS need a few draws a chain to be numbers, and some to mean anything.
 FEWEST_DRAWS = 20
+#: Draws of a chain.
+type ChainDraws = Annotated[int, Within(FEWEST_DRAWS)]
 
 #: A visit of an imputation takes four transitions, so as to forget the last one; where draws are
 #: averaged, forgetting buys less than it costs. On the collapsed normal posterior one transition is
@@ -65,12 +68,6 @@ class Posterior:
             )
         dataset = xr.Dataset(variables, coords=coordinates)
         return xr.DataTree.from_dict({"posterior": dataset})
-
-
-def check_draws(draws: int) -> None:
-    """Raise SpecificationError for fewer draws of a chain than tell anything."""
-    if draws < FEWEST_DRAWS:
-        raise SpecificationError(f"draws={draws!r} must be a whole number from {FEWEST_DRAWS}.")
 
 
 def sample_posterior(

@@ -1,7 +1,7 @@
 """Chains of any recorded quantity, drawn by arviz-plots with the backend of the user's choice."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -41,8 +41,9 @@ TOGETHER = {
     },
     "mcse": {"mcse": style.IMPUTED},
 }
-KINDS = (*BY_CHAIN, *TOGETHER)
-BACKENDS = ("matplotlib", "plotly", "bokeh", "none")
+type Kind = Literal[
+    "trace", "trace_dist", "rank", "rank_dist", "autocorr", "dist", "ess", "ess_evolution", "mcse"
+]
 MOST_PANELS = 100
 NARROWEST = 1.7  # inches of one of several panels
 SMALLEST = 5.5  # points of a title
@@ -53,12 +54,12 @@ SHOWN = 2  # categories of a variable
 def plot_chains(
     run: Run,
     /,
-    kind: str = "trace",
+    kind: Kind = "trace",
     variable: str | Sequence[str] | None = None,
     parameters: str | Sequence[str] | None = None,
     *,
     discard: CountOrNone = 0,
-    backend: str | None = None,
+    backend: Literal["matplotlib", "plotly", "bokeh", "none"] | None = None,
     figsize: FigureSize | None = None,
     **options: Any,
 ) -> "PlotCollection":
@@ -114,10 +115,6 @@ def plot_chains(
     Vehtari et al. (2021), Bayesian Analysis 16(2) (rank plots, local ESS); Säilynoja, Bürkner &
     Vehtari (2022), Statistics and Computing 32 (Δ-ECDF).
     """
-    if kind not in KINDS:
-        raise SpecificationError(
-            f"kind={kind!r}: there are {listed(KINDS, 12)}.{did_you_mean(kind, KINDS)}"
-        )
     posterior = run.datatree["posterior"].to_dataset()
     draws = posterior.sizes["draw"]
     if not 0 <= discard < max(draws, 1):
@@ -387,8 +384,6 @@ def _defaults(
 def _check_backend(backend: str) -> None:
     from importlib.util import find_spec
 
-    if backend not in BACKENDS:
-        raise SpecificationError(f"backend={backend!r}: arviz-plots has {listed(BACKENDS)}.")
     needed = {"plotly": ("plotly", "webcolors"), "bokeh": ("bokeh",)}.get(backend, ())
     if any(find_spec(package) is None for package in needed):
         raise SpecificationError(

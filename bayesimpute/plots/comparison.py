@@ -1,5 +1,6 @@
 """Models by how well they predict: differences to the best with their standard errors."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from bayesimpute import html
 from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.checking.psis import LARGE_K
 from bayesimpute.plots import panels, style
-from bayesimpute.wording import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def plot_comparison(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ModelComparison:
+class ModelComparison(html.Told):
     """Models of one variable by how well they predict what they have not seen.
 
     Attributes
@@ -94,28 +94,18 @@ class ModelComparison:
 
     plot = plot_comparison
 
-    def __repr__(self) -> str:
-        return visible(f"{self._heading}\n{self.table.round(2).to_string()}{self._doubt}")
-
-    def _repr_html_(self) -> str:
-        doubt = html.tag("p", self._doubt.strip())
-        return html.plain(self._heading, html.printed(self.table, 2), doubt)
-
-    @property
-    def _heading(self) -> str:
-        return (
+    def _said(self) -> Iterator[str | pd.DataFrame]:
+        yield (
             f"Models of {self.variable!r}, {len(self.pointwise):,} {self.unit}s left out in turn, "
             f"mean over {self.imputations} imputation(s); the highest elpd predicts best."
         )
-
-    @property
-    def _doubt(self) -> str:
+        yield self.table.round(2)
         large = self.table["large_k"]
         if not (large > 0).any():
-            return ""
+            return
         worst = str(large.idxmax())
-        return (
-            f"\nPareto k above {LARGE_K} in up to {large.max():.0f} {self.unit}(s) ({worst!r}): "
+        yield (
+            f"Pareto k above {LARGE_K} in up to {large.max():.0f} {self.unit}(s) ({worst!r}): "
             "without them the posterior is too different for weights to reach it; differences "
             "of this size in elpd are not to be relied on."
         )

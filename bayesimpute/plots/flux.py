@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesimpute.arguments import FigureSize, checked
-from bayesimpute.explore.flux import flux
+from bayesimpute.explore.patterns import flux
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.frames import chosen_columns, named_frame
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -35,7 +35,7 @@ POINTS = 10
 def plot_fmi(
     analysis: Any,
     terms: Sequence[str] | None = None,
-    quantity: str = "width",
+    quantity: Literal["width", "std_error", "fmi"] = "width",
     *,
     cv: Positive = 0.05,
     ax: Places | None = None,
@@ -87,8 +87,6 @@ def plot_fmi(
     >>> figure.axes[0].get_title(loc="left")
     'x'
     """
-    if quantity not in QUANTITIES:
-        raise SpecificationError(f"quantity is {quantity!r}; it is one of {listed(QUANTITIES)}.")
     course = _course(analysis)
     chosen = list(course.terms if terms is None else terms)
     for term in chosen:

@@ -1,6 +1,6 @@
 """Observed cells as they are predicted without themselves: the tables, and their picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from bayesimpute import html
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.wording import nearest, visible
+from bayesimpute.wording import nearest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def plot_overimputation(
     found: "Overimputation",
     variables: str | Sequence[str] | None = None,
     *,
-    axes: Places | None = None,
+    ax: Places | None = None,
     figsize: FigureSize | None = None,
 ) -> "Figure":
     """Draw a panel for each variable: intervals of numbers, calibration of categories.
@@ -49,7 +49,7 @@ def plot_overimputation(
         Result of ``imp.overimpute()``.
     variables
         Which ones; by default all.
-    axes
+    ax
         One for each; by default a new figure.
     figsize
         Inches; by default by the number of panels.
@@ -73,7 +73,7 @@ def plot_overimputation(
     few = 3.2 if figsize is None else figsize[0] / min(len(names), max(1, round(figsize[0] / 1.7)))
     lines = max((_columns(table, few)[1] for table in groups.values()), default=0)
     drawn = panels.panels(
-        len(names), axes, figsize, picture="plot", single=(4.6, 4.2), each=(3.2, 3.0), most=3,
+        len(names), ax, figsize, picture="plot", single=(4.6, 4.2), each=(3.2, 3.0), most=3,
         narrowest=1.7, lowest=LOWEST + LINE * lines, head=0.3, instead="fewer variables",
     )  # fmt: skip
     shade = None
@@ -199,7 +199,7 @@ def calibration_table(chances: pd.DataFrame, observed: Any) -> pd.DataFrame:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Overimputation:
+class Overimputation(html.Told):
     """How well observed cells are predicted by models that have not seen them.
 
     Attributes
@@ -298,15 +298,9 @@ class Overimputation:
         observed = self.cells.loc[self.cells["variable"] == variable, "observed"].to_numpy()
         return calibration_table(chances, observed)
 
-    def __repr__(self) -> str:
-        return visible(f"Overimputation: {self._heading}\n{self.table.round(3).to_string()}")
-
-    def _repr_html_(self) -> str:
-        return html.plain(self._heading, html.printed(self.table, 3))
-
-    @property
-    def _heading(self) -> str:
-        return (
-            f"{len(self.cells):,} observed cells, each predicted without itself; central "
-            f"{self.level:.0%} intervals should cover {self.level:.0%} of them."
+    def _said(self) -> Iterator[str | pd.DataFrame]:
+        yield (
+            f"Overimputation: {len(self.cells):,} observed cells, each predicted without itself; "
+            f"central {self.level:.0%} intervals should cover {self.level:.0%} of them."
         )
+        yield self.table.round(3)

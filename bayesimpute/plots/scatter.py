@@ -9,7 +9,7 @@ import numpy as np
 from bayesimpute.data.encoding import Kind, Variable
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.plots.facets import facets
+from bayesimpute.plots.frames import facets
 
 if TYPE_CHECKING:
     import pandas as pd

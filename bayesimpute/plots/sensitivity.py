@@ -32,7 +32,7 @@ def plot_sensitivity(
     Parameters
     ----------
     table, axes, term, null, tipping
-        Of a :class:`bayesimpute.sensitivity.Sensitivity`.
+        Of a :class:`bayesimpute.sensitivity_grid.Sensitivity`.
     ax
         Where to draw; by default a new figure.
     figsize

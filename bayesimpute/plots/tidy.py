@@ -11,8 +11,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.encoding import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
-from bayesimpute.plots.facets import facets
-from bayesimpute.plots.frames import column_named
+from bayesimpute.plots.frames import column_named, facets
 from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Target
 
@@ -135,7 +134,7 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     Raises
     ------
     SpecificationError
-        As `cells` and `bayesimpute.plots.facets.facets` raise.
+        As `cells` and `bayesimpute.plots.frames.facets` raise.
     """
     frame = cells(run, variable, by)
     imputed = (frame[".imp"] > 0).to_numpy()

@@ -94,7 +94,7 @@ def constraint_estimates(
     fits: Any,
     constraints: Constraint | Sequence[Constraint],
     dfcom: Positive | None = None,
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
     rule: Rule = "rubin1987",
 ) -> Pooled:
     """Pool functions of the parameters: estimate, standard error and interval of each.
@@ -103,7 +103,7 @@ def constraint_estimates(
     ----------
     fits, constraints, dfcom
         As in `test_constraints`.
-    conf_level
+    ci_prob
         Coverage of the intervals.
     rule
         As in `pool`.
@@ -125,7 +125,7 @@ def constraint_estimates(
     """
     names, values, covariances = _transformed(fits, constraints)
     complete = complete_data_df(as_estimates(fits), dfcom)
-    return pool(values, covariances, complete, terms=names, conf_level=conf_level, rule=rule)
+    return pool(values, covariances, complete, terms=names, ci_prob=ci_prob, rule=rule)
 
 
 def _transformed(fits: Any, constraints: Any) -> tuple[list[str], Array, Array]:

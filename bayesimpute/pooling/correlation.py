@@ -24,7 +24,7 @@ def pool_correlation(
     method: Literal["pearson", "spearman"] = "pearson",
     *,
     partial: Sequence[str] = (),
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
 ) -> pd.DataFrame:
     """Pool correlations over completed data sets: Fisher's z, Rubin's rules, and back.
 
@@ -44,7 +44,7 @@ def pool_correlation(
     partial
         Numeric columns whose linear influence is removed from both variables first (of ranks, for
         rank correlations).
-    conf_level
+    ci_prob
         Coverage of the intervals.
 
     Returns
@@ -86,7 +86,7 @@ def pool_correlation(
         )
     n = np.array([len(frame) - len(partial) for frame in frames], dtype=float)
     variance = np.broadcast_to((_Z_VARIANCE[method] / (n - 3))[:, None], r.shape)
-    table = pool(np.arctanh(r), variance, conf_level=conf_level).table
+    table = pool(np.arctanh(r), variance, ci_prob=ci_prob).table
     estimate = np.tanh(table["estimate"])
     found = pd.DataFrame(
         {
@@ -105,7 +105,7 @@ def pool_correlation(
 
 @checked
 def pool_covariance(
-    data: Any, variables: Sequence[str] | None = None, *, conf_level: Level = 0.95
+    data: Any, variables: Sequence[str] | None = None, *, ci_prob: Level = 0.95
 ) -> pd.DataFrame:
     """Pool variances and covariances over completed data sets.
 
@@ -115,7 +115,7 @@ def pool_covariance(
 
     Parameters
     ----------
-    data, variables, conf_level
+    data, variables, ci_prob
         As in `pool_correlation`.
 
     Returns
@@ -139,7 +139,7 @@ def pool_covariance(
         q.append([s[i, j] for i, j in pairs])
         u.append([(s[i, i] * s[j, j] + s[i, j] ** 2) / (len(frame) - 1) for i, j in pairs])
     rows = min(len(frame) for frame in frames)
-    table = pool(q, u, rows - 1, conf_level=conf_level).table
+    table = pool(q, u, rows - 1, ci_prob=ci_prob).table
     kept = ["estimate", "std_error", "df", "conf_low", "conf_high", "fmi"]
     return table[kept].set_axis(_pairs(names, pairs), axis=0)
 

@@ -13,7 +13,6 @@ from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.adapters import adapted
 from bayesimpute.pooling.plain import (
-    checked_df,
     frames_by_imputation,
     from_frame,
     from_mapping,
@@ -358,7 +357,7 @@ def model_kind(result: Any) -> tuple[str, ...]:
 def complete_data_df(estimates: tuple[Estimates, ...], dfcom: float | None = None) -> float:
     """`dfcom` if given, else the smallest residual df of the fits; infinity if one is unknown."""
     if dfcom is not None:
-        return checked_df(dfcom)
+        return float(dfcom)
     known = [each.df_residual for each in estimates if each.df_residual is not None]
     if len(known) < len(estimates) or not min(known) > 0:
         return float("inf")

@@ -1,7 +1,5 @@
 """D1 to D4: two nested models compared over all completed data sets."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -205,19 +203,6 @@ def D4(fits: Any, fits0: Any = None, ariv: combined_tests.Ariv = "default") -> P
         )
     method = "D4" if ariv == "default" else f"D4, {ariv}"
     return pooled_test(statistic, method, m, hypothesis, notes=notes)
-
-
-#: Names of the tests, for ``Fits.compare``.
-METHODS: Mapping[str, Callable[..., PooledTest]] = MappingProxyType(
-    {"D1": D1, "D2": D2, "D3": D3, "D4": D4}
-)
-
-
-def compare(fits: Any, fits0: Any, method: str = "D1", **options: Any) -> PooledTest:
-    """Test a model against a smaller one by the test of that name."""
-    if method not in METHODS:
-        raise AnalysisError(f"Unknown test {method!r}{nearest(method, METHODS)}.")
-    return METHODS[method](fits, fits0, **options)
 
 
 def _zero(terms: tuple[str, ...]) -> tuple[str, ...]:

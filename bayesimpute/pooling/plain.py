@@ -338,14 +338,3 @@ def _refuse(wrong: np.ndarray, names: pd.Index, why: str) -> None:
         raise AnalysisError(
             f"The estimate of {names[term]!r} in imputation {imputation + 1} {why}."
         )
-
-
-def checked_df(dfcom: float | None) -> float:
-    """Turn None into infinity; refuse what is not positive."""
-    complete = np.inf if dfcom is None else dfcom
-    if not isinstance(complete, int | float | np.number) or not complete > 0:
-        raise AnalysisError(
-            f"dfcom is {dfcom!r}; the complete-data degrees of freedom must be positive "
-            "(n minus the number of parameters), or None for a large sample."
-        )
-    return float(complete)

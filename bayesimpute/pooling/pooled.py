@@ -1,6 +1,6 @@
 """Pooled estimates with their labels: Rubin's rules (`rubin`) as tables people read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,13 +14,12 @@ from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.estimates import Estimates, aligned, as_estimates, complete_data_df
 from bayesimpute.pooling.linear_models import Explained, explained, pool_r_squared
 from bayesimpute.pooling.plain import (
-    checked_df,
     checked_estimates,
     refuse_numbers_alone,
 )
 from bayesimpute.pooling.rubin import RULES, Combined, Rule, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
-from bayesimpute.wording import not_zero, rounded, visible
+from bayesimpute.wording import not_zero, rounded
 
 #: Columns of ``Pooled.table``.
 COLUMNS = (
@@ -44,8 +43,8 @@ def _no_components() -> pd.Series:
     return pd.Series(dtype=float, name="estimate")
 
 
-@dataclass(frozen=True, eq=False)
-class Pooled:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pooled(html.Told):
     """Pooled analysis of m completed data sets.
 
     Attributes
@@ -104,24 +103,13 @@ class Pooled:
             shown[scaled] = np.exp(shown[scaled])
         return shown
 
-    def __repr__(self) -> str:
-        text = f"{self._heading()}\n{rounded(self.summary(), 4).to_string()}"
-        if self.variance_components.empty:
-            return visible(text)
-        return visible(f"{text}\n\n{self.variance_components.round(4).to_string()}")
-
-    def _repr_html_(self) -> str:
-        components = self.variance_components
-        return html.plain(
-            self._heading(),
-            html.printed(self.summary(), 4),
-            "" if components.empty else html.printed(components.to_frame(), 4),
-        )
-
-    def _heading(self) -> str:
+    def _said(self) -> Iterator[str | pd.DataFrame]:
         sets = "1 imputation" if self.m == 1 else f"{self.m} imputations"
         df = "infinite" if np.isinf(self.dfcom) else f"{self.dfcom:g}"
-        return f"Pooled over {sets}; complete-data df {df}; {self.conf_level:.0%} intervals"
+        yield f"Pooled over {sets}; complete-data df {df}; {self.conf_level:.0%} intervals"
+        yield rounded(self.summary(), 4)
+        if not self.variance_components.empty:
+            yield self.variance_components.round(4).to_frame()
 
 
 @checked
@@ -131,7 +119,7 @@ def pool(
     dfcom: Positive | None = None,
     *,
     terms: Sequence[str] | None = None,
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
     rule: Rule = "rubin1987",
     variance_components: Sequence[Mapping[str, float]] = (),
 ) -> Pooled:
@@ -153,7 +141,7 @@ def pool(
         large-sample df, as mitml's default.
     terms
         Names of the k estimates; by default the columns of the frame, else ``"0"``, ``"1"``, ….
-    conf_level
+    ci_prob
         Coverage of the confidence interval.
     rule
         ``"rubin1987"``, or ``"reiter2003"`` for partially synthetic data.
@@ -186,9 +174,9 @@ def pool(
     """
     if variances is None:
         refuse_numbers_alone(estimates, terms, variance_components)
-        return _of_fits(estimates, dfcom, conf_level, rule)
+        return _of_fits(estimates, dfcom, ci_prob, rule)
     q, u, names = checked_estimates(estimates, variances, terms)
-    complete = checked_df(dfcom)
+    complete = np.inf if dfcom is None else float(dfcom)
     m = len(q)
     if m == 1:
         warn(
@@ -200,12 +188,12 @@ def pool(
     covariance = None
     if u.ndim == 3 and rule == "rubin1987":
         covariance = pd.DataFrame(total_covariance(q, u), index=names, columns=names)
-    table = _table(combined, names, conf_level)
+    table = _table(combined, names, ci_prob)
     components = _mean_components(variance_components, m)
-    return Pooled(table, m, complete, conf_level, components, covariance)
+    return Pooled(table, m, complete, ci_prob, components, covariance)
 
 
-def _of_fits(fits: Any, dfcom: float | None, conf_level: float, rule: Rule) -> Pooled:
+def _of_fits(fits: Any, dfcom: float | None, ci_prob: float, rule: Rule) -> Pooled:
     analyses: tuple[Estimates, ...] = as_estimates(fits)
     if not hasattr(fits, "estimates"):  # imp.fit has said it of its own
         warn_of_separation(analyses)
@@ -215,20 +203,20 @@ def _of_fits(fits: Any, dfcom: float | None, conf_level: float, rule: Rule) -> P
         covariances,
         complete_data_df(analyses, dfcom),
         terms=terms,
-        conf_level=conf_level,
+        ci_prob=ci_prob,
         rule=rule,
         variance_components=[each.variance_components for each in analyses],
     )
     return replace(pooled, explained=tuple(explained(each) for each in analyses))
 
 
-def _table(combined: Combined, names: pd.Index, conf_level: float) -> pd.DataFrame:
+def _table(combined: Combined, names: pd.Index, ci_prob: float) -> pd.DataFrame:
     from scipy import stats
 
     std_error = np.sqrt(combined.t)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = combined.estimate / std_error
-    half = stats.t.ppf((1 + conf_level) / 2, combined.df) * std_error
+    half = stats.t.ppf((1 + ci_prob) / 2, combined.df) * std_error
     columns = {
         "estimate": combined.estimate,
         "std_error": std_error,

@@ -144,7 +144,7 @@ def pool_chi2(statistics: ArrayLike | Sequence[float], df: Positive) -> PooledTe
     Pooled test (D2, m = 3)
     F(2, 63.3) = 2.692, p = 0.0755, riv = 0.144
     """
-    d = _checked(statistics, df, "χ²")
+    d = _checked(statistics, "χ²")
     return pooled_test(chi_squares(d, df), "D2", len(d))
 
 
@@ -175,11 +175,11 @@ def pool_F(statistics: ArrayLike | Sequence[float], df1: Positive) -> PooledTest
     >>> pool_F([3.6, 2.45, 4.05], df1=2).statistic.__round__(3)
     2.692
     """
-    d = _checked(statistics, df1, "F") * df1
+    d = _checked(statistics, "F") * df1
     return pooled_test(chi_squares(d, df1), "D2", len(d))
 
 
-def _checked(statistics: ArrayLike, df: float, kind: str) -> NDArray[np.float64]:
+def _checked(statistics: ArrayLike, kind: str) -> NDArray[np.float64]:
     try:
         d = np.array(statistics, dtype=float)
     except (TypeError, ValueError) as error:
@@ -195,6 +195,4 @@ def _checked(statistics: ArrayLike, df: float, kind: str) -> NDArray[np.float64]
             f"The {kind} statistic of imputation {int(np.argmax(wrong)) + 1} is "
             f"{d[np.argmax(wrong)]:g}; it must be a number not below 0."
         )
-    if not df > 0:
-        raise AnalysisError(f"The degrees of freedom are {df}; they must be positive.")
     return d

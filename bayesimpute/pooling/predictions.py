@@ -26,7 +26,7 @@ _NEW_CLUSTER = "a cluster that is not in the data"
 def predict_rows(
     fits: Any,
     newdata: pd.DataFrame | Sequence[pd.DataFrame],
-    interval: float = 0.95,
+    ci_prob: float = 0.95,
     level: Literal["mean", "observation"] = "mean",
     scale: Literal["response", "link"] = "response",
     dfcom: float | None = None,
@@ -41,7 +41,7 @@ def predict_rows(
     q = np.array([mean for mean, _ in predicted])
     u = np.array([variance for _, variance in predicted])
     complete = complete_data_df(estimates, dfcom)
-    table = pool(q, u, complete, conf_level=interval, rule=rule).table
+    table = pool(q, u, complete, ci_prob=ci_prob, rule=rule).table
     found = table[["estimate", "std_error", "df", "conf_low", "conf_high", "fmi"]].copy()
     inverse = _inverse_link(estimates[0].model)
     if scale == "response" and inverse is not None:
@@ -184,7 +184,7 @@ def pool_predictions(
     response: str = "predict",
     bootstrap: CountOrNone = 0,
     cluster: str | None = None,
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
     seed: Seed | None = None,
 ) -> pd.DataFrame:
     """Fit an estimator to every completed data set and pool what it predicts.
@@ -218,7 +218,7 @@ def pool_predictions(
         penalty's bias is not seen.
     cluster
         Column whose clusters are resampled whole, for data where rows of a cluster are alike.
-    conf_level
+    ci_prob
         Coverage of the interval.
     seed
         Of the bootstrap; the same seed gives the same numbers.
@@ -274,7 +274,7 @@ def pool_predictions(
                 error
             )
     assert index is not None
-    return _table(np.array(means), variances, index, conf_level)
+    return _table(np.array(means), variances, index, ci_prob)
 
 
 def _checked(
@@ -307,8 +307,8 @@ def _checked(
             )
     if new is not None and (absent := [name for name in chosen if name not in new.columns]):
         raise AnalysisError(f"new has no column {listed(absent)}; it needs all predictors.")
-    if bootstrap == 1 or bootstrap < 0:
-        raise AnalysisError(f"bootstrap={bootstrap}: a variance needs 2 refits, and 50 or more.")
+    if bootstrap == 1:
+        raise AnalysisError("bootstrap=1: a variance needs 2 refits, and 50 or more.")
     return _Task(estimator, target, chosen, new, response, cluster, bootstrap)
 
 
@@ -360,14 +360,14 @@ def _bootstrap_variance(
 
 
 def _table(
-    means: np.ndarray, variances: Sequence[np.ndarray], index: pd.Index, conf_level: float
+    means: np.ndarray, variances: Sequence[np.ndarray], index: pd.Index, ci_prob: float
 ) -> pd.DataFrame:
     table = pd.DataFrame(
         {"prediction": means.mean(axis=0), "between_sd": means.std(axis=0, ddof=1)}, index=index
     )
     if not variances:
         return table
-    pooled = pool(means, np.array(variances), conf_level=conf_level).table
+    pooled = pool(means, np.array(variances), ci_prob=ci_prob).table
     for name in COLUMNS[2:]:
         table[name] = pooled[name].to_numpy()
     return table

@@ -5,16 +5,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute import html
-from bayesimpute.arguments import Count, CountOrNone, Level, Seed, checked
+from bayesimpute.arguments import Count, Level, Seed, Within, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.adapters_draws import is_posterior
 from bayesimpute.pooling.estimates import is_bambi_model
+from bayesimpute.posterior.draws import FEWEST_DRAWS
 from bayesimpute.posterior.pooled import Interval, PooledPosterior, pool_posteriors
 from bayesimpute.wording import one_line
 
@@ -81,8 +82,8 @@ def fit_posterior(
     completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
     analysis: Any,
     *,
-    draws: Count = 500,
-    tune: CountOrNone = 500,
+    draws: Annotated[int, Within(FEWEST_DRAWS)] = 500,
+    tune: Count = 500,
     chains: Count = 2,
     executor: Executor | None = None,
     seed: Seed | None = None,
@@ -148,9 +149,6 @@ def fit_posterior(
             f"fit_posterior takes a callable of a completed frame, not {type(analysis).__name__}; "
             "for formulas there is imp.fit, or lambda data: bmb.Model('y ~ x', data)."
         )
-    for name, value, least in (("draws", draws, 4), ("tune", tune, 1), ("chains", chains, 1)):
-        if value < least:
-            raise AnalysisError(f"{name}={value}: it must be at least {least}.")
     entropy = np.random.SeedSequence(seed).entropy
     sampling = _Sampling(draws, tune, chains, entropy)
     if executor is None:

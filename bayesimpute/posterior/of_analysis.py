@@ -103,7 +103,7 @@ def _pooled(fits: Fits | None, ci_prob: float) -> dict[str, dict[str, float]]:
     """Estimate, standard error and interval by term."""
     if fits is None:
         return {}
-    pool = fits.pool(conf_level=ci_prob)
+    pool = fits.pool(ci_prob=ci_prob)
     columns = ["estimate", "std_error", "conf_low", "conf_high"]
     found = {
         str(term): dict(zip(_POOLED, map(float, row), strict=True))

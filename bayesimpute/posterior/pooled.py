@@ -1,6 +1,6 @@
 """`PooledPosterior`: m posteriors as one, and how much of its width is missing information."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,11 +12,17 @@ from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.errors import warn
 from bayesimpute.pooling.adapters_draws import scalar_draws
-from bayesimpute.posterior.draws import Draws, aligned
-from bayesimpute.posterior.mixing import mixed
+from bayesimpute.posterior.draws import (
+    Draws,
+    aligned,
+    array_statistics,
+    by_imputation,
+    divergences,
+    mixed,
+    summaries,
+)
 from bayesimpute.posterior.moments import moments, quantile_error
-from bayesimpute.posterior.within import array_statistics, by_imputation, divergences, summaries
-from bayesimpute.wording import listed, visible
+from bayesimpute.wording import listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,7 +53,7 @@ MOST_SHORTFALL = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledPosterior:
+class PooledPosterior(html.Told):
     """The posterior given the observed data: draws of m posteriors mixed in equal numbers.
 
     Attributes
@@ -212,25 +218,17 @@ class PooledPosterior:
         short = 2 / self.m * self.table["between"] / self.table["t"]
         return 1 - np.sqrt(np.clip(1 - short, 0, 1))
 
-    def __repr__(self) -> str:
-        return visible(f"{self._heading()}\n{self._shown().to_string()}")
-
-    def _repr_html_(self) -> str:
-        return html.plain(self._heading(), html.printed(self._shown()))
-
-    def _shown(self) -> pd.DataFrame:
-        shown = ["mean", "sd", "low", "high", "p_positive", "mcse_mean", "fmi", "fmi_low"]
-        return self.table[[*shown, "fmi_high"]].round(4)
-
-    def _heading(self) -> str:
+    def _said(self) -> Iterator[str | pd.DataFrame]:
         total = self.divergences.sum(min_count=1)
         diverged = "" if pd.isna(total) or not total else f"; {total:,} divergences"
         draws = self.datatree.attrs.get("draws_per_imputation")
         per = self.datatree["posterior"].attrs.get("draws_per_imputation", draws)
-        return (
+        yield (
             f"Posteriors of {self.m} imputations mixed, {per:,} draws each; "
             f"{self.ci_prob:.0%} {self.ci_kind.upper()}{diverged}"
         )
+        shown = ["mean", "sd", "low", "high", "p_positive", "mcse_mean", "fmi", "fmi_low"]
+        yield self.table[[*shown, "fmi_high"]].round(4)
 
 
 @checked

@@ -85,9 +85,6 @@ def recommend_m(
     >>> recommend_m(pooled)["m_std_error"].to_list()
     [36]
     """
-    for name, value in (("cv", cv), ("mc_error", mc_error)):
-        if not value > 0:
-            raise AnalysisError(f"{name} is {value}; it must be positive, e.g. 0.05.")
     pooled = analysis.pool() if isinstance(analysis, Fits) else analysis
     if not isinstance(pooled, Pooled | PooledPosterior):
         raise AnalysisError(

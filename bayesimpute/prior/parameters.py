@@ -1,6 +1,7 @@
 """``bi.priors``: the named parameters of a model with their priors, in words and in quantiles."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 def priors(
     df: pd.DataFrame,
     var: str,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     method: Any = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,
@@ -126,7 +127,7 @@ def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFra
 def _is_population(model: Any, variable: Any) -> bool:
     """Whether a variable is not one of the effects of single clusters or rows."""
     dims = model.named_vars_to_dims.get(variable.name) or ()
-    return not any(str(dim).split("[")[0] in ("cluster", "row") for dim in dims)
+    return not any(re.split(r"[\[|]", str(dim))[0] in ("cluster", "row") for dim in dims)
 
 
 def _is_replaced(name: str, built: Conditional) -> bool:

@@ -1,6 +1,6 @@
 """``bi.prior_predictive``: data as a model expects them before it has seen the target."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def prior_predictive(
     df: pd.DataFrame,
     var: str,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     method: Any = None,
     predictors: pd.DataFrame | None = None,
     formulas: Mapping[str, str] | None = None,
@@ -160,7 +160,7 @@ def _dims(built: Conditional, variable: Any, coords: dict[str, np.ndarray]) -> t
     """Dims of a variable's draws; their labels are added to `coords`."""
     model, design = built.model, built.design
     given = model.named_vars_to_dims.get(variable.name) or (None,) * variable.type.ndim
-    dims = []
+    dims, labels = [], {each.name: each.cluster_labels for each in design.groupings}
     for k, dim in enumerate(given):
         if dim is None and variable in built.data and k == 0:
             dim = "row"
@@ -168,6 +168,8 @@ def _dims(built: Conditional, variable: Any, coords: dict[str, np.ndarray]) -> t
             dim = f"{variable.name}_dim_{k}"
         elif dim == "cluster" and len(design.cluster_labels) == design.n_clusters:
             coords[dim] = label_array(design.cluster_labels)
+        elif (grouping := str(dim).removeprefix("cluster|")) in labels:
+            coords[dim] = label_array(labels[grouping])
         elif model.coords.get(dim) is not None:
             coords[dim] = label_array(model.coords[dim])
         dims.append(str(dim))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,15 @@ from typing import Any
 from bayesimpute.arguments import checked
 from bayesimpute.files import check_target, place, write
 from bayesimpute.html import Html, join, tag
+from bayesimpute.report.analyses import analyses as analyses_section
+from bayesimpute.report.assumptions import priors, selection
+from bayesimpute.report.chains import chains, diagnosis
 from bayesimpute.report.content import Content, Section, counted
-from bayesimpute.report.sections.analyses import analyses as analyses_section
-from bayesimpute.report.sections.chains import chains
-from bayesimpute.report.sections.checks import checks as checks_section
-from bayesimpute.report.sections.data import data
-from bayesimpute.report.sections.diagnosis import diagnosis
-from bayesimpute.report.sections.events import events
-from bayesimpute.report.sections.gaps import gaps
-from bayesimpute.report.sections.models import models
-from bayesimpute.report.sections.origin import origin
-from bayesimpute.report.sections.predictors import predictors
-from bayesimpute.report.sections.priors import priors
-from bayesimpute.report.sections.selection import selection
-from bayesimpute.report.sections.values import values
-from bayesimpute.report.stylesheet import STYLESHEET
+from bayesimpute.report.data import data, gaps, predictors
+from bayesimpute.report.models import models
+from bayesimpute.report.origin import events, origin
+from bayesimpute.report.values import checks as checks_section
+from bayesimpute.report.values import values
 from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
 
@@ -139,7 +134,7 @@ def page(content: Content, title: str | None = None) -> str:
         # without this a browser asks the server, or the folder, for an icon
         Html('<link rel="icon" href="data:,">'),
         tag("title", heading),
-        tag("style", Html(STYLESHEET)),
+        tag("style", Html(files("bayesimpute.report").joinpath("page.css").read_text("utf-8"))),
     ]
     parts = [tag("head", *head), tag("body", tag("main", *body))]
     return f"<!DOCTYPE html>\n{tag('html', *parts, lang='en')}\n"

@@ -10,7 +10,7 @@ from bayesimpute.data.dates import periods
 from bayesimpute.data.encoding import dense
 from bayesimpute.errors import DataError
 from bayesimpute.result import json_values
-from bayesimpute.result.cells import form_of_lines, objects_of, text_of, to_lines
+from bayesimpute.result.json_values import form_of_lines, objects_of, text_of, to_lines
 
 type Arrays = dict[str, np.ndarray]
 type Lines = Callable[["pd.Series[Any]", Callable[[Any], Any]], np.ndarray]

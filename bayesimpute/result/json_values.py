@@ -1,11 +1,12 @@
-"""Single values as JSON and back, exactly: the type comes back too, and nothing is executed."""
+"""Single values, and columns of cells, as JSON and back: exactly, and nothing is executed."""
 
 import datetime as dt
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -197,3 +198,65 @@ _SCALARS: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] 
         lambda c: pd.Interval(decode(c[0]), decode(c[1]), c[2]),
     ),
 }
+
+
+#: Cells on a line of bytes: few enough to hold twice while a file is opened, enough to be fast.
+PER_LINE = 4096
+
+
+def to_lines(series: "pd.Series[Any]", encode: Callable[[Any], Any]) -> np.ndarray:
+    """Write cells as lines of JSON.
+
+    Parameters
+    ----------
+    series
+        The cells.
+    encode
+        Gives a cell as what JSON can hold.
+
+    Returns
+    -------
+    numpy.ndarray
+        Bytes, uint8 (byte,).
+    """
+    return np.frombuffer(b"".join(_written(series, encode)), dtype=np.uint8)
+
+
+def form_of_lines(series: "pd.Series[Any]", encode: Callable[[Any], Any]) -> np.ndarray:
+    """Length and type of what `to_lines` gives, as an array that takes no memory."""
+    return np.broadcast_to(np.uint8(0), sum(map(len, _written(series, encode))))
+
+
+def _written(series: "pd.Series[Any]", encode: Callable[[Any], Any]) -> Iterator[bytes]:
+    cells = map(encode, series)
+    while line := list(islice(cells, PER_LINE)):
+        yield json.dumps(line, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def text_of(stored: np.ndarray, dtype: Any) -> Any:
+    """Cells of text, of a dtype of pandas, from the bytes of `to_lines`."""
+    parts = [pd.Series(line, dtype=dtype) for line in _lines(stored)]
+    return pd.concat(parts, ignore_index=True).array if parts else pd.array([], dtype=dtype)
+
+
+def objects_of(stored: np.ndarray) -> np.ndarray:
+    """Cells of any kind, dtype object, from the bytes of `to_lines`; equal text is held once."""
+    held: dict[str, str] = {}
+    parts = []
+    for line in _lines(stored):
+        part = np.empty(len(line), dtype=object)
+        for k, cell in enumerate(map(decode, line)):
+            part[k] = held.setdefault(cell, cell) if isinstance(cell, str) else cell
+        parts.append(part)
+    return np.concatenate(parts) if parts else np.empty(0, dtype=object)
+
+
+def _lines(stored: np.ndarray) -> Iterator[list[Any]]:
+    """Cells of one line after the other, each in memory only while it is looked at."""
+    if stored.dtype != np.uint8:
+        raise ValueError("cells are not stored as bytes")
+    for line in re.finditer(rb"[^\n]+", stored.data):
+        cells = parse(line.group())
+        if not isinstance(cells, list) or len(cells) > PER_LINE:
+            raise ValueError("cells are not as they are written")
+        yield cells

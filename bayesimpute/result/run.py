@@ -1,7 +1,7 @@
 """`Run`: the specification of a run, what its chains produced, and the data they complete."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -10,14 +10,20 @@ import pandas as pd
 
 from bayesimpute.arguments import checked
 from bayesimpute.engine.history import History
-from bayesimpute.events import events_table
-from bayesimpute.result import completion, summary, tree
+from bayesimpute.events import Event, events_table
+from bayesimpute.html import plain, table, tag
+from bayesimpute.result import completion
+from bayesimpute.result.tree import datatree, versions
 from bayesimpute.specification.fingerprint import Fingerprint
 from bayesimpute.specification.said_once import one_a_fact
-from bayesimpute.specification.specification import Specification
+from bayesimpute.specification.specification import Passive, Specification
+from bayesimpute.wording import one_line
 
 if TYPE_CHECKING:
     import xarray as xr
+
+#: Variables that a result lists when it introduces itself.
+MOST_ROWS = 12
 
 
 def _now() -> str:
@@ -46,7 +52,7 @@ class Run:
     specification: Specification
     history: History
     created_at: str = field(default_factory=_now)
-    versions: Mapping[str, str] = field(default_factory=tree.versions)
+    versions: Mapping[str, str] = field(default_factory=versions)
     fingerprint: Fingerprint | None = None
 
     @property
@@ -113,7 +119,7 @@ class Run:
             "seed": str(self.seed),
             "versions": ", ".join(f"{name} {number}" for name, number in self.versions.items()),
         }
-        return tree.datatree(self.specification, self.history, attributes)
+        return datatree(self.specification, self.history, attributes)
 
     @overload
     def complete(self, action: int = 1, include: Literal[False] = False) -> pd.DataFrame: ...
@@ -167,7 +173,70 @@ class Run:
         return self.m
 
     def __repr__(self) -> str:
-        return summary.text(self.specification, self.history)
+        shown, left = self._variables()
+        width = max((len(name) for name, _, _ in shown), default=0)
+        each = [f"  {name:<{width}}  {cells:>9} cells  {method}" for name, cells, method in shown]
+        more = [f"  … and {left} more variables"] if left else []
+        return "\n".join([self._headline(), *each, *more])
 
     def _repr_html_(self) -> str:
-        return summary.html(self.specification, self.history)
+        shown, left = self._variables()
+        listed = table(["variable", "imputed cells", "method"], shown, (1,))
+        more = tag("p", f"… and {left} more variables") if left else ""
+        return plain(self._headline(), listed, more)
+
+    def _headline(self) -> str:
+        n, columns = self.specification.table.frame.shape
+        warned = sum(event.severity != "info" for event in self.history.events)
+        notes = f", {warned} warning{'s' * (warned != 1)} in .events" if warned else ""
+        return (
+            f"Imputations: m = {self.m}, {self.iterations} iterations, "
+            f"{n:,} rows × {columns} columns{notes}"
+        )
+
+    def _variables(self) -> tuple[list[tuple[str, str, str]], int]:
+        """(variable, imputed cells, method) in visiting order, and how many are left out."""
+        given, names = self.specification, self.history.variables
+        shown = []
+        for name in names[:MOST_ROWS]:
+            target = given.targets.get(name)
+            asked = str(given.methods.get(name, ""))
+            method = target.expression if isinstance(target, Passive) else asked
+            shown.append((one_line(name), f"{int(given.where[name].sum()):,}", one_line(method)))
+        return shown, max(len(names) - MOST_ROWS, 0)
+
+
+def changed_versions(before: Mapping[str, str]) -> list[str]:
+    """``"numpy 2.1 → 2.2"`` for each package whose version is another now."""
+    now = versions()
+    return [
+        f"{name} {version} → {now[name]}"
+        for name, version in before.items()
+        if name in now and version != now[name]
+    ]
+
+
+def noted_versions(history: History, before: Mapping[str, str]) -> History:
+    """Give the history with an event if versions differ from those it was made with.
+
+    Parameters
+    ----------
+    history
+        Of a run that is about to go on.
+    before
+        Package -> version it was made with; of a package that was not recorded none is known.
+    """
+    changed = changed_versions(before)
+    if not changed or not history.iterations:
+        return history
+    event = Event(
+        "warning",
+        "imputation",
+        "",
+        "other versions",
+        f"From iteration {history.iterations + 1} on, chains were run with other versions: "
+        f"{', '.join(changed)}. Values may differ in their last bits, and so in their draws, from "
+        "those of one run; they are draws of the same posterior.",
+        iteration=history.iterations + 1,
+    )
+    return replace(history, events=(*history.events, event))

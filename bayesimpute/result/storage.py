@@ -1,31 +1,96 @@
-"""One result, one netCDF file: ArviZ reads the chains in it, ``bi.open`` the whole.
+"""One result, one netCDF file: written, sealed, and read without trusting it.
 
 The groups of ``imp.datatree`` are stored as they are. Beside them the group ``bayesimpute`` holds
 the user's frame, the specification and the resumable states, as JSON text and numeric arrays.
 Nothing is pickled, so that opening a stranger's file runs no code. A checksum ends the file.
+
+The HDF5 library may never return from a damaged file (tried: a few flipped bits made it loop), so
+a file is checked as plain bytes first. HDF5 ignores what follows its own end, so that other
+programs read a sealed file as any other.
+
+HDF5 can point elsewhere (links, external and virtual storage), declare gigabytes that are nowhere,
+and unpack filters. The writer uses none of it: every array lies in one piece within the file. What
+lies otherwise is refused before a byte of it is allocated.
+
+Nor is text of any length asked of HDF5: it lies in a heap that bears no checksum, and HDF5 may
+never come back from a damaged one. Our attributes are a number and text of a fixed length. Files
+of version 1 have the name of the format in that heap, and there it is left unread: it tells
+nothing that the group's name, the version and a description that fits every array do not.
 """
 
+import hashlib
 import io
 import json
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from bayesimpute.arguments import checked
+from bayesimpute.errors import FileFormatError
 from bayesimpute.files import check_target, write
-from bayesimpute.result.codec import encode
+from bayesimpute.result.codec import Arrays, encode
 from bayesimpute.result.frame_store import encode_frame
 from bayesimpute.result.run import Run
-from bayesimpute.result.seal import sealed
 from bayesimpute.specification.latent_means import without_fixed_priors
 
 if TYPE_CHECKING:
     import xarray as xr
 
+
+MARK = b"\nbayesimpute sha256 "
+LENGTH = len(MARK) + hashlib.sha256().digest_size
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ADVICE = "give a file written by imp.to_netcdf()"
+
+
+def sealed(content: bytes) -> bytes:
+    """Give the contents of a file with mark and checksum behind them."""
+    return content + MARK + hashlib.sha256(content).digest()
+
+
+def seal(path: Path) -> None:
+    """Append mark and checksum to a file, as whoever changed one in another program has to."""
+    path.write_bytes(sealed(path.read_bytes()))
+
+
+def check_seal(path: Path) -> None:
+    """Raise unless a file is complete and unchanged since it was sealed.
+
+    Raises
+    ------
+    FileFormatError
+        If it is no netCDF-4 file, bears no seal, or was changed afterwards.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(len(HDF5)) != HDF5:
+            raise FileFormatError(f"{str(path)!r} is not a netCDF-4 file; {ADVICE}.")
+        file.seek(max(size - LENGTH, 0))
+        end = file.read()
+        if not end.startswith(MARK):
+            raise FileFormatError(
+                f"{str(path)!r} is not a whole result of bayesimpute: of another program, "
+                f"or cut off; {ADVICE}."
+            )
+        if _digest(file, size - LENGTH) != end[len(MARK) :]:
+            raise FileFormatError(f"{str(path)!r} is damaged: its checksum does not fit; {ADVICE}.")
+
+
+def _digest(file: BinaryIO, length: int) -> bytes:
+    """SHA-256 of the first bytes of a file, in pieces so that size costs no memory."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while length > 0 and (piece := file.read(min(length, 1 << 20))):
+        digest.update(piece)
+        length -= len(piece)
+    return digest.digest()
+
+
 GROUP = "bayesimpute"
-#: Bytes, which are stored in place: text would go to a heap of any length (see `reading`).
+#: Bytes, which are stored in place: text would go to a heap of any length (see above).
 FORMAT = b"bayesimpute imputations"
 FORMAT_VERSION = 3
 
@@ -80,3 +145,126 @@ def _own_group(run: Run) -> "xr.Dataset":
         },
         attrs={"format": np.bytes_(FORMAT), "format_version": FORMAT_VERSION},
     )
+
+
+#: How netCDF says in an attribute that a dataset only gives a dimension its length.
+ONLY_A_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
+#: Longest attribute of ours in bytes: a version is a number, a format a few words.
+LONGEST = 1024
+#: Version since which the name of the format is text of a fixed length.
+FIRST_OF_FIXED_LENGTH = 2
+
+
+class _Foreign(Exception):
+    """What the writer would not have written."""
+
+
+def read_arrays(path: Path) -> Arrays:
+    """Read the arrays of our group, description included; the file is closed again.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    dict
+        Name -> array (1-d, numbers).
+
+    Raises
+    ------
+    FileFormatError
+        If it is not a result, is damaged, of a newer version, or stored in another way than
+        ``imp.to_netcdf`` stores.
+    """
+    import h5py
+
+    check_seal(path)
+    try:
+        with h5py.File(path, "r") as file:
+            group = _member(file, GROUP)
+            if not isinstance(group, h5py.Group):
+                raise _Foreign(f"{GROUP} is no group")
+            version = _version(group)
+            if version <= FORMAT_VERSION:
+                return _arrays(group, path.stat().st_size)
+    except _Foreign as problem:
+        raise FileFormatError(
+            f"{str(path)!r} is not a result of bayesimpute: {problem}; {ADVICE}."
+        ) from None
+    except Exception as problem:  # a file sealed by someone else fails in as many ways as HDF5 has
+        raise FileFormatError(
+            f"{str(path)!r} is not a result of bayesimpute; {ADVICE}."
+        ) from problem
+    raise FileFormatError(
+        f"{str(path)!r} has format version {version}; this bayesimpute reads up to "
+        f"{FORMAT_VERSION}. Update bayesimpute to open it."
+    )
+
+
+def _member(group: Any, name: str) -> Any:
+    """Give a member that is in the file itself and not behind a link."""
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise _Foreign(f"{name!r} is a link")
+    return group[name]
+
+
+def _version(group: Any) -> int:
+    """Give the version of the format, which is to be ours."""
+    version = _attribute(group, "format_version")
+    if version.dtype.kind not in "iu":
+        raise _Foreign("its version is no number")
+    if int(version) >= FIRST_OF_FIXED_LENGTH and bytes(_attribute(group, "format")) != FORMAT:
+        raise _Foreign("it is of another program")
+    return int(version)
+
+
+def _attribute(holder: Any, name: str) -> Any:
+    """Give a number, or text of a fixed length; its type is looked at before its value."""
+    attribute = holder.attrs.get_id(name)
+    size, kind = attribute.dtype.itemsize, attribute.dtype.kind
+    if kind not in "iuS" or size > LONGEST or attribute.shape not in ((), (1,)):
+        raise _Foreign(f"its attribute {name!r} is no number and no text of a fixed length")
+    value = np.empty(1, attribute.dtype).reshape(attribute.shape)
+    attribute.read(value)
+    return value.reshape(())[()]
+
+
+def _arrays(group: Any, size: int) -> Arrays:
+    """Read every array that is not only a dimension, together no more than the file holds."""
+    datasets = {name: _member(group, name) for name in group}
+    held = {name: each for name, each in datasets.items() if not _is_dimension(each)}
+    for name, dataset in held.items():
+        _check_storage(name, dataset, size)
+    if sum(dataset.nbytes for dataset in held.values()) > size:
+        raise _Foreign("its arrays declare more than the file holds")
+    return {name: dataset[()] for name, dataset in held.items()}
+
+
+def _is_dimension(dataset: Any) -> bool:
+    if "NAME" not in dataset.attrs:
+        return False
+    name = _attribute(dataset, "NAME")
+    return isinstance(name, bytes) and name.startswith(ONLY_A_DIMENSION)
+
+
+def _check_storage(name: str, dataset: Any, size: int) -> None:
+    """Refuse an array that does not lie in one piece within the file."""
+    import h5py
+
+    if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
+        raise _Foreign(f"{name!r} is no array")
+    if dataset.dtype.kind not in "iuf":
+        raise _Foreign(f"{name!r} is no array of numbers")
+    if dataset.size == 0:
+        return
+    created = dataset.id.get_create_plist()
+    if dataset.external or dataset.is_virtual:
+        raise _Foreign(f"{name!r} is stored in another file")
+    if created.get_layout() == h5py.h5d.CHUNKED or created.get_nfilters() > 0:
+        raise _Foreign(f"{name!r} is stored in pieces or compressed")
+    if dataset.id.get_storage_size() != dataset.nbytes or dataset.nbytes > size:
+        raise _Foreign(f"{name!r} declares more than the file holds")

@@ -20,6 +20,7 @@ Divisions follow NumPy's rules (``error_model``): a trajectory that runs a varia
 a density that is not finite, which NUTS refuses, and not an exception.
 """
 
+from functools import partial
 from typing import Any
 
 import numba
@@ -27,9 +28,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling.compiled import part_of
+from bayesimpute.sampling.exponentials import sum_of_logs
 from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
+
+
+_LOG_2_PI = np.log(2.0 * np.pi)
+#: Rows whose columns are looked at together.
+_BLOCK = 128
 
 
 class CrossProducts(Struct):
@@ -98,6 +105,15 @@ def standard_of(*fields: Any) -> Standard:
     return Standard(*fields)
 
 
+@partial(part_of, fastmath={"reassoc", "contract"})
+def _dot(one: Array, other: Array, first: int, last: int) -> float:
+    """Sum of products of some elements of two vectors, several at a time."""
+    total = 0.0
+    for k in range(first, last):
+        total += one[k] * other[k]
+    return total
+
+
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def cross_products(
     x: Array,
@@ -117,30 +133,51 @@ def cross_products(
     zw = np.zeros((q, p + 1, clusters))
     ww = np.zeros((groups, p + 1, p + 1))
     rows = np.zeros(clusters)
-    w = np.empty(p + 1)
+    # columns of some rows at a time, of which neighbours mostly are in one cluster
+    w, v = np.empty((p + 1, _BLOCK)), np.empty((q, _BLOCK))
     w[0] = 1.0
-    v = np.empty(q)
-    centre_x, scale_x = standard.centre_x, standard.scale_x
-    centre_z, scale_z = standard.centre_z, standard.scale_z
-    centre_y, scale_y = standard.centre_y, standard.scale_y
-    for i in range(len(y)):
-        if not fit[i]:
-            continue
-        j = cluster[i]
-        g = j if by_cluster else 0
-        rows[j] += 1.0
+    at, of = np.empty(_BLOCK, dtype=np.uint64), np.empty(_BLOCK, dtype=np.int64)
+    i = 0
+    while i < len(y):
+        m = 0
+        while m < _BLOCK and i < len(y):
+            if fit[i]:
+                at[m] = i
+                m += 1
+            i += 1
+        for k in range(m):
+            of[k] = cluster[at[k]]
         for a in range(p - 1):
-            w[a + 1] = (x[i, a] - centre_x[a]) / scale_x[a]
-        w[p] = (y[i] - centre_y) / scale_y
+            centre, unit = standard.centre_x[a], 1.0 / standard.scale_x[a]
+            for k in range(m):
+                w[a + 1, k] = (x[at[k], a] - centre) * unit
+        centre, unit = standard.centre_y, 1.0 / standard.scale_y
+        for k in range(m):
+            w[p, k] = (y[at[k]] - centre) * unit
         for a in range(q):
-            v[a] = (z[i, a] - centre_z[a]) / scale_z[a]
-            for b in range(a + 1):
-                zz[a, b, j] += v[a] * v[b]
-            for b in range(p + 1):
-                zw[a, b, j] += v[a] * w[b]
-        for a in range(p + 1):
-            for b in range(a + 1):
-                ww[g, a, b] += w[a] * w[b]
+            centre, unit = standard.centre_z[a], 1.0 / standard.scale_z[a]
+            for k in range(m):
+                v[a, k] = (z[at[k], a] - centre) * unit
+        first = 0
+        while first < m:
+            j, last = of[first], first + 1
+            while last < m and of[last] == j:
+                last += 1
+            rows[j] += last - first
+            for a in range(q):
+                for b in range(a + 1):
+                    zz[a, b, j] += _dot(v[a], v[b], first, last)
+                for b in range(p + 1):
+                    zw[a, b, j] += _dot(v[a], w[b], first, last)
+            if by_cluster:
+                for a in range(p + 1):
+                    for b in range(a + 1):
+                        ww[j, a, b] += _dot(w[a], w[b], first, last)
+            first = last
+        if not by_cluster:
+            for a in range(p + 1):
+                for b in range(a + 1):
+                    ww[0, a, b] += _dot(w[a], w[b], 0, m)
     for a in range(q):
         for b in range(a):
             zz[b, a] = zz[a, b]
@@ -279,6 +316,9 @@ def integrate(
                 inner[a, b, j] /= inner[b, b, j]
     projected[:] = 0.0
     scaled = np.empty((q, p1, clusters))  # R Z'[X y] / σ²
+    inverse = np.empty(clusters)
+    for j in range(clusters):
+        inverse[j] = 1.0 / sigma2[j]
     for a in range(q):
         for b in range(q):
             for j in range(clusters):
@@ -293,22 +333,21 @@ def integrate(
                 for j in range(clusters):
                     projected[a, b, j] += root[a, c, j] * zw[c, b, j]
             for j in range(clusters):
-                scaled[a, b, j] = projected[a, b, j] / sigma2[j]
+                scaled[a, b, j] = projected[a, b, j] * inverse[j]
     log_det, log_sigma2, last = 0.0, 0.0, 1.0
     for j in range(clusters):
         if sigma2[j] != last:
             last = sigma2[j]
             log_sigma2 = np.log(last)
-        log_det += rows[j] * np.log(2.0 * np.pi) + (rows[j] - q) * log_sigma2
-        for a in range(q):
-            log_det += 2.0 * np.log(inner[a, a, j])
+        log_det += rows[j] * _LOG_2_PI + (rows[j] - q) * log_sigma2
+    for a in range(q):
+        log_det += 2.0 * sum_of_logs(inner[a, a])
+        if not inner[a, a].max() < np.inf:  # whose logarithm is not looked for there
+            log_det = np.inf
     for a in range(p1):
         for b in range(a + 1):
-            value = total[a, b]
-            for j in range(clusters):
-                for c in range(q):
-                    value -= scaled[c, a, j] * projected[c, b, j]
-            total[a, b] = value
+            for c in range(q):
+                total[a, b] -= _dot(scaled[c, a], projected[c, b], 0, clusters)
     quadratic = total[p, p]
     for a in range(p):
         for b in range(a + 1):
@@ -374,10 +413,11 @@ def log_marginal(
         for a in range(p1):
             for b in range(p1):
                 by_sigma2[g] += 0.5 * omega[a, b] * ww[g, a, b] / sigma2[g] ** 2
-    squared = np.empty(clusters)
+    once, twice = np.empty(clusters), np.empty(clusters)  # 1/σ² and 1/σ⁴
     for j in range(clusters):
-        by_sigma2[j] -= 0.5 * rows[j] / sigma2[j]
-        squared[j] = sigma2[j] ** 2
+        once[j] = 1.0 / sigma2[j]
+        twice[j] = once[j] * once[j]
+        by_sigma2[j] -= 0.5 * rows[j] * once[j]
     expected = np.zeros((q, p1, clusters))  # K Z'[X y]
     left = zw.copy()  # σ² Z'V⁻¹[X y]
     within = zz.copy()  # σ² Z'V⁻¹Z
@@ -392,7 +432,7 @@ def log_marginal(
                 for j in range(clusters):
                     whole[a, b, j] += root[a, c, j] * zz[c, b, j]
             for j in range(clusters):
-                by_sigma2[j] += 0.5 * root[a, b, j] * whole[a, b, j] / sigma2[j]
+                by_sigma2[j] += 0.5 * root[a, b, j] * whole[a, b, j] * once[j]
     for a in range(q):
         for b in range(p1):
             for c in range(q):
@@ -402,8 +442,7 @@ def log_marginal(
             for c in range(q):
                 for j in range(clusters):
                     within[a, b, j] -= whole[c, a, j] * whole[c, b, j]
-    weighted, terms = np.empty((p1, clusters)), np.empty((p1 + 1, clusters))
-    change = np.empty(clusters)
+    weighted, terms, change = np.empty((p1, clusters)), np.empty(clusters), np.empty(clusters)
     for a in range(q):
         for b in range(p1):
             weighted[b] = 0.0
@@ -414,18 +453,15 @@ def log_marginal(
                 for j in range(clusters):
                     change[j] += expected[a, c, j] * omega[b, c]
             for j in range(clusters):
-                by_sigma2[j] -= 0.5 * change[j] * (left[a, b, j] + zw[a, b, j]) / squared[j]
+                by_sigma2[j] -= 0.5 * change[j] * (left[a, b, j] + zw[a, b, j]) * twice[j]
         for c in range(q):
+            terms[:] = 0.0
             for b in range(p1):
                 for j in range(clusters):
-                    terms[b, j] = 0.5 * weighted[b, j] * left[c, b, j] / squared[j]
-            for j in range(clusters):
-                terms[p1, j] = -0.5 * within[a, c, j] / sigma2[j]
-            total = 0.0
-            for j in range(clusters):
-                for b in range(p1 + 1):
-                    total += terms[b, j]
-            by_psi[a, c] = total
+                    terms[j] += weighted[b, j] * left[c, b, j]
+            by_psi[a, c] = 0.5 * (
+                _dot(terms, twice, 0, clusters) - _dot(within[a, c], once, 0, clusters)
+            )
     return value, by_psi, by_sigma2
 
 

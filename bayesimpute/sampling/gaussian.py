@@ -7,6 +7,7 @@ correlations of the random effects, then (heteroscedastic) one standardised log-
 from collections.abc import Callable as Function
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numba
@@ -77,7 +78,7 @@ class Units:
             np.where(constant, 1.0, scale_z),
         )
 
-    @property
+    @cached_property
     def standard(self) -> Standard:
         """The same for compiled code."""
         return standard_of(
@@ -299,27 +300,100 @@ def log_posterior(state: Array, problem: Collapsed, out: Array) -> float:
     return value
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _predict(
-    problem: nuts.Problem,
-    state: Array,
-    rows: Rows,
-    wanted: npt.NDArray[np.bool_],
-    rng: np.random.Generator,
-) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """Draw β and b exactly given the state, and predict the wanted rows by them."""
-    data, made, fixed = problem.data
+@register_jitable
+def _drawn(
+    collapsed: Collapsed, state: Array, rng: np.random.Generator
+) -> tuple[Scales, Array, Array, Array]:
+    """Draw β and b exactly given the state; gives its scales and the residual SDs too."""
+    data, made, fixed = collapsed
     scales, partial, offsets = _scales(state, fixed)[:3]
     _put(scales, partial, offsets, made, fixed.clusters)
     integrate(data, fixed.precision, fixed.mean, made)
-    standard = fixed.standard
     q, p1, clusters = made.projected.shape
     beta, effects = draw_coefficients(
         made,
         rng.standard_normal(p1 - 1),
         rng.standard_normal(clusters * q).reshape(clusters, q),
     )
-    residual_sd = np.sqrt(made.sigma2)
+    return scales, beta, effects, np.sqrt(made.sigma2)
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _draw_given(
+    data: CrossProducts, fixed: Fixed, state: Array, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Draw β and b exactly given the state; gives the residual SDs too."""
+    return _drawn(Collapsed(data, room_for(data), fixed), state, rng)[1:]
+
+
+class Sampler(Struct):
+    """What moves the scales, each compiled apart.
+
+    Attributes
+    ----------
+    deepest
+        Doublings of a trajectory, at most.
+    density
+        :func:`log_posterior`.
+    sample
+        :func:`bayesimpute.sampling.nuts.sample`.
+    """
+
+    deepest: int
+    density: Callable
+    sample: Callable
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def sampler_of(*fields: Any) -> Sampler:
+    """Make it of the values of all fields; as an argument a function would take its time."""
+    return Sampler(*fields)
+
+
+class Move(NamedTuple):
+    """How the scales are moved in a visit.
+
+    Attributes
+    ----------
+    variance, step
+        Its tuning: inverse mass, (state,), and step size.
+    transitions
+        How many.
+    """
+
+    variance: Array
+    step: float
+    transitions: int
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _visit(
+    data: CrossProducts,
+    fixed: Fixed,
+    sampler: Sampler,
+    move: Move,
+    rows: Rows,
+    wanted: npt.NDArray[np.bool_],
+    state: Array,
+    rng: np.random.Generator,
+) -> tuple[Array, Scales, Array, Array, Array, Array, Array, Array]:
+    """Move the scales, draw β and b exactly given them, and predict the wanted rows by these.
+
+    The state is written to. What is known of the transitions comes before what
+    :class:`Fitted` has.
+    """
+    made = room_for(data)
+    collapsed = Collapsed(data, made, fixed)
+    record, averaging = np.empty(6), np.zeros(6)
+    averaging[0] = np.log(move.step)
+    draws = np.empty((0, 0))
+    sampler.sample(
+        nuts.Problem(collapsed, sampler.density), state, move.variance, averaging, False,
+        sampler.deepest, move.transitions, draws, record, rng,
+    )  # fmt: skip
+    scales, beta, effects, residual_sd = _drawn(collapsed, state, rng)
+    standard = fixed.standard
+    q = effects.shape[1]
     count = 0
     for i in range(wanted.size):
         count += wanted[i]
@@ -340,29 +414,10 @@ def _predict(
             mean[at] = centre_y + scale_y * eta
             sd[at] = scale_y * residual_sd[j]
             at += 1
-    return beta, effects, residual_sd, made.factor, mean, sd
+    return record, scales, beta, effects, residual_sd, made.factor, mean, sd
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _draw_given(
-    collapsed: Collapsed, state: Array, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
-    """Draw β and b exactly given the state; gives the residual SDs too."""
-    data, made, fixed = collapsed
-    scales, partial, offsets = _scales(state, fixed)[:3]
-    _put(scales, partial, offsets, made, fixed.clusters)
-    integrate(data, fixed.precision, fixed.mean, made)
-    q, p1, clusters = made.projected.shape
-    beta, effects = draw_coefficients(
-        made,
-        rng.standard_normal(p1 - 1),
-        rng.standard_normal(clusters * q).reshape(clusters, q),
-    )
-    return beta, effects, np.sqrt(made.sigma2)
-
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(NamedTuple):
     """What a visit has drawn.
 
     Attributes
@@ -432,7 +487,8 @@ class GaussianPosterior:
         coefficient = np.append(1.0, self.units.scale_x) / self.units.scale_y
         centre = np.append(self.units.centre_y, np.zeros(len(design.predictors)))
         self._heteroscedastic = heteroscedastic
-        self.unit = np.where(priors.replaced[: q + 1], self.units.scales, 1.0)
+        self._unit_beta, self._unit_scales = 1.0 / coefficient[1:], self.units.scales
+        self.unit = np.where(priors.replaced[: q + 1], self._unit_scales, 1.0)
         self._standard = self.units.standard
         rows, rng = rows_of(design), np.random.default_rng(0)
         arguments = (*rows, design.n_clusters, self._standard, heteroscedastic)
@@ -460,22 +516,31 @@ class GaussianPosterior:
         self._density = density_of(log_posterior, data)
         problem = nuts.Problem(data, self._density)
         self._nuts = nuts.CompiledNuts(problem)
+        self._sampler = sampler_of(nuts.DEEPEST, self._density, nuts.sampler_of(problem))
         state = np.zeros(self.layout.size)
+        move = Move(state, 1.0, 1)
         self._draw_given: Any = None  # compiled where they are first needed
         self._without: Any = None
-        self._predict = specialised(_predict, problem, state, rows, design.fit, rng)
+        self._visit = specialised(
+            _visit, products, self.fixed, self._sampler, move, rows, design.fit, state, rng
+        )
 
     def observe(self, design: Design) -> nuts.Problem:
         """Give the posterior of the scales on the current completed data."""
-        base = design.base or design
-        products = base.memo.get(self)
-        if products is None:
-            arguments = (*rows_of(base), base.n_clusters, self._standard, self._heteroscedastic)
-            products = base.memo[self] = self._cross_products(*arguments)
-        if design.offset is not None:
-            products = self._less(design, products)
+        products = self._products(design, rows_of(design))
         made = self._room_for(products)
         return nuts.Problem(Collapsed(products, made, self.fixed), self._density)
+
+    def _products(self, design: Design, rows: Rows) -> CrossProducts:
+        """Give the cross-products of a design, whose rows these are."""
+        base = design.base or design
+        products: CrossProducts | None = base.memo.get(self)
+        if products is None:
+            own = rows if base is design else rows_of(base)
+            products = base.memo[self] = self._cross_products(
+                *own, base.n_clusters, self._standard, self._heteroscedastic
+            )
+        return products if design.offset is None else self._less(design, products)
 
     def _less(self, design: Design, products: CrossProducts) -> CrossProducts:
         """Take from the values what effects of further groupings add to their mean."""
@@ -524,29 +589,25 @@ class GaussianPosterior:
         rng
             Of this visit.
         """
-        problem = self.observe(design)
-        state, record = self._nuts.move(
-            problem, state, adaptation, FIRST_TRANSITIONS if first else 0, transitions, rng
+        rows = rows_of(design)
+        products = self._products(design, rows)
+        state = (
+            self._nuts.settled(self.observe(design), state, adaptation, FIRST_TRANSITIONS, rng)
+            if first
+            else state.copy()
         )
-        scales = self._scales(state)
-        beta, effects, sigma, factor, mean, sd = self._predict(
-            problem, state, rows_of(design), wanted, rng
+        # machine code does not look whether what it reads is there
+        nuts.check_sizes(self.layout.size, state.size, adaptation.variance.size)
+        move = Move(adaptation.variance, adaptation.step_size, transitions)
+        record, scales, beta, effects, sigma, factor, mean, sd = self._visit(
+            products, self.fixed, self._sampler, move, rows, wanted, state, rng
         )
+        nuts.check_density(record)
         if design.offset is not None:
             mean += self.units.scale_y * design.offset[wanted, 0]
         parameters = self._parameters(beta, scales, factor)
-        return Fitted(
-            state,
-            nuts.statistics_of(record),
-            scales,
-            beta,
-            effects,
-            sigma,
-            factor,
-            mean,
-            sd,
-            parameters,
-        )
+        statistics = nuts.statistics_of(record)
+        return Fitted(state, statistics, scales, beta, effects, sigma, factor, mean, sd, parameters)
 
     def moved(
         self,
@@ -560,7 +621,8 @@ class GaussianPosterior:
         """Move the scales as a visit does, and draw the effects, but predict nothing."""
         problem, settling = self.observe(design), FIRST_TRANSITIONS if first else 0
         state, record = self._nuts.move(problem, state, adaptation, settling, transitions, rng)
-        return Moved(state, self._drawn(problem.data, state, rng)[1], nuts.statistics_of(record))
+        effects = self._drawn(problem.data.data, state, rng)[1]
+        return Moved(state, effects, nuts.statistics_of(record))
 
     def parameters_at(self, state: Array) -> Parameters:
         """SDs and correlations of the effects at a state, in original units."""
@@ -578,14 +640,15 @@ class GaussianPosterior:
 
         All in computing units: (1 + predictor,), (cluster, effect), (cluster,).
         """
-        return self._drawn(self.observe(design).data, state, rng)
+        nuts.check_sizes(self.layout.size, state.size)
+        return self._drawn(self._products(design, rows_of(design)), state, rng)
 
     def _drawn(
-        self, data: Collapsed, state: Array, rng: np.random.Generator
+        self, products: CrossProducts, state: Array, rng: np.random.Generator
     ) -> tuple[Array, Array, Array]:
         if self._draw_given is None:
-            self._draw_given = specialised(_draw_given, data, state, rng)
-        found: tuple[Array, Array, Array] = self._draw_given(data, state, rng)
+            self._draw_given = specialised(_draw_given, products, self.fixed, state, rng)
+        found: tuple[Array, Array, Array] = self._draw_given(products, self.fixed, state, rng)
         return found
 
     def by_cluster(self, rows: Design, fitted: Fitted) -> Array:
@@ -627,13 +690,14 @@ class GaussianPosterior:
 
     def _parameters(self, beta: Array, scales: Scales, factor: Array) -> Parameters:
         units = self.units
-        original = np.append(scales.sd, scales.sigma) * units.scales
         parameters: dict[str, float | Array] = {
             "intercept": float(units.centre_y + units.scale_y * beta[0])
         }
         if beta.size > 1:
-            parameters["beta"] = beta[1:] * units.scale_y / units.scale_x
-        parameters |= dict(zip(self.priors.names, map(float, original), strict=False))
+            parameters["beta"] = beta[1:] * self._unit_beta
+        names, scale = self.priors.names, self._unit_scales
+        parameters |= dict(zip(names, (scales.sd * scale[:-1]).tolist(), strict=False))
+        parameters[names[scales.sd.size]] = float(scales.sigma * scale[-1])
         if self._heteroscedastic:
             parameters["sd_log_sigma"] = scales.spread
         if self.layout.correlations:

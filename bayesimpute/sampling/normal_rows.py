@@ -1,6 +1,6 @@
 """Rows of normal models at parameters and effects: densities, and what they tell of predictors."""
 
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, NamedTuple
 
 import numba
@@ -8,34 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.method import Design
+from bayesimpute.sampling.collapsed import Standard, standard_of
 from bayesimpute.sampling.compiled import specialised
-from bayesimpute.sampling.gaussian import Units, rows_of
+from bayesimpute.sampling.gaussian import Rows, Units
 
 Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
-
-
-class Line(NamedTuple):
-    """A normal model on the scale of the data.
-
-    Attributes
-    ----------
-    centre
-        Mean where all columns are at their centres and all effects 0.
-    slopes, centre_x
-        Of the predictors, (predictor,).
-    effects, centre_z
-        By cluster, (cluster, random_effect), and (random_effect,).
-    precision
-        ``1/σ²`` of each cluster, (cluster,).
-    """
-
-    centre: float
-    slopes: Array
-    centre_x: Array
-    effects: Array
-    centre_z: Array
-    precision: Array
 
 
 class Reach(NamedTuple):
@@ -44,66 +22,112 @@ class Reach(NamedTuple):
     Attributes
     ----------
     rows
-        Of the design, (row,).
+        Of the design: those in which the value of a cell stands, (row,).
     owner
         Cell that each of them sees, (row,).
+    says
+        Whether it says anything of the cell, (row,): whether its own value is known.
     direct
         What the mean of a row less its value changes by as such, with the value of its cell.
     in_x, in_z
         Places of the columns that are a multiple of it, (column,); −1 for none.
-    rest
-        That multiple, (row, column).
     """
 
     rows: Positions
     owner: Positions
+    says: npt.NDArray[np.bool_]
     direct: float
     in_x: Positions
     in_z: Positions
-    rest: Array
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def _tell(
-    line: Line,
-    x: Array,
-    z: Array,
-    y: Array,
-    cluster: Positions,
+    standard: Standard,
+    beta: Array,
+    effects: Array,
+    sigma: Array,
+    design: Rows,
     reach: Reach,
+    rest: Array,
     precision: Array,
     score: Array,
 ) -> None:
     """Add what rows tell of cells: curvature and slope of their log densities, (cell,)."""
-    rows, owner, direct, in_x, in_z, rest = reach
-    slopes, effects = line.slopes, line.effects
-    centre_x, centre_z = line.centre_x, line.centre_z
+    rows, owner, says, direct, in_x, in_z = reach
+    x, z, y, cluster = design.x, design.z, design.y, design.cluster
+    centre_x, centre_z, scale_y = standard.centre_x, standard.centre_z, standard.scale_y
+    # on the scale of the data
+    slopes = np.empty(centre_x.size)
+    for a in range(slopes.size):
+        slopes[a] = beta[a + 1] * scale_y / standard.scale_x[a]
+    varying = np.empty(effects.shape)
+    weight = np.empty(sigma.size)
+    for j in range(weight.size):
+        weight[j] = 1.0 / (scale_y * sigma[j]) ** 2
+        for a in range(centre_z.size):
+            varying[j, a] = effects[j, a] * scale_y / standard.scale_z[a]
+    centre = standard.centre_y + scale_y * beta[0]
     for i in range(rows.size):
+        if not says[i]:
+            continue
         row = rows[i]
         j = cluster[row]
-        left = y[row] - line.centre
+        left = y[row] - centre
         for a in range(slopes.size):
             left -= (x[row, a] - centre_x[a]) * slopes[a]
         for a in range(centre_z.size):
-            left -= (z[row, a] - centre_z[a]) * effects[j, a]
+            left -= (z[row, a] - centre_z[a]) * varying[j, a]
         slope = direct
         for k in range(in_x.size):
             if in_x[k] >= 0:
                 slope += rest[i, k] * slopes[in_x[k]]
             if in_z[k] >= 0:
-                slope += rest[i, k] * effects[j, in_z[k]]
-        weighted = slope * line.precision[j]
+                slope += rest[i, k] * varying[j, in_z[k]]
+        weighted = slope * weight[j]
         precision[owner[i]] += slope * weighted
         score[owner[i]] += weighted * left
 
 
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _follow(design: Rows, reach: Reach, rest: Array, values: Array) -> None:
+    """Write values of the cells, (cell,), to the columns that are multiples of them."""
+    rows, owner, in_x, in_z = reach.rows, reach.owner, reach.in_x, reach.in_z
+    x, z = design.x, design.z
+    for i in range(rows.size):
+        for k in range(in_x.size):
+            value = values[owner[i]] * rest[i, k]
+            if in_x[k] >= 0:
+                x[rows[i], in_x[k]] = value
+            if in_z[k] >= 0:
+                z[rows[i], in_z[k]] = value
+
+
 @cache
-def _compiled() -> Any:
-    """Compile :func:`_tell` where it is first needed."""
+def _compiled() -> tuple[Any, Any]:
+    """Compile :func:`_tell` and :func:`_follow` where they are first needed."""
     vector, matrix, places = np.empty(1), np.empty((1, 1)), np.empty(1, dtype=np.int64)
-    line = Line(0.0, vector, vector, matrix, vector, vector)
-    reach = Reach(places, places, 0.0, places, places, matrix)
-    return specialised(_tell, line, matrix, matrix, vector, places, reach, vector, vector)
+    flags = np.empty(1, dtype=np.bool_)
+    standard = standard_of(vector, vector, vector, vector, 0.0, 1.0)
+    rows = Rows(matrix, matrix, vector, places, flags)
+    reach = Reach(places, places, flags, 0.0, places, places)
+    told = standard, vector, matrix, vector, rows, reach, matrix, vector, vector
+    return specialised(_tell, *told), specialised(_follow, rows, reach, matrix, vector)
+
+
+def follow(rows: Rows, reach: Reach, rest: Array, values: Array) -> None:
+    """Write values of the cells of a variable to the columns of a design that are multiples of it.
+
+    Parameters
+    ----------
+    rows
+        The design's own arrays.
+    reach, rest
+        How rows depend on cells, and what the columns are multiples by, (row, column).
+    values
+        Of the cells, (cell,).
+    """
+    _compiled()[1](rows, reach, rest, values)
 
 
 class NormalRows:
@@ -132,34 +156,22 @@ class NormalRows:
             mean = mean + rows.live_shift
         return log_normal_density(rows.y, mean, units.scale_y * self._sigma[rows.cluster])
 
-    @cached_property
-    def line(self) -> Line:
-        """The model on the scale of the data."""
-        units = self._units
-        return Line(
-            units.centre_y + units.scale_y * float(self._beta[0]),
-            self._beta[1:] * (units.scale_y / units.scale_x),
-            units.centre_x,
-            self._effects * (units.scale_y / units.scale_z),
-            units.centre_z,
-            1.0 / np.square(units.scale_y * self._sigma),
-        )
-
-    def tell(self, design: Design, reach: Reach, precision: Array, score: Array) -> None:
+    def tell(self, rows: Rows, reach: Reach, rest: Array, precision: Array, score: Array) -> None:
         """Add what rows tell of the cells of a variable.
 
         Parameters
         ----------
-        design
+        rows
             The completed data; no row is shifted.
-        reach
-            How rows depend on cells, linearly.
+        reach, rest
+            How rows depend on cells, linearly: columns are a multiple of the value of the cell by
+            `rest`, (row, column).
         precision, score
             Minus the second derivative of the log density by each cell, and the first one at its
             current value, (cell,): added to.
         """
-        x, z, y, cluster, _ = rows_of(design)
-        _compiled()(self.line, x, z, y, cluster, reach, precision, score)
+        model = self._units.standard, self._beta, self._effects, self._sigma
+        _compiled()[0](*model, rows, reach, rest, precision, score)
 
 
 def log_normal_density(y: Array, mean: Array, sd: Array) -> Array:

@@ -402,9 +402,6 @@ class CompiledNuts:
     ) -> tuple[Array, Array]:
         """Make transitions with the frozen tuning, after `settling` ones from a dispersed start.
 
-        A start in the tails can be stiffer than the posterior is, where the frozen step size would
-        be refused for ever. The step size that adapts there is forgotten afterwards.
-
         Returns
         -------
         state
@@ -412,21 +409,39 @@ class CompiledNuts:
         record
             In the order of ``STATISTICS``.
         """
-        variance, mean = adaptation.variance, adaptation.start_mean
         # machine code does not look whether what it reads is there
-        check_sizes(state.size, variance.size, mean.size)
+        check_sizes(state.size, adaptation.variance.size, adaptation.start_mean.size)
         position, frozen = state.copy(), averaging_from(adaptation.step_size)
         if settling:
-            for _ in range(HALVINGS):
-                record = self._run(problem, position, variance, frozen, False, 0, rng)
-                if np.isfinite(record[LOG_DENSITY]):
-                    break
-                position = 0.5 * (position + mean)
-            learning = averaging_from(adaptation.step_size / 10.0)
-            self._run(problem, position, variance, learning, True, settling, rng)
-        record = self._run(problem, position, variance, frozen, False, transitions, rng)
+            position = self.settled(problem, state, adaptation, settling, rng)
+        record = self._run(problem, position, adaptation.variance, frozen, False, transitions, rng)
         check_density(record)
         return position, record
+
+    def settled(
+        self,
+        problem: Problem,
+        state: Array,
+        adaptation: Adaptation,
+        transitions: int,
+        rng: np.random.Generator,
+    ) -> Array:
+        """Bring a dispersed start to the posterior, by transitions; gives where they end, (state,).
+
+        A start in the tails can be stiffer than the posterior is, where the frozen step size would
+        be refused for ever. The step size that adapts here is forgotten afterwards.
+        """
+        variance, mean = adaptation.variance, adaptation.start_mean
+        check_sizes(state.size, variance.size, mean.size)
+        position, frozen = state.copy(), averaging_from(adaptation.step_size)
+        for _ in range(HALVINGS):
+            record = self._run(problem, position, variance, frozen, False, 0, rng)
+            if np.isfinite(record[LOG_DENSITY]):
+                break
+            position = 0.5 * (position + mean)
+        learning = averaging_from(adaptation.step_size / 10.0)
+        self._run(problem, position, variance, learning, True, transitions, rng)
+        return position
 
 
 def check_sizes(*sizes: int) -> None:

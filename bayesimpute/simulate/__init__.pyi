@@ -1,6 +1,7 @@
 """The public names of simulation, each with its home."""
 
 from .ampute import Amputed as Amputed
+from .ampute import ampute as ampute
 from .ampute_selection import Selection as Selection
 from .calibration import sbc as sbc
 from .impact import simulate_impact as simulate_impact

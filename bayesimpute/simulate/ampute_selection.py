@@ -4,26 +4,27 @@ Source: Heckman, J. J. (1976), Annals of Economic and Social Measurement 5, 475-
 cluster as in the simulations of Muñoz, Efthimiou, Audigier, de Jong & Debray (2023).
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.arguments import Finite, Share, Within, check_arguments
 from bayesimpute.arrays import Array
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.simulate.ampute_chances import check_share, root
+from bayesimpute.simulate.ampute_chances import root
 from bayesimpute.simulate.ampute_patterns import Columns, has_order, standardised, unknown
 from bayesimpute.wording import did_you_mean
 
 Codes = npt.NDArray[np.int64]
+
+type SD = Annotated[float, Within(0, np.inf, high_open=True)]
 
 #: SD of the normal prior of a slope, of a column with SD 1, in the probit fit of a binary outcome.
 SLOPE_SD = 2.5
@@ -79,48 +80,24 @@ class Selection:
     0.6
     """
 
-    predictors: Mapping[str, float]
-    rho: float = 0.0
+    predictors: Mapping[str, Finite]
+    rho: Annotated[float, Within(-1, 1, low_open=True, high_open=True)] = 0.0
     outcome: Sequence[str] | None = None
-    prop: float | None = None
-    intercept_sd: float = 0.0
-    slope_sd: Mapping[str, float] = field(default_factory=dict)
+    prop: Share | None = None
+    intercept_sd: SD = 0.0
+    slope_sd: Mapping[str, SD] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         return html.fields(self)
 
     def __post_init__(self) -> None:
-        if not _finite(self.rho) or not -1 < self.rho < 1:
-            raise SpecificationError(f"rho={self.rho!r} must be between −1 and 1, both excluded.")
-        if not isinstance(self.predictors, Mapping):
-            raise SpecificationError(
-                f"predictors={self.predictors!r} must be a mapping from variables to coefficients."
-            )
-        for name, coefficient in self.predictors.items():
-            if not _finite(coefficient):
-                raise SpecificationError(
-                    f"predictors['{name}']={coefficient!r} must be a finite number."
-                )
-        for what, sd in {
-            "intercept_sd": self.intercept_sd,
-            **{f"slope_sd['{name}']": sd for name, sd in self.slope_sd.items()},
-        }.items():
-            if not _finite(sd) or sd < 0:
-                raise SpecificationError(f"{what}={sd!r} must be an SD, from 0.")
+        check_arguments(Selection, vars(self))
         for name in self.slope_sd:
             if name not in self.predictors:
                 raise SpecificationError(
                     f"slope_sd names '{name}', which is no predictor; add it to predictors, with "
                     "coefficient 0 if its slopes have mean 0."
                 )
-        if isinstance(self.outcome, str):
-            raise SpecificationError(f"outcome={self.outcome!r} must be a list: [{self.outcome!r}]")
-        if self.prop is not None:
-            check_share("Selection(prop=...)", self.prop)
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_selection(

@@ -31,43 +31,86 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock, get_ident
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Share, checked
+from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Within, checked
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import SamplingError, SpecificationError
+from bayesimpute.errors import SamplingError
 from bayesimpute.method import Array, Design, Kernel, Visit
-from bayesimpute.simulate.forward import Forward, elements
-from bayesimpute.simulate.quantities import imputed_quantities
 from bayesimpute.simulate.ranks import Calibration
-from bayesimpute.simulate.scenario import TARGET, Scenario
+from bayesimpute.simulate.scenario import (
+    TARGET,
+    Effects,
+    Forward,
+    KindName,
+    Pattern,
+    Scenario,
+    elements,
+)
 from bayesimpute.wrappers.base import method_text
 
-LEAST = {"replicates": 10, "draws": 3, "thin": 1}
+
+def imputed_quantities(design: Design, values: Array) -> dict[str, float]:
+    """Quantities of the missing values, some of them with the observed ones.
+
+    Categories enter by their codes: any function will do, as truth and draws get the same.
+
+    Parameters
+    ----------
+    design
+        With the observed values in `y`.
+    values
+        Of the `draw` rows, (drawn,), true or drawn.
+    """
+    cluster = design.cluster[design.draw]
+    seen = np.bincount(design.cluster[design.fit], minlength=design.n_clusters)
+    partly = seen[cluster] > 0
+    named = {
+        "imputed value": values[partly][0],
+        "imputed mean": values[partly].mean(),
+        "imputed SD": values[partly].std(),
+    }
+    if design.predictors:
+        x = design.x[design.draw, 0]
+        named[f"imputed × {design.predictors[0]}"] = float(values @ (x - x.mean()))
+    if design.random_effects:
+        # values of a wrong cluster have the right mean and spread, but not with their neighbours
+        total = np.bincount(
+            design.cluster[design.fit], design.y[design.fit], minlength=design.n_clusters
+        )
+        mean = total / np.maximum(seen, 1)
+        neighbours = mean[cluster[partly]]
+        named["imputed × cluster mean"] = float(values[partly] @ (neighbours - neighbours.mean()))
+    if not partly.all():
+        named["imputed value, unobserved cluster"] = values[~partly][0]
+        own = cluster == cluster[~partly][0]
+        named["imputed mean, unobserved cluster"] = values[own].mean()
+        named["imputed SD, unobserved cluster"] = values[own].std()
+    return {name: float(value) for name, value in named.items()}
 
 
 @checked
 def sbc(
     method: Any,
-    pattern: str = "sporadic",
+    pattern: Pattern = "sporadic",
     *,
-    replicates: Count = 200,
-    effects: str = "slope",
-    clusters: Count | None = None,
-    rows: Count = 12,
+    replicates: Annotated[int, Within(10)] = 200,
+    effects: Effects = "slope",
+    clusters: Annotated[int, Within(2)] | None = None,
+    rows: Annotated[int, Within(2)] = 12,
     predictors: CountOrNone = 1,
-    missing: Share = 0.3,
-    kind: str | None = None,
-    categories: Count = 3,
+    missing: Level = 0.3,
+    kind: KindName | None = None,
+    categories: Annotated[int, Within(3)] = 3,
     typical: Sequence[float] = (),
     priors: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
-    draws: Count = 31,
+    draws: Annotated[int, Within(3)] = 31,
     thin: Count = 2,
     level: Level = 0.01,
     seed: Seed | None = None,
@@ -149,9 +192,6 @@ def sbc(
     >>> print(result)
     Calibration of normal, sporadic: 20 replicates, 31 draws, 9 quantities, all uniform
     """
-    for name, value in {"replicates": replicates, "draws": draws, "thin": thin}.items():
-        if value < LEAST[name]:
-            raise SpecificationError(f"{name}={value!r} must be a whole number from {LEAST[name]}.")
     scenario = Scenario(
         pattern,
         effects,

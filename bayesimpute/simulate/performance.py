@@ -16,7 +16,7 @@ replicates, the empirical SE of d is that of the estimates; where it varies, the
 is about the distance to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from bayesimpute.arguments import FigureSize, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
-from bayesimpute.wording import did_you_mean, listed, visible
+from bayesimpute.wording import did_you_mean, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,8 +42,8 @@ MEASURES = ("bias", "empirical_se", "rmse", "coverage", "width", "model_se")
 INTERVAL = 1.96  # Monte-Carlo standard errors to either side, in the figure
 
 
-@dataclass(frozen=True, eq=False)
-class Replicates:
+@dataclass(frozen=True, eq=False, repr=False)
+class Replicates(html.Told):
     """What :func:`replicate` gives.
 
     Attributes
@@ -168,21 +168,14 @@ class Replicates:
             )
         return _panels(table, shown, self.methods, self.conf_level, control, figsize)
 
-    def _heading(self) -> str:
+    def _said(self) -> Iterator[str | pd.DataFrame]:
         n = len(self.failures)
         failed = f"; {n} failed, see .failures" if n else ""
-        return (
+        yield (
             f"Simulation study of {listed(self.methods)}: {self.replicates} replicates, seed "
             f"{self.seed}{failed}"
         )
-
-    def __repr__(self) -> str:
-        """Say what was run in a line, then the performance."""
-        table = self.performance().round(4).to_string(index=False)
-        return visible(f"{self._heading()}\n{table}")
-
-    def _repr_html_(self) -> str:
-        return html.plain(self._heading(), html.frame(self.performance(), index=False))
+        yield self.performance().round(4).set_index("method")
 
 
 def performance(

@@ -22,6 +22,7 @@ from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import warn
 from bayesimpute.files import make_folder, place
 from bayesimpute.simulate.performance import Replicates
+from bayesimpute.simulate.study import Folder, Outcome, Study, outcomes_of
 from bayesimpute.simulate.study_checks import (
     check_numbers,
     check_study,
@@ -29,8 +30,6 @@ from bayesimpute.simulate.study_checks import (
     prepared_methods,
     rehearse,
 )
-from bayesimpute.simulate.study_folder import Folder
-from bayesimpute.simulate.study_work import Outcome, Study, outcomes_of
 
 COLUMNS = (
     "replicate",
@@ -58,7 +57,7 @@ def replicate(
     truth: Any = None,
     impute: Mapping[str, Any] | None = None,
     dfcom: Positive | None = None,
-    conf_level: Level = 0.95,
+    ci_prob: Level = 0.95,
     family: Any = None,
     executor: Executor | None = None,
     folder: str | Path | None = None,
@@ -103,7 +102,7 @@ def replicate(
         Degrees of freedom of the analysis of complete data, for all methods; default from the
         fits, infinity where they do not tell. For coefficients that vary by cluster it is the
         clusters that count, and few of them: clusters − 1.
-    conf_level
+    ci_prob
         Of the intervals.
     family
         Of the analysis, as for ``imp.fit``.
@@ -204,13 +203,13 @@ def replicate(
         _warn_of_stop(len(whole), replicates, store)
     ordered = [found[number, name] for number in whole for name in study.methods]
     return Replicates(
-        _estimates(ordered, truth, conf_level),
+        _estimates(ordered, truth, ci_prob),
         _texts("error", [(each, each.error) for each in ordered if each.error is not None]),
         _texts("warning", [(each, text) for each in ordered for text in each.warnings]),
         tuple(study.methods),
         len(whole),
         study.seed,
-        conf_level,
+        ci_prob,
     )
 
 
@@ -247,7 +246,7 @@ def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:
 
 
 def _estimates(
-    outcomes: Sequence[Outcome], truth: Mapping[str, float] | None, conf_level: float
+    outcomes: Sequence[Outcome], truth: Mapping[str, float] | None, ci_prob: float
 ) -> pd.DataFrame:
     from scipy import stats
 
@@ -261,7 +260,7 @@ def _estimates(
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     numbers = dict.fromkeys(COLUMNS[3:], float)
     table = table.astype({"replicate": int, "method": str, "term": str, **numbers})
-    half = stats.t.ppf((1 + conf_level) / 2, table["df"]) * table["std_error"]
+    half = stats.t.ppf((1 + ci_prob) / 2, table["df"]) * table["std_error"]
     table["conf_low"], table["conf_high"] = table["estimate"] - half, table["estimate"] + half
     return table
 

@@ -1,30 +1,31 @@
-"""The design a method is calibrated on: a reference frame, and which of its values go missing."""
+"""The design a method is calibrated on, and its textbook model run forward."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.arguments import CountOrNone, Level, Within, check_arguments
 from bayesimpute.data.table import Kind
-from bayesimpute.errors import SpecificationError
-from bayesimpute.method import Design
+from bayesimpute.errors import SamplingError, SpecificationError
+from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
+from bayesimpute.sampling.generic import reseed
 from bayesimpute.specification.specification import Specification
 from bayesimpute.specification.specify import specify
-from bayesimpute.wording import did_you_mean, listed
 
-PATTERNS = ("sporadic", "systematic", "level 2")
-EFFECTS = (
+type Pattern = Literal["sporadic", "systematic", "level 2"]
+type Effects = Literal[
     "slope", "independent slope", "intercept", "none", "nested", "crossed", "nested intercepts",
     "crossed intercepts",
-)  # fmt: skip
+]  # fmt: skip
+type KindName = Literal["numeric", "nominal", "ordinal", "binary"]
 KINDS = (Kind.NUMERIC, Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY)  # the first a method takes
 
 TARGET, CLUSTER, GROUP = "y", "cluster", "group"
@@ -39,14 +40,14 @@ Rows = npt.NDArray[np.bool_]
 class Scenario:
     """What data a method is calibrated on; arguments as in :func:`bayesimpute.simulate.sbc`."""
 
-    pattern: str = "sporadic"
-    effects: str = "slope"
-    clusters: int | None = None
-    rows: int = 12
-    predictors: int = 1
-    missing: float = 0.3
-    kind: str | None = None
-    categories: int = 3
+    pattern: Pattern = "sporadic"
+    effects: Effects = "slope"
+    clusters: Annotated[int, Within(2)] | None = None
+    rows: Annotated[int, Within(2)] = 12
+    predictors: CountOrNone = 1
+    missing: Level = 0.3
+    kind: KindName | None = None
+    categories: Annotated[int, Within(3)] = 3
     typical: tuple[float, ...] = ()
     priors: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -55,25 +56,7 @@ class Scenario:
         return html.fields(self)
 
     def __post_init__(self) -> None:
-        for name, known in {"pattern": PATTERNS, "effects": EFFECTS}.items():
-            value = getattr(self, name)
-            if value not in known:
-                hint = did_you_mean(str(value), known)
-                raise SpecificationError(f"{name}={value!r} must be one of {listed(known)}.{hint}")
-        if self.kind is not None and self.kind not in [str(kind.value) for kind in KINDS]:
-            kinds = listed(str(kind.value) for kind in KINDS)
-            raise SpecificationError(f"kind={self.kind!r} must be one of {kinds}.")
-        if not isinstance(self.missing, Real) or not 0 < self.missing < 1:
-            raise SpecificationError(f"missing={self.missing!r} must be a share between 0 and 1.")
-        least = {"rows": 2, "predictors": 0, "categories": 3}
-        if self.clusters is not None:
-            least["clusters"] = 2
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
-                raise SpecificationError(
-                    f"{name}={value!r} must be a whole number from {smallest}."
-                )
+        check_arguments(Scenario, vars(self))
         if self.pattern == "systematic" and self.effects == "none":
             raise SpecificationError(
                 "pattern='systematic' leaves whole clusters unobserved, and effects='none' has no "
@@ -209,3 +192,99 @@ def _last(codes: npt.NDArray[np.int64], clusters: int) -> Rows:
 def _quantiles(values: Sequence[float], share: npt.NDArray[np.float64]) -> Any:
     """Quantiles that are values given, so that whole numbers stay whole."""
     return np.quantile(np.asarray(values, dtype=float), share, method="inverted_cdf")
+
+
+class Forward:
+    """Joint draws of parameters and data, compiled once.
+
+    Parameters
+    ----------
+    model
+        Textbook model with one observed variable, (row,).
+    labels
+        The kernel's parameters and the labels of their elements; each is a variable of the model
+        with the same name.
+    rows
+        Rows of the design.
+
+    Raises
+    ------
+    SpecificationError
+        If model and kernel do not agree on the parameters, or there is no single observed
+        variable with a value for each row.
+    """
+
+    def __init__(self, model: Any, labels: Mapping[str, tuple[str, ...]], rows: int) -> None:
+        import pymc as pm
+        from pytensor.compile.mode import Mode
+
+        if len(model.observed_RVs) != 1:
+            raise SpecificationError(
+                f"sbc: the method's model has {len(model.observed_RVs)} observed variables, and "
+                "one is needed to simulate from; calibrate the methods it is made of."
+            )
+        unknown = [name for name in labels if name not in model.named_vars]
+        if unknown:
+            raise SpecificationError(
+                f"sbc: the kernel reports {', '.join(map(repr, unknown))}, which the method's "
+                "model() does not have; give free or deterministic variables these names."
+            )
+        observed = model.observed_RVs[0]
+        size = model.rvs_to_values[observed].eval().shape
+        if size != (rows,):
+            raise SpecificationError(
+                f"sbc: the method's model observes {size} values and the design has {rows} rows; "
+                "it leaves some to another model, or to none; calibrate the method inside."
+            )
+        self._labels = labels
+        self._function = pm.compile(
+            [],
+            [*(model[name] for name in labels), observed],
+            random_seed=0,
+            # a few hundred calls do not repay seconds of compiling
+            mode=Mode(linker="py", optimizer="fast_compile"),
+        )
+
+    def draw(self, rng: np.random.Generator) -> tuple[dict[str, Array], Array]:
+        """Draw parameters, (element,) each, and the data, (row,).
+
+        Raises
+        ------
+        SamplingError
+            If a value of the data is not finite.
+        """
+        reseed(self._function, rng)
+        *drawn, y = self._function()
+        y = np.asarray(y, dtype=float)
+        if not np.isfinite(y).all():
+            raise SamplingError(
+                "sbc: the priors draw data that are not finite; give tighter ones by priors=."
+            )
+        return {
+            name: elements(value, labels, name)
+            for (name, labels), value in zip(self._labels.items(), drawn, strict=True)
+        }, y
+
+
+def elements(value: Any, labels: tuple[str, ...], name: str) -> Array:
+    """Elements of a parameter in the order of its labels, (element,).
+
+    Raises
+    ------
+    SpecificationError
+        If it has another number of them.
+    """
+    array = np.asarray(value, dtype=float)
+    wanted = len(labels) or 1
+    if array.ndim == 2 and array.size != wanted and array.shape[0] == array.shape[1]:
+        if not np.triu(array, 1).any():
+            array = array @ array.T  # PyMC's LKJCorr is the Cholesky factor of the correlations
+        array = array[np.tril_indices(len(array), -1)]  # a kernel names what is below the diagonal
+        # and of that only what is not zero because the effects are independent
+        array = array if array.size == wanted else array[array != 0]
+    if array.size != wanted:
+        raise SpecificationError(
+            f"sbc: parameter {name!r} has {array.size} element(s) in model() and {wanted} label(s) "
+            "in the kernel."
+        )
+    return array.ravel()

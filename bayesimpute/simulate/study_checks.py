@@ -12,7 +12,7 @@ from bayesimpute.imputation import specified
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
-from bayesimpute.simulate.study_work import Outcome, Study
+from bayesimpute.simulate.study import Outcome, Study
 from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.specify import specify
 from bayesimpute.wording import did_you_mean, listed

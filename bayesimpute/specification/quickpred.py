@@ -11,6 +11,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
+from bayesimpute.specification.groupings import checked_groupings
 
 
 @checked
@@ -21,7 +22,7 @@ def quickpred(
     include: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
     method: Literal["pearson", "kendall", "spearman"] = "pearson",
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Select predictors by their correlation with target or missingness.
 
@@ -43,7 +44,7 @@ def quickpred(
     method
         ``"pearson"``, ``"kendall"`` or ``"spearman"``.
     cluster
-        Column of cluster ids: never chosen, coded −2 for every target.
+        Column of cluster ids, or several: never chosen, coded −2 for every target.
 
     Returns
     -------
@@ -69,8 +70,7 @@ def quickpred(
     table = Table.from_frame(df)
     names = list(table.variables)
     include, exclude = _columns(include, names, "include"), _columns(exclude, names, "exclude")
-    if cluster is not None:
-        _columns(cluster, names, "cluster")
+    clusters = table.columns_of(checked_groupings(cluster, table)[0])
     values = pd.DataFrame({name: table.values[name] for name in names})
     observed = values.notna()
     n = len(names)
@@ -94,8 +94,7 @@ def quickpred(
     matrix = pd.DataFrame(chosen.astype(int), index=names, columns=names)
     matrix[list(exclude)] = int(Role.NONE)
     matrix[list(include)] = int(Role.FIXED)
-    if cluster is not None:
-        matrix[cluster] = int(Role.CLUSTER)
+    matrix[list(clusters)] = int(Role.CLUSTER)
     for name in names:
         matrix.loc[name, name] = int(Role.NONE)
         if observed[name].all():

@@ -1,6 +1,6 @@
 """``bi.suggest_methods``: a method for every column, with the reason."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,13 +19,14 @@ from bayesimpute.specification.find_default_method import (
     documented_rule,
     r_classes,
 )
+from bayesimpute.specification.groupings import checked_groupings
 from bayesimpute.specification.suggest_rule import (
     choose,
     explain_default,
     facts_of,
     is_level_2,
 )
-from bayesimpute.wording import did_you_mean, one_line, visible
+from bayesimpute.wording import one_line, visible
 
 RULES = ("default", "likelihood", "find.defaultMethod")
 
@@ -109,7 +110,7 @@ class Suggestions(Mapping[str, str]):
 @checked
 def suggest_methods(
     df: pd.DataFrame,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     rule: str = "default",
     *,
     classes: Mapping[str, str] | None = None,
@@ -124,7 +125,7 @@ def suggest_methods(
     df
         Any frame.
     cluster
-        Column of cluster ids.
+        Column of cluster ids, or several.
     rule
         ``"default"``: what ``bi.impute`` takes where no method is named (:func:`make_method`),
         with a closer look at each column in the reason. ``"likelihood"``: each variable keeps its
@@ -177,14 +178,9 @@ def suggest_methods(
     limits = Limits(I_small, ni_small, prop_small)
     _check_rule(rule, cluster, classes, limits)
     table = Table.from_frame(df)
-    clusters = None
-    if cluster is not None:
-        if cluster not in table.variables:
-            raise SpecificationError(
-                f"cluster={cluster!r} is no column of the data."
-                f"{did_you_mean(cluster, table.variables)}"
-            )
-        clusters = table.clusters(cluster)
+    groupings = checked_groupings(cluster, table)[0]
+    # of several groupings that of most clusters: what is of the others is of these too
+    clusters = table.clusters(groupings[0]) if groupings else None
     r_class = r_classes(table, classes)
     chosen: dict[str, tuple[str, str]] = {}
     for name, variable in table.variables.items():
@@ -210,7 +206,7 @@ def suggest_methods(
     )
 
 
-def _check_rule(rule: Any, cluster: str | None, classes: Any, limits: Limits) -> None:
+def _check_rule(rule: Any, cluster: Any, classes: Any, limits: Limits) -> None:
     if rule not in RULES:
         raise SpecificationError(f"rule={rule!r} must be one of {', '.join(map(repr, RULES))}.")
     if rule == "find.defaultMethod":

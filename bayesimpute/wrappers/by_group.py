@@ -150,7 +150,7 @@ class ByGroup(Wrapper):
         return joined_model(
             {
                 label: method.model(design.rows(rows), priors, options)
-                for label, rows in self._rows(design).items()
+                for label, rows in self.rows(design).items()
             }
         )
 
@@ -161,13 +161,14 @@ class ByGroup(Wrapper):
         return GroupKernel(
             {
                 label: inner_kernel(self.method, design.rows(rows), priors, options)
-                for label, rows in self._rows(design).items()
+                for label, rows in self.rows(design).items()
             },
-            self._rows,
+            self.rows,
             self.by,
         )
 
-    def _rows(self, design: Design) -> dict[str, Rows]:
+    def rows(self, design: Design) -> dict[str, Rows]:
+        """Give the rows of a design that are in each group, by its label, (row,) bool."""
         codes = design.columns[self.by]
         return {label: codes == value for value, label in self.groups}
 

@@ -95,6 +95,19 @@ def random_slope(rng):
     return truth, pd.DataFrame({"g": g, "x": x, "y": y})
 
 
+def manifest_mean(rng):
+    """The mean of all values of a cluster, missing ones among them, beside the value of a row."""
+    g = np.repeat(np.arange(CLUSTERS), ROWS)
+    tau, s = abs(rng.normal(0, 0.7)), abs(rng.normal())
+    x = (tau * rng.normal(size=CLUSTERS))[g] + s * rng.normal(size=len(g))
+    beta, sd, sigma = rng.normal(0, 0.7, 2), abs(rng.normal(0, 0.7)), abs(rng.normal())
+    y = np.column_stack([x, (np.bincount(g, x) / ROWS)[g]]) @ beta
+    y += (sd * rng.normal(size=CLUSTERS))[g] + sigma * rng.normal(size=len(g))
+    truth = {"x.sd_intercept": tau, "x.sigma": s, "y.beta": beta}
+    truth |= {"y.sd_intercept": sd, "y.sigma": sigma}
+    return truth, pd.DataFrame({"g": g, "x": x, "y": y})
+
+
 def square(rng):
     z = standard(rng.normal(size=60))
     slope, s = rng.normal(0, 0.7), abs(rng.normal())
@@ -247,6 +260,10 @@ SPECS = {
         "y ~ x + (1 | g) + (0 + x | g)", random_slope, ("x", "y"),
         {"x": NUMBER, "y": SLOPE | NUMBER | VARYING | {"sd_x": ("half", 0.7)}},
         arguments={"formulas": {"x": "x ~ 1"}},
+    ),
+    "manifest mean": Spec(
+        "y ~ x + cluster_mean(x) + (1 | g)", manifest_mean, ("x",),
+        {"x": NUMBER | VARYING, "y": SLOPE | NUMBER | VARYING},
     ),
     "square": Spec(
         "y ~ x + I(x**2) + z", square, ("x",), {name: SLOPE | NUMBER for name in ("x", "y")}

@@ -7,9 +7,8 @@ import pandas as pd
 
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.registry import resolve
-from bayesimpute.simulate.forward import Forward, elements
 from bayesimpute.simulate.ranks import Calibration
-from bayesimpute.simulate.scenario import TARGET, Scenario
+from bayesimpute.simulate.scenario import TARGET, Forward, Scenario, elements
 
 DRAWS, THIN = 15, 2
 

@@ -11,9 +11,9 @@ from arviz_stats.base import array_stats
 from scipy import integrate, stats
 
 import bayesimpute as bi
-from bayesimpute.checking.loo import loo_pit
-from bayesimpute.checking.pit import (
+from bayesimpute.checking.overimputation import (
     difference_from_uniform,
+    loo_pit,
     randomised_pit,
     weighted_quantiles,
 )

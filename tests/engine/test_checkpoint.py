@@ -11,7 +11,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute import content
-from bayesimpute.result import other_versions
+from bayesimpute.result.tree import versions
 from bayesimpute.specification.fingerprint import Fingerprint, fingerprint
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.specification.specify import specify
@@ -244,8 +244,8 @@ def test_a_file_of_a_version_without_fingerprints_opens_but_is_not_gone_on_with(
 def test_other_versions_go_on_with_one_event(whole, written, tmp_path, monkeypatch):
     path = tmp_path / "run.nc"
     path.write_bytes(written.read_bytes())
-    now = dict(other_versions.versions())
-    monkeypatch.setattr(other_versions, "versions", lambda: {**now, "numba": "99.0"})
+    now = dict(versions())
+    monkeypatch.setattr("bayesimpute.result.run.versions", lambda: {**now, "numba": "99.0"})
     imp = bi.impute(**run(), checkpoint=path)
     assert same(imp, whole)
     said = imp.events[imp.events["action"] == "other versions"]

@@ -18,6 +18,8 @@ from bayesimpute.engine.joint_model import Joint
 from bayesimpute.engine.live import rows_that_say
 from bayesimpute.sampling.groupings import GroupedKernel, designs_of
 from bayesimpute.sampling.selection_kernel import SelectionKernel
+from bayesimpute.wrappers.base import size_of
+from bayesimpute.wrappers.by_group import GroupKernel
 
 RNG_SEED = 3
 
@@ -50,6 +52,7 @@ def frame(seed=1):
     df["h"], df["place"] = g // 2, np.arange(rows) % 4
     df["v"] = rng.normal(size=3)[g // 2]
     df.loc[df["h"] == 1, "v"] = None
+    df["a"] = np.where(np.arange(rows) % 3 == 0, "one", "two")
     return df
 
 
@@ -96,6 +99,15 @@ CASES = {
     "a hazard in intervals": dict(
         columns=["g", "x", "b", "t", "d"], analysis="Surv(t, d) ~ x * b + (1 | g)",
     ),
+    "a model for each group, numbers and categories missing": dict(
+        columns=["g", "x", "b", "a", "y"], analysis="y ~ x * b + (1 + x | g)",
+        method={"x": bi.by_group(bi.delta("normal", 0.7), "a"), "b": bi.by_group("logistic", "a"),
+                "y": bi.by_group("normal", "a")},
+    ),
+    "ignored rows, some of which have missing values": dict(
+        columns=["g", "x", "w", "b", "o", "y"], analysis="y ~ x * b + o + w + (1 | g)",
+        ignore=lambda df: df.index.isin([1, 2, 7, 9, 33]) | (df["g"] == 4),
+    ),
 }  # fmt: skip
 
 
@@ -105,25 +117,34 @@ def imp(request):
     df = frame()[given.pop("columns")]
     if given["cluster"] is None:
         del given["cluster"]
+    if "ignore" in given:
+        given["ignore"] = given["ignore"](df)
     return bi.impute(
         df, m=1, iterations=2, seed=4, progress=False, cores=1, **given,
         model_options={"*": {"tune": 20, "transitions": 1}},
     )  # fmt: skip
 
 
-def parameters_of(kernel, design, state):
+def parameters_of(kernel, design, state, rng):
     """Parameters and effects in original units, as the joint model has them."""
     if isinstance(kernel, GroupedKernel):
         states, effects = kernel._split(state)
         effects[0] = np.zeros(kernel._shape(0))
         designs = designs_of(design)
-        found = parameters_of(kernel.parts[0], kernel._given(designs, 0, effects), states[0])
+        found = parameters_of(kernel.parts[0], kernel._given(designs, 0, effects), states[0], rng)
         found[f"effect|{designs[0].grouping}"] = found.pop("effect")
         for each, part, values in zip(designs[1:], kernel.parts[1:], effects[1:], strict=True):
             units, several = part._posterior.units, getattr(part, "family", None)
             if several is not None and several.categories:
                 values = values.reshape(len(values), len(several.categories), each.z.shape[1])
             found[f"effect|{each.grouping}"] = values * units.scale_y / units.scale_z
+        return found
+    if isinstance(kernel, GroupKernel):
+        found, first = {}, 0
+        for (label, rows), part in zip(kernel._rows(design).items(), kernel.parts, strict=True):
+            own, first = state[first : first + size_of(part)], first + size_of(part)
+            of_group = parameters_of(part, design.rows(rows), own, rng)
+            found |= {f"{name}[{label}]": value for name, value in of_group.items()}
         return found
     if getattr(kernel, "parts", ()):  # of a shifted variable: without its shift
         design = kernel.seen(design, np.random.default_rng())
@@ -132,7 +153,6 @@ def parameters_of(kernel, design, state):
     posterior = kernel._posterior
     units, q = posterior.units, design.z.shape[1]
     if hasattr(posterior, "coefficients"):
-        rng = np.random.default_rng(RNG_SEED)
         beta, effects, sigma = posterior.coefficients(design, state, rng)
         found = {"intercept": units.centre_y + units.scale_y * beta[0]}
         found["beta"] = units.scale_y * beta[1:] / units.scale_x
@@ -169,13 +189,13 @@ def by_the_chains(imp, bench, state, joint):
     def total(values):
         out = 0.0
         for name, builder in bench.builders.items():
-            rows = np.flatnonzero(rows_that_say(specification, builder))
+            rows = np.flatnonzero(rows_that_say(specification, builder) & builder.usable)
             out += densities[name](bench.design(name, values).rows(rows)).sum()
         return out
 
     totals = [state.values]
     for name, categories in joint.categories.items():
-        live = specification.live_rows(name)
+        live = specification.live_rows(name) & ~specification.ignore
         builder = bench.builders[name]
         codes = np.arange(len(live)) if builder.target.level == 1 else builder.clusters.codes
         for cell in np.unique(codes[live]):
@@ -193,12 +213,17 @@ def by_the_joint_model(bench, state, joint):
     model, given = joint.model, {}
     for name, kernel in bench.kernels.items():
         design = bench.design(name, state.values)
-        found = parameters_of(kernel, design, state.kernel[name])
+        rng = np.random.default_rng(RNG_SEED)
+        found = parameters_of(kernel, design, state.kernel[name], rng)
         for parameter, value in found.items():
             given[safe_pair(name, parameter)] = np.asarray(value, dtype=float)
         if design.live is not None and name not in joint.categories:
             raw = design.y if design.around is None else design.y + design.around
-            given[safe_pair(name, "missing")] = raw[design.live]
+            live = design.live & design.usable
+            groups = kernel._rows(design) if isinstance(kernel, GroupKernel) else {"": live}
+            for label, rows in groups.items():
+                what = f"missing[{label}]" if label else "missing"
+                given[safe_pair(name, what)] = raw[live & rows]
     terms = list(model.potentials)
     inputs, values = [], []
     for name, value in given.items():
@@ -208,7 +233,7 @@ def by_the_joint_model(bench, state, joint):
     for variable in model.basic_RVs:
         if variable in model.observed_RVs:
             terms.append(pm.logp(variable, model.rvs_to_values[variable]).sum())
-        elif str(variable.name).endswith(".missing"):
+        elif ".missing" in str(variable.name):
             copy = variable.clone()
             terms.append(pm.logp(variable, copy).sum())
             inputs.append(copy)
@@ -221,8 +246,21 @@ def by_the_joint_model(bench, state, joint):
 def test_it_has_the_density_by_which_the_chains_draw(imp):
     specification, history = imp.specification, imp.history
     joint = Joint.of(specification, imp.seed)
-    assert any(cells.any() for cells in specification.live.values())
+    assert any((cells & ~specification.ignore).any() for cells in specification.live.values())
     bench = Bench.of(specification, reference_values(specification, imp.seed))
     state = ChainState.from_bytes(specification, history.states[0])
     found = by_the_joint_model(bench, state, joint)
     assert found == pytest.approx(by_the_chains(imp, bench, state, joint), rel=1e-8)
+
+
+def test_ignored_rows_that_share_a_missing_value_with_others_are_refused():
+    df = frame()[["g", "x", "w", "y"]]
+    given = {"m": 1, "iterations": 1, "progress": False, "cores": 1, "cluster": "g", "seed": 4}
+    gone = np.flatnonzero(df["x"].isna())[:2]
+    for analysis, name, ignored in (
+        ("y ~ w + (1 | g)", "w", [32, 33, 34]),
+        ("y ~ x + cluster_mean(x) + (1 | g)", "x", gone),
+    ):
+        imp = bi.impute(df, analysis=analysis, ignore=df.index.isin(ignored), **given)
+        with pytest.raises(bi.SpecificationError, match=f"missing values of '?{name}'? belong to"):
+            imp.joint_model()

@@ -40,7 +40,7 @@ def test_whichever_term_is_missing_is_solved_for(bodies):
     np.testing.assert_allclose(found.log["value"].astype(float), [80 / 1.8**2, 70.0, 1.6])
     assert found.contradictions.empty
     assert found.unsolved.empty
-    assert repr(found) == "3 values deduced: 1 of 'BMI', 1 of 'Weight', 1 of 'Height'"
+    assert repr(found).startswith("3 values deduced: 1 of 'BMI', 1 of 'Weight', 1 of 'Height'")
 
 
 IDENTITIES = [

@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate, stats
 
 import bayesimpute as bi
-from bayesimpute.explore.variance_shares import (
+from bayesimpute.explore.summary import (
     ClusterMoments,
     anova_components,
     observed_share,
@@ -118,7 +118,7 @@ def test_the_posterior_of_popmis_surrounds_the_estimate_of_lmer(popular):
 def test_it_shows_itself(popular):
     assert repr(popular).startswith("ICC of 'popular' by 'school': 0.5")
     assert "REML 0.563" in repr(popular)
-    assert "<b>ICC of" in popular._repr_html_()
+    assert "<p>ICC of" in popular._repr_html_()
 
 
 def small(seed=2):

@@ -420,7 +420,7 @@ def test_compare_runs_the_test_of_that_name_with_its_options(nhanes):
     assert values(fits.compare(fits0, "D4", ariv="robust")) == values(
         bi.D4(fits, fits0, ariv="robust")
     )
-    with pytest.raises(AnalysisError, match="Unknown test 'D5'"):
+    with pytest.raises(AnalysisError, match="method='D5' must be 'D1'"):
         fits.compare(fits0, "D5")
 
 

@@ -171,11 +171,20 @@ def test_missing_counts_cannot_be_moved_by_nuts():
     refused(df[["x", "y"]], "missing counts of 'x'", analysis="y ~ x", method={"x": "poisson"})
 
 
-def test_a_model_of_its_own_for_each_group_is_refused():
+def test_groups_within_groups_are_refused():
+    df, _ = square()
+    df["arm"], df["half"] = np.resize(["a", "b"], len(df)), np.arange(len(df)) < len(df) / 2
+    method = {"x": bi.by_group(bi.by_group("normal", "arm"), "half")}
+    refused(df, r"'x' is by_group\(by_group\(normal, arm\), half\)", analysis="y ~ x",
+            method=method)  # fmt: skip
+
+
+def test_parameters_of_each_group_are_compared():
     df, _ = square()
     df["arm"] = np.resize(["a", "b"], len(df))
     method = {"x": bi.by_group("normal", "arm")}
-    refused(df, r"'x' is by_group\(normal, arm\)", analysis="y ~ x + arm", method=method)
+    imp = bi.impute(df, m=2, iterations=40, analysis="y ~ x", method=method, **RUN)
+    assert {"x.sigma[a]", "x.sigma[b]"} < set(bi.compare_joint(imp, seed=1, **QUICK).index)
 
 
 def test_too_many_combinations_are_not_summed_over():

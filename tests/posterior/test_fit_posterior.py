@@ -114,7 +114,7 @@ def test_an_analysis_that_fails_says_where_and_why():
     [
         ([], mean_of_y, {}, "at least one DataFrame"),
         (completed(2), "y ~ x", {}, "takes a callable"),
-        (completed(2), mean_of_y, {"draws": 2}, "draws=2: it must be at least 4"),
+        (completed(2), mean_of_y, {"draws": 2}, "draws=2 must be a whole number from 4"),
         (completed(2), mean_of_y, {"chains": 0}, "chains=0"),
     ],
 )

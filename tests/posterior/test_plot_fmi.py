@@ -91,7 +91,7 @@ def test_axes_are_taken_and_refused_by_number(fits):
     ("arguments", "message"),
     [
         ({"terms": ["z"]}, "no term 'z'"),
-        ({"quantity": "riv"}, "'width', 'std_error', 'fmi'"),
+        ({"quantity": "riv"}, "must be 'width', 'std_error' or 'fmi'"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(fits, arguments, message):

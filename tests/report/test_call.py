@@ -8,7 +8,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.imputation import specified
-from bayesimpute.report.call import call_text
+from bayesimpute.report.origin import call_text
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specify import specify
 from tests.report.test_notation import data

@@ -9,8 +9,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.method import words_of
 from bayesimpute.registry import METHODS, resolve
-from bayesimpute.report.notation import broken, equations_html
-from bayesimpute.report.sentences import says
+from bayesimpute.report.models import broken, equations_html, says
 from bayesimpute.specification.equations import equation_of, equations
 from bayesimpute.specification.specify import specify
 from tests.report.pages import Page

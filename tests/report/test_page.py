@@ -9,10 +9,10 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.analysis import fit
 from bayesimpute.report import page as page_module
+from bayesimpute.report.analyses import analyses
+from bayesimpute.report.assumptions import priors
 from bayesimpute.report.content import Content
 from bayesimpute.report.page import SECTIONS
-from bayesimpute.report.sections.analyses import analyses
-from bayesimpute.report.sections.priors import priors
 from tests.report.pages import Page
 
 EVIL = """<script src="http://evil.example/x.js">alert('&"')</script>"""

@@ -13,8 +13,7 @@ from matplotlib.colors import to_hex
 from bayesimpute.analysis import fit
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
-from bayesimpute.plots.estimates import plot_estimates
-from bayesimpute.plots.estimates_table import compare_estimates
+from bayesimpute.plots.estimates import compare_estimates, plot_estimates
 from bayesimpute.pooling.pooled import pool
 
 

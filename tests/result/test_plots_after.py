@@ -404,7 +404,7 @@ def test_every_kind_of_chain_plot_is_made(imputations, kind):
         ({"parameters": "betta"}, "Did you mean 'beta'"),
         ({"kind": "rank", "discard": 3}, "needs 4 iterations, not 3"),
         ({"discard": 6}, "leaves none"),
-        ({"backend": "ggplot"}, "arviz-plots has 'matplotlib'"),
+        ({"backend": "ggplot"}, "must be 'matplotlib'"),
     ],
 )
 def test_chains_that_cannot_be_drawn_are_refused(imputations, arguments, sentence):

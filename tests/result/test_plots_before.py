@@ -16,7 +16,7 @@ from matplotlib.text import Text
 import bayesimpute as bi
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.plots import style
-from bayesimpute.plots.association import association_columns, associations
+from bayesimpute.plots.correlation import association_columns, associations
 from bayesimpute.plots.predictors import COLOURS, MEANINGS
 
 

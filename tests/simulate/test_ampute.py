@@ -652,14 +652,14 @@ def test_categories_without_order_are_refused_where_order_matters(arguments, wor
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ({"rho": 1}, "rho=1 must be between"),
-    ({"rho": np.nan}, "rho=nan must be between"),
-    ({"predictors": ["x"]}, "mapping from variables to coefficients"),
-    ({"predictors": {"x": "1"}}, "must be a finite number"),
-    ({"intercept_sd": -1}, "intercept_sd=-1 must be an SD"),
+    ({"rho": 1}, "rho=1 must be a number from -1 to 1"),
+    ({"rho": np.nan}, "rho=nan must be a number"),
+    ({"predictors": ["x"]}, "must be a dict from a text to a number"),
+    ({"predictors": {"x": "1"}}, "to a number that is finite"),
+    ({"intercept_sd": -1}, "intercept_sd=-1 must be a number from 0"),
     ({"slope_sd": {"z": 1}}, "slope_sd names 'z', which is no predictor"),
     ({"outcome": "x"}, "must be a list"),
-    ({"prop": 2}, "must be a proportion"),
+    ({"prop": 2}, "prop=2 must be a number from 0 to 1"),
 ])  # fmt: skip
 def test_a_selection_that_cannot_be_is_refused_in_words(arguments, words):
     with pytest.raises(SpecificationError, match=words):

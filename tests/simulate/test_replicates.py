@@ -22,8 +22,8 @@ from bayesimpute.errors import (
 )
 from bayesimpute.simulate import performance as measures_module
 from bayesimpute.simulate import replicates as runner_module
-from bayesimpute.simulate import study_work
 from bayesimpute.simulate.performance import MEASURES, Replicates, measures, performance
+from bayesimpute.simulate.study import Outcome, Study, as_completed
 
 MCSE = [f"{name}_mcse" for name in MEASURES]
 
@@ -179,7 +179,7 @@ def test_order_of_completion_does_not_matter():
         def submit(self, work, *arguments):
             held.append((work, arguments))
             if len(held) < 6:
-                future = study_work.as_completed.__globals__["Future"]()
+                future = as_completed.__globals__["Future"]()
                 futures.append(future)
                 return future
             for (task, given), future in zip(held[4::-1], futures[::-1], strict=True):
@@ -206,7 +206,7 @@ def test_seeds_belong_to_replicate_and_name():
 
 
 def prepared(seed):
-    return study_work.Study(simulate, {}, mean, None, None, seed)
+    return Study(simulate, {}, mean, None, None, seed)
 
 
 def test_a_method_that_spoils_its_data_spoils_no_others():
@@ -287,8 +287,8 @@ def test_floats_come_back_bit_for_bit(tmp_path):
     for column in ("estimate", "std_error", "df", "fmi", "conf_high", "seconds"):
         assert fresh[column].to_numpy().tobytes() == read[column].to_numpy().tobytes(), column
     assert fresh["df"].iloc[0] == np.inf
-    outcome = study_work.Outcome(0, "m", 1.0, {"a": np.nan, "b": -0.0}, [("x", *values)], [], None)
-    back = study_work.Outcome.from_json(outcome.to_json())
+    outcome = Outcome(0, "m", 1.0, {"a": np.nan, "b": -0.0}, [("x", *values)], [], None)
+    back = Outcome.from_json(outcome.to_json())
     assert repr(back.answers) == repr(outcome.answers) and repr(back.truth) == repr(outcome.truth)
 
 

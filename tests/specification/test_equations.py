@@ -9,8 +9,7 @@ from bayesimpute import registry
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Words, words_of
 from bayesimpute.models.counts import Poisson
-from bayesimpute.report.notation import equations_html
-from bayesimpute.report.sentences import says
+from bayesimpute.report.models import equations_html, says
 from bayesimpute.specification import aliases
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specify import specify

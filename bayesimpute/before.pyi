@@ -1,0 +1,32 @@
+"""What to look at and decide before imputing, each name with its home."""
+
+from .explore.deduce import Deduction as Deduction
+from .explore.deduce import deduce as deduce
+from .explore.hazard import nelsonaalen as nelsonaalen
+from .explore.icc import IntraclassCorrelation as IntraclassCorrelation
+from .explore.icc import icc as icc
+from .explore.missing_model import MissingModel as MissingModel
+from .explore.missing_model import missing_model as missing_model
+from .explore.missing_tests import missing_tests as missing_tests
+from .explore.patterns import MissingPairs as MissingPairs
+from .explore.patterns import complete_cases as complete_cases
+from .explore.patterns import flux as flux
+from .explore.patterns import incomplete_cases as incomplete_cases
+from .explore.patterns import missing_pairs as missing_pairs
+from .explore.patterns import missing_pattern as missing_pattern
+from .explore.summary import missing_summary as missing_summary
+from .plots.correlation import plot_corr as plot_corr
+from .plots.flux import plot_flux as plot_flux
+from .plots.missing_by import plot_missing_by as plot_missing_by
+from .plots.pattern import plot_miss as plot_miss
+from .plots.pattern import plot_pattern as plot_pattern
+from .plots.predictors import plot_predictors as plot_predictors
+from .plots.prior import plot_prior_predictive as plot_prior_predictive
+from .plots.xy_missing import plot_xy as plot_xy
+from .prior.parameters import priors as priors
+from .prior.predictive import prior_predictive as prior_predictive
+from .specification.defaults import make_method as make_method
+from .specification.defaults import make_predictors as make_predictors
+from .specification.quickpred import quickpred as quickpred
+from .specification.suggest import Suggestions as Suggestions
+from .specification.suggest import suggest_methods as suggest_methods

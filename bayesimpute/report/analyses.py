@@ -1,0 +1,154 @@
+"""The pooled analyses: every column of Rubin's rules, variance components, forest plot."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.analysis import Fits
+from bayesimpute.errors import ImputationWarning
+from bayesimpute.html import Html, decimals, frame, join, number, table, tag
+from bayesimpute.plots.estimates import compare_estimates, plot_estimates
+from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.posterior.fitting import PosteriorFits
+from bayesimpute.posterior.pooled import PooledPosterior
+from bayesimpute.report.content import Content, folded, note, paragraph, picture, scroll, subheading
+from bayesimpute.wording import p_value
+
+#: Terms up to which a forest plot is drawn.
+MOST_TERMS = 30
+
+HEADINGS = {
+    "estimate": "estimate", "std_error": "SE", "statistic": "t", "df": "df", "p_value": "p",
+    "conf_low": "low", "conf_high": "high", "riv": "RIV", "lambda": "λ", "fmi": "FMI",
+    "ubar": "Ū", "b": "B", "t": "T",
+}  # fmt: skip
+#: Columns of the two tables of a pooled analysis.
+RESULT = ("estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high", "fmi")
+VARIANCES = ("ubar", "b", "t", "riv", "lambda", "fmi")
+#: Columns on the scale of the standard error.
+SCALED = ("estimate", "std_error", "conf_low", "conf_high")
+
+LEGEND = (
+    "Ū: mean variance within imputations; B: variance between them; T = Ū + (1 + 1/m) B, whose "
+    "root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in variance by what is missing; "
+    "λ = (1 + 1/m) B / T: its share of the whole; FMI: fraction of missing information, λ with "
+    "the finite number of imputations counted in."
+)
+
+
+def analyses(content: Content) -> Html:
+    """Draw a forest plot of all, then each with its tables; empty without any."""
+    if not content.analyses:
+        return Html("")
+    pooled = {label: pooled_of(each) for label, each in content.analyses.items()}
+    drawn = {k: table for k, each in pooled.items() if (table := _comparable(each)) is not None}
+    parts = [_forest(drawn)] if drawn else []
+    parts += [_compared(drawn)] if len(drawn) > 1 else []
+    for label, each in pooled.items():
+        parts.append(subheading(label))
+        parts.append(_one(each, content.analyses[label]))
+    if any(isinstance(each, Pooled) for each in pooled.values()):
+        parts.append(note(LEGEND))
+    return join(parts)
+
+
+def pooled_of(analysis: Any) -> Any:
+    """Pool what is not: fits by Rubin's rules, posteriors by mixing them."""
+    if isinstance(analysis, PosteriorFits):
+        return analysis.pool(seed=0)
+    if not isinstance(analysis, Fits):
+        return analysis
+    with warnings.catch_warnings():
+        if len(analysis) == 1:  # complete cases: that nothing was imputed is the point
+            warnings.filterwarnings("ignore", "Only one imputation", ImputationWarning)
+        return analysis.pool()
+
+
+def _comparable(analysis: Any) -> pd.DataFrame | None:
+    """Estimates as plots take them; None of what has none."""
+    if isinstance(analysis, Pooled):
+        return analysis.table
+    if isinstance(analysis, PooledPosterior):
+        names = {"mean": "estimate", "sd": "std_error", "low": "conf_low", "high": "conf_high"}
+        return analysis.table[[*names, "fmi"]].rename(columns=names)
+    return analysis if isinstance(analysis, pd.DataFrame) else None
+
+
+def _forest(drawn: dict[str, pd.DataFrame]) -> Html:
+    terms = list(dict.fromkeys(str(term) for each in drawn.values() for term in _terms(each)))
+    some = terms[:MOST_TERMS]
+    words = "Estimates and intervals; blue and filled: without imputed values, open: pooled"
+    figure = picture(lambda: plot_estimates(drawn, some), words)
+    left = len(terms) - len(some)
+    return join([figure, note(f"Left out: {left} further terms.") if left else ""])
+
+
+def _terms(estimates: pd.DataFrame) -> "pd.Index[Any] | pd.Series[Any]":
+    return estimates["term"] if "term" in estimates.columns else estimates.index
+
+
+def _compared(drawn: dict[str, pd.DataFrame]) -> Html:
+    side_by_side = compare_estimates(drawn).as_text()
+    cells = zip(side_by_side.index.to_list(), side_by_side.to_numpy(), strict=True)
+    rows = [(*at, *row) for at, row in cells]
+    columns = ["term", "", *drawn]
+    return folded("Side by side", scroll(table(columns, rows, range(2, len(columns)))))
+
+
+def _one(analysis: Any, given: Any) -> Html:
+    formula = (
+        paragraph("Analysis: ", tag("code", given.analysis.strip("'\"")))
+        if isinstance(given, Fits)
+        else ""
+    )
+    if isinstance(analysis, Pooled):
+        return join([formula, _pooled(analysis)])
+    if isinstance(analysis, pd.DataFrame):
+        return join([formula, scroll(frame(analysis))])
+    ours = type(analysis).__module__.partition(".")[0] == "bayesimpute"
+    if ours and hasattr(analysis, "_repr_html_"):
+        return scroll(Html(analysis._repr_html_()))
+    return scroll(tag("pre", repr(analysis)))  # HTML of others may hold scripts
+
+
+def _pooled(analysis: Pooled) -> Html:
+    df = "infinite" if np.isinf(analysis.dfcom) else number(analysis.dfcom)
+    how = f"Pooled over m = {analysis.m} by Rubin's rules" if analysis.m > 1 else "One data set"
+    about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals, complete-data df {df}.")
+    numbers = {str(term): _numbers(row) for term, row in analysis.table.iterrows()}
+    shown = [scroll(_columns(numbers, RESULT))]
+    if analysis.m > 1:
+        shown.append(scroll(_columns(numbers, VARIANCES)))
+    components = analysis.variance_components
+    if components.empty:
+        return join([about, *shown])
+    pairs = [(name, number(value)) for name, value in components.items()]
+    return join(
+        [about, *shown, scroll(table(["variance component", "mean over imputations"], pairs, (1,)))]
+    )
+
+
+def _columns(numbers: dict[str, dict[str, str]], names: tuple[str, ...]) -> Html:
+    """Show some columns of the pooled table, a row a term."""
+    rows = [(term, *(written[name] for name in names)) for term, written in numbers.items()]
+    return table(["term", *(HEADINGS[name] for name in names)], rows, range(1, len(names) + 1))
+
+
+def _numbers(row: "pd.Series[Any]") -> dict[str, str]:
+    error = float(row["std_error"])
+    places = int(np.clip(2 - np.floor(np.log10(error)), 0, 8)) if error > 0 else 3
+    return {str(name): _number(str(name), float(value), places) for name, value in row.items()}
+
+
+def _number(column: str, value: float, places: int) -> str:
+    if column in SCALED:
+        return decimals(value, places)
+    if column == "p_value":
+        return number(value) if np.isnan(value) else p_value(value, 3)
+    if column in ("lambda", "fmi", "riv"):
+        return decimals(value, 3)
+    if column == "statistic":
+        return decimals(value, 2)
+    return number(value, 3 if column in ("ubar", "b", "t") else 4)

@@ -1,0 +1,286 @@
+"""What was given: the data, what is missing of them, and what predicts what."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.data.table import Kind, Table
+from bayesimpute.explore.patterns import flux
+from bayesimpute.explore.summary import missing_summary
+from bayesimpute.html import Html, decimals, join, number, percent, table
+from bayesimpute.plots.flux import plot_flux
+from bayesimpute.plots.pattern import plot_miss, plot_pattern
+from bayesimpute.plots.predictors import MEANINGS, plot_predictors
+from bayesimpute.report.content import Content, folded, note, paragraph, picture, scroll
+from bayesimpute.roles import Role
+from bayesimpute.specification.specification import Specification, Target
+
+#: Columns shown unfolded.
+MOST_OPEN = 30
+#: Categories named in a cell.
+MOST_CATEGORIES = 5
+
+WORDS = {
+    Kind.NUMERIC: "number",
+    Kind.BINARY: "two categories",
+    Kind.NOMINAL: "unordered categories",
+    Kind.ORDINAL: "ordered categories",
+    Kind.OTHER: "neither number nor category",
+}
+
+
+def data(content: Content) -> Html:
+    """Size of the data, their clusters, and a row for each column."""
+    specification = content.run.specification
+    given = specification.table
+    n, columns = given.frame.shape
+    gone = given.frame.isna()
+    complete = int((~gone.any(axis=1)).sum())
+    parts = [
+        paragraph(
+            f"{n:,} rows and {columns:,} columns. {int(gone.to_numpy().sum()):,} of "
+            f"{gone.size:,} cells are missing ({percent(float(gone.to_numpy().mean()))}); "
+            f"{complete:,} rows are complete ({percent(complete / n)})."
+        )
+    ]
+    clusters = list(
+        dict.fromkeys(
+            name
+            for target in specification.targets.values()
+            if isinstance(target, Target)
+            for name in (target.cluster, *(each.name for each in target.groupings))
+            if name is not None
+        )
+    )
+    parts += [_clusters(given, name) for name in clusters]
+    if specification.ignore.any():
+        parts.append(
+            paragraph(f"No model is fitted to {int(specification.ignore.sum()):,} rows (ignore=).")
+        )
+    rows = [_column(given, name, clusters) for name in given.variables]
+    shown = scroll(
+        table(["column", "type", "dtype", "observed", "missing", "observed values"], rows, (3, 4))
+    )
+    if len(rows) > MOST_OPEN:
+        shown = folded(f"All {len(rows)} columns", shown)
+    return join([*parts, shown, note("Numbers: mean (SD), smallest to largest.")])
+
+
+def _clusters(given: Table, name: str) -> Html:
+    index = given.clusters(name)
+    sizes = index.sizes
+    return paragraph(
+        f"{index.n:,} clusters by {name}, of {int(sizes.min()):,} to {int(sizes.max()):,} rows "
+        f"(median {number(float(np.median(sizes)))})."
+    )
+
+
+def _column(given: Table, name: str, clusters: list[str]) -> tuple[object, ...]:
+    variable = given.variables[name]
+    column = given.frame[name]
+    known = int(column.notna().sum())
+    kind = "cluster" if name in clusters else WORDS[variable.kind]
+    share = (len(column) - known) / len(column)
+    gone = f"{len(column) - known:,} ({percent(share)})" if share else "0"
+    text = _values(given, name) if name not in clusters else f"{column.nunique():,} different"
+    return name, kind, str(column.dtype), known, gone, text
+
+
+def _values(given: Table, name: str) -> str:
+    variable, values = given.variables[name], given.values[name]
+    if variable.kind is Kind.OTHER:
+        return f"{_different(given.frame[name])} different"
+    seen = values[~np.isnan(values)]
+    if len(seen) == 0:
+        return "none"
+    if not variable.categories:
+        spread = f" ({number(seen.std(ddof=1), 3)})" if len(seen) > 1 else ""
+        low, high = number(seen.min(), 3), number(seen.max(), 3)
+        return f"{number(seen.mean(), 3)}{spread}, {low} to {high}"
+    counts = np.bincount(seen.astype(np.int64), minlength=len(variable.categories))
+    order = list(range(len(counts)))
+    if len(order) > MOST_CATEGORIES:
+        order = sorted(order, key=lambda k: -counts[k])[: MOST_CATEGORIES - 1]
+    named = [f"{variable.categories[k]} {percent(counts[k] / len(seen))}" for k in order]
+    rest = len(counts) - len(order)
+    return ", ".join([*named, *([f"{rest} more"] if rest else [])])
+
+
+def _different(column: "pd.Series[Any]") -> str:
+    try:
+        return f"{column.nunique():,}"
+    except TypeError:  # lists and the like cannot be told apart
+        return "possibly"
+
+
+#: Patterns, and clusters named in a cell, that are shown.
+MOST_PATTERNS, MOST_CLUSTERS = 20, 6
+#: Variables up to which the flux is drawn.
+MOST_FLUX = 60
+#: Patterns that are drawn, and clusters that have a column each beside them.
+MOST_PATTERN_ROWS, MOST_CLUSTER_COLUMNS = 25, 30
+
+
+def main_cluster(specification: Specification) -> str | None:
+    """Cluster column of most models; None without any."""
+    named = [
+        target.cluster
+        for target in specification.targets.values()
+        if isinstance(target, Target) and target.cluster is not None
+    ]
+    return max(dict.fromkeys(named), key=named.count) if named else None
+
+
+def gaps(content: Content) -> Html:
+    """Count by variable and cluster, patterns, flux."""
+    specification = content.run.specification
+    given = specification.table.frame
+    if not given.isna().to_numpy().any():
+        return paragraph("Nothing is missing; the imputed cells were asked for by where=.")
+    return join(
+        [
+            _summary(missing_summary(given, main_cluster(specification))),
+            *_patterns(given, main_cluster(specification)),
+            *_flux(given),
+        ]
+    )
+
+
+def _summary(found: pd.DataFrame) -> Html:
+    gone = found[found["n_missing"] > 0]
+    clustered = "systematic" in found.columns
+    head = ["variable", "missing", "share"]
+    if clustered:
+        head += ["level", "clusters without any", "clusters with some", "ICC"]
+    rows = []
+    for name, row in gone.iterrows():
+        cells = [str(name), row["n_missing"], percent(row["share_missing"])]
+        if clustered:
+            cells += [
+                row["level"],
+                _named_clusters(row["systematic_clusters"]),
+                f"{row['sporadic']:,}",
+                decimals(row["icc"], 2),
+            ]
+        rows.append(cells)
+    numeric = (1, 2, 3, 5, 6) if clustered else (1, 2)
+    parts = [scroll(table(head, rows, numeric))]
+    complete = [str(name) for name in found.index[found["n_missing"] == 0]]
+    if complete:
+        parts.append(paragraph("Complete: ", ", ".join(complete), "."))
+    odd = found[found["inconsistent"] > 0] if clustered else found.iloc[:0]
+    for name, row in odd.iterrows():
+        where = _named_clusters(row["inconsistent_clusters"])
+        parts.append(note(f"{name} looks like a property of clusters, but differs within {where}."))
+    if clustered:
+        parts.append(
+            note(
+                "A variable is systematically missing in a cluster without any of its values, and "
+                "sporadically where some are there. Level 2: a property of clusters. ICC: share "
+                "of the observed values' variance that lies between clusters."
+            )
+        )
+    return join(parts)
+
+
+def _named_clusters(labels: tuple[object, ...]) -> str:
+    if len(labels) == 0:
+        return "0"
+    named = ", ".join(map(str, labels[:MOST_CLUSTERS]))
+    return f"{len(labels):,} ({named}{', …' if len(labels) > MOST_CLUSTERS else ''})"
+
+
+def _patterns(given: pd.DataFrame, cluster: str | None) -> list[Html]:
+    """Which variables are missing together: a table of the most frequent patterns."""
+    missing = given.isna()
+    names = [name for name in given.columns if missing[name].any()]
+    counted = missing[names].value_counts()
+    rows = []
+    most = counted.iloc[:MOST_PATTERNS]
+    for gone, times in zip(most.index.to_list(), most, strict=True):
+        without = [name for name, absent in zip(names, gone, strict=True) if absent]
+        rows.append((", ".join(without) or "nothing", int(times), percent(times / len(given))))
+    left = len(counted) - len(rows)
+    shown = scroll(table(["missing together", "rows", "share"], rows, (1, 2)))
+    more = note(f"{left:,} rarer patterns are left out.") if left else ""
+    drawn = [name for name in names if name != cluster][:MOST_FLUX]
+    figure = picture(
+        partial(
+            plot_pattern, given, drawn, cluster if _few(given, cluster) else None, MOST_PATTERN_ROWS
+        ),
+        "Patterns of missing values, one a row of tiles",
+    )
+    map_of_cells = picture(
+        partial(plot_miss, given, cluster, variables=drawn), "All cells, observed or missing"
+    )
+    return [
+        figure,
+        folded(f"Patterns: {len(counted):,}", shown, more),
+        folded("Map of the cells", map_of_cells),
+    ]
+
+
+def _few(given: pd.DataFrame, cluster: str | None) -> bool:
+    """Whether there are clusters, and so few that each has a column in the picture."""
+    return cluster is not None and given[cluster].nunique() <= MOST_CLUSTER_COLUMNS
+
+
+def _flux(given: pd.DataFrame) -> list[Html]:
+    """How what is missing of a variable meets what is observed of the others."""
+    found = flux(given)
+    gone = found[found["pobs"] < 1]
+    rows = [(str(name), *(decimals(value, 2) for value in row)) for name, row in gone.iterrows()]
+    shown = scroll(table(["variable", *found.columns], rows, range(1, found.shape[1] + 1)))
+    drawn = []
+    if len(gone) > 1 and len(found) <= MOST_FLUX:
+        drawn = [picture(lambda: plot_flux(given), "Influx and outflux of each variable")]
+    words = (
+        "Influx: how well the missing values of a variable are met by observed values of others; "
+        "outflux: how well its observed values meet missing ones of others. Low in both: it has "
+        "little to take and little to give."
+    )
+    return [*drawn, note(words), folded("Flux of the incomplete variables", shown)]
+
+
+#: Columns up to which the matrix is drawn.
+MOST_MATRIX = 60
+
+
+def predictors(content: Content) -> Html:
+    """Matrix as it was used: a row a target."""
+    specification = content.run.specification
+    targets = [name for name, target in specification.targets.items() if isinstance(target, Target)]
+    matrix = content.run.predictors.reindex(index=targets, fill_value=0).astype(int)
+    used = sorted({int(code) for code in matrix.to_numpy().ravel()})
+    legend = join([f"{_signed(code)}: {MEANINGS[Role(code)]}" for code in used], "; ")
+    rows = [
+        (name, *("·" if code == 0 else _signed(int(code)) for code in codes))
+        for name, codes in zip(targets, matrix.to_numpy(), strict=True)
+    ]
+    shown = scroll(table(["target", *matrix.columns], rows, range(1, matrix.shape[1] + 1), None,
+                         "codes"))  # fmt: skip
+    shown = folded(f"Codes of {len(rows)} targets and {matrix.shape[1]} columns", shown)
+    return join(
+        [
+            paragraph(
+                "What predicts what, after terms were left out that a model cannot use (see "
+                "Events). Interactions and functions of a column count for the column; the "
+                "equations have them in full."
+            ),
+            _drawn(matrix, content.run.method),
+            shown,
+            note("Codes, as in mice and miceadds. ", legend, "."),
+        ]
+    )
+
+
+def _drawn(matrix: pd.DataFrame, method: dict[str, str]) -> Html:
+    if matrix.shape[1] > MOST_MATRIX:
+        return Html("")
+    return picture(lambda: plot_predictors(matrix, method), "What predicts what")
+
+
+def _signed(code: int) -> str:
+    return str(code).replace("-", "−")

@@ -1,0 +1,301 @@
+"""What was decided automatically, and the call that makes the imputations again."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from bayesimpute.events import Event
+from bayesimpute.html import Html, join, table, tag
+from bayesimpute.report.content import Content, counted, folded, note, paragraph, scroll
+from bayesimpute.result.run import Run
+from bayesimpute.specification.latent_means import mean_of
+from bayesimpute.specification.specification import Passive, Specification, Target, Term
+
+#: Lines shown, and shown unfolded.
+MOST, MOST_OPEN = 300, 25
+
+
+def events(content: Content) -> Html:
+    """Every automatic action; the same one in several imputations is one line."""
+    happened = content.run.history.events
+    if not happened:
+        return paragraph("Nothing was decided automatically, and nothing went wrong.")
+    alike = Counter(_key(event) for event in happened)
+    first: dict[tuple[str, ...], Event] = {}
+    for event in happened:
+        first.setdefault(_key(event), event)
+    order = {"error": 0, "warning": 1, "info": 2}
+    lines = sorted(first.values(), key=lambda event: order.get(event.severity, 3))
+    rows = [_row(event, alike[_key(event)]) for event in lines[:MOST]]
+    serious = sum(event.severity != "info" for event in happened)
+    shown = scroll(table(["severity", "variable", "what", "times", "message"], rows, (3,)))
+    if len(rows) > MOST_OPEN:
+        shown = folded(counted(len(rows), "action"), shown)
+    left = len(lines) - len(rows)
+    return join(
+        [
+            paragraph(
+                f"{counted(len(happened), 'automatic action')}, {serious:,} of them warnings or "
+                f"errors. The same one in several imputations is one line."
+            ),
+            shown,
+            note(f"{counted(left, 'further line')} in imp.events.") if left else "",
+        ]
+    )
+
+
+def _key(event: Event) -> tuple[str, ...]:
+    return event.severity, event.stage, event.variable, event.action, event.message
+
+
+def _row(event: Event, times: int) -> tuple[object, ...]:
+    place = f" (imputation {event.imputation}, iteration {event.iteration})" * bool(
+        event.imputation and times == 1
+    )
+    mark = tag("span", event.severity, class_=f"severity {event.severity}")
+    return mark, event.variable, event.action, times, event.message + place
+
+
+def call_text(run: Run) -> tuple[str, list[str]]:
+    """Write a call equivalent to the one that was made, and what has to be put in by hand.
+
+    The specification is what the call led to: default methods and predictors are written out.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+
+    Returns
+    -------
+    str
+        Python; the user's frame is ``df``, and ``predictors`` the matrix.
+    list of str
+        Objects that are known by their text only.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> study = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80)
+    >>> imp = bi.impute(
+    ...     study.incomplete, cluster="school", m=2, iterations=1, seed=1, progress=False
+    ... )
+    >>> print(call_text(imp)[0])
+    imp = bi.impute(
+        df,
+        m=2,
+        iterations=1,
+        seed=1,
+        method={'popular': 'pmm'},
+        predictors=predictors,
+    )
+    """
+    specification = run.specification
+    by_hand: list[str] = []
+    arguments: dict[str, str] = {
+        "m": str(run.m),
+        "iterations": str(run.iterations),
+        "seed": str(run.seed),
+        "method": _pairs(_methods(specification, by_hand)),
+        "predictors": "predictors",
+    }
+    if nested := _nested_ids(specification):
+        arguments["cluster"] = repr(nested)
+    formulas = {
+        name: repr(_formula(target))
+        for name, target in specification.targets.items()
+        if isinstance(target, Target) and _needs_formula(specification, target)
+    }
+    outcomes = {each.outcome: repr(each.family) for each in specification.analyses}
+    if outcomes:
+        texts = [each.formula for each in specification.analyses]
+        arguments["analysis"] = repr(texts[0] if len(texts) == 1 else texts)
+        arguments["family"] = _pairs(outcomes)
+        if specification.live is None:
+            arguments["on"] = repr("conditional")
+        else:
+            formulas = {name: text for name, text in formulas.items() if name not in outcomes}
+    if formulas:
+        arguments["formulas"] = _pairs(formulas)
+    options = {
+        name: repr(dict(target.options))
+        for name, target in specification.targets.items()
+        if isinstance(target, Target) and target.options
+    }
+    if options:
+        arguments["model_options"] = _pairs(options)
+    for argument, given in _priors_and_post(specification).items():
+        arguments[argument] = "…"
+        by_hand += [f"{argument} of {name}: {text}" for name, text in given.items()]
+    in_order = specification.visit_sequence == _by_default(specification)
+    if not in_order and specification.live is None:
+        arguments["visit_sequence"] = repr(list(specification.visit_sequence))
+    by_hand += _cells_by_hand(specification)
+    lines = [f"    {name}={value}," for name, value in arguments.items()]
+    return "\n".join(["imp = bi.impute(", "    df,", *lines, ")"]), by_hand
+
+
+def _pairs(texts: Mapping[str, str]) -> str:
+    """Write a dictionary, one entry a line if there are several; values as they are."""
+    if len(texts) == 1:
+        ((name, text),) = texts.items()
+        return f"{{{name!r}: {text}}}"
+    inside = "".join(f"\n        {name!r}: {text}," for name, text in texts.items())
+    return f"{{{inside}\n    }}"
+
+
+def _methods(specification: Specification, by_hand: list[str]) -> dict[str, str]:
+    """Write the method by column as Python; objects are dots, and named in `by_hand`."""
+    written = {}
+    for name, asked in specification.methods.items():
+        target = specification.targets.get(name)
+        if mean_of(name, specification.table) is not None:
+            continue  # the analysis names it
+        if target is None:
+            if specification.table.missing(name).any():
+                written[name] = "''"
+        elif isinstance(target, Passive) and target.found:
+            continue  # it is found again
+        elif isinstance(target, Passive) or isinstance(target.method, str):
+            written[name] = repr(asked)
+        else:
+            written[name] = "…"
+            by_hand.append(f"method of {name}: {asked}")
+    return written
+
+
+def _priors_and_post(specification: Specification) -> dict[str, dict[str, str]]:
+    """Priors and post functions by argument and target."""
+    found: dict[str, dict[str, str]] = {}
+    for name, target in specification.targets.items():
+        if not isinstance(target, Target):
+            continue
+        priors = [key for key in target.priors if not (target.around and key == "intercept")]
+        if priors:
+            found.setdefault("priors", {})[name] = ", ".join(priors)
+        if target.post is not None:
+            text = getattr(target.post, "__name__", str(target.post))
+            found.setdefault("post", {})[name] = text
+    return found
+
+
+def _cells_by_hand(specification: Specification) -> list[str]:
+    """Say where cells or rows were chosen by the user."""
+    table = specification.table
+    found = []
+    for name, cells in specification.where.items():
+        target = specification.targets[name]
+        observed = int((cells & ~table.missing(name)).sum())
+        if observed and not isinstance(target, Passive):
+            found.append(f"where: {counted(observed, 'observed cell')} of {name}, imputed anew")
+    if specification.ignore.any():
+        rows = counted(int(specification.ignore.sum()), "row")
+        found.append(f"ignore: {rows} no model is fitted to")
+    if specification.monitors:
+        found.append(f"monitor: {', '.join(map(str, specification.monitors))}")
+    return found
+
+
+def _by_default(specification: Specification) -> tuple[str, ...]:
+    """Order of visits without an argument: that of the columns, a block at its first member."""
+    order = []
+    for name in specification.table.variables:
+        target = specification.targets.get(name)
+        if isinstance(target, Target) and (not target.block or target.block[0] == name):
+            order.append(name)
+    return tuple(order)
+
+
+def _needs_formula(specification: Specification, target: Target) -> bool:
+    """Whether a row of the matrix cannot say what the terms are."""
+    columns = specification.table.variables
+    plain = all(term.factors == (term.label,) and term.label in columns for term in target.terms)
+    effects = all(term.fixed and term.random_part == 0 for term in target.terms)
+    means = {term.label for term in target.terms if term.cluster_mean}
+    alike = all(
+        each.intercept and not each.slopes and set(each.means) <= means for each in target.groupings
+    )
+    return not (plain and effects and alike and target.random_intercept)
+
+
+def _formula(target: Target) -> str:
+    fixed = [_quoted(term) for term in target.terms if term.fixed]
+    terms = {term.label: _quoted(term) for term in target.terms}
+    brackets = []
+    for position, each in enumerate(target.effects):
+        group = ":".join(map(_column, each.name.split(":")))
+        first = position == 0 and target.level == 1
+        fixed += [
+            f"cluster_mean({terms[label]}{'' if first else f', {group}'})" for label in each.means
+        ]
+        parts: dict[int, list[str]] = {0: ["1"]} if each.intercept else {}
+        for label, part in each.slopes:
+            parts.setdefault(part, ["0"]).append(terms[label])
+        brackets += [f"({' + '.join(own)} | {group})" for own in parts.values()]
+    return " + ".join([f"{_column(target.name)} ~ {' + '.join(fixed) or '1'}", *brackets])
+
+
+def _nested_ids(specification: Specification) -> list[str]:
+    """Write groupings as ``cluster=`` has them, where ids count anew in other clusters."""
+    names = dict.fromkeys(
+        name
+        for target in specification.targets.values()
+        if isinstance(target, Target)
+        for name in (target.cluster, *(each.name for each in target.groupings))
+        if name is not None
+    )
+    if not any(":" in name for name in names):
+        return []
+    inner = [n for n in names if not any(other.startswith(f"{n}:") for other in names)]
+    return [name.replace(":", "/") for name in inner]
+
+
+def _quoted(term: Term) -> str:
+    return ":".join(
+        factor if _is_call(factor) else _column(factor) for factor in term.label.split(":")
+    )
+
+
+def _is_call(text: str) -> bool:
+    return "(" in text and text.endswith(")")
+
+
+def _column(name: str) -> str:
+    return name if name.isidentifier() else f"`{name}`"
+
+
+def origin(content: Content) -> Html:
+    """Run, versions, call."""
+    run = content.run
+    call, by_hand = call_text(run)
+    facts = [
+        ("imputations (m)", f"{run.m}"),
+        ("iterations", f"{run.iterations}"),
+        ("seed", f"{run.seed}"),
+        ("imputed at", run.created_at),
+        *(("report written at", content.written_at) for _ in [0] if content.written_at),
+    ]
+    parts = [
+        scroll(table(["run", ""], facts)),
+        scroll(table(["package", "version"], list(run.versions.items()))),
+        paragraph(
+            "The same data, specification, seed and versions give the same bits, whatever the "
+            "number of processes. This call is equivalent to the one that was made:"
+        ),
+        tag("pre", tag("code", call)),
+    ]
+    if by_hand:
+        parts.append(
+            note(
+                "Objects of Python that a text cannot hold, to be put in by hand: ",
+                "; ".join(by_hand), ".",
+            )
+        )  # fmt: skip
+    matrix = run.predictors
+    parts.append(
+        folded(
+            "Predictor matrix, to be read by pandas.read_csv(…, index_col=0)",
+            tag("pre", tag("code", matrix.to_csv())),
+        )
+    )
+    parts.append(note("imp.to_netcdf(path) keeps data, chains and specification in one file."))
+    return join(parts)
