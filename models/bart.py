@@ -23,7 +23,7 @@ unordered categories         K predictors η; the category with the largest :mat
 
 Probits, because normal latent values leave trees and effects normal posteriors. Without a cluster
 the b_j are absent; with several groupings there are such effects of each; for a level-2 target a
-row is a cluster. There are no random slopes.
+row is a cluster. There are no random slopes. A δ shifts η: of categories in units of the probit.
 
 Priors
 ------
@@ -121,6 +121,8 @@ class Bart:
         "A missing value is drawn from the distribution around that sum.",
     )
     kinds = frozenset(Kind)
+    #: Predictors act in any way and together, and by no coefficients.
+    any_function = True
     #: Its kernel sees to the effects of all groupings.
     several_groupings = True
     share = VarianceShare(share_latent, "of the values, of categories of the latent values")

@@ -556,6 +556,22 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
                 "thin": COUNT,
             },
         ),
+        "simulate.simulate_classes": (
+            bi.simulate.simulate_classes,
+            {"seed": 1},
+            {
+                "schools": COUNT,
+                "classes": [1, *COUNT],
+                "pupils": [1, *COUNT],
+                "slope_sd": [-1, *NUMBER],
+                "missing": [0.5, *SHARE],
+            },
+        ),
+        "simulate.simulate_ratings": (
+            bi.simulate.simulate_ratings,
+            {"seed": 1},
+            {"subjects": COUNT, "items": COUNT, "rated": SHARE, "missing": [0.5, *SHARE]},
+        ),
         "simulate.simulate_impact": (
             bi.simulate.simulate_impact,
             {"seed": 1},

@@ -171,6 +171,11 @@ class ImputationModel:
         """Whether values are drawn without a look at any other column."""
         return not declared(self.target.method, "uses_predictors", True)
 
+    @property
+    def any_function(self) -> bool:
+        """Whether predictors act in any way, and together, without a term that says so."""
+        return bool(declared(self.target.method, "any_function", False))
+
     def is_computed_from_it(self, column: str) -> bool:
         """Whether a column is computed from the variable, be it through others."""
         return self.name in computed_from(column, self.specification.targets)

@@ -144,10 +144,18 @@ def lacks(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
     """
     roles = {model.name, *filter(model.is_computed_from_it, analysis.names)}
     outcome = set(columns_in(analysis.outcome, model.columns))
-    if outcome & roles:
-        yield from _of_outcome(model, analysis)
-    else:
-        yield from _of_predictor(model, analysis, outcome)
+    found = (
+        _of_outcome(model, analysis) if outcome & roles else _of_predictor(model, analysis, outcome)
+    )
+    yield from (lack for lack in found if not _is_found_by_itself(model, lack))
+
+
+def _is_found_by_itself(model: ImputationModel, lack: Lack) -> bool:
+    """Whether predictors act in any way in a model, and those of a product or bend are there."""
+    if lack.kind not in ("interaction", "transformation") or lack.addition is None:
+        return False
+    columns = _columns(model, lack.addition.factors)
+    return model.any_function and all(map(model.relates_to, columns))
 
 
 def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:

@@ -164,7 +164,7 @@ def _log_evidence(count: float, total: float, variance: float, spread: float) ->
 @part_of
 def _is_last(tree: Array, node: int) -> bool:
     """Whether a node is split into two leaves."""
-    if tree[0, node] < 0.0:
+    if tree[0, node] < 0.0 or 2 * node + 2 >= NODES:
         return False
     return tree[0, 2 * node + 1] == LEAF and tree[0, 2 * node + 2] == LEAF
 

@@ -484,7 +484,7 @@ class ForestKernel:
     ) -> Prediction:
         """Move on, then hold the rows fitted to against their distribution.
 
-        Densities of whole clusters are not known.
+        Densities of whole clusters are known of numbers in clusters of one kind.
         """
         at = self._moved(design, state, rng, first)
         rows = design.rows(design.fit)
@@ -499,7 +499,23 @@ class ForestKernel:
             self._parameters(at),
             self._log_density(rows.y, eta, at),
             measure=self.measure,
+            by_cluster=self._by_cluster(rows, eta, at) if by_cluster else None,
         )
+
+    def _by_cluster(self, rows: Design, eta: Array, at: Standing) -> Array | None:
+        """Log density of all values of each cluster, its effect integrated out, (cluster,)."""
+        model = self._model
+        if not self._has_sigma or len(model.clusters) != 1:
+            return None
+        cluster, n = rows.cluster, model.clusters[0]
+        _, between, sigma = self._scales(at)
+        rest = (rows.y - model.centre) / model.unit - eta[:, 0] + at.effects[0][0][cluster]
+        size = np.bincount(cluster, minlength=n)
+        total, squares = (np.bincount(cluster, each, n) for each in (rest, rest**2))
+        ratio = (between[0, 0] / sigma) ** 2
+        density = -0.5 * (squares - ratio * total**2 / (1.0 + size * ratio)) / sigma**2
+        density -= 0.5 * np.log1p(size * ratio)
+        return np.asarray(density - size * np.log(np.sqrt(2 * np.pi) * sigma * model.unit))
 
     @property
     def measure(self) -> str:

@@ -153,6 +153,11 @@ def gives_density(inside: Any) -> bool:
     return bool(getattr(_implementation(inside), "has_density", True))
 
 
+def has_coefficients(inside: Any) -> bool:
+    """Whether predictors act by coefficients in a method, without wrappers, and by no others."""
+    return not getattr(_implementation(inside), "any_function", False)
+
+
 def _implementation(inside: Any) -> Any:
     """Give the method object of a name, the user's own, or nothing for a passive one."""
     if not isinstance(inside, str):

@@ -25,6 +25,7 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import HEAVY_TAILED, NORMAL_OF_CLUSTERS, NUMBER, POSITIVE
 from bayesimpute.specification.analyses import (
     gives_density,
+    has_coefficients,
     parents_first,
     read_analyses,
     two_equations,
@@ -166,6 +167,12 @@ def plan_analyses(
             )
     order = [name for name in order if name not in left_out]
     _check_densities(methods, order)
+    for name in outcomes:
+        if not has_coefficients(inside := innermost(methods[name])):
+            raise SpecificationError(
+                f"method: the model of {name!r} is to be the analysis, and {inside!r} has no "
+                "coefficients; leave its method out. Covariates may be imputed by it."
+            )
     return Plan(
         tuple(analyses),
         methods,

@@ -368,3 +368,40 @@ def test_subjects_and_items_have_effects_beside_the_trees():
     assert {"sd_intercept|subject", "effect|item"} <= set(imp.model("rating").named_vars)
     table = imp.priors("rating").set_index("parameter")
     assert table.loc["sd_intercept|item", "replaced"]
+
+
+def test_an_interaction_needs_no_term_for_an_analysis_and_a_predictor_does(imp):
+    assert "an interaction" not in str(imp.congenial("y ~ x * group + (1 | school)"))
+    linear = bi.impute(imp.data, "school", method={"y": "normal"}, m=2, iterations=1, **QUIET)
+    assert "an interaction" in str(linear.congenial("y ~ x * group + (1 | school)"))
+    without = bi.impute(
+        imp.data, formulas={"y": "y ~ x + (1 | school)"}, method={"y": "bart"}, m=2, iterations=1,
+        **QUIET,
+    )  # fmt: skip
+    assert "group" in str(without.congenial("y ~ x * group + (1 | school)"))
+
+
+def test_the_outcome_of_an_analysis_has_its_model(interaction):
+    with pytest.raises(bi.SpecificationError, match=r"'bart' has no coefficients; leave its"):
+        bi.impute(interaction[1], analysis="y ~ x * group", method={"y": "bart"}, m=2, **QUIET)
+
+
+def test_a_whole_cluster_has_the_density_of_its_covariance_matrix():
+    y = 10.0 * np.random.default_rng(2).normal(size=40)
+    design = design_of(Kind.NUMERIC, (), y)
+    kernel = resolve("bart").kernel(design, {}, {"trees": 5, "transitions": 2, "tune": 20})
+    rng = np.random.default_rng(1)
+    adaptation = kernel.adapt(design, rng)
+    state = kernel.start(adaptation, rng)
+    found = kernel.predict(design, adaptation, state, rng, False, by_cluster=True)
+    rows, at = design.rows(design.fit), kernel._apart(found.state)
+    unit = kernel._model.unit
+    mean = kernel._model.centre + unit * (
+        kernel._eta(rows, at)[:, 0] - at.effects[0][0][rows.cluster]
+    )
+    sd, sigma = found.parameters["sd_intercept"], found.parameters["sigma"]
+    for j in range(5):
+        own = rows.cluster == j
+        covariance = sigma**2 * np.eye(own.sum()) + sd**2
+        expected = stats.multivariate_normal(mean[own], covariance).logpdf(rows.y[own])
+        assert found.by_cluster[j] == pytest.approx(expected)

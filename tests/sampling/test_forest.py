@@ -157,6 +157,8 @@ def test_a_forest_that_is_none_is_read_without_going_astray():
     for value in (7.0, np.nan, np.inf, ABSENT, 1e300):
         forest = np.full((1, 2, NODES), value)
         assert (placed(forest, codes) < NODES).all()
+        counts, rng = np.array([1, 1]), np.random.default_rng(1)
+        sweep(forest, placed(forest, codes), codes, np.zeros(4), counts, 1.0, 1.0, rng)
 
 
 def test_chances_of_categories_are_those_of_the_largest_utility():
