@@ -13,10 +13,9 @@ _load, _, _known = lazy_loader.attach_stub(__name__, __file__)
 __all__ = [
     "BayesimputeError", "ImputationWarning", "Imputations", "Role", "__version__", "before",
     "by_group", "compare_estimates", "congenial", "delta", "fit", "fit_posterior",
-    "fixed_clusters", "from_completed", "impute", "make_method", "make_predictors",
-    "only_where", "plot_estimates", "pool", "pool_posteriors", "pooling", "prior_predictive",
-    "priors", "quickpred", "recommend_m", "sensitivity", "simulate", "squeeze",
-    "suggest_methods",
+    "fixed_clusters", "from_completed", "impute", "make_method", "make_predictors", "only_where",
+    "plot_estimates", "pool", "pool_posteriors", "pooling", "prior_predictive", "priors",
+    "quickpred", "recommend_m", "sensitivity", "simulate", "squeeze", "suggest_methods",
 ]  # fmt: skip
 
 

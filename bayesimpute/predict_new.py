@@ -17,7 +17,7 @@ def predict_new(
     run: Run,
     df: pd.DataFrame,
     fits: Fits,
-    interval: Level = 0.95,
+    ci_prob: Level = 0.95,
     level: Literal["mean", "observation"] = "mean",
     *,
     scale: Literal["response", "link"] = "response",
@@ -36,7 +36,7 @@ def predict_new(
         New rows, as for `impute_new`.
     fits
         ``imp.fit(formula)`` of these imputations, in their order.
-    interval, level, scale, dfcom, rule
+    ci_prob, level, scale, dfcom, rule
         Of ``fits.predict``.
     seed
         Of `impute_new`.
@@ -68,4 +68,4 @@ def predict_new(
             "same imputations."
         )
     completed = impute_new(run, df, seed)
-    return fits.predict(completed, interval, level, scale=scale, dfcom=dfcom, rule=rule)
+    return fits.predict(completed, ci_prob, level, scale=scale, dfcom=dfcom, rule=rule)

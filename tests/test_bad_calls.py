@@ -647,7 +647,6 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {
                 "df": FRAME,
                 "fits": [None, "y ~ x", 3, Thing()],
-                "interval": LEVEL,
                 "level": OPTION,
                 "scale": OPTION,
             },
