@@ -60,7 +60,6 @@ def test_a_citation_names_the_version_and_the_authors_of_the_project() -> None:
     (authors,) = PROJECT["project"]["authors"]
     assert f"version: {PROJECT['project']['version']}\n" in citation
     assert f"- name: {authors['name']}\n" in citation
-    assert PROJECT["project"]["urls"]["Repository"] in citation
 
 
 def test_the_workflow_runs_the_one_list_of_checks_on_the_supported_pythons() -> None:
