@@ -52,7 +52,7 @@ def df():
 
 
 def test_the_readme_has_the_examples_that_are_run_here():
-    assert len(BLOCKS) == 5 and len(COMMANDS) == 2
+    assert len(BLOCKS) == 5 and len(COMMANDS) == 3
 
 
 @pytest.mark.slow

@@ -85,6 +85,8 @@ def test_two_levels_lose_the_variance_of_the_third() -> None:
     assert float(two["y.sd_intercept"][:, 10:].mean()) > of_class + 0.2
 
 
+# the slope of x varies by no school
+@pytest.mark.filterwarnings("ignore:.*singular:bayesimpute.errors.ImputationWarning")
 def test_an_analysis_of_several_groupings_is_drawn_in_the_chains() -> None:
     df = pupils(schools=20)
     imp = bi.impute(
