@@ -55,6 +55,7 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.data.table import Kind
+from bayesimpute.errors import SpecificationError
 from bayesimpute.method import (
     Adaptation,
     Array,
@@ -200,6 +201,13 @@ def gaussian_posterior(
     """
     units = Units.of(design)
     heteroscedastic = bool(options.get("heteroscedastic", False))
+    if heteroscedastic and design.groupings:
+        names = ", ".join([design.grouping, *(each.name for each in design.groupings)])
+        raise SpecificationError(
+            f"model_options of {design.target!r}: heteroscedastic=True is a residual SD by the "
+            f"clusters of one grouping, and its model has {names}. Give it one of them, or leave "
+            "heteroscedastic out."
+        )
     # in computing units, where the data have SD 1
     defaults = {f"sd_{effect}": effect_scale(effect) for effect in design.random_effects}
     defaults["sigma"] = 1.0

@@ -64,6 +64,10 @@ class ClusterEffects(Protocol):
         """Positions in a state of what does not depend on the clusters, the same in all kernels."""
         ...
 
+    def counted(self, design: Design) -> npt.NDArray[np.bool_]:
+        """Rows of a design that the likelihood looks at, (row,)."""
+        ...
+
     def drawn(self, design: Design, state: Array, rng: np.random.Generator) -> Array:
         """Give the effects at a state, (cluster, effect), or a draw of them given the state."""
         ...

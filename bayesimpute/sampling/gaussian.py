@@ -750,6 +750,10 @@ class GaussianEffects:
         """Give that of the residual SD; coefficients are no part of a state."""
         return np.array([self.posterior.layout.effects])
 
+    def counted(self, design: Design) -> npt.NDArray[np.bool_]:
+        """Give the rows fitted to."""
+        return design.fit
+
     def drawn(self, design: Design, state: Array, rng: np.random.Generator) -> Array:
         """Draw them exactly, given the scales."""
         return self.posterior.coefficients(self.seen(design), state, rng)[1]

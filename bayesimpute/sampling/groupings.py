@@ -360,7 +360,8 @@ class GroupedKernel:
         design = designs[pair.child]
         seen = design.memo.get("seen")
         if seen is None:
-            seen = np.bincount(design.cluster[design.fit], minlength=design.n_clusters) > 0
+            counted = design.cluster[self._effects[pair.child].counted(design)]
+            seen = np.bincount(counted, minlength=design.n_clusters) > 0
             design.memo["seen"] = seen
         moved = pair.between.move(
             (states[pair.child], states[pair.parent]),

@@ -29,6 +29,7 @@ The sweeps themselves are compiled (:mod:`bayesimpute.sampling.linear_sweeps`).
 from collections.abc import Callable as Function
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -598,10 +599,13 @@ class LinearEffects:
         Whose they are.
     names
         Of the design's columns of random effects.
+    rows
+        Gives the rows of a design that the likelihood looks at; default, those fitted to.
     """
 
     posterior: LinearPosterior
     names: tuple[str, ...]
+    rows: Function[[Design], npt.NDArray[np.bool_]] = attrgetter("fit")
 
     @property
     def equations(self) -> int:
@@ -631,6 +635,10 @@ class LinearEffects:
             slice(sizes.size, state.size),
         )
         return np.concatenate([everything[part] for part in kept])
+
+    def counted(self, design: Design) -> npt.NDArray[np.bool_]:
+        """Give the rows that the likelihood looks at."""
+        return self.rows(design)
 
     def drawn(self, design: Design, state: Array, rng: np.random.Generator) -> Array:
         """Give those of the state."""

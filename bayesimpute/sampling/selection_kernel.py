@@ -294,7 +294,8 @@ def selection_kernel(
         lambda shift: np.outer(shift, np.arange(equations) == 0) / units.scale_y,
     )
     clusters = tuple(map(str, design.cluster_labels or range(design.n_clusters)))
-    effects = LinearEffects(posterior, design.random_effects)
+    counting = partial(rows_of_selection, whole_clusters=options["select_whole_clusters"])
+    effects = LinearEffects(posterior, design.random_effects, counting)
     return SelectionKernel(likelihood, units, parts, effects, options, tuple(positive), clusters)
 
 

@@ -104,14 +104,14 @@ def check_groupings(names: Sequence[str], table: Table, target: str = "") -> Non
 def _said(names: Sequence[str], table: Table) -> Event:
     """Say what lies in what."""
     found = {name: table.clusters(name) for name in names}
-    sentences = []
+    sentences, crossed = [], False
     for inner, outer in combinations(names, 2):
         if lies_within(found[inner], found[outer]):
             sentences.append(f"each {inner} lies in one {outer}")
         else:
+            crossed = True
             sentences.append(f"{inner} and {outer} are crossed")
     sizes = listed([f"{clusters.n:,} of {name!r}" for name, clusters in found.items()])
-    crossed = [name for name in names if f"{name} and" in " ".join(sentences)]
     hint = (
         " If ids count anew in each cluster of another grouping, write cluster='school/class'."
         if crossed

@@ -44,8 +44,9 @@ class Setting:
     groupings: tuple[Grouping, ...]
     fixed_clusters: bool
 
-    def index(self, position: int) -> str:
+    def index(self, grouping: Grouping) -> str:
         """Index of the clusters of a grouping; j are rows where these are clusters."""
+        position = self.target.effects.index(grouping)
         return "jklmno"[position + (self.target.level == 2)]
 
 
@@ -143,7 +144,7 @@ class Writer:
             if by or (term and self._wide(term)):
                 self.vectors.add((position, part))
             letter = rf"\mathbf{{{letter}}}" if term and self._wide(term) else letter
-            index = self.setting.index(position)
+            index = self.setting.index(groupings[position])
             symbol = f"{letter}_{{{next(effects[position])}{index}{by}}}"
             self.effects.setdefault((position, part), []).append(symbol)
             return symbol
@@ -168,10 +169,10 @@ class Writer:
             if term.fixed or varying:
                 factor = slope(term, *varying) if term.fixed else _sum(varying)
                 summands.append(self._product(term, factor, self._value(term)))
-        for position, grouping in enumerate(target.effects):
+        for grouping in target.effects:
             for term in terms:
                 if term.label in grouping.means:
-                    mean = self._mean(term, self.setting.index(position))
+                    mean = self._mean(term, self.setting.index(grouping))
                     summands.append(self._product(term, slope(term), mean))
         return PLUS.join(summands) or "0"
 
@@ -190,16 +191,16 @@ class Writer:
         first = [f"β_{{0{by}}}"] if intercept else []
         for position, grouping in enumerate(self.setting.groupings):
             if grouping.intercept:
-                symbol = f"{LETTERS['b'][position]}_{{0{self.setting.index(position)}{by}}}"
+                symbol = f"{LETTERS['b'][position]}_{{0{self.setting.index(grouping)}{by}}}"
                 self.effects.setdefault((position, 0), []).append(symbol)
                 if by:
                     self.vectors.add((position, 0))
                 first.append(symbol)
         first += [f"α_{{j{by}}}"] if self.setting.fixed_clusters else []
         arguments = [self._value(term) for term in self.setting.target.terms if term.fixed]
-        for position, grouping in enumerate(self.setting.target.effects):
+        for grouping in self.setting.target.effects:
             arguments += [
-                self._mean(term, self.setting.index(position))
+                self._mean(term, self.setting.index(grouping))
                 for term in self.setting.target.terms
                 if term.label in grouping.means
             ]
@@ -223,12 +224,13 @@ class Writer:
         for (position, part), effects in self.effects.items():
             parts = [other for g, other in self.effects if g == position]
             of_part = str(part) if len(parts) > 1 or part else ""
-            if len(groupings) > 1:
+            if len(self.setting.target.effects) > 1:
                 name = self.name(groupings[position].name)
                 of_part = f"{name},{of_part}" if of_part else name
             of_part = f"_{{{of_part}}}" if of_part else ""
             if further:
-                further = re.sub("_[jklmno](?![a-z])", f"_{self.setting.index(position)}", further)
+                index = self.setting.index(groupings[position])
+                further = re.sub("_[jklmno](?![a-z])", f"_{index}", further)
             shown = effects if len(effects) <= 4 else [*effects[:2], r"\ldots", effects[-1]]
             shown = [*shown, further] if further and part == 0 else shown
             shown = [*shown, rf"\text{{all }}{by}"] if by else shown

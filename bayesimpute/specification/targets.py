@@ -1,13 +1,13 @@
 """One target: its method, level, cluster, terms and options, checked and decided."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.clusters import ClusterIndex, lies_within
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
@@ -137,7 +137,11 @@ def build_target(
     if level == 2:
         assert unit is not None
         cluster, clusters = unit, table.clusters(unit)
-        further = above(clusters, [each for each in groupings if each.name != unit], table)
+        others = [each for each in groupings if each.name != unit]
+        further = above(clusters, others, table)
+        events.extend(
+            _left_out(name, unit, [each for each in others if each not in further], table)
+        )
         terms, more = _at_level_2(name, terms)
         events.extend(more)
     elif cluster is not None:
@@ -170,7 +174,8 @@ def build_target(
         events.extend(more)
     terms, more = screen(name, terms, table, clusters if level == 1 else None, fitted)
     events.extend(more)
-    further = _kept(further, terms, table)
+    further, more = _kept(name, further, terms, table, formula is not None)
+    events.extend(more)
     for each in further if level == 1 else ():
         more = cluster_events(
             name, table.clusters(each.name), table.values[name], bool(each.slopes)
@@ -305,11 +310,19 @@ def _ordered(name: str, groupings: Sequence[Grouping], table: Table) -> tuple[Gr
 
 
 def _kept(
-    groupings: Sequence[Grouping], terms: Sequence[Term], table: Table
-) -> tuple[Grouping, ...]:
-    """Leave out slopes and means of terms that are gone, or do not vary within the clusters."""
+    name: str,
+    groupings: Sequence[Grouping],
+    terms: Sequence[Term],
+    table: Table,
+    means_by_name: bool,
+) -> tuple[tuple[Grouping, ...], list[Event]]:
+    """Leave out slopes and means of terms that are gone, or do not vary within the clusters.
+
+    That a mean is left out is said where it was asked for by name.
+    """
     by_label = {term.label: term for term in terms}
-    kept = []
+    kept: list[Grouping] = []
+    events: list[Event] = []
     for each in groupings:
         clusters = table.clusters(each.name)
         varying = {
@@ -317,14 +330,37 @@ def _kept(
             for label, term in by_label.items()
             if not all(clusters.is_level2(column) for column in term_columns(term, table).T)
         }
-        kept.append(
-            replace(
-                each,
-                slopes=tuple(slope for slope in each.slopes if slope[0] in varying),
-                means=tuple(label for label in each.means if label in varying),
-            )
+        slopes = tuple(slope for slope in each.slopes if slope[0] in varying)
+        means = tuple(label for label in each.means if label in varying)
+        lost = {
+            "slope left out": dict(each.slopes).keys() - varying,
+            "cluster mean left out": set(each.means) - varying if means_by_name else set(),
+        }
+        for action, labels in lost.items():
+            # of terms that are gone altogether it was said before
+            for label in sorted(by_label.keys() & labels):
+                message = (
+                    f"{label!r} in {name!r}: it does not vary within clusters of {each.name!r}, so "
+                    f"it has no {action.removesuffix(' left out')} by {each.name!r}."
+                )
+                events.append(Event("warning", "specification", name, action, message))
+        kept.append(replace(each, slopes=slopes, means=means))
+    return tuple(kept), events
+
+
+def _left_out(name: str, unit: str, groupings: Sequence[Grouping], table: Table) -> Iterator[Event]:
+    """Say which groupings a variable of clusters has no effects of, though they cross these."""
+    for each in groupings:
+        if lies_within(table.clusters(each.name), table.clusters(unit)):
+            continue  # its clusters are parts of those that have a value
+        yield Event(
+            "info",
+            "specification",
+            name,
+            "grouping left out",
+            f"{name!r} has one value in each cluster of {unit!r}, and these lie in several "
+            f"clusters of {each.name!r}: its model has no effects by {each.name!r}.",
         )
-    return tuple(kept)
 
 
 def _with_cluster(

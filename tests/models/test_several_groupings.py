@@ -227,3 +227,30 @@ def test_what_groupings_share_is_the_same_in_all_their_states(method):
         state[part.effects.shared(state)] for part, state in zip(kernel.parts, states, strict=True)
     ]
     assert len(shared[0]) and (shared[0] == shared[1]).all()
+
+
+def test_a_residual_sd_by_cluster_is_of_one_grouping():
+    with pytest.raises(SpecificationError, match="'y': heteroscedastic=True .* first, second"):
+        kernel_of("normal", make_design("normal", False), heteroscedastic=True)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_classes_whose_rows_the_likelihood_looks_at_keep_their_linear_predictors(whole):
+    """A class without a value counts in a selection model where whole clusters are selected."""
+    design = make_design("heckman", False)
+    design = replace(design, usable=np.ones(len(design.y), dtype=bool))
+    kernel = kernel_of("heckman", design, tune=60, select_whole_clusters=whole)
+    (pair,) = kernel._nested
+    rng, designs = np.random.default_rng(7), designs_of(design)
+    adaptation = kernel.adapt(design, rng)
+    visit = kernel.visit(design, adaptation, kernel.start(adaptation, rng), rng, True)
+    states, effects = kernel._split(visit.state)
+    effects[0] = kernel.parts[0].effects.drawn(design, states[0], rng)
+    before = kernel._given(designs, 1, effects).offset + kernel._given(designs, 0, effects).offset
+    kernel._move_between(designs, pair, states, effects, rng)
+    after = kernel._given(designs, 1, effects).offset + kernel._given(designs, 0, effects).offset
+    counted = kernel.parts[0].effects.counted(design)
+    empty = design.cluster == 0
+    assert counted[empty].all() == whole  # class 0 has no value
+    assert np.allclose(before[counted], after[counted])
+    assert np.allclose(before[empty], after[empty]) == whole

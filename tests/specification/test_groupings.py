@@ -117,3 +117,39 @@ def test_a_level_two_method_finds_whose_property_its_target_is() -> None:
     assert target(specification, "size").cluster == "school"
     with pytest.raises(bi.DataError, match="'x' is to be imputed at level 2, but it varies within"):
         specify(pupils(), ["school", "class"], method={"x": "2lonly.norm"})
+
+
+def actions(specification, name) -> list[tuple[str, str]]:
+    return [(e.action, e.message) for e in specification.events if e.variable == name]
+
+
+def test_what_cannot_vary_within_clusters_is_left_out_and_said() -> None:
+    formula = "y ~ x + size + cluster_mean(size, school) + (1 | class) + (1 + size | school)"
+    specification = specify(pupils(), ["school", "class"], formulas={"y": formula})
+    assert target(specification, "y").groupings[0].slopes == ()
+    said = dict(actions(specification, "y"))
+    assert "'size'" in said["slope left out"] and "'school'" in said["slope left out"]
+    assert "'school'" in said["cluster mean left out"]
+
+
+def test_a_grouping_that_crosses_those_of_a_variable_of_clusters_is_left_out_and_said() -> None:
+    df = pupils().assign(room=np.tile([1, 2, 3, 4], 18))
+    specification = specify(df, ["school", "class", "room"])
+    said = [
+        message
+        for action, message in actions(specification, "kind")
+        if action == "grouping left out"
+    ]
+    assert len(said) == 1 and "'room'" in said[0]
+    assert target(specification, "kind").clusters == ("class", "school")
+    assert all(action != "grouping left out" for action, _ in actions(specification, "y"))
+
+
+def test_clusters_with_fixed_effects_leave_the_other_groupings_random() -> None:
+    df = pupils()
+    df["y"] = df["y"].fillna(0.0).where(np.arange(72) % 4 > 0)
+    method = {"y": bi.fixed_clusters("normal")}
+    formula = {"y": "y ~ x + (1 | class) + (1 | school)"}
+    equation = equations(specify(df, method=method, formulas=formula))["y"]
+    assert equation.startswith("y_i = (β0 + b0_k + α_j) + β1·x_i")
+    assert "b0_k ~ N(0, τ_school²)" in equation
