@@ -230,7 +230,7 @@ def test_what_groupings_share_is_the_same_in_all_their_states(method):
 
 
 def test_a_residual_sd_by_cluster_is_of_one_grouping():
-    with pytest.raises(SpecificationError, match="'y': heteroscedastic=True .* first, second"):
+    with pytest.raises(SpecificationError, match=r"'y': heteroscedastic=True .* first, second"):
         kernel_of("normal", make_design("normal", False), heteroscedastic=True)
 
 
