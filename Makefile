@@ -53,6 +53,7 @@ bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
 	$(VENV)/python benchmarks/selection.py
 	$(VENV)/python benchmarks/joint.py
 	$(VENV)/python benchmarks/jags.py
+	$(VENV)/python benchmarks/groupings.py --parts speed
 	$(VENV)/python benchmarks/start.py
 	$(VENV)/python benchmarks/scaling.py
 
