@@ -137,11 +137,10 @@ def build_target(
     if level == 2:
         assert unit is not None
         cluster, clusters = unit, table.clusters(unit)
-        others = [each for each in groupings if each.name != unit]
-        further = above(clusters, others, table)
-        events.extend(
-            _left_out(name, unit, [each for each in others if each not in further], table)
-        )
+        but_unit = [each for each in groupings if each.name != unit]
+        further = above(clusters, but_unit, table)
+        lost = [each for each in but_unit if each not in further]
+        events.extend(_left_out(name, unit, lost, table))
         terms, more = _at_level_2(name, terms)
         events.extend(more)
     elif cluster is not None:
