@@ -31,6 +31,8 @@ KINDS = (Kind.NUMERIC, Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY)  # the first a m
 TARGET, CLUSTER, GROUP = "y", "cluster", "group"
 CLUSTERS, CLUSTERS_AT_LEVEL_2, NESTED_CLUSTERS = 8, 30, 18
 CLUSTERS_OF_A_GROUP = 3
+#: Patterns of missing values that are tried for one that leaves each cluster a value.
+MOST_TRIES = 1000
 UNOBSERVED = 4  # one in so many clusters has no observed value where missing is systematic
 
 Rows = npt.NDArray[np.bool_]
@@ -126,17 +128,32 @@ class Scenario:
         return {TARGET: f"{TARGET} ~ {' + '.join(predictors)} + {random[self.effects]}"}
 
     def hide(self, design: Design, rng: np.random.Generator) -> Rows:
-        """Choose the rows whose value goes missing, (row,): independent of all values."""
+        """Choose the rows whose value goes missing, (row,): independent of all values.
+
+        Clusters without any value are those that are meant to be, so that all replicates have the
+        same quantities.
+
+        Raises
+        ------
+        SpecificationError
+            If so much is missing that others are without one nearly always.
+        """
         unobserved = np.zeros(len(design.fit), dtype=bool)
         if self.pattern == "systematic":
             unobserved = _last(design.cluster, design.n_clusters)
             for each in design.groupings:
                 unobserved |= _last(each.cluster, each.n_clusters)
-        while True:
+        meant = np.bincount(design.cluster[~unobserved], minlength=design.n_clusters) > 0
+        for _ in range(MOST_TRIES):
             gone = unobserved | (rng.random(len(unobserved)) < self.missing)
             sporadic = gone & ~unobserved
-            if sporadic.any() and (~gone).sum() >= 2:
+            seen = np.bincount(design.cluster[~gone], minlength=design.n_clusters) > 0
+            if sporadic.any() and (~gone).sum() >= 2 and (seen == meant).all():
                 return np.asarray(gone)
+        raise SpecificationError(
+            f"sbc: with missing={self.missing:g} and {self.rows} rows a cluster, some cluster is "
+            "without any value nearly always; give more rows, or a smaller share."
+        )
 
     def _kind(self, method: Any) -> Kind:
         if self.kind is not None:

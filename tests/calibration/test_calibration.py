@@ -8,9 +8,11 @@ import pymc as pm
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.design import DesignBuilder
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
 from bayesimpute.simulate.matrix import matrix
+from bayesimpute.simulate.scenario import Scenario
 
 CELLS = {str(cell): cell for cell in matrix()}
 SMALL = ("systematic", "level 2")  # sporadic gaps are in the first of them, too
@@ -192,3 +194,15 @@ def test_threads_give_the_same_ranks_and_another_seed_others():
     assert here.ranks.equals(there.ranks)
     other = bi.simulate.sbc("normal", seed=2, **arguments)
     assert not here.ranks.equals(other.ranks)
+
+
+def test_no_cluster_loses_all_its_values_by_chance():
+    scenario = Scenario(effects="nested", pattern="level 2")  # three clusters a group
+    specification = scenario.specification("normal", np.random.default_rng(0))
+    builder = DesignBuilder.of(specification, specification.targets["y"])
+    design = builder.build(specification.table.values)
+    for seed in range(30):
+        seen = ~scenario.hide(design, np.random.default_rng(seed))
+        assert (np.bincount(design.cluster[seen], minlength=design.n_clusters) > 0).all()
+    with pytest.raises(bi.SpecificationError, match=r"missing=0\.9 and 2 rows .* more rows"):
+        bi.simulate.sbc("normal", missing=0.9, rows=2, replicates=10, seed=1)
