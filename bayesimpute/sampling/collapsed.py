@@ -236,7 +236,7 @@ def room_for(data: CrossProducts) -> Integrated:
 
 
 @part_of
-def _cholesky(a: Array) -> None:
+def cholesky(a: Array) -> None:
     """Lower Cholesky factor in place (upper triangle zeroed); small matrices only."""
     n = a.shape[0]
     for j in range(n):
@@ -356,7 +356,7 @@ def integrate(
         total[p, a] += prior_precision[a] * prior_mean[a]
         quadratic += prior_precision[a] * prior_mean[a] ** 2
         log_det -= np.log(prior_precision[a])
-    _cholesky(chol)
+    cholesky(chol)
     for a in range(p):
         value = total[p, a]
         for b in range(a):

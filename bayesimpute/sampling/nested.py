@@ -20,6 +20,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from bayesimpute.sampling.collapsed import cholesky
 from bayesimpute.sampling.compiled import Callable, part_of, specialised
 from bayesimpute.sampling.correlation import factor_of, lower_triangle_inverse
 from bayesimpute.sampling.scales import ScalePriors, scales_by_priors
@@ -137,19 +138,6 @@ def _precision(spread: Spread, state: Array) -> tuple[float, Array, float]:
 
 
 @part_of
-def _root(matrix: Array) -> None:
-    """Lower Cholesky factor in place; what stands above it is not looked at."""
-    for j in range(matrix.shape[0]):
-        for k in range(j):
-            matrix[j, j] -= matrix[j, k] * matrix[j, k]
-        matrix[j, j] = np.sqrt(matrix[j, j]) if matrix[j, j] > 0.0 else 1e-150
-        for i in range(j + 1, matrix.shape[0]):
-            for k in range(j):
-                matrix[i, j] -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] /= matrix[j, j]
-
-
-@part_of
 def _of_school(sums: Sums, s: int, within: Array, between: Array, root: Array, away: Array) -> None:
     """Root of the precision of a school's effects in γ, and root⁻¹ times its score."""
     k = sums.of_school.size
@@ -168,7 +156,7 @@ def _of_school(sums: Sums, s: int, within: Array, between: Array, root: Array, a
         for j in range(i + 1):
             root[i, j] = between[b, sums.of_school[j]]
             root[i, j] += sums.count[s] * within[a, sums.of_class[j]]
-    _root(root)
+    cholesky(root)
     for i in range(k):
         for j in range(i):
             away[i] -= root[i, j] * away[j]
