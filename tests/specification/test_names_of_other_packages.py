@@ -11,23 +11,28 @@ import bayesimpute as bi
 from bayesimpute.imputation import specified
 from bayesimpute.specification.aliases import ALIASES
 
-MICE = """
+
+def names(text: str) -> list[str]:
+    return text.split()
+
+
+MICE = names("""
 pmm midastouch sample cart rf mean norm norm.nob norm.boot norm.predict lasso.norm
 lasso.select.norm quadratic ri mnar.norm mnar.logreg logreg logreg.boot lasso.logreg
 lasso.select.logreg polr polyreg lda svm 2l.norm 2l.lmer 2l.pan 2l.bin 2lonly.mean 2lonly.norm
 2lonly.pmm panImpute jomoImpute mpmm
-""".split()
-MICEADDS = """
+""")
+MICEADDS = names("""
 2l.pmm 2l.continuous 2l.binary 2l.contextual.norm 2l.contextual.pmm ml.lmer 2l.groupmean
 2l.groupmean.elim 2l.latentgroupmean.ml 2l.latentgroupmean.mcmc 2lonly.function 2lonly.norm2
 2lonly.pmm2 bygroup smcfcs catpmm pmm3 pmm4 pmm5 pmm6 tricube.pmm tricube.pmm2 weighted.norm
 weighted.pmm pls 2l.pls 2l.pls2 hotDeck lm lm_fun rlm lqs constant plausible.values
 2l.plausible.values eap synthpop simputation imputeR.lmFun imputeR.cFun
-""".split()
-MICEMD = """
+""")
+MICEMD = names("""
 2l.2stage.norm 2l.2stage.bin 2l.2stage.pois 2l.2stage.pmm 2l.2stage.heckman 2l.glm.norm 2l.glm.bin
 2l.glm.pois 2l.jomo
-""".split()
+""")
 #: Kind of variable of which a method is: the column of `df` it is given.
 COLUMN = {"logistic": "yes", "ordinal": "grade", "categorical": "kind", "poisson": "count"}
 
