@@ -45,10 +45,10 @@ def predictive(
         given parameters and cluster effects; missing for methods that copy observed values),
         ``posterior`` [chain, draw, …] and ``sample_stats`` [chain, draw]. Rows are those the
         model is fitted to: positions in the user's frame, or clusters for a level-2 target;
-        ``cluster`` is a coordinate of them. Categories are codes, their labels in the attribute ``categories``. With matching,
-        no row is its own donor. δ-adjustment is of missing values and is left out. Of a
-        selection model, everything is given that the value is seen; of a joint block, given
-        the other variables of the block.
+        ``cluster`` is a coordinate of them. Categories are codes, their labels in the attribute
+        ``categories``. With matching, no row is its own donor. δ-adjustment is of missing values
+        and is left out. Of a selection model, everything is given that the value is seen; of a
+        joint block, given the other variables of the block.
 
     Raises
     ------
