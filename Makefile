@@ -5,7 +5,7 @@ VENV := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test style lint sbc slow simulation compatible bench notebooks constraints clean
+.PHONY: help setup demo test style lint sbc slow simulation compatible bench notebooks docs constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,15 +67,23 @@ notebooks: setup ## run every notebook from a clean start; with output in notebo
 	        || exit 1; \
 	done
 
+# Without the paper's data, as in CI: the site shows what anybody can run.
+docs: setup ## build the site into docs/_build/html, every cell of its pages executed; minutes the first time
+	@PYTHON="$(PYTHON)" sh .ci/setup docs
+	BAYESIMPUTE_SHARED=none $(VENV)/sphinx-build --fail-on-warning --quiet --jobs 2 $(ARGS) \
+	    --doctree-dir docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 constraints: ## newest versions of everything, tested by hand, written to constraints.txt
 	@: >constraints.txt
 	@rm -rf .venv
 	@PYTHON="$(PYTHON)" sh .ci/setup
+	@PYTHON="$(PYTHON)" sh .ci/setup docs
 	@{ echo "# The exact versions make installs; \`make constraints\` writes this file anew."; \
 	   $(VENV)/python -m pip freeze --all --exclude-editable --exclude pip; } >constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove .venv, caches and what demos wrote
-	rm -rf .venv build dist bayesimpute-demo simulation bayesimpute.egg-info bayesimpute/models
+	rm -rf .venv build dist bayesimpute-demo simulation bayesimpute.egg-info bayesimpute/models docs/_build docs/api/generated
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
