@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -18,21 +17,54 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
 
 
+def briefly(whole):
+    def impute(df, cluster=None, m=20, iterations=10, **options):
+        options = {"progress": False, **options}
+        return whole(df, cluster, m=min(m, 3), iterations=min(iterations, 4), **options)
+
+    return impute
+
+
 @pytest.fixture
 def quickly(monkeypatch, tmp_path):
-    """Two chains of two iterations whatever the page asks for; files go nowhere."""
+    """Three chains of four iterations whatever the page asks for; files go nowhere."""
     monkeypatch.chdir(tmp_path)
-    whole = bi.impute
-
-    def impute(df, cluster=None, m=20, iterations=10, **options):
-        options = {"progress": False, "cores": 1, **options}
-        return whole(df, cluster, m=min(m, 2), iterations=min(iterations, 2), **options)
-
-    monkeypatch.setattr(bi, "impute", impute)
+    monkeypatch.setattr(bi, "impute", briefly(bi.impute))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # short runs of few clusters warn, as they should
         yield
     plt.close("all")
+
+
+def rows(page):
+    """Cells of the body rows of a page's tables; `\\|` in a cell is a bar."""
+    found = []
+    for line in PAGES[page].splitlines():
+        if line.startswith("| ") and not line.startswith("| --"):
+            cells = re.split(r"(?<!\\)\|", line)[1:-1]
+            found.append([cell.strip().replace("\\|", "|") for cell in cells])
+    return found
+
+
+def phrases(page):
+    """Code of the second column."""
+    return [code for row in rows(page) for code in re.findall(r"`([^`]+)`", row[1])]
+
+
+@pytest.fixture(scope="module")
+def objects():
+    """What the phrasebook's first page makes, by short runs."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(bi, "impute", briefly(bi.impute))
+        names = {}
+        for block in (
+            *blocks("index", "python"),
+            *blocks("mice", "python"),
+            *blocks("others", "python"),
+        ):
+            exec(compile(block, "index.md", "exec"), names)
+    return names
 
 
 def test_the_tutorial_runs(quickly):
@@ -54,6 +86,17 @@ def squeezed(text):
     for wrong, right in ASTRAY.items():
         text = text.replace(wrong, right)
     return re.sub(r"\s", "", text)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if phrases(page)])
+def test_what_is_written_here_runs(page, quickly, objects):
+    names = dict(objects)
+    for phrase in phrases(page):
+        try:
+            exec(compile(phrase, f"{page}.md", "single"), names)
+        except Exception as error:
+            raise AssertionError(f"{page}.md: {phrase}") from error
+        plt.close("all")
 
 
 def test_every_line_of_the_tutorial_stands_in_the_phrasebook(shared_text):
