@@ -132,7 +132,7 @@ _MANY = (
 _SHIFTED = "use bi.delta({}, amount), whose amount may be a distribution, and bi.sensitivity"
 
 #: Methods of mice and its relatives that are not here, each with what to use in its place.
-_ABSENT: Mapping[str, str] = MappingProxyType(
+NOT_HERE: Mapping[str, str] = MappingProxyType(
     {
         "mean": _TOO_CERTAIN,
         "norm.nob": _TOO_CERTAIN,
@@ -268,12 +268,12 @@ def look_up(name: str, target: str | None = None) -> Alias:
     if name in ALIASES:
         return ALIASES[name]
     of = f" of variable {target!r}" if target is not None else ""
-    if name in _ABSENT:
+    if name in NOT_HERE:
         raise SpecificationError(
-            f"Method {name!r}{of} is another package's and not here: {_ABSENT[name]}."
+            f"Method {name!r}{of} is another package's and not here: {NOT_HERE[name]}."
         )
     raise SpecificationError(
         f"Method {name!r}{of} does not exist; there are "
         f"{', '.join(METHODS)}, and the names that mice gives them."
-        f"{did_you_mean(name, [*ALIASES, *_ABSENT])}"
+        f"{did_you_mean(name, [*ALIASES, *NOT_HERE])}"
     )
