@@ -13,6 +13,7 @@ from bayesimpute import derived, long_files, raising
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
+from bayesimpute.checking.model_tree import to_datatree
 from bayesimpute.checking.overimputation import overimpute, plot_loo_pit
 from bayesimpute.checking.predictive import plot_ppc, predictive
 from bayesimpute.congeniality.check import warn_if_uncongenial
@@ -150,6 +151,7 @@ class Imputations(Run):
     diagnose = diagnosis.diagnose
     report = page.report
     to_netcdf = storage.to_netcdf
+    to_datatree = to_datatree
     to_long = long_files.to_long
     cells = tidy.cells
     impute_new = impute_new

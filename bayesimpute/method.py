@@ -397,6 +397,8 @@ class Prediction:
         or not known.
     by_cluster_error
         Its Monte Carlo standard error, (cluster,); None where it is exact.
+    statistics
+        Sampler statistics of the move to this state, as those of a visit.
     """
 
     state: Array
@@ -407,6 +409,7 @@ class Prediction:
     measure: str = "density"
     by_cluster: Array | None = None
     by_cluster_error: Array | None = None
+    statistics: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -1,6 +1,7 @@
 """The site: Markdown in this folder, executed when built. `make docs` writes `_build/html`."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 from docutils import nodes
@@ -11,6 +12,7 @@ import bayesimpute
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+sys.path.insert(0, str(HERE))
 
 project = "bayesimpute"
 author = "The bayesimpute developers"
@@ -18,6 +20,7 @@ project_copyright = author
 release = version = bayesimpute.__version__
 
 extensions = [
+    "from_the_package",
     "myst_nb",
     "sphinx_design",
     "sphinx.ext.autodoc",

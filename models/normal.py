@@ -375,4 +375,5 @@ class NormalKernel:
             fitted.parameters,
             log_normal_density(rows.y, mean, sd),
             by_cluster=self._posterior.by_cluster(rows, fitted) if by_cluster else None,
+            statistics=fitted.statistics,
         )

@@ -185,6 +185,7 @@ class PMMKernel(NormalKernel):
             design.y[design.fit][donors],
             fitted.parameters,
             learnt=log_normal_density(scored.y[design.fit], mean, fitted.sd),
+            statistics=fitted.statistics,
         )
 
 

@@ -52,3 +52,9 @@ def reference() -> Callable[[str], dict[str, Any]]:
 def reference_table() -> Callable[[str], pd.DataFrame]:
     """`reference_table("nhanes_imputed_long")` is a fresh copy of that table from R."""
     return lambda name: _table("reference", name).copy()
+
+
+@pytest.fixture(scope="session")
+def shared_text() -> Callable[[str], str]:
+    """`shared_text("paper.txt")` is the text of that file."""
+    return lambda name: _shared_file(".", name).read_text("utf-8")

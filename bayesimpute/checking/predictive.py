@@ -42,13 +42,13 @@ def predictive(
     xarray.DataTree
         In ArviZ's schema, chain = imputation: ``posterior_predictive`` [chain, draw, row],
         ``observed_data`` [row], ``log_likelihood`` [chain, draw, row] (of each observed value
-        given parameters and cluster effects; missing for methods that copy observed values)
-        and ``posterior`` [chain, draw, …]. Rows are those the model is fitted to: positions in
-        the user's frame, or clusters for a level-2 target; ``cluster`` is a coordinate of
-        them. Categories are codes, their labels in the attribute ``categories``. With matching,
-        no row is its own donor. δ-adjustment is of missing values and is left out. Of a
-        selection model, everything is given that the value is seen; of a joint block, given
-        the other variables of the block.
+        given parameters and cluster effects; missing for methods that copy observed values),
+        ``posterior`` [chain, draw, …] and ``sample_stats`` [chain, draw]. Rows are those the
+        model is fitted to: positions in the user's frame, or clusters for a level-2 target;
+        ``cluster`` is a coordinate of them. Categories are codes, their labels in the attribute
+        ``categories``. With matching, no row is its own donor. δ-adjustment is of missing values
+        and is left out. Of a selection model, everything is given that the value is seen; of a
+        joint block, given the other variables of the block.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def predictive(
     ... )
     >>> tree = imp.predictive("popular", draws=50)
     >>> sorted(tree.children)
-    ['log_likelihood', 'observed_data', 'posterior', 'posterior_predictive']
+    ['log_likelihood', 'observed_data', 'posterior', 'posterior_predictive', 'sample_stats']
     """
     require_callables(run.specification)
     seed = run.seed if seed is None else seed
@@ -166,5 +166,9 @@ def tree_of(drawn: Replay) -> "xr.DataTree":
             )
     if parameters:
         groups["posterior"] = xr.Dataset(parameters, coords={**sampled, **terms})
+    if drawn.statistics:
+        statistics = {name: (("chain", "draw"), each) for name, each in drawn.statistics.items()}
+        groups["sample_stats"] = xr.Dataset(statistics, coords=sampled)
+        groups["sample_stats"]["diverging"] = groups["sample_stats"]["diverging"] > 0
     tree: xr.DataTree = xr.DataTree.from_dict(groups)
     return tree

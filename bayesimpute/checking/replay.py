@@ -89,6 +89,8 @@ class Replay:
         Name -> (chain, draw) or (chain, draw, element).
     parameter_labels
         Name -> labels of the elements.
+    statistics
+        Sampler statistic -> (chain, draw).
     """
 
     target: str
@@ -101,6 +103,7 @@ class Replay:
     by_cluster_error: Array | None
     parameters: Mapping[str, Array]
     parameter_labels: Mapping[str, tuple[str, ...]]
+    statistics: Mapping[str, Array]
 
 
 def modelled(specification: Specification, name: str, wanted: str) -> Target:
@@ -273,6 +276,7 @@ def gathered(
     """Put the predictions of all chains together, rows in the order of the user's frame."""
     parts: dict[str, list[Any]] = {}
     parameters: dict[str, list[Array]] = {}
+    statistics: list[list[Mapping[str, float]]] = []
     rows, measure = None, "density"
     for design, drawn in along:
         fit = slice(None)
@@ -297,6 +301,7 @@ def gathered(
             parameters.setdefault(name, []).append(
                 np.array([np.asarray(one.parameters[name], dtype=float) for one in drawn])
             )
+        statistics.append([one.statistics for one in drawn])
         measure = drawn[0].measure
     assert rows is not None  # there is a chain
     if target.block:
@@ -319,6 +324,10 @@ def gathered(
         stacked("by_cluster_error"),
         {name: np.stack(each) for name, each in parameters.items()},
         {name: labels.get(name, ()) for name in parameters},
+        {
+            name: np.array([[one.get(name, np.nan) for one in each] for each in statistics])
+            for name in statistics[0][0]
+        },
     )
 
 

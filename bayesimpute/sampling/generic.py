@@ -183,7 +183,7 @@ class ModelKernel:
 
         A likelihood that is not one density a row (rows drawn jointly) gives none.
         """
-        state, point, drawn, _ = self._move(design, adaptation, state, rng, first)
+        state, point, drawn, statistics = self._move(design, adaptation, state, rng, first)
         rows = design.rows(design.fit)
         self._see(rows)
         reseed(self._forward, rng)
@@ -196,6 +196,7 @@ class ModelKernel:
             self._parameters(drawn),
             density if density.shape == (len(rows.y),) else None,
             measure="probability" if discrete else "density",
+            statistics=statistics,
         )
 
     @cached_property

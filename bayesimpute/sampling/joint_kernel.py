@@ -420,7 +420,7 @@ class JointKernel:
         Categories of other members count by their latent values as they have just been drawn:
         these belong to what the posterior is of.
         """
-        linear, gaps, latent, point, _ = self._move(design, adaptation, state, rng, first)
+        linear, gaps, latent, point, statistics = self._move(design, adaptation, state, rng, first)
         covariance = self._likelihood.covariance(point.positive, point.free)
         eta = self._posterior.linear_predictor(design, point)
         known = self._values(design, latent)
@@ -449,6 +449,7 @@ class JointKernel:
             self._parameters(point),
             np.concatenate(densities),
             measure="mixed",
+            statistics=statistics,
         )
 
     def _move(

@@ -280,7 +280,7 @@ class LinearKernel:
         posterior, sweeps = self._posterior, self._options["transitions"]
         if first:
             state = posterior.settle(design, adaptation, state, FIRST_SWEEPS, rng)
-        state, point, _ = posterior.draw(design, adaptation, state, sweeps, rng)
+        state, point, statistics = posterior.draw(design, adaptation, state, sweeps, rng)
         rows = design.rows(design.fit)
         eta = posterior.predictors(design, design.fit, state)
         if design.live_shift is not None:
@@ -308,6 +308,7 @@ class LinearKernel:
             measure=likelihood.measure,
             by_cluster=whole[0],
             by_cluster_error=whole[1],
+            statistics=statistics,
         )
 
     def _parameters(self, point: Point) -> Parameters:

@@ -30,7 +30,7 @@ def predict(
         members=tuple(replace(m, draw=m.fit, shift=None) for m in design.members),
     )
     visit = kernel.visit(asked, adaptation, state, rng, first)
-    return Prediction(visit.state, visit.values, visit.parameters)
+    return Prediction(visit.state, visit.values, visit.parameters, statistics=visit.statistics)
 
 
 def scattered(part: Any, rows: Any, fit: Any) -> Array | None:

@@ -494,7 +494,7 @@ class SelectionKernel:
         if first:
             state = posterior.settle(counted, adaptation, state, FIRST_SWEEPS, rng)
         sweeps = self._options["transitions"]
-        state, point, _ = posterior.draw(counted, adaptation, state, sweeps, rng)
+        state, point, statistics = posterior.draw(counted, adaptation, state, sweeps, rng)
         unit = 1.0 if self._binary else self._units.scale_y
         rows = counted.rows(design.fit)
         y, eta = self._units.y(rows), posterior.predictors(counted, design.fit, state)
@@ -520,6 +520,7 @@ class SelectionKernel:
             self._likelihood.measure,
             None if matched else whole[0],
             None if matched else whole[1],
+            statistics,
         )
 
     def _by_cluster(

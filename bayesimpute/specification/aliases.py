@@ -49,12 +49,24 @@ _TREES = Alias(
     "of donors from the leaves of fitted trees",
 )
 
-#: One level: ``norm``, ``midastouch`` has no twin and is left out on purpose. The two-level
-#: names differ in R by algorithm, not by model, except for the residual variance.
+_BOOTSTRAP = "parameters are drawn from their posterior, in place of fits to bootstrapped rows"
+
+#: The two-level names differ in R by algorithm, not by model, except for the residual variance.
 ALIASES: Mapping[str, Alias] = MappingProxyType(
     {name: Alias(name) for name in METHODS}
     | {
         "norm": Alias("normal"),
+        "norm.boot": Alias("normal", said=_BOOTSTRAP),
+        "logreg.boot": Alias("logistic", said=_BOOTSTRAP),
+        "midastouch": Alias(
+            "pmm",
+            said="one of the nearest donors given drawn parameters, in place of all donors of a "
+            "bootstrap weighted by their distance",
+        ),
+        "pmm3": Alias("pmm"),
+        "pmm4": Alias("pmm"),
+        "pmm5": Alias("pmm"),
+        "pmm6": Alias("pmm"),
         "2l.lmer": _TWO_LEVEL,
         "2l.pan": _TWO_LEVEL,
         "2l.continuous": _TWO_LEVEL,
@@ -81,25 +93,115 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
         "panImpute": Alias("joint", clustered=True),
         "2lonly.norm": Alias("normal", level=2),
         "2lonly.pmm": Alias("pmm", level=2),
+        "2lonly.norm2": Alias("normal", level=2),
+        "2lonly.pmm2": Alias("pmm", level=2),
     }
 )
 
-#: Models of mice and its relatives that this version does not have, with what to use meanwhile.
-_ABSENT: Mapping[str, str] = MappingProxyType(
+_TOO_CERTAIN = (
+    "it leaves out uncertainty, so that standard errors are too small; use 'normal', or 'pmm'"
+)
+_SHRINKAGE = (
+    "use {} with priors that shrink its coefficients, such as "
+    "priors={{'y': {{'beta': pm.Laplace.dist(0, 0.1)}}}} for target 'y', or choose predictors by "
+    "bi.quickpred"
+)
+_OUTSIDE = (
+    "it hands the variable to another package; fit there and take its completed data in by "
+    "bi.from_completed, or use 'pmm'"
+)
+_MANIFEST = (
+    "write 'cluster_mean(x)' in the formula of the variable it predicts, or code x 3 or 4 in the "
+    "predictors; the means follow the imputations"
+)
+_LATENT = (
+    "write 'latent_mean(x)' in analysis=, which draws the mean that the values of x are around"
+)
+_WEIGHTED = (
+    "sampling weights are not used here; use {}, with what the weights were made of among the "
+    "predictors"
+)
+_MEASUREMENT = (
+    "there is no measurement model among the methods; a function builder(design) -> pm.Model of "
+    "yours is a method too"
+)
+_MANY = (
+    "choose predictors by bi.quickpred, or let 'normal' shrink them by priors=; components are not "
+    "formed here"
+)
+_SHIFTED = "use bi.delta({}, amount), whose amount may be a distribution, and bi.sensitivity"
+
+#: Methods of mice and its relatives that are not here, each with what to use in its place.
+NOT_HERE: Mapping[str, str] = MappingProxyType(
     {
-        name: "pmm"
-        for name in (
-            "logreg.boot",
-            "2lonly.mean",
-            "mean",
-            "midastouch",
-            "norm.boot",
-            "norm.nob",
-            "norm.predict",
-            "quadratic",
-            "ri",
-            "lasso.norm",
-        )
+        "mean": _TOO_CERTAIN,
+        "norm.nob": _TOO_CERTAIN,
+        "norm.predict": _TOO_CERTAIN,
+        "lasso.norm": _SHRINKAGE.format("'normal'"),
+        "lasso.select.norm": _SHRINKAGE.format("'normal'"),
+        "lasso.logreg": _SHRINKAGE.format("'logistic'"),
+        "lasso.select.logreg": _SHRINKAGE.format("'logistic'"),
+        "quadratic": (
+            "give the analysis, analysis='y ~ x + I(x^2)': x is then imputed so that the square "
+            "holds"
+        ),
+        "ri": (
+            "values missing for what they are: use 'heckman', or bi.delta('normal', amount) with "
+            "bi.sensitivity"
+        ),
+        "mnar.norm": _SHIFTED.format("'normal'"),
+        "mnar.logreg": _SHIFTED.format("'logistic'"),
+        "lda": "use 'categorical', whose parameters are drawn too",
+        "mpmm": "use 'joint' for several variables at once, or 'pmm' for each",
+        "catpmm": "use 'pmm', which takes categories as they are",
+        "svm": "use 'bart' for predictors that act in unknown ways",
+        "2lonly.mean": (
+            "bi.deduce(df, cluster='school') copies a value that another row of the cluster has, "
+            "and bi.impute does so by itself; clusters without any get theirs by '2lonly.norm' or "
+            "'2lonly.pmm'"
+        ),
+        "2lonly.function": (
+            "name the method itself, 'logistic' say: a variable that never varies within clusters "
+            "is imputed with one value a cluster"
+        ),
+        "2l.contextual.norm": (
+            "use 'normal' with formulas={'y': 'y ~ x + cluster_mean(x)'} and cluster=, which has "
+            "no effects by cluster beside the mean"
+        ),
+        "2l.contextual.pmm": (
+            "use 'pmm' with formulas={'y': 'y ~ x + cluster_mean(x)'} and cluster=, which has no "
+            "effects by cluster beside the mean"
+        ),
+        "2l.groupmean": _MANIFEST,
+        "2l.groupmean.elim": _MANIFEST,
+        "2l.latentgroupmean.ml": _LATENT,
+        "2l.latentgroupmean.mcmc": _LATENT,
+        "ml.lmer": (
+            "use 'normal', 'logistic' or 'pmm' with cluster=['school', 'class']: every method "
+            "takes several groupings"
+        ),
+        "bygroup": "use bi.by_group('normal', 'arm'), which takes any method",
+        "smcfcs": "give the analysis to bi.impute, analysis='y ~ x * z', which does it",
+        "weighted.norm": _WEIGHTED.format("'normal'"),
+        "weighted.pmm": _WEIGHTED.format("'pmm'"),
+        "tricube.pmm": "use 'pmm'; model_options={'y': {'donors': 5}} has the number of donors",
+        "tricube.pmm2": "use 'pmm'; model_options={'y': {'donors': 5}} has the number of donors",
+        "hotDeck": "use 'pmm', or 'sample' without predictors",
+        "lm": "use 'normal'",
+        "lm_fun": "use 'normal', or a function builder(design) -> pm.Model of yours",
+        "rlm": "use 'normal.robust'",
+        "lqs": "use 'normal.robust'",
+        "pls": _MANY,
+        "2l.pls": _MANY,
+        "2l.pls2": _MANY,
+        "constant": "fill the column before imputing, df['y'].fillna(0)",
+        "plausible.values": _MEASUREMENT,
+        "2l.plausible.values": _MEASUREMENT,
+        "eap": _MEASUREMENT,
+        "synthpop": _OUTSIDE,
+        "simputation": _OUTSIDE,
+        "imputeR.lmFun": _OUTSIDE,
+        "imputeR.cFun": _OUTSIDE,
     }
 )
 
@@ -166,13 +268,12 @@ def look_up(name: str, target: str | None = None) -> Alias:
     if name in ALIASES:
         return ALIASES[name]
     of = f" of variable {target!r}" if target is not None else ""
-    if name in _ABSENT:
+    if name in NOT_HERE:
         raise SpecificationError(
-            f"Method {name!r}{of} is not in this version; "
-            f"use {_ABSENT[name]!r}, which takes every kind of variable."
+            f"Method {name!r}{of} is another package's and not here: {NOT_HERE[name]}."
         )
     raise SpecificationError(
         f"Method {name!r}{of} does not exist; there are "
         f"{', '.join(METHODS)}, and the names that mice gives them."
-        f"{did_you_mean(name, [*ALIASES, *_ABSENT])}"
+        f"{did_you_mean(name, [*ALIASES, *NOT_HERE])}"
     )

@@ -322,6 +322,7 @@ class GroupKernel(WrappedKernel):
             parts[0][1].measure,
             summed("by_cluster"),
             summed("by_cluster_error"),
+            _together([part.statistics for _, part in parts]),
         )
 
 
