@@ -88,7 +88,9 @@ def _of_method(name: str, method: Any, alone: bool) -> Iterator[str]:
         .replace("{donors}", str(method.options.get("donors", "")))
         .replace("{block}", "*the block*")
     )
-    known = [other for other, alias in aliases.ALIASES.items() if name in (alias.method, alias.binary)]
+    known = [
+        other for other, alias in aliases.ALIASES.items() if name in (alias.method, alias.binary)
+    ]
     facts["Also called"] = ", ".join(f"`{each}`" for each in known if each != name)
     facts["Options"] = ", ".join(f"`{k}={v!r}`" for k, v in method.options.items())
     facts["Calibration"] = _calibration(name)
