@@ -1,4 +1,4 @@
-"""The popularity case, end to end, against the complete data's answer and the README's table."""
+"""The popularity case, end to end, against the complete data's answer and the table in the docs."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ def popmis(shared_data):
     return shared_data("popmis")[["school", "popular", "texp", "sex"]]
 
 
-def in_readme(method):
-    """Give a column of the README's table of pooled answers, by row."""
-    text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+def in_docs(method):
+    """Give a column of the docs' table of pooled answers, by row."""
+    text = (Path(__file__).resolve().parents[1] / "docs/accuracy.md").read_text("utf-8")
     table = text[text.index("| | complete data | `normal` |") :].partition("\n\n")[0]
     head, _, *rows = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines()]
     return {row[0]: row[head.index(f"`{method}`")] for row in rows}
@@ -36,11 +36,11 @@ def test_popmis_gives_back_the_complete_datas_answer(popmis, method):
     assert components["Intercept~~Intercept|school"] == pytest.approx(0.486, abs=0.04)
     assert components["Residual~~Residual"] == pytest.approx(0.460, abs=0.04)
     # of 20 chains of 10 draws even independent ones have an R-hat above 1.05 among nine quantities
-    # every second time (README); of 20 draws hardly ever
+    # every second time (docs/accuracy.md); of 20 draws hardly ever
     r_hat = imp.extend(10).diagnostics()["r_hat"].max()
     assert r_hat <= 1.05
 
-    written = in_readme(method)
+    written = in_docs(method)
     sex, error = written.pop("sex (SE)").rstrip(")").split(" (")
     found = {
         "intercept": estimate["(Intercept)"],
