@@ -92,7 +92,8 @@ def inline_math(self: nodes.NodeVisitor, node: nodes.math) -> None:
 
 def displayed_math(self: nodes.NodeVisitor, node: nodes.math_block) -> None:
     """Write a formula on lines of its own; what is wider than the page scrolls."""
-    self.body.append(f'<div class="displayed-math">{convert(node.astext(), display="block")}</div>')
+    for line in node.astext().strip().split("\n\n"):  # a blank line begins another formula
+        self.body.append(f'<div class="displayed-math">{convert(line, display="block")}</div>')
     raise nodes.SkipNode
 
 
