@@ -12,7 +12,7 @@ import bayesimpute
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(ROOT)]
 
 project = "bayesimpute"
 author = "The bayesimpute developers"
@@ -27,7 +27,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "conf.py", "notebooks/README.md", "notebooks/executed"]
+exclude_patterns = ["_build", "*.py", "notebooks/README.md", "notebooks/executed"]
 
 # Pages are Markdown with cells. The notebooks, Python files in percent format, are pages as well.
 source_suffix = {".md": "myst-nb"}

@@ -1,12 +1,14 @@
 """Directives whose text is written from the package when the site is built.
 
 ``{models}`` has every model file, ``{method-names}`` what names of other packages stand for,
-``{public-names} group`` tables of the public names, each with a page of its own.
+``{public-names} group`` what the docstrings of the public names of a group say.
 """
 
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import fields
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+import bayesimpute
 from bayesimpute.data.table import Kind
+from bayesimpute.imputations import Checks, Entry, Imputations, Plots
 from bayesimpute.registry import METHODS, resolve
+from bayesimpute.result.run import Run
 from bayesimpute.specification import aliases
+from tests.public import GROUPS, NAMES
 
 CALIBRATION = Path(__file__).resolve().parents[1] / "calibration" / "table.csv"
 KINDS = {
@@ -43,8 +49,10 @@ def method_names() -> str:
             *(f"`{option}={value}`" for option, value in alias.options.items()),
         ]
         rows.append(f"| `{name}` | {method} | {'; '.join(filter(None, said))} |")
+    alike: dict[str, list[str]] = {}
     for name, answer in aliases.NOT_HERE.items():
-        rows.append(f"| `{name}` | not here | {_code(answer)} |")
+        alike.setdefault(answer, []).append(f"`{name}`")
+    rows += [f"| {', '.join(names)} | not here | {_code(each)} |" for each, names in alike.items()]
     return "\n".join(rows)
 
 
@@ -73,7 +81,7 @@ def _of_file(module: str, names: list[str]) -> Iterator[str]:
     for name in names:
         yield from _of_method(name, resolve(name), alone=len(names) == 1)
     # headings of a docstring cannot be headings of the page
-    text = re.sub(r"^(.+)\n-{3,}$", r".. rubric:: \1", text, flags=re.MULTILINE)
+    text = re.sub(r"^(.+)\n-{3,}$", r".. rubric:: \1\n", text, flags=re.MULTILINE)
     yield f"````{{eval-rst}}\n{text}\n````"
 
 
@@ -89,16 +97,18 @@ def _of_method(name: str, method: Any, alone: bool) -> Iterator[str]:
         .replace("{block}", "*the block*")
     )
     known = [
-        other for other, alias in aliases.ALIASES.items() if name in (alias.method, alias.binary)
+        other
+        for other, alias in aliases.ALIASES.items()
+        if name in (alias.method, alias.binary) and other != name
     ]
-    facts["Also called"] = ", ".join(f"`{each}`" for each in known if each != name)
+    facts["Also called"] = ", ".join(f"`{each}`" for each in known)
     facts["Options"] = ", ".join(f"`{k}={v!r}`" for k, v in method.options.items())
     facts["Calibration"] = _calibration(name)
     yield "\n".join(f":{key}: {value}" for key, value in facts.items() if value)
 
 
 def _calibration(name: str) -> str:
-    """What ``make sbc`` found, where its table lies."""
+    """Say what ``make sbc`` found, where its table lies."""
     if not CALIBRATION.is_file():
         return ""
     table = pd.read_csv(CALIBRATION)
@@ -110,17 +120,57 @@ def _calibration(name: str) -> str:
     return "; ".join(found)
 
 
+def public_names(group: str) -> str:
+    """Give autodoc's directives for a group of public names."""
+    if group == "imp":
+        members = [n for n in vars(Imputations) | vars(Run) if not n.startswith(("_", "plot_"))]
+        members += [field.name for field in fields(Run)] + ["complete"]
+        given = [(f"bayesimpute.Imputations.{name}", Imputations, name) for name in members]
+    elif group in ("imp.plot", "imp.check"):
+        of = {"imp.plot": Plots, "imp.check": Checks}[group]
+        entries = [name for name, entry in vars(of).items() if isinstance(entry, Entry)]
+        given = [(f"bayesimpute.imputations.{of.__name__}.{name}", of, name) for name in entries]
+    elif group == "bi":
+        grouped = {name for names in GROUPS.values() for name in names}
+        chosen = [name for name in NAMES if name not in grouped | {"Imputations", *GROUPS}]
+        given = [(f"bayesimpute.{name}", bayesimpute, name) for name in chosen]
+    else:
+        home = getattr(bayesimpute, group)
+        given = [(f"bayesimpute.{group}.{name}", home, name) for name in GROUPS[group]]
+    texts = [_directive(*each) for each in dict.fromkeys(given)]
+    return "````{eval-rst}\n" + "\n\n".join(texts) + "\n````"
+
+
+def _directive(path: str, of: Any, name: str) -> str:
+    """Give autodoc's directive of one member of a class or module."""
+    if isinstance(inspect.getattr_static(of, name, None), property | cached_property):
+        return f".. autoproperty:: {path}"
+    if inspect.isclass(of) and not hasattr(of, name):  # a field without a default
+        return f".. autoattribute:: {path}"
+    value = getattr(of, name)
+    if inspect.isclass(value):
+        error = issubclass(value, BaseException)
+        return f".. {'autoexception' if error else 'autoclass'}:: {path}\n   :members:"
+    if callable(value):
+        return f".. {'automethod' if inspect.isclass(of) else 'autofunction'}:: {path}"
+    return f".. py:data:: {path}\n   :value: {value!r}"
+
+
 class Written(SphinxDirective):
     """Parses what a function writes, headings too."""
 
+    optional_arguments = 1
+
     def run(self) -> list[nodes.Node]:
         """Give the parsed text."""
-        text = {"models": models, "method-names": method_names}[self.name]()
-        return self.parse_text_to_nodes(text, allow_section_headings=True)
+        write: Any = {
+            "models": models, "method-names": method_names, "public-names": public_names,
+        }[self.name]  # fmt: skip
+        return self.parse_text_to_nodes(write(*self.arguments), allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx of the directives."""
-    app.add_directive("models", Written)
-    app.add_directive("method-names", Written)
+    for name in ("models", "method-names", "public-names"):
+        app.add_directive(name, Written)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

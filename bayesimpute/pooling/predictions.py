@@ -213,9 +213,9 @@ def pool_predictions(
     bootstrap
         Number of refits to resampled rows in each imputation. 0 (default) gives the spread
         between imputations only. With some (50 or more) their variance is the variance within
-        imputations of Rubin's rules ("MI boot" of [1]_), which gives standard errors of the
-        expected prediction; scatter of a new observation around it is no part of them, and a
-        penalty's bias is not seen.
+        imputations of Rubin's rules ("MI boot" of Schomaker & Heumann 2018), which gives standard
+        errors of the expected prediction; scatter of a new observation around it is no part of
+        them, and a penalty's bias is not seen.
     cluster
         Column whose clusters are resampled whole, for data where rows of a cluster are alike.
     ci_prob
@@ -238,8 +238,8 @@ def pool_predictions(
 
     References
     ----------
-    .. [1] Schomaker & Heumann (2018), Bootstrap inference when using multiple imputation,
-       Statistics in Medicine 37, 2252-2266.
+    Schomaker & Heumann (2018), Bootstrap inference when using multiple imputation,
+    Statistics in Medicine 37, 2252-2266.
 
     Examples
     --------

@@ -244,9 +244,9 @@ def pool_posteriors(
     """Mix the posteriors of m completed data sets into the posterior given the observed data.
 
     p(θ | observed) is the mean of p(θ | completed) over the distribution of the missing values,
-    so draws of every imputation's posterior in equal numbers are draws of it [1]_, [2]_. No
-    normality is assumed, unlike by Rubin's rules; but m should be 100 or so, because the mixture
-    of few is too narrow.
+    so draws of every imputation's posterior in equal numbers are draws of it (Gelman et al. 2013;
+    Zhou & Reiter 2010). No normality is assumed, unlike by Rubin's rules; but m should be 100 or
+    so, because the mixture of few is too narrow.
 
     Parameters
     ----------
@@ -285,9 +285,9 @@ def pool_posteriors(
 
     References
     ----------
-    .. [1] Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., chapter 18.
-    .. [2] Zhou & Reiter (2010), A note on Bayesian inference after multiple imputation,
-       The American Statistician 64, 159-163.
+    Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., chapter 18;
+    Zhou & Reiter (2010), A note on Bayesian inference after multiple imputation,
+    The American Statistician 64, 159-163.
 
     Examples
     --------

@@ -96,8 +96,8 @@ def identification(run: Run) -> pd.DataFrame:
         For each target imputed by ``heckman``, ``heckman.robust`` or ``heckman.binary`` one
         row for the population of clusters (``cluster`` missing), then one for each cluster;
         with ``by_group`` these for each ``group``. The exclusion restriction (predictors of the
-        selection only), its strength (largest |mean| / SD of its coefficients), posterior mean
-        and 90 % interval of ρ, prior-to-posterior contraction ``1 − var / prior var`` and
+        selection only), its strength (largest mean / SD of its coefficients, in size), posterior
+        mean and 90 % interval of ρ, prior-to-posterior contraction ``1 − var / prior var`` and
         overlap (area under both densities; of a cluster, both with the spread over clusters
         integrated out), the two of atanh ρ; of a cluster ``own``, the share of its spread
         around the population that its own rows have removed (0 where it has nothing observed,

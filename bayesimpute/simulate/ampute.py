@@ -144,7 +144,7 @@ def ampute(
     2. In each pattern a row has a score, the weighted sum of its (standardised) columns, which is
        standardised once more among the candidates: z.
     3. Its chance to lose the pattern's variables is logit⁻¹(b + f(z)), f(z) being z (RIGHT), −z
-       (LEFT), −|z| (MID) or |z| (TAIL); or min(1, c × odds of its quantile group). b or c is
+       (LEFT), −abs(z) (MID) or abs(z) (TAIL); or min(1, c × odds of its quantile group). b or c is
        solved so that the mean chance of the candidates is `prop`. mice takes the b that a normal
        score would need, so that shares of skewed scores differ from `prop` there.
     4. Values go missing by these chances, by selection equations, and in whole clusters,
