@@ -65,11 +65,18 @@ napoleon_use_rtype = False
 html_theme = "pydata_sphinx_theme"
 html_title = "bayesimpute"
 html_static_path = ["_static"]
+html_favicon = "_static/mark.svg"
+html_context = {"default_mode": "auto"}  # else the theme complains in the console
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_sidebars = {"start": [], "cases": []}  # pages without others beside them
 html_copy_source = False
 html_theme_options = {
-    "logo": {"text": "bayesimpute"},
+    "logo": {
+        "text": "bayesimpute",
+        "image_light": "_static/mark.svg",
+        "image_dark": "_static/mark.svg",
+    },
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 6,
