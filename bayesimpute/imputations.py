@@ -39,7 +39,7 @@ from bayesimpute.predict_new import predict_new
 from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
-from bayesimpute.result import storage
+from bayesimpute.result import storage, zarr_store
 from bayesimpute.result.checks import (
     convergence,
     diagnostics,
@@ -151,6 +151,7 @@ class Imputations(Run):
     diagnose = diagnosis.diagnose
     report = page.report
     to_netcdf = storage.to_netcdf
+    to_zarr = zarr_store.to_zarr
     to_datatree = to_datatree
     to_long = long_files.to_long
     cells = tidy.cells

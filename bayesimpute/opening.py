@@ -17,7 +17,11 @@ from bayesimpute.result.codec import Arrays, decode
 from bayesimpute.result.frame_store import decode_frame
 from bayesimpute.result.layout import as_now, check_frame, check_run, forms
 from bayesimpute.result.storage import read_arrays
+from bayesimpute.result.zarr_store import read_zarr
 from bayesimpute.specification.latent_means import with_fixed_priors
+
+#: How a zip file begins.
+ZIP = b"PK"
 
 
 @checked
@@ -30,7 +34,7 @@ def open_file(
     model_options: Mapping[str, Mapping[str, Any]] | None = None,
     monitor: Mapping[str, Any] | None = None,
 ) -> Imputations:
-    """Open a result written by ``imp.to_netcdf``; public as ``bi.open``.
+    """Open a result written by ``imp.to_netcdf`` or ``imp.to_zarr``; public as ``bi.open``.
 
     Parameters
     ----------
@@ -68,7 +72,9 @@ def open_file(
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{str(path)!r} {what}; give a file written by imp.to_netcdf().")
-    arrays = read_arrays(path)
+    with path.open("rb") as file:
+        packed = file.read(len(ZIP)) == ZIP
+    arrays = read_zarr(path) if packed else read_arrays(path)
     try:
         imputations = _restore(arrays)
     except FileFormatError:

@@ -73,14 +73,20 @@ def to_netcdf(run: Run, path: str | PathLike[str]) -> None:
     """
     check_target(path)
     stored = run.datatree.copy()
-    stored[GROUP] = _own_group(run)
+    stored[GROUP] = own_group(run)
+    write(path, content_of(stored))
+
+
+def content_of(stored: "xr.DataTree") -> bytes:
+    """Give the sealed content of a file."""
     # in memory first: the HDF5 library ends the process when a disk is full
     content = io.BytesIO()
     stored.to_netcdf(content, engine="h5netcdf")
-    write(path, sealed(content.getvalue()))
+    return sealed(content.getvalue())
 
 
-def _own_group(run: Run) -> "xr.Dataset":
+def own_group(run: Run) -> "xr.Dataset":
+    """Give what only `bayesimpute.open` reads: description and arrays of the whole run."""
     import xarray as xr
 
     specification = run.specification

@@ -156,7 +156,7 @@ def _zipped(path):
         (_contradictory, "is damaged: its contents do not fit together \\(ValueError"),
         (_turned_shares, "is damaged: .*\\(4, 3, 6\\) shares of the categories of 'mood'"),
         (_pickled, "is not a netCDF-4 file"),
-        (_zipped, "is not a netCDF-4 file"),
+        (_zipped, "is damaged, or not a result of bayesimpute"),
         (lambda path: path.write_text("school,popular\n1,5\n"), "is not a netCDF-4 file"),
         (lambda path: path.write_bytes(b""), "is not a netCDF-4 file"),
     ],
