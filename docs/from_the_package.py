@@ -37,7 +37,7 @@ KINDS = {
 
 def method_names() -> str:
     """Give a table of the names of other packages, and what each stands for."""
-    rows = ["| name | here | |", "| --- | --- | --- |"]
+    alike: dict[tuple[str, str], list[str]] = {}
     for name, alias in aliases.ALIASES.items():
         if name in METHODS:
             continue
@@ -48,11 +48,11 @@ def method_names() -> str:
             "needs clusters" if alias.clustered else "",
             *(f"`{option}={value}`" for option, value in alias.options.items()),
         ]
-        rows.append(f"| `{name}` | {method} | {'; '.join(filter(None, said))} |")
-    alike: dict[str, list[str]] = {}
+        alike.setdefault((method, "; ".join(filter(None, said))), []).append(f"`{name}`")
     for name, answer in aliases.NOT_HERE.items():
-        alike.setdefault(answer, []).append(f"`{name}`")
-    rows += [f"| {', '.join(names)} | not here | {_code(each)} |" for each, names in alike.items()]
+        alike.setdefault(("not here", _code(answer)), []).append(f"`{name}`")
+    rows = ["| name | here | |", "| --- | --- | --- |"]
+    rows += [f"| {', '.join(names)} | {here} | {said} |" for (here, said), names in alike.items()]
     return "\n".join(rows)
 
 
@@ -133,12 +133,20 @@ def public_names(group: str) -> str:
     elif group == "bi":
         grouped = {name for names in GROUPS.values() for name in names}
         chosen = [name for name in NAMES if name not in grouped | {"Imputations", *GROUPS}]
+        chosen.sort(key=lambda name: _place(getattr(bayesimpute, name)))
         given = [(f"bayesimpute.{name}", bayesimpute, name) for name in chosen]
     else:
         home = getattr(bayesimpute, group)
         given = [(f"bayesimpute.{group}.{name}", home, name) for name in GROUPS[group]]
     texts = [_directive(*each) for each in dict.fromkeys(given)]
     return "````{eval-rst}\n" + "\n\n".join(texts) + "\n````"
+
+
+def _place(value: Any) -> int:
+    """Place among names in order of their letters: functions, classes, errors."""
+    if not inspect.isclass(value):
+        return 0 if value is not bayesimpute.impute else -1
+    return 2 if issubclass(value, BaseException) else 1
 
 
 def _directive(path: str, of: Any, name: str) -> str:
