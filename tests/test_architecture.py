@@ -23,6 +23,7 @@ LAYERS = [
         "content_of_arrays",
         "content_of_graphs",
         "files",
+        "interchange",
     ),
     ("arguments",),
     ("findings",),
