@@ -126,7 +126,8 @@ def impute(
         same data, same arguments, functions by their code and what they read. Another run is
         refused, with what differs.
     progress
-        Progress bar; default only where someone is watching.
+        Show what is compiled, then a progress bar with the time left; default only where someone
+        is watching.
     on_error
         ``"raise"``, or ``"keep"`` to keep a target's last values when its model fails, or to
         record NaN when a monitor does, with an event.
@@ -215,7 +216,7 @@ def impute(
             history = noted_versions(history, stored.versions)
     else:
         chosen = fresh_seed() if seed is None else int(seed)
-        history, bench = start(specification, m, chosen, executor, threads)
+        history, bench = start(specification, m, chosen, executor, threads, progress)
 
     unwritten: list[str] = []
 
