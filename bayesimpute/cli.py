@@ -1,6 +1,7 @@
 """The command line: ``bayesimpute impute``, ``explore``, ``config``, ``open`` and ``demo``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,16 +27,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 2 after an error of the input, told in one line on stderr; 130 after Ctrl-C.
+        Exit code: 0; 2 after an error of the input, or of what is asked for, told in one line on
+        stderr; 130 after Ctrl-C, with a line on how to go on; 141 if what is printed is no longer
+        read (``| head``). ``bayesimpute --help`` lists them.
     """
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # as a program that the signal had ended; Python would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (BayesimputeError, OSError) as problem:
         print(f"bayesimpute: {' '.join(str(problem).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("bayesimpute: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        how = f": {stop}" if str(stop) else ""
+        print(f"bayesimpute: interrupted{how}.", file=sys.stderr)
         return 130
     return 0
 
@@ -55,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bayesimpute",
         description="Multiple imputation by chained equations; every model is a PyMC model.",
+        epilog="Exit codes: 0 done; 2 something is wrong with the input or the options, said in "
+        "one line; 130 stopped by Ctrl-C; 141 output was cut off.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="say the version and end")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

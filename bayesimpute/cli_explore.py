@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from bayesimpute.cli_impute import read_data
 from bayesimpute.errors import SpecificationError
-from bayesimpute.tables import notes_on
+from bayesimpute.table_notes import notes_on
 from bayesimpute.wording import did_you_mean, visible
 
 if TYPE_CHECKING:

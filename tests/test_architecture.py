@@ -40,6 +40,7 @@ LAYERS = [
     ("engine",),
     ("diagnostics",),
     ("result",),
+    ("delimited", "table_notes"),
     ("tables", "new_rows", "prior", "raising", "derived"),
     ("long_files",),
     ("pooling",),

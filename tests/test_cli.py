@@ -1,5 +1,6 @@
 """The command line, and the simulated study its demo imputes."""
 
+import itertools
 import shutil
 import subprocess
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bayesimpute.cli import main
+from bayesimpute.engine.record import lengthen
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.imputation import impute
 from bayesimpute.opening import open_file
@@ -307,4 +309,30 @@ def test_ctrl_c_ends_with_130(csv, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr("bayesimpute.imputation.impute", interrupted)
     assert main(["impute", str(csv), "--out", str(tmp_path / "x.nc")]) == 130
-    assert capsys.readouterr().err == "bayesimpute: interrupted\n"
+    said = capsys.readouterr().err
+    assert said == "bayesimpute: interrupted: before the first iteration; nothing is written.\n"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(kept, csv, tmp_path, capsys):
+    out, checkpoint = tmp_path / "x.nc", tmp_path / "c.nc"
+    words = ["impute", str(csv), "--out", str(out), "--method", "sample", "--exclude", "name"]
+    words += ["--m", "2", "--iterations", "40", "--seed", "1", "--cores", "1"]
+    words += ["--checkpoint", str(checkpoint)] if kept else []
+    with pytest.MonkeyPatch.context() as patch:
+        calls = itertools.count()
+
+        def second(*given):
+            if next(calls):
+                raise KeyboardInterrupt
+            return lengthen(*given)
+
+        patch.setattr("bayesimpute.engine.run.lengthen", second)
+        assert main(words) == 130
+    said = capsys.readouterr().err
+    assert "interrupted: after iteration" in said and "goes on" in said and said.count("\n") == 1
+    assert out.exists() is not kept
+    done = open_file(checkpoint if kept else out).iterations
+    assert 1 <= done < 40
+    if kept:
+        assert main(words) == 0 and open_file(out).iterations == 40

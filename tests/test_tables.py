@@ -11,7 +11,8 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import BayesimputeError, DataError, SpecificationError
-from bayesimpute.tables import notes_on, read_table, write_table
+from bayesimpute.table_notes import notes_on
+from bayesimpute.tables import read_table, write_table
 
 FRAME = pd.DataFrame(
     {
