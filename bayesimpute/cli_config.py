@@ -19,7 +19,8 @@ KEYS: dict[str, tuple[type, ...]] = {
     "na": (list,), "sheet": (str,), "cluster": (str,), "exclude": (list,), "method": (str, dict),
     "predictors": (str,), "formula": (list, dict), "analysis": (str, list),
     "family": (str, list, dict), "on": (str,), "model_options": (dict,), "m": (int,),
-    "iterations": (int,), "seed": (int,), "cores": (int,), "checkpoint": (str,), "completed": (str,), "report": (str,),
+    "iterations": (int,), "seed": (int,), "cores": (int,), "checkpoint": (str,),
+    "completed": (str,), "report": (str,),
 }  # fmt: skip
 FILES = ("file", "out", "predictors", "checkpoint", "completed", "report")
 WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}

@@ -186,10 +186,10 @@ def _stopped(imputations: "Imputations", asked: int, given: Mapping[str, Any]) -
     if given.get("checkpoint") is not None:
         return f"{after}; the same command goes on from {given['checkpoint']}"
     imputations.to_netcdf(given["out"])
+    out = str(given["out"])
     return (
-        f"{after}; {given['out']} holds these, and Python's bayesimpute.open({str(given['out'])!r})"
-        f".extend({asked - done}) makes the others. With --checkpoint FILE.nc the same command goes "
-        "on"
+        f"{after}; {out} holds these; Python's bayesimpute.open({out!r}).extend({asked - done}) "
+        "makes the others. With --checkpoint FILE.nc the same command goes on"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bayesimpute.delimited import DECOMPRESS, read_delimited
+from bayesimpute.delimited import DECOMPRESS, MISSING, read_delimited
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.files import check_target, place, write
 from bayesimpute.wording import listed
@@ -120,7 +120,8 @@ def _sheet(path: Path, sheet: str | None, said: list[str]) -> pd.DataFrame:
                 f"{path.name} has {len(names)} sheets ({listed(names)}); the first is read, others "
                 "by --sheet."
             )
-        return book.parse(names[0] if sheet is None else sheet)
+        chosen = names[0] if sheet is None else sheet
+        return pd.read_excel(book, chosen, keep_default_na=False, na_values=list(MISSING))
 
 
 def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) -> pd.DataFrame:
@@ -128,7 +129,7 @@ def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) ->
     frame = read(path, convert_categoricals=False)
     meant = frame.attrs
     labels, measure = meant.get("variable_value_labels", {}), meant.get("variable_measure", {})
-    absent = meant.get("missing_ranges", {})
+    absent = _missing_codes(path) if labels else {}
     frame.attrs = {}
     try:
         categories = read(path, convert_categoricals=True)
@@ -156,6 +157,14 @@ def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) ->
         elif pd.api.types.is_string_dtype(column.dtype):
             frame[name] = column.mask(column.astype(object) == "")
     return frame
+
+
+def _missing_codes(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Ranges of codes, by column, that SPSS counts as missing; pandas leaves them out."""
+    import pyreadstat
+
+    _, found = pyreadstat.read_sav(path, metadataonly=True, user_missing=True)
+    return dict(found.missing_ranges)
 
 
 def _without(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
