@@ -177,6 +177,8 @@ def run_impute(options: argparse.Namespace) -> None:
             print(f"Written: {path}")
     if problems:
         raise problems[0]
+    out = str(given["out"])
+    print(f"Analyse: in Python, bayesimpute.open({out!r}).fit('y ~ x').pool()")
 
 
 def _stopped(imputations: "Imputations", asked: int, given: Mapping[str, Any]) -> str:
@@ -204,10 +206,11 @@ def _check_numbers(data: "pd.DataFrame", method: Mapping[str, str]) -> None:
     for name, texts in spoilt_numbers(data):
         if name not in method:
             words = " ".join(map(shlex.quote, texts[:MOST_TEXTS]))
+            labels = f"; or take all for labels: --method {shlex.quote(f'{name}=categorical')}"
             raise SpecificationError(
                 f"Column {name!r} is of numbers, but for {listed(texts)}. If that means missing, "
-                f"say so: --na {words}; or leave the column out: --exclude {shlex.quote(name)}; or "
-                f"take all for labels: --method {shlex.quote(name + '=categorical')}."
+                f"say so: --na {words}; or leave the column out: --exclude {shlex.quote(name)}"
+                f"{labels if data[name].isna().any() else ''}."
             )
 
 

@@ -236,8 +236,10 @@ def test_what_may_mean_missing_is_pointed_out(tmp_path, capsys):
 
 
 def test_numbers_with_words_among_them_are_labels_if_a_method_is_named_for_them(tmp_path):
+    rows = text(first=lambda i: ["missing", "1.5", "2.5", ""][i % 4])
+    (tmp_path / "b.csv").write_text(rows)
     words = ["impute", str(tmp_path / "b.csv"), "--out", str(tmp_path / "c.nc"), *CHEAP[:6]]
-    words += ["--exclude", "y", "--method", "g=sample"]
-    (tmp_path / "b.csv").write_text(text(na="missing").replace("red", ""))
+    words += [each for name in "xyg" for each in ("--method", f"{name}=sample")]
     assert main(words) == 2
-    assert main([*words, "--method", "x=sample"]) == 0
+    assert main([*words, "--method", "id=sample"]) == 0
+    assert open_file(tmp_path / "c.nc").data["id"].nunique() == 3
