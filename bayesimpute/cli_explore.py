@@ -40,7 +40,9 @@ def sections(data: "pd.DataFrame", cluster: str | None) -> list[tuple[str, str]]
         f"{len(data):,} rows and {data.shape[1]} columns; {gaps:,} of {data.size:,} cells are "
         f"missing; {complete:,} rows are complete."
     )
-    found = [("Table", size), ("What is missing", _text(missing_summary(data, cluster=cluster)))]
+    # which clusters they are would make lines of any length
+    counts = missing_summary(data, cluster=cluster).filter(regex="(?<!_clusters)$").round(3)
+    found = [("Table", size), ("What is missing", _text(counts))]
     if gaps:
         pattern = missing_pattern(data)
         shown = _text(pattern.iloc[:MOST_PATTERNS])

@@ -85,7 +85,7 @@ class Origin:
 
         known, arrays, fields = self.fields() if typed else {}, [], []
         for name, column in frame.items():
-            plain = str(name).rpartition(".")[0] if suffixed else name
+            plain = str(name).rpartition(".")[0] if suffixed else str(name)
             array = pa.array(column, from_pandas=True)
             had = known.get(plain)
             if had is not None:

@@ -36,7 +36,8 @@ def notes_on(frame: pd.DataFrame) -> Iterator[str]:
     spoilt = dict(spoilt_numbers(frame))
     for name, texts in spoilt.items():
         yield f"Column {name!r} is of numbers, but for {listed(texts)}, and so taken for text."
-    for name, column in frame.items():
+    for label_of_column, column in frame.items():
+        name = str(label_of_column)
         if pd.api.types.is_string_dtype(column):
             if (column == "None").any():
                 yield f"Column {name!r} has the label None, which is a category and not a gap."
@@ -47,7 +48,7 @@ def notes_on(frame: pd.DataFrame) -> Iterator[str]:
                     f"missing, say so: --na {label!r}."
                 )
         else:
-            yield from _codes(str(name), column)
+            yield from _codes(name, column)
         if _tells_rows_apart(column):
             yield (
                 f"Column {name!r} tells the rows apart; if it only names them, leave it out: "

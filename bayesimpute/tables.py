@@ -148,7 +148,7 @@ def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) ->
             by_code = [
                 str(label)
                 for code, label in sorted(labels.get(name, {}).items())
-                if not any(part["lo"] <= code <= part["hi"] for part in absent.get(name, ()))
+                if not any(part["lo"] <= code <= part["hi"] for part in absent.get(str(name), ()))
             ]
             if set(known) <= set(by_code):
                 column = column.cat.set_categories(by_code)
@@ -159,7 +159,7 @@ def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) ->
     return frame
 
 
-def _missing_codes(path: Path) -> dict[str, list[dict[str, Any]]]:
+def _missing_codes(path: Path) -> dict[str, Any]:
     """Ranges of codes, by column, that SPSS counts as missing; pandas leaves them out."""
     import pyreadstat
 
