@@ -198,10 +198,11 @@ def _names(path: Path, rows: list[list[str]], said: list[str]) -> tuple[list[str
     trailing = bool(longer) and one_more and not any(row[-1].strip() for row in longer)
     labelled = one_more and len(longer) == len(rest)  # R writes names of rows so
     if longer and not (trailing or labelled):
-        shown = one_line(" | ".join(max(longer, key=lambda row: len(row))))[:60]
+        most = max(map(len, longer))
+        shown = one_line(" | ".join(next(row for row in longer if len(row) == most)))[:60]
         raise DataError(
             f"{str(path)!r} has {len(names)} names in its first line ({listed(names)}), and up to "
-            f"{max(map(len, longer))} fields in others ({shown!r}). Names of columns must stand in "
+            f"{most} fields in others ({shown!r}). Names of columns must stand in "
             "the first line, and text that has the separator in it between quotes."
         )
     for name in names:

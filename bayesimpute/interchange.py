@@ -8,6 +8,7 @@ could be turned into a pandas frame.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +17,8 @@ import pandas as pd
 from bayesimpute.errors import DataError
 
 POLARS, ARROW = "polars", "pyarrow"
+#: Among so many parts of a list frames are looked for: it may be one of a million numbers.
+MOST_FRAMES = 100
 
 
 @runtime_checkable
@@ -159,9 +162,9 @@ def taken(frame: Any) -> tuple[Any, Origin | None]:
 
 def within(value: Any) -> Any:
     """Give a frame, or a list or mapping of frames, as those of pandas; anything else as it is."""
-    if isinstance(value, list | tuple) and any(map(is_foreign, value)):
+    if isinstance(value, list | tuple) and any(map(is_foreign, value[:MOST_FRAMES])):
         return [taken(each)[0] for each in value]
-    if isinstance(value, Mapping) and any(map(is_foreign, value.values())):
+    if isinstance(value, Mapping) and any(map(is_foreign, islice(value.values(), MOST_FRAMES))):
         return {key: taken(each)[0] for key, each in value.items()}
     return taken(value)[0]
 
