@@ -147,7 +147,7 @@ def taken(frame: Any) -> tuple[Any, Origin | None]:
             "pandas DataFrame."
         ) from None
     table = pa.table(frame)
-    columns = [_series(each, kind == POLARS) for each in table.columns]
+    columns = [_series(each) for each in table.columns]
     made = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(table.num_rows))
     made.columns = pd.Index(table.column_names, dtype=object)
     nan = [
@@ -174,15 +174,13 @@ def given(frame: pd.DataFrame, origin: Origin | None) -> Any:
     return frame if origin is None else origin.back(frame)
 
 
-def _series(column: Any, polars: bool) -> "pd.Series[Any]":
+def _series(column: Any) -> "pd.Series[Any]":
     import pyarrow as pa
 
     kind, gaps = column.type, column.null_count > 0
     if pa.types.is_dictionary(kind):
         plain = pa.dictionary(kind.index_type, _known(kind.value_type), kind.ordered)
-        cells = column.cast(plain).unify_dictionaries().to_pandas()
-        # polars' Categorical knows the labels of other columns too
-        return cells.cat.remove_unused_categories() if polars and not kind.ordered else cells
+        return pd.Series(column.cast(plain).unify_dictionaries().to_pandas())
     if pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
     elif pa.types.is_integer(kind) and gaps:
