@@ -98,7 +98,8 @@ class Origin:
                     had = None
             metadata = None if had is None else had.metadata
             arrays.append(array)
-            fields.append(pa.field(str(name), array.type, metadata=metadata))
+            nullable = had is None or had.nullable
+            fields.append(pa.field(str(name), array.type, nullable, metadata))
         table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
         if self.kind == ARROW:
             return table

@@ -88,11 +88,13 @@ def test_values_are_those_of_the_same_pandas_frame(imp, df):
 
 
 def test_arrow_comes_back_as_a_table_of_the_same_schema(df):
-    # texts of every kind, and categories without order
     table = df.to_arrow()
     table = table.set_column(3, "text", table["text"].cast(pa.string()))
+    at = table.schema.get_field_index("number")
+    number = pa.field("number", pa.int64(), nullable=False, metadata={"unit": "none"})
+    table = table.cast(table.schema.set(at, number))
     found = bi.impute(table, **SHORT).complete(1)
-    assert isinstance(found, pa.Table) and found.schema.equals(table.schema)
+    assert isinstance(found, pa.Table) and found.schema.equals(table.schema, check_metadata=True)
     batches = bi.impute(table.to_batches()[0], **SHORT).complete(1)
     assert found.equals(batches)
 
