@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -82,10 +83,26 @@ class ClusterEffects(Protocol):
         ...
 
 
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _add(
+    out: Array,
+    equation: int,
+    effect: Array,
+    cluster: npt.NDArray[np.int64],
+    z: Array,
+    column: int,
+    centre: float,
+    scale: float,
+) -> None:
+    """Add an effect (cluster,) times a column of z to an equation; column -1 is the intercept."""
+    for i in range(len(cluster)):
+        times = 1.0 if column < 0 else (z[i, column] - centre) / scale
+        out[i, equation] += times * effect[cluster[i]]
+
+
 def added(design: Design, columns: tuple[EffectColumn, ...], effects: Array, out: Array) -> None:
     """Add to linear predictors, (row, R), what effects (cluster, effect) make of a design's z."""
     for k, each in enumerate(columns):
-        by_row = effects[design.cluster, k]
-        if each.name != "intercept":
-            by_row *= (design.z[:, each.column] - each.centre) / each.scale
-        out[:, each.equation] += by_row
+        column = -1 if each.name == "intercept" else each.column
+        effect = np.ascontiguousarray(effects[:, k], dtype=np.float64)
+        _add(out, each.equation, effect, design.cluster, design.z, column, each.centre, each.scale)

@@ -50,11 +50,16 @@ from bayesimpute.sampling.row_draws import Moment
 
 #: Rounds of a visit; of kernels that integrate coefficients and effects out one is enough.
 ROUNDS, COLLAPSED_ROUNDS = 2, 1
-#: Rounds that bring a chain from its dispersed start to the posterior, at its first visit.
-FIRST_ROUNDS = 10
+#: Rounds that bring a chain from its dispersed start to the posterior, at its first visit. Where
+#: coefficients are integrated out three are enough: draws are then those of later visits.
+FIRST_ROUNDS, FIRST_COLLAPSED_ROUNDS = 10, 5
 #: Rounds between the first tuning, when the effects of other groupings are not yet known, and the
 #: second.
 ROUNDS_BETWEEN = 5
+
+
+#: Adaptations by grouping; while kernels are tuned, of those that are.
+type Tuned = Sequence[Adaptation] | Mapping[int, Adaptation]
 
 
 @runtime_checkable
@@ -305,10 +310,12 @@ class GroupedKernel:
     def _share(self, states: list[Array], of: int) -> None:
         """Give all kernels what one of them has drawn of the parameters they share."""
         drawn = states[of][self._effects[of].shared(states[of])]
-        for k, each in enumerate(self._effects[: len(states)]):
+        for k, each in enumerate(self._effects):
+            if k == of or not states[k].size:  # not yet started, while kernels are tuned
+                continue
             at = each.shared(states[k])
-            # a state that is still to be started may lack what a visit adds to it
-            if k != of and len(at) == len(drawn):
+            # what has started but not been visited may lack what a visit adds to it
+            if len(at) == len(drawn):
                 states[k] = states[k].copy()
                 states[k][at] = drawn
 
@@ -316,7 +323,7 @@ class GroupedKernel:
         self,
         designs: Sequence[Design],
         k: int,
-        adaptation: Adaptation,
+        tuned: Tuned,
         states: list[Array],
         effects: list[Array],
         rng: np.random.Generator,
@@ -324,7 +331,7 @@ class GroupedKernel:
     ) -> Mapping[str, float]:
         """Move one grouping, and what it shares with the others; gives statistics."""
         design = self._given(designs, k, effects)
-        moved = self.parts[k].moved(design, adaptation.parts[k], states[k], rng, first)
+        moved = self.parts[k].moved(design, tuned[k], states[k], rng, first)
         states[k], effects[k] = moved.state, moved.effects
         self._share(states, k)
         statistics: Mapping[str, float] = moved.statistics
@@ -333,7 +340,7 @@ class GroupedKernel:
     def _round(
         self,
         designs: Sequence[Design],
-        adaptation: Adaptation,
+        tuned: Tuned,
         states: list[Array],
         effects: list[Array],
         rng: np.random.Generator,
@@ -341,7 +348,7 @@ class GroupedKernel:
         """Move all groupings but the first."""
         statistics = []
         for k in range(1, len(self.parts)):
-            statistics.append(self._move(designs, k, adaptation, states, effects, rng))
+            statistics.append(self._move(designs, k, tuned, states, effects, rng))
             for pair in self._nested:
                 if k in (pair.child, pair.parent):
                     self._move_between(designs, pair, states, effects, rng)
@@ -376,22 +383,26 @@ class GroupedKernel:
     # -- the contract --------------------------------------------------------------------------
 
     def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune the kernel of each grouping twice, the effects of the others known in the second."""
+        """Tune the kernel of each grouping, the effects of the others known.
+
+        Those of few clusters come first, as what their effects leave out goes into those of the
+        many; all but the last of them once more, when all effects are known.
+        """
         designs = designs_of(design)
         effects = [np.zeros(self._shape(k)) for k in range(len(self.parts))]
-        states: list[Array] = []
-        tuned: list[Adaptation] = []
-        for k, part in enumerate(self.parts):
-            tuned.append(part.adapt(self._given(designs, k, effects), rng))
-            states.append(part.start(tuned[k], rng))
-            self._move(designs, k, _together(tuned), states, effects, rng, True)
+        states = [np.zeros(0)] * len(self.parts)
+        tuned: dict[int, Adaptation] = {}
+        *few, most = sorted(range(len(self.parts)), key=lambda k: self._clusters[k])
+        for k in (*few, most):
+            tuned[k] = self.parts[k].adapt(self._given(designs, k, effects), rng)
+            states[k] = self.parts[k].start(tuned[k], rng)
+            self._move(designs, k, tuned, states, effects, rng, True)
         for _ in range(ROUNDS_BETWEEN):
-            self._round(designs, _together(tuned), states, effects, rng)
-            self._move(designs, 0, _together(tuned), states, effects, rng)
-        tuned = [
-            part.adapt(self._given(designs, k, effects), rng) for k, part in enumerate(self.parts)
-        ]
-        return _together(tuned)
+            self._round(designs, tuned, states, effects, rng)
+            self._move(designs, 0, tuned, states, effects, rng)
+        for k in few:
+            tuned[k] = self.parts[k].adapt(self._given(designs, k, effects), rng)
+        return _together([tuned[k] for k in range(len(self.parts))])
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed start; effects follow at the first visit."""
@@ -415,17 +426,19 @@ class GroupedKernel:
         effects[0] = np.zeros(self._shape(0))
         if first:
             for k in range(len(self.parts)):
-                self._move(designs, k, adaptation, states, effects, rng, True)
+                self._move(designs, k, adaptation.parts, states, effects, rng, True)
         else:  # completed data have changed since the last visit, and with them what is known
             given = self._given(designs, 0, effects)
             effects[0] = self._effects[0].drawn(given, states[0], rng)
         statistics: list[Mapping[str, float]] = []
-        collapsed = getattr(self.parts[0], "gaussian", False)
-        rounds = COLLAPSED_ROUNDS if collapsed else ROUNDS
-        for left in reversed(range(FIRST_ROUNDS if first else rounds)):
-            statistics += self._round(designs, adaptation, states, effects, rng)
+        if getattr(self.parts[0], "gaussian", False):
+            rounds = FIRST_COLLAPSED_ROUNDS if first else COLLAPSED_ROUNDS
+        else:
+            rounds = FIRST_ROUNDS if first else ROUNDS
+        for left in reversed(range(rounds)):
+            statistics += self._round(designs, adaptation.parts, states, effects, rng)
             if left:
-                statistics.append(self._move(designs, 0, adaptation, states, effects, rng))
+                statistics.append(self._move(designs, 0, adaptation.parts, states, effects, rng))
         return self._given(designs, 0, effects), states, effects, statistics
 
     def visit(

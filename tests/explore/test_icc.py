@@ -101,7 +101,7 @@ def test_shares_of_skewed_numbers_and_proportions_are_those_of_their_variance():
 
 @pytest.fixture(scope="module")
 def popular(shared_data):
-    return bi.icc(shared_data("popmis"), "popular", "school", draws=100, seed=1)
+    return bi.icc(shared_data("popmis"), "popular", "school", draws=400, seed=1)
 
 
 def test_the_posterior_of_popmis_surrounds_the_estimate_of_lmer(popular):
@@ -109,9 +109,9 @@ def test_the_posterior_of_popmis_surrounds_the_estimate_of_lmer(popular):
     assert float(popular) == popular.mean == pytest.approx(0.563, abs=0.02)
     low, high = popular.interval
     assert 0.45 < low < 0.52 < 0.6 < high < 0.68
-    assert popular.draws.shape == (4, 100)
+    assert popular.draws.shape == (4, 400)
     assert popular.r_hat < 1.02
-    assert popular.ess > 200
+    assert popular.ess > 800
     assert (popular.n_rows, popular.n_clusters, popular.method) == (1152, 100, "normal")
 
 
