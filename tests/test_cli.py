@@ -1,7 +1,9 @@
 """The command line, and the simulated study its demo imputes."""
 
+import contextlib
 import itertools
 import shutil
+import signal
 import subprocess
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from bayesimpute.cli import main
 from bayesimpute.engine.record import lengthen
-from bayesimpute.errors import BayesimputeError
+from bayesimpute.errors import BayesimputeError, SamplingError
 from bayesimpute.imputation import impute
 from bayesimpute.opening import open_file
 from bayesimpute.simulate import TRUTH, simulate_popularity
@@ -336,3 +338,16 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(kept, csv, tmp_path, ca
     assert 1 <= done < 40
     if kept:
         assert main(words) == 0 and open_file(out).iterations == 40
+
+
+def test_ctrl_c_that_the_compiler_loses_ends_with_130_too(csv, tmp_path, monkeypatch, capsys):
+    def compiled(*_, **__):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise SamplingError("no compiled object yet")
+
+    monkeypatch.setattr("bayesimpute.imputation.impute", compiled)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["impute", str(csv), "--out", str(tmp_path / "x.nc")]) == 130
+    assert "interrupted while models were compiled" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
