@@ -5,6 +5,7 @@ import itertools
 import shutil
 import signal
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -351,3 +352,11 @@ def test_ctrl_c_that_the_compiler_loses_ends_with_130_too(csv, tmp_path, monkeyp
     assert main(["impute", str(csv), "--out", str(tmp_path / "x.nc")]) == 130
     assert "interrupted while models were compiled" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_output_that_is_no_longer_read_ends_quietly_with_141(csv):
+    words = [sys.executable, "-m", "bayesimpute", "config", str(csv)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        started.stdout.close()
+        assert started.stderr.read() == b""
+    assert started.returncode == 141
