@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, TypeAliasType, TypeVar, Union, get_a
 import numpy as np
 
 from bayesimpute.errors import AnalysisError, DataError, SpecificationError
+from bayesimpute.interchange import Frame, within
 from bayesimpute.wording import did_you_mean
 
 #: Modules that analyse completed data; their refusals are analysis errors.
@@ -157,8 +158,12 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
         said = {name: word for name, word in said.items() if name in known - kwargs.keys()}
         given: Any = {n: each for n, each in kwargs.items() if n not in said.values()}
         given |= {name: kwargs[word] for name, word in said.items()}
-        _check(function, wanted, signature.bind(*args, **given).arguments, said)
-        return function(*args, **given)
+        bound = signature.bind(*args, **given)
+        for name, value in bound.arguments.items():
+            if not _keeps(wanted.get(name)):
+                bound.arguments[name] = within(value)
+        _check(function, wanted, bound.arguments, said)
+        return function(*bound.args, **bound.kwargs)
 
     return call
 
@@ -167,6 +172,11 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> N
     """Refuse arguments as a `checked` function does, before it is called with them."""
     plain = inspect.unwrap(function)
     _check(plain, _wanted(plain), given)
+
+
+def _keeps(hint: Any) -> bool:
+    """Whether an annotation asks for frames as they are."""
+    return hint is Frame or Frame in get_args(hint)
 
 
 def _wanted(function: Callable[..., Any]) -> dict[str, Any]:
@@ -263,9 +273,12 @@ def _fits_generic(value: Any, origin: Any, inner: tuple[Any, ...]) -> bool:
 
 
 def _refusal(function: Callable[..., Any], name: str, value: Any, hint: Any) -> Exception:
-    if getattr(hint, "__name__", "") == "DataFrame":
-        kind = type(value).__name__
-        return DataError(f"{function.__name__}: {name} must be a pandas DataFrame, not {kind}.")
+    if getattr(hint, "__name__", "") in ("DataFrame", "Frame"):
+        lazy = "; collect it first" if callable(getattr(value, "collect", None)) else ""
+        return DataError(
+            f"{function.__name__}: {name} must be a pandas DataFrame (or one of polars, or an "
+            f"Arrow table), not {type(value).__name__}{lazy}."
+        )
     said = PUBLIC.get(function.__name__, function.__name__)
     plain = isinstance(value, str | bytes | Real | list | tuple | dict | set | None)
     given = reprlib.repr(value)[:LONGEST] if plain else f"<{type(value).__name__}>"
@@ -309,7 +322,11 @@ def _words(hint: Any) -> str:
 
 
 #: Classes that are known here by their names alone.
-_NAMED = {"DataFrame": "a pandas DataFrame", "Run": "a result of bi.impute"}
+_NAMED = {
+    "DataFrame": "a pandas DataFrame",
+    "ArrowStream": "a frame of polars or Arrow",
+    "Run": "a result of bi.impute",
+}
 
 
 _WORDS: Mapping[Any, str] = {

@@ -1,8 +1,12 @@
 """The command line: ``bayesimpute impute``, ``explore``, ``config``, ``open`` and ``demo``."""
 
 import argparse
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bayesimpute.cli_completion import completion
@@ -26,18 +30,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 2 after an error of the input, told in one line on stderr; 130 after Ctrl-C.
+        Exit code: 0; 2 after an error of the input, or of what is asked for, told in one line on
+        stderr; 130 after Ctrl-C, with a line on how to go on; 141 if what is printed is no longer
+        read (``| head``). ``bayesimpute --help`` lists them.
     """
     options = _parser().parse_args(arguments)
+    pressed: list[int] = []
     try:
-        options.run(options)
+        with _noting_ctrl_c(pressed):
+            options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # as a program that the signal had ended; Python would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (BayesimputeError, OSError) as problem:
+        if pressed:
+            print("bayesimpute: interrupted while models were compiled.", file=sys.stderr)
+            return 130
         print(f"bayesimpute: {' '.join(str(problem).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("bayesimpute: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        how = f": {stop}" if str(stop) else ""
+        print(f"bayesimpute: interrupted{how}.", file=sys.stderr)
         return 130
     return 0
+
+
+@contextmanager
+def _noting_ctrl_c(pressed: list[int]) -> Iterator[None]:
+    """Note each Ctrl-C: numba's compiler loses the KeyboardInterrupt, and then fails some way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    def lost(what: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            told(what)
+
+    before, told = signal.signal(signal.SIGINT, stop), sys.unraisablehook
+    sys.unraisablehook = lost
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = told
 
 
 class _Version(argparse.Action):
@@ -55,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bayesimpute",
         description="Multiple imputation by chained equations; every model is a PyMC model.",
+        epilog="Exit codes: 0 done; 2 something is wrong with the input or the options, said in "
+        "one line; 130 stopped by Ctrl-C; 141 output was cut off.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="say the version and end")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

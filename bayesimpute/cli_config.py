@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.files import place
-from bayesimpute.tables import notes_on
+from bayesimpute.table_notes import notes_on
 from bayesimpute.wording import did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 #: What a file may say, and of which types.
 KEYS: dict[str, tuple[type, ...]] = {
     "file": (str,), "out": (str,), "separator": (str,), "decimal": (str,), "encoding": (str,),
-    "na": (list,), "cluster": (str,), "exclude": (list,), "method": (str, dict),
+    "na": (list,), "sheet": (str,), "cluster": (str,), "exclude": (list,), "method": (str, dict),
     "predictors": (str,), "formula": (list, dict), "analysis": (str, list),
-    "family": (str, list, dict), "model_options": (dict,), "m": (int,), "iterations": (int,),
-    "seed": (int,), "cores": (int,), "checkpoint": (str,), "completed": (str,), "report": (str,),
+    "family": (str, list, dict), "on": (str,), "model_options": (dict,), "m": (int,),
+    "iterations": (int,), "seed": (int,), "cores": (int,), "checkpoint": (str,),
+    "completed": (str,), "report": (str,),
 }  # fmt: skip
 FILES = ("file", "out", "predictors", "checkpoint", "completed", "report")
 WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
@@ -76,12 +77,14 @@ def config_text(data: "pd.DataFrame", file: Path, cluster: str | None) -> str:
         "",
         '# na = ["-99"]                  # further values that are missing',
         '# separator = ";"               # of text: separator, decimal, encoding are found else',
+        '# sheet = "2020"                # of an Excel workbook; else the first',
         "",
         f"cluster = {_quoted(cluster)}" if cluster else
         '# cluster = "school"            # column of cluster ids: models get random intercepts',
         '# exclude = ["id"]              # columns that are left out',
         '# analysis = ["y ~ x * z"]      # what will be fitted: imputations compatible with it',
         '# family = "binomial"           # of its outcome',
+        '# on = "conditional"            # chained equations whatever the analysis',
         "",
         "m = 20                          # imputations",
         "iterations = 10                 # of each chain",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from bayesimpute.cli_impute import read_data
 from bayesimpute.errors import SpecificationError
-from bayesimpute.tables import notes_on
+from bayesimpute.table_notes import notes_on
 from bayesimpute.wording import did_you_mean, visible
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def sections(data: "pd.DataFrame", cluster: str | None) -> list[tuple[str, str]]
         f"{len(data):,} rows and {data.shape[1]} columns; {gaps:,} of {data.size:,} cells are "
         f"missing; {complete:,} rows are complete."
     )
-    found = [("Table", size), ("What is missing", _text(missing_summary(data, cluster=cluster)))]
+    # which clusters they are would make lines of any length
+    counts = missing_summary(data, cluster=cluster).filter(regex="(?<!_clusters)$").round(3)
+    found = [("Table", size), ("What is missing", _text(counts))]
     if gaps:
         pattern = missing_pattern(data)
         shown = _text(pattern.iloc[:MOST_PATTERNS])

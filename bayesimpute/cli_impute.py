@@ -1,23 +1,31 @@
 """``bayesimpute impute``: options of the command line and of a file, and the run."""
 
 import argparse
+import shlex
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayesimpute.cli_config import read_config
-from bayesimpute.errors import SpecificationError, WritingError
+from bayesimpute.errors import ImputationWarning, SpecificationError, WritingError
 from bayesimpute.files import check_target, place
-from bayesimpute.tables import notes_on, read_table, write_table
+from bayesimpute.table_notes import notes_on, spoilt_numbers
+from bayesimpute.tables import read_table, write_table
+from bayesimpute.wording import listed, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayesimpute.imputations import Imputations
 
+#: Iterations of a run that says nothing else.
+DEFAULT_ITERATIONS = 10
+#: Texts that a refusal writes out for the command line.
+MOST_TEXTS = 5
 #: What bi.impute itself takes, by the names of its arguments.
-PASSED_ON = ("cluster", "m", "iterations", "seed", "cores", "model_options", "checkpoint")
+PASSED_ON = ("cluster", "m", "iterations", "seed", "cores", "model_options", "checkpoint", "on")
 
 
 def add_impute(commands: Any) -> argparse.ArgumentParser:
@@ -61,6 +69,10 @@ def add_impute(commands: Any) -> argparse.ArgumentParser:
         "--family", action="append", metavar="[Y=]NAME",
         help="of the outcome of the analysis: binomial, poisson, …; may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--on", choices=("analysis", "conditional"),
+        help="impute compatibly with the analysis (default), or by chained equations all the same",
+    )  # fmt: skip
     add_run_options(parser, seed=None)
     parser.add_argument("--cores", type=int, help="threads (default: all physical cores)")
     parser.add_argument(
@@ -85,8 +97,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoding", metavar="NAME", help="of text; else found")
     parser.add_argument(
         "--na", nargs="+", action="extend", metavar="VALUE",
-        help="values that are missing, such as -99 (besides empty fields, NA and NaN)",
+        help="values that are missing, such as -99 (besides empty fields, NA, NaN, n/a, null, .)",
     )  # fmt: skip
+    parser.add_argument("--sheet", metavar="NAME", help="of an Excel workbook; else the first")
 
 
 def add_run_options(
@@ -95,45 +108,60 @@ def add_run_options(
     """Add m, iterations and seed; without a default of iterations all may come from a file."""
     default = 20 if iterations is not None else None
     parser.add_argument("--m", type=int, default=default, help="imputations (default 20)")
-    text = f"per chain (default {iterations or 10})"
+    text = f"per chain (default {iterations or DEFAULT_ITERATIONS})"
     parser.add_argument("--iterations", type=int, default=iterations, help=text)
     drawn = "drawn, and recorded" if seed is None else str(seed)
     parser.add_argument("--seed", type=int, default=seed, help=f"default: {drawn}")
 
 
-def read_data(given: Mapping[str, Any]) -> "pd.DataFrame":
-    """Read the table that options name."""
+def read_data(given: Mapping[str, Any], said: list[str] | None = None) -> "pd.DataFrame":
+    """Read the table that options name; `said` takes what was decided in reading it."""
     return read_table(
         Path(given["file"]),
         given.get("separator"),
         given.get("decimal"),
         given.get("encoding"),
         [str(value) for value in given.get("na") or ()],
+        given.get("sheet"),
+        said,
     )
 
 
 def run_impute(options: argparse.Namespace) -> None:
     """Impute, and write what was asked for."""
     given = settings(options)
-    data = _without(read_data(given), given.get("exclude") or ())
+    watched = sys.stderr.isatty()
+    if watched:
+        print(f"Reading {given['file']} …", file=sys.stderr)
+    said: list[str] = []
+    data = _without(read_data(given, said), given.get("exclude") or ())
     written = {f"--{name}": given.get(name) for name in ("out", "completed", "report")}
     check_written(written, Path(given["file"]))
     arguments = _arguments(given)
-
-    from bayesimpute.imputation import impute
-
-    if sys.stderr.isatty():
+    method = arguments["method"]
+    _check_numbers(data, method if isinstance(method, Mapping) else {})
+    for note in [*said, *notes_on(data)]:
+        print(f"Note: {one_line(note)}", flush=True)
+    if watched:
         gaps = int(data.isna().sum().sum())
         print(
             f"{len(data):,} rows × {data.shape[1]} columns, {gaps:,} missing cells. Models are "
             "compiled first; later runs find them on disk.",
             file=sys.stderr,
         )
-    imputations = impute(data, **arguments)
-    for note in notes_on(data):
-        print(f"Note: {note}")
 
     from bayesimpute.cli_show import describe
+    from bayesimpute.imputation import impute
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImputationWarning)  # they are events, which are shown
+            imputations = impute(data, **arguments)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("before the first iteration; nothing is written") from None
+    asked = arguments.get("iterations", DEFAULT_ITERATIONS)
+    if imputations.iterations < asked:
+        raise KeyboardInterrupt(_stopped(imputations, asked, given))
 
     describe(imputations)
     problems = []
@@ -149,6 +177,41 @@ def run_impute(options: argparse.Namespace) -> None:
             print(f"Written: {path}")
     if problems:
         raise problems[0]
+    out = str(given["out"])
+    print(f"Analyse: in Python, bayesimpute.open({out!r}).fit('y ~ x').pool()")
+
+
+def _stopped(imputations: "Imputations", asked: int, given: Mapping[str, Any]) -> str:
+    """Keep what is done after Ctrl-C, and say how to go on from it."""
+    done = imputations.iterations
+    after = f"after iteration {done} of {asked}"
+    if given.get("checkpoint") is not None:
+        return f"{after}; the same command goes on from {given['checkpoint']}"
+    imputations.to_netcdf(given["out"])
+    out = str(given["out"])
+    return (
+        f"{after}; {out} holds these; Python's bayesimpute.open({out!r}).extend({asked - done}) "
+        "makes the others. With --checkpoint FILE.nc the same command goes on"
+    )
+
+
+def _check_numbers(data: "pd.DataFrame", method: Mapping[str, str]) -> None:
+    """Refuse numbers that a few texts make a category of each, unless it is wanted.
+
+    Raises
+    ------
+    SpecificationError
+        With the option that says what the texts mean.
+    """
+    for name, texts in spoilt_numbers(data):
+        if name not in method:
+            words = " ".join(map(shlex.quote, texts[:MOST_TEXTS]))
+            labels = f"; or take all for labels: --method {shlex.quote(f'{name}=categorical')}"
+            raise SpecificationError(
+                f"Column {name!r} is of numbers, but for {listed(texts)}. If that means missing, "
+                f"say so: --na {words}; or leave the column out: --exclude {shlex.quote(name)}"
+                f"{labels if data[name].isna().any() else ''}."
+            )
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -172,8 +235,10 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     method = given.get("method")
     arguments["method"] = _pairs("--method", method) if isinstance(method, list) else method
     if given.get("predictors") is not None:
-        matrix = read_table(Path(given["predictors"]))
-        arguments["predictors"] = matrix.set_index(matrix.columns[0]).rename_axis(None)
+        matrix = read_table(Path(given["predictors"]))  # its first column may have a name, or none
+        if matrix.index.dtype.kind == "i":
+            matrix = matrix.set_index(matrix.columns[0]).rename_axis(None)
+        arguments["predictors"] = matrix
     formulas = given.get("formula")
     if isinstance(formulas, list):
         formulas = {text.partition("~")[0].strip(): text for text in formulas}

@@ -17,13 +17,11 @@ def run_show(options: argparse.Namespace) -> None:
 
 
 def describe(imputations: "Imputations") -> None:
-    """Print what was imputed, by which models, whether chains have met, and what was noted."""
-    from bayesimpute.demo import convergence_table, verdict
-
+    """Print what was imputed, by which models, what is wrong with it, and what was noted."""
     print(f"{imputations!r}\nseed {imputations.seed}, made {imputations.created_at}")
     for target, equation in imputations.equations().items():
         print(f"  {one_line(target)}: {one_line(equation)}")
-    print(visible(f"\n{convergence_table(imputations)}\n\n{verdict(imputations)}"))
+    print(visible(f"\n{imputations.diagnose()}\n"))
     events = imputations.events
     for message in dict.fromkeys(events.loc[events["severity"] != "info", "message"]):
         print(f"Note: {one_line(message)}")

@@ -11,6 +11,7 @@ from bayesimpute.data.recoding import recoded
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.history import History
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.result.completion import iterate
 from bayesimpute.result.restored import DERIVED, ELSEWHERE, NotStored, made_elsewhere
 from bayesimpute.result.run import Run
 from bayesimpute.roles import Role
@@ -60,7 +61,10 @@ def assign[AnyRun: Run](run: AnyRun, **columns: Any) -> AnyRun:
         )
     if not columns:
         return run
-    frames = [_assigned(frame, columns, f"imputation {k}") for k, frame in enumerate(run, start=1)]
+    frames = [
+        _assigned(frame, columns, f"imputation {k}")
+        for k, frame in enumerate(iterate(run.specification, run.history), start=1)
+    ]
     incomplete = _assigned(table.frame, columns, "the incomplete data")
     some = np.zeros(table.n_rows, dtype=bool)
     for cells in run.specification.where.values():
@@ -111,7 +115,7 @@ def query[AnyRun: Run](run: AnyRun, condition: str) -> AnyRun:
     """
     table = run.specification.table
     masks = []
-    for frame in run:
+    for frame in iterate(run.specification, run.history):
         plain = frame.reset_index(drop=True)
         try:
             kept = plain.query(condition).index

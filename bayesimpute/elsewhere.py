@@ -17,6 +17,7 @@ from bayesimpute.engine.shares import shares_of
 from bayesimpute.errors import DataError
 from bayesimpute.events import Event
 from bayesimpute.imputations import Imputations
+from bayesimpute.interchange import Frame, Origin, taken, within
 from bayesimpute.result.restored import ELSEWHERE, NotStored
 from bayesimpute.roles import Role
 from bayesimpute.specification.specification import Specification, Target
@@ -28,8 +29,8 @@ ROUNDING = 1e-6
 
 @checked
 def from_completed(
-    completed: Any,
-    incomplete: pd.DataFrame | None = None,
+    completed: Frame | Any,
+    incomplete: Frame | None = None,
     *,
     cluster: str | None = None,
     imputation: str | None = None,
@@ -74,25 +75,28 @@ def from_completed(
     >>> imp.m, imp.complete(2)["x"].tolist()
     (2, [1.0, 2.5, 3.0, 4.0])
     """
+    own, origin = taken(completed if incomplete is None else incomplete)
+    completed = within(completed)
+    frame = None if incomplete is None else own
     if isinstance(completed, pd.DataFrame):
         first, frames = split_long(completed, imputation, row)
-        incomplete = first if incomplete is None else incomplete
+        frame = first if frame is None else frame
     else:
         frames = as_frames(completed)
-    if incomplete is None:
+    if frame is None:
         raise DataError(
             "from_completed: which values were imputed, the incomplete data tell: give "
             "incomplete=df, or a long frame with them as imputation 0."
         )
-    gaps = [name for name in incomplete.columns if incomplete[name].isna().any()]
-    table = Table.from_frame(incomplete, [n for n in gaps if is_date(incomplete[n].dtype)])
+    gaps = [name for name in frame.columns if frame[name].isna().any()]
+    table = Table.from_frame(frame, [n for n in gaps if is_date(frame[n].dtype)])
     if cluster is not None and cluster not in table.variables:
         raise DataError(
             f"cluster={cluster!r} is no column of the data.{did_you_mean(cluster, table.variables)}"
         )
     values = [_values(frame, table, k) for k, frame in enumerate(frames, start=1)]
     imputed = _imputed(table, values)
-    return Imputations(_specification(table, imputed, cluster), _history(table, imputed))
+    return Imputations(_specification(table, imputed, cluster, origin), _history(table, imputed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +173,9 @@ def _imputed(table: Table, values: list[dict[str, np.ndarray]]) -> dict[str, _Ce
     return found
 
 
-def _specification(table: Table, imputed: dict[str, _Cells], cluster: str | None) -> Specification:
+def _specification(
+    table: Table, imputed: dict[str, _Cells], cluster: str | None, origin: Origin | None
+) -> Specification:
     columns = list(table.variables)
     return Specification(
         table=table,
@@ -180,6 +186,7 @@ def _specification(table: Table, imputed: dict[str, _Cells], cluster: str | None
         ignore=np.zeros(table.n_rows, dtype=bool),
         methods={name: ELSEWHERE if name in imputed else "" for name in columns},
         predictors=pd.DataFrame(int(Role.NONE), index=columns, columns=columns),
+        origin=origin,
     )
 
 

@@ -19,6 +19,7 @@ from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.events import Event
 from bayesimpute.files import check_target, place
 from bayesimpute.imputations import Imputations
+from bayesimpute.interchange import Frame, taken
 from bayesimpute.pooling.fixed_bases import with_fixed_bases
 from bayesimpute.result.checks import warn_of_prior
 from bayesimpute.result.frame_store import check_storable
@@ -36,7 +37,7 @@ CHECKPOINT = (
 
 @checked
 def impute(
-    df: pd.DataFrame,
+    df: Frame,
     cluster: str | Sequence[str] | None = None,
     m: Count = 20,
     iterations: Count = 10,
@@ -65,7 +66,9 @@ def impute(
     Parameters
     ----------
     df
-        Any pandas frame; it is not modified.
+        A frame of pandas or polars, or an Arrow table; it is not modified. ``imp.complete(1)`` is
+        of the same kind, with the same types of columns. Functions of yours get frames of pandas,
+        as packages that fit analyses do.
     cluster
         Column of cluster ids; with it, models have a random intercept by default. Several, as
         ``["school", "class"]``, are nested or crossed as the data show, which an event says; a
@@ -123,7 +126,8 @@ def impute(
         same data, same arguments, functions by their code and what they read. Another run is
         refused, with what differs.
     progress
-        Progress bar; default only where someone is watching.
+        Show what is compiled, then a progress bar with the time left; default only where someone
+        is watching.
     on_error
         ``"raise"``, or ``"keep"`` to keep a target's last values when its model fails, or to
         record NaN when a monitor does, with an event.
@@ -182,8 +186,10 @@ def impute(
     threads = threads_of(cores, executor)
     if checkpoint is not None:
         check_target(checkpoint)
+    frame, origin = taken(df)
     specification = specified(
-        df,
+        frame,
+        origin=origin,
         cluster=cluster,
         method=method,
         predictors=predictors,
@@ -210,7 +216,7 @@ def impute(
             history = noted_versions(history, stored.versions)
     else:
         chosen = fresh_seed() if seed is None else int(seed)
-        history, bench = start(specification, m, chosen, executor, threads)
+        history, bench = start(specification, m, chosen, executor, threads, progress)
 
     unwritten: list[str] = []
 

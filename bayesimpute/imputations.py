@@ -39,7 +39,7 @@ from bayesimpute.predict_new import predict_new
 from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
-from bayesimpute.result import storage, zarr_store
+from bayesimpute.result import completion, storage, zarr_store
 from bayesimpute.result.checks import (
     convergence,
     diagnostics,
@@ -357,7 +357,7 @@ class Imputations(Run):
         elif family is None:
             return None
         cluster = self.specification.cluster
-        return fit(self.complete("all"), formula, family=family, cluster=cluster)
+        return fit(self._frames(), formula, family=family, cluster=cluster)
 
     @checked
     def fit(self, formula: Any = None, **options: Any) -> Fits:
@@ -395,7 +395,7 @@ class Imputations(Run):
             options = {"family": family, **options}
         if isinstance(formula, str) and self.specification.cluster is not None:
             options = {"cluster": self.specification.cluster, **options}
-        fits = fit(self.complete("all"), formula, **options)
+        fits = fit(self._frames(), formula, **options)
         if not without_models(self.specification):
             warn_if_uncongenial(formula, self.specification)
         return fits
@@ -412,4 +412,8 @@ class Imputations(Run):
         **options
             Of `bayesimpute.fit_posterior`, such as ``draws=1000``.
         """
-        return fit_posterior(self.complete("all"), analysis, **options)
+        return fit_posterior(self._frames(), analysis, **options)
+
+    def _frames(self) -> list[pd.DataFrame]:
+        """Completed data as packages that fit analyses take them, whatever the user's frame is."""
+        return list(completion.iterate(self.specification, self.history))

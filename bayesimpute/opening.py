@@ -10,8 +10,10 @@ import numpy as np
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
 from bayesimpute.errors import FileFormatError
+from bayesimpute.events import Event
 from bayesimpute.files import place
 from bayesimpute.imputations import Imputations
+from bayesimpute.interchange import ARROW, POLARS
 from bayesimpute.result import json_values, restored
 from bayesimpute.result.codec import Arrays, decode
 from bayesimpute.result.frame_store import decode_frame
@@ -118,5 +120,27 @@ def _restore(arrays: Arrays) -> Imputations:
     for name in arrays:
         raise ValueError(f"array {name!r} is not as it is written")
     imputations = replace(imputations, specification=with_fixed_priors(imputations.specification))
+    imputations = _without_library(imputations)
     check_run(imputations.specification, imputations.history)
     return imputations
+
+
+def _without_library(imputations: Imputations) -> Imputations:
+    """Say, where the library of the user's frame is not installed, that frames are of pandas."""
+    origin = imputations.specification.origin
+    if origin is None:
+        return imputations
+    if origin.kind not in (POLARS, ARROW):
+        raise ValueError(f"{origin.kind!r:.60} is no kind of frame")
+    if origin.available:
+        origin.fields()  # which may be none
+        return imputations
+    event = Event(
+        "info", "run", "", "frames of pandas",
+        f"A {origin.kind} frame was imputed, and {origin.kind} or pyarrow is not installed here: "
+        "completed data are pandas DataFrames.",
+    )  # fmt: skip
+    history = imputations.history
+    if event in history.events:
+        return imputations
+    return replace(imputations, history=replace(history, events=(*history.events, event)))

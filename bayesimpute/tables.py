@@ -1,28 +1,17 @@
 """Tables on disk: read whatever made them, and completed data written for other programs."""
 
-import bz2
-import csv
-import gzip
 import io
-import lzma
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import pandas as pd
 
+from bayesimpute.delimited import DECOMPRESS, MISSING, read_delimited
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.files import check_target, place, write
+from bayesimpute.wording import listed
 
-#: Fields of a text file that are missing values; never "None", which is a label in real data.
-MISSING = ("", "NA", "NaN", "nan")
-SEPARATORS = ",;\t|"
-DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.decompress,
-    ".bz2": bz2.decompress,
-    ".xz": lzma.decompress,
-}
 COMPRESSED = (*DECOMPRESS, ".zip")
 #: By which the form of a file is known.
 TEXT = (".csv", ".tsv", ".txt", ".dat")
@@ -35,8 +24,6 @@ OTHER = {
     ".xlsx": ("read_excel", "openpyxl"),
     ".xls": ("read_excel", "xlrd"),
 }
-#: Lines of a text file by which its separator is found.
-LOOKED_AT, MOST_LOOKED_AT = 200, 1 << 20
 
 
 def read_table(
@@ -45,6 +32,8 @@ def read_table(
     decimal: str | None = None,
     encoding: str | None = None,
     na: Sequence[str] = (),
+    sheet: str | None = None,
+    said: list[str] | None = None,
 ) -> pd.DataFrame:
     """Read a table of any form that pandas reads, known by the name of its file.
 
@@ -58,11 +47,19 @@ def read_table(
         stand between other separators; what is no UTF-8 is taken as Windows' cp1252.
     na
         Further values that are missing, such as ``-99``, in any form of file.
+    sheet
+        Of an Excel workbook; default, the first.
+    said
+        Takes sentences on what was decided.
 
     Returns
     -------
     pandas.DataFrame
-        Empty fields, NA and NaN are missing; the label None is not.
+        Empty fields, NA, NaN, n/a, null and a point alone are missing; the label None is not. Of
+        text: a first column without a name labels the rows; numbers with thousands marked or per
+        cent, and dates as 2020-12-31 or 31.12.2020, are such. Of Stata and SPSS: columns all of
+        whose values have labels are categories (ordered where SPSS says ordinal), others numbers;
+        missing codes and empty texts are missing.
 
     Raises
     ------
@@ -73,16 +70,18 @@ def read_table(
     """
     path = place(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r}; give the file of a table.")
-    suffix = form_of(path)
+        text = f"{str(path)!r} is a folder" if path.is_dir() else f"There is no file {str(path)!r}"
+        raise FileNotFoundError(f"{text}; give the file of a table.")
+    suffix, said = form_of(path), [] if said is None else said
     try:
         if suffix in OTHER:
-            return _without(_by_pandas(path, suffix), na)
-        return _text(path, separator, decimal, encoding, na)
+            return _without(_by_pandas(path, suffix, sheet, said), na)
+        return read_delimited(path, separator, decimal, encoding, na, said)
     except DataError:
         raise
     except Exception as problem:  # readers raise whatever their format brings about
         lines = str(problem).strip().splitlines() or [type(problem).__name__]
+        lines[0] = lines[0].removeprefix("Error tokenizing data. C error: ")
         what = "a table of text" if suffix not in OTHER else f"a {suffix} file"
         raise DataError(f"{str(path)!r} cannot be read as {what}: {lines[0]}") from problem
 
@@ -95,16 +94,77 @@ def form_of(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def _by_pandas(path: Path, suffix: str) -> pd.DataFrame:
+def _by_pandas(path: Path, suffix: str, sheet: str | None, said: list[str]) -> pd.DataFrame:
     reader, package = OTHER[suffix]
+    read = getattr(pd, reader)
     try:
-        frame: pd.DataFrame = getattr(pd, reader)(path)
+        if reader == "read_excel":
+            return _sheet(path, sheet, said)
+        if reader == "read_parquet":
+            return pd.DataFrame(read(path))
+        return _labelled(path, read, said)
     except ImportError:
         raise DataError(
             f"Reading {suffix} files needs the package {package or 'pandas'}: pip install "
-            f"{package}; or save the table as CSV."
+            f'"bayesimpute[files]", or {package}; or save the table as CSV.'
         ) from None
+
+
+def _sheet(path: Path, sheet: str | None, said: list[str]) -> pd.DataFrame:
+    with pd.ExcelFile(path) as book:
+        names = [str(name) for name in book.sheet_names]
+        if sheet is not None and sheet not in names:
+            raise DataError(f"{str(path)!r} has no sheet {sheet!r}; there are {listed(names)}.")
+        if sheet is None and len(names) > 1:
+            said.append(
+                f"{path.name} has {len(names)} sheets ({listed(names)}); the first is read, others "
+                "by --sheet."
+            )
+        chosen = names[0] if sheet is None else sheet
+        return pd.read_excel(book, chosen, keep_default_na=False, na_values=list(MISSING))
+
+
+def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) -> pd.DataFrame:
+    """Give codes as categories where all of them have labels."""
+    frame = read(path, convert_categoricals=False)
+    meant = frame.attrs
+    labels, measure = meant.get("variable_value_labels", {}), meant.get("variable_measure", {})
+    absent = _missing_codes(path) if labels else {}
+    frame.attrs = {}
+    try:
+        categories = read(path, convert_categoricals=True)
+    except ValueError as problem:  # labels that are the same for two codes
+        said.append(f"Labels of values are left out: {problem}".splitlines()[0])
+        categories = frame
+    for name, column in categories.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            known = [label for label in column.cat.categories if isinstance(label, str)]
+            if len(known) < len(column.cat.categories):
+                said.append(
+                    f"Column {name!r} has labels for some values only ({listed(known)}), and is "
+                    "taken for numbers."
+                )
+                continue
+            by_code = [
+                str(label)
+                for code, label in sorted(labels.get(name, {}).items())
+                if not any(part["lo"] <= code <= part["hi"] for part in absent.get(str(name), ()))
+            ]
+            if set(known) <= set(by_code):
+                column = column.cat.set_categories(by_code)
+            ordinal = measure.get(name) == "ordinal"
+            frame[name] = column.cat.as_ordered() if ordinal else column.cat.as_unordered()
+        elif pd.api.types.is_string_dtype(column.dtype):
+            frame[name] = column.mask(column.astype(object) == "")
     return frame
+
+
+def _missing_codes(path: Path) -> dict[str, Any]:
+    """Ranges of codes, by column, that SPSS counts as missing; pandas leaves them out."""
+    import pyreadstat
+
+    _, found = pyreadstat.read_sav(path, metadataonly=True, user_missing=True)
+    return dict(found.missing_ranges)
 
 
 def _without(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
@@ -129,92 +189,6 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _text(
-    path: Path,
-    separator: str | None,
-    decimal: str | None,
-    encoding: str | None,
-    na: Sequence[str],
-) -> pd.DataFrame:
-    text = _decoded(path, encoding)
-    lines = [line for line in text[:MOST_LOOKED_AT].splitlines()[:LOOKED_AT] if line.strip()]
-    if not lines:
-        raise DataError(f"{str(path)!r} is empty; give a table with names in its first line.")
-    if len(text) > MOST_LOOKED_AT and len(lines) > 1:
-        lines = lines[:-1]  # which may be half a line
-    if separator is None:
-        separator = "\t" if form_of(path) == ".tsv" else _separator(lines)
-    separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
-    if decimal is None:
-        decimal = _decimal(lines, separator)
-    return pd.read_csv(
-        io.StringIO(text), sep=separator, decimal=decimal, keep_default_na=False,
-        na_values=[*MISSING, *na], skipinitialspace=True,
-    )  # fmt: skip
-
-
-def _decoded(path: Path, encoding: str | None) -> str:
-    """Text of a file, compressed or not."""
-    content = path.read_bytes()
-    if path.suffix.lower() == ".zip":
-        with ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-            if len(names) != 1:
-                raise DataError(f"{str(path)!r} holds {len(names)} files; give one table.")
-            content = archive.read(names[0])
-    elif path.suffix.lower() in DECOMPRESS:
-        content = DECOMPRESS[path.suffix.lower()](content)
-    if encoding is not None:
-        return content.decode(encoding)
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252")
-
-
-def _fields(lines: Sequence[str], separator: str) -> list[list[str]]:
-    try:
-        return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
-    except csv.Error:
-        return []
-
-
-def _separator(lines: Sequence[str]) -> str:
-    """Separator that gives all lines the same number of fields, the most of several."""
-
-    def fitness(separator: str) -> tuple[bool, int]:
-        widths = {len(fields) for fields in _fields(lines, separator)}
-        width = min(widths, default=1)
-        return len(widths) == 1 and width > 1, width
-
-    best = max(SEPARATORS, key=fitness)
-    return best if fitness(best)[1] > 1 else ","
-
-
-def _decimal(lines: Sequence[str], separator: str) -> str:
-    """Give a comma, if fields of numbers have one and none has a point."""
-    if separator == ",":
-        return "."
-    fields = [field.strip() for row in _fields(lines[1:], separator) for field in row]
-    commas = sum(_is_decimal(field, ",") for field in fields)
-    points = sum(_is_decimal(field, ".") for field in fields)
-    return "," if commas > points else "."
-
-
-def _is_decimal(field: str, mark: str) -> bool:
-    whole, found, fraction = field.lstrip("+-").partition(mark)
-    return bool(found) and (whole.isdigit() or not whole) and fraction.isdigit()
-
-
-def notes_on(frame: pd.DataFrame) -> Iterator[str]:
-    """Say what a user may not expect of a table that was read."""
-    for name, column in frame.items():
-        if pd.api.types.is_string_dtype(column.dtype) and (column == "None").any():
-            yield f"Column {name!r} has the label None, which is a category and not a gap."
 
 
 # --- writing --------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ LAYERS = [
         "content_of_arrays",
         "content_of_graphs",
         "files",
+        "interchange",
     ),
     ("arguments",),
     ("findings",),
@@ -39,6 +40,7 @@ LAYERS = [
     ("engine",),
     ("diagnostics",),
     ("result",),
+    ("delimited", "table_notes"),
     ("tables", "new_rows", "prior", "raising", "derived"),
     ("long_files",),
     ("pooling",),
@@ -147,6 +149,7 @@ OTHER_MEANINGS = {
     "posterior.compare_joint": {"joint"},  # group of the table: the joint model
     "posterior.pooled": {"sample"},  # ArviZ's dimension of stacked draws
     "report.models": {"normal"},  # MathML's variant of a letter
+    "tables": {"ordinal"},  # how SPSS calls a scale
     "simulate.scenario": {"ordinal"},  # kind of a variable
     "simulate.ranks": {"normal"},  # weight of a font
     "simulate.selection": {"normal"},  # distribution of errors

@@ -1,14 +1,19 @@
 """The command line, and the simulated study its demo imputes."""
 
+import contextlib
+import itertools
 import shutil
+import signal
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bayesimpute.cli import main
-from bayesimpute.errors import BayesimputeError
+from bayesimpute.engine.record import lengthen
+from bayesimpute.errors import BayesimputeError, SamplingError
 from bayesimpute.imputation import impute
 from bayesimpute.opening import open_file
 from bayesimpute.simulate import TRUTH, simulate_popularity
@@ -132,9 +137,9 @@ def test_demo_on_the_papers_data_has_a_random_effect_of_sex(shared_data, tmp_pat
         (["impute", "{csv}", "--out", "x.nc", "--complete", "no/a.csv"], "no folder"),
         (["impute", "{csv}", "--out", "x.nc", "--complete", "x.nc"], "--out writes"),
         (["impute", "{csv}", "--out", "x.nc", "--complete", "{csv}"], "the data are read from"),
-        (["impute", "{broken}", "--out", "x.nc"], "cannot be read as a table"),
+        (["impute", "{broken}", "--out", "x.nc"], "names in its first line"),
         (["impute", "{empty}", "--out", "x.nc"], "is empty"),
-        (["impute", ".", "--out", "x.nc"], "There is no file"),
+        (["impute", ".", "--out", "x.nc"], "is a folder"),
         (["show", "."], "is a folder"),
         (["show", "{empty}"], "is not a netCDF-4 file"),
         (["demo", "--data", "none.csv"], "There is no file"),
@@ -307,4 +312,51 @@ def test_ctrl_c_ends_with_130(csv, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr("bayesimpute.imputation.impute", interrupted)
     assert main(["impute", str(csv), "--out", str(tmp_path / "x.nc")]) == 130
-    assert capsys.readouterr().err == "bayesimpute: interrupted\n"
+    said = capsys.readouterr().err
+    assert said == "bayesimpute: interrupted: before the first iteration; nothing is written.\n"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(kept, csv, tmp_path, capsys):
+    out, checkpoint = tmp_path / "x.nc", tmp_path / "c.nc"
+    words = ["impute", str(csv), "--out", str(out), "--method", "sample", "--exclude", "name"]
+    words += ["--m", "2", "--iterations", "40", "--seed", "1", "--cores", "1"]
+    words += ["--checkpoint", str(checkpoint)] if kept else []
+    with pytest.MonkeyPatch.context() as patch:
+        calls = itertools.count()
+
+        def second(*given):
+            if next(calls):
+                raise KeyboardInterrupt
+            return lengthen(*given)
+
+        patch.setattr("bayesimpute.engine.run.lengthen", second)
+        assert main(words) == 130
+    said = capsys.readouterr().err
+    assert "interrupted: after iteration" in said and "goes on" in said and said.count("\n") == 1
+    assert out.exists() is not kept
+    done = open_file(checkpoint if kept else out).iterations
+    assert 1 <= done < 40
+    if kept:
+        assert main(words) == 0 and open_file(out).iterations == 40
+
+
+def test_ctrl_c_that_the_compiler_loses_ends_with_130_too(csv, tmp_path, monkeypatch, capsys):
+    def compiled(*_, **__):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise SamplingError("no compiled object yet")
+
+    monkeypatch.setattr("bayesimpute.imputation.impute", compiled)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["impute", str(csv), "--out", str(tmp_path / "x.nc")]) == 130
+    assert "interrupted while models were compiled" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_output_that_is_no_longer_read_ends_quietly_with_141(csv):
+    words = [sys.executable, "-m", "bayesimpute", "config", str(csv)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        started.stdout.close()
+        assert started.stderr.read() == b""
+    assert started.returncode == 141

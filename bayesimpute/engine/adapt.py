@@ -1,6 +1,6 @@
 """Before the chains: a pilot chain that tunes every kernel once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from contextlib import closing
 from functools import partial
 
@@ -14,6 +14,7 @@ from bayesimpute.engine.passive import update_passive
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Kernel
+from bayesimpute.progress import Advance, name_shown, silent
 from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wrappers.base import innermost
@@ -28,14 +29,24 @@ def reference_values(specification: Specification, seed: int) -> Mapping[str, Ar
     return fill(specification, stream(seed, Purpose.PILOT_FILL))
 
 
+def steps(specification: Specification) -> int:
+    """Count the models that are made, and how often samplers are tuned."""
+    order = dict.fromkeys(specification.visit_sequence)
+    return (1 + _rounds(order)) * len(order)
+
+
+def _rounds(order: Sized) -> int:
+    return 2 if len(order) > 1 else 1
+
+
 def adapt(
-    bench: Bench, seed: int, cores: int = 1
+    bench: Bench, seed: int, cores: int = 1, advance: Advance = silent
 ) -> tuple[dict[str, Adaptation], tuple[Event, ...]]:
     """Tune every kernel along a pilot chain, those of one round side by side.
 
     With several incomplete variables the pilot goes round twice: in the first round predictors
     are still random fills, and what is tuned there would be tuned for associations too weak. Of
-    many rows it takes some.
+    many rows it takes some. `advance` is called before and after each kernel.
 
     Raises
     ------
@@ -49,7 +60,7 @@ def adapt(
     )
     adaptations: dict[str, Adaptation] = {}
     order = list(dict.fromkeys(specification.visit_sequence))
-    rounds = 2 if len(order) > 1 else 1
+    rounds = _rounds(order)
     for sweep in range(rounds):
         # all kernels of a round are tuned on the data that the round before has left, each visited
         # while later ones are still being tuned
@@ -63,8 +74,10 @@ def adapt(
             cores,
         )
         with closing(tuned):
-            for position, (name, adaptation) in enumerate(zip(order, tuned, strict=True)):
-                adaptations[name] = adaptation
+            for position, name in enumerate(order):
+                advance(0, f"compiling and tuning the sampler of {name_shown(name)}")
+                adaptation = adaptations[name] = next(tuned)
+                advance(1)
                 # no one sees what the last round leaves; a kernel of the user's own is tried once
                 if sweep + 1 < rounds or (sweep == 0 and not shareable(bench.kernels[name])):
                     rng = stream(seed, Purpose.PILOT_VISIT, sweep, position)

@@ -16,6 +16,7 @@ from bayesimpute.engine.live import Live
 from bayesimpute.engine.normal_cells import NormalCells
 from bayesimpute.errors import BayesimputeError, SamplingError
 from bayesimpute.method import Array, DensityKernel, Design, Kernel, Method
+from bayesimpute.progress import Advance, name_shown, silent
 from bayesimpute.registry import resolve
 from bayesimpute.sampling.generic import BuilderMethod
 from bayesimpute.specification.specification import Specification, Target
@@ -72,7 +73,12 @@ class Bench:
         return Designs(self.design, self.readers, values, bool(self.live))
 
     @classmethod
-    def of(cls, specification: Specification, reference: Mapping[str, Array]) -> "Bench":
+    def of(
+        cls,
+        specification: Specification,
+        reference: Mapping[str, Array],
+        advance: Advance = silent,
+    ) -> "Bench":
         """Build all kernels.
 
         Parameters
@@ -82,6 +88,8 @@ class Bench:
         reference
             Completed data that fix the units and default priors of every model: the same in
             every worker.
+        advance
+            Called when a model is begun, and when it is made.
 
         Raises
         ------
@@ -91,6 +99,7 @@ class Bench:
         builders, kernels = {}, {}
         for name, target in specification.targets.items():
             if isinstance(target, Target) and name in specification.visit_sequence:
+                advance(0, f"compiling the model of {name_shown(name)}")
                 try:
                     builders[name] = DesignBuilder.of(specification, target).settled(reference)
                     design = builders[name].build(reference)
@@ -99,6 +108,7 @@ class Bench:
                     raise
                 except FAILURES as error:  # the user's builder may fail in any way
                     raise tuning_failed(name, error) from error
+                advance(1)
         locks = {n: nullcontext() if shareable(kernels[n]) else Lock() for n in kernels}
         live = {
             name: Live.of(specification, builders, kernels, name)

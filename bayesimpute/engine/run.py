@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from typing import Any
 
 from bayesimpute.design import DesignBuilder
-from bayesimpute.engine.adapt import adapt, reference_values
+from bayesimpute.engine.adapt import adapt, reference_values, steps
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.chain import ChainState, Stretch
 from bayesimpute.engine.failures import Stopped
@@ -32,6 +32,7 @@ def start(
     seed: int,
     executor: Executor | None = None,
     cores: int = 1,
+    progress: bool | None = None,
 ) -> tuple[History, Bench]:
     """Build and tune every model; chains have not moved yet.
 
@@ -47,6 +48,8 @@ def start(
         Where chains will run: what cannot travel there is said before any work.
     cores
         Threads in which kernels are tuned side by side.
+    progress
+        Show what is compiled and tuned; default only where someone watches.
 
     Returns
     -------
@@ -66,8 +69,9 @@ def start(
         packed(specification)
     reference = reference_values(specification, seed)
     labels = try_monitors(specification, reference)
-    bench = Bench.of(specification, reference)
-    adaptations, events = adapt(bench, seed, cores)
+    with _preparing(steps(specification), progress) as advance:
+        bench = Bench.of(specification, reference, advance)
+        adaptations, events = adapt(bench, seed, cores, advance)
     events = (*specification.events, *events)
     adaptation = pack_adaptations(adaptations)
     return begin(specification, bench, m, adaptation, seed, events, labels), bench
@@ -124,6 +128,10 @@ def go_on(
         return history
     if history.iterations:
         try_monitors(specification, reference_values(specification, history.seed))
+    if bench is None and executor is None:
+        reference = reference_values(specification, history.seed)
+        with _preparing(len(set(specification.visit_sequence)), progress) as advance:
+            bench = Bench.of(specification, reference, advance)
     last = history.iterations + iterations
     ahead = range(history.iterations, last)
     reached: tuple[History, Sequence[State]] = history, history.states
@@ -146,6 +154,11 @@ def go_on(
                 raise
             raise Stopped(_at_rest(*reached), last) from stop
     return _at_rest(*reached)
+
+
+def _preparing(total: int, progress: bool | None) -> AbstractContextManager[Advance]:
+    """Show the models that are made: steps take from nothing to half a minute, so no time left."""
+    return progress_bar(total, progress, "preparing models", "steps", estimate=False)
 
 
 def _at_rest(history: History, states: Sequence[State]) -> History:
@@ -173,8 +186,7 @@ def _work(
             states = [stretch.state for stretch in stretches]
             yield stretches
         return
-    if bench is None:
-        bench = Bench.of(specification, reference_values(specification, history.seed))
+    assert bench is not None
     place = Workplace.of(bench, history, on_error)
     if cores > 1 and history.m > 1:
         yield from on_threads(place, states, pace, cores, advance, first)

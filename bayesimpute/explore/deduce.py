@@ -16,6 +16,7 @@ from bayesimpute.errors import DataError, SpecificationError, warn
 from bayesimpute.explore.columns import check_columns, clusters_of
 from bayesimpute.explore.identity import Identity, Solution, parse
 from bayesimpute.explore.summary import distinct_codes, labels_of
+from bayesimpute.interchange import Frame, given, taken
 from bayesimpute.method import Array
 from bayesimpute.specification.expressions import evaluate, with_category_codes
 from bayesimpute.specification.suggest_rule import is_level_2
@@ -197,7 +198,7 @@ class Deduction(html.Told):
 
 @checked
 def deduce(
-    df: pd.DataFrame,
+    df: Frame,
     rules: Any = (),
     cluster: str | None = None,
     level2: Sequence[str] | None = None,
@@ -268,7 +269,8 @@ def deduce(
     2    2   Weight  81.0          Weight = BMI * Height ** 2
     3    1   Height   1.8  Height = (Weight / BMI) ** (1 / 2)
     """
-    table = Table.from_frame(df)
+    frame, origin = taken(df)
+    table = Table.from_frame(frame)
     index = clusters_of(table, cluster)
     identities = [_checked(parse(rule), table) for rule in _listed_rules(rules)]
     shared = _cluster_properties(table, index, cluster, level2)
@@ -277,7 +279,7 @@ def deduce(
         pass
     against = [row for each in identities for row in filling.contradictions(each, tolerance)]
     found = Deduction(
-        filling.frame(),
+        given(filling.frame(), origin),
         pd.DataFrame(filling.log(), columns=list(LOG_COLUMNS)),
         pd.DataFrame(against, columns=list(CONTRADICTION_COLUMNS)),
         pd.DataFrame(filling.unsolved(), columns=list(UNSOLVED_COLUMNS)),

@@ -11,11 +11,12 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table, check_frame
 from bayesimpute.errors import SpecificationError
 from bayesimpute.explore.columns import check_columns, factors_of
+from bayesimpute.interchange import Frame, given, taken
 from bayesimpute.wording import visible
 
 
 @checked
-def complete_cases(df: pd.DataFrame) -> pd.DataFrame:
+def complete_cases(df: Frame) -> pd.DataFrame:
     """Rows in which no value is missing, as a new frame.
 
     Their number, ``len(bi.complete_cases(df))``, is mice's ``ncc``.
@@ -23,12 +24,12 @@ def complete_cases(df: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     df
-        Any frame.
+        A frame of pandas or polars, or an Arrow table.
 
     Returns
     -------
     pandas.DataFrame
-        Columns, dtypes and index labels of `df`.
+        Columns, dtypes and index labels of `df`; of its kind.
 
     Raises
     ------
@@ -42,12 +43,13 @@ def complete_cases(df: pd.DataFrame) -> pd.DataFrame:
        age   bmi
     0    1  20.5
     """
-    check_frame(df)
-    return df[df.notna().all(axis=1)].copy()
+    frame, origin = taken(df)
+    check_frame(frame)
+    return given(frame[frame.notna().all(axis=1)].copy(), origin)
 
 
 @checked
-def incomplete_cases(df: pd.DataFrame) -> pd.DataFrame:
+def incomplete_cases(df: Frame) -> pd.DataFrame:
     """Rows in which at least one value is missing, as a new frame.
 
     Their number, ``len(bi.incomplete_cases(df))``, is mice's ``nic``.
@@ -55,12 +57,12 @@ def incomplete_cases(df: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     df
-        Any frame.
+        A frame of pandas or polars, or an Arrow table.
 
     Returns
     -------
     pandas.DataFrame
-        Columns, dtypes and index labels of `df`.
+        Columns, dtypes and index labels of `df`; of its kind.
 
     Raises
     ------
@@ -74,8 +76,9 @@ def incomplete_cases(df: pd.DataFrame) -> pd.DataFrame:
        age  bmi
     1    2  NaN
     """
-    check_frame(df)
-    return df[df.isna().any(axis=1)].copy()
+    frame, origin = taken(df)
+    check_frame(frame)
+    return given(frame[frame.isna().any(axis=1)].copy(), origin)
 
 
 #: Label of the last row, which counts missing values.

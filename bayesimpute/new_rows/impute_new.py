@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import Seed, checked
+from bayesimpute.interchange import Frame, given, taken
 from bayesimpute.new_rows.frame import Rows, read
 from bayesimpute.new_rows.learnt import Learnt, learn
 from bayesimpute.new_rows.sweeps import Completed, complete
@@ -24,7 +25,7 @@ def learnt_of(run: Run) -> Learnt:
 
 
 @checked
-def impute_new(run: Run, df: pd.DataFrame, seed: Seed | None = None) -> list[pd.DataFrame]:
+def impute_new(run: Run, df: Frame, seed: Seed | None = None) -> list[pd.DataFrame]:
     """Impute rows that the models have never seen, without fitting anything again.
 
     Each imputation uses the parameters and cluster effects that its chain has ended with, so the m
@@ -49,6 +50,7 @@ def impute_new(run: Run, df: pd.DataFrame, seed: Seed | None = None) -> list[pd.
     -------
     list of pandas.DataFrame
         m completed frames; rows, index and columns of `df`, then columns to impute that it lacked.
+        Of polars, or Arrow tables, if `df` is such a one.
 
     Raises
     ------
@@ -72,9 +74,10 @@ def impute_new(run: Run, df: pd.DataFrame, seed: Seed | None = None) -> list[pd.
     (2, 0)
     """
     learnt = learnt_of(run)
-    new = read(df, learnt)
+    frame, origin = taken(df)
+    new = read(frame, learnt)
     done = complete(learnt, new, run.seed if seed is None else int(seed))
-    return _frames(done, new, learnt.chains)
+    return [given(each, origin) for each in _frames(done, new, learnt.chains)]
 
 
 def _frames(done: Completed, new: Rows, chains: int) -> list[pd.DataFrame]:

@@ -12,6 +12,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.engine.history import History
 from bayesimpute.events import Event, events_table
 from bayesimpute.html import plain, table, tag
+from bayesimpute.interchange import given
 from bayesimpute.result import completion
 from bayesimpute.result.tree import datatree, versions
 from bayesimpute.specification.fingerprint import Fingerprint
@@ -73,12 +74,14 @@ class Run:
     @property
     def data(self) -> pd.DataFrame:
         """The frame as the user gave it (a copy)."""
-        return self.specification.table.frame.copy()
+        return self.complete(0)
 
     @property
     def missing(self) -> pd.DataFrame:
         """True where a value was missing; rows and columns as in `data`."""
-        return self.specification.table.frame.isna()
+        missing = self.specification.table.frame.isna()
+        origin = self.specification.origin
+        return missing if origin is None else origin.back(missing, typed=False)
 
     @property
     def method(self) -> dict[str, str]:
@@ -155,18 +158,25 @@ class Run:
         -------
         pandas.DataFrame or list of pandas.DataFrame
             Rows, index, dtypes and categories as in the user's frame. Where frames are stacked,
-            the index counts rows.
+            the index counts rows. Frames of polars, or Arrow tables, if that is what was imputed.
 
         Raises
         ------
         SpecificationError
             If there is no such imputation or shape, or ``.imp`` or ``.id`` is already a column.
         """
-        return completion.complete(self.specification, self.history, action, include)
+        made = completion.complete(self.specification, self.history, action, include)
+        origin = self.specification.origin
+        if origin is None:
+            return made
+        if isinstance(made, list):
+            return [origin.back(frame) for frame in made]
+        return origin.back(made, suffixed=action in ("broad", "repeated"))
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         """Completed frames 1 … m, each built when it is its turn."""
-        return completion.iterate(self.specification, self.history)
+        frames = completion.iterate(self.specification, self.history)
+        return (given(frame, self.specification.origin) for frame in frames)
 
     def __len__(self) -> int:
         """Count the imputations."""

@@ -14,6 +14,8 @@ from bayesimpute.arguments import Seed, checked
 from bayesimpute.data.table import Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.interchange import Frame, taken
+from bayesimpute.interchange import given as as_given
 from bayesimpute.simulate.ampute_chances import amputed_by_pattern
 from bayesimpute.simulate.ampute_factors import Factors
 from bayesimpute.simulate.ampute_patterns import Columns, make_patterns, unknown
@@ -78,13 +80,13 @@ class Amputed:
         return html.plain(self._heading(), *(html.frame(each) for each in self._counts()))
 
     def _heading(self) -> str:
-        n = len(self.incomplete)
-        rows = int(self.incomplete.isna().any(axis=1).sum())
+        gone = taken(self.incomplete)[0].isna()
+        n, rows = len(gone), int(gone.any(axis=1).sum())
         return f"Amputed: {rows} of {n} rows incomplete ({rows / n:.1%}), seed {self.seed}"
 
     def _counts(self) -> list[pd.DataFrame]:
         """Missing values by variable, then rows by pattern."""
-        gone = self.incomplete.isna()
+        gone = taken(self.incomplete)[0].isna()
         parts = []
         with_gaps = [name for name in gone.columns if gone[name].any()]
         if with_gaps:
@@ -120,7 +122,7 @@ class Amputed:
 
 @checked
 def ampute(
-    data: pd.DataFrame,
+    data: Frame,
     prop: Any = 0.5,
     patterns: Sequence[Any] | pd.DataFrame | npt.NDArray[Any] | None = None,
     freq: Sequence[float] | None = None,
@@ -262,7 +264,8 @@ def ampute(
     >>> float(made.selection["popular"]["probability"].mean().round(8))
     0.4
     """
-    table = _complete_table(data)
+    frame, origin = taken(data)
+    table = _complete_table(frame)
     factors = Factors.of(table, cluster)
     names = [name for name in table.variables if name not in factors.by_name]
     levels = factors.levels(table, names)
@@ -315,8 +318,8 @@ def ampute(
         return pd.Series(_in_rows(table, values), index=table.frame.index, name=name)
 
     return Amputed(
-        incomplete=_with_gaps(table, gone),
-        complete=table.frame.copy(),
+        incomplete=as_given(_with_gaps(table, gone), origin),
+        complete=as_given(table.frame.copy(), origin),
         pattern=by_row(drawn.pattern, "pattern"),
         patterns=pd.DataFrame(columns=names, dtype=int) if plan is None else plan.frame(),
         candidate=by_row(drawn.candidate, "candidate"),

@@ -17,8 +17,8 @@ WORDS_OF_TARGET: Mapping[str, str] = {
     "options": "model options",
 }
 
-#: Texts about decisions, which themselves are in the other fields.
-SAYS_NOTHING = ("events",)
+#: Texts about decisions, which themselves are in the other fields; what completed data are given.
+SAYS_NOTHING = ("events", "origin")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
+from bayesimpute.interchange import Origin
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.known import fill_known
 
@@ -239,6 +240,8 @@ class Specification:
         None for chained equations. Else all models are one joint distribution, and these are the
         missing cells that stand in models of others, variable -> (row,): drawn from their model
         times those, and learnt from as observed ones are.
+    origin
+        What the user's frame is, if none of pandas: completed data are given as such.
     """
 
     table: Table
@@ -253,6 +256,7 @@ class Specification:
     monitors: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     analyses: tuple["Analysed", ...] = ()
     live: Mapping[str, np.ndarray] | None = None
+    origin: Origin | None = None
 
     def live_rows(self, name: str) -> np.ndarray:
         """Give the live cells of a variable, (row,)."""

@@ -10,6 +10,7 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
+from bayesimpute.interchange import Origin
 from bayesimpute.roles import Role
 from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.blocks import form_blocks
@@ -43,6 +44,7 @@ from bayesimpute.specification.specification import Passive, Specification, Targ
 from bayesimpute.specification.survival import check_models
 from bayesimpute.specification.targets import build_target
 from bayesimpute.specification.wrapped import alias_events, stays_missing
+from bayesimpute.wording import listed
 
 NOTHING = Event(
     "info",
@@ -51,6 +53,18 @@ NOTHING = Event(
     "nothing imputed",
     "where= asks for no cell: the data come back as they are, gaps included.",
 )
+
+
+def _not_numbers(origin: Origin) -> Event:
+    """Say that NaN, which is a value of polars and Arrow, is taken as missing."""
+    return Event(
+        "info",
+        "specification",
+        origin.not_numbers[0],
+        "NaN is missing",
+        f"NaN in {listed(origin.not_numbers)} is taken as missing, as null is; completed data have "
+        "null where a value stays missing.",
+    )
 
 
 def specify(
@@ -70,11 +84,12 @@ def specify(
     family: Any = None,
     on: str = "analysis",
     written: Mapping[str, str] | None = None,
+    origin: Origin | None = None,
 ) -> Specification:
     """Check everything and decide everything that is decided before the first draw.
 
     Parameters are those of :func:`bayesimpute.impute`; `written` gives formulas of analyses as
-    their models have them, where these differ.
+    their models have them, where these differ, `origin` what the frame was.
 
     Returns
     -------
@@ -96,6 +111,8 @@ def specify(
     """
     table = Table.from_frame(df, dates=asked_for(method))
     clusters, events = checked_groupings(cluster, table)
+    if origin is not None and origin.not_numbers:
+        events = [*events, _not_numbers(origin)]
     in_part = analysis is not None and on == "analysis" and predictors is not None
     request = Request(
         clusters,
@@ -213,5 +230,6 @@ def specify(
         events=(*events, *more),
         monitors=monitors,
         analyses=analyses,
+        origin=origin,
     )
     return specification if joint is None else with_live(specification)
