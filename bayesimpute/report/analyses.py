@@ -10,7 +10,7 @@ from bayesimpute.analysis import Fits
 from bayesimpute.errors import ImputationWarning
 from bayesimpute.html import Html, decimals, frame, join, number, table, tag
 from bayesimpute.plots.estimates import compare_estimates, plot_estimates
-from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.pooling.pooled import Pooled, boundary_notes
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.report.content import Content, folded, note, paragraph, picture, scroll, subheading
@@ -27,9 +27,14 @@ HEADINGS = {
 #: Columns of the two tables of a pooled analysis.
 RESULT = ("estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high", "fmi")
 VARIANCES = ("ubar", "b", "t", "riv", "lambda", "fmi")
+RANDOM = ("estimate", "conf_low", "conf_high", "fmi")
 #: Columns on the scale of the standard error.
 SCALED = ("estimate", "std_error", "conf_low", "conf_high")
 
+SCALES = (
+    "SDs were pooled on the log scale, correlations as Fisher's z, intraclass correlations on the "
+    "logit scale, and transformed back."
+)
 LEGEND = (
     "Ū: mean variance within imputations; B: variance between them; T = Ū + (1 + 1/m) B, whose "
     "root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in variance by what is missing; "
@@ -121,6 +126,14 @@ def _pooled(analysis: Pooled) -> Html:
     shown = [scroll(_columns(numbers, RESULT))]
     if analysis.m > 1:
         shown.append(scroll(_columns(numbers, VARIANCES)))
+    random = analysis.random_effects
+    if not random.empty:
+        columns = list(RANDOM)
+        rows = [(str(k), *map(number, map(float, row[columns]))) for k, row in random.iterrows()]
+        headings = ["random effects", *(HEADINGS[name] for name in columns)]
+        shown.append(scroll(table(headings, rows, range(1, len(headings)))))
+        notes = [paragraph(told) for told in boundary_notes(random, analysis.m)]
+        return join([about, *shown, *notes, note(SCALES)])
     components = analysis.variance_components
     if components.empty:
         return join([about, *shown])

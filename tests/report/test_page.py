@@ -137,7 +137,7 @@ def test_pooled_numbers_are_those_of_the_table(imputations, analysed):
         value = pooled.loc["texp", column]
         assert f"{value:.{places}f}" in page.words, column
     assert page.problems == []
-    assert "ICC|school" in page.words and "Pooled over m = 3" in page.words
+    assert "icc(school)" in page.words and "Pooled over m = 3" in page.words
     assert "One data set" in page.words
 
 
