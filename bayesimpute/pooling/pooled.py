@@ -107,7 +107,7 @@ class Pooled(html.Told):
         --------
         >>> from bayesimpute import fit, simulate
         >>> data = simulate.simulate_popularity(seed=1, schools=20, pupils=300).complete
-        >>> found = fit([data], "popular ~ texp + (1 | school)").pool().random_effects
+        >>> found = fit([data, data], "popular ~ texp + (1 | school)").pool().random_effects
         >>> found.loc["icc(school)", ["estimate", "conf_low", "conf_high"]].astype(float).round(2)
         estimate     0.60
         conf_low     0.42

@@ -12,12 +12,14 @@ An SD that a fit puts at 0 has no logarithm, and one that is smaller than its ow
 others' are those given that it is what it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arrays import Array
@@ -28,6 +30,8 @@ from bayesimpute.pooling.likelihood_mixed import MixedData
 from bayesimpute.pooling.rubin import RULES, Combined, Rule, single
 from bayesimpute.sampling.variance_shares import LOGISTIC_VARIANCE
 
+Mask = npt.NDArray[np.bool_]
+
 #: SDs below this share of the residual SD, and correlations this near to ±1, are at the boundary.
 BOUNDARY = 1e-3
 #: Standard error of a logarithm above which an SD is no larger than its own error.
@@ -35,7 +39,10 @@ MOST_ERROR = 1.0
 #: Steps of the second differences, in log SD and z; longer where the deviance is an iteration's.
 STEP, LONG_STEP = 2e-3, 2e-2
 
-SCALES = {"log": np.exp, "fisher z": np.tanh, "logit": lambda x: 1 / (1 + np.exp(-x))}
+#: From each scale back.
+SCALES: Mapping[str, Callable[[float], float]] = MappingProxyType(
+    {"log": np.exp, "fisher z": np.tanh, "logit": lambda x: 1 / (1 + np.exp(-x))}
+)
 
 COLUMNS = ("estimate", "conf_low", "conf_high", "scale", "std_error", "df", "fmi", "at_boundary")
 
@@ -154,7 +161,7 @@ def _part(group: str, terms: Sequence[str], covariance: Any, correlated: bool) -
 
 def _parameters(
     parts: Sequence[_Part], sigma: float | None
-) -> tuple[list[str], list[str], Array, Array]:
+) -> tuple[list[str], list[str], Array, Mask]:
     """Names, scales and values of the parameters, and which are at the boundary."""
     unit = 1.0 if sigma is None else sigma
     names, scales, at, fixed = [], [], [], []
@@ -210,7 +217,7 @@ def _shares(
     return found
 
 
-def _covariance(result: Any, parts: Sequence[_Part], at: Array, fixed: Array) -> Array:
+def _covariance(result: Any, parts: Sequence[_Part], at: Array, fixed: Mask) -> Array:
     """Inverse of the observed information, coefficients profiled out; NaN for what is fixed."""
     from statsmodels.tools.numdiff import approx_hess3
 
