@@ -109,9 +109,9 @@ class Pooled(html.Told):
         >>> data = simulate.simulate_popularity(seed=1, schools=20, pupils=300).complete
         >>> found = fit([data, data], "popular ~ texp + (1 | school)").pool().random_effects
         >>> found.loc["icc(school)", ["estimate", "conf_low", "conf_high"]].astype(float).round(2)
-        estimate     0.60
-        conf_low     0.42
-        conf_high    0.75
+        estimate     0.25
+        conf_low     0.13
+        conf_high    0.44
         Name: icc(school), dtype: float64
         """
         return pooled_parameters(self.models, self.conf_level, self.rule)
