@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import current_thread, main_thread
 from typing import Any, Literal
@@ -51,11 +51,14 @@ class Fits:
         The formula, or the name of the callable.
     formula
         The formula as it was given; None for a callable.
+    options
+        Arguments of `fit` that fit the formula to other data in the same way.
     """
 
     estimates: tuple[Estimates, ...]
     analysis: str
     formula: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @checked
     def pool(
@@ -376,7 +379,8 @@ def fit(
     separated = warn_of_separation(estimates)
     _report([_others(told, i in separated) for i, (_, told) in enumerate(outcomes, start=1)])
     written = formula if isinstance(formula, str) else None
-    return Fits(estimates, name, written)
+    options = {"family": family, "reml": reml, "cluster": cluster} if written else {}
+    return Fits(estimates, name, written, options)
 
 
 def _analysis(

@@ -1,21 +1,31 @@
 """The pooled analyses: every column of Rubin's rules, variance components, forest plot."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits
-from bayesimpute.errors import ImputationWarning
 from bayesimpute.html import Html, decimals, frame, join, number, table, tag
 from bayesimpute.plots.estimates import compare_estimates, plot_estimates
 from bayesimpute.pooling.pooled import Pooled, boundary_notes
-from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
-from bayesimpute.report.content import Content, folded, note, paragraph, picture, scroll, subheading
+from bayesimpute.report.content import (
+    CompleteCases,
+    Content,
+    counted,
+    folded,
+    note,
+    paragraph,
+    picture,
+    pooled_of,
+    scroll,
+    subheading,
+)
 from bayesimpute.wording import p_value
 
+#: Terms of an analysis in the words for a forest plot.
+MOST_SPOKEN = 8
 #: Terms up to which a forest plot is drawn.
 MOST_TERMS = 30
 
@@ -47,28 +57,18 @@ def analyses(content: Content) -> Html:
     """Draw a forest plot of all, then each with its tables; empty without any."""
     if not content.analyses:
         return Html("")
-    pooled = {label: pooled_of(each) for label, each in content.analyses.items()}
+    pooled = content.pooled
     drawn = {k: table for k, each in pooled.items() if (table := _comparable(each)) is not None}
     parts = [_forest(drawn)] if drawn else []
     parts += [_compared(drawn)] if len(drawn) > 1 else []
     for label, each in pooled.items():
         parts.append(subheading(label))
         parts.append(_one(each, content.analyses[label]))
+        if label in content.complete_cases:
+            parts.append(_beside(each, content.complete_cases[label]))
     if any(isinstance(each, Pooled) for each in pooled.values()):
         parts.append(note(LEGEND))
     return join(parts)
-
-
-def pooled_of(analysis: Any) -> Any:
-    """Pool what is not: fits by Rubin's rules, posteriors by mixing them."""
-    if isinstance(analysis, PosteriorFits):
-        return analysis.pool(seed=0)
-    if not isinstance(analysis, Fits):
-        return analysis
-    with warnings.catch_warnings():
-        if len(analysis) == 1:  # complete cases: that nothing was imputed is the point
-            warnings.filterwarnings("ignore", "Only one imputation", ImputationWarning)
-        return analysis.pool()
 
 
 def _comparable(analysis: Any) -> pd.DataFrame | None:
@@ -85,9 +85,50 @@ def _forest(drawn: dict[str, pd.DataFrame]) -> Html:
     terms = list(dict.fromkeys(str(term) for each in drawn.values() for term in _terms(each)))
     some = terms[:MOST_TERMS]
     words = "Estimates and intervals; blue and filled: without imputed values, open: pooled"
-    figure = picture(lambda: plot_estimates(drawn, some), words)
+    figure = picture(lambda: plot_estimates(drawn, some), words, _forest_in_words(drawn))
     left = len(terms) - len(some)
     return join([figure, note(f"Left out: {left} further terms.") if left else ""])
+
+
+def _forest_in_words(drawn: dict[str, pd.DataFrame]) -> str:
+    """Estimates and intervals of the first terms of each analysis."""
+    said = []
+    for label, each in drawn.items():
+        rows = zip(_terms(each), each["estimate"], each["conf_low"], each["conf_high"], strict=True)
+        terms = [
+            f"{term} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
+            for term, estimate, low, high in list(rows)[:MOST_SPOKEN]
+        ]
+        said.append(f"{label}: {', '.join(terms)}")
+    return "; ".join(said)
+
+
+def _beside(pooled: Pooled, alone: CompleteCases) -> Html:
+    """Pooled estimates and those of the complete cases, side by side."""
+    if alone.fits is None:
+        return note(f"Complete cases ({counted(alone.rows, 'row')}): not analysed. {alone.error}")
+    cases = pooled_of(alone.fits).table
+    rows = [
+        (term, *_interval(pooled.table, term), *_interval(cases, term))
+        for term in pooled.table.index
+    ]
+    head = ["term", "pooled", "95 % interval", "complete cases", "95 % interval"]
+    return join(
+        [
+            paragraph(
+                f"Beside the pooled estimates those of the {counted(alone.rows, 'row')} that are "
+                "complete in the columns of the formula:"
+            ),
+            scroll(table(head, rows, range(1, 5))),
+        ]
+    )
+
+
+def _interval(estimates: pd.DataFrame, term: Any) -> tuple[str, str]:
+    if term not in estimates.index:
+        return "–", "–"
+    row = _numbers(estimates.loc[term])
+    return row["estimate"], f"{row['conf_low']} to {row['conf_high']}"
 
 
 def _terms(estimates: pd.DataFrame) -> "pd.Index[Any] | pd.Series[Any]":

@@ -1,7 +1,9 @@
 """Observed and imputed values side by side, and checks of the models that draw anew."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from bayesimpute.checking.overimputation import overimpute
 from bayesimpute.checking.predictive import plot_ppc
@@ -9,6 +11,7 @@ from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, decimals, join, number, percent, table, tag
 from bayesimpute.plots.density import plot_density
+from bayesimpute.plots.tidy import cells
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,
@@ -22,9 +25,6 @@ from bayesimpute.report.content import (
 from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import declared
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 def values(content: Content) -> Html:
     """One picture a variable; of very many those with most imputed cells."""
@@ -37,6 +37,7 @@ def values(content: Content) -> Html:
         picture(
             partial(plot_density, run, name, figsize=(5, 3)),
             f"{name}: observed and imputed values",
+            in_words(content, name),
         )
         for name in shown
     ]
@@ -53,6 +54,22 @@ def values(content: Content) -> Html:
     )
 
 
+def in_words(content: Content, name: str) -> str:
+    """Mean and SD, or shares of categories, of observed and imputed cells."""
+    found = cells(content.run, name)
+    said = []
+    for kind, each in found.groupby("seen", observed=True)["value"]:
+        if pd.api.types.is_numeric_dtype(each) and each.dtype != bool:
+            said.append(f"{kind} mean {number(each.mean(), 3)}, SD {number(each.std(), 3)}")
+        else:
+            shares = each.astype(str).value_counts(normalize=True).head(MOST_SHARES)
+            listed = ", ".join(f"{label} {percent(share)}" for label, share in shares.items())
+            said.append(f"{kind} {listed}")
+    return "; ".join(said)
+
+
+#: Categories whose shares are told.
+MOST_SHARES = 6
 #: Variables checked: each takes seconds to minutes.
 MOST_VARIABLES = 12
 
@@ -83,6 +100,7 @@ def checks(content: Content) -> Html:
         picture(
             partial(plot_ppc, run, name, figsize=(5, 3)),
             f"{name}: observed, and what its model makes of it",
+            in_words(content, name),
         )
         for name in names
     ]
@@ -111,7 +129,14 @@ def _overimputation(content: Content, names: list[str]) -> list[Html]:
     head = ["variable", "cells", f"coverage of {found.level:.0%} intervals", "SE", "mean width",
             "calibration error", "large Pareto k"]  # fmt: skip
     shown = scroll(table(head, rows, range(1, len(head))))
-    return [shown, picture(found.plot, "Observed cells as predicted without themselves")]
+    return [
+        shown,
+        picture(
+            found.plot,
+            "Observed cells as predicted without themselves",
+            "; ".join(f"{row[0]}: {row[2]} of intervals hold the value" for row in rows),
+        ),
+    ]
 
 
 def _row(name: str, row: "pd.Series[Any]") -> tuple[object, ...]:
