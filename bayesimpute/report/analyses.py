@@ -107,12 +107,13 @@ def _beside(pooled: Pooled, alone: CompleteCases) -> Html:
     """Pooled estimates and those of the complete cases, side by side."""
     if alone.fits is None:
         return note(f"Complete cases ({counted(alone.rows, 'row')}): not analysed. {alone.error}")
-    cases = pooled_of(alone.fits).table
+    cases = pooled_of(alone.fits, pooled.conf_level).table
+    interval = f"{pooled.conf_level:.0%} interval"
     rows = [
         (term, *_interval(pooled.table, term), *_interval(cases, term))
         for term in pooled.table.index
     ]
-    head = ["term", "pooled", "95 % interval", "complete cases", "95 % interval"]
+    head = ["term", "pooled", interval, "complete cases", interval]
     return join(
         [
             paragraph(

@@ -130,7 +130,7 @@ def _complete_cases(fits: Fits, rows: "pd.DataFrame") -> CompleteCases:
         return CompleteCases(len(rows), error=str(error))
 
 
-def pooled_of(analysis: Any) -> Any:
+def pooled_of(analysis: Any, ci_prob: float = 0.95) -> Any:
     """Pool what is not: fits by Rubin's rules, posteriors by mixing them."""
     if isinstance(analysis, PosteriorFits):
         return analysis.pool(seed=0)
@@ -139,7 +139,7 @@ def pooled_of(analysis: Any) -> Any:
     with warnings.catch_warnings():
         if len(analysis) == 1:  # complete cases: that nothing was imputed is the point
             warnings.filterwarnings("ignore", "Only one imputation", ImputationWarning)
-        return analysis.pool()
+        return analysis.pool(ci_prob=ci_prob)
 
 
 def groupings_of(specification: Specification) -> list[str]:

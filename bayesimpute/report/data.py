@@ -257,11 +257,11 @@ def _tests(content: Content) -> list[Html]:
          *(_p(row[name]) for name in ("p_value", *allowing)))
         for _, row in ordered.iterrows()
     ]  # fmt: skip
-    low = int((found[p] < LOW).sum())
+    low, tested = int((found[p] < LOW).sum()), int(found[p].notna().sum())
     left = len(found) - len(rows)
     words = (
         f"Rows in which a variable is missing against rows in which it is observed: {low} of "
-        f"{len(found)} comparisons have p < {LOW}, where {number(LOW * len(found), 2)} would be "
+        f"{tested} comparisons have p < {LOW}, where {number(LOW * tested, 2)} would be "
         "usual by chance. A difference speaks against values missing completely at random."
     )
     return [

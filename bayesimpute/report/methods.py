@@ -313,6 +313,11 @@ def _package(fits: Fits) -> str:
     return type(fits.estimates[0].model).__module__.partition(".")[0]
 
 
+def rule_name(pooled: Pooled) -> str:
+    """Give the pooling rule its name."""
+    return "Rubin's rules" if pooled.rule == "rubin1987" else "Reiter's rules"
+
+
 def _analyses(content: Content) -> Iterator[str]:
     for label, given in content.analyses.items():
         if isinstance(given, PosteriorFits):
@@ -328,7 +333,6 @@ def _analyses(content: Content) -> Iterator[str]:
             if np.isinf(pooled.dfcom)
             else f"by Barnard and Rubin for {number(pooled.dfcom)} complete-data df"
         )
-        rule = "Rubin's rules" if pooled.rule == "rubin1987" else "Reiter's rules"
         fmi = pooled.table["fmi"].dropna()
         most = (
             f"; the fraction of missing information was at most {float(fmi.max()):.2f} "
@@ -337,7 +341,8 @@ def _analyses(content: Content) -> Iterator[str]:
             else ""
         )
         yield (
-            f"Estimates of {what} in the {pooled.m} completed data sets were pooled by {rule}, "
+            f"Estimates of {what} in the {pooled.m} completed data sets were pooled by "
+            f"{rule_name(pooled)}, "
             f"degrees of freedom {df}{most}."
         )
 

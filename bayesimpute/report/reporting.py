@@ -15,6 +15,8 @@ import pandas as pd
 from bayesimpute.congeniality.check import findings_of
 from bayesimpute.data.table import Kind
 from bayesimpute.html import Html, join, percent, table, tag
+from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.report.content import Content, counted, note, scroll
 from bayesimpute.report.methods import (
     analysed_formulas,
@@ -22,6 +24,7 @@ from bayesimpute.report.methods import (
     convergence,
     missing_shares,
     model_name,
+    rule_name,
     selection_models,
     sensitivity_words,
     shifted,
@@ -141,8 +144,13 @@ def _converged(content: Content) -> str:
 
 
 def _pooling(content: Content) -> str:
-    found = [label for label, each in content.pooled.items() if getattr(each, "m", 0) > 1]
-    return f"Rubin's rules or mixed posteriors: {names(found)} (Analyses)" if found else ""
+    by: dict[str, list[str]] = {}
+    for label, each in content.pooled.items():
+        if isinstance(each, Pooled) and each.m > 1:
+            by.setdefault(rule_name(each), []).append(label)
+        elif isinstance(each, PooledPosterior):
+            by.setdefault("posteriors mixed", []).append(label)
+    return "; ".join(f"{how}: {names(labels)}" for how, labels in by.items())
 
 
 #: Item, who asks for it, and what fills it in.
@@ -185,10 +193,10 @@ def reporting(content: Content) -> Html:
         [
             scroll(table(["item", "asked by", "answer"], rows)),
             note(
-                f"{len(found) - open_items} of {len(found)} items are filled in from the run; what "
-                "is not stated the authors add: reasons=, assumptions=, analyses= and sensitivity= "
-                "of imp.report. Sterne: Sterne et al. 2009, BMJ 338, b2393. TARMOS: Lee et al. "
-                "2021, J Clin Epidemiol 134, 79-88."
+                f"{len(found) - open_items} of {len(found)} items are answered; what is not stated "
+                "the authors add, by reasons=, assumptions=, analyses= and sensitivity= of "
+                "imp.report or in the paper. Sterne: Sterne et al. 2009, BMJ 338, b2393. TARMOS: "
+                "Lee et al. 2021, J Clin Epidemiol 134, 79-88."
             ),
         ]
     )
