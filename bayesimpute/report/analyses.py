@@ -1,12 +1,15 @@
 """The pooled analyses: every column of Rubin's rules, variance components, forest plot."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits
+from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, decimals, frame, join, number, table, tag
+from bayesimpute.plots.effects import plot_effects
 from bayesimpute.plots.estimates import compare_estimates, plot_estimates
 from bayesimpute.pooling.pooled import Pooled, boundary_notes
 from bayesimpute.posterior.pooled import PooledPosterior
@@ -66,6 +69,7 @@ def analyses(content: Content) -> Html:
         parts.append(_one(each, content.analyses[label]))
         if label in content.complete_cases:
             parts.append(_beside(each, content.complete_cases[label]))
+            parts.append(_effects(content, content.analyses[label]))
     if any(isinstance(each, Pooled) for each in pooled.values()):
         parts.append(note(LEGEND))
     return join(parts)
@@ -123,6 +127,24 @@ def _beside(pooled: Pooled, alone: CompleteCases) -> Html:
             scroll(table(head, rows, range(1, 5))),
         ]
     )
+
+
+def _effects(content: Content, fits: Fits) -> Html:
+    """Average marginal effects where the formula has any."""
+    try:
+        found = fits.average_effects(content.run)
+    except BayesimputeError:  # Cox regression, an intercept alone
+        return Html("")
+    if len(found) > MOST_TERMS:
+        return Html("")
+    rows = zip(found.index, found["estimate"], found["conf_low"], found["conf_high"], strict=True)
+    seen = [
+        f"{effect} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
+        for effect, estimate, low, high in list(rows)[:MOST_SPOKEN]
+    ]
+    words = "Average marginal effects: of each imputation, and pooled"
+    drawn = picture(partial(plot_effects, content.run, fits), words, "; ".join(seen))
+    return folded("Average marginal effects", drawn, scroll(frame(found)))
 
 
 def _interval(estimates: pd.DataFrame, term: Any) -> tuple[str, str]:

@@ -347,7 +347,8 @@ def _drawn(matrix: pd.DataFrame, method: dict[str, str]) -> Html:
     if matrix.shape[1] > MOST_MATRIX:
         return Html("")
     seen = [
-        f"{name} by {', '.join(row.index[row != 0])}" for name, row in matrix.head(8).iterrows()
+        f"{name} by {int((row != 0).sum())} columns: {', '.join(row.index[row != 0])}"
+        for name, row in matrix.head(8).iterrows()
     ]
     return picture(lambda: plot_predictors(matrix, method), "What predicts what", "; ".join(seen))
 

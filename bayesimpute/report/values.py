@@ -11,10 +11,12 @@ from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, decimals, join, number, percent, table, tag
 from bayesimpute.plots.density import plot_density
+from bayesimpute.plots.propensity import plot_propensity, propensity
 from bayesimpute.plots.tidy import cells
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,
+    folded,
     left_out,
     note,
     paragraph,
@@ -50,8 +52,41 @@ def values(content: Content) -> Html:
             ),
             tag("div", *pictures, class_="gallery"),
             left_out([name for name in names if name not in shown], "the pictures"),
+            *_by_propensity(content, shown),
         ]
     )
+
+
+#: Rows times imputations up to which propensities are fitted for the page, and variables.
+MOST_ROWS, MOST_PROPENSITIES = 200_000, 6
+
+
+def _by_propensity(content: Content, names: list[str]) -> list[Html]:
+    """Values at the same chance of being missing, of some variables."""
+    run = content.run
+    if run.m * len(run.specification.table.frame) > MOST_ROWS:
+        return [note("By propensity of being missing: imp.plot.propensity(variable).")]
+    drawn = []
+    for name in names[:MOST_PROPENSITIES]:
+        try:
+            found = propensity(run, name)
+        except BayesimputeError:  # missing everywhere, or without predictors
+            continue
+        means = found.groupby("missing")["propensity"].mean()
+        seen = (
+            f"mean propensity {means[False]:.2f} where it is observed, {means[True]:.2f} where it "
+            "is missing"
+        )
+        words = f"{name}: values by the propensity of being missing"
+        drawn.append(picture(partial(plot_propensity, run, name), words, seen))
+    if not drawn:
+        return []
+    about = note(
+        "Of rows as likely to be missing, imputed and observed values should be distributed alike "
+        "if values are missing at random; where the two curves below hardly overlap, imputation is "
+        "extrapolation."
+    )
+    return [folded("By propensity of being missing", about, *drawn)]
 
 
 def in_words(content: Content, name: str) -> str:
