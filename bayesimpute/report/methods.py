@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pandas as pd
 
 from bayesimpute.analysis import Fits
 from bayesimpute.diagnostics import FEWEST_DRAWS
@@ -145,9 +146,9 @@ def _models(content: Content) -> Iterator[str]:
     if by_name:
         each = "; ".join(f"{model} for {names(which)}" for model, which in by_name.items())
         yield f"The conditional models were: {each}."
-    for name, target in content.run.specification.targets.items():
-        if isinstance(target, Passive):
-            yield f"{name} was computed from {names(target.inputs)} at every iteration."
+    for name, computed in content.run.specification.targets.items():
+        if isinstance(computed, Passive):
+            yield f"{name} was computed from {names(computed.inputs)} at every iteration."
 
 
 def _clusters(content: Content) -> Iterator[str]:
@@ -207,7 +208,7 @@ def _predictors(content: Content) -> Iterator[str]:
 
 def analysed_formulas(content: Content) -> dict[str, str]:
     """Formulas of the analyses of these imputations, by label."""
-    columns = set(content.run.specification.table.frame.columns)
+    columns = content.run.specification.table.frame.columns
     return {
         label: each.formula
         for label, each in content.analyses.items()
@@ -216,7 +217,7 @@ def analysed_formulas(content: Content) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _names_known(formula: str, columns: set[str]) -> bool:
+def _names_known(formula: str, columns: pd.Index) -> bool:
     try:
         check_formula(formula, columns)
     except AnalysisError:  # of columns that were derived later
