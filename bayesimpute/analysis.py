@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import current_thread, main_thread
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling import model_tests
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
+from bayesimpute.pooling.effects import effects_by_imputation
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
@@ -51,11 +52,14 @@ class Fits:
         The formula, or the name of the callable.
     formula
         The formula as it was given; None for a callable.
+    options
+        Arguments of `fit` that fit the formula to other data in the same way.
     """
 
     estimates: tuple[Estimates, ...]
     analysis: str
     formula: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @checked
     def pool(
@@ -248,6 +252,55 @@ class Fits:
         """
         return predict_rows(self, newdata, ci_prob, level, scale, dfcom, rule)
 
+    @checked
+    def average_effects(
+        self,
+        newdata: Any,
+        variables: Sequence[str] | None = None,
+        ci_prob: Level = 0.95,
+        *,
+        dfcom: Positive | None = None,
+        rule: Rule = "rubin1987",
+    ) -> pd.DataFrame:
+        """Average marginal effects: by how much the expected outcome changes with a variable.
+
+        Of a number x the mean over rows of the derivative of the expected outcome by x, whatever
+        the formula makes of x (products, splines, its cluster mean); of categories and truth
+        values the mean difference between each and the first. Standard errors by the delta method
+        given the rows; pooled by Rubin's rules on the scale of the outcome.
+
+        Parameters
+        ----------
+        newdata
+            Rows to average over: the imputations, ``fits.average_effects(imp)``, one frame, or
+            one an imputation.
+        variables
+            Which; by default all predictors of the formula.
+        ci_prob
+            Coverage (0.95).
+        dfcom, rule
+            As in `pool`.
+
+        Returns
+        -------
+        DataFrame
+            Index ``effect`` (``"age"``, ``"sex: girl − boy"``); estimate, std_error, df,
+            conf_low, conf_high, fmi. In mixed models effects in a cluster whose own are 0.
+
+        Raises
+        ------
+        AnalysisError
+            Fits by no formula or of Cox's model, or a variable the formula does not have.
+
+        Examples
+        --------
+        >>> frames = [pd.DataFrame({"x": [0, 1, 2, 3], "y": [0, 1, 2, 2 + i]}) for i in (0, 1, 2)]
+        >>> found = fit(frames, "y ~ x").average_effects(frames)
+        >>> float(found.loc["x", "estimate"].round(4))
+        1.0
+        """
+        return effects_by_imputation(self, newdata, variables, dfcom).pooled(ci_prob, rule)
+
     def __len__(self) -> int:
         return len(self.estimates)
 
@@ -376,7 +429,8 @@ def fit(
     separated = warn_of_separation(estimates)
     _report([_others(told, i in separated) for i, (_, told) in enumerate(outcomes, start=1)])
     written = formula if isinstance(formula, str) else None
-    return Fits(estimates, name, written)
+    options = {"family": family, "reml": reml, "cluster": cluster} if written else {}
+    return Fits(estimates, name, written, options)
 
 
 def _analysis(

@@ -4,6 +4,7 @@ from .explore.deduce import Deduction as Deduction
 from .explore.deduce import deduce as deduce
 from .explore.hazard import nelsonaalen as nelsonaalen
 from .explore.icc import IntraclassCorrelation as IntraclassCorrelation
+from .explore.icc import VarianceShares as VarianceShares
 from .explore.icc import icc as icc
 from .explore.missing_model import MissingModel as MissingModel
 from .explore.missing_model import missing_model as missing_model

@@ -2,7 +2,8 @@
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 import pandas as pd
 
@@ -32,6 +33,9 @@ class Finding:
         What usually leads to it, or why it matters.
     advice
         What to do, as code where that is possible.
+    about
+        What `variable` names: a ``"variable"`` of the data or a ``"term"`` of an analysis; of the
+        whole ``"run"`` it is empty.
     """
 
     severity: str
@@ -40,6 +44,7 @@ class Finding:
     evidence: str
     cause: str
     advice: str
+    about: Literal["variable", "term", "run"] = "variable"
 
 
 COLUMNS = tuple(Finding.__dataclass_fields__)
@@ -79,7 +84,8 @@ class Findings(pd.DataFrame):
             What stands before cause, evidence and advice in print.
         """
         ranked = sorted(found, key=lambda each: SEVERITIES.index(each.severity))
-        table = cls([asdict(each) for each in ranked], columns=list(COLUMNS))
+        told = [each if each.variable else replace(each, about="run") for each in ranked]
+        table = cls([asdict(each) for each in told], columns=list(COLUMNS))
         object.__setattr__(table, "checked", checked)
         object.__setattr__(table, "headings", tuple(headings))
         return table
@@ -137,11 +143,13 @@ class Findings(pd.DataFrame):
 
 
 def _typed(table: pd.DataFrame) -> list[Finding]:
-    return [Finding(*map(str, row)) for row in table.itertuples(index=False)]
+    rows = table.itertuples(index=False)
+    return [Finding(*map(str, row)) for row in rows]  # type: ignore[arg-type]
 
 
 def _heading(each: Finding) -> str:
-    where = f" {one_line(each.variable)}:" if each.variable else ""
+    what = "term " if each.about == "term" else ""
+    where = f" {what}{one_line(each.variable)}:" if each.variable else ""
     return f"[{each.severity}]{where} {one_line(each.finding)}"
 
 

@@ -25,10 +25,14 @@ from bayesimpute.engine.joint_model import joint_model
 from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.new_rows.impute_new import impute_new
+from bayesimpute.plots import propensity as propensities
 from bayesimpute.plots import tidy
 from bayesimpute.plots.chains import plot_chains
 from bayesimpute.plots.density import plot_density
+from bayesimpute.plots.effects import plot_effects
 from bayesimpute.plots.of_run import plot_predictors, plot_prior_predictive
+from bayesimpute.plots.propensity import plot_propensity
+from bayesimpute.plots.rho import plot_rho
 from bayesimpute.plots.strip import plot_box, plot_strip
 from bayesimpute.plots.trace import plot_trace
 from bayesimpute.plots.xy import plot_xy
@@ -104,6 +108,9 @@ class Plots(Group):
     loo_pit = Entry(plot_loo_pit)
     predictors = Entry(plot_predictors)
     prior_predictive = Entry(plot_prior_predictive)
+    propensity = Entry(plot_propensity)
+    effects = Entry(plot_effects)
+    rho = Entry(plot_rho)
 
 
 class Checks(Group):
@@ -155,6 +162,7 @@ class Imputations(Run):
     to_datatree = to_datatree
     to_long = long_files.to_long
     cells = tidy.cells
+    propensity = propensities.propensity
     impute_new = impute_new
     predict_new = predict_new
     more = raising.more

@@ -301,11 +301,14 @@ class Words:
         A sentence on the distribution of a value, without full stop.
     draw
         A sentence on how a missing value is drawn.
+    name
+        What a paper calls the model: ``"logistic regression"``.
     """
 
     equation: str | Callable[[Occasion], str]
     distribution: str
     draw: str
+    name: str = ""
 
 
 def words_of(method: Any) -> Words | None:

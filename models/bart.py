@@ -119,6 +119,7 @@ class Bart:
         _equation,
         "A sum of regression trees (BART) in {x}, which finds interactions and bends by itself",
         "A missing value is drawn from the distribution around that sum.",
+        name="Bayesian additive regression trees",
     )
     kinds = frozenset(Kind)
     #: Predictors act in any way and together, and by no coefficients.

@@ -69,6 +69,7 @@ class Beta(LinearModel):
         "Values lie between 0 and 1 (beta distribution); the log-odds of the mean depend linearly "
         "on {x}",
         "A missing value is drawn from that distribution.",
+        name="beta regression",
     )
     kinds = frozenset({Kind.NUMERIC})
     support = (0.0, 1.0)

@@ -93,6 +93,7 @@ class Truncated(LinearModel):
         "Values follow a normal distribution cut off at its bounds, which no "
         "value can pass; its location depends linearly on {x}",
         "A missing value is drawn from the distribution within the bounds.",
+        name="a truncated normal linear model",
     )
     kinds = frozenset({Kind.NUMERIC})
     options = OPTIONS
@@ -153,6 +154,7 @@ class Censored(Truncated):
         "Values are those of a normal distribution recorded as the bound where "
         "they lie beyond it; its mean depends linearly on {x}",
         "A missing value is drawn, and set to the bound where it lies beyond.",
+        name="a censored normal linear model",
     )
 
     def calibration(self, data: str) -> Mapping[str, Any]:

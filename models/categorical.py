@@ -76,6 +76,7 @@ class Categorical(LinearModel):
         "category observed most often, depend linearly on {x}, with coefficients "
         "of their own",
         "A missing value is each category with its probability.",
+        name="multinomial logistic regression",
     )
     kinds = frozenset({Kind.NOMINAL, Kind.ORDINAL, Kind.BINARY})
     #: Has parameters for each category.

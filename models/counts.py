@@ -125,6 +125,7 @@ class Poisson(_Counts):
         r"$y \sim \operatorname{Poisson}(μ_$row) \\ \log\;μ_$row = $predictor \\ $effects",
         "Counts follow a Poisson distribution; the logarithm of its mean depends linearly on {x}",
         "A missing count is drawn from that distribution.",
+        name="Poisson regression",
     )
 
     fitted_as = "poisson"
@@ -158,6 +159,7 @@ class NegativeBinomial(_Counts):
         "Counts vary more than a Poisson distribution lets them (negative "
         "binomial); the logarithm of the mean depends linearly on {x}",
         "A missing count is drawn from that distribution.",
+        name="negative binomial regression",
     )
 
     @staticmethod

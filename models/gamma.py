@@ -67,6 +67,7 @@ class Gamma(LogLinear):
         "Values are positive and skewed, their SD in proportion to their mean (gamma); the "
         "logarithm of the mean depends linearly on {x}",
         "A missing value is drawn from that distribution.",
+        name="gamma regression with a log link",
     )
     share = VarianceShare(share_gamma, "on the log scale")
 

@@ -173,6 +173,7 @@ class Heckman:
         "itself, through errors of outcome and selection that correlate by ρ. "
         "Predictors: {x}",
         "A missing value is drawn given that it was not seen.",
+        name="a Heckman selection model",
     )
     kinds = frozenset({Kind.NUMERIC})
     #: Of its outcome, once it is complete.
@@ -311,6 +312,7 @@ class HeckmanBinary(Heckman):
         "Not missing at random: a probit model of two categories, whose error "
         "correlates by ρ with that of being seen. Predictors: {x}",
         "A missing value is drawn given that it was not seen.",
+        name="a probit selection model",
     )
     kinds = frozenset({Kind.BINARY})
     fitted_as = "binomial"

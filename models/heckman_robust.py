@@ -74,6 +74,7 @@ class HeckmanRobust(Heckman):
         "itself, through Student t errors of outcome and selection that correlate"
         " by ρ. Predictors: {x}",
         "A missing value is drawn given that it was not seen.",
+        name="a Heckman selection model with Student t errors",
     )
     likelihood = StudentSelectionLikelihood
 

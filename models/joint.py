@@ -100,6 +100,7 @@ class Joint:
         "Imputed together with {block} by one multivariate normal model of latent"
         " values, whose means depend linearly on {x}",
         "What is missing of a row is drawn jointly, given what is known of it.",
+        name="a joint multivariate normal model of latent values",
     )
     kinds = frozenset({Kind.NUMERIC, Kind.BINARY, Kind.ORDINAL})
     #: Has parameters for each category, but one slope for all.

@@ -70,6 +70,7 @@ class Logistic(LinearModel):
         r"\operatorname{logit}\;P($y = $last) = $predictor \\ $effects",
         "The log-odds of the second of two categories depend linearly on {x}",
         "A missing value is each category with its probability.",
+        name="logistic regression",
     )
     kinds = frozenset({Kind.BINARY})
     fitted_as = "binomial"

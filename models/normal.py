@@ -117,6 +117,7 @@ class Normal:
         _equation,
         "Values are normally distributed around a mean that depends linearly on {x}",
         "A missing value is drawn from that distribution.",
+        name="a normal linear model",
     )
     kinds = frozenset({Kind.NUMERIC})
     #: What `bayesimpute.fit` calls the model.

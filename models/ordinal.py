@@ -81,6 +81,7 @@ class Ordinal(LinearModel):
         "Ordered categories, proportional odds: the log-odds of a higher category"
         " depend linearly on {x}, alike at each step",
         "A missing value is each category with its probability.",
+        name="proportional-odds logistic regression",
     )
     kinds = frozenset({Kind.ORDINAL, Kind.BINARY})
     #: Has parameters for each category, but one slope for all.

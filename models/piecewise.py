@@ -108,6 +108,7 @@ class Piecewise(HazardModel):
         "its logarithm depends linearly on {x}, and a censored time contributes the probability of "
         "having had no event by then",
         "A missing time is drawn as that of an event.",
+        name="proportional hazards regression with a piecewise constant hazard",
     )
     options: Mapping[str, Any] = MappingProxyType(
         {**HazardModel.options, "intervals": None, "cutpoints": None}

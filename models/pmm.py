@@ -63,6 +63,7 @@ class PMM:
         "Predictive mean matching: a normal model with a mean that depends on {x} ranks the rows",
         "A missing value is copied from one of the {donors} observed rows whose "
         "predicted mean is nearest, so that only values that occur are imputed.",
+        name="predictive mean matching ({donors} donors)",
     )
     kinds = frozenset(Kind)
     #: Donors are those with the nearest score, which has one slope for all categories.

@@ -51,6 +51,7 @@ class Robust(LinearModel):
         "Values follow a Student t distribution, which allows for outliers, "
         "around a mean that depends linearly on {x}",
         "A missing value is drawn from that distribution.",
+        name="a linear model with Student t errors",
     )
     kinds = frozenset({Kind.NUMERIC})
     on_scale = True

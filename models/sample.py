@@ -41,6 +41,7 @@ class Sample:
         r"(w_1, \ldots, w_K) \sim \operatorname{Dirichlet}(1/K, \ldots, 1/K)",
         "No predictors: each observed value has an unknown share of the population",
         "A missing value is each of the observed values with a draw of its share.",
+        name="a random draw from its observed values",
     )
     kinds = frozenset(Kind)
     uses_predictors = False

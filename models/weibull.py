@@ -83,6 +83,7 @@ class Weibull(HazardModel):
         "of time; its logarithm depends linearly on {x}, and a censored time contributes the "
         "probability of having had no event by then",
         "A missing time is drawn as that of an event.",
+        name="Weibull proportional hazards regression",
     )
 
     def positive(self) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ def found(imp, **options):
 def test_a_healthy_run_gives_an_empty_table_that_says_what_was_checked(frame):
     table = made(frame, cluster="g").diagnose()
     assert table.empty and list(table.columns) == [
-        "severity", "variable", "finding", "evidence", "cause", "advice",
+        "severity", "variable", "finding", "evidence", "cause", "advice", "about",
     ]  # fmt: skip
     assert repr(table).startswith("Nothing found.")
     assert "drift of 4 quantities over iterations 11–20\nof 20 chains" in repr(table)

@@ -59,7 +59,7 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
             f"{needed} imputations keep the Monte-Carlo error of its standard error at "
             f"{100 * WANTED:.0f} %, {strict} at {50 * WANTED:.0f} %.",
             "Standard errors and p values change from one seed to the next.",
-            f"bi.impute(..., m={needed})",
+            f"bi.impute(..., m={needed})", "term",
         )  # fmt: skip
     if most > 0.8:
         yield Finding(
@@ -67,6 +67,7 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
             f"The fraction of missing information of {term!r} is {most:.2f}.",
             "The estimate rests on the imputation model far more than on data.",
             "See with bi.sensitivity how it depends on what is assumed of the missing values.",
+            "term",
         )  # fmt: skip
 
 

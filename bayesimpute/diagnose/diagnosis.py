@@ -49,8 +49,9 @@ def diagnose(
         A DataFrame, a row a finding, the worst first: ``severity`` (``"error"``,
         ``"warning"``, ``"info"``), ``variable``, ``finding``, ``evidence`` (numbers),
         ``cause``, ``advice`` (code where possible, with how many more iterations where these
-        help). Empty, and saying what was checked, if nothing is wrong. Its text is
-        ``as_text()``.
+        help), ``about`` (whether ``variable`` names a ``"variable"`` of the data or a ``"term"`` of
+        an analysis; empty, of the ``"run"``). Empty, and saying what was checked, if nothing is
+        wrong. Its text is ``as_text()``.
 
     Raises
     ------

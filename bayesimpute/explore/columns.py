@@ -1,6 +1,7 @@
 """Columns named by the user, looked up with errors for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.errors import SpecificationError
+from bayesimpute.method import Design, Grouping
+from bayesimpute.specification.groupings import check_groupings, in_order
 from bayesimpute.wording import did_you_mean
 
 
@@ -32,22 +35,6 @@ def check_columns(names: Iterable[Any], frame: pd.DataFrame, argument: str) -> N
             )
 
 
-def clusters_of(table: Table, cluster: str | None) -> ClusterIndex | None:
-    """Assign a number to each cluster of a column; None without a column.
-
-    Raises
-    ------
-    SpecificationError
-        If there is no such column.
-    DataError
-        If the id of a row is missing.
-    """
-    if cluster is None:
-        return None
-    check_columns([cluster], table.frame, "cluster=")
-    return table.clusters(cluster)
-
-
 def factors_of(table: Table, cluster: str | Sequence[str]) -> dict[str, ClusterIndex]:
     """Clusters of each of several columns, by column.
 
@@ -63,6 +50,52 @@ def factors_of(table: Table, cluster: str | Sequence[str]) -> dict[str, ClusterI
     if len(set(names)) < len(names) or not names:
         raise SpecificationError(f"cluster={names!r} must name columns, each once.")
     return {name: table.clusters(name) for name in names}
+
+
+def check_factors(names: Sequence[str], table: Table) -> tuple[str, ...]:
+    """Columns of ids that a model has effects of, that of most clusters first.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no such column, or a column is named twice.
+    DataError
+        If the id of a row is missing, a column has one cluster only or one a row, or two divide
+        the rows in the same way.
+    """
+    factors = factors_of(table, names)
+    check_groupings(list(factors), table)
+    return tuple(in_order(factors, table))
+
+
+def clustered(design: Design, factors: Mapping[str, np.ndarray]) -> Design:
+    """Give a design random intercepts by factors.
+
+    Parameters
+    ----------
+    design
+        Without clusters.
+    factors
+        Cluster of each row by factor, that of most clusters first; numbered by first appearance.
+    """
+    ones = np.ones((len(design.y), 1))
+    coded = {name: pd.factorize(codes) for name, codes in factors.items()}
+    groupings = [
+        Grouping(name, ones, ("intercept",), codes.astype(np.int64), len(labels))
+        for name, (codes, labels) in coded.items()
+    ]
+    if not groupings:
+        return design
+    first, *others = groupings
+    return replace(
+        design,
+        z=ones,
+        random_effects=first.random_effects,
+        cluster=first.cluster,
+        n_clusters=first.n_clusters,
+        grouping=first.name if others else "",
+        groupings=tuple(others),
+    )
 
 
 def indicators(table: Table, name: str) -> tuple[tuple[str, ...], np.ndarray]:

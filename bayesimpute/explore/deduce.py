@@ -1,6 +1,6 @@
 """Missing values that follow from others, filled before anything is imputed: ``bi.deduce``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from bayesimpute.arguments import NotNegative, checked
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError, warn
-from bayesimpute.explore.columns import check_columns, clusters_of
+from bayesimpute.explore.columns import check_columns, factors_of
 from bayesimpute.explore.identity import Identity, Solution, parse
 from bayesimpute.explore.summary import distinct_codes, labels_of
 from bayesimpute.interchange import Frame, given, taken
@@ -33,24 +33,21 @@ class Filling:
     ----------
     table
         The data.
-    index, cluster
-        Clusters and their column, None without.
     """
 
-    def __init__(self, table: Table, index: ClusterIndex | None, cluster: str | None) -> None:
-        self._table, self._index, self._cluster = table, index, cluster
+    def __init__(self, table: Table) -> None:
+        self._table = table
         self._values = {name: distinct_codes(table, name).copy() for name in table.variables}
         self._log: list[tuple[int, str, str]] = []
         self._unsolved: dict[tuple[int, str], tuple[str, str]] = {}
 
-    def spread(self, name: str) -> bool:
+    def spread(self, name: str, cluster: str, index: ClusterIndex) -> bool:
         """Give every row of a cluster the value known from another; tells whether any got one."""
-        index, values = self._index, self._values[name]
-        assert index is not None
+        values = self._values[name]
         known, missing = ~np.isnan(values), np.isnan(values)
         by_cluster = np.full(index.n, np.nan)
         by_cluster[index.codes[known][::-1]] = values[known][::-1]
-        rule = f"same {self._cluster}"
+        rule = f"same {cluster}"
         differing = index.varying(values)[index.codes] & missing
         self._put_aside(differing, name, rule, "rows of the cluster differ once rules are applied")
         fillable = missing & ~np.isnan(by_cluster[index.codes]) & ~differing
@@ -200,7 +197,7 @@ class Deduction(html.Told):
 def deduce(
     df: Frame,
     rules: Any = (),
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     level2: Sequence[str] | None = None,
     *,
     tolerance: NotNegative = 0.01,
@@ -223,9 +220,12 @@ def deduce(
         ``"adult := age >= 18"`` for a boolean column. Other names than identifiers go in backticks.
     cluster
         Column of cluster ids: properties of clusters are filled from other rows of the cluster.
+        Of several columns, ``["school", "class"]``, a variable is filled by each that it is a
+        property of.
     level2
         Columns that are such properties. None (default) takes those that never vary within a
-        cluster, as :func:`bayesimpute.impute` decides it; named ones that do vary are an error.
+        cluster, as :func:`bayesimpute.impute` decides it; named ones that vary within the clusters
+        of every column are an error.
     tolerance
         Largest relative difference between the sides of an identity that is no contradiction
         (0.01: measurements are recorded in rounded numbers).
@@ -271,11 +271,11 @@ def deduce(
     """
     frame, origin = taken(df)
     table = Table.from_frame(frame)
-    index = clusters_of(table, cluster)
+    factors = {} if cluster is None else factors_of(table, cluster)
     identities = [_checked(parse(rule), table) for rule in _listed_rules(rules)]
-    shared = _cluster_properties(table, index, cluster, level2)
-    filling = Filling(table, index, cluster)
-    while any([*map(filling.spread, shared), *map(filling.apply, identities)]):
+    shared = _cluster_properties(table, factors, level2)
+    filling = Filling(table)
+    while any([*(filling.spread(*each) for each in shared), *map(filling.apply, identities)]):
         pass
     against = [row for each in identities for row in filling.contradictions(each, tolerance)]
     found = Deduction(
@@ -327,29 +327,35 @@ def _is_number(table: Table, name: str) -> bool:
 
 
 def _cluster_properties(
-    table: Table, index: ClusterIndex | None, cluster: str | None, asked: Sequence[str] | None
-) -> list[str]:
-    if index is None:
+    table: Table, factors: Mapping[str, ClusterIndex], asked: Sequence[str] | None
+) -> list[tuple[str, str, ClusterIndex]]:
+    """Variables and the factors that they are properties of."""
+    if not factors:
         if asked is not None:
             raise SpecificationError("level2= names properties of clusters; give cluster=, too.")
         return []
     if asked is None:
         return [
-            name
+            (name, *factor)
             for name in table.variables
-            if name != cluster
-            and table.missing(name).any()
-            and is_level_2(distinct_codes(table, name), index)
+            if name not in factors and table.missing(name).any()
+            for factor in factors.items()
+            if is_level_2(distinct_codes(table, name), factor[1])
         ]
     names = [asked] if isinstance(asked, str) else list(asked)
     check_columns(names, table.frame, "level2=")
-    for name in names:
-        varying = index.varying(distinct_codes(table, name))
-        if varying.any():
+    found = []
+    for name in (name for name in names if name not in factors):
+        values = distinct_codes(table, name)
+        varying = {factor: index.varying(values) for factor, index in factors.items()}
+        found += [(name, f, index) for f, index in factors.items() if not varying[f].any()]
+        if all(each.any() for each in varying.values()):
+            cluster = max(factors, key=lambda factor: factors[factor].n)
+            rows = varying[cluster]
             raise DataError(
                 f"Variable {name!r} is to be a property of clusters, but it differs between rows "
-                f"of {int(varying.sum())} cluster(s) of {cluster!r}: "
-                f"{listed(labels_of(index, varying))}. Correct these rows, or leave it out of "
-                "level2=."
+                f"of {int(rows.sum())} cluster(s) of {cluster!r}: "
+                f"{listed(labels_of(factors[cluster], rows))}. Correct these rows, or leave it out "
+                "of level2=."
             )
-    return [name for name in names if name != cluster]
+    return found

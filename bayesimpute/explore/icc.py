@@ -1,8 +1,9 @@
 """``bi.icc``: how alike the rows of a cluster are, with its posterior."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -13,17 +14,28 @@ from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.explore.columns import check_columns, clusters_of, indicators
-from bayesimpute.explore.posterior import ChainDraws, sample_posterior
+from bayesimpute.explore.columns import (
+    check_columns,
+    check_factors,
+    clustered,
+    factors_of,
+    indicators,
+)
+from bayesimpute.explore.posterior import ChainDraws, Posterior, sample_posterior
 from bayesimpute.explore.summary import (
     anova_components,
     observed_share,
     reml_components,
 )
 from bayesimpute.method import Array, Design
+from bayesimpute.pooling.variance_intervals import pooled_parameters
 from bayesimpute.registry import METHODS, resolve
+from bayesimpute.sampling.groupings import designs_of, named
 from bayesimpute.specification.aliases import LIKELIHOODS, YES_NO
 from bayesimpute.wording import did_you_mean, listed
+
+#: What no grouping has of the variance.
+WITHIN = "within"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,11 +102,70 @@ class IntraclassCorrelation(html.Told):
         )
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class VarianceShares(html.Told):
+    """Shares of a variable's variance by several groupings, and within all of them.
+
+    Attributes
+    ----------
+    variable, clusters
+        Of which they are; the grouping of most clusters first.
+    method
+        The null model, by its canonical name.
+    table
+        Index: the groupings, and ``"within"``; columns ``mean``, ``sd``, ``low``, ``high``
+        (equal-tailed), ``r_hat``, ``ess`` of the posterior; ``reml``, ``reml_low``, ``reml_high``
+        without a prior, on the scale of the values themselves (categories as indicators; of
+        several indicators without an interval); ``n_clusters``. Shares sum to 1; two rows have the
+        sum of those of the clusters they are both in as their correlation.
+    conf_level
+        Probability of the intervals.
+    draws
+        The posterior by grouping, (chain, draw).
+    divergences
+        Divergent transitions.
+    n_rows
+        Rows with an observed value.
+    seed
+        That gives the same draws again.
+    """
+
+    variable: str
+    clusters: tuple[str, ...]
+    method: str
+    table: pd.DataFrame
+    conf_level: float
+    draws: Mapping[str, Array] = field(repr=False)
+    divergences: int
+    n_rows: int
+    seed: int
+
+    def _said(self) -> Iterator[str | pd.DataFrame]:
+        yield (
+            f"Shares of the variance of {self.variable!r} by {listed(self.clusters)}; "
+            f"{self.method} model, {resolve(self.method).share.scale}; {self.n_rows} rows; "
+            f"{self.conf_level:.0%} intervals; REML on the values themselves"
+        )
+        yield self.table.round(3)
+
+
+@overload
+def icc(
+    df: pd.DataFrame, variable: str, cluster: str, *args: Any, **options: Any
+) -> IntraclassCorrelation: ...
+@overload
+def icc(
+    df: pd.DataFrame,
+    variable: str,
+    cluster: list[str] | tuple[str, ...],
+    *args: Any,
+    **options: Any,
+) -> VarianceShares: ...
 @checked
 def icc(
     df: pd.DataFrame,
     variable: str,
-    cluster: str,
+    cluster: str | Sequence[str],
     method: str | None = None,
     *,
     priors: Mapping[str, Any] | None = None,
@@ -102,7 +173,7 @@ def icc(
     draws: ChainDraws = 250,
     chains: Count = 4,
     seed: Seed | None = None,
-) -> IntraclassCorrelation:
+) -> IntraclassCorrelation | VarianceShares:
     r"""Intraclass correlation of a variable: its posterior, and plain estimates beside.
 
     The posterior is that of a null model (random intercept by cluster, no predictors) under the
@@ -119,7 +190,8 @@ def icc(
     variable
         A number or category that varies within clusters.
     cluster
-        Column of cluster ids.
+        Column of cluster ids; or several, ``["school", "class"]``, nested or crossed: then the
+        shares of variance of each, and of what is within all of them.
     method
         ``"normal"``, ``"logistic"``, ``"ordinal"``, ``"categorical"``, ``"poisson"``,
         ``"negative_binomial"``, ``"gamma"``, ``"beta"``, ``"weibull"``, ``"piecewise"``,
@@ -141,6 +213,7 @@ def icc(
     Returns
     -------
     IntraclassCorrelation
+        Of several groupings `VarianceShares`.
 
     Raises
     ------
@@ -159,17 +232,26 @@ def icc(
     0.632
     >>> abs(float(found) - found.reml) < 0.02
     True
+    >>> classes = bi.simulate.simulate_classes(1, schools=30, classes=3, pupils=6).complete
+    >>> shares = bi.icc(classes, "score", ["school", "class"], draws=50, seed=1)
+    >>> shares.table.index.tolist()
+    ['class', 'school', 'within']
     """
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
-    index = clusters_of(table, cluster)
-    if index is None or variable == cluster:
+    one = isinstance(cluster, str)
+    names = list(factors_of(table, cluster)) if one else check_factors(cluster, table)
+    if variable in names:
         raise SpecificationError("icc needs a variable and another column with cluster ids.")
     seed = fresh_seed() if seed is None else seed
     chosen = _method(table, variable, method)
-    _check_variation(table.values[variable], index, variable, cluster)
-    design = _null_design(table, variable, index, chosen)
+    for name in names:
+        _check_variation(table.values[variable], table.clusters(name), variable, name)
+    design = _null_design(table, variable, names, chosen)
     posterior = sample_posterior(chosen, design, priors, draws, chains, seed)
+    if not one:
+        return _several(table, variable, chosen, design, posterior, ci_prob)
+    (cluster,) = names
     share = resolve(chosen).share.of_draws(posterior.draws)
     columns = indicators(table, variable)[1][~table.missing(variable)]
     r_hat, ess = _diagnostics(share)
@@ -238,7 +320,7 @@ def _check_variation(values: Array, index: ClusterIndex, variable: str, cluster:
         )
 
 
-def _null_design(table: Table, variable: str, index: ClusterIndex, method: str) -> Design:
+def _null_design(table: Table, variable: str, names: Sequence[str], method: str) -> Design:
     """Rows in which the variable is observed, clusters numbered by first appearance."""
     described, observed = table.variables[variable], ~table.missing(variable)
     y, n = table.values[variable][observed], int(observed.sum())
@@ -250,21 +332,124 @@ def _null_design(table: Table, variable: str, index: ClusterIndex, method: str) 
         # categories nobody has would get shares and effects of their own
         seen, codes = np.unique(y, return_inverse=True)
         y, categories = codes.astype(np.float64), tuple(categories[int(code)] for code in seen)
-    cluster, labels = pd.factorize(index.codes[observed])
-    return Design(
+    design = Design(
         variable,
         kind,
         categories,
         y,
         np.empty((n, 0)),
         (),
-        np.ones((n, 1)),
-        ("intercept",),
-        cluster.astype(np.int64),
-        len(labels),
+        np.empty((n, 0)),
+        (),
+        np.zeros(n, dtype=np.int64),
+        1,
         np.ones(n, dtype=bool),
         np.zeros(n, dtype=bool),
     )
+    return clustered(design, {name: table.clusters(name).codes[observed] for name in names})
+
+
+def _several(
+    table: Table,
+    variable: str,
+    method: str,
+    design: Design,
+    posterior: Posterior,
+    ci_prob: float,
+) -> VarianceShares:
+    """Shares of each grouping, of the posterior and by REML."""
+    names = tuple(each.grouping for each in designs_of(design))
+    shares = factor_shares(resolve(method).share.of_draws, posterior.draws, names)
+    everything = {**shares, WITHIN: 1.0 - np.sum(list(shares.values()), axis=0)}
+    tail = (1 - ci_prob) / 2
+    rows = {}
+    for name, share in everything.items():
+        r_hat, ess = _diagnostics(share)
+        low, high = np.quantile(share, [tail, 1 - tail])
+        rows[name] = {
+            "mean": share.mean(), "sd": share.std(ddof=1), "low": low, "high": high,
+            "r_hat": r_hat, "ess": ess,
+        }  # fmt: skip
+    columns = indicators(table, variable)[1][~table.missing(variable)]
+    found = pd.DataFrame.from_dict(rows, orient="index").rename_axis("cluster")
+    found = found.join(_reml_shares(columns, design, ci_prob))
+    found["n_clusters"] = (
+        pd.Series({each.grouping: each.n_clusters for each in designs_of(design)})
+        .reindex(found.index)
+        .astype("Int64")
+    )
+    return VarianceShares(
+        variable, names, method, found, ci_prob, shares, posterior.divergences,
+        len(design.y), posterior.seed,
+    )  # fmt: skip
+
+
+def factor_shares(
+    of_draws: Callable[[Mapping[str, Array]], Array],
+    draws: Mapping[str, Array],
+    names: Sequence[str],
+) -> dict[str, Array]:
+    """Share of variance of each grouping, (chain, draw), from what a model says of one.
+
+    Parameters
+    ----------
+    of_draws
+        Share of all groupings together as a function of the parameters of one.
+    draws
+        Of a model without predictors, ``"sd_intercept|school"`` by grouping.
+    names
+        The groupings.
+
+    Examples
+    --------
+    >>> draws = {"sd_intercept|a": np.ones((1, 2)), "sd_intercept|b": np.full((1, 2), 2.0)}
+    >>> logit = lambda d: d["sd_intercept"] ** 2 / (d["sd_intercept"] ** 2 + 5.0)
+    >>> factor_shares(logit, draws, ["a", "b"])["b"]
+    array([[0.4, 0.4]])
+    """
+    sds = {name: draws[named("sd_intercept", name)] for name in names}
+    first = next(iter(sds.values()))
+    if first.ndim == 2:
+        total = np.sum([sd**2 for sd in sds.values()], axis=0)
+        together = of_draws({**draws, "sd_intercept": np.sqrt(total)})
+        return {name: np.asarray(together * sd**2 / total) for name, sd in sds.items()}
+    # effects of several categories: each beside what is within, which is the same for all
+    odds = {}
+    for name, sd in sds.items():
+        own = {"sd_intercept": sd}
+        if (correlation := draws.get(named("correlation", name))) is not None:
+            own["correlation"] = correlation
+        share = of_draws({**draws, **own})
+        odds[name] = share / (1.0 - share)
+    whole = 1.0 + np.sum(list(odds.values()), axis=0)
+    return {name: np.asarray(each / whole) for name, each in odds.items()}
+
+
+def _reml_shares(columns: Array, design: Design, ci_prob: float) -> pd.DataFrame:
+    """Shares by restricted maximum likelihood; of one column of numbers with intervals."""
+    import mixedlm
+
+    designs = designs_of(design)
+    codes = {f"g{k}": each.cluster for k, each in enumerate(designs)}
+    formula = " + ".join(["y ~ 1", *(f"(1 | {name})" for name in codes)])
+    variances = np.zeros(len(designs) + 1)
+    fits = []
+    for column in columns.T:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a variance of 0 is an answer, and is shown
+            fits.append(mixedlm.lmer(formula, pd.DataFrame({"y": column, **codes})))
+        estimated = fits[-1].VarCorr()
+        own = [float(block.cov[0, 0]) for block in estimated.groups.values()]
+        variances += [*own, float(estimated.residual)]
+    names = [*(each.grouping for each in designs), WITHIN]
+    found = pd.DataFrame({"reml": variances / variances.sum()}, index=names)
+    found[["reml_low", "reml_high"]] = np.nan
+    if len(fits) == 1:
+        intervals = pooled_parameters(fits, ci_prob)
+        for k, each in enumerate(designs):
+            ends = intervals.loc[f"icc(g{k})", ["conf_low", "conf_high"]]
+            found.loc[each.grouping, ["reml_low", "reml_high"]] = ends.to_numpy(dtype=float)
+    return found
 
 
 def _diagnostics(share: Array) -> tuple[float, float]:

@@ -9,17 +9,24 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
-from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.diagnostics import diagnostics
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.explore.columns import check_columns, clusters_of, indicators
+from bayesimpute.explore.columns import (
+    check_columns,
+    check_factors,
+    clustered,
+    factors_of,
+    indicators,
+)
+from bayesimpute.explore.icc import factor_shares
 from bayesimpute.explore.posterior import ChainDraws, Posterior, sample_posterior
 from bayesimpute.method import Array, Design
 from bayesimpute.sampling.variance_shares import share_logit
 from bayesimpute.specification.aliases import YES_NO
 from bayesimpute.specification.defaults import usable_as_predictor
+from bayesimpute.wording import listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +50,8 @@ class MissingModel(html.Told):
         log odds of a row in the middle.
     between
         The same columns for the differences between clusters: ``sd_intercept`` (SD of the log
-        odds) and ``icc`` (its share of the latent variance); empty without a cluster.
+        odds) and ``icc`` (its share of the latent variance); of several groupings by each,
+        ``sd_intercept|school``, ``icc|school``. Empty without a cluster.
     variable, predictors, cluster
         What was modelled by what.
     n_rows, n_missing
@@ -60,7 +68,7 @@ class MissingModel(html.Told):
     between: pd.DataFrame
     variable: str
     predictors: tuple[str, ...]
-    cluster: str | None
+    cluster: str | tuple[str, ...] | None
     n_rows: int
     n_missing: int
     n_left_out: int
@@ -73,7 +81,8 @@ class MissingModel(html.Told):
         return self.posterior.tree(self.variable)
 
     def _said(self) -> Iterator[str | pd.DataFrame]:
-        by = f", random intercept by {self.cluster!r}" if self.cluster else ""
+        names = (self.cluster,) if isinstance(self.cluster, str) else self.cluster
+        by = f", random intercept by {listed(names)}" if names else ""
         left = f"; {self.n_left_out} rows left out, a predictor missing" if self.n_left_out else ""
         diverging = self.posterior.divergences
         warned = f"; {diverging} divergent transitions" if diverging else ""
@@ -91,7 +100,7 @@ def missing_model(
     df: pd.DataFrame,
     variable: str,
     predictors: str | Sequence[str] | None = None,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     *,
     priors: Mapping[str, Any] | None = None,
     ci_prob: Level = 0.95,
@@ -120,10 +129,12 @@ def missing_model(
         missing are then left out, and counted in the result. (An indicator of their missingness in
         its place would bias the other coefficients: Jones 1996, JASA 91, 222-230.)
     cluster
-        Column of cluster ids, for a random intercept; None for independent rows.
+        Column of cluster ids, for a random intercept; several, ``["school", "class"]``, for one
+        of each, nested or crossed; None for independent rows.
     priors
         Parameter -> PyMC distribution: ``"intercept"``, ``"beta"``, ``"sd_intercept"``. By default
-        Normal(0, 2.5), Normal(0, 2.5 / SD of the predictor), HalfNormal(1).
+        Normal(0, 2.5), Normal(0, 2.5 / SD of the predictor), HalfNormal(1). Of one grouping of
+        several ``"sd_intercept|school"``.
     ci_prob
         Probability of the intervals (0.95).
     draws, chains
@@ -152,13 +163,16 @@ def missing_model(
     """
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
-    index = clusters_of(table, cluster)
+    factors: tuple[str, ...] = ()
+    if cluster is not None:
+        one = isinstance(cluster, str)
+        factors = tuple(factors_of(table, cluster)) if one else check_factors(cluster, table)
     seed = fresh_seed() if seed is None else seed
-    names = _predictors(table, variable, predictors, cluster)
+    names = _predictors(table, variable, predictors, factors)
     used = ~np.any([np.zeros(table.n_rows), *(table.missing(name) for name in names)], axis=0)
     missing = table.missing(variable)[used]
     _check_groups(variable, missing, bool(used.all()))
-    design = _design(table, variable, names, index, used)
+    design = _design(table, variable, names, factors, used)
     posterior = sample_posterior(YES_NO, design, priors, draws, chains, seed)
     rows = _rows(posterior, design.predictors, ci_prob)
     between = rows.loc[~rows["term"].isin(["(Intercept)", *design.predictors])]
@@ -167,7 +181,7 @@ def missing_model(
         between.drop(columns=["odds_ratio", "p_positive"]).set_index("term"),
         variable,
         names,
-        cluster,
+        cluster if cluster is None or isinstance(cluster, str) else factors,
         len(missing),
         int(missing.sum()),
         int((~used).sum()),
@@ -177,13 +191,13 @@ def missing_model(
 
 
 def _predictors(
-    table: Table, variable: str, asked: Sequence[str] | None, cluster: str | None
+    table: Table, variable: str, asked: Sequence[str] | None, factors: Sequence[str]
 ) -> tuple[str, ...]:
     if asked is None:
         return tuple(
             name
             for name in table.variables
-            if name not in (variable, cluster)
+            if name not in (variable, *factors)
             and not table.missing(name).any()
             and usable_as_predictor(table, name)
             and np.ptp(table.values[name]) > 0
@@ -191,7 +205,7 @@ def _predictors(
     names = tuple(dict.fromkeys([asked] if isinstance(asked, str) else asked))
     check_columns(names, table.frame, "predictors=")
     for name in names:
-        if name in (variable, cluster):
+        if name in (variable, *factors):
             what = "the variable itself" if name == variable else "the cluster column"
             raise SpecificationError(f"predictors= names {name!r}, which is {what}; leave it out.")
         if table.variables[name].kind is Kind.OTHER:
@@ -216,7 +230,7 @@ def _design(
     table: Table,
     variable: str,
     names: tuple[str, ...],
-    index: ClusterIndex | None,
+    factors: Sequence[str],
     used: np.ndarray,
 ) -> Design:
     n = int(used.sum())
@@ -235,25 +249,21 @@ def _design(
     if len(set(labels)) < len(labels):
         repeated = next(label for label in labels if labels.count(label) > 1)
         raise SpecificationError(f"Two columns of the model are called {repeated!r}; rename one.")
-    if index is None:
-        codes, n_clusters = np.zeros(n, dtype=np.int64), 1
-    else:
-        codes, seen = pd.factorize(index.codes[used])
-        n_clusters = len(seen)
-    return Design(
+    design = Design(
         variable,
         Kind.BINARY,
         (False, True),
         table.missing(variable)[used].astype(np.float64),
         np.ascontiguousarray(np.hstack(columns)),
         tuple(labels),
-        np.ones((n, 0 if index is None else 1)),
-        () if index is None else ("intercept",),
-        codes.astype(np.int64),
-        n_clusters,
+        np.empty((n, 0)),
+        (),
+        np.zeros(n, dtype=np.int64),
+        1,
         np.ones(n, dtype=bool),
         np.zeros(n, dtype=bool),
     )
+    return clustered(design, {name: table.clusters(name).codes[used] for name in factors})
 
 
 def _rows(posterior: Posterior, predictors: tuple[str, ...], ci_prob: float) -> pd.DataFrame:
@@ -264,6 +274,11 @@ def _rows(posterior: Posterior, predictors: tuple[str, ...], ci_prob: float) -> 
     if "sd_intercept" in posterior.draws:
         scalars["sd_intercept"] = posterior.draws["sd_intercept"]
         scalars["icc"] = share_logit(posterior.draws)
+    groupings = [name.partition("|")[2] for name in posterior.draws if "_intercept|" in name]
+    scalars |= {name: posterior.draws[name] for name in posterior.draws if "_intercept|" in name}
+    if groupings:
+        shares = factor_shares(share_logit, posterior.draws, groupings)
+        scalars |= {f"icc|{name}": share for name, share in shares.items()}
     tree = Posterior({str(k): v for k, v in enumerate(scalars.values())}, {}, 0, 0).tree("x")
     checked = diagnostics(tree)
     tail = (1 - ci_prob) / 2

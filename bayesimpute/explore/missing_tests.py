@@ -1,6 +1,6 @@
 """Whether what is missing of one variable depends on another: ``bi.missing_tests``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.arrays import Array
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.explore.columns import clusters_of, indicators
+from bayesimpute.explore.columns import factors_of, indicators
 from bayesimpute.wording import not_zero
 
 Mask = npt.NDArray[np.bool_]
@@ -182,7 +182,7 @@ COLUMNS = (
 
 
 @checked
-def missing_tests(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
+def missing_tests(df: pd.DataFrame, cluster: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Test every variable between rows where another is observed and rows where it is missing.
 
     A difference speaks against values missing completely at random, and names a predictor the
@@ -196,7 +196,9 @@ def missing_tests(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
     cluster
         Column of cluster ids. The tests take rows as independent; with clusters, ``p_cluster`` is a
         p-value that does not, and the ids are tested as a category: whether clusters differ in
-        how much is missing. None leaves both out.
+        how much is missing. None leaves both out. Of several columns, ``["school", "class"]``,
+        each gives a p-value, ``p_cluster|school``, and its ids are tested: where classes lie in
+        schools, that by schools allows for both.
 
     Returns
     -------
@@ -242,16 +244,18 @@ def missing_tests(df: pd.DataFrame, cluster: str | None = None) -> pd.DataFrame:
     2  popular  Welch t        1191        809
     """
     table = Table.from_frame(df)
-    index = clusters_of(table, cluster)
-    rows = list(_rows(table, cluster, index))
-    columns = [*COLUMNS, "p_cluster"] if index is not None else list(COLUMNS)
+    factors = {} if cluster is None else factors_of(table, cluster)
+    one = isinstance(cluster, str)
+    by = {"p_cluster" if one else f"p_cluster|{name}": each for name, each in factors.items()}
+    rows = list(_rows(table, factors, by))
+    columns = [*COLUMNS, *by]
     numbers = dict.fromkeys(columns[5:], "float64")
     counts = {"n_observed": "int64", "n_missing": "int64"}
     return pd.DataFrame(rows, columns=columns).astype({**counts, **numbers})
 
 
 def _rows(
-    table: Table, cluster: str | None, index: ClusterIndex | None
+    table: Table, factors: Mapping[str, ClusterIndex], by: Mapping[str, ClusterIndex]
 ) -> Iterator[dict[str, Any]]:
     for gaps in table.incomplete():
         if table.missing(gaps).all():
@@ -260,14 +264,15 @@ def _rows(
             if name == gaps or variable.kind is Kind.OTHER:
                 continue
             row: dict[str, Any] = {"missing": gaps, "variable": name}
-            if name == cluster and index is not None:
-                test, found = contingency(index.codes.astype(np.float64), table.missing(gaps))
+            if name in factors:
+                codes = factors[name].codes.astype(np.float64)
+                test, found = contingency(codes, table.missing(gaps))
                 yield row | _counts(table.missing(gaps)) | {"test": test} | found
             else:
-                yield row | _compared(table, name, gaps, index)
+                yield row | _compared(table, name, gaps, by)
 
 
-def _compared(table: Table, name: str, gaps: str, index: ClusterIndex | None) -> dict[str, Any]:
+def _compared(table: Table, name: str, gaps: str, by: Mapping[str, ClusterIndex]) -> dict[str, Any]:
     seen = ~table.missing(name)
     missing, values = table.missing(gaps)[seen], table.values[name][seen]
     if table.variables[name].kind is Kind.NUMERIC:
@@ -275,9 +280,9 @@ def _compared(table: Table, name: str, gaps: str, index: ClusterIndex | None) ->
     else:
         test, found = contingency(values, missing)
     row: dict[str, Any] = {"test": test, **_counts(missing), **found}
-    if index is not None:
+    if by:
         columns = indicators(table, name)[1][seen]
-        row["p_cluster"] = by_clusters(columns, missing, index.codes[seen])
+        row |= {key: by_clusters(columns, missing, each.codes[seen]) for key, each in by.items()}
     return row
 
 

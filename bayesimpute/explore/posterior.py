@@ -12,6 +12,7 @@ from bayesimpute.data.names import safe_pair, safe_text
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design
 from bayesimpute.registry import resolve
+from bayesimpute.wrappers.base import inner_kernel
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -105,7 +106,7 @@ def sample_posterior(
     implementation = resolve(method)
     forgets = getattr(implementation, "forgets_at_once", False)
     options = {**implementation.options, **(FORGETTING if forgets else OTHER_OPTIONS)}
-    kernel = implementation.kernel(design, dict(priors or {}), options)
+    kernel = inner_kernel(method, design, dict(priors or {}), options)
     tuning, *streams = np.random.SeedSequence(seed).spawn(1 + chains)
     kept: dict[str, list[list[Any]]] = {name: [] for name in kernel.labels}
     divergences = 0.0

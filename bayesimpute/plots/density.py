@@ -43,9 +43,11 @@ def plot_density(
         An imputed variable. One of level 2 counts every cluster once.
     by
         Column with clusters or categories: a panel for each that has imputed cells, on the same
-        horizontal axis. By default one panel with all cells.
+        horizontal axis. ``".imp"``: a panel for each imputation, beside the observed values. By
+        default one panel with all cells.
     groups
-        Values of `by` to show; by default all, or the 30 with most imputed cells.
+        Values of `by` to show; by default all, or the 30 with most imputed cells (the first 30
+        imputations).
     ax
         Where to draw, as many axes as panels; by default a new figure.
     figsize
@@ -87,7 +89,7 @@ def plot_density(
         )
     ]
     panels.finish(
-        drawn, variable, entries, names=cells.names, by=by, remarks=[cells.remark],
+        drawn, variable, entries, names=cells.names, by=cells.by, remarks=[cells.remark],
         y="share" if cells.levels else "density",
     )  # fmt: skip
     return drawn.figure

@@ -48,8 +48,8 @@ def plot_strip(
     variable
         An imputed variable. One of level 2 counts every cluster once.
     by
-        Column with clusters or categories: a panel for each that has imputed cells. By default
-        one panel with all cells.
+        Column with clusters or categories: a panel for each that has imputed cells, or ``".imp"``:
+        one for each imputation. By default one panel with all cells.
     groups
         Values of `by` to show; by default all, or the 30 with most imputed cells.
     ax
@@ -188,8 +188,8 @@ def plot_box(
     variable
         An imputed variable. One of level 2 counts every cluster once.
     by
-        Column with clusters or categories: a panel for each that has imputed cells. By default
-        one panel with all cells.
+        Column with clusters or categories: a panel for each that has imputed cells, or ``".imp"``:
+        one for each imputation. By default one panel with all cells.
     groups
         Values of `by` to show; by default all, or the 30 with most imputed cells.
     ax

@@ -11,10 +11,12 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.encoding import Kind
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
-from bayesimpute.plots.frames import column_named, facets
+from bayesimpute.plots.frames import MOST_PANELS, column_named, facets
 from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Target
 
+#: What `by` names to have a panel for each imputation.
+IMPUTATION = ".imp"
 #: Numbers with more distinct values are drawn as continuous ones.
 MOST_DISTINCT = 12
 
@@ -105,7 +107,7 @@ class Shown:
     levels
         Categories, or the distinct numbers if these are few, as text; else empty.
     m
-        Number of imputations.
+        Number of imputations in a panel.
     labels
         What a legend says of the two colours.
     options
@@ -136,7 +138,7 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     SpecificationError
         As `cells` and `bayesimpute.plots.frames.facets` raise.
     """
-    frame = cells(run, variable, by)
+    frame = cells(run, variable, None if by == IMPUTATION else by)
     imputed = (frame[".imp"] > 0).to_numpy()
     unit = "clusters" if _cluster_of(run, variable) else "cells"
     sizes = [int((frame[".imp"] == k).sum()) for k in (0, 1)]
@@ -149,10 +151,32 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     elif len(distinct := np.unique(values)) <= MOST_DISTINCT:
         levels = [f"{value:g}" for value in distinct]
         frame["value"] = np.searchsorted(distinct, values)
-    found = facets(frame["facet"].rename(by) if by is not None else None, groups, imputed)
+    if by == IMPUTATION:
+        parts, names, remark = _by_imputation(frame, groups, run.m)
+    else:
+        found = facets(frame["facet"].rename(by) if by is not None else None, groups, imputed)
+        parts = [frame[found.codes == k] for k in range(len(found.names))]
+        names, remark = found.names, found.remark
     return Shown(
-        [frame[found.codes == k] for k in range(len(found.names))],
-        found.names, by, found.remark, levels, run.m,
+        parts, names, "imputation" if by == IMPUTATION else by, remark, levels,
+        1 if by == IMPUTATION else run.m,
         (f"observed ({words[0]})", f"imputed ({words[1]}, m = {run.m})"),
         getattr(run.specification.targets.get(variable), "options", {}),
     )  # fmt: skip
+
+
+def _by_imputation(
+    frame: pd.DataFrame, groups: Any, m: int
+) -> tuple[list[pd.DataFrame], list[str], str]:
+    """Observed cells and those of one imputation in each panel."""
+    asked = range(1, m + 1) if groups is None else np.atleast_1d(groups).tolist()
+    for number in asked:
+        if number not in range(1, m + 1):
+            raise SpecificationError(f"groups= names imputation {number!r}; there are 1 to {m}.")
+    numbers = [int(number) for number in asked][:MOST_PANELS]
+    left = len(asked) - len(numbers)
+    chosen = [frame[frame[".imp"].isin([0, number])] for number in numbers]
+    # in each panel it is the only one
+    parts = [part.assign(**{".imp": (part[".imp"] > 0).astype(int)}) for part in chosen]
+    remark = f"{left} further imputations are left out" if left else ""
+    return parts, [f"imputation {number}" for number in numbers], remark

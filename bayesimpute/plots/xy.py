@@ -72,7 +72,7 @@ def plot_xy(
         column_named(name, names, argument, "plot_xy")
     if x == y:
         raise SpecificationError(f"x and y are both {x!r}; give two variables.")
-    numbers = _numbers(imputation, run.m)
+    numbers = numbers_of(imputation, run.m)
     where = _where(run, x, y)
     values = [_values(run, name, numbers) for name in (x, y)]
     if by in (x, y):
@@ -93,7 +93,14 @@ def plot_xy(
     )  # fmt: skip
 
 
-def _numbers(imputation: int | Sequence[int] | str, m: int) -> list[int]:
+def numbers_of(imputation: int | Sequence[int] | str, m: int) -> list[int]:
+    """Numbers of the imputations asked for, 1 … m.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no such imputation.
+    """
     if isinstance(imputation, str):
         if imputation != "all":
             raise SpecificationError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from bayesimpute.pooling.plain import (
 )
 from bayesimpute.pooling.rubin import RULES, Combined, Rule, single, total_covariance
 from bayesimpute.pooling.separation import warn_of_separation
+from bayesimpute.pooling.variance_intervals import pooled_parameters
 from bayesimpute.wording import not_zero, rounded
 
 #: Columns of ``Pooled.table``.
@@ -62,11 +64,14 @@ class Pooled(html.Told):
     variance_components
         Mean over imputations, named as mitml does: ``"Intercept~~Intercept|school"``,
         ``"Intercept~~sex|school"``, ``"Residual~~Residual"``, ``"ICC|school"``. Empty without
-        random effects.
+        random effects. `random_effects` has intervals.
     covariance
         T = Ū + (1 + 1/m) B as a matrix by term; None if only variances were pooled.
     explained
         R² of each analysis, as `r_squared` pools them; empty where numbers were pooled.
+    models, rule
+        What the fitting package returned of each analysis, and the pooling rule: what
+        `random_effects` is made of. Empty where numbers were pooled.
     """
 
     table: pd.DataFrame
@@ -76,6 +81,40 @@ class Pooled(html.Told):
     variance_components: pd.Series = field(default_factory=_no_components)
     covariance: pd.DataFrame | None = None
     explained: tuple[Explained, ...] = field(default=(), repr=False)
+    models: tuple[Any, ...] = field(default=(), repr=False)
+    rule: Rule = "rubin1987"
+
+    @cached_property
+    def random_effects(self) -> pd.DataFrame:
+        """SDs and correlations of random effects, residual SD and ICCs, with intervals.
+
+        Pooled on the log scale (SDs), as Fisher's z (correlations) and on the logit scale (ICCs),
+        with standard errors from the observed information of each fit's deviance (the REML
+        criterion where it was fitted by that), and transformed back: no interval reaches outside
+        what the parameter can be. Squares of an SD and its interval are those of the variance.
+
+        Returns
+        -------
+        DataFrame
+            Index ``term``: ``"sd((Intercept) | school)"``, ``"cor((Intercept), x | school)"``,
+            ``"sigma"``, ``"icc(school)"`` (of a logistic model that of the latent variable, whose
+            error has variance π²/3). Columns estimate, conf_low, conf_high; scale; and on it
+            std_error and df, fmi; ``at_boundary``, in how many imputations the SD is 0 or smaller
+            than its standard error (the correlation ±1). Where that is not 0 there is no interval,
+            and the estimate is the plain mean. Empty for fits that are not mixedlm's.
+
+        Examples
+        --------
+        >>> from bayesimpute import fit, simulate
+        >>> data = simulate.simulate_popularity(seed=1, schools=20, pupils=300).complete
+        >>> found = fit([data, data], "popular ~ texp + (1 | school)").pool().random_effects
+        >>> found.loc["icc(school)", ["estimate", "conf_low", "conf_high"]].astype(float).round(2)
+        estimate     0.25
+        conf_low     0.13
+        conf_high    0.44
+        Name: icc(school), dtype: float64
+        """
+        return pooled_parameters(self.models, self.conf_level, self.rule)
 
     @property
     def r_squared(self) -> pd.DataFrame:
@@ -108,8 +147,34 @@ class Pooled(html.Told):
         df = "infinite" if np.isinf(self.dfcom) else f"{self.dfcom:g}"
         yield f"Pooled over {sets}; complete-data df {df}; {self.conf_level:.0%} intervals"
         yield rounded(self.summary(), 4)
-        if not self.variance_components.empty:
+        if not self.random_effects.empty:
+            yield rounded(self.random_effects[["estimate", "conf_low", "conf_high", "fmi"]], 4)
+            yield from boundary_notes(self.random_effects, self.m)
+        elif not self.variance_components.empty:
             yield self.variance_components.round(4).to_frame()
+
+
+def boundary_notes(random_effects: pd.DataFrame, m: int) -> Iterator[str]:
+    """Say of each parameter at its boundary why it has no interval.
+
+    Parameters
+    ----------
+    random_effects, m
+        Of `Pooled`.
+    """
+    for term, count in random_effects["at_boundary"].items():
+        if not count or str(term).startswith("icc("):  # which has the boundary of its SD
+            continue
+        where = "" if m == 1 else f" in {count} of {m} imputations"
+        what = (
+            "is ±1, or of an SD that is 0,"
+            if str(term).startswith("cor(")
+            else "is 0 or smaller than its standard error"
+        )
+        yield (
+            f"{term} {what}{where}: no interval holds there. A simpler random part, or the "
+            "posterior (imp.fit_posterior, or imputation with analysis=), has an answer."
+        )
 
 
 @checked
@@ -207,7 +272,12 @@ def _of_fits(fits: Any, dfcom: float | None, ci_prob: float, rule: Rule) -> Pool
         rule=rule,
         variance_components=[each.variance_components for each in analyses],
     )
-    return replace(pooled, explained=tuple(explained(each) for each in analyses))
+    return replace(
+        pooled,
+        explained=tuple(explained(each) for each in analyses),
+        models=tuple(each.model for each in analyses),
+        rule=rule,
+    )
 
 
 def _table(combined: Combined, names: pd.Index, ci_prob: float) -> pd.DataFrame:

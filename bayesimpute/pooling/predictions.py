@@ -34,7 +34,7 @@ def predict_rows(
 ) -> pd.DataFrame:
     """Predict each row by each fit and pool by Rubin's rules: see ``Fits.predict``."""
     estimates = as_estimates(fits)
-    frames = _new_frames(newdata, len(estimates))
+    frames = new_frames(newdata, len(estimates))
     predicted = [
         _predicted(each, frame, level) for each, frame in zip(estimates, frames, strict=True)
     ]
@@ -43,7 +43,7 @@ def predict_rows(
     complete = complete_data_df(estimates, dfcom)
     table = pool(q, u, complete, ci_prob=ci_prob, rule=rule).table
     found = table[["estimate", "std_error", "df", "conf_low", "conf_high", "fmi"]].copy()
-    inverse = _inverse_link(estimates[0].model)
+    inverse = inverse_link(estimates[0].model)
     if scale == "response" and inverse is not None:
         at = table["estimate"].to_numpy()
         slope = (inverse(at + 1e-5) - inverse(at - 1e-5)) / 2e-5
@@ -54,8 +54,16 @@ def predict_rows(
     return found.set_axis(frames[0].index, axis=0)
 
 
-def _new_frames(newdata: Any, m: int) -> list[pd.DataFrame]:
-    """One frame of new rows an imputation."""
+def new_frames(newdata: Any, m: int) -> list[pd.DataFrame]:
+    """Give one frame of new rows an imputation.
+
+    Parameters
+    ----------
+    newdata
+        One frame for all, one an imputation, or imputations.
+    m
+        Number of fits.
+    """
     if isinstance(newdata, pd.DataFrame):
         frames = [newdata] * m
     else:
@@ -147,7 +155,7 @@ def _of_new_clusters(result: Any, rows: pd.DataFrame) -> tuple[Array, Array]:
     )
 
 
-def _inverse_link(result: Any) -> Callable[[Array], Array] | None:
+def inverse_link(result: Any) -> Callable[[Array], Array] | None:
     """From the linear predictor to the mean; None for the identity."""
     model = getattr(result, "model", None)
     family = getattr(result, "family", None) or getattr(model, "family", None)

@@ -8,6 +8,7 @@ to the other is found by least squares on one completed data set, where it is ex
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from bayesimpute.pooling.formula_design import (
     asks_for_means,
     cluster_of_means,
 )
+from bayesimpute.registry import resolve
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.groupings import designs_of, named
 from bayesimpute.specification.formula_terms import unique
@@ -67,8 +69,8 @@ def analysis_table(
     pandas.DataFrame
         A row a parameter: ``estimate`` (posterior mean), ``sd``, ``ci_low``, ``ci_high``
         (quantiles), ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``; and ``pooled``,
-        ``std_error``, ``pooled_low``, ``pooled_high`` by Rubin's rules (of an SD between clusters
-        the root of the pooled variance, without interval).
+        ``std_error``, ``pooled_low``, ``pooled_high`` by Rubin's rules (of SDs, correlations and
+        ICCs as ``Pooled.random_effects`` has them, without a standard error: their scales differ).
     """
     read = checked_formula(analysed.formula, specification.table.frame.columns)
     text, called = with_observed_knots(read, specification.table.frame)
@@ -109,17 +111,10 @@ def _pooled(fits: Fits | None, ci_prob: float) -> dict[str, dict[str, float]]:
         str(term): dict(zip(_POOLED, map(float, row), strict=True))
         for term, row in zip(pool.table.index, pool.table[columns].to_numpy(), strict=True)
     }
-    for name, value in pool.variance_components.items():
-        first, _, rest = str(name).partition("~~")
-        second, _, group = rest.partition("|")
-        if first == second and value >= 0.0:
-            label = "sigma" if first == "Residual" else f"sd({_effect(first)} | {group})"
-            found[label] = dict(zip(_POOLED, (value**0.5, np.nan, np.nan, np.nan), strict=True))
+    for term, row in pool.random_effects.iterrows():
+        numbers = (row["estimate"], np.nan, row["conf_low"], row["conf_high"])
+        found[str(term)] = dict(zip(_POOLED, map(float, numbers), strict=True))
     return found
-
-
-def _effect(name: str) -> str:
-    return INTERCEPT if name == "Intercept" else name
 
 
 def analysis_draws(
@@ -128,8 +123,9 @@ def analysis_draws(
     """Draws of an analysis' parameters as its formula means them: name -> (chain, draw).
 
     Coefficients have the names that `bayesimpute.fit` gives them, SDs between clusters are
-    ``sd((Intercept) | g)``, correlations ``cor((Intercept), x | g)``; what the family has besides
-    keeps its name. Of several equations (unordered categories) each name begins with the category.
+    ``sd((Intercept) | g)``, correlations ``cor((Intercept), x | g)``, intraclass correlations
+    ``icc(g)``; what the family has besides keeps its name. Of several equations (unordered
+    categories) each name begins with the category.
 
     Raises
     ------
@@ -168,7 +164,28 @@ def analysis_draws(
             found[parameter] = each
         else:
             found |= {f"{parameter}[{label}]": each[..., k] for k, label in enumerate(labels)}
+    found |= _shares(found, resolve(target.method))
     return {_as_called(called_so, called): each for called_so, each in found.items()}
+
+
+def _shares(found: Mapping[str, Array], model: Any) -> dict[str, Array]:
+    """Intraclass correlations, all intercepts in the denominator, as those of a fit.
+
+    Of models whose share needs no more than SDs; on the log scale it depends on the mean, too.
+    """
+    start = f"sd({INTERCEPT} | "
+    sds = {name.removeprefix(start)[:-1]: found[name] for name in found if name.startswith(start)}
+    if not sds or not hasattr(model, "share"):
+        return {}
+    total = sum(sd**2 for sd in sds.values())
+    known = {"sd_intercept": np.sqrt(total)}
+    if "sigma" in found:
+        known["sigma"] = found["sigma"]
+    try:
+        share = model.share.of_draws(known)
+    except KeyError:
+        return {}
+    return {f"icc({group})": share * sd**2 / total for group, sd in sds.items()}
 
 
 def _model_design(

@@ -1,21 +1,34 @@
 """The pooled analyses: every column of Rubin's rules, variance components, forest plot."""
 
-import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits
-from bayesimpute.errors import ImputationWarning
+from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, decimals, frame, join, number, table, tag
+from bayesimpute.plots.effects import plot_effects
 from bayesimpute.plots.estimates import compare_estimates, plot_estimates
-from bayesimpute.pooling.pooled import Pooled
-from bayesimpute.posterior.fitting import PosteriorFits
+from bayesimpute.pooling.pooled import Pooled, boundary_notes
 from bayesimpute.posterior.pooled import PooledPosterior
-from bayesimpute.report.content import Content, folded, note, paragraph, picture, scroll, subheading
+from bayesimpute.report.content import (
+    CompleteCases,
+    Content,
+    counted,
+    folded,
+    note,
+    paragraph,
+    picture,
+    pooled_of,
+    scroll,
+    subheading,
+)
 from bayesimpute.wording import p_value
 
+#: Terms of an analysis in the words for a forest plot.
+MOST_SPOKEN = 8
 #: Terms up to which a forest plot is drawn.
 MOST_TERMS = 30
 
@@ -27,9 +40,14 @@ HEADINGS = {
 #: Columns of the two tables of a pooled analysis.
 RESULT = ("estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high", "fmi")
 VARIANCES = ("ubar", "b", "t", "riv", "lambda", "fmi")
+RANDOM = ("estimate", "conf_low", "conf_high", "fmi")
 #: Columns on the scale of the standard error.
 SCALED = ("estimate", "std_error", "conf_low", "conf_high")
 
+SCALES = (
+    "SDs were pooled on the log scale, correlations as Fisher's z, intraclass correlations on the "
+    "logit scale, and transformed back."
+)
 LEGEND = (
     "Ū: mean variance within imputations; B: variance between them; T = Ū + (1 + 1/m) B, whose "
     "root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in variance by what is missing; "
@@ -42,28 +60,19 @@ def analyses(content: Content) -> Html:
     """Draw a forest plot of all, then each with its tables; empty without any."""
     if not content.analyses:
         return Html("")
-    pooled = {label: pooled_of(each) for label, each in content.analyses.items()}
+    pooled = content.pooled
     drawn = {k: table for k, each in pooled.items() if (table := _comparable(each)) is not None}
     parts = [_forest(drawn)] if drawn else []
     parts += [_compared(drawn)] if len(drawn) > 1 else []
     for label, each in pooled.items():
         parts.append(subheading(label))
         parts.append(_one(each, content.analyses[label]))
+        if label in content.complete_cases:
+            parts.append(_beside(each, content.complete_cases[label]))
+            parts.append(_effects(content, content.analyses[label]))
     if any(isinstance(each, Pooled) for each in pooled.values()):
         parts.append(note(LEGEND))
     return join(parts)
-
-
-def pooled_of(analysis: Any) -> Any:
-    """Pool what is not: fits by Rubin's rules, posteriors by mixing them."""
-    if isinstance(analysis, PosteriorFits):
-        return analysis.pool(seed=0)
-    if not isinstance(analysis, Fits):
-        return analysis
-    with warnings.catch_warnings():
-        if len(analysis) == 1:  # complete cases: that nothing was imputed is the point
-            warnings.filterwarnings("ignore", "Only one imputation", ImputationWarning)
-        return analysis.pool()
 
 
 def _comparable(analysis: Any) -> pd.DataFrame | None:
@@ -80,9 +89,69 @@ def _forest(drawn: dict[str, pd.DataFrame]) -> Html:
     terms = list(dict.fromkeys(str(term) for each in drawn.values() for term in _terms(each)))
     some = terms[:MOST_TERMS]
     words = "Estimates and intervals; blue and filled: without imputed values, open: pooled"
-    figure = picture(lambda: plot_estimates(drawn, some), words)
+    figure = picture(lambda: plot_estimates(drawn, some), words, _forest_in_words(drawn))
     left = len(terms) - len(some)
     return join([figure, note(f"Left out: {left} further terms.") if left else ""])
+
+
+def _forest_in_words(drawn: dict[str, pd.DataFrame]) -> str:
+    """Estimates and intervals of the first terms of each analysis."""
+    said = []
+    for label, each in drawn.items():
+        rows = zip(_terms(each), each["estimate"], each["conf_low"], each["conf_high"], strict=True)
+        terms = [
+            f"{term} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
+            for term, estimate, low, high in list(rows)[:MOST_SPOKEN]
+        ]
+        said.append(f"{label}: {', '.join(terms)}")
+    return "; ".join(said)
+
+
+def _beside(pooled: Pooled, alone: CompleteCases) -> Html:
+    """Pooled estimates and those of the complete cases, side by side."""
+    if alone.fits is None:
+        return note(f"Complete cases ({counted(alone.rows, 'row')}): not analysed. {alone.error}")
+    cases = pooled_of(alone.fits, pooled.conf_level).table
+    interval = f"{pooled.conf_level:.0%} interval"
+    rows = [
+        (term, *_interval(pooled.table, term), *_interval(cases, term))
+        for term in pooled.table.index
+    ]
+    head = ["term", "pooled", interval, "complete cases", interval]
+    return join(
+        [
+            paragraph(
+                f"Beside the pooled estimates those of the {counted(alone.rows, 'row')} that are "
+                "complete in the columns of the formula:"
+            ),
+            scroll(table(head, rows, range(1, 5))),
+        ]
+    )
+
+
+def _effects(content: Content, fits: Fits) -> Html:
+    """Average marginal effects where the formula has any."""
+    try:
+        found = fits.average_effects(content.run)
+    except BayesimputeError:  # Cox regression, an intercept alone
+        return Html("")
+    if len(found) > MOST_TERMS:
+        return Html("")
+    rows = zip(found.index, found["estimate"], found["conf_low"], found["conf_high"], strict=True)
+    seen = [
+        f"{effect} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
+        for effect, estimate, low, high in list(rows)[:MOST_SPOKEN]
+    ]
+    words = "Average marginal effects: of each imputation, and pooled"
+    drawn = picture(partial(plot_effects, content.run, fits), words, "; ".join(seen))
+    return folded("Average marginal effects", drawn, scroll(frame(found)))
+
+
+def _interval(estimates: pd.DataFrame, term: Any) -> tuple[str, str]:
+    if term not in estimates.index:
+        return "–", "–"
+    row = _numbers(estimates.loc[term])
+    return row["estimate"], f"{row['conf_low']} to {row['conf_high']}"
 
 
 def _terms(estimates: pd.DataFrame) -> "pd.Index[Any] | pd.Series[Any]":
@@ -121,6 +190,14 @@ def _pooled(analysis: Pooled) -> Html:
     shown = [scroll(_columns(numbers, RESULT))]
     if analysis.m > 1:
         shown.append(scroll(_columns(numbers, VARIANCES)))
+    random = analysis.random_effects
+    if not random.empty:
+        columns = list(RANDOM)
+        rows = [(str(k), *map(number, map(float, row[columns]))) for k, row in random.iterrows()]
+        headings = ["random effects", *(HEADINGS[name] for name in columns)]
+        shown.append(scroll(table(headings, rows, range(1, len(headings)))))
+        notes = [paragraph(told) for told in boundary_notes(random, analysis.m)]
+        return join([about, *shown, *notes, note(SCALES)])
     components = analysis.variance_components
     if components.empty:
         return join([about, *shown])

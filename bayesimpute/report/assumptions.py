@@ -1,14 +1,25 @@
 """What is assumed: priors, selection models, and shifts of what is not missing at random."""
 
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, join, number, table
+from bayesimpute.plots.rho import plot_rho
 from bayesimpute.prior.of_run import priors as used_priors
-from bayesimpute.report.content import Content, folded, note, paragraph, scroll, subheading
-from bayesimpute.result.checks import identification
+from bayesimpute.report.content import (
+    Content,
+    folded,
+    note,
+    paragraph,
+    picture,
+    scroll,
+    subheading,
+)
+from bayesimpute.result.checks import draws_of_rho, identification
 from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.delta import Delta
@@ -86,6 +97,7 @@ def _identification(content: Content) -> list[Html]:
             table(columns, [_selection_row(row) for _, row in population.iterrows()], range(2, 8))
         ),
     ]
+    parts += [_rho(content, str(name)) for name in dict.fromkeys(population["variable"])]
     if len(clusters):
         rows = [
             (f"{row['variable']}, {row['cluster']}",
@@ -96,6 +108,25 @@ def _identification(content: Content) -> list[Html]:
         shown = scroll(table(head, rows, range(1, 7)))
         parts.append(folded(f"ρ of {len(rows)} clusters", shown))
     return parts
+
+
+def _rho(content: Content, name: str) -> Html:
+    """Picture of ρ of a variable, empty where it is fixed."""
+    found = draws_of_rho(content.run, name)
+    if not found:
+        return Html("")
+    seen = [
+        f"{each.name} posterior median {number(float(np.median(each.posterior)), 2)}, 90 % "
+        f"{number(float(np.quantile(each.posterior, 0.05)), 2)} to "
+        f"{number(float(np.quantile(each.posterior, 0.95)), 2)}"
+        for each in found[:MOST_SPOKEN]
+    ]
+    words = f"ρ of {name}: prior and posterior, of all clusters and of each"
+    return picture(partial(plot_rho, content.run, name), words, "; ".join(seen))
+
+
+#: Clusters in the words for a picture of ρ.
+MOST_SPOKEN = 8
 
 
 def _selection_row(row: "pd.Series[Any]") -> tuple[object, ...]:

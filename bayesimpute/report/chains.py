@@ -19,6 +19,7 @@ from bayesimpute.report.content import (
     scroll,
 )  # fmt: skip
 from bayesimpute.result.checks import diagnostics
+from bayesimpute.result.run import Run
 
 #: Findings shown unfolded.
 MOST_OPEN = 12
@@ -31,6 +32,8 @@ LIGHTS = {
     None: ("good", "fine"),
 }
 
+_ABOUT = {"variable": "Variable ", "term": "Term of an analysis ", "run": ""}
+
 
 def diagnosis(content: Content) -> Html:
     """Every finding with its evidence, cause and advice."""
@@ -41,7 +44,7 @@ def diagnosis(content: Content) -> Html:
         tag(
             "li",
             light(str(row["severity"])),
-            f" {row['variable']}: " if row["variable"] else " ",
+            f" {_ABOUT[str(row['about'])]}{row['variable']}: " if row["variable"] else " ",
             tag("strong", row["finding"]),
             ". ",
             tag("p", row["evidence"], " ", row["cause"]),
@@ -81,7 +84,12 @@ def chains(content: Content) -> Html:
         shown = [name for name in names if name in ranked]
     together = [shown[k : k + BESIDE] for k in range(0, len(shown), BESIDE)]
     traces = [
-        picture(partial(plot_trace, run, each), f"Chains of {', '.join(each)}") for each in together
+        picture(
+            partial(plot_trace, run, each),
+            f"Chains of {', '.join(each)}",
+            "; ".join(_seen(run, name, worst) for name in each),
+        )
+        for each in together
     ]
     return join(
         [
@@ -97,6 +105,18 @@ def chains(content: Content) -> Html:
             left_out([name for name in names if name not in shown], "the traces"),
             _all(found),
         ]
+    )
+
+
+def _seen(run: Run, name: str, worst: "pd.Series[float]") -> str:
+    """Where the chains of a variable ended, and how well they agree."""
+    ends = np.asarray(run.history.chain_mean[name], dtype=float)[:, -1]
+    r_hat = worst.get(name, -np.inf)
+    what = "mean codes" if run.specification.table.variables[name].categories else "means"
+    agree = f", largest R-hat {number(r_hat, 3)}" if np.isfinite(r_hat) else ""
+    return (
+        f"{name}: {what} of {len(ends)} chains end between {number(np.nanmin(ends), 3)} and "
+        f"{number(np.nanmax(ends), 3)}{agree}"
     )
 
 

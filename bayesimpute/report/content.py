@@ -2,24 +2,32 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from bayesimpute.analysis import Fits
+from bayesimpute.analysis import Fits, fit
 from bayesimpute.diagnose.diagnosis import diagnose
-from bayesimpute.errors import BayesimputeError
+from bayesimpute.errors import AnalysisError, BayesimputeError, ImputationWarning
+from bayesimpute.explore.missing_tests import missing_tests
 from bayesimpute.html import Html, tag
+from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.result.run import Run
+from bayesimpute.specification.specification import Specification, Target
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from bayesimpute.findings import Findings
 
 
+#: Pairs of variables up to which missingness is tested; each takes a millisecond.
+MOST_TESTS = 1500
 #: Pictures of variables in one section; with more variables the rest is named.
 MOST_PICTURES = 24
 
@@ -38,12 +46,51 @@ class Content:
         Whether the checks that draw anew are made.
     written_at
         Time of the report, or empty.
+    reasons, assumptions
+        What the authors say of why values are missing, and of why the assumption is plausible.
+    sensitivity
+        Label -> result of ``bi.sensitivity``.
     """
 
     run: Run
     analyses: Mapping[str, Any]
     checks: bool
     written_at: str
+    reasons: str | None = None
+    assumptions: str | None = None
+    sensitivity: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def pooled(self) -> Mapping[str, Any]:
+        """The analyses, pooled where they are not."""
+        return {label: pooled_of(each) for label, each in self.analyses.items()}
+
+    @cached_property
+    def complete_cases(self) -> "Mapping[str, CompleteCases]":
+        """Each formula that was fitted to these imputations, fitted to the rows complete in it."""
+        given = self.run.specification.table.frame
+        found = {}
+        for label, each in self.analyses.items():
+            if not (isinstance(each, Fits) and each.formula and len(each) == self.run.m > 1):
+                continue
+            try:
+                used = check_formula(each.formula, given.columns)
+            except AnalysisError:  # of columns that were derived later
+                continue
+            rows = given.dropna(subset=list(used)).reset_index(drop=True)
+            found[label] = _complete_cases(each, rows)
+        return found
+
+    @cached_property
+    def missing_tests(self) -> "pd.DataFrame | None":
+        """Whether what is missing depends on other variables; None where there are too many."""
+        specification = self.run.specification
+        given = specification.table.frame
+        gone = int(given.isna().any().sum())
+        if not gone or gone * given.shape[1] > MOST_TESTS:
+            return None
+        clusters = [name for name in groupings_of(specification) if name in given.columns]
+        return missing_tests(given, clusters or None)
 
     @cached_property
     def findings(self) -> "Findings":
@@ -53,6 +100,59 @@ class Content:
     def _is_pooled(self, analysis: Any) -> bool:
         m = len(analysis) if isinstance(analysis, Fits) else getattr(analysis, "m", None)
         return isinstance(analysis, Fits | Pooled) and m == self.run.m > 1
+
+
+@dataclass(frozen=True, eq=False)
+class CompleteCases:
+    """An analysis of the rows that are complete in it.
+
+    Attributes
+    ----------
+    rows
+        Their number.
+    fits
+        None if it could not be fitted.
+    error
+        Why not; else empty.
+    """
+
+    rows: int
+    fits: Fits | None = None
+    error: str = ""
+
+
+def _complete_cases(fits: Fits, rows: "pd.DataFrame") -> CompleteCases:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImputationWarning)
+            return CompleteCases(len(rows), fit([rows], fits.formula, **fits.options))
+    except BayesimputeError as error:
+        return CompleteCases(len(rows), error=str(error))
+
+
+def pooled_of(analysis: Any, ci_prob: float = 0.95) -> Any:
+    """Pool what is not: fits by Rubin's rules, posteriors by mixing them."""
+    if isinstance(analysis, PosteriorFits):
+        return analysis.pool(seed=0)
+    if not isinstance(analysis, Fits):
+        return analysis
+    with warnings.catch_warnings():
+        if len(analysis) == 1:  # complete cases: that nothing was imputed is the point
+            warnings.filterwarnings("ignore", "Only one imputation", ImputationWarning)
+        return analysis.pool(ci_prob=ci_prob)
+
+
+def groupings_of(specification: Specification) -> list[str]:
+    """Clusters that models have, each once."""
+    return list(
+        dict.fromkeys(
+            name
+            for target in specification.targets.values()
+            if isinstance(target, Target)
+            for name in (target.cluster, *(each.name for each in target.groupings))
+            if name is not None
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -123,7 +223,7 @@ LARGEST_SVG = 150_000
 DPI = 160
 
 
-def picture(draw: "Callable[[], Figure]", words: str) -> Html:
+def picture(draw: "Callable[[], Figure]", words: str, seen: str = "") -> Html:
     """Draw a figure and put it into the page.
 
     Parameters
@@ -131,7 +231,9 @@ def picture(draw: "Callable[[], Figure]", words: str) -> Html:
     draw
         Makes the figure, by default settings of matplotlib whatever those of the session are.
     words
-        What it shows, for those who do not see it, and as its caption.
+        What it shows: its caption.
+    seen
+        What is to be seen in it, in numbers, for those who do not see it.
 
     Returns
     -------
@@ -154,7 +256,9 @@ def picture(draw: "Callable[[], Figure]", words: str) -> Html:
         finally:
             plt.close(figure)
     source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    image = tag_void("img", src=source, alt=words, style=f"width:{width:.2f}in")
+    image = tag_void(
+        "img", src=source, alt=f"{words}. {seen}" if seen else words, style=f"width:{width:.2f}in"
+    )
     return tag("figure", image, tag("figcaption", words))
 
 

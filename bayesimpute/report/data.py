@@ -13,9 +13,19 @@ from bayesimpute.html import Html, decimals, join, number, percent, table
 from bayesimpute.plots.flux import plot_flux
 from bayesimpute.plots.pattern import plot_miss, plot_pattern
 from bayesimpute.plots.predictors import MEANINGS, plot_predictors
-from bayesimpute.report.content import Content, folded, note, paragraph, picture, scroll
+from bayesimpute.report.content import (
+    Content,
+    counted,
+    folded,
+    groupings_of,
+    note,
+    paragraph,
+    picture,
+    scroll,
+)
 from bayesimpute.roles import Role
 from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.wording import p_value
 
 #: Columns shown unfolded.
 MOST_OPEN = 30
@@ -45,15 +55,7 @@ def data(content: Content) -> Html:
             f"{complete:,} rows are complete ({percent(complete / n)})."
         )
     ]
-    clusters = list(
-        dict.fromkeys(
-            name
-            for target in specification.targets.values()
-            if isinstance(target, Target)
-            for name in (target.cluster, *(each.name for each in target.groupings))
-            if name is not None
-        )
-    )
+    clusters = groupings_of(specification)
     parts += [_clusters(given, name) for name in clusters]
     if specification.ignore.any():
         parts.append(
@@ -143,6 +145,7 @@ def gaps(content: Content) -> Html:
         [
             _summary(missing_summary(given, main_cluster(specification))),
             *_patterns(given, main_cluster(specification)),
+            *_tests(content),
             *_flux(given),
         ]
     )
@@ -196,13 +199,13 @@ def _patterns(given: pd.DataFrame, cluster: str | None) -> list[Html]:
     """Which variables are missing together: a table of the most frequent patterns."""
     missing = given.isna()
     names = [name for name in given.columns if missing[name].any()]
-    counted = missing[names].value_counts()
+    times_of = missing[names].value_counts()
     rows = []
-    most = counted.iloc[:MOST_PATTERNS]
+    most = times_of.iloc[:MOST_PATTERNS]
     for gone, times in zip(most.index.to_list(), most, strict=True):
         without = [name for name, absent in zip(names, gone, strict=True) if absent]
         rows.append((", ".join(without) or "nothing", int(times), percent(times / len(given))))
-    left = len(counted) - len(rows)
+    left = len(times_of) - len(rows)
     shown = scroll(table(["missing together", "rows", "share"], rows, (1, 2)))
     more = note(f"{left:,} rarer patterns are left out.") if left else ""
     drawn = [name for name in names if name != cluster][:MOST_FLUX]
@@ -211,13 +214,19 @@ def _patterns(given: pd.DataFrame, cluster: str | None) -> list[Html]:
             plot_pattern, given, drawn, cluster if _few(given, cluster) else None, MOST_PATTERN_ROWS
         ),
         "Patterns of missing values, one a row of tiles",
+        f"{len(times_of):,} patterns; "
+        + "; ".join(
+            f"{without} missing in {times:,} rows ({share})" for without, times, share in rows[:5]
+        ),
     )
     map_of_cells = picture(
-        partial(plot_miss, given, cluster, variables=drawn), "All cells, observed or missing"
+        partial(plot_miss, given, cluster, variables=drawn),
+        "All cells, observed or missing",
+        "; ".join(f"{name} {percent(float(missing[name].mean()))} missing" for name in drawn[:12]),
     )
     return [
         figure,
-        folded(f"Patterns: {len(counted):,}", shown, more),
+        folded(f"Patterns: {len(times_of):,}", shown, more),
         folded("Map of the cells", map_of_cells),
     ]
 
@@ -225,6 +234,56 @@ def _patterns(given: pd.DataFrame, cluster: str | None) -> list[Html]:
 def _few(given: pd.DataFrame, cluster: str | None) -> bool:
     """Whether there are clusters, and so few that each has a column in the picture."""
     return cluster is not None and given[cluster].nunique() <= MOST_CLUSTER_COLUMNS
+
+
+#: Comparisons shown, those with the smallest p first.
+MOST_COMPARISONS = 200
+
+
+def _tests(content: Content) -> list[Html]:
+    """Missingness against the other variables."""
+    found = content.missing_tests
+    if found is None:
+        return [note("Missingness against covariates: bi.missing_tests(df) has the many pairs.")]
+    allowing = [name for name in found.columns if name.startswith("p_cluster")]
+    p = allowing[0] if allowing else "p_value"
+    ordered = found.sort_values(p, kind="stable").head(MOST_COMPARISONS)
+    head = ["missing", "compared", "test", "mean, observed", "mean, missing", "difference in SDs",
+            "Cramér's V", "p", *(f"p, {_by(name)}" for name in allowing)]  # fmt: skip
+    rows = [
+        (row["missing"], row["variable"], row["test"],
+         *(number(row[name], 3) for name in ("mean_observed", "mean_missing")),
+         *(decimals(row[name], 2) for name in ("std_difference", "cramers_v")),
+         *(_p(row[name]) for name in ("p_value", *allowing)))
+        for _, row in ordered.iterrows()
+    ]  # fmt: skip
+    low, tested = int((found[p] < LOW).sum()), int(found[p].notna().sum())
+    left = len(found) - len(rows)
+    words = (
+        f"Rows in which a variable is missing against rows in which it is observed: {low} of "
+        f"{tested} comparisons have p < {LOW}, where {number(LOW * tested, 2)} would be "
+        "usual by chance. A difference speaks against values missing completely at random."
+    )
+    return [
+        paragraph(words),
+        folded(
+            f"Missingness against covariates: {counted(len(rows), 'comparison')}",
+            scroll(table(head, rows, range(3, len(head)))),
+            note(f"{left} with larger p are left out.") if left else "",
+        ),
+    ]
+
+
+#: Below it a p value is counted.
+LOW = 0.05
+
+
+def _p(value: float) -> str:
+    return "–" if np.isnan(value) else p_value(value, 3)
+
+
+def _by(name: str) -> str:
+    return f"clusters of {group}" if (group := name.partition("|")[2]) else "clusters"
 
 
 def _flux(given: pd.DataFrame) -> list[Html]:
@@ -235,7 +294,15 @@ def _flux(given: pd.DataFrame) -> list[Html]:
     shown = scroll(table(["variable", *found.columns], rows, range(1, found.shape[1] + 1)))
     drawn = []
     if len(gone) > 1 and len(found) <= MOST_FLUX:
-        drawn = [picture(lambda: plot_flux(given), "Influx and outflux of each variable")]
+        seen = [
+            f"{name} influx {decimals(row['influx'], 2)}, outflux {decimals(row['outflux'], 2)}"
+            for name, row in gone.head(12).iterrows()
+        ]
+        drawn = [
+            picture(
+                lambda: plot_flux(given), "Influx and outflux of each variable", "; ".join(seen)
+            )
+        ]
     words = (
         "Influx: how well the missing values of a variable are met by observed values of others; "
         "outflux: how well its observed values meet missing ones of others. Low in both: it has "
@@ -279,7 +346,11 @@ def predictors(content: Content) -> Html:
 def _drawn(matrix: pd.DataFrame, method: dict[str, str]) -> Html:
     if matrix.shape[1] > MOST_MATRIX:
         return Html("")
-    return picture(lambda: plot_predictors(matrix, method), "What predicts what")
+    seen = [
+        f"{name} by {int((row != 0).sum())} columns: {', '.join(row.index[row != 0])}"
+        for name, row in matrix.head(8).iterrows()
+    ]
+    return picture(lambda: plot_predictors(matrix, method), "What predicts what", "; ".join(seen))
 
 
 def _signed(code: int) -> str:

@@ -15,8 +15,12 @@ from bayesimpute.report.assumptions import priors, selection
 from bayesimpute.report.chains import chains, diagnosis
 from bayesimpute.report.content import Content, Section, counted
 from bayesimpute.report.data import data, gaps, predictors
+from bayesimpute.report.methods import methods
 from bayesimpute.report.models import models
 from bayesimpute.report.origin import events, origin
+from bayesimpute.report.reporting import reporting
+from bayesimpute.report.sensitivity import check_sensitivity
+from bayesimpute.report.sensitivity import sensitivity as sensitivity_section
 from bayesimpute.report.values import checks as checks_section
 from bayesimpute.report.values import values
 from bayesimpute.result.restored import made_elsewhere, without_models
@@ -35,6 +39,9 @@ SECTIONS = (
     Section("checks", "Checks of the models", checks_section),
     Section("selection", "Not missing at random", selection),
     Section("analyses", "Analyses", analyses_section),
+    Section("sensitivity", "Sensitivity", sensitivity_section),
+    Section("methods", "Methods, for a paper", methods),
+    Section("reporting", "What to report", reporting),
     Section("events", "Events", events),
     Section("origin", "Reproduction", origin),
 )
@@ -51,6 +58,9 @@ def report(
     title: str | None = None,
     *,
     checks: bool = False,
+    reasons: str | None = None,
+    assumptions: str | None = None,
+    sensitivity: Any = None,
     written_at: str | None = None,
 ) -> Path:
     """Write one self-contained HTML page about an imputation.
@@ -73,6 +83,12 @@ def report(
         Heading; by default what was imputed.
     checks
         Whether to add the checks that draw anew and so take time. Default False.
+    reasons, assumptions
+        Text of the authors: why values are missing, and what speaks for the assumption that the
+        models make of it. They go into the paragraph for the Methods and the checklist of
+        reporting items, where nothing is stated without them (default None).
+    sensitivity
+        What ``bi.sensitivity`` gave, or label -> result of several. Default None.
     written_at
         Time shown as that of the report; by default now, UTC. With a fixed text the same result
         gives the same bytes.
@@ -87,7 +103,8 @@ def report(
     FileNotFoundError
         If the folder does not exist.
     SpecificationError
-        If `analyses` is no mapping, or the path is a folder.
+        If `analyses` is no mapping, `sensitivity` no result of ``bi.sensitivity``, or the path is
+        a folder.
 
     Examples
     --------
@@ -102,7 +119,8 @@ def report(
     check_target(path)
     now = datetime.now(UTC).isoformat(timespec="seconds") if written_at is None else written_at
     labelled = {str(label): analysis for label, analysis in (analyses or {}).items()}
-    content = Content(run, labelled, checks, now)
+    doubts = check_sensitivity(sensitivity)
+    content = Content(run, labelled, checks, now, reasons, assumptions, doubts)
     write(path, page(content, title).encode())
     return path
 

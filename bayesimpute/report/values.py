@@ -1,7 +1,9 @@
 """Observed and imputed values side by side, and checks of the models that draw anew."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from bayesimpute.checking.overimputation import overimpute
 from bayesimpute.checking.predictive import plot_ppc
@@ -9,9 +11,12 @@ from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, decimals, join, number, percent, table, tag
 from bayesimpute.plots.density import plot_density
+from bayesimpute.plots.propensity import plot_propensity, propensity
+from bayesimpute.plots.tidy import cells
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,
+    folded,
     left_out,
     note,
     paragraph,
@@ -21,9 +26,6 @@ from bayesimpute.report.content import (
 )
 from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import declared
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def values(content: Content) -> Html:
@@ -37,6 +39,7 @@ def values(content: Content) -> Html:
         picture(
             partial(plot_density, run, name, figsize=(5, 3)),
             f"{name}: observed and imputed values",
+            in_words(content, name),
         )
         for name in shown
     ]
@@ -49,10 +52,59 @@ def values(content: Content) -> Html:
             ),
             tag("div", *pictures, class_="gallery"),
             left_out([name for name in names if name not in shown], "the pictures"),
+            *_by_propensity(content, shown),
         ]
     )
 
 
+#: Rows times imputations up to which propensities are fitted for the page, and variables.
+MOST_ROWS, MOST_PROPENSITIES = 200_000, 6
+
+
+def _by_propensity(content: Content, names: list[str]) -> list[Html]:
+    """Values at the same chance of being missing, of some variables."""
+    run = content.run
+    if run.m * len(run.specification.table.frame) > MOST_ROWS:
+        return [note("By propensity of being missing: imp.plot.propensity(variable).")]
+    drawn = []
+    for name in names[:MOST_PROPENSITIES]:
+        try:
+            found = propensity(run, name)
+        except BayesimputeError:  # missing everywhere, or without predictors
+            continue
+        means = found.groupby("missing")["propensity"].mean()
+        seen = (
+            f"mean propensity {means[False]:.2f} where it is observed, {means[True]:.2f} where it "
+            "is missing"
+        )
+        words = f"{name}: values by the propensity of being missing"
+        drawn.append(picture(partial(plot_propensity, run, name), words, seen))
+    if not drawn:
+        return []
+    about = note(
+        "Of rows as likely to be missing, imputed and observed values should be distributed alike "
+        "if values are missing at random; where the two curves below hardly overlap, imputation is "
+        "extrapolation."
+    )
+    return [folded("By propensity of being missing", about, *drawn)]
+
+
+def in_words(content: Content, name: str) -> str:
+    """Mean and SD, or shares of categories, of observed and imputed cells."""
+    found = cells(content.run, name)
+    said = []
+    for kind, each in found.groupby("seen", observed=True)["value"]:
+        if pd.api.types.is_numeric_dtype(each) and each.dtype != bool:
+            said.append(f"{kind} mean {number(each.mean(), 3)}, SD {number(each.std(), 3)}")
+        else:
+            shares = each.astype(str).value_counts(normalize=True).head(MOST_SHARES)
+            listed = ", ".join(f"{label} {percent(share)}" for label, share in shares.items())
+            said.append(f"{kind} {listed}")
+    return "; ".join(said)
+
+
+#: Categories whose shares are told.
+MOST_SHARES = 6
 #: Variables checked: each takes seconds to minutes.
 MOST_VARIABLES = 12
 
@@ -83,6 +135,7 @@ def checks(content: Content) -> Html:
         picture(
             partial(plot_ppc, run, name, figsize=(5, 3)),
             f"{name}: observed, and what its model makes of it",
+            in_words(content, name),
         )
         for name in names
     ]
@@ -111,7 +164,14 @@ def _overimputation(content: Content, names: list[str]) -> list[Html]:
     head = ["variable", "cells", f"coverage of {found.level:.0%} intervals", "SE", "mean width",
             "calibration error", "large Pareto k"]  # fmt: skip
     shown = scroll(table(head, rows, range(1, len(head))))
-    return [shown, picture(found.plot, "Observed cells as predicted without themselves")]
+    return [
+        shown,
+        picture(
+            found.plot,
+            "Observed cells as predicted without themselves",
+            "; ".join(f"{row[0]}: {row[2]} of intervals hold the value" for row in rows),
+        ),
+    ]
 
 
 def _row(name: str, row: "pd.Series[Any]") -> tuple[object, ...]:

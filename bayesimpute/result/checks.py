@@ -386,6 +386,63 @@ def _verdict(rho: Array, prior: Array, excluded: tuple[str, ...], strength: Esti
     return f"the data speak of ρ; {TOO_FEW} how strong the exclusion restriction is ({strength})"
 
 
+@dataclass(frozen=True, eq=False)
+class DrawsOfRho:
+    """Draws of ρ of the population of clusters, or of one.
+
+    Attributes
+    ----------
+    name
+        ``"all clusters"``, or the cluster; with the group of ``by_group`` behind it.
+    cluster
+        None for the population.
+    posterior, prior
+        (draw,).
+    observed
+        Whether it has observed values.
+    """
+
+    name: str
+    cluster: Any
+    posterior: Array
+    prior: Array
+    observed: bool
+
+
+def draws_of_rho(run: Run, variable: str) -> list[DrawsOfRho]:
+    """Prior and posterior draws of ρ of a selection model, from the second half of the chains.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    variable
+        Its target; empty if that has no selection model, or a fixed ρ.
+    """
+    specification, history = run.specification, run.history
+    target = specification.targets[variable]
+    if variable not in _selection_models(specification) or not isinstance(target, Target):
+        return []
+    if target.options.get("rho") is not None:
+        return []
+    kept = {k: _second_half(v) for k, v in history.parameters.get(variable, {}).items()}
+    population, of_cluster = map(np.tanh, _prior_draws(target))
+    found = []
+    for group in _groups_of(kept, "rho"):
+        labels, drawn = _of_group(history.labels.get(variable, {}), group), _of_group(kept, group)
+        clusters = labels.get("cluster_rho", ())
+        everything = "all clusters" if clusters else "ρ"
+        found.append(
+            DrawsOfRho(f"{everything}{group}", None, _joined(drawn["rho"]), population, True)
+        )
+        seen = _observed(specification, target, group[1:-1])
+        for k, label in enumerate(clusters):
+            posterior = _joined(drawn["cluster_rho"][:, :, k])
+            observed = seen.get(label, True)
+            found.append(DrawsOfRho(f"{label}{group}", label, posterior, of_cluster, observed))
+    return found
+
+
 def _prior_draws(target: Target) -> tuple[Array, Array]:
     """Draws of the prior of atanh ρ, of the population and of a cluster."""
     from bayesimpute.sampling.priors import normal_moments

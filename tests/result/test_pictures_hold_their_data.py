@@ -106,6 +106,19 @@ def long_run():
     return df, bi.impute(df, m=3, iterations=4, method="sample", seed=1, progress=False)
 
 
+@cache
+def selected():
+    """Imputations by a selection model, in clusters with odd names."""
+    rng = np.random.default_rng(1)
+    df = pd.DataFrame({
+        ODD: rng.normal(size=60), "x": rng.normal(size=60),
+        "k": np.repeat(["$c_1$", "b_", LONG], 20),
+    })  # fmt: skip
+    df.loc[rng.random(60) < 0.3, ODD] = np.nan
+    df.loc[40:, ODD] = np.nan
+    return bi.impute(df, "k", method={ODD: "heckman"}, m=2, iterations=4, seed=1, progress=False)
+
+
 def long_names():
     """A picture of each kind in a column of print, as small as it is ever drawn."""
     df, imp = long_run()
@@ -170,6 +183,15 @@ def pictures(imp, data):
         "plot_fmi": lambda: bi.plot_fmi(fits),
         "plot_chains": lambda: imp.plot_chains(),
         "plot_chains rank": lambda: imp.plot_chains("rank", "share"),
+        "plot_density imputations": lambda: imp.plot.density("g", by=".imp"),
+        "plot_propensity": lambda: imp.plot.propensity(ODD, ["x", "share", "k"]),
+        "plot_propensity small": lambda: imp.plot.propensity("g", ["x"], figsize=(3.5, 3.4)),
+        "plot_effects": lambda: imp.plot.effects(bi.fit(imp.complete("all"), "share ~ x + k")),
+        "plot_effects small": lambda: imp.plot.effects(
+            bi.fit(imp.complete("all"), "share ~ x"), figsize=PRINT
+        ),
+        "plot_rho": lambda: selected().plot.rho(ODD),
+        "plot_rho small": lambda: selected().plot.rho(ODD, figsize=PRINT),
         **long_names(),
         **results(ODD), **{f"{name} long": draw for name, draw in results(LONG, PRINT).items()},
     }  # fmt: skip
@@ -180,7 +202,9 @@ NAMES = (
     "plot_box", "plot_box g", "plot_xy", "plot_xy missing", "plot_ppc", "plot_pattern",
     "plot_miss", "plot_flux", "plot_corr", "plot_predictors", "plot_missing_by",
     "plot_missing_by two", "plot_missing_by share", "plot_estimates", "plot_fmi", "plot_chains",
-    "plot_chains rank", *(f"{name} long" for name in LONG_NAMED), *results(ODD),
+    "plot_chains rank", "plot_density imputations", "plot_propensity", "plot_propensity small",
+    "plot_effects", "plot_effects small", "plot_rho", "plot_rho small",
+    *(f"{name} long" for name in LONG_NAMED), *results(ODD),
     *(f"{name} long" for name in results(LONG)),
 )  # fmt: skip
 

@@ -1,0 +1,156 @@
+"""Propensity, average effects, ρ, and facets by imputation: what is drawn are the numbers."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+
+import bayesimpute as bi
+from bayesimpute.plots import style
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def df():
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(10), 20)
+    x = rng.normal(size=200)
+    y = 1 + x + 0.5 * rng.normal(size=10)[g] + rng.normal(size=200)
+    kind = pd.Categorical(rng.choice(["a", "b", "c"], 200))
+    frame = pd.DataFrame({"g": g, "x": x, "y": y, "kind": kind, "late": y > 1})
+    frame.loc[rng.random(200) < 1 / (1 + np.exp(1 - 1.5 * x)), "y"] = np.nan
+    frame.loc[rng.random(200) < 0.15, "kind"] = np.nan
+    return frame.sample(frac=1, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def imp(df):
+    return bi.impute(df.drop(columns="late"), method={"y": "normal", "kind": "sample"}, m=3,
+                     iterations=3, seed=1, progress=False)  # fmt: skip
+
+
+def test_propensity_is_the_mean_of_logistic_regressions(imp, df):
+    found = imp.propensity("y", ["x", "kind"])
+    assert found.index.equals(df.index)
+    assert (found["missing"] == df["y"].isna()).all()
+    chances = []
+    for frame in imp.complete("all"):
+        columns = [np.ones(200), frame["x"], frame["kind"] == "b", frame["kind"] == "c"]
+        design = np.column_stack(columns).astype(float)
+        fitted = sm.Logit(df["y"].isna().astype(float), design).fit(disp=0)
+        chances.append(fitted.predict(design))
+    np.testing.assert_allclose(found["propensity"], np.mean(chances, axis=0), atol=1e-6)
+
+
+def test_values_stand_at_their_propensity(imp, df):
+    figure = imp.plot.propensity("y", ["x"], imputation=2)
+    above, below = figure.axes
+    chance = imp.propensity("y", ["x"])["propensity"]
+    completed, gone = imp.complete(2)["y"], df["y"].isna()
+    for colour, rows in ((style.OBSERVED, ~gone), (style.IMPUTED, gone)):
+        (dots,) = [each for each in above.lines
+                   if each.get_color() == colour and each.get_linestyle() == "None"]  # fmt: skip
+        drawn = pd.DataFrame(dots.get_xydata()).sort_values([0, 1]).to_numpy()
+        expected = pd.DataFrame({0: chance[rows], 1: completed[rows]}).sort_values([0, 1])
+        np.testing.assert_allclose(drawn, expected)
+    for line in below.lines:
+        assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(1, abs=0.02)
+
+
+def test_what_has_no_propensity_says_so(imp):
+    with pytest.raises(bi.SpecificationError, match="was not imputed"):
+        imp.plot.propensity("x")
+    with pytest.raises(bi.SpecificationError, match="no imputation"):
+        imp.plot.propensity("y", imputation=4)
+    with pytest.raises(bi.SpecificationError, match="nope"):
+        imp.propensity("y", ["nope"])
+
+
+def test_average_effects_of_a_logit_are_those_of_statsmodels(df):
+    data = df[["late", "x", "g"]].assign(two=df["g"] > 4)
+    fits = bi.fit([data] * 2, "late ~ x + two", family="binomial")
+    found = fits.average_effects([data] * 2)
+    design = np.column_stack([np.ones(200), data["x"], data["two"]]).astype(float)
+    margins = sm.Logit(data["late"].astype(float), design).fit(disp=0).get_margeff(dummy=True)
+    assert list(found.index) == ["x", "two: True − False"]
+    np.testing.assert_allclose(found["estimate"], margins.margeff, rtol=1e-5)
+    np.testing.assert_allclose(found["std_error"], margins.margeff_se, rtol=1e-4)
+
+
+def test_average_effects_of_products_hold_at_the_mean(imp):
+    fits = bi.fit(imp.complete("all"), "y ~ x * kind + I(x^2) + (1 | g)")
+    found = fits.average_effects(imp)
+    assert list(found.index) == ["x", "kind: b − a", "kind: c − a"]
+    by_hand = []
+    for each, frame in zip(fits, imp.complete("all"), strict=True):
+        beta = dict(zip(each.terms, each.estimate, strict=True))
+        shares = [(frame["kind"] == label).mean() for label in "bc"]
+        square = next(value for name, value in beta.items() if "^" in name or "**" in name)
+        slope = beta["x"] + 2 * square * frame["x"].mean()
+        slope += sum(beta[f"x:kind{k}"] * share for k, share in zip("bc", shares, strict=True))
+        by_hand.append([slope, beta["kindb"] + beta["x:kindb"] * frame["x"].mean()])
+    np.testing.assert_allclose(found["estimate"].iloc[:2], np.mean(by_hand, axis=0), rtol=1e-6)
+
+
+def test_effects_are_drawn_with_their_intervals(imp):
+    fits = bi.fit(imp.complete("all"), "y ~ x + kind")
+    found = fits.average_effects(imp)
+    figure = imp.plot.effects(fits)
+    for ax, (name, row) in zip(figure.axes, found.iterrows(), strict=True):
+        assert ax.get_title(loc="left") == name
+        ends = next(each for each in ax.lines if each.get_linewidth() == 2.6).get_xdata()
+        np.testing.assert_allclose(ends, [row["conf_low"], row["conf_high"]])
+        assert len(ax.collections[0].get_segments()) == 3
+    with pytest.raises(bi.AnalysisError, match="no predictor 'nope'"):
+        imp.plot.effects(fits, ["nope"])
+    with pytest.raises(bi.AnalysisError, match="by formula"):
+        imp.plot.effects(imp.fit(lambda d: {"estimate": d["x"].mean(), "std_error": 0.1}))
+
+
+def test_rho_has_prior_and_posterior_by_cluster():
+    rng = np.random.default_rng(1)
+    df = pd.DataFrame({"g": np.repeat([1, 2, 3], 25), "x": rng.normal(size=75)})
+    df["y"] = df["x"] + rng.normal(size=75)
+    df.loc[rng.random(75) < 0.3, "y"] = np.nan
+    df.loc[df["g"] == 3, "y"] = np.nan
+    imp = bi.impute(df, "g", method={"y": "heckman"}, m=2, iterations=6, seed=1, progress=False)
+    (ax,) = imp.plot.rho("y").axes
+    found = imp.identification()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["all clusters", "1", "2", "3"]
+    posterior = [line.get_xdata() for line in ax.lines if line.get_linewidth() == 1.4][:4]
+    np.testing.assert_allclose(posterior, found[["5%", "95%"]], atol=1e-9)
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [dot.get_markerfacecolor() for dot in dots] == ["black"] * 3 + ["white"]
+    prior = next(line.get_xdata() for line in ax.lines if line.get_linewidth() == 5)
+    np.testing.assert_allclose(prior, -prior[::-1], atol=0.1)  # symmetric around 0
+    with pytest.raises(bi.SpecificationError, match="was not imputed"):
+        imp.plot.rho("x")
+
+
+def test_rho_needs_a_selection_model(imp):
+    with pytest.raises(bi.SpecificationError, match="heckman"):
+        imp.plot.rho("y")
+
+
+def test_a_panel_an_imputation_shows_that_one_beside_the_observed(imp):
+    figure = imp.plot.density("kind", by=".imp")
+    assert len(figure.axes) == 3
+    cells = imp.cells("kind")
+    for number, ax in enumerate(figure.axes, start=1):
+        assert ax.get_title(loc="left") == f"imputation {number}"
+        for k, at in ((0, 0), (number, 1)):
+            own = cells.loc[cells[".imp"] == k, "value"].value_counts(normalize=True, sort=False)
+            drawn = [bar.get_height() for bar in ax.containers[at]]
+            np.testing.assert_allclose(drawn, own.to_numpy())
+    assert len(imp.plot.strip("y", by=".imp", groups=[1, 3]).axes) == 2
+    with pytest.raises(bi.SpecificationError, match="imputation 9"):
+        imp.plot.density("y", by=".imp", groups=[9])
