@@ -609,6 +609,11 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"variable": "y"},
             {"variable": COLUMN, "by": ["nosuch", "y", 3, Thing()]},
         ),
+        "Imputations.propensity": (
+            imp.propensity,
+            {"variable": "y"},
+            {"variable": COLUMN, "predictors": ["nosuch", ["nosuch"], 3, Thing()]},
+        ),
         "Imputations.complete": (
             imp.complete,
             {},
@@ -730,6 +735,9 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
                 "analyses": ["x", 3, [t.pooled], Thing()],
                 "title": [3, NAN, Thing()],
                 "checks": FLAG,
+                "reasons": [3, NAN, Thing()],
+                "assumptions": [3, NAN, Thing()],
+                "sensitivity": [3, "x", {"a": 3}, Thing()],
                 "written_at": [3, NAN, Thing()],
             },
         ),
