@@ -580,6 +580,15 @@ def test_a_second_grouping_is_a_warning(df):
     assert not seen("y ~ x + (1 | g) + (1 | h)", data.assign(h=data["h"].map(str)), cluster="g")
 
 
+def test_a_variable_of_schools_needs_no_effects_of_their_classes():
+    pupils = bi.simulate.simulate_classes(seed=1, schools=10, classes=4, pupils=5).incomplete
+    analysis = "score ~ ses + public + (1 | school) + (1 | class)"
+    assert pupils["public"].isna().any()
+    assert not seen(analysis, pupils, cluster=["school", "class"])
+    lacking = {name for name, _ in seen(analysis, pupils, cluster="school")}
+    assert lacking == {"score", "ses"}
+
+
 def test_a_variable_of_clusters_that_is_imputed_row_by_row_is_found(df):
     data = df.assign(size=df["size"].where(df["g"] != 3))
     formulas = {"size": "size ~ y + x + z"}

@@ -285,9 +285,18 @@ class ImputationModel:
         further = (each for each in self.target.groupings if each.intercept)
         if any(cluster in self.specification.table.columns_of([each.name]) for each in further):
             return True
+        if self._of_larger_clusters(cluster):
+            return True
         # as a category it has an effect a cluster, as a number one slope
         numeric = self.specification.table.variables[cluster].kind is Kind.NUMERIC
         return cluster in self.predictors and not numeric
+
+    def _of_larger_clusters(self, cluster: str) -> bool:
+        """Whether its rows are clusters in which those of another grouping lie, as schools are."""
+        if self.target.level != 2 or self.target.cluster is None:
+            return False
+        own, within = self.clusters(self.target.cluster), self.clusters(cluster)
+        return own is not None and within is not None and within.is_level2(own.codes.astype(float))
 
     def clusters(self, cluster: str) -> ClusterIndex | None:
         """Rows by a grouping column; None where it is none or ids are missing."""
