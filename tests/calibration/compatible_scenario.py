@@ -387,8 +387,9 @@ def replicate(name, number, draws=DRAWS, thin=None):
     return ranks, lags
 
 
-def calibrate(name, replicates, run=map, draws=DRAWS, thin=None):
-    found = list(run(partial(replicate, name, draws=draws, thin=thin), range(replicates)))
+def calibrate(name, replicates, run=map, draws=DRAWS, thin=None, first=0):
+    numbers = range(first, first + replicates)
+    found = list(run(partial(replicate, name, draws=draws, thin=thin), numbers))
     return Calibration(
         f"compatible, {name}", Scenario("sporadic"), pd.DataFrame([ranks for ranks, _ in found]),
         draws, pd.DataFrame([lags for _, lags in found]).mean(), 0, 0,

@@ -27,5 +27,8 @@ def test_many_replicates(name):
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as executor:
         result = calibrate(name, 200, executor.map)
-    print(result.table.to_string())
+        print(result.table.to_string())
+        if not result.ok:  # one of a hundred that are right; data not seen before decide
+            result = calibrate(name, 400, executor.map, first=200)
+            print(result.table.to_string())
     assert result.ok, result.table
