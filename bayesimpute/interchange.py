@@ -110,10 +110,9 @@ class Origin:
 
 def is_foreign(value: Any) -> bool:
     """Whether something is a frame of another library than pandas."""
-    kind = type(value)
     return (
-        kind.__module__.partition(".")[0] != "pandas"
-        and hasattr(kind, "__arrow_c_stream__")
+        not isinstance(value, pd.DataFrame)
+        and hasattr(type(value), "__arrow_c_stream__")
         and hasattr(value, "columns")
     )
 

@@ -751,6 +751,16 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"path": "nosuch-folder/a.nc"},
             {"path": [*PATH, "nosuch-folder/a.nc"]},
         ),
+        "Imputations.to_zarr": (
+            imp.to_zarr,
+            {"path": "nosuch-folder/a.zarr.zip"},
+            {"path": [*PATH, "nosuch-folder/a.zarr.zip"]},
+        ),
+        "Imputations.to_datatree": (
+            imp.to_datatree,
+            {"variable": "y"},
+            {"variable": [*COLUMN, "x"]},
+        ),
         "Fits.pool": (t.fits.pool, {}, {}),
         "Fits.compare": (
             t.linear.compare,

@@ -12,6 +12,7 @@ import bayesimpute as bi
 from bayesimpute.html import frame, printed
 from bayesimpute.plots.predictive import LooPit, draw_loo_pit
 from bayesimpute.report.analyses import analyses
+from bayesimpute.report.content import pooled_of
 from bayesimpute.simulate.ranks import Calibration
 from bayesimpute.wording import CHANCES, LEAST_CHANCE, p_statement, p_value, rounded
 
@@ -88,7 +89,8 @@ def test_no_p_value_is_0_in_a_table_or_as_it_is_written(tables):
 def test_texts_say_that_a_p_value_is_small_and_not_that_it_is_nothing(fits):
     pooled, test = fits.pool(), fits.test(["x = 0"])
     shown = {"regression": fits, "test": test, "table": pooled.table}
-    content = SimpleNamespace(analyses=shown)
+    every = {label: pooled_of(each) for label, each in shown.items()}
+    content = SimpleNamespace(analyses=shown, pooled=every, complete_cases={})
     page = str(analyses(content))
     assert page.count("&lt; 0.001") >= 1 and "&lt; 1e-300" in page
     for text in (repr(pooled), repr(test), pooled._repr_html_(), test._repr_html_(), page):

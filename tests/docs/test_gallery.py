@@ -21,7 +21,7 @@ def test_every_picture_is_in_the_gallery() -> None:
     text = GALLERY.read_text("utf-8")
     code = "".join(re.findall(r"```\{code-cell\} ipython3\n(.*?)```", text, re.DOTALL))
     wanted = [f"bi.{name}(" for name in NAMES if name.startswith("plot_")]
-    wanted += [f"imp.plot.{name}(" for name, each in vars(Plots).items() if isinstance(each, Entry)]
+    wanted += [f".plot.{name}(" for name, each in vars(Plots).items() if isinstance(each, Entry)]
     results = [
         name
         for home in (bi, bi.simulate)

@@ -34,7 +34,7 @@ def test_it_says_what_rubins_rules_say_where_hardly_anything_is_missing(imp):
     table = imp.analysis
     assert table.index.tolist() == [
         "(Intercept)", "x", "cq", "cr", "x:cq", "x:cr",
-        "sd((Intercept) | g)", "sd(x | g)", "cor((Intercept), x | g)", "sigma",
+        "sd((Intercept) | g)", "sd(x | g)", "cor((Intercept), x | g)", "sigma", "icc(g)",
     ]  # fmt: skip
     coefficients = table.iloc[:6]
     off = (coefficients["estimate"] - coefficients["pooled"]) / coefficients["std_error"]

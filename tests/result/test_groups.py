@@ -14,9 +14,10 @@ ENTRIES = [
     for name, entry in vars(group).items()
     if isinstance(entry, Entry)
 ]
-#: Older names of the entries, which are methods of the result.
-ALIASES = {name: f"plot_{name}" for group, name in ENTRIES if group is Plots} | {
-    name: name for group, name in ENTRIES if group is Checks and name != "compare_joint"
+#: Entries that came with the groups; the others have an older name, a method of the result.
+NEW = {"propensity", "effects", "rho", "compare_joint"}
+ALIASES = {
+    name: f"plot_{name}" if group is Plots else name for group, name in ENTRIES if name not in NEW
 }
 
 
