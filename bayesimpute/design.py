@@ -1,7 +1,9 @@
 """From the completed data at one moment to the arrays of one target's model."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -294,6 +296,16 @@ class DesignBuilder:
             (*parts,) if len(set(parts)) > 1 else (),
         )
 
+    @cached_property
+    def places_of_cells(self) -> npt.NDArray[np.int64]:
+        """Rows of the data that get a value from this model alone, (cell,)."""
+        return np.flatnonzero(self.cells)
+
+    @cached_property
+    def places_seen(self) -> npt.NDArray[np.int64]:
+        """Those whose value is known and was drawn because that was asked for."""
+        return np.flatnonzero(self.cells & ~np.isnan(self.known))
+
     @property
     def of_clusters(self) -> ClusterIndex | None:
         """The clusters that are the design's rows; None if rows of the data are."""
@@ -306,11 +318,15 @@ class DesignBuilder:
         x = frame.x.copy()
         zs = [frame.z.copy(), *(each.z.copy() for each in frame.groupings)]
         for place in places:
-            by_row = block = self.block(place.term, values)
-            if self.of_clusters:
-                block = _cluster_means(block, self.of_clusters)
-            if place.x.stop:
-                x[:, place.x] = block
+            if place.x.stop and not self.of_clusters:
+                by_row = block = x[:, place.x]
+                self._write(place.term, values, block)
+            else:
+                by_row = block = self.block(place.term, values)
+                if self.of_clusters:
+                    block = _cluster_means(block, self.of_clusters)
+                if place.x.stop:
+                    x[:, place.x] = block
             # without groupings there is nothing after x
             for each, z, in_z, in_x in zip(self.effects, zs, place.z, place.means, strict=False):
                 if in_z.stop:
@@ -348,9 +364,8 @@ class DesignBuilder:
         """Positions among the coded numbers; other targets as they are."""
         if not self.coded.size:
             return values
-        known = ~np.isnan(values)
-        codes = np.full(values.shape, np.nan)
-        codes[known] = np.searchsorted(self.coded, values[known])
+        codes = np.searchsorted(self.coded, values).astype(np.float64)
+        codes[np.isnan(values)] = np.nan
         return codes
 
     def to_rows(self, drawn: Array) -> Array:
@@ -409,7 +424,11 @@ class DesignBuilder:
 
     def _width(self, term: Term) -> int:
         """Columns of a term."""
-        return int(np.prod([len(self.levels.get(factor, (0, 0))) - 1 for factor in term.factors]))
+        return math.prod(map(self._width_of, term.factors))
+
+    def _width_of(self, factor: str) -> int:
+        """Columns of a factor: categories have one indicator each but the reference."""
+        return len(self.levels[factor]) - 1 if factor in self.levels else 1
 
     def columns(self, term: Term, values: Mapping[str, Array]) -> tuple[tuple[str, ...], Array]:
         """Columns of a term at any values: products of its factors' columns, with their labels.
@@ -429,37 +448,34 @@ class DesignBuilder:
 
     def block(self, term: Term, values: Mapping[str, Array]) -> Array:
         """Columns of a term as of :meth:`columns`, without labels, (row, column)."""
-        rows = len(next(iter(values.values())))
-        if not self.levels.keys() & term.factors and term.factors:
-            # numbers only
-            first, *others = (_number(factor, values) for factor in term.factors)
-            for other in others:
-                first = first * other
-            return first[:, None]
-        block = None
+        block = np.empty((len(next(iter(values.values()))), self._width(term)))
+        self._write(term, values, block)
+        return block
+
+    def _write(self, term: Term, values: Mapping[str, Array], out: Array) -> None:
+        """Write the columns of a term to a place, (row, column)."""
+        if len(term.factors) == 1:
+            self._write_factor(*term.factors, values, out)
+            return
+        block = np.ones((len(out), 1))
         for factor in term.factors:
-            if factor in self.levels:
-                codes = self.levels[factor][1:]
-                part = np.empty((rows, len(codes)))
-                for k, code in enumerate(codes):
-                    part[:, k] = values[factor] == code
-            else:
-                part = _number(factor, values)[:, None]
-            if block is not None:
-                part = (block[:, :, None] * part[:, None, :]).reshape(rows, -1)
-            block = part
-        return np.ones((rows, 1)) if block is None else block
+            part = np.empty((len(out), self._width_of(factor)))
+            self._write_factor(factor, values, part)
+            block = (block[:, :, None] * part[:, None, :]).reshape(len(out), -1)
+        out[:] = block
+
+    def _write_factor(self, factor: str, values: Mapping[str, Array], out: Array) -> None:
+        """Write the columns of a factor: a number's own, a function's, or indicators."""
+        if factor in self.levels:
+            for k, code in enumerate(self.levels[factor][1:]):
+                np.equal(values[factor], code, out=out[:, k])
+        else:
+            out[:, 0] = values[factor] if factor in values else evaluate(factor, values)
 
 
 def _nothing(rows: int) -> RowGrouping:
     """Give the grouping of a model without clusters."""
     return RowGrouping("", np.ones((rows, 0)), (), np.zeros(rows, dtype=np.int64), 1)
-
-
-def _number(factor: str, values: Mapping[str, Array]) -> Array:
-    """Column of a factor that is a number or a function of some, (row,)."""
-    found = values[factor] if factor in values else evaluate(factor, values)
-    return np.asarray(found, dtype=float)
 
 
 def _may_change(wrapper: Wrapper, changing: set[str]) -> bool:

@@ -145,7 +145,7 @@ def _visit(
     state.kernel[name] = visit.state
     parts = list(builder.parts(visit.values, state.values))
     for part, drawn in parts:
-        store(bench.specification, state, part.target.name, drawn, part.cells)
+        store(bench, state, part, drawn)
     update_passive(bench.specification, state.values, [part.target.name for part, _ in parts])
 
 

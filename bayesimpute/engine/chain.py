@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
-import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
+from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.completed import completed_frame
 from bayesimpute.engine.designs import Designs
@@ -362,7 +362,7 @@ def _visit(
     state.kernel[name] = visit.state
     for part, drawn in processed:
         if drawn.size:
-            store(specification, state, part.target.name, drawn, part.cells)
+            store(bench, state, part, drawn)
     changed = [part.target.name for part, drawn in processed if drawn.size]
     if not changed:
         return visit.parameters, visit.statistics
@@ -392,11 +392,12 @@ def _check_visit(kernel: Kernel, design: Design, visit: Visit) -> None:
     if not np.isfinite(visit.values).all():
         raise SamplingError("the model drew a value that is not a finite number")
     if design.kind is not Kind.NUMERIC and not design.members:
-        bad = visit.values[~np.isin(visit.values, np.arange(len(design.categories)))]
+        codes = visit.values.astype(np.int64)
+        count = len(design.categories)
+        bad = visit.values[(codes != visit.values) | (codes < 0) | (codes >= count)]
         if bad.size:
             raise SamplingError(
-                f"the model drew {bad[0]:g}, which is no category: codes run from 0 to "
-                f"{len(design.categories) - 1}"
+                f"the model drew {bad[0]:g}, which is no category: codes run from 0 to {count - 1}"
             )
     for name, drawn in visit.parameters.items():
         if name not in kernel.labels:
@@ -435,17 +436,11 @@ def check_design(design: Design) -> None:
         )
 
 
-def store(
-    specification: Specification,
-    state: ChainState,
-    name: str,
-    drawn: Array,
-    cells: npt.NDArray[np.bool_],
-) -> None:
+def store(bench: Bench, state: ChainState, part: DesignBuilder, drawn: Array) -> None:
     """Put drawn values where they belong; an observed cell of the working data never changes."""
-    completed, column = state.values[name].copy(), specification.known[name]
-    completed[cells] = drawn
-    state.imputed[name] = completed[specification.where[name]]
-    observed = np.flatnonzero(cells & ~np.isnan(column))  # drawn because it was asked for
-    completed[observed] = column[observed]
+    name, seen = part.target.name, part.places_seen
+    completed = state.values[name].copy()
+    completed[part.places_of_cells] = drawn
+    state.imputed[name] = completed[bench.cells[name]]
+    completed[seen] = part.known[seen]
     state.values[name] = completed
