@@ -11,9 +11,7 @@ from bayesimpute.data.dates import is_date
 from bayesimpute.data.long import as_frames, split_long
 from bayesimpute.data.recoding import recoded
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.engine.history import History
-from bayesimpute.engine.packing import pack_adaptations
-from bayesimpute.engine.shares import shares_of
+from bayesimpute.engine.history import History, pack_adaptations, shares_of
 from bayesimpute.errors import DataError
 from bayesimpute.events import Event
 from bayesimpute.imputations import Imputations

@@ -61,10 +61,9 @@ from bayesimpute.sampling.forest import Grid, draw_forest, fitted, placed
 from bayesimpute.sampling.forest_kernel import ForestKernel, ForestModel
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.groupings import designs_of, priors_of
-from bayesimpute.sampling.latent import Latent, Numbers, Ordered, TwoCategories, Unordered
+from bayesimpute.sampling.latent import Latent, Numbers, Ordered, TwoCategories, Unordered, nodes
 from bayesimpute.sampling.priors import attach, check_names, normal_moments
 from bayesimpute.sampling.scales import scale_priors
-from bayesimpute.sampling.utilities import nodes
 from bayesimpute.sampling.variance_shares import VarianceShare
 
 #: Scales of the priors of numbers in units of their SD, and of categories: of the intercept, and

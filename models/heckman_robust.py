@@ -44,7 +44,7 @@ from bayesimpute.models.heckman import (
     selection_equation,
 )
 from bayesimpute.sampling.priors import attach
-from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
+from bayesimpute.sampling.selection import StudentSelectionLikelihood
 
 
 def _equation(occasion: Occasion) -> str:

@@ -71,8 +71,7 @@ from bayesimpute.sampling.cluster_effects import Moved
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import GaussianEffects, GaussianPosterior, Units, blocks_of
 from bayesimpute.sampling.generic import ModelKernel
-from bayesimpute.sampling.normal_draws import NormalDraws
-from bayesimpute.sampling.normal_rows import NormalRows, log_normal_density
+from bayesimpute.sampling.normal_rows import NormalDraws, NormalRows, log_normal_density
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.row_draws import Moment, RowDraws
 from bayesimpute.sampling.scales import scale_priors

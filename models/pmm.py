@@ -36,8 +36,7 @@ from bayesimpute.models.normal import (
     gaussian_posterior,
 )
 from bayesimpute.sampling.gaussian import GaussianPosterior
-from bayesimpute.sampling.normal_draws import NormalDraws
-from bayesimpute.sampling.normal_rows import log_normal_density
+from bayesimpute.sampling.normal_rows import NormalDraws, log_normal_density
 from bayesimpute.sampling.row_draws import Further, Moment, Positions, RowDraws, by_chain
 
 

@@ -17,8 +17,7 @@ import bayesimpute as bi
 from bayesimpute.diagnose.chains import frozen, mixing
 from bayesimpute.diagnose.examined import Examined
 from bayesimpute.diagnostics import r_hat
-from bayesimpute.engine.history import History
-from bayesimpute.engine.shares import labels_of, shares_of
+from bayesimpute.engine.history import History, labels_of, shares_of
 from bayesimpute.plots.chains import least_agreeing
 from bayesimpute.result.codec import decode, encode
 

@@ -17,8 +17,7 @@ from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import kernel_of
 from bayesimpute.engine.chain import ChainState, check_design
 from bayesimpute.engine.failures import FAILURES, said
-from bayesimpute.engine.history import History
-from bayesimpute.engine.packing import unpack_adaptations
+from bayesimpute.engine.history import History, unpack_adaptations
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction

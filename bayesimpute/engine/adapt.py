@@ -8,9 +8,9 @@ import numpy as np
 
 from bayesimpute.engine.bench import Bench, shareable
 from bayesimpute.engine.chain import ChainState, check_design, fill, follow_live, store
+from bayesimpute.engine.completed import update_passive
 from bayesimpute.engine.cores import side_by_side
 from bayesimpute.engine.failures import FAILURES, tuning_failed
-from bayesimpute.engine.passive import update_passive
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Kernel

@@ -10,16 +10,13 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.bench import Bench
-from bayesimpute.engine.completed import completed_frame
+from bayesimpute.engine.completed import completed_frame, post_processed, update_passive
 from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.failures import FAILURES, of_memory, said
+from bayesimpute.engine.history import pack, shares_of, unpack
 from bayesimpute.engine.live_cells import redraw
 from bayesimpute.engine.monitor import Labels, reading
 from bayesimpute.engine.nearest import borrowed
-from bayesimpute.engine.packing import pack, unpack
-from bayesimpute.engine.passive import update_passive
-from bayesimpute.engine.post import post_processed
-from bayesimpute.engine.shares import shares_of
 from bayesimpute.engine.streams import Course, Purpose, stream
 from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event

@@ -28,12 +28,12 @@ from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import options_of
-from bayesimpute.engine.joint_cells import Group, categories_of
-from bayesimpute.engine.joint_columns import columns_of, is_symbol
-from bayesimpute.engine.joint_counts import Counts, log_sum, sums_of
+from bayesimpute.engine.joint_counts import Counts, Group, categories_of, log_sum, sums_of
 from bayesimpute.engine.joint_rows import (
     Part,
+    columns_of,
     groups_of_rows,
+    is_symbol,
     rows_learnt_from,
     without_ignored,
 )

@@ -28,9 +28,9 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.completed import update_passive
 from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.live import Live, Positions, Standing, seen_within
-from bayesimpute.engine.passive import update_passive
 from bayesimpute.method import Array, DensityKernel, Design, RowDensity
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.joint_order import sources_of_term

@@ -11,10 +11,9 @@ from bayesimpute.engine.adapt import adapt, reference_values, steps
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.chain import ChainState, Stretch
 from bayesimpute.engine.failures import Stopped
-from bayesimpute.engine.history import History
+from bayesimpute.engine.history import History, pack_adaptations
 from bayesimpute.engine.monitor import try_monitors
 from bayesimpute.engine.pace import Pace
-from bayesimpute.engine.packing import pack_adaptations
 from bayesimpute.engine.record import begin, lengthen
 from bayesimpute.engine.threads import on_threads
 from bayesimpute.engine.workers import State, Workplace, at_rest, on_workers, packed

@@ -12,9 +12,8 @@ from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState, Stretch, new_chain, run_chain
 from bayesimpute.engine.failures import said
-from bayesimpute.engine.history import History
+from bayesimpute.engine.history import History, unpack_adaptations
 from bayesimpute.engine.monitor import Labels
-from bayesimpute.engine.packing import unpack_adaptations
 from bayesimpute.errors import BayesimputeError, SamplingError, SpecificationError
 from bayesimpute.method import Adaptation
 from bayesimpute.specification.specification import Specification, Target

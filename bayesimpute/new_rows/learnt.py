@@ -10,7 +10,7 @@ from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState
-from bayesimpute.engine.packing import unpack_adaptations
+from bayesimpute.engine.history import unpack_adaptations
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from bayesimpute.engine.bench import Bench
+from bayesimpute.engine.completed import post_processed, update_passive
 from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.live import Live, Standing
 from bayesimpute.engine.live_cells import redraw
-from bayesimpute.engine.passive import update_passive
-from bayesimpute.engine.post import post_processed
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import DataError
 from bayesimpute.method import Array, Design, RowDensity

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.diagnostics import FEWEST_DRAWS, r_hat
-from bayesimpute.engine.shares import labels_of
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.chains import least_agreeing, scalars, trace_on

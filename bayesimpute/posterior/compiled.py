@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesimpute.errors import AnalysisError
-from bayesimpute.sampling.arithmetic import exact_arithmetic
+from bayesimpute.sampling.compiled import exact_arithmetic
 from bayesimpute.sampling.model_density import ModelDensity
 from bayesimpute.sampling.nuts import statistics_of
 from bayesimpute.wording import listed

@@ -12,8 +12,7 @@ import pandas as pd
 from bayesimpute import diagnostics as evidence
 from bayesimpute.arguments import CountOrNone, checked
 from bayesimpute.arrays import Array
-from bayesimpute.engine.history import History
-from bayesimpute.engine.shares import labels_of
+from bayesimpute.engine.history import History, labels_of
 from bayesimpute.errors import warn
 from bayesimpute.result.run import Run
 from bayesimpute.specification.analyses import two_equations

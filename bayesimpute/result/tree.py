@@ -12,8 +12,7 @@ from bayesimpute.content import PYTHON
 from bayesimpute.data.names import safe_name, safe_pair, safe_text
 from bayesimpute.data.table import Table
 from bayesimpute.diagnostics import MOMENTS, SHARES
-from bayesimpute.engine.history import History
-from bayesimpute.engine.shares import labels_of
+from bayesimpute.engine.history import History, labels_of
 from bayesimpute.specification.specification import Specification
 
 if TYPE_CHECKING:

@@ -27,9 +27,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.sampling.compiled import part_of
+from bayesimpute.sampling.compiled import Struct, part_of
 from bayesimpute.sampling.exponentials import sum_of_logs
-from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
 

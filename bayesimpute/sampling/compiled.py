@@ -1,10 +1,46 @@
-"""Functions that machine code takes as arguments and calls, without the interpreter or its lock."""
+"""Machine code: functions called without the interpreter's lock, and what is passed to them.
 
+Functions go as arguments, by their address (:class:`Callable`); groups of arrays by reference, as
+one pointer (:class:`Struct`): a named tuple of thirty arrays goes by value, and numba copies it,
+and counts the references of all thirty, at every call of every function that is given it. That is
+slow to run and slower to compile.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numba
 from numba import types
+from numba.experimental import structref
+
+# PyTensor's settings belong to the process: two threads must not change them at once
+_SETTINGS = RLock()
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Let PyTensor functions compiled, and called for the first time, inside keep their order.
+
+    By default PyTensor allows numba to reorder floating-point sums. How it does so depends on
+    what was compiled just now and what came from the cache on disk, so the first run of a machine
+    and the second would differ in the last bit, and NUTS soon makes that bit a different draw.
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> with exact_arithmetic():
+    ...     print(pytensor.config.numba__fastmath)
+    False
+    """
+    import pytensor
+
+    with _SETTINGS, pytensor.config.change_flags(numba__fastmath=False):
+        yield
+
 
 #: Without the wrappers by which Python or other machine code call it: a small function takes less.
 _PART: dict[str, Any] = {
@@ -116,3 +152,45 @@ def specialised(function: Any, *example: Any) -> Any:
     compile_for(function, arguments)
     (signature,) = (s for s in function.nopython_signatures if s.args == arguments)
     return function.get_compile_result(signature).entry_point
+
+
+class Struct(structref.StructRefProxy):
+    """Base of such groups: a class of annotations, made by the fields in their order.
+
+    Only compiled code reads the fields. It makes such groups, too, as Python's call of the class is
+    compiled anew in every process, and a compiled function's call is kept on disk.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *fields: Any) -> "Struct":
+        """Make it of the values of all fields."""
+        made: Struct = structref.StructRefProxy.__new__(cls, *fields)
+        return made
+
+    def __init_subclass__(cls) -> None:
+        """Tell numba of the class."""
+        name = f"{cls.__name__}Type"
+        own = {"__init__": _with_short_name, "preprocess_fields": _without_literals}
+        kind = type(name, (types.StructRef,), own)
+        # numba's cache on disk finds the type by its place
+        kind.__module__, kind.__qualname__ = cls.__module__, f"{cls.__name__}.kind"
+        cls.kind = structref.register(kind)
+        structref.define_proxy(cls, cls.kind, list(cls.__annotations__))
+
+    kind: Any = None
+
+
+def _with_short_name(self: Any, fields: Any) -> None:
+    """Name the type by a digest of its fields, which tells it from others as all of them would.
+
+    The name of a function has those of its arguments' types in it: fifty thousand letters for a few
+    groups of groups and of functions, written wherever it is called.
+    """
+    types.StructRef.__init__(self, fields)
+    self.name = f"{type(self).__name__}{sha256(self.name.encode()).hexdigest()[:16]}"
+
+
+def _without_literals(self: Any, fields: Any) -> Any:
+    """Let a field take any value of its type, not only the one it was made with."""
+    return tuple((name, types.unliteral(kind)) for name, kind in fields)

@@ -30,12 +30,11 @@ from bayesimpute.sampling.collapsed import (
     standard_of,
     without,
 )
-from bayesimpute.sampling.compiled import Callable, density_of, specialised
+from bayesimpute.sampling.compiled import Callable, Struct, density_of, specialised
 from bayesimpute.sampling.correlation import CorrelationBlocks, correlation_factor, pull_back
 from bayesimpute.sampling.integrated import normal_density
 from bayesimpute.sampling.nested import Spread, spread_of
 from bayesimpute.sampling.scales import ScalePriors, scales_by_priors
-from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
 

@@ -19,7 +19,7 @@ Moves 2 and 3 together are an interweaving of the centred and the non-centred pa
 (Yu & Meng 2011): the first mixes where clusters are informative, the second where they are not, so
 no one has to choose. Where clusters are few, each is well known but for what the intercept may be,
 and neither mixes: there β and b move twice, and SDs by slices, as far from their mode as β and b
-stand (:mod:`bayesimpute.sampling.linear_slices`). Clusters without rows stay outside; their effects
+stand (:mod:`bayesimpute.sampling.linear_sweeps`). Clusters without rows stay outside; their effects
 are drawn from N(0, Ψ).
 
 State: scales ``sd…, positive extras`` (unconstrained), partial correlations, free extras, β, b.
@@ -37,7 +37,6 @@ import numpy.typing as npt
 
 from bayesimpute.method import Adaptation, Design
 from bayesimpute.sampling import linear_densities as densities_of
-from bayesimpute.sampling import linear_slices as slices_of
 from bayesimpute.sampling import linear_state as state_of
 from bayesimpute.sampling import linear_sweeps as sweeps_of
 from bayesimpute.sampling import linear_whitening as whitening
@@ -214,7 +213,7 @@ class LinearPosterior:
         given = (model, rows, self._pieces, curvature, state, tuning, 0, False, rng)
         self._sweeps = specialised(sweeps_of.sweeps, *given)
         if self._few:
-            self._slide = specialised(slices_of.slide, *given[:5], at, state, rng)
+            self._slide = specialised(sweeps_of.slide, *given[:5], at, state, rng)
 
     # -- data ------------------------------------------------------------------------------
 

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling.collapsed import Standard
-from bayesimpute.sampling.compiled import Callable, part_of
+from bayesimpute.sampling.compiled import Callable, Struct, part_of
 from bayesimpute.sampling.linear_parts import sums_of
 from bayesimpute.sampling.scales import scales_by_priors
-from bayesimpute.sampling.struct import Struct
 
 #: What Python calls, or machine code by its address.
 entrance = numba.njit(cache=True, error_model="numpy", nogil=True)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bayesimpute.sampling.compiled import part_of
+from bayesimpute.sampling.compiled import Struct, part_of
 from bayesimpute.sampling.correlation import lower_triangle_inverse
 from bayesimpute.sampling.linear_parts import curvature_of_rows, sums_of
 from bayesimpute.sampling.linear_state import (
@@ -20,7 +20,6 @@ from bayesimpute.sampling.linear_state import (
     pack,
     predictors_at,
 )
-from bayesimpute.sampling.struct import Struct
 
 
 class Curvature(NamedTuple):

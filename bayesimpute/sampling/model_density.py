@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling import nuts
-from bayesimpute.sampling.arithmetic import exact_arithmetic
-from bayesimpute.sampling.compiled import Callable, density_of
+from bayesimpute.sampling.compiled import Callable, density_of, exact_arithmetic
 
 Array = npt.NDArray[np.float64]
 

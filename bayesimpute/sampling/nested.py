@@ -21,10 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling.collapsed import cholesky
-from bayesimpute.sampling.compiled import Callable, part_of, specialised
+from bayesimpute.sampling.compiled import Callable, Struct, part_of, specialised
 from bayesimpute.sampling.correlation import factor_of, lower_triangle_inverse
 from bayesimpute.sampling.scales import ScalePriors, scales_by_priors
-from bayesimpute.sampling.struct import Struct
 
 Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]

@@ -13,8 +13,11 @@ from bayesimpute.models.counts import NegativeBinomialLikelihood, Poisson
 from bayesimpute.registry import resolve
 from bayesimpute.sampling import integrated
 from bayesimpute.sampling.from_pymc import pymc_likelihood
-from bayesimpute.sampling.selection import BinarySelectionLikelihood, SelectionLikelihood
-from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
+from bayesimpute.sampling.selection import (
+    BinarySelectionLikelihood,
+    SelectionLikelihood,
+    StudentSelectionLikelihood,
+)
 
 NONE = np.empty(0)
 

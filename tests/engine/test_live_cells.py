@@ -12,8 +12,8 @@ from bayesimpute.engine import live_cells, normal_cells
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState, fill
+from bayesimpute.engine.completed import update_passive
 from bayesimpute.engine.live_cells import Drawing, redraw
-from bayesimpute.engine.passive import update_passive
 
 RUN = {"cluster": "school", "m": 3, "iterations": 3, "seed": 7, "progress": False}
 ANALYSIS = "y ~ x * size + kind + I(x**2) + (1 + x | school)"

@@ -11,7 +11,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.method import Design
 from bayesimpute.registry import resolve
 from bayesimpute.sampling import nuts
-from bayesimpute.sampling.linear_slices import density_at_coordinates, mode_of
+from bayesimpute.sampling.linear_sweeps import density_at_coordinates, mode_of
 
 NOWHERE = np.empty(0, dtype=np.int64)
 

@@ -16,7 +16,7 @@ from bayesimpute.sampling.forest import (
     stumps,
     sweep,
 )
-from bayesimpute.sampling.utilities import draw_utilities, log_chances
+from bayesimpute.sampling.latent import draw_utilities, log_chances
 
 
 def moved(forest, x, grid, residual, variance, spread, rng, sweeps):

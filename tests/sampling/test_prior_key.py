@@ -5,8 +5,7 @@ import pymc as pm
 import pytensor
 import pytest
 
-from bayesimpute.sampling.prior_key import PriorKey
-from bayesimpute.sampling.scales import scale_priors
+from bayesimpute.sampling.scales import PriorKey, scale_priors
 
 SAME = {
     "gamma": lambda: pm.Gamma.dist(2, 0.1),

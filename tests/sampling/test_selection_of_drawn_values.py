@@ -11,8 +11,8 @@ from bayesimpute.sampling.selection import (
     VALUE_ONLY,
     BinarySelectionLikelihood,
     SelectionLikelihood,
+    StudentSelectionLikelihood,
 )
-from bayesimpute.sampling.selection_student import StudentSelectionLikelihood
 
 ROWS = 40
 NONE = np.empty(0)

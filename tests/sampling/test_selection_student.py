@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from bayesimpute.sampling.selection import SelectionLikelihood
-from bayesimpute.sampling.selection_student import StudentSelectionLikelihood, between
+from bayesimpute.sampling.selection import SelectionLikelihood, StudentSelectionLikelihood, between
 from tests import calls
 
 NU = 5.0

@@ -5,7 +5,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from bayesimpute.sampling.struct import Struct
+from bayesimpute.sampling.compiled import Struct
 
 
 class Pair(Struct):
