@@ -196,9 +196,10 @@ def slide(
 
     Coordinates u of the coefficients, ``c = T u`` with ``T T' = (H + P)⁻¹`` (curvature H of the
     rows at a fixed reference, prior precision P of the effects at their scales), are nearly
-    independent of the scales: an effect that the rows know, the other coefficients being what they may, stays
-    where it is, one that they do not know follows its scale. With few clusters, whose effects and
-    the intercept can take each other's place, neither effects nor standardised effects are so.
+    independent of the scales: an effect that the rows know, the other coefficients being what they
+    may, stays where it is, one that they do not know follows its scale. With few clusters, whose
+    effects and the intercept can take each other's place, neither effects nor standardised effects
+    are so.
 
     Each moves by slice sampling (Neal 2003), which has no step that could be too long for the wall
     below or too short for the tail above.

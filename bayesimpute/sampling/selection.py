@@ -330,9 +330,9 @@ class StudentSelectionLikelihood(SelectionLikelihood):
     r"""Student-t errors; ν is a positive extra, `y` holds value, what is known, and √w, (row, 3).
 
     Linear predictors are those of :class:`SelectionLikelihood`. Both errors of a row are normal
-    with variances divided by the same weight w ~ Gamma(ν/2, ν/2) (Marchenko & Genton 2012, §3). Given w
-    the row is one of the normal selection model with outcome residual and selection predictor times
-    √w. Without w, with :math:`a = (η_2 + ρe)/\sqrt{1-ρ^2}`,
+    with variances divided by the same weight w ~ Gamma(ν/2, ν/2) (Marchenko & Genton 2012, §3).
+    Given w the row is one of the normal selection model with outcome residual and selection
+    predictor times √w. Without w, with :math:`a = (η_2 + ρe)/\sqrt{1-ρ^2}`,
 
     .. math::
         p(y, \text{seen}) = \tfrac1σ t_ν(e)\,T_{ν+1}\Bigl(a \sqrt{\tfrac{ν+1}{ν+e^2}}\Bigr),\qquad
