@@ -1,5 +1,6 @@
-"""The pooled analyses: every column of Rubin's rules, variance components, forest plot."""
+"""The pooled analyses, and how far their answers depend on assumptions."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits
-from bayesimpute.errors import BayesimputeError
+from bayesimpute.errors import BayesimputeError, SpecificationError
 from bayesimpute.html import Html, decimals, frame, join, number, table, tag
 from bayesimpute.plots.effects import plot_effects
 from bayesimpute.plots.estimates import compare_estimates, plot_estimates
@@ -25,6 +26,7 @@ from bayesimpute.report.content import (
     scroll,
     subheading,
 )
+from bayesimpute.report.paper import sensitivity_words
 from bayesimpute.wording import p_value
 
 #: Terms of an analysis in the words for a forest plot.
@@ -229,3 +231,39 @@ def _number(column: str, value: float, places: int) -> str:
     if column == "statistic":
         return decimals(value, 2)
     return number(value, 3 if column in ("ubar", "b", "t") else 4)
+
+
+#: What a result of ``bi.sensitivity`` has.
+PARTS = ("table", "tipping", "axes", "term", "null", "plot")
+
+
+def check_sensitivity(given: Any) -> dict[str, Any]:
+    """Results by label; of a single one its term.
+
+    Raises
+    ------
+    SpecificationError
+        If one is no such result.
+    """
+    if given is None:
+        return {}
+    several = isinstance(given, Mapping)
+    found = {str(k): v for k, v in given.items()} if several else {"": given}
+    for label, each in found.items():
+        if not all(hasattr(each, part) for part in PARTS):
+            what = f"sensitivity[{label!r}]" if several else "sensitivity="
+            raise SpecificationError(
+                f"report: {what} is {type(each).__name__}; give what bi.sensitivity(...) returns, "
+                "or a dict of them by label."
+            )
+    return found if several else {f"of {given.term}": given}
+
+
+def sensitivity(content: Content) -> Html:
+    """Picture and table of each; empty without any."""
+    parts = []
+    said = sensitivity_words(content)
+    for (label, each), words in zip(content.sensitivity.items(), said, strict=True):
+        figure = picture(each.plot, f"Estimate of {each.term} by assumption, {label}", words)
+        parts += [subheading(label), paragraph(words), figure, scroll(frame(each.table))]
+    return join(parts)

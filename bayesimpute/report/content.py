@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.diagnose.diagnosis import diagnose
 from bayesimpute.errors import AnalysisError, BayesimputeError, ImputationWarning
-from bayesimpute.explore.missing_tests import missing_tests
+from bayesimpute.explore.missing_model import missing_tests
 from bayesimpute.html import Html, tag
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.pooled import Pooled

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.explore.patterns import flux
-from bayesimpute.explore.summary import missing_summary
+from bayesimpute.explore.patterns import flux, missing_summary
 from bayesimpute.html import Html, decimals, join, number, percent, table
 from bayesimpute.plots.flux import plot_flux
 from bayesimpute.plots.pattern import plot_miss, plot_pattern

@@ -11,18 +11,15 @@ from bayesimpute.arguments import checked
 from bayesimpute.files import check_target, place, write
 from bayesimpute.html import Html, join, tag
 from bayesimpute.report.analyses import analyses as analyses_section
-from bayesimpute.report.assumptions import priors, selection
-from bayesimpute.report.chains import chains, diagnosis
+from bayesimpute.report.analyses import check_sensitivity
+from bayesimpute.report.analyses import sensitivity as sensitivity_section
 from bayesimpute.report.content import Content, Section, counted
 from bayesimpute.report.data import data, gaps, predictors
-from bayesimpute.report.methods import methods
-from bayesimpute.report.models import models
+from bayesimpute.report.models import models, priors, selection
 from bayesimpute.report.origin import events, origin
-from bayesimpute.report.reporting import reporting
-from bayesimpute.report.sensitivity import check_sensitivity
-from bayesimpute.report.sensitivity import sensitivity as sensitivity_section
-from bayesimpute.report.values import checks as checks_section
-from bayesimpute.report.values import values
+from bayesimpute.report.paper import methods, reporting
+from bayesimpute.report.quality import chains, diagnosis, values
+from bayesimpute.report.quality import checks as checks_section
 from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
 

@@ -18,8 +18,7 @@ from bayesimpute.arrays import Array
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.simulate.ampute_chances import root
-from bayesimpute.simulate.ampute_patterns import Columns, has_order, standardised, unknown
+from bayesimpute.simulate.ampute_patterns import Columns, has_order, root, standardised, unknown
 from bayesimpute.wording import did_you_mean
 
 Codes = npt.NDArray[np.int64]
