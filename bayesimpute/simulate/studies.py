@@ -17,6 +17,8 @@ from bayesimpute.errors import DataError
 from bayesimpute.simulate.ampute_patterns import chances_on_curve, standardised
 from bayesimpute.wording import did_you_mean, listed
 
+Codes = npt.NDArray[np.int64]
+
 # Near what the complete popularity data of Hox give, so that simulated and real study compare.
 TRUTH: Mapping[str, float] = {
     "(Intercept)": 3.56,
@@ -28,10 +30,8 @@ TRUTH: Mapping[str, float] = {
 }
 
 RATING_NOISE = 0.7  # residual SD of the teacher's rating; its correlation with `popular` is 0.85
-RATING_SELECTION = {
-    "teachpop": -1.6,
-    "sex": -0.8,
-}  # log-odds of being missing, per SD and for girls
+#: Log-odds of being missing: per SD, and for girls.
+RATING_SELECTION = {"teachpop": -1.6, "sex": -0.8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,48 +104,31 @@ def simulate_popularity(
     if not 0 < missing < 1:
         raise DataError(f"missing={missing} is no share: give a number between 0 and 1.")
     rng = np.random.default_rng(seed)
-    complete = _pupils(rng, schools, pupils)
-    incomplete = complete.copy()
-    gone = rng.random(pupils) < _probability_missing(complete, missing)
-    incomplete.loc[gone, "popular"] = np.nan
-    return SimulatedStudy(incomplete, complete, dict(TRUTH))
-
-
-def _pupils(rng: np.random.Generator, schools: int, pupils: int) -> pd.DataFrame:
-    share = rng.dirichlet(np.full(schools, 20.0))
-    sizes = 2 + rng.multinomial(pupils - 2 * schools, share)
-    school = np.repeat(np.arange(schools), sizes)
+    school = np.repeat(np.arange(schools), sizes(rng, schools, pupils, 2, 20.0))
     texp = rng.integers(2, 26, schools)[school]
     sex = rng.integers(0, 2, pupils)
     u = rng.normal(0, np.sqrt(TRUTH["Intercept~~Intercept|school"]), schools)[school]
     e = rng.normal(0, np.sqrt(TRUTH["Residual~~Residual"]), pupils)
     popular = TRUTH["(Intercept)"] + TRUTH["texp"] * texp + TRUTH["sex"] * sex + u + e
     teachpop = popular + rng.normal(0, RATING_NOISE, pupils)
-    return pd.DataFrame(
-        {
-            "school": school + 1,
-            "popular": popular,
-            "sex": sex,
-            "texp": texp,
-            "teachpop": teachpop,
-        }
+    complete = pd.DataFrame(
+        {"school": school + 1, "popular": popular, "sex": sex, "texp": texp, "teachpop": teachpop}
     )
-
-
-def _probability_missing(complete: pd.DataFrame, share: float) -> np.ndarray:
-    """Logistic in rating and sex, its intercept set by bisection so that the mean is `share`."""
     rating = (complete["teachpop"] - complete["teachpop"].mean()) / complete["teachpop"].std()
-    slope = (
-        RATING_SELECTION["teachpop"] * rating + RATING_SELECTION["sex"] * complete["sex"]
-    ).to_numpy()
-    low, high = -50.0, 50.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _logistic(middle + slope).mean() < share else (low, middle)
-    return _logistic(low + slope)
+    slope = RATING_SELECTION["teachpop"] * rating + RATING_SELECTION["sex"] * complete["sex"]
+    gone = rng.random(pupils) < chances_on_curve(slope.to_numpy(), missing)
+    return SimulatedStudy(with_gaps(complete, {"popular": gone}), complete, dict(TRUTH))
 
 
-Codes = npt.NDArray[np.int64]
+def sizes(rng: np.random.Generator, groups: int, rows: int, least: int, evenness: float) -> Codes:
+    """Draw sizes of groups, (group,), from `least` on; the larger `evenness`, the more alike."""
+    return least + rng.multinomial(rows - least * groups, rng.dirichlet(np.full(groups, evenness)))
+
+
+def with_gaps(complete: pd.DataFrame, gone: Mapping[str, npt.NDArray[np.bool_]]) -> pd.DataFrame:
+    """Give the data without the cells that are gone, (row,) by column."""
+    return complete.assign(**{name: complete[name].mask(rows) for name, rows in gone.items()})
+
 
 #: Of pupils in classes in schools, as the pooled analysis names it.
 CLASSES: Mapping[str, float] = {
@@ -238,9 +221,9 @@ def simulate_classes(
     """
     _check_counts(missing, {"schools": schools, "classes": classes, "pupils": pupils})
     rng = np.random.default_rng(seed)
-    school_of = np.repeat(np.arange(schools), _sizes(schools, classes, rng))
+    school_of = np.repeat(np.arange(schools), sizes(rng, schools, classes * schools, 2, 20.0))
     n_classes = len(school_of)
-    class_of = np.repeat(np.arange(n_classes), _sizes(n_classes, pupils, rng))
+    class_of = np.repeat(np.arange(n_classes), sizes(rng, n_classes, pupils * n_classes, 2, 20.0))
     school, n = school_of[class_of], len(class_of)
     truth = CLASSES
     public = rng.integers(0, 2, schools)
@@ -259,16 +242,8 @@ def simulate_classes(
         + _effects(truth["Intercept~~Intercept|class"], n_classes, rng)[class_of]
         + _effects(truth["Residual~~Residual"], n, rng)
     )
-    complete = pd.DataFrame(
-        {
-            "school": school + 1,
-            "class": class_of + 1,
-            "score": score,
-            "ses": ses,
-            "size": size[class_of],
-            "public": public[school],
-        }
-    )
+    ids = pd.DataFrame({"school": school + 1, "class": class_of + 1})
+    complete = ids.assign(score=score, ses=ses, size=size[class_of], public=public[school])
     lacks_ses = rng.random(n) < 0.5  # or the score: what decides over one gap is always seen
     gone = {
         "ses": _gaps(score, missing, rng, lacks_ses),
@@ -279,11 +254,10 @@ def simulate_classes(
     mean = total / np.maximum(np.bincount(class_of[seen], minlength=n_classes), 1)
     gone["size"] = _gaps(mean, missing, rng)[class_of]
     gone["public"] = (rng.random(schools) < missing)[school]
-    incomplete = complete.assign(**{k: complete[k].mask(rows) for k, rows in gone.items()})
     known = dict(truth) | _shares(truth, ("school", "class"))
     if slope_sd:
         known["ses~~ses|school"] = slope_sd**2
-    return SimulatedStudy(incomplete, complete, known)
+    return SimulatedStudy(with_gaps(complete, gone), complete, known)
 
 
 @checked
@@ -351,21 +325,13 @@ def simulate_ratings(
         + _effects(truth["Intercept~~Intercept|item"], items, rng)[item]
         + _effects(truth["Residual~~Residual"], len(subject), rng)
     )
-    complete = pd.DataFrame(
-        {
-            "subject": subject + 1,
-            "item": item + 1,
-            "rating": rating,
-            "age": age[subject],
-            "length": length[item],
-        }
+    ids = pd.DataFrame({"subject": subject + 1, "item": item + 1})
+    complete = ids.assign(rating=rating, age=age[subject], length=length[item])
+    gone = {"rating": _gaps(length[item] - age[subject], missing, rng)}
+    seen, whole = (
+        frame[kept].reset_index(drop=True) for frame in (with_gaps(complete, gone), complete)
     )
-    gone = _gaps(length[item] - age[subject], missing, rng)
-    incomplete = complete.assign(rating=complete["rating"].mask(gone))
-    known = dict(truth) | _shares(truth, ("subject", "item"))
-    return SimulatedStudy(
-        incomplete[kept].reset_index(drop=True), complete[kept].reset_index(drop=True), known
-    )
+    return SimulatedStudy(seen, whole, dict(truth) | _shares(truth, ("subject", "item")))
 
 
 def _check_counts(missing: float, counts: Mapping[str, int]) -> None:
@@ -376,18 +342,8 @@ def _check_counts(missing: float, counts: Mapping[str, int]) -> None:
         raise DataError(f"missing={missing} must be a share from 0 to {MOST_MISSING}.")
 
 
-def _sizes(groups: int, mean: int, rng: np.random.Generator) -> Codes:
-    """Sizes from 2 of groups with a mean, (group,)."""
-    share = rng.dirichlet(np.full(groups, 20.0))
-    return 2 + rng.multinomial((mean - 2) * groups, share)
-
-
 def _effects(variance: float, n: int, rng: np.random.Generator) -> Array:
     return np.asarray(np.sqrt(variance) * rng.normal(size=n))
-
-
-def _standard(values: Array) -> Array:
-    return np.asarray((values - values.mean()) / values.std())
 
 
 def _gaps(
@@ -403,7 +359,8 @@ def _gaps(
     may = np.ones(len(values), dtype=bool) if candidates is None else candidates
     chance = np.zeros(len(values))
     wanted = min(share / max(may.mean(), 1e-9), 1.0)
-    chance[may] = chances_on_curve(LOG_ODDS * _standard(values)[may], wanted)
+    standard = (values - values.mean()) / values.std()
+    chance[may] = chances_on_curve(LOG_ODDS * standard[may], wanted)
     return np.asarray(rng.random(len(values)) < chance)
 
 
@@ -595,14 +552,14 @@ def simulate_impact(
         STUDY_SELECTION["age"] * z
         + (STUDY_SELECTION["mort"] + STUDY_SELECTION["age:mort"] * z) * mort
     )
-    incomplete = complete.copy()
+    gone = {}
     for name in SHARES:
         recorded = ~without if name == "ct" else np.ones(patients, dtype=bool)
         curve = slope + rng.normal(0, STUDY_SELECTION["sd"], studies)[study]
         chance = np.ones(patients)
         chance[recorded] = chances_on_curve(curve[recorded], shares.get(name, 0.0))
-        incomplete[name] = complete[name].where(rng.random(patients) >= chance)
-    return SimulatedStudy(incomplete, complete, dict(MORTALITY))
+        gone[name] = rng.random(patients) < chance
+    return SimulatedStudy(with_gaps(complete, gone), complete, dict(MORTALITY))
 
 
 def _checked_shares(
@@ -633,10 +590,7 @@ def _checked_shares(
 
 def _patients(rng: np.random.Generator, studies: int, patients: int) -> tuple[Codes, pd.DataFrame]:
     """Draw the number of each row's study, from 0, and complete data."""
-    sizes = LEAST + rng.multinomial(
-        patients - LEAST * studies, rng.dirichlet(np.full(studies, 4.0))
-    )
-    study = np.repeat(np.arange(studies), sizes)
+    study = np.repeat(np.arange(studies), sizes(rng, studies, patients, LEAST, 4.0))
     observational = rng.permutation(studies) < max(1, round(OBSERVATIONAL * studies))
     type_of = np.where(observational, 0, 1)
 
@@ -644,45 +598,44 @@ def _patients(rng: np.random.Generator, studies: int, patients: int) -> tuple[Co
         return rng.normal(0, sd, studies)[study]
 
     names = np.array([f"study {k:0{len(str(studies))}d}" for k in range(1, studies + 1)])
-    data = pd.DataFrame({"name": names[study], "type": _labelled(type_of[study], list(AGE))})
+    data = pd.DataFrame({"name": names[study], "type": labelled(type_of[study], list(AGE))})
     location, precision = np.array(list(AGE.values()))[type_of[study]].T
     mean = _logistic(location + between(AGE_SPREAD))
     share = rng.beta(mean * precision, (1 - mean) * precision)
     data["age"] = np.minimum(AGES[0] + (AGES[1] + 1 - AGES[0]) * share, AGES[1]).astype(np.int64)
     latent = rng.logistic(size=patients) + between(MOTOR_SPREAD)
-    data["motor_score"] = _labelled(np.digitize(latent, MOTOR_THRESHOLDS), MOTOR_SCORE, True)
+    data["motor_score"] = labelled(np.digitize(latent, MOTOR_THRESHOLDS), MOTOR_SCORE, True)
     for name, first, others in (("pupil", "Both", PUPIL), ("ct", "I/II", CT)):
-        logits = [_linear(data, slopes) + between(sd) for slopes, sd in others.values()]
+        logits = [linear(data, slopes) + between(sd) for slopes, sd in others.values()]
         # the largest of utilities with Gumbel errors is a draw from the softmax
         utility = np.column_stack([np.zeros(patients), *logits])
         code = (utility + rng.gumbel(size=utility.shape)).argmax(axis=1)
-        data[name] = _labelled(code, [first, *others])
+        data[name] = labelled(code, [first, *others])
     slopes = {name: value for name, value in MORTALITY.items() if "~~" not in name}
     equations = {"mort": (slopes, MORTALITY["Intercept~~Intercept|name"] ** 0.5), **YES_NO}
     for name, (slopes, sd) in equations.items():
-        chance = _logistic(_linear(data, slopes) + between(sd))
+        chance = _logistic(linear(data, slopes) + between(sd))
         data[name] = (rng.random(patients) < chance).astype(np.int64)
     return study, data[list(COLUMNS)]
 
 
-def _labelled(codes: Codes, labels: list[str], ordered: bool = False) -> "pd.Categorical[Any]":
-    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(labels, ordered=ordered))
+def labelled(codes: npt.NDArray[Any], labels: list[str], ordered: bool = False) -> pd.Categorical:
+    """Give categories by their codes."""
+    dtype = pd.CategoricalDtype(labels, ordered=ordered)
+    return pd.Categorical.from_codes(codes.astype(np.int64), dtype=dtype)
 
 
-def _linear(data: pd.DataFrame, slopes: Mapping[str, float]) -> Array:
-    """Linear predictor of terms named as R names them, (row,)."""
-    terms: dict[str, Array] = {"(Intercept)": np.ones(len(data))}
-    for name in data:
-        column = data[name]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            codes = column.cat.codes.to_numpy()
-            for code, label in enumerate(column.cat.categories):
-                terms[f"{name}{label}"] = (codes == code).astype(np.float64)
-        elif name != "name":
-            terms[str(name)] = column.to_numpy(dtype=np.float64)
+def linear(data: pd.DataFrame, slopes: Mapping[str, float]) -> Array:
+    """Linear predictor of terms named as R names them, an intercept among them, (row,)."""
     total = np.zeros(len(data))
-    for name, slope in slopes.items():
-        total += slope * terms[name]
+    for term, slope in slopes.items():
+        name = next((name for name in data if term.startswith(str(name))), None)
+        if name is None:
+            total += slope  # the intercept
+        elif isinstance(data[name].dtype, pd.CategoricalDtype):
+            total += slope * (data[name] == term.removeprefix(str(name))).to_numpy(dtype=np.float64)
+        else:
+            total += slope * data[name].to_numpy(dtype=np.float64)
     return total
 
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arguments import Correlation, Count, Seed, Share, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import DataError
-from bayesimpute.simulate.studies import SimulatedStudy
+from bayesimpute.simulate.studies import SimulatedStudy, labelled, linear, sizes, with_gaps
 
 # Near what :mod:`bayesimpute.models.heckman` gives for the obesity data of the R package micemd.
 
@@ -22,15 +20,9 @@ WEIGHT: Mapping[str, float] = MappingProxyType(
 
 #: Coefficients of the selection equation, a probit.
 WEIGHT_SEEN: Mapping[str, float] = MappingProxyType(
-    {
-        "(Intercept)": -5.4,
-        "GenderMale": -0.64,
-        "Height": 4.25,
-        "FamObyes": -0.41,
-        "Age": 0.007,
-        "Time": -0.18,
-    }
-)
+    {"(Intercept)": -5.4, "GenderMale": -0.64, "Height": 4.25, "FamObyes": -0.41, "Age": 0.007,
+     "Time": -0.18}
+)  # fmt: skip
 
 AGE = 25  # years: where the effects of a region's intercept and slope are independent
 SD_WEIGHT = (11.0, 0.2)  # between regions: of the intercept in kg at that age, of the age slope
@@ -126,33 +118,6 @@ def simulate_obesity(
     >>> seen[seen == 0].index.tolist()
     [3]
     """
-    _check_survey(regions, people, rho)
-    rng = np.random.default_rng(seed)
-    region = np.repeat(
-        np.arange(regions),
-        2 + rng.multinomial(people - 2 * regions, rng.dirichlet(np.full(regions, 60.0))),
-    )
-    complete = _people(rng, region)
-
-    def between(sds: tuple[float, float]) -> Array:
-        intercept, slope = (rng.normal(0, sd, regions)[region] for sd in sds)
-        return np.asarray(intercept + slope * (complete["Age"] - AGE))
-
-    weight, selection = _linear(complete, WEIGHT), _linear(complete, WEIGHT_SEEN)
-    weight, selection = weight + between(SD_WEIGHT), selection + between(SD_SELECTION)
-    sigma = SIGMA * np.exp(rng.normal(0, SD_LOG_SIGMA, regions))[region]
-    u = rng.normal(size=people)
-    e = rho * u + (1 - rho**2) ** 0.5 * rng.normal(size=people)
-    complete["Weight"] = weight + sigma * e
-    complete["BMI"] = complete["Weight"] / complete["Height"] ** 2
-    unseen = (selection + u <= 0) | (complete["Cluster"] == REGION_WITHOUT).to_numpy()
-    incomplete = _with_gaps(rng, complete, unseen)
-    means = complete["Weight"][unseen].groupby(complete["Cluster"]).mean()
-    by_region = {f"mean unseen Weight[{k}]": float(mean) for k, mean in means.items()}
-    return SimulatedStudy(incomplete, complete, {**_parameters(rho), **by_region})
-
-
-def _check_survey(regions: int, people: int, rho: float) -> None:
     if regions < REGION_WITHOUT or people < 2 * regions:
         raise DataError(
             f"{people} people in {regions} regions cannot be simulated: give at least "
@@ -160,70 +125,55 @@ def _check_survey(regions: int, people: int, rho: float) -> None:
         )
     if abs(rho) == 1:
         raise DataError(f"rho={rho!r} must be a number between −1 and 1, both excluded.")
-
-
-def _people(rng: np.random.Generator, region: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """Draw all columns that depend on no weight."""
-    n = len(region)
-    male = rng.integers(0, 2, n)
+    rng = np.random.default_rng(seed)
+    region = np.repeat(np.arange(regions), sizes(rng, regions, people, 2, 60.0))
+    male = rng.integers(0, 2, people)
     mean, sd = np.array(list(HEIGHT.values()))[male].T
-    return pd.DataFrame(
+    complete = pd.DataFrame(
         {
             "Cluster": region + 1,
-            "Time": 1 + 9 * rng.beta(1.8, 2.05, n),
-            "Gender": _labelled(male, list(HEIGHT)),
+            "Time": 1 + 9 * rng.beta(1.8, 2.05, people),
+            "Gender": labelled(male, list(HEIGHT)),
             "Height": rng.normal(mean, sd),
-            "FamOb": _labelled(rng.random(n) < FAMILY, ["no", "yes"]),
-            "Age": (14.4 + 33.5 * rng.beta(2.1, 4.4, n)).astype(np.int64),
+            "FamOb": labelled(rng.random(people) < FAMILY, ["no", "yes"]),
+            "Age": (14.4 + 33.5 * rng.beta(2.1, 4.4, people)).astype(np.int64),
         }
     )
 
+    def between(sds: tuple[float, float]) -> Array:
+        intercept, slope = (rng.normal(0, sd, regions)[region] for sd in sds)
+        return np.asarray(intercept + slope * (complete["Age"] - AGE))
 
-def _labelled(codes: npt.NDArray[Any], labels: list[str]) -> "pd.Categorical[Any]":
-    return pd.Categorical.from_codes(codes.astype(np.int64), dtype=pd.CategoricalDtype(labels))
-
-
-def _linear(people: pd.DataFrame, slopes: Mapping[str, float]) -> Array:
-    """Linear predictor, (row,)."""
-    terms = {
-        "(Intercept)": 1.0,
-        "GenderMale": people["Gender"] == "Male",
-        "FamObyes": people["FamOb"] == "yes",
-        **{name: people[name] for name in ("Height", "Age", "Time")},
-    }
-    total = np.zeros(len(people))
-    for name, slope in slopes.items():
-        total += slope * np.asarray(terms[name], dtype=np.float64)
-    return total
-
-
-def _with_gaps(
-    rng: np.random.Generator, complete: pd.DataFrame, unseen: npt.NDArray[np.bool_]
-) -> pd.DataFrame:
+    weight, selection = linear(complete, WEIGHT), linear(complete, WEIGHT_SEEN)
+    weight, selection = weight + between(SD_WEIGHT), selection + between(SD_SELECTION)
+    sigma = SIGMA * np.exp(rng.normal(0, SD_LOG_SIGMA, regions))[region]
+    u = rng.normal(size=people)
+    e = rho * u + (1 - rho**2) ** 0.5 * rng.normal(size=people)
+    complete["Weight"] = weight + sigma * e
+    complete["BMI"] = complete["Weight"] / complete["Height"] ** 2
+    unseen = (selection + u <= 0) | (complete["Cluster"] == REGION_WITHOUT).to_numpy()
     log_odds = np.where(complete["Gender"] == "Male", SKIPPING[1], SKIPPING[0])
-    skips = unseen & (rng.random(len(complete)) < 1 / (1 + np.exp(-log_odds)))
-    pattern = rng.choice(len(SKIPPED), size=len(complete), p=list(SKIPPED.values()))
-    incomplete = complete.copy()
+    skips = unseen & (rng.random(people) < 1 / (1 + np.exp(-log_odds)))
+    pattern = rng.choice(len(SKIPPED), size=people, p=list(SKIPPED.values()))
+    gone = {"Weight": unseen}
     for name in ("Height", "FamOb", "Age"):
         holding = [k for k, names in enumerate(SKIPPED) if name in names]
-        incomplete[name] = complete[name].where(~(skips & np.isin(pattern, holding)))
-    incomplete["Weight"] = complete["Weight"].where(~unseen)
-    incomplete["BMI"] = complete["BMI"].where(incomplete[["Weight", "Height"]].notna().all(axis=1))
-    return incomplete
-
-
-def _parameters(rho: float) -> dict[str, float]:
-    """Truth about Weight; the variances are those of effects at age 0, as an analysis has them."""
+        gone[name] = skips & np.isin(pattern, holding)
+    gone["BMI"] = gone["Weight"] | gone["Height"]
+    means = complete["Weight"][unseen].groupby(complete["Cluster"]).mean()
     intercept, slope = (sd**2 for sd in SD_WEIGHT)
-    return {
+    truth = {
         **WEIGHT,
+        # the variances are those of effects at age 0, as an analysis has them
         "Intercept~~Intercept|Cluster": intercept + AGE**2 * slope,
         "Intercept~~Age|Cluster": -AGE * slope,
         "Age~~Age|Cluster": slope,
         "Residual~~Residual": SIGMA**2 * float(np.exp(2 * SD_LOG_SIGMA**2)),
         "rho": float(rho),
         "sigma": SIGMA,
+        **{f"mean unseen Weight[{k}]": float(mean) for k, mean in means.items()},
     }
+    return SimulatedStudy(with_gaps(complete, gone), complete, truth)
 
 
 ERRORS = ("normal", "skewed t")
