@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from numbers import Real
 from typing import Any
 
@@ -69,9 +70,6 @@ class Factors:
         """Clusters of the first column, None without."""
         return next(iter(self.by_name.values()), None)
 
-    def __len__(self) -> int:
-        return len(self.by_name)
-
     def levels(self, table: Table, names: Iterable[str]) -> dict[str, str]:
         """Give variables that never vary within clusters, and the column whose clusters these are.
 
@@ -97,27 +95,23 @@ class Factors:
         SpecificationError
             If patterns go by clusters that cut each other: those of one would be torn by the other.
         """
-        found: list[str | None] = []
+
+        def size(factor: str) -> int:
+            return self.by_name[factor].n
+
+        found = []
         for names in patterns:
             of = {levels[name] for name in names if name in levels}
-            found.append(min(of, key=lambda factor: self.by_name[factor].n) if of else None)
-        used = sorted(
-            {factor for names in patterns for name in names if (factor := levels.get(name))},
-            key=lambda factor: self.by_name[factor].n,
-        )
-        for k, upper in enumerate(used):
-            for lower in used[k + 1 :]:
-                if not self.by_name[lower].is_level2(self.by_name[upper].codes.astype(float)):
-                    raise SpecificationError(
-                        f"patterns take away variables of {upper!r} and of {lower!r}, whose "
-                        "clusters cross, so that not all rows of a cluster would lose them; make "
-                        "the data incomplete by one after the other."
-                    )
+            found.append(min(of, key=size, default=None))
+        used = {levels[name] for names in patterns for name in names if name in levels}
+        for upper, lower in combinations(sorted(used, key=size), 2):
+            if not self.by_name[lower].is_level2(self.by_name[upper].codes.astype(float)):
+                raise SpecificationError(
+                    f"patterns take away variables of {upper!r} and of {lower!r}, whose "
+                    "clusters cross, so that not all rows of a cluster would lose them; make "
+                    "the data incomplete by one after the other."
+                )
         return tuple(found)
-
-    def finest_first(self) -> list[str]:
-        """Columns in the order of their numbers of clusters, most first."""
-        return sorted(self.by_name, key=lambda factor: -self.by_name[factor].n)
 
     def share(self, prop: Any) -> float | npt.NDArray[np.float64]:
         """Proportion of all, or of each cluster (cluster,).
@@ -125,18 +119,28 @@ class Factors:
         Raises
         ------
         SpecificationError
-            If it is none.
+            If it is none, or a cluster is left out or does not exist.
         """
         if not isinstance(prop, Mapping):
             return check_share("prop", prop)
-        if self.first is None:
+        clusters = self.first
+        if clusters is None:
             raise SpecificationError("prop has a share for each cluster; say which with cluster=.")
-        if len(self) > 1:
+        if len(self.by_name) > 1:
             raise SpecificationError(
                 f"prop has a share for each cluster, and there are those of {listed(self.by_name)};"
                 " give one number, or cluster= one column."
             )
-        return proportions(prop, self.first)
+        found = np.full(clusters.n, np.nan)
+        for label, value in prop.items():
+            found[_number(label, clusters, "prop")] = check_share(f"prop[{label!r}]", value)
+        absent = [clusters.labels[k] for k in np.flatnonzero(np.isnan(found))]
+        if absent:
+            raise SpecificationError(
+                f"prop has no proportion for {len(absent)} of {clusters.n} clusters: "
+                f"{listed(absent)}."
+            )
+        return found
 
     def prop_sd(self, given: Any, share: Any) -> dict[str, float]:
         """SD of the effects on chances of each column's clusters, those of 0 left out.
@@ -169,8 +173,8 @@ class Factors:
 
     def systematic(
         self, variable: str, given: Any, rng: np.random.Generator
-    ) -> dict[str, npt.NDArray[np.int64]]:
-        """Clusters that a variable is removed from: column -> their numbers.
+    ) -> tuple[npt.NDArray[np.bool_], Any]:
+        """Rows that a variable is removed from, (row,), and the labels of their clusters.
 
         Raises
         ------
@@ -179,8 +183,8 @@ class Factors:
         """
         if not self.by_name:
             raise SpecificationError("systematic is about clusters; say which with cluster=.")
-        where = f"systematic['{variable}']"
-        if len(self) == 1 and not isinstance(given, Mapping):
+        where, one = f"systematic['{variable}']", len(self.by_name) == 1
+        if one and not isinstance(given, Mapping):
             given = {next(iter(self.by_name)): given}
         if not isinstance(given, Mapping):
             example = {next(iter(self.by_name)): 0.2}
@@ -188,26 +192,16 @@ class Factors:
                 f"{where}={given!r}: clusters are those of {listed(self.by_name)}; say of which, "
                 f"as in {example}."
             )
-        found = {}
+        rows, labels = [], {}
         for factor, wanted in given.items():
             if factor not in self.by_name:
                 raise unknown(f"{where} names", factor, list(self.by_name))
-            label = variable if len(self) == 1 else f"{variable}'] of '{factor}"
-            found[factor] = systematic_clusters(label, wanted, self.by_name[factor], rng)
-        return found
-
-    def labels(self, removed: Mapping[str, npt.NDArray[np.int64]]) -> Any:
-        """Labels of clusters; of several columns, by column."""
-        found = {
-            factor: tuple(self.by_name[factor].labels[k] for k in chosen)
-            for factor, chosen in removed.items()
-        }
-        return found if len(self) > 1 else next(iter(found.values()))
-
-    def rows(self, removed: Mapping[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.bool_]:
-        """Rows of clusters, (row,) bool."""
-        each = [np.isin(self.by_name[factor].codes, chosen) for factor, chosen in removed.items()]
-        return np.asarray(np.any(each, axis=0))
+            clusters = self.by_name[factor]
+            label = variable if one else f"{variable}'] of '{factor}"
+            chosen = systematic_clusters(label, wanted, clusters, rng)
+            rows.append(np.isin(clusters.codes, chosen))
+            labels[factor] = tuple(clusters.labels[k] for k in chosen)
+        return np.any(rows, axis=0), next(iter(labels.values())) if one else labels
 
 
 def check_share(name: str, value: Any) -> float:
@@ -239,7 +233,6 @@ def systematic_clusters(
         If that is no cluster, all of them, or labels do not exist.
     """
     where = f"systematic['{variable}']"
-    numbers = _numbers(clusters)
     if isinstance(wanted, Real) and not isinstance(wanted, bool):
         share = check_share(where, wanted)
         n = int(share * clusters.n + 0.5)
@@ -250,7 +243,7 @@ def systematic_clusters(
             )
         chosen = rng.choice(clusters.n, size=n, replace=False)
     elif isinstance(wanted, Iterable) and not isinstance(wanted, str | Mapping):
-        chosen = np.array([_number(label, numbers, where) for label in wanted], dtype=np.int64)
+        chosen = np.array([_number(label, clusters, where) for label in wanted], dtype=np.int64)
     else:
         raise SpecificationError(
             f"{where}={wanted!r} must be a share of the clusters or a list of their labels."
@@ -263,31 +256,8 @@ def systematic_clusters(
     return found
 
 
-def proportions(prop: Mapping[Any, Any], clusters: ClusterIndex) -> npt.NDArray[np.float64]:
-    """Proportion of each cluster, (cluster,), from a mapping of labels.
-
-    Raises
-    ------
-    SpecificationError
-        If a cluster is left out or does not exist, or a value is no proportion.
-    """
-    numbers = _numbers(clusters)
-    found = np.full(clusters.n, np.nan)
-    for label, value in prop.items():
-        found[_number(label, numbers, "prop")] = check_share(f"prop[{label!r}]", value)
-    absent = [clusters.labels[k] for k in np.flatnonzero(np.isnan(found))]
-    if absent:
-        raise SpecificationError(
-            f"prop has no proportion for {len(absent)} of {clusters.n} clusters: {listed(absent)}."
-        )
-    return found
-
-
-def _numbers(clusters: ClusterIndex) -> dict[Any, int]:
-    return {label: number for number, label in enumerate(clusters.labels)}
-
-
-def _number(label: Any, numbers: dict[Any, int], where: str) -> int:
+def _number(label: Any, clusters: ClusterIndex, where: str) -> int:
+    numbers = {label: number for number, label in enumerate(clusters.labels)}
     try:
         return numbers[label]
     except (KeyError, TypeError):
@@ -373,9 +343,9 @@ class Amputed:
                 index=pd.Index(with_gaps, name="variable"),
             )
             if self.systematic:
-                table["clusters without"] = [
-                    _count(self.systematic.get(name, ())) for name in with_gaps
-                ]
+                of = [self.systematic.get(name, ()) for name in with_gaps]
+                several = [each.values() if isinstance(each, Mapping) else [each] for each in of]
+                table["clusters without"] = [sum(map(len, each)) for each in several]
             parts.append(table)
         if len(self.patterns):
             by_pattern = pd.DataFrame(
@@ -564,19 +534,29 @@ def ampute(
         if not bycases:
             share = plan.share_of_cases(share)
     else:
-        _refuse_of_patterns(
-            freq=freq is not None, mech=mech != "MAR", weights=weights is not None, cont=not cont,
-            type=type != "RIGHT", odds=odds is not None, bycases=not bycases, prop_sd=bool(sds),
-        )  # fmt: skip
+        of_patterns = {
+            "freq": freq is not None, "mech": mech != "MAR", "weights": weights is not None,
+            "cont": not cont, "type": type != "RIGHT", "odds": odds is not None,
+            "bycases": not bycases, "prop_sd": bool(sds),
+        }  # fmt: skip
+        if any(of_patterns.values()):
+            raise SpecificationError(
+                f"{next(name for name, given in of_patterns.items() if given)} is about patterns, "
+                "and with selection= there are none unless patterns= says which."
+            )
 
-    removed = _systematic(systematic or {}, names, factors, entropy)
-    rows_removed = {name: factors.rows(chosen) for name, chosen in removed.items()}
-    columns = Columns(table, bool(std), rows_removed)
-    by_size = {factor: factors.by_name[factor] for factor in factors.finest_first()}
-    drawn = amputed_by_pattern(plan, columns, by_size, share, sds, _rng(entropy, PATTERNS))
-    gone = {
-        name: rows_removed.get(name, np.zeros(table.n_rows, dtype=bool)).copy() for name in names
-    }
+    removed = {}
+    for name, clusters in (systematic or {}).items():
+        if name not in names and factors.by_name:
+            raise unknown("systematic names", name, names)
+        at = names.index(name) if name in names else 0
+        removed[name] = factors.systematic(name, clusters, _rng(entropy, SYSTEMATIC, at))
+    columns = Columns(table, bool(std), {name: rows for name, (rows, _) in removed.items()})
+    finest_first = sorted(factors.by_name.items(), key=lambda factor: -factor[1].n)
+    rng = _rng(entropy, PATTERNS)
+    drawn = amputed_by_pattern(plan, columns, dict(finest_first), share, sds, rng)
+    nowhere = np.zeros(table.n_rows, dtype=bool)
+    gone = {name: columns.removed.get(name, nowhere).copy() for name in names}
     if plan is not None:
         for j, name in enumerate(plan.variables):
             gone[name] |= (drawn.pattern > 0) & plan.missing[drawn.candidate - 1, j]
@@ -600,7 +580,7 @@ def ampute(
         candidate=by_row(drawn.candidate, "candidate"),
         probability=by_row(drawn.probability, "probability"),
         scores=by_row(drawn.scores, "score"),
-        systematic={name: factors.labels(chosen) for name, chosen in removed.items()},
+        systematic={name: labels for name, (_, labels) in removed.items()},
         selection={
             name: pd.DataFrame(
                 {column: _in_rows(table, frame[column].to_numpy()) for column in frame},
@@ -634,23 +614,6 @@ def _with_gaps(table: Table, gone: Mapping[str, npt.NDArray[np.bool_]]) -> pd.Da
     return incomplete
 
 
-def _systematic(
-    wanted: Mapping[str, Any], names: Sequence[str], factors: Factors, seed: int
-) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
-    found = {}
-    for name, given in wanted.items():
-        if name not in names and factors.by_name:
-            raise unknown("systematic names", name, names)
-        at = names.index(name) if name in names else 0
-        found[name] = factors.systematic(name, given, _rng(seed, SYSTEMATIC, at))
-    return found
-
-
-def _count(labels: Any) -> int:
-    """Count clusters, of one column or of several."""
-    return sum(map(len, labels.values())) if isinstance(labels, Mapping) else len(labels)
-
-
 def _complete_table(data: Any) -> Table:
     """Encode the data, or raise DataError if a value is missing already."""
     table = Table.from_frame(data)
@@ -664,13 +627,3 @@ def _complete_table(data: Any) -> Table:
                 "them first."
             )
     return table
-
-
-def _refuse_of_patterns(**given: bool) -> None:
-    """Raise SpecificationError if an argument about patterns is given where there are none."""
-    for name, there in given.items():
-        if there:
-            raise SpecificationError(
-                f"{name} is about patterns, and with selection= there are none unless patterns= "
-                "says which."
-            )
