@@ -26,7 +26,7 @@ Decided for correctness
   values hide (Modrák et al. 2023), such as values that belong to another cluster.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -43,7 +43,7 @@ from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError
-from bayesimpute.method import Array, Design, Kernel, Visit
+from bayesimpute.method import Array, Design, Visit
 from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
 from bayesimpute.registry import METHODS, resolve
 from bayesimpute.simulate.scenario import (
@@ -144,7 +144,12 @@ class Calibration:
         -------
         matplotlib.figure.Figure
         """
-        return rank_panels(self, figsize)
+        shown = {
+            name: (self, [name], bool(uniform)) for name, uniform in self.table["uniform"].items()
+        }
+        figure = _panels(shown, figsize)
+        figure.suptitle(literal(f"{self.method}, {self.scenario.pattern}"), fontsize=10)
+        return figure
 
     def __str__(self) -> str:
         n, quantities = self.ranks.shape
@@ -168,94 +173,60 @@ class Calibration:
         return np.array([str(name).startswith("imputed") for name in self.ranks], dtype=bool)
 
 
-def rank_panels(result: Calibration, figsize: tuple[float, float] | None) -> "Figure":
-    """One panel a quantity."""
-    figure, panels = _grid(result.ranks.shape[1], figsize)
-    table = result.table
-    for panel, name in zip(panels, result.ranks, strict=False):
-        _panel(panel, result, [name])
-        verdict = "" if table.loc[str(name), "uniform"] else " (not uniform)"
-        _title(panel, f"{name}{verdict}", bad=bool(verdict))
-    figure.suptitle(literal(f"{result.method}, {result.scenario.pattern}"), fontsize=10)
-    _legend(figure)
-    return figure
-
-
 def matrix_panels(
     results: Mapping[str, Calibration], figsize: tuple[float, float] | None = None
 ) -> "Figure":
     """One panel a scenario, with the lines of all its quantities."""
-    figure, panels = _grid(len(results), figsize)
-    for panel, (title, result) in zip(panels, results.items(), strict=False):
-        _panel(panel, result, list(result.ranks))
-        _title(panel, title if result.ok else f"{title} (not uniform)", bad=not result.ok)
-    _legend(figure)
-    return figure
+    shown = {name: (each, list(each.ranks), each.ok) for name, each in results.items()}
+    return _panels(shown, figsize)
 
 
-def _grid(n: int, figsize: tuple[float, float] | None) -> "tuple[Figure, Iterable[Axes]]":
-    columns = min(COLUMNS, n)
+def _panels(
+    shown: Mapping[Any, tuple[Calibration, Sequence[Any], bool]],
+    figsize: tuple[float, float] | None,
+) -> "Figure":
+    """One panel each: of which result, the quantities, and whether they are uniform."""
+    from matplotlib.lines import Line2D
+
+    n, columns = len(shown), min(COLUMNS, len(shown))
     rows = -(-n // columns)
     size = figsize or (2.4 * columns + 0.4, 1.7 * rows + 0.8)
     figure, axes = subplots(rows, columns, size, sharex=True)
     for row in range(rows):
         axes[row, 0].set_ylabel("ECDF − uniform", fontsize=8, color=GREY)
-    for k, panel in enumerate(axes.flat):
-        panel.set_visible(k < n)
+    for panel in axes.flat[n:]:
+        panel.set_visible(False)
+    for panel in axes.flat[max(n - columns, 0) : n]:
         # the last panel of a column carries its axis, in a row that is not full too
-        if k + columns >= n and k < n:
-            panel.set_xlabel("rank / draws", fontsize=8, color=GREY)
-            panel.tick_params(labelbottom=True)
-    return figure, list(axes.flat[:n])
+        panel.set_xlabel("rank / draws", fontsize=8, color=GREY)
+        panel.tick_params(labelbottom=True)
+    for panel, (name, (result, names, uniform)) in zip(axes.flat, shown.items(), strict=False):
+        _panel(panel, result, names)
+        title, weight = (name, "normal") if uniform else (f"{name} (not uniform)", "bold")
+        panel.set_title(literal(title), fontsize=8, loc="left", fontweight=weight)
+    kinds = {"parameter": OBSERVED, "imputed value": IMPUTED}
+    handles = [Line2D([], [], color=color, label=label) for label, color in kinds.items()]
+    figure.legend(handles=handles, loc="outside lower right", ncols=2, frameon=False, fontsize=8)
+    return figure
 
 
 def _panel(panel: "Axes", result: Calibration, names: Sequence[Any]) -> None:
     draws, replicates = result.draws, len(result.ranks)
-    level = result.level / 2 / result.ranks.shape[1]
     share = expected(draws)
-    lower, upper = (end - share for end in band(replicates, draws, level))
+    ends = band(replicates, draws, result.level / 2 / result.ranks.shape[1])
     at = np.concatenate([[0.0], share, [1.0]])
-    panel.fill_between(
-        at, _closed(lower), _closed(upper), color=GREY, alpha=0.15, linewidth=0, step="mid"
-    )
+    # both ends of a difference of distribution functions are 0
+    lower, upper = (np.pad(end - share, 1) for end in ends)
+    panel.fill_between(at, lower, upper, color=GREY, alpha=0.15, linewidth=0, step="mid")
     panel.axhline(0.0, color=GREY, linewidth=0.6)
     imputed = dict(zip(result.ranks, result.imputed, strict=True))
     for name in names:
-        line = ecdf(result.ranks[name].to_numpy(), draws) - share
-        panel.step(
-            at,
-            _closed(line),
-            where="mid",
-            color=IMPUTED if imputed[name] else OBSERVED,
-            linewidth=1.2 if len(names) == 1 else 0.8,
-        )
+        line = np.pad(ecdf(result.ranks[name].to_numpy(), draws) - share, 1)
+        color, width = IMPUTED if imputed[name] else OBSERVED, 1.2 if len(names) == 1 else 0.8
+        panel.step(at, line, where="mid", color=color, linewidth=width)
     panel.set_xlim(0, 1)
     panel.set_xticks([0, 0.5, 1], ["0", "½", "1"])
     tidy(panel)
-
-
-def _closed(inner: Any) -> Any:
-    """Both ends of a difference of distribution functions are 0."""
-    return np.concatenate([[0.0], inner, [0.0]])
-
-
-def _title(panel: "Axes", text: str, bad: bool) -> None:
-    panel.set_title(literal(text), fontsize=8, loc="left", fontweight="bold" if bad else "normal")
-
-
-def _legend(figure: "Figure") -> None:
-    from matplotlib.lines import Line2D
-
-    figure.legend(
-        handles=[
-            Line2D([], [], color=OBSERVED, label="parameter"),
-            Line2D([], [], color=IMPUTED, label="imputed value"),
-        ],
-        loc="outside lower right",
-        ncols=2,
-        frameon=False,
-        fontsize=8,
-    )
 
 
 def imputed_quantities(design: Design, values: Array) -> dict[str, float]:
@@ -409,73 +380,61 @@ def sbc(
         dict(options or {}),
     )
     seed = fresh_seed() if seed is None else int(seed)
-    task = _Task(method, scenario, draws, thin, seed)
-    found = list(_replicates(task, replicates, executor))
+    task = method, scenario, draws, thin, seed
+    if executor is None:
+        workshop = _Workshop(*task)
+        found = [_replicate(workshop, k) for k in range(replicates)]
+    else:
+        import cloudpickle
+
+        # arguments are checked here, before work is handed out
+        scenario.specification(method, np.random.default_rng(0))
+        shared = cloudpickle.dumps(task)
+        futures = [executor.submit(_remote_replicate, shared, k) for k in range(replicates)]
+        found = [future.result() for future in futures]
+    ranks, autocorrelation, divergences = zip(*found, strict=True)
     return Calibration(
         method_text(method),
         scenario,
-        pd.DataFrame([each.ranks for each in found]).rename_axis("replicate"),
+        pd.DataFrame(ranks).rename_axis("replicate"),
         draws,
-        pd.DataFrame([each.autocorrelation for each in found]).mean(),
-        int(sum(each.divergences for each in found)),
+        pd.DataFrame(autocorrelation).mean(),
+        int(sum(divergences)),
         seed,
         level,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """All that a worker needs."""
-
-    method: Any
-    scenario: Scenario
-    draws: int
-    thin: int
-    seed: int
+#: Ranks and lag-1 autocorrelations by quantity, and divergences, of one replicate.
+type _Found = tuple[dict[str, int], dict[str, float], float]
 
 
-@dataclass(frozen=True, eq=False)
 class _Workshop:
     """Kernel and forward model of a task, compiled."""
 
-    task: _Task
-    reference: Design
-    kernel: Kernel
-    forward: Forward
-
-    @classmethod
-    def of(cls, task: _Task) -> "_Workshop":
-        rng = np.random.default_rng(np.random.SeedSequence(task.seed, spawn_key=(0,)))
-        specification = task.scenario.specification(task.method, rng)
+    def __init__(self, method: Any, scenario: Scenario, draws: int, thin: int, seed: int) -> None:
+        self.scenario, self.draws, self.thin, self.seed = scenario, draws, thin, seed
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+        specification = scenario.specification(method, rng)
         values = specification.table.values
         bench = Bench.of(specification, values)
-        kernel = bench.kernels[TARGET]
-        reference = bench.builders[TARGET].build(values)
+        self.kernel = bench.kernels[TARGET]
+        self.reference = bench.builders[TARGET].build(values)
         target: Any = specification.targets[TARGET]
-        model = model_of(specification, target, reference)
-        return cls(task, reference, kernel, Forward(model, kernel.labels, len(reference.y)))
+        model = model_of(specification, target, self.reference)
+        self.forward = Forward(model, self.kernel.labels, len(self.reference.y))
 
-
-@dataclass(frozen=True, eq=False)
-class _Replicate:
-    """What one replicate gives, by quantity."""
-
-    ranks: Mapping[str, int]
-    autocorrelation: Mapping[str, float]
-    divergences: float
-
-
-def _replicates(task: _Task, replicates: int, executor: Executor | None) -> Iterable[_Replicate]:
-    if executor is None:
-        workshop = _Workshop.of(task)
-        return [_replicate(workshop, k) for k in range(replicates)]
-    import cloudpickle
-
-    # arguments are checked here, before work is handed out
-    task.scenario.specification(task.method, np.random.default_rng(0))
-    shared = cloudpickle.dumps(task)
-    futures = [executor.submit(_remote_replicate, shared, k) for k in range(replicates)]
-    return [future.result() for future in futures]
+    def visits(self, design: Design, rng: np.random.Generator) -> list[Visit]:
+        """Adapt the kernel to the data, and give the visits that are ranked."""
+        adaptation = self.kernel.adapt(design, rng)
+        state = self.kernel.start(adaptation, rng)
+        visit = self.kernel.visit(design, adaptation, state, rng, True)
+        kept = []
+        for _ in range(self.draws):
+            for _ in range(self.thin):
+                visit = self.kernel.visit(design, adaptation, visit.state, rng, False)
+            kept.append(visit)
+        return kept
 
 
 _COMPILING = Lock()  # PyTensor does not compile in two threads at once
@@ -487,54 +446,37 @@ def _workshop_of(shared: bytes, thread: int) -> _Workshop:
     import cloudpickle
 
     with _COMPILING:
-        return _Workshop.of(cloudpickle.loads(shared))
+        return _Workshop(*cloudpickle.loads(shared))
 
 
-def _remote_replicate(shared: bytes, number: int) -> _Replicate:
+def _remote_replicate(shared: bytes, number: int) -> _Found:
     return _replicate(_workshop_of(shared, get_ident()), number)
 
 
-def _replicate(workshop: _Workshop, number: int) -> _Replicate:
-    task, reference = workshop.task, workshop.reference
+def _replicate(workshop: _Workshop, number: int) -> _Found:
+    kernel, reference, seed = workshop.kernel, workshop.reference, workshop.seed
     # a stream for each act, so that another number of draws leaves the data as they are
-    data, moves, ties = (
-        np.random.default_rng(child)
-        for child in np.random.SeedSequence(task.seed, spawn_key=(1, number)).spawn(3)
+    data, moves, ties = map(
+        np.random.default_rng, np.random.SeedSequence(seed, spawn_key=(1, number)).spawn(3)
     )
     truth, y = workshop.forward.draw(data)
-    gone = task.scenario.hide(reference, data)
+    gone = workshop.scenario.hide(reference, data)
     design = replace(reference, y=np.where(gone, np.nan, y), fit=~gone, draw=gone)
-    true = _quantities(workshop.kernel.labels, truth, design, y[gone])
+    true = _quantities(kernel.labels, truth, design, y[gone])
     try:
-        visits = _visits(workshop, design, moves)
+        visits = workshop.visits(design, moves)
     except FAILURES as error:
         raise SamplingError(
-            f"sbc: replicate {number} of seed {task.seed} failed: {said(error)}. Data this "
+            f"sbc: replicate {number} of seed {seed} failed: {said(error)}. Data this "
             "extreme may come from wide priors; give tighter ones by priors=."
         ) from error
-    drawn = [
-        _quantities(workshop.kernel.labels, visit.parameters, design, visit.values)
-        for visit in visits
-    ]
+    drawn = [_quantities(kernel.labels, v.parameters, design, v.values) for v in visits]
     series = {name: np.array([each[name] for each in drawn]) for name in true}
-    return _Replicate(
+    return (
         {name: _rank(true[name], values, ties) for name, values in series.items()},
         {name: _lag1(values) for name, values in series.items()},
         sum(visit.statistics.get("diverging", 0.0) for visit in visits),
     )
-
-
-def _visits(workshop: _Workshop, design: Design, rng: np.random.Generator) -> list[Visit]:
-    kernel = workshop.kernel
-    adaptation = kernel.adapt(design, rng)
-    state = kernel.start(adaptation, rng)
-    visit = kernel.visit(design, adaptation, state, rng, True)
-    kept = []
-    for _ in range(workshop.task.draws):
-        for _ in range(workshop.task.thin):
-            visit = kernel.visit(design, adaptation, visit.state, rng, False)
-        kept.append(visit)
-    return kept
 
 
 def _quantities(
@@ -588,12 +530,6 @@ class Cell:
         return f"{self.model}, {self.data}"
 
 
-def _arguments(method: str, data: str) -> Mapping[str, Any]:
-    """Give what the method's file says: typical values, or options it cannot do without."""
-    of_method = getattr(resolve(method), "calibration", None)
-    return of_method(data) if of_method else {}
-
-
 def _by_one_variable(method: Any) -> bool:
     """Whether its values are drawn from a likelihood of one target, missing at random.
 
@@ -608,15 +544,19 @@ def matrix() -> tuple[Cell, ...]:
     """Give all cells, method by method, then those with other options or predictors."""
     methods = {name: resolve(name) for name in METHODS}
     methods = {name: method for name, method in methods.items() if _by_one_variable(method)}
-    plain = tuple(
-        Cell(name, data, name, {**DATA[data], **_arguments(name, data)})
-        for name in methods
-        for data in DATA
-    )
-    more = tuple(
-        Cell(f"{name}, {what}", data, name, {**DATA[data], **_arguments(name, data), **arguments})
+
+    def cell(
+        name: str, data: str, what: str = "", more: Mapping[str, Any] = MappingProxyType({})
+    ) -> Cell:
+        # what the method's file says: typical values, or options it cannot do without
+        of_method = getattr(methods[name], "calibration", lambda data: {})
+        return Cell(f"{name}{what}", data, name, {**DATA[data], **of_method(data), **more})
+
+    plain = [cell(name, data) for name in methods for data in DATA]
+    more = [
+        cell(name, data, f", {what}", arguments)
         for name, method in methods.items()
         for what, (on, arguments) in getattr(method, "calibrated_too", {}).items()
         for data in on
-    )
-    return plain + more
+    ]
+    return (*plain, *more)

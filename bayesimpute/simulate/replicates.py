@@ -39,7 +39,7 @@ BUILT_IN = (COMPLETE_DATA, COMPLETE_CASES)
 OWN = ("df", "seed", "executor", "checkpoint", "progress")
 
 
-def check_study(simulate: Any, methods: Any, analysis: Any) -> None:
+def check_study(simulate: Any, methods: Any, analysis: Any, truth: Any) -> None:
     """Refuse arguments of the runner that cannot be used.
 
     Raises
@@ -61,6 +61,10 @@ def check_study(simulate: Any, methods: Any, analysis: Any) -> None:
             "replicate: methods= must name at least one method, such as "
             f'{{"complete data": None, "at random": {{"method": {{"y": "{MATCHING}"}}}}}}.'
         )
+    # a true value that is not known is NaN
+    values = list(truth.values()) if isinstance(truth, Mapping) else [None]
+    if truth is not None and not all(isinstance(value, Real) for value in values):
+        raise SpecificationError(f"truth={truth!r:.60} must be a dict from term to number.")
 
 
 def prepared_methods(methods: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,21 +135,6 @@ def rehearse(study: Study, number: int) -> None:
                 continue
 
 
-def check_numbers(truth: Any) -> None:
-    """Refuse a truth that is no number by term; NaN is one that is not known.
-
-    Raises
-    ------
-    SpecificationError
-        Before any work.
-    """
-    if truth is None:
-        return
-    values = list(truth.values()) if isinstance(truth, Mapping) else [None]
-    if not all(isinstance(value, Real) for value in values):
-        raise SpecificationError(f"truth={truth!r:.60} must be a dict from term to number.")
-
-
 def check_truth(
     truth: Mapping[str, float] | None, found: Mapping[tuple[int, str], Outcome]
 ) -> None:
@@ -174,18 +163,9 @@ def check_truth(
 
 
 COLUMNS = (
-    "replicate",
-    "method",
-    "term",
-    "truth",
-    "estimate",
-    "std_error",
-    "df",
-    "conf_low",
-    "conf_high",
-    "fmi",
-    "seconds",
-)
+    "replicate", "method", "term", "truth", "estimate", "std_error", "df", "conf_low", "conf_high",
+    "fmi", "seconds",
+)  # fmt: skip
 
 
 @checked
@@ -299,8 +279,7 @@ def replicate(
     0  complete data  20  0.00
     1       observed  20  0.53
     """
-    check_study(simulate, methods, analysis)
-    check_numbers(truth)
+    check_study(simulate, methods, analysis, truth)
     study = Study(
         simulate, prepared_methods(methods, impute or {}), analysis, family, dfcom,
         0 if seed is None else int(seed),
@@ -321,6 +300,11 @@ def replicate(
         rehearse(study, min(pending))
     if store is not None:
         store.begin(study)
+
+    def whole() -> list[int]:
+        """Numbers of the replicates that every method has finished."""
+        return [k for k in range(replicates) if all((k, name) in found for name in study.methods)]
+
     unwritten = 0
     with (
         _bar(replicates, replicates - len(pending), progress) as advance,
@@ -337,27 +321,31 @@ def replicate(
                     check_truth(truth, found)
                 advance()
         except KeyboardInterrupt:
-            if not _whole(study, found, replicates):
+            if not whole():
                 raise
     check_truth(truth, found)
-    whole = _whole(study, found, replicates)
-    if len(whole) < replicates:
-        _warn_of_stop(len(whole), replicates, store)
-    ordered = [found[number, name] for number in whole for name in study.methods]
+    done = whole()
+    if len(done) < replicates:
+        again = (
+            "folder= would have kept them to go on from"
+            if store is None
+            else f"the same call goes on from folder {store.path.name!r}, bit for bit"
+        )
+        warn(
+            f"replicate: stopped by Ctrl-C after {len(done)} of {replicates} replicates, which is "
+            f"what is returned; {again}.",
+            StoppedWarning,
+        )
+    ordered = [found[number, name] for number in done for name in study.methods]
     return Replicates(
         _estimates(ordered, truth, ci_prob),
         _texts("error", [(each, each.error) for each in ordered if each.error is not None]),
         _texts("warning", [(each, text) for each in ordered for text in each.warnings]),
         tuple(study.methods),
-        len(whole),
+        len(done),
         study.seed,
         ci_prob,
     )
-
-
-def _whole(study: Study, found: Mapping[tuple[int, str], Outcome], replicates: int) -> list[int]:
-    """Numbers of the replicates that every method has finished."""
-    return [k for k in range(replicates) if all((k, name) in found for name in study.methods)]
 
 
 def _unwritten(store: Folder, outcome: Outcome, first: bool) -> bool:
@@ -372,19 +360,6 @@ def _unwritten(store: Folder, outcome: Outcome, first: bool) -> bool:
             )
         return True
     return False
-
-
-def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:
-    again = (
-        "folder= would have kept them to go on from"
-        if store is None
-        else f"the same call goes on from folder {store.path.name!r}, bit for bit"
-    )
-    warn(
-        f"replicate: stopped by Ctrl-C after {done} of {wanted} replicates, which is what is "
-        f"returned; {again}.",
-        StoppedWarning,
-    )
 
 
 def _estimates(
