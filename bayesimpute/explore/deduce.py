@@ -7,7 +7,7 @@ other side, step by step, on the syntax tree.
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -194,10 +194,6 @@ def _count(tree: ast.expr, alias: str) -> int:
     return sum(isinstance(node, ast.Name) and node.id == alias for node in ast.walk(tree))
 
 
-def _binary(left: ast.expr, operation: ast.operator, right: ast.expr) -> ast.expr:
-    return ast.BinOp(left, operation, right)
-
-
 def _names(tree: ast.expr) -> bool:
     return any(isinstance(node, ast.Name) and node.id not in FUNCTIONS for node in ast.walk(tree))
 
@@ -205,18 +201,10 @@ def _names(tree: ast.expr) -> bool:
 #: Columns to evaluate a constant over.
 _ONE_ROW = {"": np.zeros(1)}
 
-#: (operation, wanted variable on the left) -> what the operand with it equals, from the value of
-#: the whole and the other operand.
-_STEPS: Mapping[tuple[type[ast.operator], bool], Callable[[ast.expr, ast.expr], ast.expr]] = {
-    (ast.Add, True): lambda value, other: _binary(value, ast.Sub(), other),
-    (ast.Add, False): lambda value, other: _binary(value, ast.Sub(), other),
-    (ast.Sub, True): lambda value, other: _binary(value, ast.Add(), other),
-    (ast.Sub, False): lambda value, other: _binary(other, ast.Sub(), value),
-    (ast.Mult, True): lambda value, other: _binary(value, ast.Div(), other),
-    (ast.Mult, False): lambda value, other: _binary(value, ast.Div(), other),
-    (ast.Div, True): lambda value, other: _binary(value, ast.Mult(), other),
-    (ast.Div, False): lambda value, other: _binary(other, ast.Div(), value),
-}
+#: What takes an operation back, where the wanted variable is on its left.
+_OPPOSITE: Mapping[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+}  # fmt: skip
 
 
 class _Inversion:
@@ -241,11 +229,11 @@ class _Inversion:
             case ast.BinOp(left=left, op=ast.Pow(), right=right):
                 return self._power(left, right, value)
             case ast.BinOp(left=left, op=operation, right=right):
-                on_the_left = _count(left, self.alias) == 1
-                step = _STEPS.get((type(operation), on_the_left))
-                if step is not None:
-                    operands = (left, right) if on_the_left else (right, left)
-                    return operands[0], step(value, operands[1])
+                wanted, other = (left, right) if _count(left, self.alias) else (right, left)
+                if wanted is right and isinstance(operation, ast.Sub | ast.Div):
+                    return wanted, ast.BinOp(other, operation, value)
+                if (opposite := _OPPOSITE.get(type(operation))) is not None:
+                    return wanted, ast.BinOp(value, opposite(), other)
             case ast.Call(func=function, args=[argument]):
                 name = ast.unparse(function).rpartition(".")[2]
                 if name in INVERSES:
@@ -257,17 +245,17 @@ class _Inversion:
     ) -> tuple[ast.expr, ast.expr]:
         if _count(exponent, self.alias):
             logarithms = [ast.Call(ast.Name("log"), [part], []) for part in (value, base)]
-            return exponent, _binary(logarithms[0], ast.Div(), logarithms[1])
+            return exponent, ast.BinOp(logarithms[0], ast.Div(), logarithms[1])
         number = None if _names(exponent) else float(evaluate(_text(exponent), _ONE_ROW)[0])
         if number == 0:
             raise self._impossible(ast.BinOp(base, ast.Pow(), exponent))
-        inverse = _binary(ast.Constant(1), ast.Div(), exponent)
+        inverse = ast.BinOp(ast.Constant(1), ast.Div(), exponent)
         if number is not None and number % 2 == 1:
             # numpy takes no root of a negative number, though an odd one exists
             sign, size = (ast.Call(ast.Name(name), [value], []) for name in ("sign", "abs"))
-            return base, _binary(sign, ast.Mult(), _binary(size, ast.Pow(), inverse))
+            return base, ast.BinOp(sign, ast.Mult(), ast.BinOp(size, ast.Pow(), inverse))
         self.not_negative.append(_text(base))
-        return base, _binary(value, ast.Pow(), inverse)
+        return base, ast.BinOp(value, ast.Pow(), inverse)
 
     def _impossible(self, part: ast.expr) -> SpecificationError:
         return SpecificationError(
@@ -374,21 +362,23 @@ class Filling:
             column.iat[table.rows[row]] = column.iat[table.rows[sources[values[row]]]]
         return column
 
-    def log(self) -> list[tuple[object, str, object, str]]:
+    def log(self) -> pd.DataFrame:
         """Give index label, variable, value and rule of each filled cell."""
         frame, rows = self.frame(), self._table.rows
-        return [
+        told = [
             (frame.index[rows[row]], name, frame[name].iat[rows[row]], rule)
             for row, name, rule in self._log
         ]
+        return pd.DataFrame(told, columns=["row", "variable", "value", "rule"])
 
-    def unsolved(self) -> list[tuple[object, str, str, str]]:
+    def unsolved(self) -> pd.DataFrame:
         """Give index label, variable, rule and reason of each cell put aside."""
         labels, rows = self._table.frame.index, self._table.rows
-        return [
+        told = [
             (labels[rows[row]], name, rule, reason)
             for (row, name), (rule, reason) in self._unsolved.items()
         ]
+        return pd.DataFrame(told, columns=["row", "variable", "rule", "reason"])
 
     def contradictions(
         self, identity: Identity, tolerance: float
@@ -406,11 +396,6 @@ def _differ(left: Array, right: Array, tolerance: float) -> npt.NDArray[np.bool_
     with np.errstate(invalid="ignore"):
         near = np.abs(left - right) <= tolerance * np.maximum(np.abs(left), np.abs(right))
     return ~(near & np.isfinite(left) & np.isfinite(right))
-
-
-LOG_COLUMNS = ("row", "variable", "value", "rule")
-CONTRADICTION_COLUMNS = ("row", "rule", "left", "right")
-UNSOLVED_COLUMNS = ("row", "variable", "rule", "reason")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -528,38 +513,27 @@ def deduce(
     frame, origin = taken(df)
     table = Table.from_frame(frame)
     factors = {} if cluster is None else factors_of(table, cluster)
-    identities = [_checked(parse(rule), table) for rule in _listed_rules(rules)]
-    shared = _cluster_properties(table, factors, level2)
-    filling = Filling(table)
-    while any([*(filling.spread(*each) for each in shared), *map(filling.apply, identities)]):
-        pass
-    against = [row for each in identities for row in filling.contradictions(each, tolerance)]
-    found = Deduction(
-        given(filling.frame(), origin),
-        pd.DataFrame(filling.log(), columns=list(LOG_COLUMNS)),
-        pd.DataFrame(against, columns=list(CONTRADICTION_COLUMNS)),
-        pd.DataFrame(filling.unsolved(), columns=list(UNSOLVED_COLUMNS)),
-    )
-    _warn(found)
-    return found
-
-
-def _warn(found: Deduction) -> None:
-    for rule, rows in found.contradictions.groupby("rule", sort=False)["row"]:
-        warn(
-            f"{len(rows)} row(s) contradict the rule {str(rule)!r}: index {listed(rows)}. Nothing "
-            "is changed in them; look at .contradictions."
-        )
-
-
-def _listed_rules(rules: Any) -> list[Any]:
-    if isinstance(rules, str):
-        return [rules]
     if not isinstance(rules, Sequence):
         raise SpecificationError(
             "rules= takes texts such as 'BMI = Weight / Height**2', in a list if there are several."
         )
-    return list(rules)
+    listed_rules = [rules] if isinstance(rules, str) else rules
+    identities = [_checked(parse(rule), table) for rule in listed_rules]
+    shared = _cluster_properties(table, factors, level2)
+    filling = Filling(table)
+    while any([*(filling.spread(*each) for each in shared), *map(filling.apply, identities)]):
+        pass
+    against = pd.DataFrame(
+        [row for each in identities for row in filling.contradictions(each, tolerance)],
+        columns=["row", "rule", "left", "right"],
+    )
+    for rule, rows in against.groupby("rule", sort=False)["row"]:
+        warn(
+            f"{len(rows)} row(s) contradict the rule {str(rule)!r}: index {listed(rows)}. Nothing "
+            "is changed in them; look at .contradictions."
+        )
+    data = given(filling.frame(), origin)
+    return Deduction(data, filling.log(), against, filling.unsolved())
 
 
 def _checked(identity: Identity, table: Table) -> Identity:
@@ -568,18 +542,15 @@ def _checked(identity: Identity, table: Table) -> Identity:
     for side in (identity.left, identity.right):
         name = side.strip("`")
         variable = table.variables.get(name)
-        if variable is not None and not _is_number(table, name):
+        if variable is not None and not (
+            variable.kind is Kind.NUMERIC or variable.categories == (False, True)
+        ):
             raise SpecificationError(
                 f"rule {identity.text!r}: {name!r} is {variable.kind.value}, a number is needed. "
                 "Make it boolean if it says yes or no, or fill it in pandas."
             )
     left, right = (with_category_codes(side, table) for side in (identity.left, identity.right))
     return Identity(identity.text, left, right, identity.one_way)
-
-
-def _is_number(table: Table, name: str) -> bool:
-    variable = table.variables[name]
-    return variable.kind is Kind.NUMERIC or variable.categories == (False, True)
 
 
 def _cluster_properties(

@@ -19,9 +19,8 @@ from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.explore.columns import (
     check_columns,
     check_factors,
-    clustered,
-    factors_of,
     indicators,
+    simple_design,
 )
 from bayesimpute.explore.patterns import (
     anova_components,
@@ -361,8 +360,7 @@ def icc(
     """
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
-    one = isinstance(cluster, str)
-    names = list(factors_of(table, cluster)) if one else check_factors(cluster, table)
+    names = check_factors(cluster, table)
     if variable in names:
         raise SpecificationError("icc needs a variable and another column with cluster ids.")
     seed = fresh_seed() if seed is None else seed
@@ -371,32 +369,36 @@ def icc(
         _check_variation(table.values[variable], table.clusters(name), variable, name)
     design = _null_design(table, variable, names, chosen)
     posterior = sample_posterior(chosen, design, priors, draws, chains, seed)
-    if not one:
-        return _several(table, variable, chosen, design, posterior, ci_prob)
-    (cluster,) = names
-    share = resolve(chosen).share.of_draws(posterior.draws)
     columns = indicators(table, variable)[1][~table.missing(variable)]
-    r_hat, ess = _diagnostics(share)
+    if not isinstance(cluster, str):
+        return _several(columns, variable, chosen, design, posterior, ci_prob)
+    share = resolve(chosen).share.of_draws(posterior.draws)
+    found = _summary(share, ci_prob)
+    plain = [
+        observed_share(columns, design.cluster, components)
+        for components in (reml_components, anova_components)
+    ]
+    return IntraclassCorrelation(
+        variable, cluster, chosen, found["mean"], found["sd"], (found["low"], found["high"]),
+        ci_prob, share, *plain, found["r_hat"], found["ess"], posterior.divergences,
+        len(design.y), design.n_clusters, seed,
+    )  # fmt: skip
+
+
+def _summary(share: Array, ci_prob: float) -> dict[str, float]:
+    """Moments, interval and diagnostics of draws, (chain, draw)."""
+    import arviz
+
     tail = (1 - ci_prob) / 2
     low, high = np.quantile(share, [tail, 1 - tail])
-    return IntraclassCorrelation(
-        variable,
-        cluster,
-        chosen,
-        float(share.mean()),
-        float(share.std(ddof=1)),
-        (float(low), float(high)),
-        ci_prob,
-        share,
-        observed_share(columns, design.cluster, reml_components),
-        observed_share(columns, design.cluster, anova_components),
-        r_hat,
-        ess,
-        posterior.divergences,
-        len(design.y),
-        design.n_clusters,
-        seed,
-    )
+    return {
+        "mean": float(share.mean()),
+        "sd": float(share.std(ddof=1)),
+        "low": float(low),
+        "high": float(high),
+        "r_hat": float(arviz.rhat(share, method="rank")) if len(share) > 1 else float("nan"),
+        "ess": float(arviz.ess(share, method="bulk")),
+    }
 
 
 def _method(table: Table, variable: str, asked: str | None) -> str:
@@ -445,7 +447,7 @@ def _check_variation(values: Array, index: ClusterIndex, variable: str, cluster:
 def _null_design(table: Table, variable: str, names: Sequence[str], method: str) -> Design:
     """Rows in which the variable is observed, clusters numbered by first appearance."""
     described, observed = table.variables[variable], ~table.missing(variable)
-    y, n = table.values[variable][observed], int(observed.sum())
+    y = table.values[variable][observed]
     kind, categories = described.kind, described.categories
     if kind is Kind.NUMERIC and method == YES_NO:
         distinct, codes = np.unique(y, return_inverse=True)
@@ -454,25 +456,12 @@ def _null_design(table: Table, variable: str, names: Sequence[str], method: str)
         # categories nobody has would get shares and effects of their own
         seen, codes = np.unique(y, return_inverse=True)
         y, categories = codes.astype(np.float64), tuple(categories[int(code)] for code in seen)
-    design = Design(
-        variable,
-        kind,
-        categories,
-        y,
-        np.empty((n, 0)),
-        (),
-        np.empty((n, 0)),
-        (),
-        np.zeros(n, dtype=np.int64),
-        1,
-        np.ones(n, dtype=bool),
-        np.zeros(n, dtype=bool),
-    )
-    return clustered(design, {name: table.clusters(name).codes[observed] for name in names})
+    factors = {name: table.clusters(name).codes[observed] for name in names}
+    return simple_design(variable, kind, categories, y, factors)
 
 
 def _several(
-    table: Table,
+    columns: Array,
     variable: str,
     method: str,
     design: Design,
@@ -480,26 +469,17 @@ def _several(
     ci_prob: float,
 ) -> VarianceShares:
     """Shares of each grouping, of the posterior and by REML."""
-    names = tuple(each.grouping for each in designs_of(design))
-    shares = factor_shares(resolve(method).share.of_draws, posterior.draws, names)
+    parts = designs_of(design)
+    shares = factor_shares(
+        resolve(method).share.of_draws, posterior.draws, [each.grouping for each in parts]
+    )
     everything = {**shares, WITHIN: 1.0 - np.sum(list(shares.values()), axis=0)}
-    tail = (1 - ci_prob) / 2
-    rows = {}
-    for name, share in everything.items():
-        r_hat, ess = _diagnostics(share)
-        low, high = np.quantile(share, [tail, 1 - tail])
-        rows[name] = {
-            "mean": share.mean(), "sd": share.std(ddof=1), "low": low, "high": high,
-            "r_hat": r_hat, "ess": ess,
-        }  # fmt: skip
-    columns = indicators(table, variable)[1][~table.missing(variable)]
+    rows = {name: _summary(share, ci_prob) for name, share in everything.items()}
     found = pd.DataFrame.from_dict(rows, orient="index").rename_axis("cluster")
     found = found.join(_reml_shares(columns, design, ci_prob))
-    found["n_clusters"] = (
-        pd.Series({each.grouping: each.n_clusters for each in designs_of(design)})
-        .reindex(found.index)
-        .astype("Int64")
-    )
+    counts = pd.Series({each.grouping: each.n_clusters for each in parts})
+    found["n_clusters"] = counts.reindex(found.index).astype("Int64")
+    names = tuple(shares)
     return VarianceShares(
         variable, names, method, found, ci_prob, shares, posterior.divergences,
         len(design.y), posterior.seed,
@@ -572,10 +552,3 @@ def _reml_shares(columns: Array, design: Design, ci_prob: float) -> pd.DataFrame
             ends = intervals.loc[f"icc(g{k})", ["conf_low", "conf_high"]]
             found.loc[each.grouping, ["reml_low", "reml_high"]] = ends.to_numpy(dtype=float)
     return found
-
-
-def _diagnostics(share: Array) -> tuple[float, float]:
-    import arviz
-
-    r_hat = float(arviz.rhat(share, method="rank")) if len(share) > 1 else float("nan")
-    return r_hat, float(arviz.ess(share, method="bulk"))

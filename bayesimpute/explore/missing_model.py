@@ -14,15 +14,15 @@ from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.arrays import Array
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.diagnostics import diagnostics
+from bayesimpute.diagnostics import summarised
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import (
     check_columns,
     check_factors,
-    clustered,
     factors_of,
     indicators,
+    simple_design,
 )
 from bayesimpute.explore.icc import ChainDraws, Posterior, factor_shares, sample_posterior
 from bayesimpute.method import Design
@@ -185,20 +185,9 @@ def by_clusters(columns: Array, missing: Mask, cluster: npt.NDArray[np.int64]) -
 
 
 COLUMNS = (
-    "missing",
-    "variable",
-    "test",
-    "n_observed",
-    "n_missing",
-    "mean_observed",
-    "mean_missing",
-    "difference",
-    "std_difference",
-    "cramers_v",
-    "statistic",
-    "df",
-    "p_value",
-)
+    "missing", "variable", "test", "n_observed", "n_missing", "mean_observed", "mean_missing",
+    "difference", "std_difference", "cramers_v", "statistic", "df", "p_value",
+)  # fmt: skip
 
 
 @checked
@@ -283,31 +272,26 @@ def _tested(
         for name, variable in table.variables.items():
             if name == gaps or variable.kind is Kind.OTHER:
                 continue
-            row: dict[str, Any] = {"missing": gaps, "variable": name}
-            if name in factors:
-                codes = factors[name].codes.astype(np.float64)
-                test, found = contingency(codes, table.missing(gaps))
-                yield row | _counts(table.missing(gaps)) | {"test": test} | found
+            ids = name in factors
+            seen = np.ones(table.n_rows, dtype=bool) if ids else ~table.missing(name)
+            missing, values = table.missing(gaps)[seen], table.values[name][seen]
+            if ids:
+                test, found = contingency(factors[name].codes.astype(np.float64), missing)
+            elif variable.kind is Kind.NUMERIC:
+                test, found = "Welch t", welch(values, missing)
             else:
-                yield row | _compared(table, name, gaps, by)
-
-
-def _compared(table: Table, name: str, gaps: str, by: Mapping[str, ClusterIndex]) -> dict[str, Any]:
-    seen = ~table.missing(name)
-    missing, values = table.missing(gaps)[seen], table.values[name][seen]
-    if table.variables[name].kind is Kind.NUMERIC:
-        test, found = "Welch t", welch(values, missing)
-    else:
-        test, found = contingency(values, missing)
-    row: dict[str, Any] = {"test": test, **_counts(missing), **found}
-    if by:
-        columns = indicators(table, name)[1][seen]
-        row |= {key: by_clusters(columns, missing, each.codes[seen]) for key, each in by.items()}
-    return row
-
-
-def _counts(missing: np.ndarray) -> dict[str, int]:
-    return {"n_observed": int((~missing).sum()), "n_missing": int(missing.sum())}
+                test, found = contingency(values, missing)
+            n_missing = int(missing.sum())
+            row = {
+                "missing": gaps, "variable": name, "test": test,
+                "n_observed": len(missing) - n_missing, "n_missing": n_missing, **found,
+            }  # fmt: skip
+            if by and not ids:
+                columns = indicators(table, name)[1][seen]
+                row |= {
+                    k: by_clusters(columns, missing, each.codes[seen]) for k, each in by.items()
+                }
+            yield row
 
 
 #: Fewest rows in a group: with fewer the priors alone speak.
@@ -442,10 +426,7 @@ def missing_model(
     """
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
-    factors: tuple[str, ...] = ()
-    if cluster is not None:
-        one = isinstance(cluster, str)
-        factors = tuple(factors_of(table, cluster)) if one else check_factors(cluster, table)
+    factors = () if cluster is None else check_factors(cluster, table)
     seed = fresh_seed() if seed is None else seed
     names = _predictors(table, variable, predictors, factors)
     used = ~np.any([np.zeros(table.n_rows), *(table.missing(name) for name in names)], axis=0)
@@ -528,21 +509,10 @@ def _design(
     if len(set(labels)) < len(labels):
         repeated = next(label for label in labels if labels.count(label) > 1)
         raise SpecificationError(f"Two columns of the model are called {repeated!r}; rename one.")
-    design = Design(
-        variable,
-        Kind.BINARY,
-        (False, True),
-        table.missing(variable)[used].astype(np.float64),
-        np.ascontiguousarray(np.hstack(columns)),
-        tuple(labels),
-        np.empty((n, 0)),
-        (),
-        np.zeros(n, dtype=np.int64),
-        1,
-        np.ones(n, dtype=bool),
-        np.zeros(n, dtype=bool),
-    )
-    return clustered(design, {name: table.clusters(name).codes[used] for name in factors})
+    y = table.missing(variable)[used].astype(np.float64)
+    ids = {name: table.clusters(name).codes[used] for name in factors}
+    x = np.ascontiguousarray(np.hstack(columns))
+    return simple_design(variable, Kind.BINARY, (False, True), y, ids, x, tuple(labels))
 
 
 def _rows(posterior: Posterior, predictors: tuple[str, ...], ci_prob: float) -> pd.DataFrame:
@@ -558,8 +528,7 @@ def _rows(posterior: Posterior, predictors: tuple[str, ...], ci_prob: float) -> 
     if groupings:
         shares = factor_shares(share_logit, posterior.draws, groupings)
         scalars |= {f"icc|{name}": share for name, share in shares.items()}
-    tree = Posterior({str(k): v for k, v in enumerate(scalars.values())}, {}, 0, 0).tree("x")
-    checked = diagnostics(tree)
+    checked = [summarised(values) for values in scalars.values()]
     tail = (1 - ci_prob) / 2
     ends = [np.quantile(values, [tail, 1 - tail]) for values in scalars.values()]
     estimate = np.array([values.mean() for values in scalars.values()])
@@ -572,8 +541,8 @@ def _rows(posterior: Posterior, predictors: tuple[str, ...], ci_prob: float) -> 
             "conf_high": [high for _, high in ends],
             "odds_ratio": np.exp(estimate),
             "p_positive": [(values > 0).mean() for values in scalars.values()],
-            "r_hat": checked["r_hat"].to_numpy(),
-            "ess_bulk": checked["ess_bulk"].to_numpy(),
-            "ess_tail": checked["ess_tail"].to_numpy(),
+            **{
+                name: [each[name] for each in checked] for name in ("r_hat", "ess_bulk", "ess_tail")
+            },
         }
     )

@@ -285,26 +285,19 @@ def as_now(description: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
     frame, specification = description["frame"], description["specification"]
     if isinstance(specification["targets"], list):
         specification = _of_second_version(specification, frame["rows"])
+    # version 1 has cells of text and of objects in the description
+    index, columns = dict(frame["index"]), enumerate(frame["columns"])
+    if "levels" in index:
+        levels = enumerate(index["levels"])
+        index["levels"] = [
+            _column_of_first_version(each, f"index_{k}", arrays) for k, each in levels
+        ]
+    now = [_column_of_first_version(each, f"column_{k}", arrays) for k, each in columns]
     return {
         **description,
-        "frame": _frame_of_first_version(frame, arrays),
+        "frame": {**frame, "columns": now, "index": index},
         "specification": specification,
     }
-
-
-def _frame_of_first_version(frame: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
-    """Version 1 has cells of text and of objects in the description."""
-    index = dict(frame["index"])
-    if "levels" in index:
-        index["levels"] = [
-            _column_of_first_version(each, f"index_{k}", arrays)
-            for k, each in enumerate(index["levels"])
-        ]
-    columns = [
-        _column_of_first_version(column, f"column_{k}", arrays)
-        for k, column in enumerate(frame["columns"])
-    ]
-    return {**frame, "columns": columns, "index": index}
 
 
 def _column_of_first_version(stored: Mapping[str, Any], key: str, arrays: Arrays) -> Any:
@@ -329,18 +322,17 @@ def _of_second_version(stored: Mapping[str, Any], rows: int) -> dict[str, Any]:
     monitors = stored.get("monitors", {})
     return {
         **stored,
-        "targets": {target["name"]: _target(target) for target in stored["targets"]},
+        "targets": {
+            target["name"]: target
+            | {k: _object(target[k]) for k in ("method", "post") if k in target}
+            for target in stored["targets"]
+        },
         "where": {name: cells(f"where_{k}") for k, name in enumerate(stored["where"])},
         "ignore": cells("ignore"),
         "methods": dict(stored["methods"]),
         "monitors": {name: {CALLABLE: text} for name, text in monitors.items()},
         "live": live or None,
     }
-
-
-def _target(stored: Mapping[str, Any]) -> dict[str, Any]:
-    changed = {key: _object(stored[key]) for key in ("method", "post") if key in stored}
-    return {**stored, **changed}
 
 
 def _object(stored: Any) -> Any:
@@ -386,12 +378,6 @@ def check_frame(frame: pd.DataFrame, description: Any, found: Forms) -> None:
             raise ValueError(f"array {name!r} is not as it is written")
 
 
-def check_run(specification: Specification, history: History) -> None:
-    """Raise ValueError unless a specification and a history fit together."""
-    for problem in _problems(specification, history):
-        raise ValueError(problem)
-
-
 def _agrees(stored: Any, written: Any) -> bool:
     """Whether JSON says what is written; what a file of an older version lacks must be empty."""
     if isinstance(stored, dict) and isinstance(written, Mapping):
@@ -406,115 +392,101 @@ def _agrees(stored: Any, written: Any) -> bool:
     return isinstance(written, type(stored)) and stored == written  # text may be of an enumeration
 
 
-def _problems(specification: Specification, history: History) -> Iterator[str]:
-    for event in (*specification.events, *history.events):
-        if event.severity not in SEVERITIES:
-            yield "an event"
-    for name, target in specification.targets.items():
-        if target.name != name:
-            yield f"name of {name!r}"
+def check_run(specification: Specification, history: History) -> None:
+    """Raise ValueError unless a specification and a history fit together."""
+    for wrong, what in _problems(specification, history):
+        if wrong:
+            raise ValueError(what)
+
+
+#: Whether something is wrong, and what.
+type Problems = Iterator[tuple[object, str]]
+
+
+def _problems(specification: Specification, history: History) -> Problems:
+    table, targets = specification.table, specification.targets
+    names = table.variables.keys()
+    severities = {event.severity for event in (*specification.events, *history.events)}
+    yield severities - set(SEVERITIES), "an event"
+    for name, target in targets.items():
+        yield target.name != name, f"name of {name!r}"
         if isinstance(target, Target):
-            yield from _wrong_target(target, specification)
-    yield from _wrong_specification(specification)
-    yield from _wrong_history(history, specification)
+            yield from _of_target(target, specification)
+    passives = {name for name, target in targets.items() if isinstance(target, Passive)}
+    yield not targets.keys() <= names, "targets that are no columns"
+    yield not set(specification.visit_sequence) <= targets.keys(), "visit sequence"
+    yield set(specification.passive_order) != passives, "order of passive variables"
+    yield specification.where.keys() != targets.keys(), "cells to impute"
+    live = specification.live or {}
+    yield live and live.keys() != targets.keys() - passives, "live cells"
+    for mask in (specification.ignore, *specification.where.values(), *live.values()):
+        yield mask.shape != (table.n_rows,), "cells to impute"
+    for name, mask in live.items():
+        seen = ~np.isnan(specification.known[name])
+        yield (mask & seen).any(), "live cells that are observed"
+    yield not {each.outcome for each in specification.analyses} <= names, "outcome of an analysis"
+    yield specification.methods.keys() != names, "methods"
+    matrix = specification.predictors
+    yield not {*matrix.index, *matrix.columns} <= names, "predictors"
+    roles = [int(role) for role in Role]
+    yield not np.isin(matrix.to_numpy(), roles).all(), "codes of predictors"
+    yield from _of_history(history, specification)
 
 
-def _wrong_target(target: Target, specification: Specification) -> Iterator[str]:
-    names = specification.table.variables
+def _of_target(target: Target, specification: Specification) -> Problems:
+    names, name = specification.table.variables.keys(), target.name
+    equations = {"both", *TWO_EQUATIONS.values()}
     for term in target.terms:
-        if term.equation not in ("both", *TWO_EQUATIONS.values()):
-            yield f"equation of a predictor of {target.name!r}"
+        yield term.equation not in equations, f"equation of a predictor of {name!r}"
         for factor in term.factors:
-            if factor not in names and not set(names_in(factor)) <= names.keys():
-                yield f"predictors of {target.name!r}"
+            known = factor in names or set(names_in(factor)) <= names
+            yield not known, f"predictors of {name!r}"
     columns = set(specification.table.columns_of(target.clusters))
-    if target.level not in (1, 2) or not columns <= names.keys():
-        yield f"level or cluster of {target.name!r}"
+    yield target.level not in (1, 2) or not columns <= names, f"level or cluster of {name!r}"
     labels = {term.label for term in target.terms}
     for each in target.groupings:
-        if not {*dict(each.slopes), *each.means} <= labels:
-            yield f"effects by {each.name!r} in the model of {target.name!r}"
-    known = isinstance(target.method, Wrapper | NotStored)
-    if not known and target.method not in METHODS:
-        yield f"method of {target.name!r}"
-    if any(member not in specification.targets for member in target.block):
-        yield f"block of {target.name!r}"
+        known = {*dict(each.slopes), *each.means} <= labels
+        yield not known, f"effects by {each.name!r} in the model of {name!r}"
+    of_method = isinstance(target.method, Wrapper | NotStored) or target.method in METHODS
+    yield not of_method, f"method of {name!r}"
+    yield not set(target.block) <= specification.targets.keys(), f"block of {name!r}"
     for option, value in target.options.items():
-        if _largest(value) > LARGEST:
-            yield f"option {option!r} of {target.name!r} is out of bounds"
+        yield _largest(value) > LARGEST, f"option {option!r} of {name!r} is out of bounds"
 
 
 def _largest(value: Any) -> float:
     """Largest size of a whole number in an option."""
-    if isinstance(value, int):
-        return abs(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return max(map(_largest, value), default=0)
-    return 0
+    return abs(value) if isinstance(value, int) else 0
 
 
-def _wrong_specification(specification: Specification) -> Iterator[str]:
-    names, targets = list(specification.table.variables), specification.targets
-    passives = {name for name, target in targets.items() if isinstance(target, Passive)}
-    if not targets.keys() <= set(names):
-        yield "targets that are no columns"
-    if not set(specification.visit_sequence) <= targets.keys():
-        yield "visit sequence"
-    if set(specification.passive_order) != passives:
-        yield "order of passive variables"
-    if set(specification.where) != set(targets):
-        yield "cells to impute"
-    live = specification.live or {}
-    if live and set(live) != targets.keys() - passives:
-        yield "live cells"
-    for mask in (specification.ignore, *specification.where.values(), *live.values()):
-        if mask.shape != (specification.table.n_rows,):
-            yield "cells to impute"
-    for name, mask in live.items():
-        if (mask & ~np.isnan(specification.known[name])).any():
-            yield "live cells that are observed"
-    for analysed in specification.analyses:
-        if analysed.outcome not in names:
-            yield "outcome of an analysis"
-    if set(specification.methods) != set(names):
-        yield "methods"
-    matrix = specification.predictors
-    known = [int(role) for role in Role]
-    if not {*matrix.index, *matrix.columns} <= set(names):
-        yield "predictors"
-    elif not np.isin(matrix.to_numpy(), known).all():
-        yield "codes of predictors"
-
-
-def _wrong_history(history: History, specification: Specification) -> Iterator[str]:
-    m, iterations = history.m, history.iterations
-    if set(history.imputed) != set(specification.where) or len(history.states) != m or m < 1:
-        yield "chains"
-        return
-    for target, draws in history.imputed.items():
-        if draws.shape != (m, int(specification.where[target].sum())):
-            yield f"{draws.shape} imputed values of {target!r}"
-    for what in ("chain_mean", "chain_sd"):
-        for target, means in getattr(history, what).items():
-            if target not in specification.targets or means.shape != (m, iterations):
-                yield f"{means.shape} chain means of {target!r}"
-    for target, shares in history.chain_share.items():
-        variable = specification.table.variables.get(target)
-        wanted = (m, iterations, len(variable.categories) if variable is not None else -1)
-        if shares.shape != wanted:
-            yield f"{shares.shape} shares of the categories of {target!r}"
-    for groups in (history.parameters, history.statistics):
-        for target, values in groups.items():
+def _of_history(history: History, specification: Specification) -> Problems:
+    m, iterations, targets = history.m, history.iterations, specification.targets
+    chains = (m, iterations)
+    yield history.imputed.keys() != specification.where.keys(), "chains"
+    yield len(history.states) != m or m < 1, "chains"
+    for name, draws in history.imputed.items():
+        wanted = (m, int(specification.where[name].sum()))
+        yield draws.shape != wanted, f"{draws.shape} imputed values of {name!r}"
+    for name, means in (*history.chain_mean.items(), *history.chain_sd.items()):
+        known = name in targets and means.shape == chains
+        yield not known, f"{means.shape} chain means of {name!r}"
+    for name, shares in history.chain_share.items():
+        variable = specification.table.variables.get(name)
+        known = variable is not None and shares.shape == (*chains, len(variable.categories))
+        yield not known, f"{shares.shape} shares of the categories of {name!r}"
+    for of_models in (history.parameters, history.statistics):
+        for target, values in of_models.items():
             for name, each in values.items():
-                if target not in specification.targets or each.shape[:2] != (m, iterations):
-                    yield f"{each.shape} draws of {name!r} of {target!r}"
+                known = target in targets and each.shape[:2] == chains
+                yield not known, f"{each.shape} draws of {name!r} of {target!r}"
                 labels = history.labels.get(target, {}).get(name, ())
-                of_parameter = groups is history.parameters
-                if of_parameter and each.shape[2:] not in ((), (len(labels),)):
-                    yield f"labels of {name!r} of {target!r}"
+                fit = of_models is history.statistics or each.shape[2:] in ((), (len(labels),))
+                yield not fit, f"labels of {name!r} of {target!r}"
     for name, followed in history.monitored.items():
-        if name not in specification.monitors or followed.shape[:2] != (m, iterations):
-            yield f"{followed.shape} values of monitor {name!r}"
+        known = name in specification.monitors and followed.shape[:2] == chains
+        yield not known, f"{followed.shape} values of monitor {name!r}"
     numbers = (history.imputed, history.chain_mean, history.chain_sd, history.chain_share)
-    if any(each.dtype.kind != "f" for group in numbers for each in group.values()):
-        yield "draws that are no numbers"
+    kinds = {each.dtype.kind for group in numbers for each in group.values()}
+    yield kinds - {"f"}, "draws that are no numbers"
