@@ -18,10 +18,8 @@ from bayesimpute.analysis import Fits
 from bayesimpute.congeniality.check import findings_of
 from bayesimpute.data.table import Kind
 from bayesimpute.diagnostics import FEWEST_DRAWS
-from bayesimpute.errors import AnalysisError
 from bayesimpute.html import Html, join, number, percent, table, tag
 from bayesimpute.method import words_of
-from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
@@ -69,13 +67,17 @@ def citation(content: Content) -> str:
 
 def sentences(content: Content) -> Iterator[str]:
     """All sentences that hold of this run, in their order."""
-    for part in _PARTS:
-        yield from part(content)
+    without = without_models(content.run.specification)
+    for part, of_models in _PARTS.items():
+        if not (of_models and without):
+            yield from part(content)
 
 
 def targets_of(content: Content) -> dict[str, Target]:
-    """Variables with a model, those that stand for a column of the data."""
+    """Variables with a model, those that stand for a column of the data; none without models."""
     specification = content.run.specification
+    if without_models(specification):
+        return {}
     return {
         name: target
         for name, target in specification.targets.items()
@@ -131,8 +133,6 @@ def _what(content: Content) -> Iterator[str]:
 
 def _chains(content: Content) -> Iterator[str]:
     run = content.run
-    if without_models(run.specification):
-        return
     yield (
         f"Each imputation is the last state of a Markov chain of its own of "
         f"{counted(run.iterations, 'iteration')}, in which the parameters of each model and the "
@@ -150,8 +150,6 @@ def model_name(target: Target) -> str:
 
 
 def _models(content: Content) -> Iterator[str]:
-    if without_models(content.run.specification):
-        return
     by_name: dict[str, list[str]] = defaultdict(list)
     for name, target in targets_of(content).items():
         by_name[model_name(target)].append(name)
@@ -165,8 +163,6 @@ def _models(content: Content) -> Iterator[str]:
 
 def _clusters(content: Content) -> Iterator[str]:
     specification = content.run.specification
-    if without_models(specification):
-        return
     intercepts: dict[str, list[str]] = defaultdict(list)
     slopes: dict[str, list[str]] = defaultdict(list)
     means: dict[str, list[str]] = defaultdict(list)
@@ -197,8 +193,6 @@ def _clusters(content: Content) -> Iterator[str]:
 
 def _predictors(content: Content) -> Iterator[str]:
     specification = content.run.specification
-    if without_models(specification):
-        return
     used = {
         name: {c for term in target.terms for c in term.columns if c in specification.table.frame}
         for name, target in targets_of(content).items()
@@ -208,38 +202,21 @@ def _predictors(content: Content) -> Iterator[str]:
         most = max(sizes)
         span = f"{most}" if min(sizes) == most else f"{min(sizes)} to {most}"
         yield f"Each model had {span} other variable{'' if span == '1' else 's'} as predictors."
-    formulas = list(analysed_formulas(content).values())
-    if formulas:
-        columns = specification.table.frame.columns
-        asked = {c for formula in formulas for c in check_formula(formula, columns)}
-        predicting = set().union(*used.values())
-        auxiliary = [c for c in columns if c in predicting and c not in asked]
+    asked = {c for each in content.analyses.values() for c in content.formula_columns(each) or ()}
+    if asked:
+        predicting = set().union(*used.values()) - asked
+        auxiliary = [c for c in specification.table.frame.columns if c in predicting]
         if auxiliary:
             yield f"Auxiliary variables, in imputation models only, were {names(auxiliary)}."
 
 
 def analysed_formulas(content: Content) -> dict[str, str]:
     """Formulas of the analyses of these imputations, by label."""
-    columns = content.run.specification.table.frame.columns
-    return {
-        label: each.formula
-        for label, each in content.analyses.items()
-        if isinstance(each, Fits) and each.formula and len(each) == content.run.m
-        and _names_known(each.formula, columns)
-    }  # fmt: skip
-
-
-def _names_known(formula: str, columns: pd.Index) -> bool:
-    try:
-        check_formula(formula, columns)
-    except AnalysisError:  # of columns that were derived later
-        return False
-    return True
+    used = {k: each for k, each in content.analyses.items() if content.formula_columns(each)}
+    return {label: each.formula for label, each in used.items()}
 
 
 def _priors(content: Content) -> Iterator[str]:
-    if without_models(content.run.specification):
-        return
     own = {
         name: [key for key in target.priors if not (target.around and key == "intercept")]
         for name, target in targets_of(content).items()
@@ -298,6 +275,8 @@ def _assumed(content: Content) -> Iterator[str]:
 def convergence(content: Content) -> str:
     """Largest R-hat of the second half of the chains; why there is none."""
     run = content.run
+    if without_models(run.specification):
+        return ""
     discard = run.iterations // 2
     kept = run.iterations - discard
     if run.m < 2 or kept < FEWEST_DRAWS:
@@ -315,15 +294,9 @@ def convergence(content: Content) -> str:
     )
 
 
-def _said_of_chains(content: Content) -> Iterator[str]:
-    if without_models(content.run.specification):
-        return
+def _converged(content: Content) -> Iterator[str]:
     if said := convergence(content):
         yield f"{said}."
-
-
-def _package(fits: Fits) -> str:
-    return type(fits.estimates[0].model).__module__.partition(".")[0]
 
 
 def rule_name(pooled: Pooled) -> str:
@@ -340,7 +313,8 @@ def _analyses(content: Content) -> Iterator[str]:
             continue
         what = label
         if isinstance(given, Fits):
-            what = f"{label} ({given.formula or given.analysis}, fitted by {_package(given)})"
+            package = type(given.estimates[0].model).__module__.partition(".")[0]
+            what = f"{label} ({given.formula or given.analysis}, fitted by {package})"
         df = (
             "for large samples"
             if np.isinf(pooled.dfcom)
@@ -388,13 +362,16 @@ def sensitivity_words(content: Content) -> Iterator[str]:
         )
 
 
-_PARTS: tuple[Callable[[Content], Iterator[str]], ...] = (
-    _what, _chains, _models, _clusters, _predictors, _priors, _assumed, _said_of_chains, _analyses,
-    _complete_cases, sensitivity_words,
-)  # fmt: skip
+#: Sentences in their order, and whether they are of models and chains.
+_PARTS: dict[Callable[[Content], Iterator[str]], bool] = {
+    _what: False, _chains: True, _models: True, _clusters: True, _predictors: True, _priors: True,
+    _assumed: False, _converged: True, _analyses: False, _complete_cases: False,
+    sensitivity_words: False,
+}  # fmt: skip
 
 
 NOT_STATED = "not stated"
+PICTURES = "pictures of all imputed variables (Observed and imputed values)"
 
 
 def _shares(content: Content) -> str:
@@ -433,22 +410,15 @@ def _software(content: Content) -> str:
 
 def _variables(content: Content) -> str:
     specification = content.run.specification
-    if without_models(specification):
-        return ""
-    used = {
-        column
-        for target in targets_of(content).values()
-        for term in target.terms
-        for column in term.columns
-        if column in specification.table.frame
-    } | set(targets_of(content))
-    return names(column for column in specification.table.frame if column in used)
+    targets = targets_of(content)
+    terms = [term for target in targets.values() for term in target.terms]
+    used = {column for term in terms for column in term.columns} | targets.keys()
+    known = [column for column in specification.table.frame if column in used]
+    return names(known) if targets else ""
 
 
 def _kinds(content: Content) -> str:
     specification = content.run.specification
-    if without_models(specification):
-        return ""
     by_kind: dict[str, list[str]] = {}
     words = {Kind.NUMERIC: "numbers", Kind.BINARY: "two categories",
              Kind.ORDINAL: "ordered categories", Kind.NOMINAL: "categories"}  # fmt: skip
@@ -480,10 +450,6 @@ def _interactions(content: Content) -> str:
     return f"not all that {names(products)} asks: {names(dict.fromkeys(lacking))}"
 
 
-def _observed_imputed(content: Content) -> str:
-    return "pictures of all imputed variables (Observed and imputed values)"
-
-
 def _alone(content: Content) -> str:
     found = [label for label, each in content.complete_cases.items() if each.fits is not None]
     return f"beside the pooled estimates of {names(found)} (Analyses)" if found else ""
@@ -497,10 +463,6 @@ def _departures(content: Content) -> str:
     if modelled:
         return f"modelled for {names(modelled)}; no grid of assumptions was given"
     return ""
-
-
-def _converged(content: Content) -> str:
-    return "" if without_models(content.run.specification) else convergence(content)
 
 
 def _pooling(content: Content) -> str:
@@ -526,8 +488,8 @@ ITEMS: tuple[tuple[str, str, Callable[[Content], str]], ...] = (
     ("Variables in the imputation models, auxiliary ones too", "Sterne, TARMOS", _variables),
     ("How variables that are not normal were treated", "Sterne", _kinds),
     ("Interactions of the analysis in the imputation models", "Sterne", _interactions),
-    ("Observed and imputed values compared", "Sterne", _observed_imputed),
-    ("Convergence", "TARMOS", _converged),
+    ("Observed and imputed values compared", "Sterne", lambda _: PICTURES),
+    ("Convergence", "TARMOS", convergence),
     ("How analyses were combined", "TARMOS", _pooling),
     ("Complete-case results beside", "Sterne, TARMOS", _alone),
     ("Sensitivity to departures from the assumption", "Sterne, TARMOS", _departures),
