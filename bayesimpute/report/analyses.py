@@ -1,6 +1,6 @@
 """The pooled analyses, and how far their answers depend on assumptions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayesimpute.analysis import Fits
 from bayesimpute.errors import BayesimputeError, SpecificationError
-from bayesimpute.html import Html, decimals, frame, join, number, table, tag
+from bayesimpute.html import Html, decimals, frame, join, number, tag
 from bayesimpute.plots.effects import plot_effects
 from bayesimpute.plots.estimates import compare_estimates, plot_estimates
 from bayesimpute.pooling.pooled import Pooled, boundary_notes
@@ -19,6 +19,7 @@ from bayesimpute.report.content import (
     Content,
     counted,
     folded,
+    grid,
     note,
     paragraph,
     picture,
@@ -91,22 +92,19 @@ def _forest(drawn: dict[str, pd.DataFrame]) -> Html:
     terms = list(dict.fromkeys(str(term) for each in drawn.values() for term in _terms(each)))
     some = terms[:MOST_TERMS]
     words = "Estimates and intervals; blue and filled: without imputed values, open: pooled"
-    figure = picture(lambda: plot_estimates(drawn, some), words, _forest_in_words(drawn))
+    seen = [f"{label}: {', '.join(_in_words(_terms(each), each))}" for label, each in drawn.items()]
+    figure = picture(lambda: plot_estimates(drawn, some), words, "; ".join(seen))
     left = len(terms) - len(some)
     return join([figure, note(f"Left out: {left} further terms.") if left else ""])
 
 
-def _forest_in_words(drawn: dict[str, pd.DataFrame]) -> str:
-    """Estimates and intervals of the first terms of each analysis."""
-    said = []
-    for label, each in drawn.items():
-        rows = zip(_terms(each), each["estimate"], each["conf_low"], each["conf_high"], strict=True)
-        terms = [
-            f"{term} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
-            for term, estimate, low, high in list(rows)[:MOST_SPOKEN]
-        ]
-        said.append(f"{label}: {', '.join(terms)}")
-    return "; ".join(said)
+def _in_words(terms: Iterable[Any], estimates: pd.DataFrame) -> list[str]:
+    """Estimates and intervals of the first terms."""
+    rows = zip(terms, *(estimates[n] for n in ("estimate", "conf_low", "conf_high")), strict=True)
+    return [
+        f"{term} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
+        for term, estimate, low, high in list(rows)[:MOST_SPOKEN]
+    ]
 
 
 def _beside(pooled: Pooled, alone: CompleteCases) -> Html:
@@ -120,15 +118,11 @@ def _beside(pooled: Pooled, alone: CompleteCases) -> Html:
         for term in pooled.table.index
     ]
     head = ["term", "pooled", interval, "complete cases", interval]
-    return join(
-        [
-            paragraph(
-                f"Beside the pooled estimates those of the {counted(alone.rows, 'row')} that are "
-                "complete in the columns of the formula:"
-            ),
-            scroll(table(head, rows, range(1, 5))),
-        ]
+    about = paragraph(
+        f"Beside the pooled estimates those of the {counted(alone.rows, 'row')} that are "
+        "complete in the columns of the formula:"
     )
+    return join([about, grid(head, rows)])
 
 
 def _effects(content: Content, fits: Fits) -> Html:
@@ -139,13 +133,9 @@ def _effects(content: Content, fits: Fits) -> Html:
         return Html("")
     if len(found) > MOST_TERMS:
         return Html("")
-    rows = zip(found.index, found["estimate"], found["conf_low"], found["conf_high"], strict=True)
-    seen = [
-        f"{effect} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
-        for effect, estimate, low, high in list(rows)[:MOST_SPOKEN]
-    ]
     words = "Average marginal effects: of each imputation, and pooled"
-    drawn = picture(partial(plot_effects, content.run, fits), words, "; ".join(seen))
+    seen = "; ".join(_in_words(found.index, found))
+    drawn = picture(partial(plot_effects, content.run, fits), words, seen)
     return folded("Average marginal effects", drawn, scroll(frame(found)))
 
 
@@ -165,15 +155,13 @@ def _compared(drawn: dict[str, pd.DataFrame]) -> Html:
     cells = zip(side_by_side.index.to_list(), side_by_side.to_numpy(), strict=True)
     rows = [(*at, *row) for at, row in cells]
     columns = ["term", "", *drawn]
-    return folded("Side by side", scroll(table(columns, rows, range(2, len(columns)))))
+    return folded("Side by side", grid(columns, rows, range(2, len(columns))))
 
 
 def _one(analysis: Any, given: Any) -> Html:
-    formula = (
-        paragraph("Analysis: ", tag("code", given.analysis.strip("'\"")))
-        if isinstance(given, Fits)
-        else ""
-    )
+    formula = ""
+    if isinstance(given, Fits):
+        formula = paragraph("Analysis: ", tag("code", given.analysis.strip("'\"")))
     if isinstance(analysis, Pooled):
         return join([formula, _pooled(analysis)])
     if isinstance(analysis, pd.DataFrame):
@@ -189,30 +177,28 @@ def _pooled(analysis: Pooled) -> Html:
     how = f"Pooled over m = {analysis.m} by Rubin's rules" if analysis.m > 1 else "One data set"
     about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals, complete-data df {df}.")
     numbers = {str(term): _numbers(row) for term, row in analysis.table.iterrows()}
-    shown = [scroll(_columns(numbers, RESULT))]
+    shown = [_columns(numbers, RESULT)]
     if analysis.m > 1:
-        shown.append(scroll(_columns(numbers, VARIANCES)))
+        shown.append(_columns(numbers, VARIANCES))
     random = analysis.random_effects
     if not random.empty:
         columns = list(RANDOM)
         rows = [(str(k), *map(number, map(float, row[columns]))) for k, row in random.iterrows()]
         headings = ["random effects", *(HEADINGS[name] for name in columns)]
-        shown.append(scroll(table(headings, rows, range(1, len(headings)))))
+        shown.append(grid(headings, rows))
         notes = [paragraph(told) for told in boundary_notes(random, analysis.m)]
         return join([about, *shown, *notes, note(SCALES)])
     components = analysis.variance_components
     if components.empty:
         return join([about, *shown])
     pairs = [(name, number(value)) for name, value in components.items()]
-    return join(
-        [about, *shown, scroll(table(["variance component", "mean over imputations"], pairs, (1,)))]
-    )
+    return join([about, *shown, grid(["variance component", "mean over imputations"], pairs)])
 
 
 def _columns(numbers: dict[str, dict[str, str]], names: tuple[str, ...]) -> Html:
     """Show some columns of the pooled table, a row a term."""
     rows = [(term, *(written[name] for name in names)) for term, written in numbers.items()]
-    return table(["term", *(HEADINGS[name] for name in names)], rows, range(1, len(names) + 1))
+    return grid(["term", *(HEADINGS[name] for name in names)], rows)
 
 
 def _numbers(row: "pd.Series[Any]") -> dict[str, str]:
