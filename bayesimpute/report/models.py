@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.errors import BayesimputeError
-from bayesimpute.html import Html, join, number, safe, table, tag
+from bayesimpute.html import Html, join, number, safe, tag
 from bayesimpute.method import words_of
 from bayesimpute.plots.rho import plot_rho
 from bayesimpute.prior.of_run import priors as used_priors
@@ -17,17 +17,17 @@ from bayesimpute.registry import resolve
 from bayesimpute.report.content import (
     Content,
     folded,
+    grid,
     note,
     paragraph,
     picture,
-    scroll,
     subheading,
 )
 from bayesimpute.result.checks import draws_of_rho, identification
 from bayesimpute.specification.equations import Equation, equation_of, equations, template_of
 from bayesimpute.specification.linear_predictor import setting_of
 from bayesimpute.specification.specification import Passive, Specification, Target
-from bayesimpute.wrappers.base import Wrapper, innermost, layers, method_text
+from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
@@ -66,31 +66,25 @@ def legend(specification: Specification) -> str:
     said = " ".join(template_of(specification, target.name) for target in targets)
     settings = [setting_of(specification, target) for target in targets]
     clustered = any(setting.target.cluster is not None for setting in settings)
+    several = any(len(setting.groupings) > 1 for setting in settings)
+    effects = any(setting.groupings for setting in settings)
+    vectors = any(width > 1 for setting in settings for width in setting.widths.values())
     selects = "$selection" in said
-    sentences = [f"i counts rows{' and j clusters' if clustered else ''}."]
-    if any(len(setting.groupings) > 1 for setting in settings):
-        sentences.append("Of several groupings j, k, … count the clusters, in the order shown.")
-    sentences.append(
-        "β are coefficients of the outcome, γ of whether it is seen."
-        if selects
-        else "β are coefficients of the population."
-    )
-    if any(setting.groupings for setting in settings):
-        letters = "b and a are" if selects else "b are"
-        sentences.append(f"{letters} effects of single clusters, Ψ their covariance matrix.")
-    if "c_k" in said:
-        sentences.append("c are cutpoints between categories.")
-    if "Σ" in said:
-        sentences.append("Σ is the covariance matrix of residuals.")
-    if "$star" in said:
-        sentences.append("A star marks latent values.")
-    if any(width > 1 for setting in settings for width in setting.widths.values()):
-        sentences.append(
-            "A bold coefficient is a vector, one number for each category of its predictor but "
-            "the reference."
-        )
-    sentences.append("Predictors are centred at their observed means.")
-    return " ".join(sentences)
+    of = "the outcome, γ of whether it is seen" if selects else "the population"
+    letters = "b and a are" if selects else "b are"
+    sentences = {
+        f"i counts rows{' and j clusters' if clustered else ''}.": True,
+        "Of several groupings j, k, … count the clusters, in the order shown.": several,
+        f"β are coefficients of {of}.": True,
+        f"{letters} effects of single clusters, Ψ their covariance matrix.": effects,
+        "c are cutpoints between categories.": "c_k" in said,
+        "Σ is the covariance matrix of residuals.": "Σ" in said,
+        "A star marks latent values.": "$star" in said,
+        "A bold coefficient is a vector, one number for each category of its predictor but the "
+        "reference.": vectors,
+        "Predictors are centred at their observed means.": True,
+    }
+    return " ".join(sentence for sentence, holds in sentences.items() if holds)
 
 
 def model_card(specification: Specification, name: str, text: str) -> Html:
@@ -142,17 +136,15 @@ _NAMED = re.compile("[\U000f0000-\U000ffffd]")
 #: What browsers show better: bold letters, ∼ as a relation, names of functions without the space
 #: around operators, a plus that begins a line as between two summands.
 _BETTER: Mapping[str, str | Callable[[re.Match[str]], str]] = {
-    "<mi>&#x1D4([123].);</mi>": lambda at: f'<mi mathvariant="bold">{_bold(at[1])}</mi>',
+    # of Unicode's bold alphabet the letter that is meant, the `a` at 1A
+    "<mi>&#x1D4([123].);</mi>": lambda at: (
+        f'<mi mathvariant="bold">{chr(ord("a") + int(at[1], 16) - 0x1A)}</mi>'
+    ),
     'mathvariant="bold"': 'mathvariant="normal" class="vector"',
     "<mi>&#x0007E;</mi>": "<mo>∼</mo>",
     "<mo>([A-Za-z]+)</mo>": r"<mi>\1</mi>",
     r"^<mrow><mo>&#x0002B;": '<mrow><mo form="infix">&#x0002B;',
 }
-
-
-def _bold(place: str) -> str:
-    """Small letter at a place of Unicode's bold alphabet, the `a` at 1A."""
-    return chr(ord("a") + int(place, 16) - 0x1A)
 
 
 #: Letters that fit on a line; longer sums go on below.
@@ -308,27 +300,21 @@ def _around(target: Target) -> list[str]:
     """Sentences about wrappers and about what happens to drawn values."""
     sentences = []
     for layer in layers(target.method):
-        text = _layer(layer)
-        if text:
-            sentences.append(text)
+        words = layer.equation("").removeprefix(";").strip()
+        if isinstance(layer, ByGroup):
+            sentences.append(f"Fitted separately for each value of {layer.by}.")
+        elif isinstance(layer, OnlyWhere):
+            sentences.append(f"{words.capitalize()}.")
+        elif isinstance(layer, Delta):
+            sentences.append(
+                "Shifted, as if not missing at random: "
+                f"{words.removeprefix('imputed with ')} is added to the linear predictor of the "
+                "missing values."
+            )
     if target.post is not None:
         name = getattr(target.post, "__name__", str(target.post))
         sentences.append(f"Drawn values then go through {name}.")
     return sentences
-
-
-def _layer(layer: Wrapper) -> str:
-    if isinstance(layer, ByGroup):
-        return f"Fitted separately for each value of {layer.by}."
-    if isinstance(layer, OnlyWhere):
-        return layer.equation("").removeprefix(";").strip().capitalize() + "."
-    if isinstance(layer, Delta):
-        amount = layer.equation("").removeprefix(";").strip().removeprefix("imputed with ")
-        return (
-            f"Shifted, as if not missing at random: {amount} is added to the linear predictor of "
-            "the missing values."
-        )
-    return ""
 
 
 #: Models whose priors are shown; building a model takes some seconds.
@@ -362,17 +348,16 @@ def priors(content: Content) -> Html:
 def _priors_of(name: str, found: pd.DataFrame) -> Html:
     if found.empty:
         return folded(name, note("No parameter has a prior that could be shown."))
-    rows = [_prior_row(row) for _, row in found.iterrows()]
+    rows = [
+        (row["parameter"], row["element"], row["distribution"],
+         *(number(row[name], 3) for name in ("5%", "50%", "95%")),
+         "user" if row["replaced"] else "default")
+        for _, row in found.iterrows()
+    ]  # fmt: skip
     columns = ["parameter", "of", "prior", "5 %", "median", "95 %", "source"]
     own = int(found["replaced"].sum())
     mark = f", {own} of the user's own" if own else ""
-    return folded(f"{name}: {len(rows)} priors{mark}", scroll(table(columns, rows, (3, 4, 5))))
-
-
-def _prior_row(row: "pd.Series[Any]") -> tuple[object, ...]:
-    source = "user" if row["replaced"] else "default"
-    quantiles = [number(row[name], 3) for name in ("5%", "50%", "95%")]
-    return row["parameter"], row["element"], row["distribution"], *quantiles, source
+    return folded(f"{name}: {len(rows)} priors{mark}", grid(columns, rows, (3, 4, 5)))
 
 
 NUMBERS = ("strength", "rho", "5%", "95%", "contraction", "overlap")
@@ -380,7 +365,26 @@ NUMBERS = ("strength", "rho", "5%", "95%", "contraction", "overlap")
 
 def selection(content: Content) -> Html:
     """Identification of each selection model, and every δ; empty without any."""
-    return join([*_identification(content), *_deltas(content)])
+    parts = _identification(content)
+    rows = [
+        (name, str(layer))
+        for name, target in content.run.specification.targets.items()
+        if isinstance(target, Target)
+        for layer in layers(target.method)
+        if isinstance(layer, Delta)
+    ]
+    if rows:
+        parts += [
+            subheading("δ-adjustments"),
+            paragraph(
+                "What is imputed lies elsewhere than the model says of the observed values: δ is "
+                "added to the linear predictor of the missing values. It is an assumption, and no "
+                "data can show it right or wrong; report the answer over a range of it."
+            ),
+            grid(["variable", "shift"], rows, ()),
+            note("bi.sensitivity(…) repeats imputation and analysis over a grid of assumptions."),
+        ]
+    return join(parts)
 
 
 def _identification(content: Content) -> list[Html]:
@@ -389,6 +393,11 @@ def _identification(content: Content) -> list[Html]:
         return []
     population = found[found["cluster"].isna()]
     clusters = found[found["cluster"].notna()]
+    rows = [
+        (row["variable"], row["exclusion"] or "none",
+         *(number(row[name], 3) for name in NUMBERS), row["verdict"])
+        for _, row in population.iterrows()
+    ]  # fmt: skip
     columns = ["variable", "exclusion restriction", "strength", "ρ", "5 %", "95 %",
                "contraction", "overlap", "verdict"]  # fmt: skip
     parts = [
@@ -400,11 +409,18 @@ def _identification(content: Content) -> list[Html]:
             "predictor of being seen that does not predict the value) is strong where its "
             "coefficient is more than about three SDs from 0."
         ),
-        scroll(
-            table(columns, [_selection_row(row) for _, row in population.iterrows()], range(2, 8))
-        ),
+        grid(columns, rows, range(2, 8)),
     ]
-    parts += [_rho(content, str(name)) for name in dict.fromkeys(population["variable"])]
+    for name in dict.fromkeys(map(str, population["variable"])):
+        if drawn := draws_of_rho(content.run, name):  # of a fixed ρ there are none
+            seen = [
+                f"{each.name} posterior median {number(float(np.median(each.posterior)), 2)}, 90 % "
+                f"{number(float(np.quantile(each.posterior, 0.05)), 2)} to "
+                f"{number(float(np.quantile(each.posterior, 0.95)), 2)}"
+                for each in drawn[:MOST_SPOKEN]
+            ]
+            words = f"ρ of {name}: prior and posterior, of all clusters and of each"
+            parts.append(picture(partial(plot_rho, content.run, name), words, "; ".join(seen)))
     if len(clusters):
         rows = [
             (f"{row['variable']}, {row['cluster']}",
@@ -412,52 +428,9 @@ def _identification(content: Content) -> list[Html]:
             for _, row in clusters.iterrows()
         ]  # fmt: skip
         head = ["variable, cluster", *columns[3:8], "own", "verdict"]
-        shown = scroll(table(head, rows, range(1, 7)))
-        parts.append(folded(f"ρ of {len(rows)} clusters", shown))
+        parts.append(folded(f"ρ of {len(rows)} clusters", grid(head, rows, range(1, 7))))
     return parts
-
-
-def _rho(content: Content, name: str) -> Html:
-    """Picture of ρ of a variable, empty where it is fixed."""
-    found = draws_of_rho(content.run, name)
-    if not found:
-        return Html("")
-    seen = [
-        f"{each.name} posterior median {number(float(np.median(each.posterior)), 2)}, 90 % "
-        f"{number(float(np.quantile(each.posterior, 0.05)), 2)} to "
-        f"{number(float(np.quantile(each.posterior, 0.95)), 2)}"
-        for each in found[:MOST_SPOKEN]
-    ]
-    words = f"ρ of {name}: prior and posterior, of all clusters and of each"
-    return picture(partial(plot_rho, content.run, name), words, "; ".join(seen))
 
 
 #: Clusters in the words for a picture of ρ.
 MOST_SPOKEN = 8
-
-
-def _selection_row(row: "pd.Series[Any]") -> tuple[object, ...]:
-    numbers = [number(row[name], 3) for name in NUMBERS]
-    return row["variable"], row["exclusion"] or "none", *numbers, row["verdict"]
-
-
-def _deltas(content: Content) -> list[Html]:
-    rows = [
-        (name, str(layer))
-        for name, target in content.run.specification.targets.items()
-        if isinstance(target, Target)
-        for layer in layers(target.method)
-        if isinstance(layer, Delta)
-    ]
-    if not rows:
-        return []
-    return [
-        subheading("δ-adjustments"),
-        paragraph(
-            "What is imputed lies elsewhere than the model says of the observed values: δ is "
-            "added to the linear predictor of the missing values. It is an assumption, and no data "
-            "can show it right or wrong; report the answer over a range of it."
-        ),
-        scroll(table(["variable", "shift"], rows)),
-        note("bi.sensitivity(…) repeats imputation and analysis over a grid of assumptions."),
-    ]

@@ -18,13 +18,13 @@ from bayesimpute.analysis import Fits
 from bayesimpute.congeniality.check import findings_of
 from bayesimpute.data.table import Kind
 from bayesimpute.diagnostics import FEWEST_DRAWS
-from bayesimpute.html import Html, join, number, percent, table, tag
+from bayesimpute.html import Html, join, number, percent, tag
 from bayesimpute.method import words_of
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.registry import resolve
-from bayesimpute.report.content import Content, counted, note, scroll, subheading
+from bayesimpute.report.content import Content, counted, grid, note, subheading
 from bayesimpute.report.models import names
 from bayesimpute.result.checks import diagnostics
 from bayesimpute.result.restored import made_elsewhere, without_models
@@ -513,7 +513,7 @@ def reporting(content: Content) -> Html:
     open_items = int((found["answer"] == NOT_STATED).sum())
     return join(
         [
-            scroll(table(["item", "asked by", "answer"], rows)),
+            grid(["item", "asked by", "answer"], rows, ()),
             note(
                 f"{len(found) - open_items} of {len(found)} items are answered; what is not stated "
                 "the authors add, by reasons=, assumptions=, analyses= and sensitivity= of "

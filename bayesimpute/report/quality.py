@@ -1,7 +1,6 @@
 """What is wrong with the run, whether its chains have converged, and what they have imputed."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from bayesimpute.checking.predictive import plot_ppc
 from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.findings import SEVERITIES, Findings
-from bayesimpute.html import Html, decimals, join, number, percent, table, tag
+from bayesimpute.html import Html, decimals, join, number, percent, tag
 from bayesimpute.plots.density import plot_density
 from bayesimpute.plots.propensity import plot_propensity, propensity
 from bayesimpute.plots.tidy import cells
@@ -20,11 +19,11 @@ from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,
     folded,
+    grid,
     left_out,
     note,
     paragraph,
     picture,
-    scroll,
     subheading,
 )  # fmt: skip
 from bayesimpute.result.checks import diagnostics
@@ -138,20 +137,14 @@ def _lights(found: pd.DataFrame, findings: Findings) -> Html:
         known = np.isfinite(most["r_hat"])
         concerned = findings["severity"][findings["variable"].isin(["", name])]
         severest = next((each for each in SEVERITIES if (concerned == each).any()), None)
+        smallest = [number(part[each].min(), 3) for each in ("ess_bulk", "ess_tail")]
         rows.append(
-            (
-                name,
-                light(severest),
-                _decimals(float(most["r_hat"])),
-                most["quantity"] if known else "",
-                number(part["ess_bulk"].min(), 3),
-                number(part["ess_tail"].min(), 3),
-                int(part["divergences"].max()),
-            )
-        )
+            (name, light(severest), _decimals(float(most["r_hat"])),
+             most["quantity"] if known else "", *smallest, int(part["divergences"].max()))
+        )  # fmt: skip
     head = ["variable", "", "largest R-hat", "of", "smallest ESS (bulk)", "ESS (tail)",
             "divergences"]  # fmt: skip
-    return scroll(table(head, rows, (2, 4, 5, 6)))
+    return grid(head, rows, (2, 4, 5, 6))
 
 
 def _decimals(r_hat: float) -> str:
@@ -169,7 +162,7 @@ def _all(found: pd.DataFrame) -> Html:
     head = ["quantity", "mean", "SD", "R-hat", "ESS (bulk)", "ESS (tail)", "MCSE of mean"]
     left = len(found) - len(listed)
     more = f"the {len(rows)} of {len(found)} with the largest R-hat" if left else f"all {len(rows)}"
-    return folded(f"Quantities: {more}", scroll(table(head, rows, range(1, 7))))
+    return folded(f"Quantities: {more}", grid(head, rows))
 
 
 def values(content: Content) -> Html:
@@ -304,27 +297,18 @@ def _overimputation(content: Content, names: list[str]) -> list[Html]:
         found = overimpute(content.run, names)
     except BayesimputeError as error:
         return [note(f"Not made: {error}")]
-    rows = [_overimputed(str(name), row) for name, row in found.table.iterrows()]
+    rows = [
+        (str(name), int(row["n"]), percent(row["coverage"]), percent(row["coverage_se"]),
+         number(row["width"], 3), decimals(row["calibration_error"], 3), percent(row["large_k"]))
+        for name, row in found.table.iterrows()
+    ]  # fmt: skip
     head = ["variable", "cells", f"coverage of {found.level:.0%} intervals", "SE", "mean width",
             "calibration error", "large Pareto k"]  # fmt: skip
-    shown = scroll(table(head, rows, range(1, len(head))))
     return [
-        shown,
+        grid(head, rows),
         picture(
             found.plot,
             "Observed cells as predicted without themselves",
             "; ".join(f"{row[0]}: {row[2]} of intervals hold the value" for row in rows),
         ),
     ]
-
-
-def _overimputed(name: str, row: "pd.Series[Any]") -> tuple[object, ...]:
-    return (
-        name,
-        int(row["n"]),
-        percent(row["coverage"]),
-        percent(row["coverage_se"]),
-        number(row["width"], 3),
-        decimals(row["calibration_error"], 3),
-        percent(row["large_k"]),
-    )
