@@ -56,7 +56,20 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
     if run.m < 2:
         return
     if not fits:
-        yield from _by_missing_values(run)
+        table = run.specification.table
+        names = [name for name in run.targets if not mean_of(name, table)]
+        name = max(names, key=lambda each: table.missing(each).mean(), default="")
+        share = float(table.missing(name).mean()) if name else 0.0
+        needed = int(imputations_for(share, WANTED)) if name else 0
+        if run.m < needed:
+            yield Finding(
+                "info", name, "few imputations",
+                f"m = {run.m}; {100 * share:.0f} % of {name!r} is missing. If that is the "
+                f"missing information of the analysis, {needed} keep the Monte-Carlo error of a "
+                f"standard error below {100 * WANTED:.0f} %.",
+                "Standard errors and p values change from one seed to the next.",
+                f"bi.impute(..., m={needed})  # imp.diagnose(imp.fit(...)) for the analysis itself",
+            )  # fmt: skip
         return
     tables = [(each if hasattr(each, "table") else each.pool()).table for each in fits]
     fmi = pd.concat([table["fmi"].dropna() for table in tables])
@@ -80,26 +93,6 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
             "The estimate rests on the imputation model far more than on data.",
             "See with bi.sensitivity how it depends on what is assumed of the missing values.",
             "term",
-        )  # fmt: skip
-
-
-def _by_missing_values(run: Examined) -> Iterator[Finding]:
-    table = run.specification.table
-    missing = {
-        name: float(table.missing(name).mean()) for name in run.targets if not mean_of(name, table)
-    }
-    if not missing:
-        return
-    name = max(missing, key=lambda each: missing[each])
-    needed = int(imputations_for(missing[name], WANTED))
-    if run.m < needed:
-        yield Finding(
-            "info", name, "few imputations",
-            f"m = {run.m}; {100 * missing[name]:.0f} % of {name!r} is missing. If that is the "
-            f"missing information of the analysis, {needed} keep the Monte-Carlo error of a "
-            f"standard error below {100 * WANTED:.0f} %.",
-            "Standard errors and p values change from one seed to the next.",
-            f"bi.impute(..., m={needed})  # imp.diagnose(imp.fit(...)) for the analysis itself",
         )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +123,8 @@ def separation(run: Examined) -> Iterator[Finding]:
        logistic regression models, DPhil thesis, University of Oxford.
     """
     for name, design in run.designs():
-        if run.kind(name) is Kind.NUMERIC or Kind.NUMERIC in _kinds(run.targets[name].method):
+        kinds = declared(run.targets[name].method, "kinds", frozenset(Kind))
+        if run.kind(name) is Kind.NUMERIC or Kind.NUMERIC in kinds:
             continue
         if "beta" in run.targets[name].priors:
             continue  # the prior that then decides is the user's own
@@ -143,11 +143,6 @@ def separation(run: Examined) -> Iterator[Finding]:
                     f"priors[{name!r}] = {{'beta': pm.Normal.dist(0, 1)}}",
                 )  # fmt: skip
                 break
-
-
-def _kinds(method: Any) -> frozenset[Kind]:
-    kinds: frozenset[Kind] = declared(method, "kinds", frozenset(Kind))
-    return kinds
 
 
 def _splits(run: Examined, name: str, y: Array) -> Iterator[tuple[str, Rows, Rows]]:
@@ -196,7 +191,8 @@ def few_clusters(run: Examined) -> Iterator[Finding]:
     """SDs of cluster effects that few clusters inform of, with how far the prior speaks."""
     for name, target in run.targets.items():
         clusters = run.clusters(name)
-        if clusters is None or target.level == 2 or not _has_effects(run, name):
+        effects = any(key.startswith("sd_") for key in run.history.parameters.get(name, {}))
+        if clusters is None or target.level == 2 or not effects:
             continue
         informative = int((clusters.n_observed(run.specification.table.values[name]) > 0).sum())
         if informative > FEW_CLUSTERS or "sd_intercept" in target.priors:
@@ -232,20 +228,15 @@ def _for_few_clusters(run: Examined, target: Target, all_have_values: bool) -> s
     return "  # or\n".join(code) or f"imp.priors({name!r})  # what is assumed of the SD"
 
 
-def _has_effects(run: Examined, name: str) -> bool:
-    return any(key.startswith("sd_") for key in run.history.parameters.get(name, {}))
-
-
 def _width_against_prior(run: Examined, name: str) -> float:
     """Width of the 90 % interval of sd_intercept over that of its prior; NaN where unknown."""
     draws = run.history.parameters.get(name, {}).get("sd_intercept")
     if draws is None or draws.ndim != 2:
         return float("nan")
     try:
-        table = priors(run, name)
+        rows = priors(run, name).query("parameter == 'sd_intercept'")
     except BayesimputeError:
         return float("nan")
-    rows = table[table["parameter"] == "sd_intercept"]
     if rows.empty:
         return float("nan")
     low, high = np.quantile(draws[:, run.discard :], [0.05, 0.95])
@@ -319,10 +310,10 @@ def _fewer_predictors(run: Examined, name: str, design: Design | None, most: int
                  for label in labels}  # fmt: skip
     dropped = []
     for label in sorted(strongest, key=lambda each: -strongest[each]):
-        most -= labels.count(label)
-        if most < 0:
+        if labels.count(label) > most:
             dropped.append(label)
-            most += labels.count(label)
+        else:
+            most -= labels.count(label)
     if not set(dropped) <= set(run.specification.table.variables):
         return f"Leave {listed(dropped)} out of the formula of {name!r}."
     return (

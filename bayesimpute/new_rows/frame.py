@@ -117,23 +117,11 @@ def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
     rows = canonical_rows(frame.index)
     variables: dict[str, Variable] = {}
     values: dict[str, np.ndarray] = {}
-    groupings = dict.fromkeys(
-        name
-        for target in specification.targets.values()
-        if isinstance(target, Target)
-        for name in groupings_of(target)
-    )
-    predicting = {
-        name
-        for target in specification.targets.values()
-        if isinstance(target, Target)
-        for name in sources_of(target, specification.targets)
-    }
-    ids = {
-        column
-        for name in groupings
-        for column in ([name] if name in table.variables else name.split(":"))
-    } - predicting  # of which no category has to be known
+    targets = [t for t in specification.targets.values() if isinstance(t, Target)]
+    groupings = dict.fromkeys(name for target in targets for name in groupings_of(target))
+    columns = {c for n in groupings for c in ([n] if n in table.variables else n.split(":"))}
+    predicting = [sources_of(target, specification.targets) for target in targets]
+    ids = columns.difference(*predicting)  # of which no category has to be known
     for name, variable in table.variables.items():
         if name not in frame.columns:
             continue

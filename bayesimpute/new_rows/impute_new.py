@@ -179,24 +179,8 @@ NEAREST = 5
 LIVE_SWEEPS = 15
 
 
-@dataclass(frozen=True, eq=False)
-class Completed:
-    """New rows, completed once for each chain.
-
-    Attributes
-    ----------
-    specification
-        That of the run on these rows.
-    values
-        Variable -> (row,), one chain after the other.
-    """
-
-    specification: Specification
-    values: Mapping[str, Array]
-
-
-def complete(learnt: Learnt, new: Rows, seed: int) -> Completed:
-    """Draw what is missing.
+def complete(learnt: Learnt, new: Rows, seed: int) -> tuple[Specification, Mapping[str, Array]]:
+    """Draw what is missing: the specification on these rows, and their values, chain by chain.
 
     Raises
     ------
@@ -222,7 +206,7 @@ def complete(learnt: Learnt, new: Rows, seed: int) -> Completed:
             for _ in range(LIVE_SWEEPS):
                 redraw(bench, follow, values, nothing, rng)
         _sweep(specification, designs, draws, targets, values, rng)
-    return Completed(specification, values)
+    return specification, values
 
 
 def _on_new_rows(learnt: Learnt, new: Rows) -> Specification:
@@ -253,13 +237,11 @@ def _missing_targets(specification: Specification) -> list[str]:
 
 def _several(specification: Specification, learnt: Learnt, targets: list[str]) -> bool:
     """Whether a missing value is a predictor of another."""
-    everywhere = specification.targets
+    builders = learnt.bench.builders
     for name in targets:
-        members = learnt.bench.builders[name].members
-        for target in [learnt.bench.builders[name].target, *(each.target for each in members)]:
-            others = set(targets) - {name}
-            others |= {m for other in others for m in learnt.bench.builders[other].target.block}
-            if sources_of(target, everywhere) & others:
+        others = {m for n in targets if n != name for m in (n, *builders[n].target.block)}
+        for each in (builders[name], *builders[name].members):
+            if sources_of(each.target, specification.targets) & others:
                 return True
     return False
 
@@ -329,11 +311,9 @@ def _start(
     """
     values = dict(specification.known)
     chains, rows = learnt.chains, len(new.rows)
-    donor = np.empty(chains * rows, dtype=np.int64)
     near = _alike(learnt, new)
-    for chain in range(chains):
-        place = rng.integers(0, near.shape[1], rows)
-        donor[chain * rows : (chain + 1) * rows] = near[np.arange(rows), place]
+    places = np.array([rng.integers(0, near.shape[1], rows) for _ in range(chains)])
+    donor = near[np.arange(rows), places].ravel()
     of_chain = np.repeat(np.arange(chains), rows)
     for name, cells in specification.where.items():
         if cells.any():
@@ -411,7 +391,9 @@ def _live_bench(
             with warnings.catch_warnings():  # the spread of one value, which is replaced
                 warnings.simplefilter("ignore", RuntimeWarning)
                 found = Live.of(specification, designs.builders, trained.kernels, name)
-            spread = _spread(learnt.specification, found, name)
+            # of the observed values in the data of the run; of a latent mean, its own
+            around = next((each.name for each in found.standings if each.around), name)
+            spread = float(np.nanstd(learnt.specification.known[around]))
             standings = tuple(_apart(each, name, designs, new) for each in found.standings)
             live[name] = replace(found, spread=spread, standings=standings)
     speaking: Any = {name: _Speaking(each) for name, each in draws.items()}
@@ -423,12 +405,6 @@ def _live_bench(
         normal={},
         speaking=speaking,
     )
-
-
-def _spread(trained: Specification, live: Live, name: str) -> float:
-    """SD of the observed values of a variable in the data of the run; of a latent mean, its own."""
-    of_mean = [each.name for each in live.standings if each.around]
-    return float(np.nanstd(trained.known[(of_mean or [name])[0]]))
 
 
 def _apart(standing: Standing, name: str, designs: NewDesigns, new: Rows) -> Standing:
@@ -524,18 +500,13 @@ def impute_new(run: Run, df: Frame, seed: Seed | None = None) -> list[pd.DataFra
     learnt = learnt_of(run)
     frame, origin = taken(df)
     new = read(frame, learnt)
-    done = complete(learnt, new, run.seed if seed is None else int(seed))
-    return [given(each, origin) for each in _frames(done, new, learnt.chains)]
-
-
-def _frames(done: Completed, new: Rows, chains: int) -> list[pd.DataFrame]:
-    """Put what was drawn into the user's rows, chain by chain."""
-    n = len(new.rows)
+    specification, drawn = complete(learnt, new, run.seed if seed is None else int(seed))
     # what is missing of the rows, though it may be known of their clusters
-    given = {name: np.tile(column, chains) for name, column in new.values.items()}
-    table = replace(done.specification.table, values=given)
+    known = {name: np.tile(column, learnt.chains) for name, column in new.values.items()}
+    table, n = replace(specification.table, values=known), len(new.rows)
     whole = table.frame.copy()
-    for name in done.specification.where:
-        if name in given and np.isnan(given[name]).any():
-            whole[name] = table.decode(name, done.values[name])
-    return [whole.iloc[k * n : (k + 1) * n].copy() for k in range(chains)]
+    for name in specification.where:
+        if name in known and np.isnan(known[name]).any():
+            whole[name] = table.decode(name, drawn[name])
+    frames = (whole.iloc[k * n : (k + 1) * n].copy() for k in range(learnt.chains))
+    return [given(each, origin) for each in frames]

@@ -120,12 +120,19 @@ def learn(run: Run) -> Learnt:
             if isinstance(target, Target) and target.level == 2 and target.cluster:
                 first = specification.table.clusters(target.cluster).first_rows
                 by_cluster.setdefault(name, []).append(state.values[name][first])
-    used = _used(specification)
+    used, variables = _used(specification), specification.table.variables
     known = specification.table.values
     like = {
-        name: known[name]
+        name: known[name][rows]
         for name in used - specification.targets.keys()
-        if specification.table.variables[name].kind is not Kind.OTHER
+        if variables[name].kind is not Kind.OTHER
+    }
+    observed = {name: values[~np.isnan(values)] for name, values in known.items()}
+    spread = {
+        name: float(observed[name].std())
+        if variables[name].kind is Kind.NUMERIC and observed[name].size
+        else np.nan
+        for name in used
     }
     return Learnt(
         bench,
@@ -134,23 +141,11 @@ def learn(run: Run) -> Learnt:
         refused,
         {key: np.stack(own) for key, own in means.items()},
         {name: np.stack(own) for name, own in by_cluster.items()},
-        {name: np.stack(own) for name, own in donors.items()}
-        | {name: column[rows] for name, column in like.items()},
-        {name: _spread(specification, name) for name in used},
+        {name: np.stack(own) for name, own in donors.items()} | like,
+        spread,
         used,
-        {
-            name: np.unique(known[~np.isnan(known)])
-            for name, known in specification.table.values.items()
-            if specification.table.variables[name].categories
-        },
+        {n: np.unique(values) for n, values in observed.items() if variables[n].categories},
     )
-
-
-def _spread(specification: Specification, name: str) -> float:
-    values = specification.table.values[name]
-    numeric = specification.table.variables[name].kind is Kind.NUMERIC
-    observed = values[~np.isnan(values)]
-    return float(observed.std()) if numeric and observed.size else np.nan
 
 
 def _some_rows(specification: Specification) -> np.ndarray:
