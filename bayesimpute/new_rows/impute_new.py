@@ -27,8 +27,15 @@ from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import DataError
 from bayesimpute.interchange import Frame, given, taken
 from bayesimpute.method import Array, Design, RowDensity
-from bayesimpute.new_rows.frame import Rows, for_all_chains, read
-from bayesimpute.new_rows.learnt import Learnt, events_of, learn, mean_columns
+from bayesimpute.new_rows.learnt import (
+    Learnt,
+    Rows,
+    events_of,
+    for_all_chains,
+    learn,
+    mean_columns,
+    read,
+)
 from bayesimpute.result.run import Run
 from bayesimpute.sampling.row_draws import NEW, Positions, RowDraws
 from bayesimpute.specification.joint_order import sources_of, with_live

@@ -6,7 +6,7 @@ is the one a normal score would need; here it is solved for the scores at hand, 
 chance is the proportion asked for.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -244,7 +244,7 @@ def _choice(argument: str, given: Any, known: Iterable[str]) -> str:
     return str(given).upper()
 
 
-def _one_each(argument: str, given: Sequence[Any], n: int, what: str = "rows") -> None:
+def _one_each(argument: str, given: Collection[Any], n: int, what: str = "rows") -> None:
     if len(given) != n:
         raise SpecificationError(
             f"{argument} has {len(given)} {what} for {n} patterns; give one each."
@@ -336,7 +336,7 @@ def _odds(given: Any, cont: bool, n: int) -> tuple[npt.NDArray[np.float64], ...]
     given = ODDS if given is None else given
     if not np.iterable(given) or isinstance(given, str | Mapping):
         raise SpecificationError(f"odds={given!r} must be numbers, one a group of the score.")
-    rows = given.to_numpy() if isinstance(given, pd.DataFrame) else list(given)
+    rows = list(given.to_numpy() if isinstance(given, pd.DataFrame) else given)
     if all(np.ndim(row) == 0 for row in rows):
         rows = [rows] * n
     _one_each("odds", rows, n)
@@ -548,8 +548,9 @@ def amputed_by_pattern(
             continue
         found = chances_by_odds(base[rows], effect[rows], mean)
         if found is None:
-            cluster = first is not None and by_cluster
-            where = f"cluster {first.labels[group]!r}" if cluster else f"pattern {group + 1}"
+            where = f"pattern {group + 1}"
+            if first is not None and by_cluster:
+                where = f"cluster {first.labels[group]!r}"
             raise SpecificationError(
                 f"odds of 0 leave {np.mean(base[rows] > 0):.1%} of the candidates in {where}, too "
                 f"few for a share of {mean:.3g}; give a smaller prop or fewer odds of 0."
