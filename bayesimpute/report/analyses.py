@@ -46,6 +46,8 @@ VARIANCES = ("ubar", "b", "t", "riv", "lambda", "fmi")
 RANDOM = ("estimate", "conf_low", "conf_high", "fmi")
 #: Columns on the scale of the standard error.
 SCALED = ("estimate", "std_error", "conf_low", "conf_high")
+#: Decimals of shares, ratios and test statistics.
+DECIMALS = {"lambda": 3, "fmi": 3, "riv": 3, "statistic": 2}
 
 SCALES = (
     "SDs were pooled on the log scale, correlations as Fisher's z, intraclass correlations on the "
@@ -212,10 +214,8 @@ def _number(column: str, value: float, places: int) -> str:
         return decimals(value, places)
     if column == "p_value":
         return number(value) if np.isnan(value) else p_value(value, 3)
-    if column in ("lambda", "fmi", "riv"):
-        return decimals(value, 3)
-    if column == "statistic":
-        return decimals(value, 2)
+    if column in DECIMALS:
+        return decimals(value, DECIMALS[column])
     return number(value, 3 if column in ("ubar", "b", "t") else 4)
 
 

@@ -92,6 +92,7 @@ def call_text(run: Run) -> tuple[str, list[str]]:
     )
     """
     specification = run.specification
+    targets = {n: t for n, t in specification.targets.items() if isinstance(t, Target)}
     by_hand: list[str] = []
     arguments: dict[str, str] = {
         "m": str(run.m),
@@ -106,9 +107,7 @@ def call_text(run: Run) -> tuple[str, list[str]]:
     if any(":" in name for name in groupings):
         arguments["cluster"] = repr([name.replace(":", "/") for name in inner])
     formulas = {
-        name: repr(_formula(target))
-        for name, target in specification.targets.items()
-        if isinstance(target, Target) and _needs_formula(specification, target)
+        n: repr(_formula(t)) for n, t in targets.items() if _needs_formula(specification, t)
     }
     outcomes = {each.outcome: repr(each.family) for each in specification.analyses}
     if outcomes:
@@ -121,18 +120,22 @@ def call_text(run: Run) -> tuple[str, list[str]]:
             formulas = {name: text for name, text in formulas.items() if name not in outcomes}
     if formulas:
         arguments["formulas"] = _pairs(formulas)
-    options = {
-        name: repr(dict(target.options))
-        for name, target in specification.targets.items()
-        if isinstance(target, Target) and target.options
-    }
-    if options:
+    if options := {n: repr(dict(t.options)) for n, t in targets.items() if t.options}:
         arguments["model_options"] = _pairs(options)
-    for argument, given in _priors_and_post(specification).items():
-        arguments[argument] = "…"
-        by_hand += [f"{argument} of {name}: {text}" for name, text in given.items()]
-    in_order = specification.visit_sequence == _by_default(specification)
-    if not in_order and specification.live is None:
+    code: dict[str, list[str]] = {}
+    for name, target in targets.items():
+        priors = [key for key in target.priors if not (target.around and key == "intercept")]
+        if priors:
+            code.setdefault("priors", []).append(f"priors of {name}: {', '.join(priors)}")
+        if target.post is not None:
+            text = getattr(target.post, "__name__", str(target.post))
+            code.setdefault("post", []).append(f"post of {name}: {text}")
+    arguments |= dict.fromkeys(code, "…")
+    by_hand += [text for texts in code.values() for text in texts]
+    # by default that of the columns, a block at its first member
+    order = [name for name in specification.table.variables if name in targets]
+    order = [n for n in order if not targets[n].block or targets[n].block[0] == n]
+    if specification.visit_sequence != tuple(order) and specification.live is None:
         arguments["visit_sequence"] = repr(list(specification.visit_sequence))
     by_hand += _cells_by_hand(specification)
     lines = [f"    {name}={value}," for name, value in arguments.items()]
@@ -168,21 +171,6 @@ def _methods(specification: Specification, by_hand: list[str]) -> dict[str, str]
     return written
 
 
-def _priors_and_post(specification: Specification) -> dict[str, dict[str, str]]:
-    """Priors and post functions by argument and target."""
-    found: dict[str, dict[str, str]] = {}
-    for name, target in specification.targets.items():
-        if not isinstance(target, Target):
-            continue
-        priors = [key for key in target.priors if not (target.around and key == "intercept")]
-        if priors:
-            found.setdefault("priors", {})[name] = ", ".join(priors)
-        if target.post is not None:
-            text = getattr(target.post, "__name__", str(target.post))
-            found.setdefault("post", {})[name] = text
-    return found
-
-
 def _cells_by_hand(specification: Specification) -> list[str]:
     """Say where cells or rows were chosen by the user."""
     table = specification.table
@@ -198,16 +186,6 @@ def _cells_by_hand(specification: Specification) -> list[str]:
     if specification.monitors:
         found.append(f"monitor: {', '.join(map(str, specification.monitors))}")
     return found
-
-
-def _by_default(specification: Specification) -> tuple[str, ...]:
-    """Order of visits without an argument: that of the columns, a block at its first member."""
-    order = []
-    for name in specification.table.variables:
-        target = specification.targets.get(name)
-        if isinstance(target, Target) and (not target.block or target.block[0] == name):
-            order.append(name)
-    return tuple(order)
 
 
 def _needs_formula(specification: Specification, target: Target) -> bool:

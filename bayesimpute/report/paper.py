@@ -163,10 +163,7 @@ def _models(content: Content) -> Iterator[str]:
 
 def _clusters(content: Content) -> Iterator[str]:
     specification = content.run.specification
-    intercepts: dict[str, list[str]] = defaultdict(list)
-    slopes: dict[str, list[str]] = defaultdict(list)
-    means: dict[str, list[str]] = defaultdict(list)
-    units: dict[str, list[str]] = defaultdict(list)
+    intercepts, slopes, means, units = (defaultdict[str, list[str]](list) for _ in range(4))
     for name, target in targets_of(content).items():
         if target.level == 2 and target.cluster is not None:
             units[target.cluster].append(name)
@@ -179,15 +176,13 @@ def _clusters(content: Content) -> Iterator[str]:
                 means[each.name].append(name)
     for group in dict.fromkeys([*intercepts, *slopes, *units]):
         n = specification.table.clusters(group).n
-        said = []
-        if intercepts[group]:
-            said.append(f"random intercepts in the models of {names(intercepts[group])}")
-        if slopes[group]:
-            said.append(f"random slopes in those of {names(slopes[group])}")
-        if means[group]:
-            said.append(f"cluster means of predictors in those of {names(means[group])}")
-        if units[group]:
-            said.append(f"one value a cluster imputed for {names(units[group])}")
+        allowed = {
+            "random intercepts in the models of": intercepts[group],
+            "random slopes in those of": slopes[group],
+            "cluster means of predictors in those of": means[group],
+            "one value a cluster imputed for": units[group],
+        }
+        said = [f"{what} {names(which)}" for what, which in allowed.items() if which]
         yield f"Clustering by {group} ({n:,} clusters) was allowed for by {'; '.join(said)}."
 
 

@@ -149,15 +149,16 @@ class _Quantity:
 def _posterior(table: Table, history: History) -> list[_Quantity]:
     found = []
     for target, means in history.chain_mean.items():
-        found.append(_Quantity(target, "mean", MOMENTS, means))
-        found.append(_Quantity(target, "sd", MOMENTS, history.chain_sd[target]))
+        own = [
+            _Quantity(target, "mean", MOMENTS, means),
+            _Quantity(target, "sd", MOMENTS, history.chain_sd[target]),
+        ]
         if target in history.chain_share:
             categories = labels_of(table.variables[target].categories)
-            found.append(
-                _Quantity(target, "share", SHARES, history.chain_share[target], categories)
-            )
-        labels = history.labels.get(target, {})
-        summaries = {each.quantity for each in found if each.target == target}
+            shares = history.chain_share[target]
+            own.append(_Quantity(target, "share", SHARES, shares, categories))
+        labels, summaries = history.labels.get(target, {}), {each.quantity for each in own}
+        found += own
         found += [
             _Quantity(
                 target, parameter, "parameter", draws, labels.get(parameter, ()),
