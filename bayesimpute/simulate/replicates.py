@@ -300,11 +300,6 @@ def replicate(
         rehearse(study, min(pending))
     if store is not None:
         store.begin(study)
-
-    def whole() -> list[int]:
-        """Numbers of the replicates that every method has finished."""
-        return [k for k in range(replicates) if all((k, name) in found for name in study.methods)]
-
     unwritten = 0
     with (
         _bar(replicates, replicates - len(pending), progress) as advance,
@@ -321,31 +316,27 @@ def replicate(
                     check_truth(truth, found)
                 advance()
         except KeyboardInterrupt:
-            if not whole():
+            if not _whole(study, found, replicates):
                 raise
     check_truth(truth, found)
-    done = whole()
-    if len(done) < replicates:
-        again = (
-            "folder= would have kept them to go on from"
-            if store is None
-            else f"the same call goes on from folder {store.path.name!r}, bit for bit"
-        )
-        warn(
-            f"replicate: stopped by Ctrl-C after {len(done)} of {replicates} replicates, which is "
-            f"what is returned; {again}.",
-            StoppedWarning,
-        )
-    ordered = [found[number, name] for number in done for name in study.methods]
+    whole = _whole(study, found, replicates)
+    if len(whole) < replicates:
+        _warn_of_stop(len(whole), replicates, store)
+    ordered = [found[number, name] for number in whole for name in study.methods]
     return Replicates(
         _estimates(ordered, truth, ci_prob),
         _texts("error", [(each, each.error) for each in ordered if each.error is not None]),
         _texts("warning", [(each, text) for each in ordered for text in each.warnings]),
         tuple(study.methods),
-        len(done),
+        len(whole),
         study.seed,
         ci_prob,
     )
+
+
+def _whole(study: Study, found: Mapping[tuple[int, str], Outcome], replicates: int) -> list[int]:
+    """Numbers of the replicates that every method has finished."""
+    return [k for k in range(replicates) if all((k, name) in found for name in study.methods)]
 
 
 def _unwritten(store: Folder, outcome: Outcome, first: bool) -> bool:
@@ -360,6 +351,19 @@ def _unwritten(store: Folder, outcome: Outcome, first: bool) -> bool:
             )
         return True
     return False
+
+
+def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:
+    again = (
+        "folder= would have kept them to go on from"
+        if store is None
+        else f"the same call goes on from folder {store.path.name!r}, bit for bit"
+    )
+    warn(
+        f"replicate: stopped by Ctrl-C after {done} of {wanted} replicates, which is what is "
+        f"returned; {again}.",
+        StoppedWarning,
+    )
 
 
 def _estimates(
