@@ -130,20 +130,17 @@ def sample_posterior(
     options = {**implementation.options, **(FORGETTING if forgets else OTHER_OPTIONS)}
     kernel = inner_kernel(method, design, dict(priors or {}), options)
     tuning, *streams = np.random.SeedSequence(seed).spawn(1 + chains)
-    kept: dict[str, list[list[Any]]] = {name: [] for name in kernel.labels}
+    kept: dict[str, list[Any]] = {name: [] for name in kernel.labels}
     divergences = 0.0
     try:
         adaptation = kernel.adapt(design, np.random.default_rng(tuning))
-        for child in streams:
-            rng = np.random.default_rng(child)
-            for values in kept.values():
-                values.append([])
+        for rng in map(np.random.default_rng, streams):
             visit = kernel.visit(design, adaptation, kernel.start(adaptation, rng), rng, True)
             for _ in range(draws):
                 visit = kernel.visit(design, adaptation, visit.state, rng, False)
                 divergences += float(visit.statistics.get("diverging", 0.0))
                 for name, values in kept.items():
-                    values[-1].append(np.copy(visit.parameters[name]))
+                    values.append(np.copy(visit.parameters[name]))
     except (ArithmeticError, ValueError, RuntimeError) as error:
         if isinstance(error, SpecificationError):
             raise
@@ -151,7 +148,8 @@ def sample_posterior(
             f"The {method} model of {design.target!r} could not be sampled: {error}. Tighter "
             "priors (priors=) may help."
         ) from error
-    arrays = {name: np.array(values, dtype=np.float64) for name, values in kept.items()}
+    together = {name: np.array(values, dtype=np.float64) for name, values in kept.items()}
+    arrays = {name: v.reshape(chains, draws, *v.shape[1:]) for name, v in together.items()}
     return Posterior(arrays, kernel.labels, int(divergences), seed)
 
 
@@ -534,8 +532,7 @@ def _reml_shares(columns: Array, design: Design, ci_prob: float) -> pd.DataFrame
     designs = designs_of(design)
     codes = {f"g{k}": each.cluster for k, each in enumerate(designs)}
     formula = " + ".join(["y ~ 1", *(f"(1 | {name})" for name in codes)])
-    variances = np.zeros(len(designs) + 1)
-    fits = []
+    variances, fits = np.zeros(len(designs) + 1), []
     for column in columns.T:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a variance of 0 is an answer, and is shown

@@ -4,7 +4,7 @@ The model of the estimates of how alike clusters are is :math:`y_{ij} = μ + b_j
 variances τ² and σ²; the share is the intraclass correlation :math:`τ^2 / (τ^2 + σ^2)`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -319,25 +319,24 @@ def flux(df: pd.DataFrame, local: Sequence[str] | None = None) -> pd.DataFrame:
         df = df[list(dict.fromkeys(names))]
     pairs = missing_pairs(df)
     rr, rm, mr, mm = (pairs[name].to_numpy().astype(np.float64) for name in pairs)
-    complete = df.notna().all(axis=1).to_numpy()
+    complete, n = df.notna().all(axis=1).to_numpy(), len(rr)
     observed = np.diagonal(rr)
+
+    def of_others(shares: np.ndarray) -> np.ndarray:
+        """Row means without the diagonal."""
+        others = shares[~np.eye(n, dtype=bool)].reshape(n, n - 1)
+        return np.asarray(others.mean(axis=1)) if n > 1 else np.full(n, np.nan)
+
     with np.errstate(divide="ignore", invalid="ignore"):
         columns = {
             "pobs": observed / len(df),
             "influx": mr.sum(axis=1) / (mr + rr).sum(axis=1),
             "outflux": rm.sum(axis=1) / (rm + mm).sum(axis=1),
-            "ainb": _mean_of_others(np.nan_to_num(mr / (mr + mm))),
-            "aout": _mean_of_others(rm / (rm + rr)),
+            "ainb": of_others(np.nan_to_num(mr / (mr + mm))),
+            "aout": of_others(rm / (rm + rr)),
             "fico": (observed - complete.sum()) / observed,
         }
     return pd.DataFrame(columns, index=pd.Index(df.columns))
-
-
-def _mean_of_others(shares: np.ndarray) -> np.ndarray:
-    """Row means without the diagonal."""
-    n = len(shares)
-    others = shares[~np.eye(n, dtype=bool)].reshape(n, n - 1)
-    return np.asarray(others.mean(axis=1)) if n > 1 else np.full(n, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -560,26 +559,21 @@ def missing_summary(df: pd.DataFrame, cluster: str | Sequence[str] | None = None
         if isinstance(cluster, str):
             row |= found[cluster]
         elif found:
-            row |= _of_several(found, factors)
+            constant = [factor for factor, own in found.items() if own["level"] == 2]
+            row["level"] = min(constant, key=lambda each: factors[each].n, default="row")
+            for factor, own in found.items():
+                row |= {f"{key}|{factor}": each for key, each in own.items() if key != "level"}
         rows.append(row)
     return pd.DataFrame(rows).set_index("variable")
-
-
-def _of_several(
-    found: Mapping[str, Mapping[str, Any]], factors: Mapping[str, ClusterIndex]
-) -> dict[str, Any]:
-    """Put side by side what is found by each column of ids."""
-    constant = [factor for factor, row in found.items() if row["level"] == 2]
-    row: dict[str, Any] = {"level": min(constant, key=lambda f: factors[f].n, default="row")}
-    for factor, own in found.items():
-        row |= {f"{key}|{factor}": value for key, value in own.items() if key != "level"}
-    return row
 
 
 def _by_cluster(table: Table, name: str, index: ClusterIndex, ids: bool) -> dict[str, Any]:
     values = table.values[name]
     level2 = ids or is_level_2(distinct_codes(table, name), index)
-    share = float("nan") if ids else _share(table, name, index)
+    share, observed = float("nan"), ~table.missing(name)
+    if not ids and table.variables[name].kind is not Kind.OTHER and observed.any():
+        columns = indicators(table, name)[1][observed]
+        share = observed_share(columns, index.codes[observed], reml_components)
     varying = np.zeros(index.n, dtype=bool)
     if not level2 and share >= LEAST_BETWEEN:
         differing = index.varying(values)
@@ -593,19 +587,8 @@ def _by_cluster(table: Table, name: str, index: ClusterIndex, ids: bool) -> dict
     }
     row: dict[str, Any] = {"level": 2 if level2 else 1}
     for key, clusters in found.items():
-        row[key] = int(clusters.sum())
-        row[f"{key}_clusters"] = tuple(labels_of(index, clusters))
+        row |= {key: int(clusters.sum()), f"{key}_clusters": tuple(labels_of(index, clusters))}
     return {**row, "icc": share}
-
-
-def _share(table: Table, name: str, index: ClusterIndex) -> float:
-    if table.variables[name].kind is Kind.OTHER:
-        return float("nan")
-    observed = ~table.missing(name)
-    if not observed.any():
-        return float("nan")
-    columns = indicators(table, name)[1][observed]
-    return observed_share(columns, index.codes[observed], reml_components)
 
 
 def distinct_codes(table: Table, name: str) -> np.ndarray:
