@@ -259,41 +259,31 @@ def diagnose(
                 f"these, not {type(each).__name__}."
             )
     examined = Examined.of(run)
+    of_values = [
+        *values.constant(examined), *values.out_of_range(examined), *values.piled_up(examined),
+    ]  # fmt: skip
     if without_models(run.specification):
+        how = _ELSEWHERE if made_elsewhere(run.specification) else _DERIVED
         return Findings.of(
-            [
-                _ELSEWHERE if made_elsewhere(run.specification) else _DERIVED,
-                *values.constant(examined),
-                *values.out_of_range(examined),
-                *values.piled_up(examined),
-                *enough_imputations(examined, analyses),
-            ],
+            [how, *of_values, *enough_imputations(examined, analyses)],
             "Checked: range and spread of the imputed values, and m; nothing of models and chains.",
         )
     found = [
-        *chains.too_short(examined),
-        *chains.mixing(examined, r_hat, ess),
-        *chains.drift(examined),
-        *chains.frozen(examined),
-        *models.circles(examined),
-        *models.twins(examined),
-        *models.divergences(examined),
-        *events(examined),
-        *models.collinearity(examined),
-        *models.separation(examined),
-        *models.few_clusters(examined),
-        *models.prior_driven_selection(examined),
-        *models.nearly_empty(examined),
-        *values.constant(examined),
-        *values.out_of_range(examined),
-        *values.piled_up(examined),
-        *values.donors(examined),
-        *values.few_donors(examined),
-        *values.far_out(examined),
-        *uncongenial(examined, analyses),
-        *enough_imputations(examined, analyses),
-    ]
+        *chains.too_short(examined), *chains.mixing(examined, r_hat, ess),
+        *(finding for check in CHECKS for finding in check(examined)), *of_values,
+        *(finding for check in OF_DONORS for finding in check(examined)),
+        *uncongenial(examined, analyses), *enough_imputations(examined, analyses),
+    ]  # fmt: skip
     return Findings.of(found, _checked(examined, analyses))
+
+
+#: In the order of their findings, before and after those of the values themselves.
+CHECKS = (
+    chains.drift, chains.frozen, models.circles, models.twins, models.divergences, events,
+    models.collinearity, models.separation, models.few_clusters, models.prior_driven_selection,
+    models.nearly_empty,
+)  # fmt: skip
+OF_DONORS = (values.donors, values.few_donors, values.far_out)
 
 
 _ELSEWHERE = Finding(

@@ -120,15 +120,14 @@ def _labels(specification: Specification, target: Target | Passive) -> list[str]
         return ["computed"]
     asked = specification.methods.get(target.name, "")
     meant = method_text(innermost(target.method))
-    labels = [f"method {asked}" if asked else f"method {meant}"]
-    if meant not in asked:
-        labels.append(f"= {meant}")
-    labels += [f"{name} = {value}" for name, value in target.options.items()]
-    if target.priors:
-        labels.append(f"own priors: {', '.join(target.priors)}")
-    if target.level == 2:
-        labels.append("one value a cluster")
-    return labels
+    labels = {
+        f"method {asked or meant}": True,
+        f"= {meant}": meant not in asked,
+        **{f"{name} = {value}": True for name, value in target.options.items()},
+        f"own priors: {', '.join(target.priors)}": bool(target.priors),
+        "one value a cluster": target.level == 2,
+    }
+    return [label for label, holds in labels.items() if holds]
 
 
 #: Characters that stand for names.
@@ -275,21 +274,20 @@ def _about_clusters(specification: Specification, target: Target) -> list[str]:
     return sentences
 
 
+#: Equations of a selection model that a term may be in alone.
+ONLY = ("selection", "outcome")
+
+
 def _about_selection(target: Target) -> list[str]:
-    only = {
-        equation: [term.label for term in target.terms if term.equation == equation]
-        for equation in ("selection", "outcome")
-    }
-    sentences = []
-    if only["selection"]:
-        sentences.append(
-            f"Exclusion restriction: {names(only['selection'])} predicts whether the value is "
+    of = {each: [t.label for t in target.terms if t.equation == each] for each in ONLY}
+    sentences = ["There is no exclusion restriction; see Selection models."]
+    if of["selection"]:
+        sentences = [
+            f"Exclusion restriction: {names(of['selection'])} predicts whether the value is "
             "seen, and not the value."
-        )
-    else:
-        sentences.append("There is no exclusion restriction; see Selection models.")
-    if only["outcome"]:
-        sentences.append(f"In the outcome only: {names(only['outcome'])}.")
+        ]
+    if of["outcome"]:
+        sentences.append(f"In the outcome only: {names(of['outcome'])}.")
     rho = target.options.get("rho")
     if rho is not None:
         sentences.append(f"ρ is fixed at {rho:g}: an assumption, not an estimate.")
