@@ -232,8 +232,7 @@ def _about_clusters(specification: Specification, target: Target) -> list[str]:
     if target.cluster is None:
         return []
     table, sentences = specification.table, []
-    n = table.clusters(target.cluster).n
-    effects = target.effects
+    n, effects = table.clusters(target.cluster).n, target.effects
     if target.level == 2:
         sentences.append(
             f"It has one value in each of the {n:,} clusters of {target.cluster}, so a row of the "
@@ -246,8 +245,8 @@ def _about_clusters(specification: Specification, target: Target) -> list[str]:
         effects = target.groupings
     for each in effects:
         slopes = [label for label, _ in each.slopes]
-        varying = ["the intercept"] if each.intercept else []
-        varying += [f"the effect of {names(slopes)}"] if slopes else []
+        varying = ["the intercept"] * each.intercept
+        varying += [f"the effect of {names(slopes)}"] * bool(slopes)
         if varying:
             verb = "vary" if len(varying) > 1 or len(slopes) > 1 else "varies"
             sentences.append(
@@ -262,13 +261,13 @@ def _about_clusters(specification: Specification, target: Target) -> list[str]:
             "Effects in different brackets of its formula are independent, and slopes in others "
             "than the intercept's are not centred."
         )
-    for each in effects:
-        if each.means:
-            of = f" by {each.name}" if len(effects) > 1 else ""
-            sentences.append(
-                f"The cluster mean of {names(each.means)}{of} predicts too, so that effects within "
-                "and between clusters may differ."
-            )
+    by = len(effects) > 1
+    sentences += [
+        f"The cluster mean of {names(each.means)}{f' by {each.name}' * by} predicts too, so that "
+        "effects within and between clusters may differ."
+        for each in effects
+        if each.means
+    ]
     if target.options.get("heteroscedastic"):
         sentences.append("Each cluster has a residual spread of its own.")
     return sentences

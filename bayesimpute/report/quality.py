@@ -50,18 +50,12 @@ def diagnosis(content: Content) -> Html:
     found = content.findings
     if found.empty:
         return join([paragraph(light(None), " Nothing was found wrong."), note(found.checked)])
-    drawn = [
-        tag(
-            "li",
-            light(str(row["severity"])),
-            f" {_ABOUT[str(row['about'])]}{row['variable']}: " if row["variable"] else " ",
-            tag("strong", row["finding"]),
-            ". ",
-            tag("p", row["evidence"], " ", row["cause"]),
-            tag("p", "What to do: ", tag("code", row["advice"])) if row["advice"] else "",
-        )
-        for _, row in found.iterrows()
-    ]
+    drawn = []
+    for row in found.itertuples(index=False):
+        where = f" {_ABOUT[str(row.about)]}{row.variable}: " if row.variable else " "
+        advice = tag("p", "What to do: ", tag("code", row.advice)) if row.advice else ""
+        what, why = tag("strong", row.finding), tag("p", row.evidence, " ", row.cause)
+        drawn.append(tag("li", light(str(row.severity)), where, what, ". ", why, advice))
     first = tag("ul", *drawn[:MOST_OPEN], class_="findings")
     rest = drawn[MOST_OPEN:]
     more = folded(f"{len(rest)} more", tag("ul", *rest, class_="findings")) if rest else ""
