@@ -372,13 +372,11 @@ def icc(
         return _several(columns, variable, chosen, design, posterior, ci_prob)
     share = resolve(chosen).share.of_draws(posterior.draws)
     found = _summary(share, ci_prob)
-    plain = [
-        observed_share(columns, design.cluster, components)
-        for components in (reml_components, anova_components)
-    ]
+    reml = observed_share(columns, design.cluster, reml_components)
+    anova = observed_share(columns, design.cluster, anova_components)
     return IntraclassCorrelation(
         variable, cluster, chosen, found["mean"], found["sd"], (found["low"], found["high"]),
-        ci_prob, share, *plain, found["r_hat"], found["ess"], posterior.divergences,
+        ci_prob, share, reml, anova, found["r_hat"], found["ess"], posterior.divergences,
         len(design.y), design.n_clusters, seed,
     )  # fmt: skip
 

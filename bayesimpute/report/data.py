@@ -142,11 +142,11 @@ def gaps(content: Content) -> Html:
 def _summary(found: pd.DataFrame) -> Html:
     gone = found[found["n_missing"] > 0]
     clustered = "systematic" in found.columns
-    head, numeric = ["variable", "missing", "share"], (1, 2)
+    head, numeric = ["variable", "missing", "share"], [1, 2]
     rows = [[str(k), row["n_missing"], percent(row["share_missing"])] for k, row in gone.iterrows()]
     if clustered:
         head += ["level", "clusters without any", "clusters with some", "ICC"]
-        numeric += (3, 5, 6)
+        numeric += [3, 5, 6]
         for cells, (_, row) in zip(rows, gone.iterrows(), strict=True):
             without = _named_clusters(row["systematic_clusters"])
             cells += [row["level"], without, f"{row['sporadic']:,}", decimals(row["icc"], 2)]

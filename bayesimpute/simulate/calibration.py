@@ -549,8 +549,9 @@ def matrix() -> tuple[Cell, ...]:
         name: str, data: str, what: str = "", more: Mapping[str, Any] = MappingProxyType({})
     ) -> Cell:
         # what the method's file says: typical values, or options it cannot do without
-        of_method = getattr(methods[name], "calibration", lambda data: {})
-        return Cell(f"{name}{what}", data, name, {**DATA[data], **of_method(data), **more})
+        of_method = getattr(methods[name], "calibration", None)
+        own = of_method(data) if of_method else {}
+        return Cell(f"{name}{what}", data, name, {**DATA[data], **own, **more})
 
     plain = [cell(name, data) for name in methods for data in DATA]
     more = [

@@ -13,7 +13,7 @@ from bayesimpute import html
 from bayesimpute.arguments import CountOrNone, Level, Within, check_arguments
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SamplingError, SpecificationError
-from bayesimpute.method import Array, Design
+from bayesimpute.method import Array, Design, Grouping
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
 from bayesimpute.sampling.generic import reseed
@@ -140,7 +140,8 @@ class Scenario:
         """
         unobserved = np.zeros(len(design.fit), dtype=bool)
         if self.pattern == "systematic":
-            for each in (design, *design.groupings):  # the last clusters, one in four
+            factors: list[Design | Grouping] = [design, *design.groupings]
+            for each in factors:  # the last clusters, one in four
                 unobserved |= each.cluster >= each.n_clusters - max(
                     1, each.n_clusters // UNOBSERVED
                 )
