@@ -22,14 +22,14 @@ from .explore.icc import VarianceShares as VarianceShares
 from .explore.icc import icc as icc
 from .explore.missing_model import MissingModel as MissingModel
 from .explore.missing_model import missing_model as missing_model
-from .explore.missing_tests import missing_tests as missing_tests
+from .explore.missing_model import missing_tests as missing_tests
 from .explore.patterns import MissingPairs as MissingPairs
 from .explore.patterns import complete_cases as complete_cases
 from .explore.patterns import flux as flux
 from .explore.patterns import incomplete_cases as incomplete_cases
 from .explore.patterns import missing_pairs as missing_pairs
 from .explore.patterns import missing_pattern as missing_pattern
-from .explore.summary import missing_summary as missing_summary
+from .explore.patterns import missing_summary as missing_summary
 from .imputation import impute as impute
 from .imputations import Imputations as Imputations
 from .opening import open as open

@@ -30,8 +30,7 @@ def run_explore(options: argparse.Namespace) -> None:
 
 def sections(data: "pd.DataFrame", cluster: str | None) -> list[tuple[str, str]]:
     """Title and text of each part."""
-    from bayesimpute.explore.patterns import flux, missing_pattern
-    from bayesimpute.explore.summary import missing_summary
+    from bayesimpute.explore.patterns import flux, missing_pattern, missing_summary
     from bayesimpute.specification.suggest import suggest_methods
 
     gaps = int(data.isna().sum().sum())

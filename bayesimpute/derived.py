@@ -11,9 +11,8 @@ from bayesimpute.data.recoding import recoded
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.history import History
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.result.completion import iterate
 from bayesimpute.result.restored import DERIVED, ELSEWHERE, NotStored, made_elsewhere
-from bayesimpute.result.run import Run
+from bayesimpute.result.run import Run, iterate
 from bayesimpute.roles import Role
 from bayesimpute.specification.specification import Passive, Specification, Target
 

@@ -43,7 +43,7 @@ from bayesimpute.predict_new import predict_new
 from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
-from bayesimpute.result import completion, storage, zarr_store
+from bayesimpute.result import storage
 from bayesimpute.result.checks import (
     convergence,
     diagnostics,
@@ -56,7 +56,7 @@ from bayesimpute.result.restored import (
     require_to_extend,
     without_models,
 )
-from bayesimpute.result.run import Run, noted_versions
+from bayesimpute.result.run import Run, iterate, noted_versions
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.specification import Analysed
@@ -158,7 +158,7 @@ class Imputations(Run):
     diagnose = diagnosis.diagnose
     report = page.report
     to_netcdf = storage.to_netcdf
-    to_zarr = zarr_store.to_zarr
+    to_zarr = storage.to_zarr
     to_datatree = to_datatree
     to_long = long_files.to_long
     cells = tidy.cells
@@ -424,4 +424,4 @@ class Imputations(Run):
 
     def _frames(self) -> list[pd.DataFrame]:
         """Completed data as packages that fit analyses take them, whatever the user's frame is."""
-        return list(completion.iterate(self.specification, self.history))
+        return list(iterate(self.specification, self.history))

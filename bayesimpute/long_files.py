@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.result import completion
-from bayesimpute.result.run import Run
+from bayesimpute.result.run import Run, in_shape
 from bayesimpute.tables import form_of, write_table
 
 
@@ -42,7 +41,7 @@ def to_long(run: Run, path: str | PathLike[str], include: bool = True) -> None:
     --------
     >>> imp.to_long("long.csv")  # doctest: +SKIP
     """
-    long = completion.complete(run.specification, run.history, "long", include)
+    long = in_shape(run.specification, run.history, "long", include)
     assert isinstance(long, pd.DataFrame)
     if form_of(Path(path)) == ".dta":
         long = _for_stata(long)

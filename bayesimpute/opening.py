@@ -14,12 +14,10 @@ from bayesimpute.events import Event
 from bayesimpute.files import place
 from bayesimpute.imputations import Imputations
 from bayesimpute.interchange import ARROW, POLARS
-from bayesimpute.result import json_values, restored
-from bayesimpute.result.codec import Arrays, decode
-from bayesimpute.result.frame_store import decode_frame
-from bayesimpute.result.layout import as_now, check_frame, check_run, forms
-from bayesimpute.result.storage import read_arrays
-from bayesimpute.result.zarr_store import read_zarr
+from bayesimpute.result import restored
+from bayesimpute.result.codec import Arrays, as_now, check_frame, check_run, decode, forms
+from bayesimpute.result.frame_store import decode_frame, parse
+from bayesimpute.result.storage import read_arrays, read_zarr
 from bayesimpute.specification.latent_means import with_fixed_priors
 
 #: How a zip file begins.
@@ -108,7 +106,7 @@ def _restore(arrays: Arrays) -> Imputations:
     text = arrays.pop("description")
     if text.dtype != np.uint8:
         raise ValueError("its description is no text")
-    description = as_now(json_values.parse(text.tobytes()), arrays)
+    description = as_now(parse(text.tobytes()), arrays)
     del text
     columns, found = description.pop("frame"), forms(arrays)
     frame = decode_frame(columns, arrays)

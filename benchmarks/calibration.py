@@ -21,8 +21,7 @@ from markdown import table as markdown_table
 
 import bayesimpute as bi
 from bayesimpute.simulate import Calibration
-from bayesimpute.simulate.matrix import Cell, matrix
-from bayesimpute.simulate.ranks import matrix_panels
+from bayesimpute.simulate.calibration import Cell, matrix, matrix_panels
 
 LEVEL = 0.05
 

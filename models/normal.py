@@ -126,7 +126,7 @@ class Normal:
     share = VarianceShare(share_normal, "of the values")
     #: One transition of the collapsed sampler is nearly independent of the last.
     forgets_at_once = True
-    #: More on which it is calibrated: name -> data of `bayesimpute.simulate.matrix`, arguments.
+    #: More on which it is calibrated: name -> data of ``make sbc``, arguments.
     calibrated_too: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = MappingProxyType(
         {
             "σ by cluster": (

@@ -151,8 +151,8 @@ OTHER_MEANINGS = {
     "report.models": {"normal"},  # MathML's variant of a letter
     "tables": {"ordinal"},  # how SPSS calls a scale
     "simulate.scenario": {"ordinal"},  # kind of a variable
-    "simulate.ranks": {"normal"},  # weight of a font
-    "simulate.selection": {"normal"},  # distribution of errors
+    "simulate.calibration": {"normal"},  # weight of a font
+    "simulate.studies_not_at_random": {"normal"},  # distribution of errors
     "sampling.selection_kernel": {"pmm"},  # option of selection models
     "specification.find_default_method": {"2l.jomo", "norm"},  # micemd's rule, in its words
 }

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.diagnose.analyses import WANTED
 from bayesimpute.diagnose.chains import critical_rhat, memory
+from bayesimpute.diagnose.diagnosis import WANTED
 from bayesimpute.diagnose.models import own_variance, separating
 from bayesimpute.engine.chain import ChainState, fill
 from bayesimpute.engine.history import History

@@ -11,7 +11,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.diagnose import models
 from bayesimpute.diagnose.chains import staying
-from bayesimpute.diagnose.run_events import CAUSES
+from bayesimpute.diagnose.diagnosis import CAUSES
 from bayesimpute.events import Event
 from tests.test_diagnose import ITERATIONS, M, autoregressive, found, made, with_chain
 

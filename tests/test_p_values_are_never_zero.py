@@ -13,7 +13,7 @@ from bayesimpute.html import frame, printed
 from bayesimpute.plots.predictive import LooPit, draw_loo_pit
 from bayesimpute.report.analyses import analyses
 from bayesimpute.report.content import pooled_of
-from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.simulate.calibration import Calibration
 from bayesimpute.wording import CHANCES, LEAST_CHANCE, p_statement, p_value, rounded
 
 #: A number that is nothing: 0, 0.0, 0.0000, 0.0e+00.

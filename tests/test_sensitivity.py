@@ -10,7 +10,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import ImputationWarning, SamplingError, SpecificationError
-from bayesimpute.result.tree import versions
+from bayesimpute.result.run import versions
 
 RUN = {"m": 4, "iterations": 3, "further": 2, "seed": 1, "progress": False}
 

@@ -152,17 +152,13 @@ def mixing(run: Examined, r_hat: float, ess: float | None) -> Iterator[Finding]:
     table = run.diagnostics
     for variable, rows in table.groupby("variable", sort=False):
         verdicts = []
-        for quantity, rhat, bulk in zip(
-            rows["quantity"], rows["r_hat"], rows["ess_bulk"], strict=True
-        ):
+        for quantity, rhat, bulk in rows[["quantity", "r_hat", "ess_bulk"]].itertuples(index=False):
             draws = run.quantities[str(variable), quantity]
             if np.isfinite(draws).all() and np.isfinite(bulk):
-                verdict = _verdict(
-                    run, quantity, draws, rhat, bulk, (r_hat, ess), len(table)
-                )  # fmt: skip
-                verdicts += [verdict] if verdict is not None else []
-        if verdicts:
-            yield _summed_up(str(variable), verdicts, run)
+                wanted = r_hat, ess
+                verdicts.append(_verdict(run, quantity, draws, rhat, bulk, wanted, len(table)))
+        if found := [verdict for verdict in verdicts if verdict is not None]:
+            yield _summed_up(str(variable), found, run)
 
 
 def _verdict(
@@ -308,9 +304,7 @@ def frozen(run: Examined) -> Iterator[Finding]:
         if still.any() and not still.all():
             still &= [staying(chain[0], draws[~still], len(chain)) < FALSE_ALARM / run.m
                       for chain in draws]  # fmt: skip
-        else:
-            continue
-        if still.any():
+        if still.any() and not still.all():
             which = ", ".join(str(k + 1) for k in np.flatnonzero(still)[:5])
             what = "mean" if draws.shape[2] == 1 else "shares"
             yield Finding(

@@ -1,22 +1,207 @@
 """``imp.diagnose()``: every check in turn, and a sentence on what was checked."""
 
-from collections.abc import Sequence
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
+import pandas as pd
+
 from bayesimpute.arguments import Positive, Within, checked
-from bayesimpute.diagnose import (
-    chains,
-    models,
-    run_events,
-    values,
-)
-from bayesimpute.diagnose.analyses import enough_imputations, uncongenial
-from bayesimpute.diagnose.examined import Examined
+from bayesimpute.congeniality.check import findings_of
+from bayesimpute.diagnose import chains, models, values
+from bayesimpute.diagnose.examined import Examined, switched
+from bayesimpute.diagnose.models import without
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import SpecificationError
+from bayesimpute.events import Event
 from bayesimpute.findings import Finding, Findings
+from bayesimpute.posterior.recommend import imputations_for
 from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
+from bayesimpute.specification.aliases import LIKELIHOODS, MATCHING
+from bayesimpute.specification.latent_means import mean_of
+from bayesimpute.wording import listed
+
+
+def uncongenial(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
+    """Find what the formulas of analyses ask for and the models lack, each lack once.
+
+    Pooled numbers and functions do not say what they ask for.
+    """
+    said = set()
+    for formula in dict.fromkeys(getattr(each, "formula", None) for each in fits):
+        for finding in findings_of(formula, run.specification):
+            fact = (finding.variable, finding.finding, finding.evidence)
+            if fact not in said:
+                said.add(fact)
+                yield replace(finding, evidence=f"{finding.evidence.rstrip('.')}: {formula}")
+
+
+#: Monte-Carlo error of a standard error, as a share of it, that is taken to be enough.
+WANTED = 0.1
+
+
+def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
+    """Compare m with what the fraction of missing information needs.
+
+    Parameters
+    ----------
+    run
+        The run.
+    fits
+        Analyses, pooled or not; without any the share of missing values stands in.
+    """
+    if run.m < 2:
+        return
+    if not fits:
+        table = run.specification.table
+        names = [name for name in run.targets if not mean_of(name, table)]
+        name = max(names, key=lambda each: table.missing(each).mean(), default="")
+        share = float(table.missing(name).mean()) if name else 0.0
+        needed = int(imputations_for(share, WANTED)) if name else 0
+        if run.m < needed:
+            yield Finding(
+                "info", name, "few imputations",
+                f"m = {run.m}; {100 * share:.0f} % of {name!r} is missing. If that is the "
+                f"missing information of the analysis, {needed} keep the Monte-Carlo error of a "
+                f"standard error below {100 * WANTED:.0f} %.",
+                "Standard errors and p values change from one seed to the next.",
+                f"bi.impute(..., m={needed})  # imp.diagnose(imp.fit(...)) for the analysis itself",
+            )  # fmt: skip
+        return
+    tables = [(each if hasattr(each, "table") else each.pool()).table for each in fits]
+    fmi = pd.concat([table["fmi"].dropna() for table in tables])
+    if fmi.empty:
+        return
+    term, most = str(fmi.index[int(fmi.to_numpy().argmax())]), float(fmi.max())
+    needed, strict = (int(imputations_for(most, cv)) for cv in (WANTED, WANTED / 2))
+    if run.m < needed:
+        yield Finding(
+            "warning", term, "few imputations",
+            f"m = {run.m}; the fraction of missing information of {term!r} is {most:.2f}. "
+            f"{needed} imputations keep the Monte-Carlo error of its standard error at "
+            f"{100 * WANTED:.0f} %, {strict} at {50 * WANTED:.0f} %.",
+            "Standard errors and p values change from one seed to the next.",
+            f"bi.impute(..., m={needed})", "term",
+        )  # fmt: skip
+    if most > 0.8:
+        yield Finding(
+            "warning", term, "hardly any information",
+            f"The fraction of missing information of {term!r} is {most:.2f}.",
+            "The estimate rests on the imputation model far more than on data.",
+            "See with bi.sensitivity how it depends on what is assumed of the missing values.",
+            "term",
+        )  # fmt: skip
+
+
+#: What events that call for attention mean.
+CAUSES: Mapping[str, str] = {
+    "predictor dropped": "It is constant or an exact combination of other predictors where the "
+    "target is seen.",
+    "too many categories": "Each category is a coefficient more; names and free text have nothing "
+    "to say of other columns, and rare categories little.",
+    "slope made fixed": "A predictor without spread inside clusters has no slope by cluster.",
+    "cluster mean dropped": "A predictor without spread inside clusters is its own cluster mean.",
+    "empty category": "No row to learn from has the category.",
+    "no exclusion restriction": "Without a predictor of the selection alone, ρ is known only "
+    "through the shape of the errors.",
+    "no selection to learn from": "No row that could have been seen is missing.",
+    "plain model sampled": "A prior that does not integrate out makes NUTS sample everything.",
+    "computed exactly": "Other columns give it exactly, so that a model of it would have no error "
+    "to draw.",
+    "identity not kept": "A chain draws the columns one by one, each given the others.",
+    "nearly exact": "Columns that say nearly the same are rounded, mistyped, or measured twice.",
+    "gaps stay": "The dtype of the column is neither number nor category, and no method was asked "
+    "for.",
+    "values kept": "The model failed at these visits and on_error='keep' left the values as they "
+    "were: they are of an earlier iteration.",
+    "monitor failed": "The function of monitor= failed on some completed data; NaN stands there.",
+}
+#: Events to know of though nothing is wrong.
+TOLD = ("computed exactly",)
+#: Events that other checks say more of.
+SAID_ELSEWHERE = ("divergence", "few clusters")
+_NAMED_FIRST = re.compile(r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
+
+
+def events(run: Examined) -> Iterator[Finding]:
+    """Warnings and errors among the events: what is the same of several variables once."""
+    grouped: dict[tuple[str, str, str], list[Event]] = {}
+    for event in run.history.events:
+        wanted = event.severity != "info" or event.action in TOLD
+        if wanted and event.action not in SAID_ELSEWHERE:
+            grouped.setdefault((event.severity, event.action, _fact(event)), []).append(event)
+    for (severity, action, _), same in grouped.items():
+        names = list(dict.fromkeys(event.variable for event in same))
+        message = same[0].message.rstrip(".")
+        own = sum(event.variable == names[0] for event in same)
+        more = f" ({own} events in all)" if own > 1 else ""
+        also = f" The same in {listed(names[1:], 5)}." if len(names) > 1 else ""
+        advice = "\n".join(
+            dict.fromkeys(_advice(run, next(e for e in same if e.variable == n)) for n in names)
+        )
+        evidence = f"{message}.{more}{also}"
+        yield Finding(severity, names[0], action, evidence, CAUSES.get(action, ""), advice)
+
+
+def _fact(event: Event) -> str:
+    """Say what an event says whatever variable it is of; that visits failed, of each apart."""
+    if event.stage != "specification" or event.action == "gaps stay":
+        return event.variable
+    return event.message.replace(repr(event.variable), "").partition("(")[0]
+
+
+def named_first(message: str) -> str:
+    """Give the name in quotes that a message starts with, empty without one.
+
+    Examples
+    --------
+    >>> named_first("'body fat' does not predict 'y': it is constant.")
+    'body fat'
+    """
+    match = _NAMED_FIRST.match(message)
+    return str(ast.literal_eval(match[1])) if match else ""
+
+
+def _advice(run: Examined, event: Event) -> str:
+    name, action = event.variable, event.action
+    column = named_first(event.message)
+    known = column in run.specification.table.variables
+    if action == "predictor dropped":
+        return without(run, name, column)
+    if action in ("slope made fixed", "cluster mean dropped"):
+        code = f"predictors.loc[{name!r}, {column!r}] = 1"
+        return code if known else f"Give {column} no slope by cluster in the formula of {name!r}."
+    if action == "empty category":
+        return f"df[{name!r}] = df[{name!r}].cat.remove_unused_categories()"
+    if action == "no exclusion restriction":
+        return (
+            f"Code −3 (bi.Role.SELECTION_ONLY) the predictor of {name!r} that has to do with its "
+            "being seen, and not with its value; or compare fixed values of ρ: bi.sensitivity."
+        )
+    if action == "no selection to learn from":
+        plain = LIKELIHOODS[run.kind(name)]
+        return switched(run.targets[name], plain)
+    if action == "plain model sampled":
+        return f"model_options.setdefault({name!r}, {{}})['transitions'] = 20"
+    if action == "too many categories" and known:
+        return (
+            f"df = df.drop(columns={column!r})  # names or free text; or join rare categories, or "
+            "make it the cluster"
+        )
+    if action == "computed exactly":
+        return f"df = df.drop(columns={name!r})  # if it is not wanted; else nothing"
+    if action in ("identity not kept", "nearly exact"):
+        return f"df = df.drop(columns={name!r})  # and compute it from the completed others"
+    if action == "gaps stay":
+        drop = f"df = df.drop(columns={name!r})"
+        dates = run.specification.table.frame[name].dtype.kind in "mM"
+        as_numbers = f"method[{name!r}] = {MATCHING!r}  # imputes it as numbers, or\n{drop}"
+        return as_numbers if dates else drop
+    return f"imp.events[imp.events['action'] == {action!r}]['message'].iloc[0]"
+
 
 type AboveOne = Annotated[float, Within(1, low_open=True)]
 
@@ -74,41 +259,31 @@ def diagnose(
                 f"these, not {type(each).__name__}."
             )
     examined = Examined.of(run)
+    of_values = [
+        *values.constant(examined), *values.out_of_range(examined), *values.piled_up(examined),
+    ]  # fmt: skip
     if without_models(run.specification):
+        how = _ELSEWHERE if made_elsewhere(run.specification) else _DERIVED
         return Findings.of(
-            [
-                _ELSEWHERE if made_elsewhere(run.specification) else _DERIVED,
-                *values.constant(examined),
-                *values.out_of_range(examined),
-                *values.piled_up(examined),
-                *enough_imputations(examined, analyses),
-            ],
+            [how, *of_values, *enough_imputations(examined, analyses)],
             "Checked: range and spread of the imputed values, and m; nothing of models and chains.",
         )
     found = [
-        *chains.too_short(examined),
-        *chains.mixing(examined, r_hat, ess),
-        *chains.drift(examined),
-        *chains.frozen(examined),
-        *models.circles(examined),
-        *models.twins(examined),
-        *models.divergences(examined),
-        *run_events.events(examined),
-        *models.collinearity(examined),
-        *models.separation(examined),
-        *models.few_clusters(examined),
-        *models.prior_driven_selection(examined),
-        *models.nearly_empty(examined),
-        *values.constant(examined),
-        *values.out_of_range(examined),
-        *values.piled_up(examined),
-        *values.donors(examined),
-        *values.few_donors(examined),
-        *values.far_out(examined),
-        *uncongenial(examined, analyses),
-        *enough_imputations(examined, analyses),
-    ]
+        *chains.too_short(examined), *chains.mixing(examined, r_hat, ess),
+        *(finding for check in CHECKS for finding in check(examined)), *of_values,
+        *(finding for check in OF_DONORS for finding in check(examined)),
+        *uncongenial(examined, analyses), *enough_imputations(examined, analyses),
+    ]  # fmt: skip
     return Findings.of(found, _checked(examined, analyses))
+
+
+#: In the order of their findings, before and after those of the values themselves.
+CHECKS = (
+    chains.drift, chains.frozen, models.circles, models.twins, models.divergences, events,
+    models.collinearity, models.separation, models.few_clusters, models.prior_driven_selection,
+    models.nearly_empty,
+)  # fmt: skip
+OF_DONORS = (values.donors, values.few_donors, values.far_out)
 
 
 _ELSEWHERE = Finding(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,12 +81,11 @@ def collinearity(run: Examined) -> Iterator[Finding]:
                  if share < OWN_VARIANCE]  # fmt: skip
         if close:
             least, which = min(close)
+            together = f"; so close together are {listed(label for _, label in close)}"
             yield Finding(
                 "warning", name, "collinear predictors",
                 f"Of {which!r} only {100 * least:.2g} % of the variance is its own, given the "
-                f"other predictors of {name!r}"
-                + (f"; so close together are {listed(label for _, label in close)}." if
-                   len(close) > 1 else "."),
+                f"other predictors of {name!r}{together if len(close) > 1 else ''}.",
                 "Coefficients of columns that say the same are known only through their prior, and "
                 "if both are incomplete they drive each other: chains move slowly.",
                 f"{without(run, name, which)}  # or a method that computes it",
@@ -124,7 +122,8 @@ def separation(run: Examined) -> Iterator[Finding]:
        logistic regression models, DPhil thesis, University of Oxford.
     """
     for name, design in run.designs():
-        if run.kind(name) is Kind.NUMERIC or Kind.NUMERIC in _kinds(run.targets[name].method):
+        kinds = declared(run.targets[name].method, "kinds", frozenset(Kind))
+        if run.kind(name) is Kind.NUMERIC or Kind.NUMERIC in kinds:
             continue
         if "beta" in run.targets[name].priors:
             continue  # the prior that then decides is the user's own
@@ -145,25 +144,19 @@ def separation(run: Examined) -> Iterator[Finding]:
                 break
 
 
-def _kinds(method: Any) -> frozenset[Kind]:
-    kinds: frozenset[Kind] = declared(method, "kinds", frozenset(Kind))
-    return kinds
-
-
 def _splits(run: Examined, name: str, y: Array) -> Iterator[tuple[str, Rows, Rows]]:
     """Pairs of sets of categories: (words, which is the upper, rows), of ordered ones the cuts."""
     codes = np.unique(y)
     categories = run.specification.table.variables[name].categories
-    words = [repr(categories[int(c)]) if categories else f"{c:g}" for c in codes]
+    words = {c: repr(categories[int(c)]) if categories else f"{c:g}" for c in codes}
     if run.kind(name) is Kind.NOMINAL:
         reference = max(codes, key=lambda c: (y == c).sum())
-        for code, word in zip(codes, words, strict=True):
-            if code != reference:
-                yield f"category {word}", y == code, (y == code) | (y == reference)
+        for code in codes[codes != reference]:
+            yield f"category {words[code]}", y == code, (y == code) | (y == reference)
     else:
-        for code, word in zip(codes[1:], words[1:], strict=True):
-            text = f"{name} = {word}" if len(codes) == 2 else f"{name} ≥ {word}"
-            yield text, y >= code, np.ones(len(y), dtype=bool)
+        sign = "=" if len(codes) == 2 else "≥"
+        for code in codes[1:]:
+            yield f"{name} {sign} {words[code]}", y >= code, np.ones(len(y), dtype=bool)
 
 
 def separating(x: Array, positive: Rows) -> Rows:
@@ -196,16 +189,15 @@ def few_clusters(run: Examined) -> Iterator[Finding]:
     """SDs of cluster effects that few clusters inform of, with how far the prior speaks."""
     for name, target in run.targets.items():
         clusters = run.clusters(name)
-        if clusters is None or target.level == 2 or not _has_effects(run, name):
+        effects = any(key.startswith("sd_") for key in run.history.parameters.get(name, {}))
+        if clusters is None or target.level == 2 or not effects:
             continue
         informative = int((clusters.n_observed(run.specification.table.values[name]) > 0).sum())
         if informative > FEW_CLUSTERS or "sd_intercept" in target.priors:
             continue  # what is given as a prior is known to decide
         width = _width_against_prior(run, name)
-        seen = (
-            f"; its posterior 90 % interval is {100 * width:.0f} % as wide as its prior's"
-            if np.isfinite(width) else ""
-        )  # fmt: skip
+        seen = f"; its posterior 90 % interval is {100 * width:.0f} % as wide as its prior's"
+        seen = seen if np.isfinite(width) else ""
         yield Finding(
             "warning", name, "few clusters",
             f"{informative} clusters of {target.cluster!r} have {name!r} observed, to learn the SD "
@@ -232,20 +224,15 @@ def _for_few_clusters(run: Examined, target: Target, all_have_values: bool) -> s
     return "  # or\n".join(code) or f"imp.priors({name!r})  # what is assumed of the SD"
 
 
-def _has_effects(run: Examined, name: str) -> bool:
-    return any(key.startswith("sd_") for key in run.history.parameters.get(name, {}))
-
-
 def _width_against_prior(run: Examined, name: str) -> float:
     """Width of the 90 % interval of sd_intercept over that of its prior; NaN where unknown."""
     draws = run.history.parameters.get(name, {}).get("sd_intercept")
     if draws is None or draws.ndim != 2:
         return float("nan")
     try:
-        table = priors(run, name)
+        rows = priors(run, name).query("parameter == 'sd_intercept'")
     except BayesimputeError:
         return float("nan")
-    rows = table[table["parameter"] == "sd_intercept"]
     if rows.empty:
         return float("nan")
     low, high = np.quantile(draws[:, run.discard :], [0.05, 0.95])
@@ -277,14 +264,12 @@ def nearly_empty(run: Examined) -> Iterator[Finding]:
     for name, target in run.targets.items():
         if mean_of(name, run.specification.table):
             continue  # a latent mean is seen by the rows that are around it
-        seen = len(run.observed(name))
-        rows = run.specification.table.n_rows
-        if target.level == 2:
-            clusters = run.clusters(name)
-            assert clusters is not None
+        seen, rows, unit = len(run.observed(name)), run.specification.table.n_rows, "rows"
+        clusters = run.clusters(name)
+        if target.level == 2 and clusters is not None:
             values = run.specification.table.values[name]
-            seen, rows = int((clusters.n_observed(values) > 0).sum()), clusters.n
-        unit = "clusters" if target.level == 2 else "rows"
+            seen = int((clusters.n_observed(values) > 0).sum())
+            rows, unit = clusters.n, "clusters"
         coefficients = designs[name].x.shape[1] + 1 if name in designs else 1
         if seen < OBSERVED_EACH * coefficients:
             yield Finding(
@@ -319,10 +304,10 @@ def _fewer_predictors(run: Examined, name: str, design: Design | None, most: int
                  for label in labels}  # fmt: skip
     dropped = []
     for label in sorted(strongest, key=lambda each: -strongest[each]):
-        most -= labels.count(label)
-        if most < 0:
+        if labels.count(label) > most:
             dropped.append(label)
-            most += labels.count(label)
+        else:
+            most -= labels.count(label)
     if not set(dropped) <= set(run.specification.table.variables):
         return f"Leave {listed(dropped)} out of the formula of {name!r}."
     return (

@@ -1,11 +1,9 @@
 """Imputed values that cannot be right or hardly vary; clusters without a single observed value."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind
 from bayesimpute.diagnose.examined import Examined, matching, switched
 from bayesimpute.findings import Finding
@@ -37,7 +35,11 @@ def constant(run: Examined) -> Iterator[Finding]:
     """Variables whose imputations do not differ, or of which one value only is ever imputed."""
     for name, target in run.targets.items():
         drawn, seen = run.drawn(name), run.observed(name)
-        known = target.level == 2 and not _drawn_clusters(run, name)
+        clusters = run.clusters(name)
+        # of a level-2 variable only a cluster without an observed value is drawn
+        known = target.level == 2 and not (
+            clusters is not None and clusters.systematic(run.specification.table.values[name]).any()
+        )
         if drawn.shape[1] == 0 or known or run.m < 2:
             continue
         spread = len(np.unique(seen)) > 1
@@ -45,6 +47,8 @@ def constant(run: Examined) -> Iterator[Finding]:
         values, counts = np.unique(seen, return_counts=True)
         share = float(counts[values == drawn.flat[0]].sum() / len(seen))
         cells = drawn.shape[1]  # of which each imputation may be as sure as the others
+        # whether as many draws of one value would hardly agree by chance
+        unsure = float((counts / len(seen)).max()) ** cells < CHANCE
         if spread and (drawn == drawn.flat[0]).all() and share**cells < CHANCE:
             yield Finding(
                 "error", name, "constant imputed values",
@@ -53,7 +57,7 @@ def constant(run: Examined) -> Iterator[Finding]:
                 "Separation, a donor set of one, or a post function that sets them.",
                 f"imp.equations()[{name!r}]  # is it the model that was meant? Look at post=, too",
             )  # fmt: skip
-        elif spread and several and (drawn == drawn[0]).all() and _unsure(drawn[0], seen):
+        elif spread and several and (drawn == drawn[0]).all() and unsure:
             yield Finding(
                 "error", name, "imputations do not differ",
                 f"All {run.m} imputations of {drawn.shape[1]} cells are the same.",
@@ -61,20 +65,6 @@ def constant(run: Examined) -> Iterator[Finding]:
                 "out, and standard errors will be too small.",
                 switched(target, matching(target)),
             )  # fmt: skip
-
-
-def _unsure(values: Array, seen: Array) -> bool:
-    """Whether as many draws of one value would hardly agree by chance."""
-    _, counts = np.unique(seen, return_counts=True)
-    return float((counts / len(seen)).max()) ** len(values) < CHANCE
-
-
-def _drawn_clusters(run: Examined, name: str) -> bool:
-    """Whether any cluster of a level-2 variable has no observed value to be copied from."""
-    clusters = run.clusters(name)
-    return clusters is not None and bool(
-        clusters.systematic(run.specification.table.values[name]).any()
-    )
 
 
 def _label(run: Examined, name: str, value: float) -> str:
@@ -95,12 +85,12 @@ def out_of_range(run: Examined) -> Iterator[Finding]:
         outside = float(((drawn < low) | (drawn > high)).mean())
         far = float(((drawn < low - FAR * width) | (drawn > high + FAR * width)).mean())
         negative = float((drawn < 0).mean()) if low >= 0 else 0.0
-        where = (
-            f"observed {low:g} to {high:g}, imputed {drawn.min():.4g} to {drawn.max():.4g}"
-        )  # fmt: skip
+        where = f"observed {low:g} to {high:g}, imputed {drawn.min():.4g} to {drawn.max():.4g}"
         if isinstance(target, Passive):
             cause = "Computed from inputs that got out of range."
-            mend = _inputs_in_range(run, target)
+            inputs = [run.targets[column] for column in target.inputs if column in run.targets]
+            lines = [switched(each, matching(each)) for each in inputs]
+            mend = "\n".join([*lines, "# keeps what it is computed from in range"])
         else:
             cause = "Extrapolation, collinear predictors, or a feedback loop that blows up."
             mend = _in_range(target, 0.0 if low >= 0 else low, high, bool((drawn > high).any()))
@@ -130,12 +120,6 @@ def out_of_range(run: Examined) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _inputs_in_range(run: Examined, target: Passive) -> str:
-    inputs = [run.targets[column] for column in target.inputs if column in run.targets]
-    lines = [switched(each, matching(each)) for each in inputs]
-    return "\n".join([*lines, "# keeps what it is computed from in range"])
-
-
 def _in_range(target: Target, low: float, high: float, above: bool) -> str:
     """Give methods whose values stay in range, and no post function that moves them."""
     name, copied_by = target.name, declared(target.method, "copied_by", "")
@@ -158,31 +142,23 @@ def piled_up(run: Examined) -> Iterator[Finding]:
             continue
         seen, drawn = run.observed(name), run.drawn(name)
         for bound in (target.post.low, target.post.high):
-            share = float((drawn == bound).mean()) - float((seen == bound).mean())
-            if share > PILED:
+            own, usual = float((drawn == bound).mean()), float((seen == bound).mean())
+            if own - usual > PILED:
+                # bounds that were asked for, as wide as the observed values need
+                low, high = float(seen.min()), float(seen.max())
+                post = target.post
+                low = min(post.low, low) if np.isfinite(post.low) else low
+                high = max(post.high, high) if np.isfinite(post.high) else high
+                ways = _in_range(target, low, high, above=True).split("\n")
                 yield Finding(
                     "warning", name, "values piled up at a bound",
-                    f"{100 * float((drawn == bound).mean()):.0f} % of the imputed values are at "
-                    f"{bound:g}, of the observed {100 * float((seen == bound).mean()):.0f} %.",
+                    f"{100 * own:.0f} % of the imputed values are at {bound:g}, of the observed "
+                    f"{100 * usual:.0f} %.",
                     "bi.squeeze moves every draw beyond the bound onto it, which distorts the "
                     "distribution.",
-                    _unsqueezed(target, *_bounds(target.post, seen)),
+                    # methods that stay in range by themselves
+                    "\n".join(f"del post[{name!r}]; {way}" for way in ways),
                 )  # fmt: skip
-
-
-def _unsqueezed(target: Target, low: float, high: float) -> str:
-    """Give methods that stay in range by themselves, each without the post function."""
-    ways = _in_range(target, low, high, above=True).split("\n")
-    return "\n".join(f"del post[{target.name!r}]; {way}" for way in ways)
-
-
-def _bounds(post: Squeeze, seen: Array) -> tuple[float, float]:
-    """Bounds that were asked for, as wide as the observed values need and where none was."""
-    low, high = float(seen.min()), float(seen.max())
-    return (
-        min(post.low, low) if np.isfinite(post.low) else low,
-        max(post.high, high) if np.isfinite(post.high) else high,
-    )
 
 
 def donors(run: Examined) -> Iterator[Finding]:
@@ -203,18 +179,16 @@ def donors(run: Examined) -> Iterator[Finding]:
             continue
         if drawn.shape[1] < FEWEST_CELLS or len(np.unique(seen)) < FEWEST_CELLS:
             continue
-        values, counts = np.unique(seen, return_counts=True)
-        expected = (1 - (1 - counts / len(seen)) ** drawn.shape[1]).sum()
+        expected = _different(seen, drawn.shape[1])
         distinct = np.mean([len(np.unique(each)) for each in drawn])
         used, times = np.unique(drawn, return_counts=True)
-        top = int(times.argmax())
-        share = times[top] / drawn.size
-        own = float(counts[values == used[top]].sum() / len(seen))
+        top = used[times.argmax()]
+        share, own = times.max() / drawn.size, float((seen == top).mean())
         if distinct < FEW_DONORS * expected or (share > ONE_DONOR and share > 4 * own):
             yield Finding(
                 "warning", name, "donors used over and over",
                 f"An imputation of {drawn.shape[1]} cells has {distinct:.0f} different values, "
-                f"{expected:.0f} would be usual; {used[top]:g} alone is "
+                f"{expected:.0f} would be usual; {top:g} alone is "
                 f"{100 * share:.0f} % of them.",
                 "The missing rows lie where few rows are observed: their spread is that of a few "
                 "donors.",
@@ -233,41 +207,32 @@ MORE_OFTEN = 1.5
 PILED_UP = 0.1
 
 
-@dataclass(frozen=True, eq=False)
-class EmptyCluster:
-    """One cluster without any value, of a numeric target.
+def _different(values: Array, draws: int) -> float:
+    """How many different values are expected among some draws of these."""
+    counts = np.unique(values, return_counts=True)[1]
+    return float((1 - (1 - counts / len(values)) ** draws).sum())
 
-    Attributes
-    ----------
-    label
-        The user's id of it, with the name of the column.
-    drawn
-        Its imputed values, (m, cell).
+
+def _empty(run: Examined, target: Target) -> tuple[dict[str, Array], list[Array]]:
+    """Give the imputed values, (m, cell), of each cluster without any, by what it is called.
+
+    And the observed values of each of the other clusters, if there are such.
     """
-
-    label: str
-    drawn: Array
-
-
-def _empty(run: Examined, target: Target) -> tuple[list[EmptyCluster], list[Array]]:
-    """Give the clusters without any value, and the observed values of each of the others."""
     clusters = run.clusters(target.name)
     if clusters is None or target.level == 2 or run.kind(target.name) is not Kind.NUMERIC:
-        return [], []
+        return {}, []
     values = run.specification.table.values[target.name]
     drawn, of_cell = run.drawn(target.name), clusters.codes[run.cells(target.name)]
-    found = [
-        EmptyCluster(f"{target.cluster} {clusters.labels[j]}", drawn[:, of_cell == j])
+    found = {
+        f"{target.cluster} {clusters.labels[j]}": drawn[:, of_cell == j]
         for j in np.flatnonzero(clusters.systematic(values))
         if (of_cell == j).any()
-    ]
-    return found, _by_cluster(clusters, values) if found else []
-
-
-def _by_cluster(clusters: ClusterIndex, values: Array) -> list[Array]:
+    }
+    if not found:
+        return {}, []
     seen = ~np.isnan(values)
     codes, values = clusters.codes[seen], values[seen]
-    return [values[codes == j] for j in np.unique(codes)]
+    return found, [values[codes == j] for j in np.unique(codes)]
 
 
 def few_donors(run: Examined) -> Iterator[Finding]:
@@ -276,30 +241,24 @@ def few_donors(run: Examined) -> Iterator[Finding]:
         if not declared(target.method, "donors_by_score", False):
             continue
         empty, others = _empty(run, target)
-        for each in empty:
-            cells = each.drawn.shape[1]
+        for label, drawn in empty.items():
+            cells = drawn.shape[1]
             if cells < FEWEST_CELLS:
                 continue
-            different = np.array([len(np.unique(values)) for values in each.drawn])
-            usual = float(np.mean([_expected_different(values, cells) for values in others]))
+            different = np.array([len(np.unique(values)) for values in drawn])
+            usual = float(np.mean([_different(values, cells) for values in others]))
             few = different < FEW_DONORS * usual
             if few.mean() > PILED_UP:
                 yield Finding(
                     "warning", name, "a cluster from few donors",
                     f"In {100 * few.mean():.0f} % of the imputations the {cells} values of "
-                    f"{each.label}, where none is observed, are {np.median(different[few]):.0f} "
+                    f"{label}, where none is observed, are {np.median(different[few]):.0f} "
                     f"different ones; as varied as in other clusters, they would be {usual:.0f}.",
                     "Its effects, drawn from the population of clusters, take it beyond nearly all "
                     "rows that are observed, or to where they are few.",
                     f"{switched(target, NUMBER)}  # or\n{_nearer(run, target)}",
                 )  # fmt: skip
                 break
-
-
-def _expected_different(values: Array, draws: int) -> float:
-    """How many different values are expected among some draws."""
-    counts = np.unique(values, return_counts=True)[1]
-    return float((1 - (1 - counts / len(values)) ** draws).sum())
 
 
 def far_out(run: Examined) -> Iterator[Finding]:
@@ -310,8 +269,8 @@ def far_out(run: Examined) -> Iterator[Finding]:
             continue
         means = [float(values.mean()) for values in others]
         low, high = min(means), max(means)
-        for each in empty:
-            mean = each.drawn.mean(axis=1)
+        for label, drawn in empty.items():
+            mean = drawn.mean(axis=1)
             outside = float(((mean < low) | (mean > high)).mean())
             far = float(((mean < 2 * low - high) | (mean > 2 * high - low)).mean())
             like_others = 2 / (len(others) + 1)
@@ -319,7 +278,7 @@ def far_out(run: Examined) -> Iterator[Finding]:
                 severity = "warning" if far > FAR_OUT else "info"
                 yield Finding(
                     severity, name, "a cluster's mean far out",
-                    f"The mean of {each.label}, where none is observed, is between "
+                    f"The mean of {label}, where none is observed, is between "
                     f"{mean.min():.4g} and {mean.max():.4g}, those of the {len(others)} clusters "
                     f"with values between {low:.4g} and {high:.4g}: {100 * outside:.0f} % of the "
                     f"imputations lie beyond (of clusters like the others "

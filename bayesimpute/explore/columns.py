@@ -1,7 +1,6 @@
 """Columns named by the user, looked up with errors for people."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def factors_of(table: Table, cluster: str | Sequence[str]) -> dict[str, ClusterI
     return {name: table.clusters(name) for name in names}
 
 
-def check_factors(names: Sequence[str], table: Table) -> tuple[str, ...]:
+def check_factors(names: str | Sequence[str], table: Table) -> tuple[str, ...]:
     """Columns of ids that a model has effects of, that of most clusters first.
 
     Raises
@@ -64,38 +63,44 @@ def check_factors(names: Sequence[str], table: Table) -> tuple[str, ...]:
         the rows in the same way.
     """
     factors = factors_of(table, names)
+    if isinstance(names, str):
+        return (names,)
     check_groupings(list(factors), table)
     return tuple(in_order(factors, table))
 
 
-def clustered(design: Design, factors: Mapping[str, np.ndarray]) -> Design:
-    """Give a design random intercepts by factors.
+def simple_design(
+    target: str,
+    kind: Kind,
+    categories: tuple[Any, ...],
+    y: np.ndarray,
+    factors: Mapping[str, np.ndarray],
+    x: np.ndarray | None = None,
+    predictors: tuple[str, ...] = (),
+) -> Design:
+    """Design of rows that are all observed, with random intercepts by factors.
 
     Parameters
     ----------
-    design
-        Without clusters.
+    target, kind, categories, y
+        What is modelled, (row,).
     factors
         Cluster of each row by factor, that of most clusters first; numbered by first appearance.
+    x, predictors
+        Columns, (row, column), and their names; None for none.
     """
-    ones = np.ones((len(design.y), 1))
-    coded = {name: pd.factorize(codes) for name, codes in factors.items()}
-    groupings = [
+    n = len(y)
+    nothing, ones = np.empty((n, 0)), np.ones((n, 1))
+    first, *others = [
         Grouping(name, ones, ("intercept",), codes.astype(np.int64), len(labels))
-        for name, (codes, labels) in coded.items()
-    ]
-    if not groupings:
-        return design
-    first, *others = groupings
-    return replace(
-        design,
-        z=ones,
-        random_effects=first.random_effects,
-        cluster=first.cluster,
-        n_clusters=first.n_clusters,
-        grouping=first.name if others else "",
-        groupings=tuple(others),
-    )
+        for name, (codes, labels) in ((name, pd.factorize(c)) for name, c in factors.items())
+    ] or [Grouping("", nothing, (), np.zeros(n, dtype=np.int64), 1)]
+    return Design(
+        target, kind, categories, y, nothing if x is None else x, predictors,
+        first.z, first.random_effects, first.cluster, first.n_clusters,
+        np.ones(n, dtype=bool), np.zeros(n, dtype=bool),
+        grouping=first.name if others else "", groupings=tuple(others),
+    )  # fmt: skip
 
 
 def indicators(table: Table, name: str) -> tuple[tuple[str, ...], np.ndarray]:

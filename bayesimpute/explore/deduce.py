@@ -1,7 +1,15 @@
-"""Missing values that follow from others, filled before anything is imputed: ``bi.deduce``."""
+"""Missing values that follow from others, filled before anything is imputed: ``bi.deduce``.
 
+``"BMI = Weight / Height**2"`` becomes ``Weight = BMI * Height ** 2`` and
+``Height = (Weight / BMI) ** (1 / 2)``: what stands around the wanted variable is moved to the
+other side, step by step, on the syntax tree.
+"""
+
+import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,13 +22,249 @@ from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError, warn
 from bayesimpute.explore.columns import check_columns, factors_of
-from bayesimpute.explore.identity import Identity, Solution, parse
-from bayesimpute.explore.summary import distinct_codes, labels_of
+from bayesimpute.explore.patterns import distinct_codes, labels_of
 from bayesimpute.interchange import Frame, given, taken
 from bayesimpute.method import Array
-from bayesimpute.specification.expressions import evaluate, with_category_codes
+from bayesimpute.specification.expressions import (
+    FUNCTIONS,
+    evaluate,
+    names_in,
+    read,
+    with_category_codes,
+)
+from bayesimpute.specification.spelling import quoted, respelled
 from bayesimpute.specification.suggest_rule import is_level_2
 from bayesimpute.wording import listed
+
+#: Function -> the text of its inverse; ``{}`` is the value. Increasing functions only: others have
+#: several solutions, or none.
+INVERSES: Mapping[str, str] = MappingProxyType(
+    {
+        "I": "{}",
+        "exp": "log({})",
+        "expm1": "log1p({})",
+        "log": "exp({})",
+        "log10": "10 ** {}",
+        "log1p": "expm1({})",
+        "log2": "2 ** {}",
+        "sqrt": "{} ** 2",
+        "tanh": "log((1 + {0}) / (1 - {0})) / 2",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """One variable in terms of the others.
+
+    Attributes
+    ----------
+    variable
+        That is solved for.
+    expression
+        Its value.
+    not_negative
+        Expressions taken to be no less than 0, because a power of them has two roots.
+    """
+
+    variable: str
+    expression: str
+    not_negative: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """As an equation."""
+        return f"{quoted(self.variable)} = {self.expression}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An equation that holds in every row.
+
+    Attributes
+    ----------
+    text
+        As the user wrote it.
+    left, right
+        Its sides, as expressions.
+    one_way
+        Written with ``:=``: the left side, one variable, follows from the right; nothing else is
+        solved for.
+    """
+
+    text: str
+    left: str
+    right: str
+    one_way: bool
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All that occur, each once."""
+        return tuple(dict.fromkeys((*names_in(self.left), *names_in(self.right))))
+
+    def solve(self, variable: str) -> Solution | None:
+        """Solve for a variable; None if the identity does not go that way.
+
+        Raises
+        ------
+        SpecificationError
+            If it cannot be inverted: the variable occurs twice, or inside a function that takes
+            the same value twice.
+
+        Examples
+        --------
+        >>> parse("BMI = Weight / Height**2").solve("Height").text
+        'Height = (Weight / BMI) ** (1 / 2)'
+        """
+        if self.left == quoted(variable) and variable not in names_in(self.right):
+            return Solution(variable, self.right)
+        if self.one_way:
+            return None
+        sides = [_tree(side) for side in (self.left, self.right)]
+        inside = [_count(tree, _alias(variable)) for tree in sides]
+        if sum(inside) != 1:
+            raise SpecificationError(
+                f"rule {self.text!r} cannot be solved for {variable!r}, which occurs {sum(inside)} "
+                "times in it. Rewrite it so that it occurs once, or write ':=' in place of '=' to "
+                "take the left side from the right and nothing else."
+            )
+        inner, outer = sides if inside[0] else sides[::-1]
+        return _Inversion(self.text, variable).solve(inner, outer)
+
+
+def parse(rule: str) -> Identity:
+    """Read an identity.
+
+    Parameters
+    ----------
+    rule
+        ``"left = right"`` or ``"variable := right"``; names that are no identifiers in backticks.
+
+    Raises
+    ------
+    SpecificationError
+        If it is not one equation between two expressions.
+
+    Examples
+    --------
+    >>> parse("total = a + b").variables
+    ('total', 'a', 'b')
+    """
+    if not isinstance(rule, str):
+        raise SpecificationError(
+            f"a rule is a text such as 'BMI = Weight / Height**2', not {type(rule).__name__}."
+        )
+    parts = re.split(r"(?<![=!<>:]):?=(?!=)", rule)
+    one_way = re.search(r":=", rule) is not None
+    if len(parts) != 2 or not all(part.strip() for part in parts):
+        raise SpecificationError(
+            f"rule {rule!r} is not one equation; write 'BMI = Weight / Height**2', or with ':=' if "
+            "only the left side follows from the right."
+        )
+    left, right = (part.strip() for part in parts)
+    for side in (left, right):
+        read(side)
+    identity = Identity(rule, left, right, one_way)
+    if one_way and names_in(left) != (left.strip("`"),):
+        raise SpecificationError(f"rule {rule!r}: left of ':=' stands one variable.")
+    if not names_in(left) and not names_in(right):
+        raise SpecificationError(f"rule {rule!r} names no variable.")
+    return identity
+
+
+# Names in backticks stand in the tree as identifiers that spell their characters' numbers.
+
+
+def _alias(name: str) -> str:
+    return name if quoted(name) == name else "_q" + "_".join(str(ord(c)) for c in name) + "_"
+
+
+def _tree(expression: str) -> ast.expr:
+    return ast.parse(respelled(expression, _alias), mode="eval").body
+
+
+def _text(tree: ast.expr) -> str:
+    def named(match: re.Match[str]) -> str:
+        return quoted("".join(chr(int(code)) for code in match.group(1).split("_")))
+
+    return re.sub(r"\b_q(\d+(?:_\d+)*)_\b", named, ast.unparse(tree))
+
+
+def _count(tree: ast.expr, alias: str) -> int:
+    return sum(isinstance(node, ast.Name) and node.id == alias for node in ast.walk(tree))
+
+
+def _names(tree: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id not in FUNCTIONS for node in ast.walk(tree))
+
+
+#: Columns to evaluate a constant over.
+_ONE_ROW = {"": np.zeros(1)}
+
+#: What takes an operation back, where the wanted variable is on its left.
+_OPPOSITE: Mapping[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+}  # fmt: skip
+
+
+class _Inversion:
+    """Moves what stands around one variable to the other side."""
+
+    def __init__(self, rule: str, variable: str) -> None:
+        self.rule, self.variable, self.alias = rule, variable, _alias(variable)
+        self.not_negative: list[str] = []
+
+    def solve(self, inner: ast.expr, value: ast.expr) -> Solution:
+        """Solve inner = value, the variable standing in `inner`."""
+        while not isinstance(inner, ast.Name):
+            inner, value = self._step(inner, value)
+        return Solution(self.variable, _text(value), tuple(self.not_negative))
+
+    def _step(self, inner: ast.expr, value: ast.expr) -> tuple[ast.expr, ast.expr]:
+        match inner:
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return operand, value
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return operand, ast.UnaryOp(ast.USub(), value)
+            case ast.BinOp(left=left, op=ast.Pow(), right=right):
+                return self._power(left, right, value)
+            case ast.BinOp(left=left, op=operation, right=right):
+                wanted, other = (left, right) if _count(left, self.alias) else (right, left)
+                if wanted is right and isinstance(operation, ast.Sub | ast.Div):
+                    return wanted, ast.BinOp(other, operation, value)
+                if (opposite := _OPPOSITE.get(type(operation))) is not None:
+                    return wanted, ast.BinOp(value, opposite(), other)
+            case ast.Call(func=function, args=[argument]):
+                name = ast.unparse(function).rpartition(".")[2]
+                if name in INVERSES:
+                    return argument, _tree(INVERSES[name].format(f"({ast.unparse(value)})"))
+        raise self._impossible(inner)
+
+    def _power(
+        self, base: ast.expr, exponent: ast.expr, value: ast.expr
+    ) -> tuple[ast.expr, ast.expr]:
+        if _count(exponent, self.alias):
+            logarithms = [ast.Call(ast.Name("log"), [part], []) for part in (value, base)]
+            return exponent, ast.BinOp(logarithms[0], ast.Div(), logarithms[1])
+        number = None if _names(exponent) else float(evaluate(_text(exponent), _ONE_ROW)[0])
+        if number == 0:
+            raise self._impossible(ast.BinOp(base, ast.Pow(), exponent))
+        inverse = ast.BinOp(ast.Constant(1), ast.Div(), exponent)
+        if number is not None and number % 2 == 1:
+            # numpy takes no root of a negative number, though an odd one exists
+            sign, size = (ast.Call(ast.Name(name), [value], []) for name in ("sign", "abs"))
+            return base, ast.BinOp(sign, ast.Mult(), ast.BinOp(size, ast.Pow(), inverse))
+        self.not_negative.append(_text(base))
+        return base, ast.BinOp(value, ast.Pow(), inverse)
+
+    def _impossible(self, part: ast.expr) -> SpecificationError:
+        return SpecificationError(
+            f"rule {self.rule!r} cannot be solved for {self.variable!r}: "
+            f"'{_text(part)}' has no inverse here. What can be undone is + - * / ** and "
+            f"{', '.join(name for name in INVERSES if name != 'I')}. Write ':=' in place "
+            "of '=' to take the left side from the right and nothing else."
+        )
+
 
 #: A solution is one if, put back, both sides agree to so much: arithmetic rounds.
 ROUNDING = 1e-8
@@ -118,21 +362,23 @@ class Filling:
             column.iat[table.rows[row]] = column.iat[table.rows[sources[values[row]]]]
         return column
 
-    def log(self) -> list[tuple[object, str, object, str]]:
+    def log(self) -> pd.DataFrame:
         """Give index label, variable, value and rule of each filled cell."""
         frame, rows = self.frame(), self._table.rows
-        return [
+        told = [
             (frame.index[rows[row]], name, frame[name].iat[rows[row]], rule)
             for row, name, rule in self._log
         ]
+        return pd.DataFrame(told, columns=["row", "variable", "value", "rule"])
 
-    def unsolved(self) -> list[tuple[object, str, str, str]]:
+    def unsolved(self) -> pd.DataFrame:
         """Give index label, variable, rule and reason of each cell put aside."""
         labels, rows = self._table.frame.index, self._table.rows
-        return [
+        told = [
             (labels[rows[row]], name, rule, reason)
             for (row, name), (rule, reason) in self._unsolved.items()
         ]
+        return pd.DataFrame(told, columns=["row", "variable", "rule", "reason"])
 
     def contradictions(
         self, identity: Identity, tolerance: float
@@ -150,11 +396,6 @@ def _differ(left: Array, right: Array, tolerance: float) -> npt.NDArray[np.bool_
     with np.errstate(invalid="ignore"):
         near = np.abs(left - right) <= tolerance * np.maximum(np.abs(left), np.abs(right))
     return ~(near & np.isfinite(left) & np.isfinite(right))
-
-
-LOG_COLUMNS = ("row", "variable", "value", "rule")
-CONTRADICTION_COLUMNS = ("row", "rule", "left", "right")
-UNSOLVED_COLUMNS = ("row", "variable", "rule", "reason")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -272,38 +513,27 @@ def deduce(
     frame, origin = taken(df)
     table = Table.from_frame(frame)
     factors = {} if cluster is None else factors_of(table, cluster)
-    identities = [_checked(parse(rule), table) for rule in _listed_rules(rules)]
-    shared = _cluster_properties(table, factors, level2)
-    filling = Filling(table)
-    while any([*(filling.spread(*each) for each in shared), *map(filling.apply, identities)]):
-        pass
-    against = [row for each in identities for row in filling.contradictions(each, tolerance)]
-    found = Deduction(
-        given(filling.frame(), origin),
-        pd.DataFrame(filling.log(), columns=list(LOG_COLUMNS)),
-        pd.DataFrame(against, columns=list(CONTRADICTION_COLUMNS)),
-        pd.DataFrame(filling.unsolved(), columns=list(UNSOLVED_COLUMNS)),
-    )
-    _warn(found)
-    return found
-
-
-def _warn(found: Deduction) -> None:
-    for rule, rows in found.contradictions.groupby("rule", sort=False)["row"]:
-        warn(
-            f"{len(rows)} row(s) contradict the rule {str(rule)!r}: index {listed(rows)}. Nothing "
-            "is changed in them; look at .contradictions."
-        )
-
-
-def _listed_rules(rules: Any) -> list[Any]:
-    if isinstance(rules, str):
-        return [rules]
     if not isinstance(rules, Sequence):
         raise SpecificationError(
             "rules= takes texts such as 'BMI = Weight / Height**2', in a list if there are several."
         )
-    return list(rules)
+    listed_rules = [rules] if isinstance(rules, str) else rules
+    identities = [_checked(parse(rule), table) for rule in listed_rules]
+    shared = _cluster_properties(table, factors, level2)
+    filling = Filling(table)
+    while any([*(filling.spread(*each) for each in shared), *map(filling.apply, identities)]):
+        pass
+    against = pd.DataFrame(
+        [row for each in identities for row in filling.contradictions(each, tolerance)],
+        columns=["row", "rule", "left", "right"],
+    )
+    for rule, rows in against.groupby("rule", sort=False)["row"]:
+        warn(
+            f"{len(rows)} row(s) contradict the rule {str(rule)!r}: index {listed(rows)}. Nothing "
+            "is changed in them; look at .contradictions."
+        )
+    data = given(filling.frame(), origin)
+    return Deduction(data, filling.log(), against, filling.unsolved())
 
 
 def _checked(identity: Identity, table: Table) -> Identity:
@@ -312,18 +542,15 @@ def _checked(identity: Identity, table: Table) -> Identity:
     for side in (identity.left, identity.right):
         name = side.strip("`")
         variable = table.variables.get(name)
-        if variable is not None and not _is_number(table, name):
+        if variable is not None and not (
+            variable.kind is Kind.NUMERIC or variable.categories == (False, True)
+        ):
             raise SpecificationError(
                 f"rule {identity.text!r}: {name!r} is {variable.kind.value}, a number is needed. "
                 "Make it boolean if it says yes or no, or fill it in pandas."
             )
     left, right = (with_category_codes(side, table) for side in (identity.left, identity.right))
     return Identity(identity.text, left, right, identity.one_way)
-
-
-def _is_number(table: Table, name: str) -> bool:
-    variable = table.variables[name]
-    return variable.kind is Kind.NUMERIC or variable.categories == (False, True)
 
 
 def _cluster_properties(

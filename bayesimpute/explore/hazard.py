@@ -76,9 +76,10 @@ def nelsonaalen(
     for argument, name in {"time=": time, "status=": status, "strata=": strata}.items():
         if name is not None:
             check_columns([name], table.frame, argument)
-    times, events = _times(table, time), _events(table, status)
+    times, events, groups = _times(table, time), _events(table, status), _strata(table, strata)
     hazard = np.full(table.n_rows, np.nan)
-    for rows in _strata(table, strata):
+    for group in np.unique(groups):
+        rows = groups == group
         hazard[rows] = cumulative_hazard(times[rows], events[rows], ties)
     unsorted = np.empty(table.n_rows)
     unsorted[table.rows] = hazard
@@ -144,15 +145,14 @@ def _events(table: Table, name: str) -> Array:
     return values
 
 
-def _strata(table: Table, name: str | None) -> list[npt.NDArray[np.int64]]:
-    """Positions of the rows of each stratum."""
+def _strata(table: Table, name: str | None) -> npt.NDArray[np.int64]:
+    """Give the number of the stratum of each row, (row,)."""
     if name is None:
-        return [np.arange(table.n_rows)]
+        return np.zeros(table.n_rows, dtype=np.int64)
     cells = table.frame[name].iloc[table.rows]
     if cells.isna().any():
         raise DataError(
             f"strata column {name!r} is missing in {int(cells.isna().sum())} row(s), the first at "
             f"index {cells.index[cells.isna().to_numpy()][0]}; fill it in or drop the rows."
         )
-    codes, labels = pd.factorize(cells)
-    return [np.flatnonzero(codes == k) for k in range(len(labels))]
+    return pd.factorize(cells)[0]

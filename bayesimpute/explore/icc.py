@@ -1,28 +1,28 @@
-"""``bi.icc``: how alike the rows of a cluster are, with its posterior."""
+"""``bi.icc``: how alike the rows of a cluster are; its posterior by the kernels that impute."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, overload
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute import html
-from bayesimpute.arguments import Count, Level, Seed, checked
+from bayesimpute.arguments import Count, Level, Seed, Within, checked
 from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.names import safe_pair, safe_text
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.explore.columns import (
     check_columns,
     check_factors,
-    clustered,
-    factors_of,
     indicators,
+    simple_design,
 )
-from bayesimpute.explore.posterior import ChainDraws, Posterior, sample_posterior
-from bayesimpute.explore.summary import (
+from bayesimpute.explore.patterns import (
     anova_components,
     observed_share,
     reml_components,
@@ -33,6 +33,125 @@ from bayesimpute.registry import METHODS, resolve
 from bayesimpute.sampling.groupings import designs_of, named
 from bayesimpute.specification.aliases import LIKELIHOODS, YES_NO
 from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wrappers.base import inner_kernel
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+#: Split R-hat and ESS need a few draws a chain to be numbers, and some to mean anything.
+FEWEST_DRAWS = 20
+#: Draws of a chain.
+type ChainDraws = Annotated[int, Within(FEWEST_DRAWS)]
+
+#: A visit of an imputation takes four transitions, so as to forget the last one; where draws are
+#: averaged, forgetting buys less than it costs. On the collapsed normal posterior one transition is
+#: nearly independent of the last. The sweeps of other models depend more on their tuning, which is
+#: shared by all chains.
+FORGETTING: Mapping[str, int] = MappingProxyType({"transitions": 1})
+OTHER_OPTIONS: Mapping[str, int] = MappingProxyType({"transitions": 2, "tune": 200})
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Draws of a model's population parameters.
+
+    Attributes
+    ----------
+    draws
+        Parameter -> (chain, draw), or (chain, draw, element).
+    labels
+        Parameter -> labels of its elements, () for a scalar.
+    divergences
+        Divergent transitions over all chains.
+    seed
+        That gives the same draws again.
+    """
+
+    draws: Mapping[str, Array]
+    labels: Mapping[str, tuple[str, ...]]
+    divergences: int
+    seed: int
+
+    def tree(self, target: str) -> "xr.DataTree":
+        """ArviZ's form: group ``posterior``, variables ``"<target>.<parameter>"``."""
+        import xarray as xr
+
+        chains, n = next(iter(self.draws.values())).shape[:2]
+        variables, coordinates = {}, {"chain": np.arange(chains), "draw": np.arange(n)}
+        for name, values in self.draws.items():
+            own = f"{name}_element"
+            several = values.ndim > 2
+            if several:
+                coordinates[own] = np.array(list(map(safe_text, self.labels[name])), dtype=str)
+            variables[safe_pair(target, name)] = xr.DataArray(
+                values,
+                dims=("chain", "draw", own) if several else ("chain", "draw"),
+                attrs={"target": safe_text(target), "quantity": name},
+            )
+        dataset = xr.Dataset(variables, coords=coordinates)
+        return xr.DataTree.from_dict({"posterior": dataset})
+
+
+def sample_posterior(
+    method: str,
+    design: Design,
+    priors: Mapping[str, Any] | None,
+    draws: int,
+    chains: int,
+    seed: int,
+) -> Posterior:
+    """Run chains of a model one after the other.
+
+    Parameters
+    ----------
+    method
+        Canonical name.
+    design
+        All rows to fit to, none to draw.
+    priors
+        Parameter -> PyMC distribution, in place of the method's default.
+    draws
+        Kept of each chain.
+    chains
+        Their number; each starts dispersed around the posterior.
+    seed
+        Of the draws.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior is of a parameter the model does not have.
+    SamplingError
+        If the model cannot be sampled.
+    """
+    implementation = resolve(method)
+    forgets = getattr(implementation, "forgets_at_once", False)
+    options = {**implementation.options, **(FORGETTING if forgets else OTHER_OPTIONS)}
+    kernel = inner_kernel(method, design, dict(priors or {}), options)
+    tuning, *streams = np.random.SeedSequence(seed).spawn(1 + chains)
+    kept: dict[str, list[Any]] = {name: [] for name in kernel.labels}
+    divergences = 0.0
+    try:
+        adaptation = kernel.adapt(design, np.random.default_rng(tuning))
+        for rng in map(np.random.default_rng, streams):
+            visit = kernel.visit(design, adaptation, kernel.start(adaptation, rng), rng, True)
+            for _ in range(draws):
+                visit = kernel.visit(design, adaptation, visit.state, rng, False)
+                divergences += float(visit.statistics.get("diverging", 0.0))
+                for name, values in kept.items():
+                    values.append(np.copy(visit.parameters[name]))
+    except (ArithmeticError, ValueError, RuntimeError) as error:
+        if isinstance(error, SpecificationError):
+            raise
+        raise SamplingError(
+            f"The {method} model of {design.target!r} could not be sampled: {error}. Tighter "
+            "priors (priors=) may help."
+        ) from error
+    together = {name: np.array(values, dtype=np.float64) for name, values in kept.items()}
+    arrays = {name: v.reshape(chains, draws, *v.shape[1:]) for name, v in together.items()}
+    return Posterior(arrays, kernel.labels, int(divergences), seed)
+
 
 #: What no grouping has of the variance.
 WITHIN = "within"
@@ -239,8 +358,7 @@ def icc(
     """
     table = Table.from_frame(df)
     check_columns([variable], table.frame, "variable=")
-    one = isinstance(cluster, str)
-    names = list(factors_of(table, cluster)) if one else check_factors(cluster, table)
+    names = check_factors(cluster, table)
     if variable in names:
         raise SpecificationError("icc needs a variable and another column with cluster ids.")
     seed = fresh_seed() if seed is None else seed
@@ -249,32 +367,34 @@ def icc(
         _check_variation(table.values[variable], table.clusters(name), variable, name)
     design = _null_design(table, variable, names, chosen)
     posterior = sample_posterior(chosen, design, priors, draws, chains, seed)
-    if not one:
-        return _several(table, variable, chosen, design, posterior, ci_prob)
-    (cluster,) = names
-    share = resolve(chosen).share.of_draws(posterior.draws)
     columns = indicators(table, variable)[1][~table.missing(variable)]
-    r_hat, ess = _diagnostics(share)
+    if not isinstance(cluster, str):
+        return _several(columns, variable, chosen, design, posterior, ci_prob)
+    share = resolve(chosen).share.of_draws(posterior.draws)
+    found = _summary(share, ci_prob)
+    reml = observed_share(columns, design.cluster, reml_components)
+    anova = observed_share(columns, design.cluster, anova_components)
+    return IntraclassCorrelation(
+        variable, cluster, chosen, found["mean"], found["sd"], (found["low"], found["high"]),
+        ci_prob, share, reml, anova, found["r_hat"], found["ess"], posterior.divergences,
+        len(design.y), design.n_clusters, seed,
+    )  # fmt: skip
+
+
+def _summary(share: Array, ci_prob: float) -> dict[str, float]:
+    """Moments, interval and diagnostics of draws, (chain, draw)."""
+    import arviz
+
     tail = (1 - ci_prob) / 2
     low, high = np.quantile(share, [tail, 1 - tail])
-    return IntraclassCorrelation(
-        variable,
-        cluster,
-        chosen,
-        float(share.mean()),
-        float(share.std(ddof=1)),
-        (float(low), float(high)),
-        ci_prob,
-        share,
-        observed_share(columns, design.cluster, reml_components),
-        observed_share(columns, design.cluster, anova_components),
-        r_hat,
-        ess,
-        posterior.divergences,
-        len(design.y),
-        design.n_clusters,
-        seed,
-    )
+    return {
+        "mean": float(share.mean()),
+        "sd": float(share.std(ddof=1)),
+        "low": float(low),
+        "high": float(high),
+        "r_hat": float(arviz.rhat(share, method="rank")) if len(share) > 1 else float("nan"),
+        "ess": float(arviz.ess(share, method="bulk")),
+    }
 
 
 def _method(table: Table, variable: str, asked: str | None) -> str:
@@ -323,7 +443,7 @@ def _check_variation(values: Array, index: ClusterIndex, variable: str, cluster:
 def _null_design(table: Table, variable: str, names: Sequence[str], method: str) -> Design:
     """Rows in which the variable is observed, clusters numbered by first appearance."""
     described, observed = table.variables[variable], ~table.missing(variable)
-    y, n = table.values[variable][observed], int(observed.sum())
+    y = table.values[variable][observed]
     kind, categories = described.kind, described.categories
     if kind is Kind.NUMERIC and method == YES_NO:
         distinct, codes = np.unique(y, return_inverse=True)
@@ -332,25 +452,12 @@ def _null_design(table: Table, variable: str, names: Sequence[str], method: str)
         # categories nobody has would get shares and effects of their own
         seen, codes = np.unique(y, return_inverse=True)
         y, categories = codes.astype(np.float64), tuple(categories[int(code)] for code in seen)
-    design = Design(
-        variable,
-        kind,
-        categories,
-        y,
-        np.empty((n, 0)),
-        (),
-        np.empty((n, 0)),
-        (),
-        np.zeros(n, dtype=np.int64),
-        1,
-        np.ones(n, dtype=bool),
-        np.zeros(n, dtype=bool),
-    )
-    return clustered(design, {name: table.clusters(name).codes[observed] for name in names})
+    factors = {name: table.clusters(name).codes[observed] for name in names}
+    return simple_design(variable, kind, categories, y, factors)
 
 
 def _several(
-    table: Table,
+    columns: Array,
     variable: str,
     method: str,
     design: Design,
@@ -358,26 +465,17 @@ def _several(
     ci_prob: float,
 ) -> VarianceShares:
     """Shares of each grouping, of the posterior and by REML."""
-    names = tuple(each.grouping for each in designs_of(design))
-    shares = factor_shares(resolve(method).share.of_draws, posterior.draws, names)
+    parts = designs_of(design)
+    shares = factor_shares(
+        resolve(method).share.of_draws, posterior.draws, [each.grouping for each in parts]
+    )
     everything = {**shares, WITHIN: 1.0 - np.sum(list(shares.values()), axis=0)}
-    tail = (1 - ci_prob) / 2
-    rows = {}
-    for name, share in everything.items():
-        r_hat, ess = _diagnostics(share)
-        low, high = np.quantile(share, [tail, 1 - tail])
-        rows[name] = {
-            "mean": share.mean(), "sd": share.std(ddof=1), "low": low, "high": high,
-            "r_hat": r_hat, "ess": ess,
-        }  # fmt: skip
-    columns = indicators(table, variable)[1][~table.missing(variable)]
+    rows = {name: _summary(share, ci_prob) for name, share in everything.items()}
     found = pd.DataFrame.from_dict(rows, orient="index").rename_axis("cluster")
     found = found.join(_reml_shares(columns, design, ci_prob))
-    found["n_clusters"] = (
-        pd.Series({each.grouping: each.n_clusters for each in designs_of(design)})
-        .reindex(found.index)
-        .astype("Int64")
-    )
+    counts = pd.Series({each.grouping: each.n_clusters for each in parts})
+    found["n_clusters"] = counts.reindex(found.index).astype("Int64")
+    names = tuple(shares)
     return VarianceShares(
         variable, names, method, found, ci_prob, shares, posterior.divergences,
         len(design.y), posterior.seed,
@@ -432,8 +530,7 @@ def _reml_shares(columns: Array, design: Design, ci_prob: float) -> pd.DataFrame
     designs = designs_of(design)
     codes = {f"g{k}": each.cluster for k, each in enumerate(designs)}
     formula = " + ".join(["y ~ 1", *(f"(1 | {name})" for name in codes)])
-    variances = np.zeros(len(designs) + 1)
-    fits = []
+    variances, fits = np.zeros(len(designs) + 1), []
     for column in columns.T:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a variance of 0 is an answer, and is shown
@@ -450,10 +547,3 @@ def _reml_shares(columns: Array, design: Design, ci_prob: float) -> pd.DataFrame
             ends = intervals.loc[f"icc(g{k})", ["conf_low", "conf_high"]]
             found.loc[each.grouping, ["reml_low", "reml_high"]] = ends.to_numpy(dtype=float)
     return found
-
-
-def _diagnostics(share: Array) -> tuple[float, float]:
-    import arviz
-
-    r_hat = float(arviz.rhat(share, method="rank")) if len(share) > 1 else float("nan")
-    return r_hat, float(arviz.ess(share, method="bulk"))

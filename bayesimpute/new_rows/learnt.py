@@ -1,26 +1,31 @@
-"""What the chains of a run have learnt, in the form that new rows need."""
+"""What the chains of a run have learnt, and new rows in its terms: categories, dates, clusters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from bayesimpute.data.table import Kind
+from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.recoding import recoded
+from bayesimpute.data.table import Kind, Table, Variable, canonical_rows, check_frame
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState
 from bayesimpute.engine.history import unpack_adaptations
 from bayesimpute.engine.streams import Purpose, stream
-from bayesimpute.errors import SpecificationError
+from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.method import Array
 from bayesimpute.registry import resolve
 from bayesimpute.result.restored import require_callables, require_one_run
 from bayesimpute.result.run import Run
-from bayesimpute.sampling.row_draws import Moment, RowDraws, row_draws
+from bayesimpute.sampling.row_draws import NEW, Moment, Positions, RowDraws, row_draws
 from bayesimpute.specification.joint_order import sources_of
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.survival import indicators_of
+from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import innermost, layers
 
 #: Completed rows of each chain that are kept for new rows to start from.
@@ -120,12 +125,19 @@ def learn(run: Run) -> Learnt:
             if isinstance(target, Target) and target.level == 2 and target.cluster:
                 first = specification.table.clusters(target.cluster).first_rows
                 by_cluster.setdefault(name, []).append(state.values[name][first])
-    used = _used(specification)
+    used, variables = _used(specification), specification.table.variables
     known = specification.table.values
     like = {
-        name: known[name]
+        name: known[name][rows]
         for name in used - specification.targets.keys()
-        if specification.table.variables[name].kind is not Kind.OTHER
+        if variables[name].kind is not Kind.OTHER
+    }
+    observed = {name: values[~np.isnan(values)] for name, values in known.items()}
+    spread = {
+        name: float(observed[name].std())
+        if variables[name].kind is Kind.NUMERIC and observed[name].size
+        else np.nan
+        for name in used
     }
     return Learnt(
         bench,
@@ -134,23 +146,11 @@ def learn(run: Run) -> Learnt:
         refused,
         {key: np.stack(own) for key, own in means.items()},
         {name: np.stack(own) for name, own in by_cluster.items()},
-        {name: np.stack(own) for name, own in donors.items()}
-        | {name: column[rows] for name, column in like.items()},
-        {name: _spread(specification, name) for name in used},
+        {name: np.stack(own) for name, own in donors.items()} | like,
+        spread,
         used,
-        {
-            name: np.unique(known[~np.isnan(known)])
-            for name, known in specification.table.values.items()
-            if specification.table.variables[name].categories
-        },
+        {n: np.unique(values) for n, values in observed.items() if variables[n].categories},
     )
-
-
-def _spread(specification: Specification, name: str) -> float:
-    values = specification.table.values[name]
-    numeric = specification.table.variables[name].kind is Kind.NUMERIC
-    observed = values[~np.isnan(values)]
-    return float(observed.std()) if numeric and observed.size else np.nan
 
 
 def _some_rows(specification: Specification) -> np.ndarray:
@@ -194,3 +194,174 @@ def mean_columns(builder: DesignBuilder, position: int) -> slice:
     """Where the cluster means of one grouping stand in a design; an empty slice for none."""
     places = [place.means[position] for place in builder.places() if place.means[position].stop]
     return slice(places[0].start, places[-1].stop) if places else slice(0)
+
+
+NOTHING = np.empty(0)
+#: What can be done about a category that no model knows.
+UNKNOWN = (
+    "a category that was not observed when the imputations were made, so no model knows what it "
+    "means; recode it, set it missing, or impute again with these rows among the data"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Clusters that new rows are of.
+
+    Attributes
+    ----------
+    codes
+        Cluster of each row, (row,), canonical order.
+    numbers
+        Number each has in the run, ``NEW`` for one that is not in it, (cluster,).
+    labels
+        The user's.
+    """
+
+    codes: Positions
+    numbers: Positions
+    labels: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """New rows.
+
+    Attributes
+    ----------
+    frame
+        The user's rows, with the columns to impute that were not there, all missing.
+    variables, values
+        Of the columns that the run knows, as of a :class:`~bayesimpute.data.table.Table`.
+    rows
+        ``values[name][k]`` belongs to row ``rows[k]`` of the frame.
+    clusters
+        By column of cluster ids.
+    """
+
+    frame: pd.DataFrame
+    variables: Mapping[str, Variable]
+    values: Mapping[str, np.ndarray]
+    rows: np.ndarray
+    clusters: Mapping[str, Clusters]
+
+
+@dataclass(frozen=True, eq=False)
+class ManyTable(Table):
+    """New rows once for each chain, one chain after the other.
+
+    Attributes
+    ----------
+    indices
+        Clusters by column, those of the first chain before those of the second.
+    """
+
+    indices: Mapping[str, ClusterIndex]
+
+    def clusters(self, name: str) -> ClusterIndex:
+        """Give the cluster of each row."""
+        return self.indices[name]
+
+
+def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
+    """Take new rows in.
+
+    Parameters
+    ----------
+    df
+        Columns as in the run. Columns to impute may lack, further ones are left as they are.
+    learnt
+        Of the run.
+
+    Raises
+    ------
+    DataError
+        If a column that models read lacks or is of another kind, or has a category or cluster
+        that cannot be used; naming it.
+    """
+    check_frame(df)
+    specification = learnt.specification
+    table = specification.table
+    absent = [name for name in table.variables if name in learnt.used and name not in df.columns]
+    needed = [name for name in absent if name not in specification.targets]
+    if needed:
+        raise DataError(
+            f"impute_new: the new rows lack {listed(needed)}, which the imputation models read; "
+            "give all columns that the imputations were made with. Those that have a model, as "
+            "they had gaps then, may lack."
+        )
+    frame = df.copy()
+    for name in absent:
+        frame[name] = pd.Series(np.nan, index=frame.index, dtype=object)
+    rows = canonical_rows(frame.index)
+    variables: dict[str, Variable] = {}
+    values: dict[str, np.ndarray] = {}
+    targets = [t for t in specification.targets.values() if isinstance(t, Target)]
+    groupings = dict.fromkeys(name for target in targets for name in groupings_of(target))
+    columns = {c for n in groupings for c in ([n] if n in table.variables else n.split(":"))}
+    predicting = [sources_of(target, specification.targets) for target in targets]
+    ids = columns.difference(*predicting)  # of which no category has to be known
+    for name, variable in table.variables.items():
+        if name not in frame.columns:
+            continue
+        variables[name] = variable
+        if name in learnt.used and name not in ids and variable.kind is not Kind.OTHER:
+            given = frame[name]
+            seen = learnt.seen.get(name, NOTHING)
+            column, encoded = recoded(given, variable, seen, "impute_new", UNKNOWN)
+            if column is not given:
+                frame[name] = column
+            values[name] = encoded[rows]
+    plain = Table(frame, variables, {}, rows)
+    clusters = {name: _clusters_of(name, plain, table) for name in groupings}
+    return Rows(frame, variables, values, rows, clusters)
+
+
+def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
+    """Give the rows once for each chain; a cluster's known values are those of the chain."""
+    n, chains = len(new.rows), learnt.chains
+    frame = new.frame.iloc[np.tile(np.arange(n), chains)]
+    values = {name: np.tile(column, chains) for name, column in new.values.items()}
+    indices = {}
+    for name, clusters in new.clusters.items():
+        count = len(clusters.numbers)
+        codes = np.concatenate([clusters.codes + chain * count for chain in range(chains)])
+        indices[name] = ClusterIndex(codes, chains * count, clusters.labels * chains)
+    for name, known in learnt.by_cluster.items():
+        target = learnt.specification.targets[name]
+        assert isinstance(target, Target) and target.cluster
+        own = new.clusters[target.cluster]
+        number = own.numbers[own.codes]
+        found = np.where(number == NEW, np.nan, known[:, number]).reshape(-1)
+        values[name] = np.where(np.isnan(values[name]), found, values[name])
+    rows = np.concatenate([new.rows + chain * n for chain in range(chains)])
+    return ManyTable(frame, new.variables, values, rows, indices)
+
+
+def _clusters_of(name: str, new: Table, table: Table) -> Clusters:
+    """Find which clusters the run knows.
+
+    Raises
+    ------
+    DataError
+        If an id is missing, or of another type than all in the run.
+    """
+    try:
+        own = new.clusters(name)
+    except DataError as error:
+        raise DataError(
+            f"impute_new: {error} A row of a cluster that was not in the data gets an id of its "
+            "own."
+        ) from None
+    known = {label: number for number, label in enumerate(table.clusters(name).labels)}
+    numbers = np.array([known.get(label, NEW) for label in own.labels], dtype=np.int64)
+    spelled = {str(label): label for label in known} if (numbers == NEW).any() else {}
+    for label, number in zip(own.labels, numbers, strict=True):
+        if number == NEW and str(label) in spelled:
+            other = spelled[str(label)]
+            raise DataError(
+                f"impute_new: cluster {label!r} of {name!r} is a {type(label).__name__}, and "
+                f"{other!r} in the data of the imputations a {type(other).__name__}; convert "
+                "the column, or these are new clusters."
+            )
+    return Clusters(own.codes, numbers, own.labels)

@@ -1,5 +1,6 @@
-"""The pooled analyses: every column of Rubin's rules, variance components, forest plot."""
+"""The pooled analyses, and how far their answers depend on assumptions."""
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -7,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits
-from bayesimpute.errors import BayesimputeError
-from bayesimpute.html import Html, decimals, frame, join, number, table, tag
+from bayesimpute.errors import BayesimputeError, SpecificationError
+from bayesimpute.html import Html, decimals, frame, join, number, tag
 from bayesimpute.plots.effects import plot_effects
 from bayesimpute.plots.estimates import compare_estimates, plot_estimates
 from bayesimpute.pooling.pooled import Pooled, boundary_notes
@@ -18,6 +19,7 @@ from bayesimpute.report.content import (
     Content,
     counted,
     folded,
+    grid,
     note,
     paragraph,
     picture,
@@ -25,6 +27,7 @@ from bayesimpute.report.content import (
     scroll,
     subheading,
 )
+from bayesimpute.report.paper import sensitivity_words
 from bayesimpute.wording import p_value
 
 #: Terms of an analysis in the words for a forest plot.
@@ -43,6 +46,8 @@ VARIANCES = ("ubar", "b", "t", "riv", "lambda", "fmi")
 RANDOM = ("estimate", "conf_low", "conf_high", "fmi")
 #: Columns on the scale of the standard error.
 SCALED = ("estimate", "std_error", "conf_low", "conf_high")
+#: Decimals of shares, ratios and test statistics.
+DECIMALS = {"lambda": 3, "fmi": 3, "riv": 3, "statistic": 2}
 
 SCALES = (
     "SDs were pooled on the log scale, correlations as Fisher's z, intraclass correlations on the "
@@ -89,22 +94,19 @@ def _forest(drawn: dict[str, pd.DataFrame]) -> Html:
     terms = list(dict.fromkeys(str(term) for each in drawn.values() for term in _terms(each)))
     some = terms[:MOST_TERMS]
     words = "Estimates and intervals; blue and filled: without imputed values, open: pooled"
-    figure = picture(lambda: plot_estimates(drawn, some), words, _forest_in_words(drawn))
+    seen = [f"{label}: {', '.join(_in_words(_terms(each), each))}" for label, each in drawn.items()]
+    figure = picture(lambda: plot_estimates(drawn, some), words, "; ".join(seen))
     left = len(terms) - len(some)
     return join([figure, note(f"Left out: {left} further terms.") if left else ""])
 
 
-def _forest_in_words(drawn: dict[str, pd.DataFrame]) -> str:
-    """Estimates and intervals of the first terms of each analysis."""
-    said = []
-    for label, each in drawn.items():
-        rows = zip(_terms(each), each["estimate"], each["conf_low"], each["conf_high"], strict=True)
-        terms = [
-            f"{term} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
-            for term, estimate, low, high in list(rows)[:MOST_SPOKEN]
-        ]
-        said.append(f"{label}: {', '.join(terms)}")
-    return "; ".join(said)
+def _in_words(terms: Iterable[Any], estimates: pd.DataFrame) -> list[str]:
+    """Estimates and intervals of the first terms."""
+    rows = zip(terms, *(estimates[n] for n in ("estimate", "conf_low", "conf_high")), strict=True)
+    return [
+        f"{term} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
+        for term, estimate, low, high in list(rows)[:MOST_SPOKEN]
+    ]
 
 
 def _beside(pooled: Pooled, alone: CompleteCases) -> Html:
@@ -118,15 +120,11 @@ def _beside(pooled: Pooled, alone: CompleteCases) -> Html:
         for term in pooled.table.index
     ]
     head = ["term", "pooled", interval, "complete cases", interval]
-    return join(
-        [
-            paragraph(
-                f"Beside the pooled estimates those of the {counted(alone.rows, 'row')} that are "
-                "complete in the columns of the formula:"
-            ),
-            scroll(table(head, rows, range(1, 5))),
-        ]
+    about = paragraph(
+        f"Beside the pooled estimates those of the {counted(alone.rows, 'row')} that are "
+        "complete in the columns of the formula:"
     )
+    return join([about, grid(head, rows)])
 
 
 def _effects(content: Content, fits: Fits) -> Html:
@@ -137,13 +135,9 @@ def _effects(content: Content, fits: Fits) -> Html:
         return Html("")
     if len(found) > MOST_TERMS:
         return Html("")
-    rows = zip(found.index, found["estimate"], found["conf_low"], found["conf_high"], strict=True)
-    seen = [
-        f"{effect} {number(estimate, 3)} ({number(low, 3)} to {number(high, 3)})"
-        for effect, estimate, low, high in list(rows)[:MOST_SPOKEN]
-    ]
     words = "Average marginal effects: of each imputation, and pooled"
-    drawn = picture(partial(plot_effects, content.run, fits), words, "; ".join(seen))
+    seen = "; ".join(_in_words(found.index, found))
+    drawn = picture(partial(plot_effects, content.run, fits), words, seen)
     return folded("Average marginal effects", drawn, scroll(frame(found)))
 
 
@@ -163,15 +157,13 @@ def _compared(drawn: dict[str, pd.DataFrame]) -> Html:
     cells = zip(side_by_side.index.to_list(), side_by_side.to_numpy(), strict=True)
     rows = [(*at, *row) for at, row in cells]
     columns = ["term", "", *drawn]
-    return folded("Side by side", scroll(table(columns, rows, range(2, len(columns)))))
+    return folded("Side by side", grid(columns, rows, range(2, len(columns))))
 
 
 def _one(analysis: Any, given: Any) -> Html:
-    formula = (
-        paragraph("Analysis: ", tag("code", given.analysis.strip("'\"")))
-        if isinstance(given, Fits)
-        else ""
-    )
+    formula = ""
+    if isinstance(given, Fits):
+        formula = paragraph("Analysis: ", tag("code", given.analysis.strip("'\"")))
     if isinstance(analysis, Pooled):
         return join([formula, _pooled(analysis)])
     if isinstance(analysis, pd.DataFrame):
@@ -187,30 +179,28 @@ def _pooled(analysis: Pooled) -> Html:
     how = f"Pooled over m = {analysis.m} by Rubin's rules" if analysis.m > 1 else "One data set"
     about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals, complete-data df {df}.")
     numbers = {str(term): _numbers(row) for term, row in analysis.table.iterrows()}
-    shown = [scroll(_columns(numbers, RESULT))]
+    shown = [_columns(numbers, RESULT)]
     if analysis.m > 1:
-        shown.append(scroll(_columns(numbers, VARIANCES)))
+        shown.append(_columns(numbers, VARIANCES))
     random = analysis.random_effects
     if not random.empty:
         columns = list(RANDOM)
         rows = [(str(k), *map(number, map(float, row[columns]))) for k, row in random.iterrows()]
         headings = ["random effects", *(HEADINGS[name] for name in columns)]
-        shown.append(scroll(table(headings, rows, range(1, len(headings)))))
+        shown.append(grid(headings, rows))
         notes = [paragraph(told) for told in boundary_notes(random, analysis.m)]
         return join([about, *shown, *notes, note(SCALES)])
     components = analysis.variance_components
     if components.empty:
         return join([about, *shown])
     pairs = [(name, number(value)) for name, value in components.items()]
-    return join(
-        [about, *shown, scroll(table(["variance component", "mean over imputations"], pairs, (1,)))]
-    )
+    return join([about, *shown, grid(["variance component", "mean over imputations"], pairs)])
 
 
 def _columns(numbers: dict[str, dict[str, str]], names: tuple[str, ...]) -> Html:
     """Show some columns of the pooled table, a row a term."""
     rows = [(term, *(written[name] for name in names)) for term, written in numbers.items()]
-    return table(["term", *(HEADINGS[name] for name in names)], rows, range(1, len(names) + 1))
+    return grid(["term", *(HEADINGS[name] for name in names)], rows)
 
 
 def _numbers(row: "pd.Series[Any]") -> dict[str, str]:
@@ -224,8 +214,42 @@ def _number(column: str, value: float, places: int) -> str:
         return decimals(value, places)
     if column == "p_value":
         return number(value) if np.isnan(value) else p_value(value, 3)
-    if column in ("lambda", "fmi", "riv"):
-        return decimals(value, 3)
-    if column == "statistic":
-        return decimals(value, 2)
+    if column in DECIMALS:
+        return decimals(value, DECIMALS[column])
     return number(value, 3 if column in ("ubar", "b", "t") else 4)
+
+
+#: What a result of ``bi.sensitivity`` has.
+PARTS = ("table", "tipping", "axes", "term", "null", "plot")
+
+
+def check_sensitivity(given: Any) -> dict[str, Any]:
+    """Results by label; of a single one its term.
+
+    Raises
+    ------
+    SpecificationError
+        If one is no such result.
+    """
+    if given is None:
+        return {}
+    several = isinstance(given, Mapping)
+    found = {str(k): v for k, v in given.items()} if several else {"": given}
+    for label, each in found.items():
+        if not all(hasattr(each, part) for part in PARTS):
+            what = f"sensitivity[{label!r}]" if several else "sensitivity="
+            raise SpecificationError(
+                f"report: {what} is {type(each).__name__}; give what bi.sensitivity(...) returns, "
+                "or a dict of them by label."
+            )
+    return found if several else {f"of {given.term}": given}
+
+
+def sensitivity(content: Content) -> Html:
+    """Picture and table of each; empty without any."""
+    parts = []
+    said = sensitivity_words(content)
+    for (label, each), words in zip(content.sensitivity.items(), said, strict=True):
+        figure = picture(each.plot, f"Estimate of {each.term} by assumption, {label}", words)
+        parts += [subheading(label), paragraph(words), figure, scroll(frame(each.table))]
+    return join(parts)

@@ -3,7 +3,7 @@
 import base64
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.diagnose.diagnosis import diagnose
 from bayesimpute.errors import AnalysisError, BayesimputeError, ImputationWarning
-from bayesimpute.explore.missing_tests import missing_tests
-from bayesimpute.html import Html, tag
+from bayesimpute.explore.missing_model import missing_tests
+from bayesimpute.html import Html, table, tag
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
@@ -65,20 +65,26 @@ class Content:
         """The analyses, pooled where they are not."""
         return {label: pooled_of(each) for label, each in self.analyses.items()}
 
+    def formula_columns(self, analysis: Any) -> list[str] | None:
+        """Columns that the formula of an analysis of these imputations names, None without one."""
+        fitted = isinstance(analysis, Fits) and analysis.formula
+        if not fitted or len(analysis) != self.run.m:
+            return None
+        try:
+            return list(check_formula(analysis.formula, self.run.specification.table.frame.columns))
+        except AnalysisError:  # of columns that were derived later
+            return None
+
     @cached_property
     def complete_cases(self) -> "Mapping[str, CompleteCases]":
         """Each formula that was fitted to these imputations, fitted to the rows complete in it."""
         given = self.run.specification.table.frame
         found = {}
         for label, each in self.analyses.items():
-            if not (isinstance(each, Fits) and each.formula and len(each) == self.run.m > 1):
-                continue
-            try:
-                used = check_formula(each.formula, given.columns)
-            except AnalysisError:  # of columns that were derived later
-                continue
-            rows = given.dropna(subset=list(used)).reset_index(drop=True)
-            found[label] = _complete_cases(each, rows)
+            used = self.formula_columns(each)
+            if used is not None and self.run.m > 1:
+                rows = given.dropna(subset=used).reset_index(drop=True)
+                found[label] = _complete_cases(each, rows)
         return found
 
     @cached_property
@@ -205,6 +211,12 @@ def scroll(*content: Any) -> Html:
     return tag("div", *content, class_="scroll")
 
 
+def grid(columns: Sequence[Any], rows: Iterable[Sequence[Any]], numeric: Any = None) -> Html:
+    """Table that may be wider than the page, all columns but the first numeric by default."""
+    right = range(1, len(columns)) if numeric is None else numeric
+    return scroll(table(columns, rows, right))
+
+
 def folded(summary: str, *content: Any) -> Html:
     """Content that opens on demand; printed all the same."""
     return tag("details", tag("summary", summary), *content)
@@ -251,28 +263,17 @@ def picture(draw: "Callable[[], Figure]", words: str, seen: str = "") -> Html:
         except BayesimputeError as error:
             return note(f"{words}: not drawn. {error}")
         try:
-            kind, data = _bytes(figure)
+            kind, drawing = "image/svg+xml", io.BytesIO()
+            figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
+            if drawing.tell() > LARGEST_SVG:
+                kind, drawing = "image/png", io.BytesIO()
+                figure.savefig(drawing, format="png", dpi=DPI, metadata={"Software": None})
             width = figure.get_size_inches()[0]
         finally:
             plt.close(figure)
-    source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    image = tag_void(
-        "img", src=source, alt=f"{words}. {seen}" if seen else words, style=f"width:{width:.2f}in"
+    source = f"data:{kind};base64,{base64.b64encode(drawing.getvalue()).decode('ascii')}"
+    spoken = f"{words}. {seen}" if seen else words
+    image = Html(
+        tag("img", src=source, alt=spoken, style=f"width:{width:.2f}in").removesuffix("</img>")
     )
     return tag("figure", image, tag("figcaption", words))
-
-
-def tag_void(name: str, **attributes: str) -> Html:
-    """Element without content."""
-    return Html(tag(name, **attributes).removesuffix(f"</{name}>"))
-
-
-def _bytes(figure: "Figure") -> tuple[str, bytes]:
-    """Media type and content."""
-    drawing = io.BytesIO()
-    figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
-    if drawing.tell() <= LARGEST_SVG:
-        return "image/svg+xml", drawing.getvalue()
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=DPI, metadata={"Software": None})
-    return "image/png", image.getvalue()

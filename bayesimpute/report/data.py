@@ -1,14 +1,13 @@
 """What was given: the data, what is missing of them, and what predicts what."""
 
 from functools import partial
-from typing import Any
+from itertools import compress
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.explore.patterns import flux
-from bayesimpute.explore.summary import missing_summary
+from bayesimpute.explore.patterns import flux, missing_summary
 from bayesimpute.html import Html, decimals, join, number, percent, table
 from bayesimpute.plots.flux import plot_flux
 from bayesimpute.plots.pattern import plot_miss, plot_pattern
@@ -17,6 +16,7 @@ from bayesimpute.report.content import (
     Content,
     counted,
     folded,
+    grid,
     groupings_of,
     note,
     paragraph,
@@ -56,27 +56,24 @@ def data(content: Content) -> Html:
         )
     ]
     clusters = groupings_of(specification)
-    parts += [_clusters(given, name) for name in clusters]
+    for name in clusters:
+        sizes = given.clusters(name).sizes
+        parts.append(
+            paragraph(
+                f"{len(sizes):,} clusters by {name}, of {int(sizes.min()):,} to "
+                f"{int(sizes.max()):,} rows (median {number(float(np.median(sizes)))})."
+            )
+        )
     if specification.ignore.any():
         parts.append(
             paragraph(f"No model is fitted to {int(specification.ignore.sum()):,} rows (ignore=).")
         )
     rows = [_column(given, name, clusters) for name in given.variables]
-    shown = scroll(
-        table(["column", "type", "dtype", "observed", "missing", "observed values"], rows, (3, 4))
-    )
+    head = ["column", "type", "dtype", "observed", "missing", "observed values"]
+    shown = grid(head, rows, (3, 4))
     if len(rows) > MOST_OPEN:
         shown = folded(f"All {len(rows)} columns", shown)
     return join([*parts, shown, note("Numbers: mean (SD), smallest to largest.")])
-
-
-def _clusters(given: Table, name: str) -> Html:
-    index = given.clusters(name)
-    sizes = index.sizes
-    return paragraph(
-        f"{index.n:,} clusters by {name}, of {int(sizes.min()):,} to {int(sizes.max()):,} rows "
-        f"(median {number(float(np.median(sizes)))})."
-    )
 
 
 def _column(given: Table, name: str, clusters: list[str]) -> tuple[object, ...]:
@@ -93,7 +90,10 @@ def _column(given: Table, name: str, clusters: list[str]) -> tuple[object, ...]:
 def _values(given: Table, name: str) -> str:
     variable, values = given.variables[name], given.values[name]
     if variable.kind is Kind.OTHER:
-        return f"{_different(given.frame[name])} different"
+        try:
+            return f"{given.frame[name].nunique():,} different"
+        except TypeError:  # lists and the like cannot be told apart
+            return "possibly different"
     seen = values[~np.isnan(values)]
     if len(seen) == 0:
         return "none"
@@ -108,13 +108,6 @@ def _values(given: Table, name: str) -> str:
     named = [f"{variable.categories[k]} {percent(counts[k] / len(seen))}" for k in order]
     rest = len(counts) - len(order)
     return ", ".join([*named, *([f"{rest} more"] if rest else [])])
-
-
-def _different(column: "pd.Series[Any]") -> str:
-    try:
-        return f"{column.nunique():,}"
-    except TypeError:  # lists and the like cannot be told apart
-        return "possibly"
 
 
 #: Patterns, and clusters named in a cell, that are shown.
@@ -141,35 +134,23 @@ def gaps(content: Content) -> Html:
     given = specification.table.frame
     if not given.isna().to_numpy().any():
         return paragraph("Nothing is missing; the imputed cells were asked for by where=.")
-    return join(
-        [
-            _summary(missing_summary(given, main_cluster(specification))),
-            *_patterns(given, main_cluster(specification)),
-            *_tests(content),
-            *_flux(given),
-        ]
-    )
+    cluster = main_cluster(specification)
+    summary = _summary(missing_summary(given, cluster))
+    return join([summary, *_patterns(given, cluster), *_tests(content), *_flux(given)])
 
 
 def _summary(found: pd.DataFrame) -> Html:
     gone = found[found["n_missing"] > 0]
     clustered = "systematic" in found.columns
-    head = ["variable", "missing", "share"]
+    head, numeric = ["variable", "missing", "share"], [1, 2]
+    rows = [[str(k), row["n_missing"], percent(row["share_missing"])] for k, row in gone.iterrows()]
     if clustered:
         head += ["level", "clusters without any", "clusters with some", "ICC"]
-    rows = []
-    for name, row in gone.iterrows():
-        cells = [str(name), row["n_missing"], percent(row["share_missing"])]
-        if clustered:
-            cells += [
-                row["level"],
-                _named_clusters(row["systematic_clusters"]),
-                f"{row['sporadic']:,}",
-                decimals(row["icc"], 2),
-            ]
-        rows.append(cells)
-    numeric = (1, 2, 3, 5, 6) if clustered else (1, 2)
-    parts = [scroll(table(head, rows, numeric))]
+        numeric += [3, 5, 6]
+        for cells, (_, row) in zip(rows, gone.iterrows(), strict=True):
+            without = _named_clusters(row["systematic_clusters"])
+            cells += [row["level"], without, f"{row['sporadic']:,}", decimals(row["icc"], 2)]
+    parts = [grid(head, rows, numeric)]
     complete = [str(name) for name in found.index[found["n_missing"] == 0]]
     if complete:
         parts.append(paragraph("Complete: ", ", ".join(complete), "."))
@@ -200,19 +181,19 @@ def _patterns(given: pd.DataFrame, cluster: str | None) -> list[Html]:
     missing = given.isna()
     names = [name for name in given.columns if missing[name].any()]
     times_of = missing[names].value_counts()
-    rows = []
     most = times_of.iloc[:MOST_PATTERNS]
-    for gone, times in zip(most.index.to_list(), most, strict=True):
-        without = [name for name, absent in zip(names, gone, strict=True) if absent]
-        rows.append((", ".join(without) or "nothing", int(times), percent(times / len(given))))
+    rows = [
+        (", ".join(compress(names, gone)) or "nothing", int(times), percent(times / len(given)))
+        for gone, times in zip(most.index.to_list(), most, strict=True)
+    ]
     left = len(times_of) - len(rows)
-    shown = scroll(table(["missing together", "rows", "share"], rows, (1, 2)))
+    shown = grid(["missing together", "rows", "share"], rows)
     more = note(f"{left:,} rarer patterns are left out.") if left else ""
     drawn = [name for name in names if name != cluster][:MOST_FLUX]
+    # clusters have a column each in the picture, if they are few
+    few = cluster is not None and given[cluster].nunique() <= MOST_CLUSTER_COLUMNS
     figure = picture(
-        partial(
-            plot_pattern, given, drawn, cluster if _few(given, cluster) else None, MOST_PATTERN_ROWS
-        ),
+        partial(plot_pattern, given, drawn, cluster if few else None, MOST_PATTERN_ROWS),
         "Patterns of missing values, one a row of tiles",
         f"{len(times_of):,} patterns; "
         + "; ".join(
@@ -231,11 +212,6 @@ def _patterns(given: pd.DataFrame, cluster: str | None) -> list[Html]:
     ]
 
 
-def _few(given: pd.DataFrame, cluster: str | None) -> bool:
-    """Whether there are clusters, and so few that each has a column in the picture."""
-    return cluster is not None and given[cluster].nunique() <= MOST_CLUSTER_COLUMNS
-
-
 #: Comparisons shown, those with the smallest p first.
 MOST_COMPARISONS = 200
 
@@ -249,12 +225,15 @@ def _tests(content: Content) -> list[Html]:
     p = allowing[0] if allowing else "p_value"
     ordered = found.sort_values(p, kind="stable").head(MOST_COMPARISONS)
     head = ["missing", "compared", "test", "mean, observed", "mean, missing", "difference in SDs",
-            "Cramér's V", "p", *(f"p, {_by(name)}" for name in allowing)]  # fmt: skip
+            "Cramér's V", "p"]  # fmt: skip
+    for name in allowing:
+        group = name.partition("|")[2]
+        head.append(f"p, clusters of {group}" if group else "p, clusters")
     rows = [
         (row["missing"], row["variable"], row["test"],
          *(number(row[name], 3) for name in ("mean_observed", "mean_missing")),
          *(decimals(row[name], 2) for name in ("std_difference", "cramers_v")),
-         *(_p(row[name]) for name in ("p_value", *allowing)))
+         *("–" if np.isnan(row[p]) else p_value(row[p], 3) for p in ("p_value", *allowing)))
         for _, row in ordered.iterrows()
     ]  # fmt: skip
     low, tested = int((found[p] < LOW).sum()), int(found[p].notna().sum())
@@ -268,7 +247,7 @@ def _tests(content: Content) -> list[Html]:
         paragraph(words),
         folded(
             f"Missingness against covariates: {counted(len(rows), 'comparison')}",
-            scroll(table(head, rows, range(3, len(head)))),
+            grid(head, rows, range(3, len(head))),
             note(f"{left} with larger p are left out.") if left else "",
         ),
     ]
@@ -278,31 +257,20 @@ def _tests(content: Content) -> list[Html]:
 LOW = 0.05
 
 
-def _p(value: float) -> str:
-    return "–" if np.isnan(value) else p_value(value, 3)
-
-
-def _by(name: str) -> str:
-    return f"clusters of {group}" if (group := name.partition("|")[2]) else "clusters"
-
-
 def _flux(given: pd.DataFrame) -> list[Html]:
     """How what is missing of a variable meets what is observed of the others."""
     found = flux(given)
     gone = found[found["pobs"] < 1]
     rows = [(str(name), *(decimals(value, 2) for value in row)) for name, row in gone.iterrows()]
-    shown = scroll(table(["variable", *found.columns], rows, range(1, found.shape[1] + 1)))
+    shown = grid(["variable", *found.columns], rows)
     drawn = []
     if len(gone) > 1 and len(found) <= MOST_FLUX:
         seen = [
             f"{name} influx {decimals(row['influx'], 2)}, outflux {decimals(row['outflux'], 2)}"
             for name, row in gone.head(12).iterrows()
         ]
-        drawn = [
-            picture(
-                lambda: plot_flux(given), "Influx and outflux of each variable", "; ".join(seen)
-            )
-        ]
+        words = "Influx and outflux of each variable"
+        drawn = [picture(lambda: plot_flux(given), words, "; ".join(seen))]
     words = (
         "Influx: how well the missing values of a variable are met by observed values of others; "
         "outflux: how well its observed values meet missing ones of others. Low in both: it has "
@@ -329,6 +297,14 @@ def predictors(content: Content) -> Html:
     shown = scroll(table(["target", *matrix.columns], rows, range(1, matrix.shape[1] + 1), None,
                          "codes"))  # fmt: skip
     shown = folded(f"Codes of {len(rows)} targets and {matrix.shape[1]} columns", shown)
+    drawn = ""
+    if matrix.shape[1] <= MOST_MATRIX:
+        seen = [
+            f"{name} by {int((row != 0).sum())} columns: {', '.join(row.index[row != 0])}"
+            for name, row in matrix.head(8).iterrows()
+        ]
+        draw = partial(plot_predictors, matrix, content.run.method)
+        drawn = picture(draw, "What predicts what", "; ".join(seen))
     return join(
         [
             paragraph(
@@ -336,21 +312,11 @@ def predictors(content: Content) -> Html:
                 "Events). Interactions and functions of a column count for the column; the "
                 "equations have them in full."
             ),
-            _drawn(matrix, content.run.method),
+            drawn,
             shown,
             note("Codes, as in mice and miceadds. ", legend, "."),
         ]
     )
-
-
-def _drawn(matrix: pd.DataFrame, method: dict[str, str]) -> Html:
-    if matrix.shape[1] > MOST_MATRIX:
-        return Html("")
-    seen = [
-        f"{name} by {int((row != 0).sum())} columns: {', '.join(row.index[row != 0])}"
-        for name, row in matrix.head(8).iterrows()
-    ]
-    return picture(lambda: plot_predictors(matrix, method), "What predicts what", "; ".join(seen))
 
 
 def _signed(code: int) -> str:

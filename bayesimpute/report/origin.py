@@ -1,11 +1,18 @@
 """What was decided automatically, and the call that makes the imputations again."""
 
-from collections import Counter
 from collections.abc import Mapping
 
 from bayesimpute.events import Event
-from bayesimpute.html import Html, join, table, tag
-from bayesimpute.report.content import Content, counted, folded, note, paragraph, scroll
+from bayesimpute.html import Html, join, tag
+from bayesimpute.report.content import (
+    Content,
+    counted,
+    folded,
+    grid,
+    groupings_of,
+    note,
+    paragraph,
+)
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
@@ -19,15 +26,22 @@ def events(content: Content) -> Html:
     happened = content.run.history.events
     if not happened:
         return paragraph("Nothing was decided automatically, and nothing went wrong.")
-    alike = Counter(_key(event) for event in happened)
-    first: dict[tuple[str, ...], Event] = {}
+    alike: dict[tuple[str, ...], list[Event]] = {}
     for event in happened:
-        first.setdefault(_key(event), event)
+        said = event.severity, event.stage, event.variable, event.action, event.message
+        alike.setdefault(said, []).append(event)
     order = {"error": 0, "warning": 1, "info": 2}
-    lines = sorted(first.values(), key=lambda event: order.get(event.severity, 3))
-    rows = [_row(event, alike[_key(event)]) for event in lines[:MOST]]
+    lines = sorted(alike.values(), key=lambda same: order.get(same[0].severity, 3))
+    rows = []
+    for event, *others in lines[:MOST]:
+        mark = tag("span", event.severity, class_=f"severity {event.severity}")
+        place = ""
+        if event.imputation and not others:
+            place = f" (imputation {event.imputation}, iteration {event.iteration})"
+        message = event.message + place
+        rows.append((mark, event.variable, event.action, 1 + len(others), message))
     serious = sum(event.severity != "info" for event in happened)
-    shown = scroll(table(["severity", "variable", "what", "times", "message"], rows, (3,)))
+    shown = grid(["severity", "variable", "what", "times", "message"], rows, (3,))
     if len(rows) > MOST_OPEN:
         shown = folded(counted(len(rows), "action"), shown)
     left = len(lines) - len(rows)
@@ -41,18 +55,6 @@ def events(content: Content) -> Html:
             note(f"{counted(left, 'further line')} in imp.events.") if left else "",
         ]
     )
-
-
-def _key(event: Event) -> tuple[str, ...]:
-    return event.severity, event.stage, event.variable, event.action, event.message
-
-
-def _row(event: Event, times: int) -> tuple[object, ...]:
-    place = f" (imputation {event.imputation}, iteration {event.iteration})" * bool(
-        event.imputation and times == 1
-    )
-    mark = tag("span", event.severity, class_=f"severity {event.severity}")
-    return mark, event.variable, event.action, times, event.message + place
 
 
 def call_text(run: Run) -> tuple[str, list[str]]:
@@ -90,6 +92,7 @@ def call_text(run: Run) -> tuple[str, list[str]]:
     )
     """
     specification = run.specification
+    targets = {n: t for n, t in specification.targets.items() if isinstance(t, Target)}
     by_hand: list[str] = []
     arguments: dict[str, str] = {
         "m": str(run.m),
@@ -98,12 +101,13 @@ def call_text(run: Run) -> tuple[str, list[str]]:
         "method": _pairs(_methods(specification, by_hand)),
         "predictors": "predictors",
     }
-    if nested := _nested_ids(specification):
-        arguments["cluster"] = repr(nested)
+    # ids that count anew in other clusters
+    groupings = groupings_of(specification)
+    inner = [n for n in groupings if not any(other.startswith(f"{n}:") for other in groupings)]
+    if any(":" in name for name in groupings):
+        arguments["cluster"] = repr([name.replace(":", "/") for name in inner])
     formulas = {
-        name: repr(_formula(target))
-        for name, target in specification.targets.items()
-        if isinstance(target, Target) and _needs_formula(specification, target)
+        n: repr(_formula(t)) for n, t in targets.items() if _needs_formula(specification, t)
     }
     outcomes = {each.outcome: repr(each.family) for each in specification.analyses}
     if outcomes:
@@ -116,18 +120,22 @@ def call_text(run: Run) -> tuple[str, list[str]]:
             formulas = {name: text for name, text in formulas.items() if name not in outcomes}
     if formulas:
         arguments["formulas"] = _pairs(formulas)
-    options = {
-        name: repr(dict(target.options))
-        for name, target in specification.targets.items()
-        if isinstance(target, Target) and target.options
-    }
-    if options:
+    if options := {n: repr(dict(t.options)) for n, t in targets.items() if t.options}:
         arguments["model_options"] = _pairs(options)
-    for argument, given in _priors_and_post(specification).items():
-        arguments[argument] = "…"
-        by_hand += [f"{argument} of {name}: {text}" for name, text in given.items()]
-    in_order = specification.visit_sequence == _by_default(specification)
-    if not in_order and specification.live is None:
+    code: dict[str, list[str]] = {}
+    for name, target in targets.items():
+        priors = [key for key in target.priors if not (target.around and key == "intercept")]
+        if priors:
+            code.setdefault("priors", []).append(f"priors of {name}: {', '.join(priors)}")
+        if target.post is not None:
+            text = getattr(target.post, "__name__", str(target.post))
+            code.setdefault("post", []).append(f"post of {name}: {text}")
+    arguments |= dict.fromkeys(code, "…")
+    by_hand += [text for texts in code.values() for text in texts]
+    # by default that of the columns, a block at its first member
+    order = [name for name in specification.table.variables if name in targets]
+    order = [n for n in order if not targets[n].block or targets[n].block[0] == n]
+    if specification.visit_sequence != tuple(order) and specification.live is None:
         arguments["visit_sequence"] = repr(list(specification.visit_sequence))
     by_hand += _cells_by_hand(specification)
     lines = [f"    {name}={value}," for name, value in arguments.items()]
@@ -163,21 +171,6 @@ def _methods(specification: Specification, by_hand: list[str]) -> dict[str, str]
     return written
 
 
-def _priors_and_post(specification: Specification) -> dict[str, dict[str, str]]:
-    """Priors and post functions by argument and target."""
-    found: dict[str, dict[str, str]] = {}
-    for name, target in specification.targets.items():
-        if not isinstance(target, Target):
-            continue
-        priors = [key for key in target.priors if not (target.around and key == "intercept")]
-        if priors:
-            found.setdefault("priors", {})[name] = ", ".join(priors)
-        if target.post is not None:
-            text = getattr(target.post, "__name__", str(target.post))
-            found.setdefault("post", {})[name] = text
-    return found
-
-
 def _cells_by_hand(specification: Specification) -> list[str]:
     """Say where cells or rows were chosen by the user."""
     table = specification.table
@@ -193,16 +186,6 @@ def _cells_by_hand(specification: Specification) -> list[str]:
     if specification.monitors:
         found.append(f"monitor: {', '.join(map(str, specification.monitors))}")
     return found
-
-
-def _by_default(specification: Specification) -> tuple[str, ...]:
-    """Order of visits without an argument: that of the columns, a block at its first member."""
-    order = []
-    for name in specification.table.variables:
-        target = specification.targets.get(name)
-        if isinstance(target, Target) and (not target.block or target.block[0] == name):
-            order.append(name)
-    return tuple(order)
 
 
 def _needs_formula(specification: Specification, target: Target) -> bool:
@@ -234,29 +217,11 @@ def _formula(target: Target) -> str:
     return " + ".join([f"{_column(target.name)} ~ {' + '.join(fixed) or '1'}", *brackets])
 
 
-def _nested_ids(specification: Specification) -> list[str]:
-    """Write groupings as ``cluster=`` has them, where ids count anew in other clusters."""
-    names = dict.fromkeys(
-        name
-        for target in specification.targets.values()
-        if isinstance(target, Target)
-        for name in (target.cluster, *(each.name for each in target.groupings))
-        if name is not None
-    )
-    if not any(":" in name for name in names):
-        return []
-    inner = [n for n in names if not any(other.startswith(f"{n}:") for other in names)]
-    return [name.replace(":", "/") for name in inner]
-
-
 def _quoted(term: Term) -> str:
     return ":".join(
-        factor if _is_call(factor) else _column(factor) for factor in term.label.split(":")
+        factor if "(" in factor and factor.endswith(")") else _column(factor)
+        for factor in term.label.split(":")
     )
-
-
-def _is_call(text: str) -> bool:
-    return "(" in text and text.endswith(")")
 
 
 def _column(name: str) -> str:
@@ -275,8 +240,8 @@ def origin(content: Content) -> Html:
         *(("report written at", content.written_at) for _ in [0] if content.written_at),
     ]
     parts = [
-        scroll(table(["run", ""], facts)),
-        scroll(table(["package", "version"], list(run.versions.items()))),
+        grid(["run", ""], facts, ()),
+        grid(["package", "version"], run.versions.items(), ()),
         paragraph(
             "The same data, specification, seed and versions give the same bits, whatever the "
             "number of processes. This call is equivalent to the one that was made:"

@@ -11,18 +11,15 @@ from bayesimpute.arguments import checked
 from bayesimpute.files import check_target, place, write
 from bayesimpute.html import Html, join, tag
 from bayesimpute.report.analyses import analyses as analyses_section
-from bayesimpute.report.assumptions import priors, selection
-from bayesimpute.report.chains import chains, diagnosis
+from bayesimpute.report.analyses import check_sensitivity
+from bayesimpute.report.analyses import sensitivity as sensitivity_section
 from bayesimpute.report.content import Content, Section, counted
 from bayesimpute.report.data import data, gaps, predictors
-from bayesimpute.report.methods import methods
-from bayesimpute.report.models import models
+from bayesimpute.report.models import models, priors, selection
 from bayesimpute.report.origin import events, origin
-from bayesimpute.report.reporting import reporting
-from bayesimpute.report.sensitivity import check_sensitivity
-from bayesimpute.report.sensitivity import sensitivity as sensitivity_section
-from bayesimpute.report.values import checks as checks_section
-from bayesimpute.report.values import values
+from bayesimpute.report.paper import methods, reporting
+from bayesimpute.report.quality import chains, diagnosis, values
+from bayesimpute.report.quality import checks as checks_section
 from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
 
@@ -129,15 +126,19 @@ def page(content: Content, title: str | None = None) -> str:
     """Whole page as text."""
     run = content.run
     targets = list(run.history.imputed)
-    heading = title if title is not None else _heading(targets)
+    what = ", ".join(targets) if len(targets) <= 4 else f"{len(targets)} variables"
+    heading = f"Multiple imputation of {what}" if title is None else title
     without = without_models(run.specification)
     shown = [s for s in SECTIONS if s.anchor not in OF_MODELS or not without]
     built = [(section, section.build(content)) for section in shown]
     filled = [(section, inside) for section, inside in built if inside]
+    contents = [
+        tag("li", tag("a", section.title, href=f"#{section.anchor}")) for section, _ in filled
+    ]
     body = [
         tag("h1", heading),
         _lead(content),
-        _contents([section for section, _ in filled]),
+        tag("nav", tag("ol", *contents), aria_label="Contents"),
         *(
             tag("section", tag("h2", section.title), inside, id=section.anchor)
             for section, inside in filled
@@ -158,16 +159,6 @@ def page(content: Content, title: str | None = None) -> str:
     return f"<!DOCTYPE html>\n{tag('html', *parts, lang='en')}\n"
 
 
-def _elsewhere(content: Content) -> bool:
-    return made_elsewhere(content.run.specification)
-
-
-def _heading(targets: list[str]) -> str:
-    if len(targets) <= 4:
-        return f"Multiple imputation of {', '.join(targets)}"
-    return f"Multiple imputation of {len(targets)} variables"
-
-
 def _lead(content: Content) -> Html:
     run = content.run
     n, columns = run.specification.table.frame.shape
@@ -177,7 +168,7 @@ def _lead(content: Content) -> Html:
     how = f"by chained equations of Bayesian models, {run.iterations} iterations"
     made = f"Imputed {run.created_at}"
     seed = f"; seed {run.seed}"
-    if _elsewhere(content):
+    if made_elsewhere(run.specification):
         how, made, seed = "made by another program", f"Taken in {run.created_at}", ""
     return join(
         [
@@ -190,8 +181,3 @@ def _lead(content: Content) -> Html:
             tag("p", f"{made}; report {content.written_at}{seed}.", class_="note"),
         ]
     )  # fmt: skip
-
-
-def _contents(sections: list[Section]) -> Html:
-    items = [tag("li", tag("a", section.title, href=f"#{section.anchor}")) for section in sections]
-    return tag("nav", tag("ol", *items), aria_label="Contents")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,8 +114,12 @@ def identification(run: Run) -> pd.DataFrame:
     0
     """
     specification = run.specification
-    rows = [row for name in _selection_models(specification) for row in
-            _rows(name, specification, run.history)]  # fmt: skip
+    rows = [
+        row
+        for name in _selection_models(specification)
+        for group in _groups(name, specification, run.history)
+        for row in _rows(group)
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -132,7 +135,7 @@ def warn_of_prior(run: Run) -> None:
     if history.m * (history.iterations - history.iterations // 2) < ENOUGH_DRAWS:
         return
     for name in _selection_models(specification):
-        rows = (row for row in _rows(name, specification, history) if row["cluster"] is None)
+        rows = (next(_rows(group)) for group in _groups(name, specification, history))
         row = next((row for row in rows if row["verdict"] == PRIOR_DECIDES), None)
         if row is not None:
             warn(
@@ -218,79 +221,78 @@ def estimated(statistic: Callable[..., float], *by_chain: Array) -> Estimate:
     return Estimate(value, float(stats.t.isf(CHANCE / 2, n - 1) * error))
 
 
-def _second_half(values: Array) -> Array:
-    """Draws after the chains have settled, (chain, draw, …)."""
-    return values[:, values.shape[1] // 2 :]
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Draws of one selection model, or of one of its groups where each has a model of its own.
+
+    Attributes
+    ----------
+    target
+        The model.
+    name
+        What stands behind the names of its parameters, such as ``"[treated]"``.
+    drawn, labels
+        Parameter -> draws of the second half, (chain, draw, …), and labels of its elements.
+    observed
+        Cluster -> whether it has an observed value that the model learns from.
+    """
+
+    target: Target
+    name: str
+    drawn: Mapping[str, Array]
+    labels: Mapping[str, tuple[str, ...]]
+    observed: Mapping[str, bool]
+
+    @property
+    def fixed(self) -> float | None:
+        """The value that ρ is fixed at."""
+        return self.target.options.get("rho")
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Predictors of the selection alone."""
+        return tuple(term.label for term in self.target.terms if term.equation == "selection")
+
+    def clusters(self) -> Iterator[tuple[str, Array, bool]]:
+        """Give each cluster, the draws of its ρ, and whether it is observed."""
+        for k, label in enumerate(self.labels.get("cluster_rho", ())):
+            yield label, self.drawn["cluster_rho"][:, :, k], self.observed.get(label, True)
+
+    def strength(self) -> Estimate | None:
+        """Largest |mean| / SD of the coefficients of what is in the selection only."""
+        at = [
+            k
+            for k, label in enumerate(self.labels.get("selection_beta", ()))
+            if any(label == term or label.startswith(f"{term}[") for term in self.excluded)
+        ]
+        if not at:
+            return None
+
+        def largest(beta: Array) -> float:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return float((np.abs(beta.mean(axis=0)) / beta.std(axis=0)).max())
+
+        return estimated(largest, self.drawn["selection_beta"][:, :, at])
 
 
-def _joined(values: Array) -> Array:
-    """Chains one after the other, (draw, …)."""
-    return values.reshape(-1, *values.shape[2:])
-
-
-def _rows(name: str, specification: Specification, history: History) -> Iterator[dict[str, Any]]:
-    """Rows of one selection model, group by group where each has one of its own."""
+def _groups(name: str, specification: Specification, history: History) -> Iterator[_Group]:
+    """Take a selection model apart into its groups."""
     target = specification.targets[name]
     assert isinstance(target, Target)
-    kept = {key: _second_half(values) for key, values in history.parameters.get(name, {}).items()}
-    if target.options.get("rho") is not None:
-        rho = dict.fromkeys(("rho", "5%", "95%"), target.options["rho"])
-        for group in _groups_of(kept, "selection_intercept"):
-            labels, drawn = _of_group(history.labels.get(name, {}), group), _of_group(kept, group)
-            start = _start(target, group, _strength(_excluded(target), drawn, labels))
-            yield {**start, **rho, "verdict": "ρ is fixed"}
-        return
-    for group in _groups_of(kept, "rho"):
-        labels, drawn = _of_group(history.labels.get(name, {}), group), _of_group(kept, group)
-        yield from _rows_of_group(target, specification, group, drawn, labels)
-
-
-def _groups_of(drawn: Mapping[str, Array], parameter: str) -> list[str]:
-    """Give what stands behind the name of a parameter that each group has: ``"[treated]"``."""
-    return [key.removeprefix(parameter) for key in drawn
-            if key == parameter or key.startswith(f"{parameter}[")]  # fmt: skip
-
-
-def _of_group[T](named: Mapping[str, T], group: str) -> dict[str, T]:
-    return {key.removesuffix(group): each for key, each in named.items() if key.endswith(group)}
-
-
-def _excluded(target: Target) -> tuple[str, ...]:
-    return tuple(term.label for term in target.terms if term.equation == "selection")
-
-
-def _start(target: Target, group: str, strength: Estimate | None) -> dict[str, Any]:
-    return {
-        "variable": target.name,
-        "cluster": None,
-        "group": group[1:-1] or None,
-        "exclusion": ", ".join(_excluded(target)),
-        "strength": np.nan if strength is None else strength.value,
-    }
-
-
-def _rows_of_group(
-    target: Target,
-    specification: Specification,
-    group: str,
-    drawn: Mapping[str, Array],
-    labels: Mapping[str, tuple[str, ...]],
-) -> Iterator[dict[str, Any]]:
-    """Give the population of clusters first, then each cluster."""
-    strength = _strength(_excluded(target), drawn, labels)
-    start = _start(target, group, strength)
-    prior, by_cluster = _prior_draws(target)
-    verdict = _verdict(drawn["rho"], prior, _excluded(target), strength)
-    yield {**start, **_compared(_joined(drawn["rho"]), prior), "verdict": verdict}
-    each = drawn.get("cluster_rho", np.empty((0, 0, 0)))
-    observed = _observed(specification, target, group[1:-1])
-    for k, label in enumerate(labels.get("cluster_rho", ())):
-        own, verdict = 0.0, NOT_OBSERVED
-        if observed.get(label, True):
-            share = estimated(_own, each[:, :, k], drawn["rho"], drawn["sd_atanh_rho"])
-            own, verdict = _of_its_own(share)
-        numbers = _compared(_joined(each[:, :, k]), by_cluster)
-        yield {**start, "cluster": label, **numbers, "own": own, "verdict": verdict}
+    # after the chains have settled
+    kept = {k: v[:, v.shape[1] // 2 :] for k, v in history.parameters.get(name, {}).items()}
+    labels = history.labels.get(name, {})
+    each = "rho" if target.options.get("rho") is None else "selection_intercept"
+    for key in kept:
+        if key == each or key.startswith(f"{each}["):
+            group = key.removeprefix(each)
+            yield _Group(
+                target,
+                group,
+                {k.removesuffix(group): v for k, v in kept.items() if k.endswith(group)},
+                {k.removesuffix(group): v for k, v in labels.items() if k.endswith(group)},
+                _observed(specification, target, group[1:-1]),
+            )
 
 
 def _observed(specification: Specification, target: Target, group: str) -> dict[str, bool]:
@@ -306,6 +308,36 @@ def _observed(specification: Specification, target: Target, group: str) -> dict[
     clusters = table.clusters(target.cluster)
     seen = clusters.n_observed(np.where(left_out, np.nan, table.values[target.name])) > 0
     return {str(label): bool(any_) for label, any_ in zip(clusters.labels, seen, strict=True)}
+
+
+def _rows(group: _Group) -> Iterator[dict[str, Any]]:
+    """Give the population of clusters first, then each cluster."""
+    strength = group.strength()
+    start = {
+        "variable": group.target.name,
+        "cluster": None,
+        "group": group.name[1:-1] or None,
+        "exclusion": ", ".join(group.excluded),
+        "strength": np.nan if strength is None else strength.value,
+    }
+    if group.fixed is not None:
+        yield {**start, **dict.fromkeys(("rho", "5%", "95%"), group.fixed), "verdict": "ρ is fixed"}
+        return
+    rho = group.drawn["rho"]
+    prior, by_cluster = _prior_draws(group.target)
+    verdict = _verdict(rho, prior, group.excluded, strength)
+    yield {**start, **_compared(_joined(rho), prior), "verdict": verdict}
+    for label, each, observed in group.clusters():
+        own, verdict = 0.0, NOT_OBSERVED
+        if observed:
+            own, verdict = _of_its_own(estimated(_own, each, rho, group.drawn["sd_atanh_rho"]))
+        numbers = _compared(_joined(each), by_cluster)
+        yield {**start, "cluster": label, **numbers, "own": own, "verdict": verdict}
+
+
+def _joined(values: Array) -> Array:
+    """Chains one after the other, (draw, …)."""
+    return values.reshape(-1, *values.shape[2:])
 
 
 def _of_its_own(share: Estimate) -> tuple[float, str]:
@@ -328,25 +360,6 @@ def _unbounded(rho: Array) -> Array:
     return np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))
 
 
-def _strength(
-    excluded: tuple[str, ...], drawn: Mapping[str, Array], labels: Mapping[str, tuple[str, ...]]
-) -> Estimate | None:
-    """Largest |mean| / SD of the coefficients of what is in the selection only."""
-    at = [
-        k
-        for k, label in enumerate(labels.get("selection_beta", ()))
-        if any(label == term or label.startswith(f"{term}[") for term in excluded)
-    ]
-    if not at:
-        return None
-
-    def largest(beta: Array) -> float:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return float((np.abs(beta.mean(axis=0)) / beta.std(axis=0)).max())
-
-    return estimated(largest, drawn["selection_beta"][:, :, at])
-
-
 def _compared(rho: Array, prior: Array) -> dict[str, float]:
     """Mean and 90 % interval of ρ, contraction and overlap of atanh ρ."""
     t = _unbounded(rho)
@@ -355,19 +368,15 @@ def _compared(rho: Array, prior: Array) -> dict[str, float]:
         "rho": float(rho.mean()),
         "5%": float(low),
         "95%": float(high),
-        "contraction": _contraction(t, prior),
+        "contraction": float(1 - t.var() / prior.var()),
         "overlap": Overlap(t, prior)(t),
     }
-
-
-def _contraction(t: Array, prior: Array) -> float:
-    return float(1 - t.var() / prior.var())
 
 
 def _verdict(rho: Array, prior: Array, excluded: tuple[str, ...], strength: Estimate | None) -> str:
     """Say what the draws of ρ, (chain, draw), tell, where they are enough for that."""
     t = _unbounded(rho)
-    contraction = estimated(partial(_contraction, prior=prior), t)
+    contraction = estimated(lambda t: float(1 - t.var() / prior.var()), t)
     overlap = estimated(Overlap(_joined(t), prior), t)
     if contraction.below(LITTLE_CONTRACTION) or overlap.above(MUCH_OVERLAP):
         return PRIOR_DECIDES
@@ -422,23 +431,18 @@ def draws_of_rho(run: Run, variable: str) -> list[DrawsOfRho]:
     target = specification.targets[variable]
     if variable not in _selection_models(specification) or not isinstance(target, Target):
         return []
-    if target.options.get("rho") is not None:
-        return []
-    kept = {k: _second_half(v) for k, v in history.parameters.get(variable, {}).items()}
-    population, of_cluster = map(np.tanh, _prior_draws(target))
     found = []
-    for group in _groups_of(kept, "rho"):
-        labels, drawn = _of_group(history.labels.get(variable, {}), group), _of_group(kept, group)
-        clusters = labels.get("cluster_rho", ())
-        everything = "all clusters" if clusters else "ρ"
-        found.append(
-            DrawsOfRho(f"{everything}{group}", None, _joined(drawn["rho"]), population, True)
-        )
-        seen = _observed(specification, target, group[1:-1])
-        for k, label in enumerate(clusters):
-            posterior = _joined(drawn["cluster_rho"][:, :, k])
-            observed = seen.get(label, True)
-            found.append(DrawsOfRho(f"{label}{group}", label, posterior, of_cluster, observed))
+    for group in _groups(variable, specification, history):
+        if group.fixed is not None:
+            return []
+        population, of_cluster = map(np.tanh, _prior_draws(target))
+        everything = "all clusters" if group.labels.get("cluster_rho") else "ρ"
+        of_all = _joined(group.drawn["rho"])
+        found.append(DrawsOfRho(f"{everything}{group.name}", None, of_all, population, True))
+        found += [
+            DrawsOfRho(f"{label}{group.name}", label, _joined(each), of_cluster, observed)
+            for label, each, observed in group.clusters()
+        ]
     return found
 
 

@@ -1,7 +1,14 @@
-"""A pandas frame as plain arrays and JSON, and back to the very same frame."""
+"""A pandas frame, and single values, as JSON and arrays, and back: exactly, nothing is executed."""
 
-from collections.abc import Callable
+import datetime as dt
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -9,8 +16,255 @@ import pandas as pd
 from bayesimpute.data.dates import periods
 from bayesimpute.data.encoding import dense
 from bayesimpute.errors import DataError
-from bayesimpute.result import json_values
-from bayesimpute.result.json_values import form_of_lines, objects_of, text_of, to_lines
+
+TAG = "__type__"
+#: Dtypes of fixed small size, and text of NumPy of moderate length.
+_DTYPE = re.compile(
+    r"[<>|=]?[biufc]\d{1,2}|[<>|=]?U\d{1,4}|u?int\d{1,2}|float\d{1,3}|complex\d{1,3}|bool|object"
+    r"|U?Int\d{1,2}|Float\d{1,2}|boolean|[\w :,()/+.-]{1,80}(\[[^\[\]]{1,60}\])?\[pyarrow\]"
+)
+
+
+#: Brackets within brackets that are read; nothing is written that is nested deeper.
+DEEPEST = 200
+#: Containers within containers that are written, each as three brackets at most.
+MOST_LEVELS = 50
+#: Text that stands between quotation marks, where brackets are no brackets.
+_QUOTED = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+#: Characters of the text of a point in time.
+_LONGEST_TIME = 64
+
+
+class NotStorable(TypeError):
+    """A value of a type that has no exact JSON form here."""
+
+
+def parse(text: bytes) -> Any:
+    """Read JSON, unless it is nested deeper than anything that is written.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, or nested too deeply.
+
+    Examples
+    --------
+    >>> parse(b'[1, "[[["]')
+    [1, '[[[']
+    """
+    if text.count(b"[") + text.count(b"{") > DEEPEST:
+        left = np.frombuffer(_QUOTED.sub(b"", text), dtype=np.uint8)
+        opening = (left == ord("[")) | (left == ord("{"))
+        closing = (left == ord("]")) | (left == ord("}"))
+        deepest = int(np.cumsum(opening.astype(np.int64) - closing).max(initial=0))
+        if deepest > DEEPEST:
+            raise ValueError(f"JSON nested {deepest:,} deep; {DEEPEST} is the most that is written")
+    return json.loads(str(text, "utf-8"))
+
+
+def encode_value(value: Any, level: int = 0) -> Any:
+    """JSON form of a value.
+
+    None, bool, int, finite float and str stand for themselves; containers keep their kind; other
+    types become ``{"__type__": name, "value": text}``.
+
+    Parameters
+    ----------
+    value
+        What is to be stored.
+    level
+        Containers it is within.
+
+    Raises
+    ------
+    NotStorable
+        For any other type, and for containers that are nested without end or nearly so.
+
+    Examples
+    --------
+    >>> encode_value((1, "a"))
+    {'__type__': 'tuple', 'value': [1, 'a']}
+    """
+    kind = type(value)
+    if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
+        return value
+    if level > MOST_LEVELS:
+        raise NotStorable(f"{kind.__qualname__} within {MOST_LEVELS} others")
+    if kind is list:
+        return [encode_value(each, level + 1) for each in value]
+    if kind is dict:
+        pairs = [[encode_value(part, level + 1) for part in pair] for pair in value.items()]
+        return _tagged("dict", pairs)
+    if kind is tuple:
+        return _tagged("tuple", [encode_value(each, level + 1) for each in value])
+    if kind is np.ndarray and value.dtype.kind in "biuf":
+        return _tagged("array", [value.dtype.str, list(value.shape), value.ravel().tolist()])
+    for name, (known, write, _) in _SCALARS.items():
+        if kind is known:
+            return _tagged(name, write(value))
+    if isinstance(value, np.generic) and value.dtype.kind in "biufU":
+        return _tagged("numpy", [value.dtype.str, encode_value(value.item())])
+    raise NotStorable(f"{kind.__module__}.{kind.__qualname__}")
+
+
+def decode_value(stored: Any) -> Any:
+    """Value of its JSON form; the inverse of `encode_value`.
+
+    Raises
+    ------
+    ValueError
+        If `stored` was not made by `encode_value`.
+    """
+    if isinstance(stored, list):
+        return [decode_value(each) for each in stored]
+    if not isinstance(stored, dict):
+        return stored
+    name, content = stored.get(TAG), stored.get("value")
+    if name == "dict" and isinstance(content, list):
+        return {decode_value(key): decode_value(each) for key, each in content}
+    if name == "tuple" and isinstance(content, list):
+        return tuple(decode_value(each) for each in content)
+    if name == "array" and isinstance(content, list):
+        dtype, shape, flat = content
+        return np.array(flat, dtype=_plain(dtype, "biuf")).reshape(shape)
+    if name == "numpy" and isinstance(content, list):
+        return _plain(content[0]).type(decode_value(content[1]))
+    if isinstance(name, str) and name in _SCALARS:
+        return _SCALARS[name][2](content)
+    raise ValueError(f"unknown stored type {name!r:.60}")
+
+
+def _tagged(name: str, content: Any) -> dict[str, Any]:
+    return {TAG: name, "value": content}
+
+
+def known_dtype(code: Any) -> Any:
+    """Name of a dtype of numbers, as it is stored; any other could ask for any amount of memory.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+
+    Examples
+    --------
+    >>> known_dtype("<f8"), known_dtype("Int64"), known_dtype("double[pyarrow]")
+    ('<f8', 'Int64', 'double[pyarrow]')
+    """
+    if not isinstance(code, str) or not _DTYPE.fullmatch(code):
+        raise ValueError(f"unknown stored dtype {code!r:.60}")
+    return code
+
+
+def _plain(code: Any, kinds: str = "biufU") -> np.dtype:
+    dtype = np.dtype(known_dtype(code))
+    if dtype.kind not in kinds:
+        raise ValueError(f"unknown stored dtype {code!r:.60}")
+    return dtype
+
+
+def _timestamp(content: Sequence[Any]) -> pd.Timestamp:
+    text, unit, zone = content
+    if len(text) > _LONGEST_TIME or (zone is not None and zone.startswith("dateutil")):
+        raise ValueError(f"unknown stored time {text!r:.60} {zone!r:.60}")  # it would read a file
+    return pd.Timestamp(text, tz=zone).as_unit(unit)
+
+
+# name -> (exact type, value to JSON, JSON to value)
+_SCALARS: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "float": (float, repr, float),
+    "NA": (type(pd.NA), lambda _: None, lambda _: pd.NA),
+    "NaT": (type(pd.NaT), lambda _: None, lambda _: pd.NaT),
+    "timestamp": (
+        pd.Timestamp,
+        lambda t: [t.tz_localize(None).isoformat(), t.unit, None if t.tz is None else str(t.tz)],
+        _timestamp,
+    ),
+    "timedelta": (
+        pd.Timedelta,
+        lambda t: [int(t.value), t.unit],
+        lambda c: pd.Timedelta(c[0], unit="ns").as_unit(c[1]),
+    ),
+    "datetime": (dt.datetime, lambda t: t.isoformat(), dt.datetime.fromisoformat),
+    "date": (dt.date, lambda t: t.isoformat(), dt.date.fromisoformat),
+    "time": (dt.time, lambda t: t.isoformat(), dt.time.fromisoformat),
+    "duration": (
+        dt.timedelta,
+        lambda t: [t.days, t.seconds, t.microseconds],
+        lambda c: dt.timedelta(*c),
+    ),
+    "decimal": (Decimal, str, Decimal),
+    "uuid": (UUID, str, UUID),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "interval": (
+        pd.Interval,
+        lambda i: [encode_value(i.left), encode_value(i.right), i.closed],
+        lambda c: pd.Interval(decode_value(c[0]), decode_value(c[1]), c[2]),
+    ),
+}
+
+
+#: Cells on a line of bytes: few enough to hold twice while a file is opened, enough to be fast.
+PER_LINE = 4096
+
+
+def to_lines(series: "pd.Series[Any]", encode_value: Callable[[Any], Any]) -> np.ndarray:
+    """Write cells as lines of JSON.
+
+    Parameters
+    ----------
+    series
+        The cells.
+    encode_value
+        Gives a cell as what JSON can hold.
+
+    Returns
+    -------
+    numpy.ndarray
+        Bytes, uint8 (byte,).
+    """
+    return np.frombuffer(b"".join(_written(series, encode_value)), dtype=np.uint8)
+
+
+def form_of_lines(series: "pd.Series[Any]", encode_value: Callable[[Any], Any]) -> np.ndarray:
+    """Length and type of what `to_lines` gives, as an array that takes no memory."""
+    return np.broadcast_to(np.uint8(0), sum(map(len, _written(series, encode_value))))
+
+
+def _written(series: "pd.Series[Any]", encode_value: Callable[[Any], Any]) -> Iterator[bytes]:
+    cells = map(encode_value, series)
+    while line := list(islice(cells, PER_LINE)):
+        yield json.dumps(line, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def text_of(stored: np.ndarray, dtype: Any) -> Any:
+    """Cells of text, of a dtype of pandas, from the bytes of `to_lines`."""
+    parts = [pd.Series(line, dtype=dtype) for line in _lines(stored)]
+    return pd.concat(parts, ignore_index=True).array if parts else pd.array([], dtype=dtype)
+
+
+def objects_of(stored: np.ndarray) -> np.ndarray:
+    """Cells of any kind, dtype object, from the bytes of `to_lines`; equal text is held once."""
+    held: dict[str, str] = {}
+    parts = []
+    for line in _lines(stored):
+        part = np.empty(len(line), dtype=object)
+        for k, cell in enumerate(map(decode_value, line)):
+            part[k] = held.setdefault(cell, cell) if isinstance(cell, str) else cell
+        parts.append(part)
+    return np.concatenate(parts) if parts else np.empty(0, dtype=object)
+
+
+def _lines(stored: np.ndarray) -> Iterator[list[Any]]:
+    """Cells of one line after the other, each in memory only while it is looked at."""
+    if stored.dtype != np.uint8:
+        raise ValueError("cells are not stored as bytes")
+    for line in re.finditer(rb"[^\n]+", stored.data):
+        cells = parse(line.group())
+        if not isinstance(cells, list) or len(cells) > PER_LINE:
+            raise ValueError("cells are not as they are written")
+        yield cells
+
 
 type Arrays = dict[str, np.ndarray]
 type Lines = Callable[["pd.Series[Any]", Callable[[Any], Any]], np.ndarray]
@@ -46,13 +300,16 @@ def encode_frame(frame: pd.DataFrame, lines: Lines = to_lines) -> tuple[dict[str
     """
     arrays: Arrays = {}
     columns = [
-        {"name": json_values.encode(name), **_encode(frame[name], f"column_{k}", arrays, lines)}
+        {
+            "name": encode_value(name),
+            **_encode(frame[name], f"column_{k}", arrays, lines),
+        }
         for k, name in enumerate(frame.columns)
     ]
     description = {
         "rows": len(frame),
         "columns": columns,
-        "columns_name": json_values.encode(frame.columns.name),
+        "columns_name": encode_value(frame.columns.name),
         "index": _encode_index(frame.index, arrays, lines),
     }
     return description, arrays
@@ -61,14 +318,14 @@ def encode_frame(frame: pd.DataFrame, lines: Lines = to_lines) -> tuple[dict[str
 def decode_frame(description: dict[str, Any], arrays: Arrays) -> pd.DataFrame:
     """Rebuild the frame from `encode_frame`'s description and arrays, which are taken out."""
     index = _decode_index(description["index"], arrays)
-    names = [json_values.decode(column["name"]) for column in description["columns"]]
+    names = [decode_value(column["name"]) for column in description["columns"]]
     columns = [_series(column, arrays, index) for column in description["columns"]]
     frame = (
         pd.concat(columns, axis="columns", keys=range(len(columns)))
         if columns
         else pd.DataFrame(index=index)
     )
-    frame.columns = pd.Index(names, name=json_values.decode(description["columns_name"]))
+    frame.columns = pd.Index(names, name=decode_value(description["columns_name"]))
     return frame
 
 
@@ -80,10 +337,10 @@ def check_storable(frame: pd.DataFrame) -> None:
     DataError
         If a column, or the index, holds values no file format without code can hold.
     """
-    encode_frame(frame, _checked)
+    encode_frame(frame, _length_only)
 
 
-def _checked(series: "pd.Series[Any]", encode: Callable[[Any], Any]) -> np.ndarray:
+def _length_only(series: "pd.Series[Any]", encode: Callable[[Any], Any]) -> np.ndarray:
     """Look whether a file can hold the cells; all of a dtype for text it can."""
     if not isinstance(series.dtype, pd.StringDtype):
         form_of_lines(series, encode)
@@ -99,7 +356,7 @@ def _encode(series: pd.Series, key: str, arrays: Arrays, lines: Lines) -> dict[s
         return {"as": "category", "array": key, "ordered": bool(dtype.ordered), "labels": stored}
     if isinstance(dtype, pd.SparseDtype):
         cells = _encode(dense(series), key, arrays, lines)
-        return {"as": "sparse", "fill": json_values.encode(dtype.fill_value), "cells": cells}
+        return {"as": "sparse", "fill": encode_value(dtype.fill_value), "cells": cells}
     if isinstance(dtype, np.dtype) and dtype.kind in NUMPY_KINDS:
         arrays[key] = series.to_numpy()
         return {"as": "numpy", "array": key, "dtype": dtype.str}
@@ -136,9 +393,9 @@ def _encode(series: pd.Series, key: str, arrays: Arrays, lines: Lines) -> dict[s
         return {"as": "arrow", "dtype": str(dtype), "cells": _encode(native, key, arrays, lines)}
     if dtype == np.dtype(object):
         try:
-            arrays[key] = lines(series, json_values.encode)
+            arrays[key] = lines(series, encode_value)
             return {"as": "object", "array": key}
-        except json_values.NotStorable as unknown:
+        except NotStorable as unknown:
             raise DataError(
                 f"Variable {series.name!r} holds values of type {unknown}, which a file cannot "
                 "hold: turn them into text, numbers or categories before imputing, such as "
@@ -222,7 +479,7 @@ def _index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
 def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
     how = stored["as"]
     if how == "numpy":
-        dtype = json_values.known_dtype(stored["dtype"])
+        dtype = known_dtype(stored["dtype"])
         return arrays.pop(stored["array"]).astype(dtype, copy=False)
     if how == "complex":
         return arrays.pop(stored["array"]).view(stored["dtype"])
@@ -230,13 +487,13 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
         return periods(arrays.pop(stored["array"]), pd.PeriodDtype(stored["dtype"]))
     if how == "sparse":
         cells = _series(stored["cells"], arrays)
-        fill = json_values.decode(stored["fill"])
+        fill = decode_value(stored["fill"])
         return cells.astype(pd.SparseDtype(cells.dtype, fill)).array
     if how == "arrow":
         native = _series(stored["cells"], arrays)
         if stored["dtype"] == ARROW_TEXT[0]:  # which cannot be asked for by this name
             return native.convert_dtypes(dtype_backend="pyarrow").array
-        return native.astype(json_values.known_dtype(stored["dtype"])).array
+        return native.astype(known_dtype(stored["dtype"])).array
     if how == "interval":
         left, right = (_index(stored[side], arrays) for side in ("left", "right"))
         return pd.arrays.IntervalArray.from_arrays(left, right, closed=stored["closed"])
@@ -252,9 +509,7 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
         ticks = arrays.pop(stored["array"]).view(f"M8[{stored['unit']}]")
         return pd.DatetimeIndex(ticks).tz_localize("UTC").tz_convert(stored["zone"])
     if how == "masked":
-        values = pd.array(
-            arrays.pop(stored["array"]), dtype=json_values.known_dtype(stored["dtype"])
-        )
+        values = pd.array(arrays.pop(stored["array"]), dtype=known_dtype(stored["dtype"]))
         values[arrays.pop(f"{stored['array']}_absent").astype(bool)] = pd.NA
         return values
     if how == "text":
@@ -269,13 +524,13 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
 def _encode_index(index: pd.Index, arrays: Arrays, lines: Lines) -> dict[str, Any]:
     if isinstance(index, pd.RangeIndex):
         bounds = [index.start, index.stop, index.step]
-        return {"as": "range", "bounds": bounds, "name": json_values.encode(index.name)}
+        return {"as": "range", "bounds": bounds, "name": encode_value(index.name)}
     levels = [index.get_level_values(k) for k in range(index.nlevels)]
     freq = None if isinstance(index, pd.PeriodIndex) else getattr(index, "freqstr", None)
     return {
         "as": "labels",
         "multi": isinstance(index, pd.MultiIndex),
-        "names": [json_values.encode(level.name) for level in levels],
+        "names": [encode_value(level.name) for level in levels],
         **({"freq": freq} if freq is not None else {}),
         "levels": [
             _encode(pd.Series(level).rename(f"index level {k}"), f"index_{k}", arrays, lines)
@@ -287,9 +542,9 @@ def _encode_index(index: pd.Index, arrays: Arrays, lines: Lines) -> dict[str, An
 def _decode_index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:
     if stored["as"] == "range":
         start, stop, step = stored["bounds"]
-        return pd.RangeIndex(start, stop, step, name=json_values.decode(stored["name"]))
+        return pd.RangeIndex(start, stop, step, name=decode_value(stored["name"]))
     levels = [_index(level, arrays) for level in stored["levels"]]
-    names = [json_values.decode(name) for name in stored["names"]]
+    names = [decode_value(name) for name in stored["names"]]
     if stored["multi"]:
         return pd.MultiIndex.from_arrays(levels, names=names)
     index = levels[0].rename(names[0])

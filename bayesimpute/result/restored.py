@@ -1,6 +1,6 @@
 """Callables a file cannot hold: what stands in their place, and how they are given again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -56,9 +56,7 @@ class NotStored:
         """Raise: the code is not here."""
         raise SpecificationError(f"The code of method {self.text!r} is not in the file.")
 
-    def kernel(self, *_: Any) -> Any:
-        """Raise: the code is not here."""
-        raise SpecificationError(f"The code of method {self.text!r} is not in the file.")
+    kernel = model
 
 
 @dataclass(frozen=True)
@@ -177,26 +175,32 @@ def give_again(
     """
     every = [*gaps(specification), *monitor_gaps(specification)]
     missing = [gap for gap in every if gap.text not in WITHOUT_MODELS]
+    given = {"methods": methods, "post": post, "monitor": monitor}
+    by_key = {"priors": priors, "model_options": model_options}
+    places = [(argument, name, "") for argument, each in given.items() for name in each]
+    places += [
+        (a, n, key) for a, each in by_key.items() for n, keys in each.items() for key in keys
+    ]
     needed = {(gap.argument, gap.target, gap.key) for gap in missing}
-    _refuse_others("methods", needed, ((name, "") for name in methods))
-    _refuse_others("post", needed, ((name, "") for name in post))
-    _refuse_others("monitor", needed, ((name, "") for name in monitor))
-    _refuse_others("priors", needed, ((n, key) for n, given in priors.items() for key in given))
-    _refuse_others(
-        "model_options", needed, ((n, key) for n, given in model_options.items() for key in given)
-    )
+    for argument, name, key in places:
+        if (argument, name, key) not in needed:
+            lacking = sorted(repr(target) for other, target, _ in needed if other == argument)
+            place = f"{name!r}" + (f" → {key!r}" if key else "")
+            raise SpecificationError(
+                f"bi.open({argument}=…) names {place}, for which the file already holds what was "
+                f"used; give only what it could not hold: {', '.join(lacking) or 'nothing'}."
+            )
 
     def with_objects(target: Target | Passive) -> Target | Passive:
         if isinstance(target, Passive):
             return target
+        name, method = target.name, target.method
         return replace(
             target,
-            method=_filled(target.name, target.method, methods[target.name])
-            if target.name in methods
-            else target.method,
-            post=post.get(target.name, target.post),
-            priors={**target.priors, **priors.get(target.name, {})},
-            options={**target.options, **model_options.get(target.name, {})},
+            method=_filled(name, method, methods[name]) if name in methods else method,
+            post=post.get(name, target.post),
+            priors={**target.priors, **priors.get(name, {})},
+            options={**target.options, **model_options.get(name, {})},
         )
 
     targets = {name: with_objects(target) for name, target in specification.targets.items()}
@@ -205,19 +209,16 @@ def give_again(
     left = [*gaps(filled), *monitor_gaps(filled)]
     again = [gap for gap in missing if gap not in left]
     if again and run is not None and not run.why_not_compared():
-        _refuse_changed(run.differences(fingerprint(filled)), again)
+        differences = run.differences(fingerprint(filled))
+        for gap in again:
+            words = words_of(gap.argument, gap.target, gap.key)
+            if words in differences:
+                raise SpecificationError(
+                    f"bi.open({gap.argument}=…): the {words} is not what the run used (was "
+                    f"{gap.text}); its code, constants or what it reads differ. Give it as it was; "
+                    "for another one, start a new run."
+                )
     return filled
-
-
-def _refuse_changed(differences: Sequence[str], again: Iterable[Gap]) -> None:
-    for gap in again:
-        words = words_of(gap.argument, gap.target, gap.key)
-        if words in differences:
-            raise SpecificationError(
-                f"bi.open({gap.argument}=…): the {words} is not what the run used (was "
-                f"{gap.text}); its code, constants or what it reads differ. Give it as it was; for "
-                "another one, start a new run."
-            )
 
 
 def _has_gap(held: Any) -> bool:
@@ -254,16 +255,3 @@ def _filled(target: str, held: Any, given: Any, place: str = "method") -> Any:
             f"file has {method_text(held)!r}; give the method of the run again as it was."
         )
     return held
-
-
-def _refuse_others(
-    argument: str, needed: set[tuple[str, str, str]], given: Iterable[tuple[str, str]]
-) -> None:
-    for target, key in given:
-        if (argument, target, key) not in needed:
-            place = f"{target!r}" + (f" → {key!r}" if key else "")
-            raise SpecificationError(
-                f"bi.open({argument}=…) names {place}, for which the file already holds what was "
-                f"used; give only what it could not hold: "
-                f"{', '.join(sorted(repr(t) for a, t, _ in needed if a == argument)) or 'nothing'}."
-            )

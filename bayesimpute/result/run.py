@@ -1,20 +1,27 @@
-"""`Run`: the specification of a run, what its chains produced, and the data they complete."""
+"""`Run`: specification of a run, what its chains produced as an ArviZ tree, and completed data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.engine.history import History
+from bayesimpute.content import PYTHON
+from bayesimpute.data.names import safe_name, safe_pair, safe_text
+from bayesimpute.data.table import Table
+from bayesimpute.diagnostics import MOMENTS, SHARES
+from bayesimpute.engine.completed import completed_frame
+from bayesimpute.engine.history import History, labels_of
+from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event, events_table
 from bayesimpute.html import plain, table, tag
 from bayesimpute.interchange import given
-from bayesimpute.result import completion
-from bayesimpute.result.tree import datatree, versions
 from bayesimpute.specification.fingerprint import Fingerprint
 from bayesimpute.specification.said_once import one_a_fact
 from bayesimpute.specification.specification import Passive, Specification
@@ -22,6 +29,348 @@ from bayesimpute.wording import one_line
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+VERSIONED = ("bayesimpute", "pymc", "pytensor", "arviz", "xarray", "pandas", "numpy", "numba")
+
+# What samplers call a statistic -> what ArviZ looks for in `sample_stats`.
+ARVIZ_NAMES: Mapping[str, str] = {
+    "acceptance": "acceptance_rate",
+    "mean_tree_accept": "acceptance_rate",
+    "tree_size": "n_steps",
+    "depth": "tree_depth",
+    "model_logp": "lp",
+}
+
+# An HDF5 attribute holds 64 kB: thousands of cluster labels would not fit.
+MOST_LABELS = 100
+
+SAMPLED = ("chain", "draw")
+MONITOR = "monitor"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages a result depends on."""
+    return {"python": PYTHON} | {package: _version(package) for package in VERSIONED}
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def safe_names(table: Table) -> dict[str, str]:
+    """Column -> the name it has in groups that hold a variable a column."""
+    taken = {"row", *SAMPLED, *(safe_pair(name, "row") for name in table.variables)}
+    return {name: safe_name(name, taken) for name in table.variables}
+
+
+def datatree(
+    specification: Specification, history: History, attributes: Mapping[str, str | int]
+) -> "xr.DataTree":
+    """Posterior, sampler statistics, imputed values and data as one labelled tree.
+
+    Parameters
+    ----------
+    specification, history
+        Of the run.
+    attributes
+        Attributes of the root and of every group (seed, versions, time).
+
+    Returns
+    -------
+    xarray.DataTree
+        ``posterior`` [chain, draw, …]: ``"<target>.mean"``, ``"<target>.sd"`` of the imputed
+        cells (of the codes 1, 2, … for categories), ``"<target>.share"`` of them in each category,
+        and ``"<target>.<parameter>"`` of each conditional model, vectors with the dimension
+        ``"<target>.<parameter>_term"``; ``sample_stats`` [chain, draw]: ``"<target>.<statistic>"``
+        and, over all targets, ``diverging`` (any), ``acceptance_rate`` (mean), ``n_steps`` (sum),
+        ``tree_depth`` (largest); ``monitor`` [chain, draw, …]: what ``monitor=`` follows, by the
+        user's name; ``imputed_values`` [chain, ``"<target>.row"``]; ``observed_data``
+        [row]: incomplete variables as given; ``constant_data`` [row]: the others. Categories are
+        codes, their labels (up to 100) in the attribute ``categories``; rows are positions in the
+        user's frame. Names that a tree or a file cannot have, or has for something else, are
+        those of `bayesimpute.data.names`: ``row`` has a backquote behind it.
+    """
+    import xarray as xr
+
+    names = safe_names(specification.table)
+    groups = {
+        "posterior": _sampled(history, _posterior(specification.table, history)),
+        "sample_stats": _sample_stats(history),
+        "monitor": _sampled(history, _monitor(history)),
+        "imputed_values": _imputed_values(specification, history, names),
+        "observed_data": _data(specification.table, names, set(history.imputed)),
+        "constant_data": _data(
+            specification.table, names, set(specification.table.variables) - set(history.imputed)
+        ),
+    }
+    tree = xr.DataTree.from_dict({name: group for name, group in groups.items() if group.variables})
+    tree.attrs.update(attributes)
+    for group in tree.children.values():
+        group.attrs.update(attributes)
+    return tree
+
+
+def _chains(history: History) -> dict[str, np.ndarray]:
+    return dict(zip(SAMPLED, map(np.arange, (history.m, history.iterations)), strict=True))
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    """Draws of one quantity, (chain, draw) or (chain, draw, term), and what they are of.
+
+    `spelled` is how the name has the quantity, where not as it is.
+    """
+
+    target: str
+    quantity: str
+    role: str
+    draws: np.ndarray
+    labels: tuple[str, ...] = ()
+    spelled: str = ""
+
+    def name(self, taken: Container[str] = ()) -> str:
+        """Name in the tree, where others are taken."""
+        if self.role == MONITOR:
+            return safe_name(self.target, taken)
+        return safe_pair(self.target, self.spelled or self.quantity, taken)
+
+    @property
+    def described(self) -> dict[str, str]:
+        of = {"target": self.target, "quantity": self.quantity, "role": self.role}
+        return {key: safe_text(text) for key, text in of.items()}
+
+
+def _posterior(table: Table, history: History) -> list[_Quantity]:
+    found = []
+    for target, means in history.chain_mean.items():
+        own = [
+            _Quantity(target, "mean", MOMENTS, means),
+            _Quantity(target, "sd", MOMENTS, history.chain_sd[target]),
+        ]
+        if target in history.chain_share:
+            categories = labels_of(table.variables[target].categories)
+            shares = history.chain_share[target]
+            own.append(_Quantity(target, "share", SHARES, shares, categories))
+        labels, summaries = history.labels.get(target, {}), {each.quantity for each in own}
+        found += own
+        found += [
+            _Quantity(
+                target, parameter, "parameter", draws, labels.get(parameter, ()),
+                # a parameter may be called share, and its neighbour share_
+                parameter + "_" * (parameter.rstrip("_") in summaries),
+            )
+            for parameter, draws in history.parameters.get(target, {}).items()
+        ]  # fmt: skip
+    return found
+
+
+def _monitor(history: History) -> list[_Quantity]:
+    return [
+        _Quantity(name, MONITOR, MONITOR, draws, history.monitor_labels.get(name, ()))
+        for name, draws in history.monitored.items()
+    ]
+
+
+def _sampled(history: History, quantities: Sequence[_Quantity]) -> "xr.Dataset":
+    """Quantities by name; where two would have one name, the later is marked."""
+    import xarray as xr
+
+    if not quantities:
+        return xr.Dataset()
+    coords = dict(_chains(history))
+    taken = {*SAMPLED, *(f"{each.name()}_term" for each in quantities if each.draws.ndim == 3)}
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
+    for each in quantities:
+        name = each.name(taken | set(variables))
+        dims: tuple[str, ...] = SAMPLED
+        if each.draws.ndim == 3:
+            dims = (*dims, f"{name}_term")
+            coords[dims[-1]] = np.array([safe_text(label) for label in each.labels], dtype=str)
+        variables[name] = (dims, each.draws, each.described)
+    return xr.Dataset(variables, coords=coords)
+
+
+def _sample_stats(history: History) -> "xr.Dataset":
+    import xarray as xr
+
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {}
+    by_statistic: dict[str, list[np.ndarray]] = {}
+    for target, statistics in history.statistics.items():
+        for statistic, values in statistics.items():
+            known = ARVIZ_NAMES.get(statistic, statistic)
+            attrs = {"target": safe_text(target), "quantity": safe_text(statistic)}
+            variables[safe_pair(target, known, variables)] = (SAMPLED, values, attrs)
+            by_statistic.setdefault(known, []).append(values)
+    over_targets: Mapping[str, Callable[[list[np.ndarray]], np.ndarray]] = {
+        "diverging": lambda each: np.any(np.asarray(each) > 0, axis=0),
+        "acceptance_rate": lambda each: np.mean(each, axis=0),
+        "n_steps": lambda each: np.sum(each, axis=0),
+        "tree_depth": lambda each: np.max(each, axis=0),
+    }
+    for known, combine in over_targets.items():
+        if known in by_statistic:
+            variables[known] = (SAMPLED, combine(by_statistic[known]), {"target": "all"})
+    return xr.Dataset(variables, coords=_chains(history) if variables else {})
+
+
+def _imputed_values(
+    specification: Specification, history: History, names: Mapping[str, str]
+) -> "xr.Dataset":
+    import xarray as xr
+
+    table = specification.table
+    variables = {}
+    coords: dict[str, np.ndarray] = {"chain": np.arange(history.m)}
+    for target, draws in history.imputed.items():
+        rows = table.rows[specification.where[target]]
+        order = np.argsort(rows)
+        dim = safe_pair(target, "row")
+        coords[dim] = rows[order]
+        variables[names[target]] = (("chain", dim), draws[:, order], _described(table, target))
+    return xr.Dataset(variables, coords=coords)
+
+
+def _data(table: Table, names: Mapping[str, str], chosen: set[str]) -> "xr.Dataset":
+    import xarray as xr
+
+    order = np.argsort(table.rows)
+    variables = {
+        names[name]: (("row",), table.values[name][order], _described(table, name))
+        for name, variable in table.variables.items()
+        if name in chosen and variable.kind != "other"
+    }
+    return xr.Dataset(variables, coords={"row": np.arange(len(table.rows))} if variables else {})
+
+
+def _described(table: Table, name: str) -> dict[str, str | list[str]]:
+    variable = table.variables[name]
+    described: dict[str, str | list[str]] = {
+        "target": safe_text(name),
+        "kind": str(variable.kind),
+    }
+    if 0 < len(variable.categories) <= MOST_LABELS:
+        described["categories"] = [safe_text(str(label)) for label in variable.categories]
+    return described
+
+
+SHAPES = ("all", "long", "stacked", "broad", "repeated")
+
+type Frames = list[pd.DataFrame]
+
+
+def completed(specification: Specification, history: History, imputation: int) -> pd.DataFrame:
+    """Fill the cells of one imputation into the user's frame.
+
+    Parameters
+    ----------
+    specification, history
+        Of the run.
+    imputation
+        1 … m; 0 is the frame as the user gave it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows, index, columns, dtypes and categories as in the user's frame; only cells of
+        ``specification.where`` differ. A new frame, free to be changed.
+    """
+    if imputation == 0:
+        return specification.table.frame.copy()
+    cells = {name: draws[imputation - 1] for name, draws in history.imputed.items()}
+    return completed_frame(specification, cells)
+
+
+def iterate(specification: Specification, history: History) -> Iterator[pd.DataFrame]:
+    """Imputations 1 … m, each built when it is asked for."""
+    return (completed(specification, history, k) for k in range(1, history.m + 1))
+
+
+def in_shape(
+    specification: Specification,
+    history: History,
+    action: int | str | Sequence[int] = 1,
+    include: bool = False,
+) -> pd.DataFrame | Frames:
+    """Completed data in the shape `action` names; see ``Imputations.complete``."""
+    if isinstance(action, str):
+        if action not in SHAPES:
+            raise SpecificationError(
+                f"complete(action={action!r}): the shapes are {', '.join(map(repr, SHAPES))}, "
+                f"or an imputation number from 0 to {history.m}."
+            )
+        numbers = range(0 if include else 1, history.m + 1)
+        frames = {k: completed(specification, history, k) for k in numbers}
+        return _SHAPED[action](frames)
+    if isinstance(action, int | np.integer) and not isinstance(action, bool):
+        chosen = [_checked_number(action, history.m)]
+        if not include:
+            return completed(specification, history, chosen[0])
+    elif isinstance(action, Sequence | np.ndarray | range) and len(action):
+        chosen = [_checked_number(k, history.m) for k in action]
+    else:
+        raise SpecificationError(
+            f"complete(action={action!r}): give an imputation number from 0 to {history.m}, "
+            f"a non-empty sequence of them, or one of {', '.join(map(repr, SHAPES))}."
+        )
+    with_original = chain([0] if include and 0 not in chosen else [], chosen)
+    return _stacked([completed(specification, history, k) for k in with_original])
+
+
+def _checked_number(number: Any, m: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 0 <= number <= m:
+        raise SpecificationError(
+            f"There is no imputation {number!r}: give a whole number from 1 to {m} "
+            "(0 is the original data)."
+        )
+    return int(number)
+
+
+def _stacked(frames: Frames) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True)
+
+
+def _long(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
+    """Stacked, with number and row label of each row in the last two columns."""
+    first = next(iter(frames.values()))
+    taken = [name for name in (".imp", ".id") if name in first.columns]
+    if taken:
+        raise SpecificationError(
+            f"complete('long') adds columns .imp and .id, but the data already have "
+            f"{' and '.join(taken)}: rename before imputing, or use complete('stacked')."
+        )
+    stacked = _stacked(list(frames.values()))
+    labels = first.index.to_flat_index()
+    stacked[".imp"] = np.repeat(np.fromiter(frames, dtype=np.int64), len(first))
+    stacked[".id"] = labels.append([labels] * (len(frames) - 1))
+    return stacked
+
+
+def _broad(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
+    """Side by side: all columns of one imputation, then all of the next."""
+    suffixed = [frame.add_suffix(f".{k}") for k, frame in frames.items()]
+    return pd.concat(suffixed, axis="columns")
+
+
+def _repeated(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
+    """Side by side: all imputations of one column, then all of the next."""
+    broad = _broad(frames)
+    width = len(next(iter(frames.values())).columns)
+    return broad.iloc[:, np.arange(broad.shape[1]).reshape(len(frames), width).T.ravel()]
+
+
+_SHAPED: Mapping[str, Callable[[Mapping[int, pd.DataFrame]], pd.DataFrame | Frames]] = {
+    "all": lambda frames: list(frames.values()),
+    "long": _long,
+    "stacked": lambda frames: _stacked(list(frames.values())),
+    "broad": _broad,
+    "repeated": _repeated,
+}
+
 
 #: Variables that a result lists when it introduces itself.
 MOST_ROWS = 12
@@ -106,7 +455,7 @@ class Run:
     def datatree(self) -> "xr.DataTree":
         """The chains, as ArviZ takes them: chain = imputation, draw = iteration.
 
-        Groups and names are described in `bayesimpute.result.tree.datatree`.
+        Groups and names are described in `bayesimpute.result.run.datatree`.
 
         Examples
         --------
@@ -165,7 +514,7 @@ class Run:
         SpecificationError
             If there is no such imputation or shape, or ``.imp`` or ``.id`` is already a column.
         """
-        made = completion.complete(self.specification, self.history, action, include)
+        made = in_shape(self.specification, self.history, action, include)
         origin = self.specification.origin
         if origin is None:
             return made
@@ -175,7 +524,7 @@ class Run:
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         """Completed frames 1 … m, each built when it is its turn."""
-        frames = completion.iterate(self.specification, self.history)
+        frames = iterate(self.specification, self.history)
         return (given(frame, self.specification.origin) for frame in frames)
 
     def __len__(self) -> int:

@@ -18,26 +18,77 @@ of version 1 have the name of the format in that heap, and there it is left unre
 nothing that the group's name, the version and a description that fits every array do not.
 """
 
+import hashlib
 import io
 import json
+import tempfile
+import zipfile
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from bayesimpute.arguments import checked
-from bayesimpute.errors import FileFormatError
+from bayesimpute.errors import FileFormatError, SpecificationError
 from bayesimpute.files import check_target, write
 from bayesimpute.result.codec import Arrays, encode
 from bayesimpute.result.frame_store import encode_frame
 from bayesimpute.result.run import Run
-from bayesimpute.result.seal import ADVICE, check_seal, sealed
 from bayesimpute.specification.latent_means import without_fixed_priors
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+MARK = b"\nbayesimpute sha256 "
+LENGTH = len(MARK) + hashlib.sha256().digest_size
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ADVICE = "give a file written by imp.to_netcdf()"
+
+
+def sealed(content: bytes) -> bytes:
+    """Give the contents of a file with mark and checksum behind them."""
+    return content + MARK + hashlib.sha256(content).digest()
+
+
+def seal(path: Path) -> None:
+    """Append mark and checksum to a file, as whoever changed one in another program has to."""
+    path.write_bytes(sealed(path.read_bytes()))
+
+
+def check_seal(path: Path) -> None:
+    """Raise unless a file is complete and unchanged since it was sealed.
+
+    Raises
+    ------
+    FileFormatError
+        If it is no netCDF-4 file, bears no seal, or was changed afterwards.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(len(HDF5)) != HDF5:
+            raise FileFormatError(f"{str(path)!r} is not a netCDF-4 file; {ADVICE}.")
+        file.seek(max(size - LENGTH, 0))
+        end = file.read()
+        if not end.startswith(MARK):
+            raise FileFormatError(
+                f"{str(path)!r} is not a whole result of bayesimpute: of another program, "
+                f"or cut off; {ADVICE}."
+            )
+        if _digest(file, size - LENGTH) != end[len(MARK) :]:
+            raise FileFormatError(f"{str(path)!r} is damaged: its checksum does not fit; {ADVICE}.")
+
+
+def _digest(file: BinaryIO, length: int) -> bytes:
+    """SHA-256 of the first bytes of a file, in pieces so that size costs no memory."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while length > 0 and (piece := file.read(min(length, 1 << 20))):
+        digest.update(piece)
+        length -= len(piece)
+    return digest.digest()
 
 
 GROUP = "bayesimpute"
@@ -225,3 +276,101 @@ def _check_storage(name: str, dataset: Any, size: int) -> None:
         raise _Foreign(f"{name!r} is stored in pieces or compressed")
     if dataset.id.get_storage_size() != dataset.nbytes or dataset.nbytes > size:
         raise _Foreign(f"{name!r} declares more than the file holds")
+
+
+#: Where the bytes of our array lie in the store: uncompressed, in one chunk.
+CONTENT = f"{GROUP}/content/c/0"
+
+
+@checked
+def to_zarr(run: Run, path: str | PathLike[str]) -> None:
+    """Write a result to a Zarr store in one zip file, all or nothing.
+
+    ``bi.open`` opens it, equal to the one that was written. Others read the groups of
+    ``imp.datatree`` from ``zarr.storage.ZipStore(path, mode="r")``, as ``arviz.from_zarr`` does.
+    The file is written beside its final place and then renamed, so that an interrupted write leaves
+    what was there before. Needs Zarr: ``pip install "bayesimpute[zarr]"``.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    path
+        File to write, such as ``"imp.zarr.zip"``; an existing one is replaced.
+
+    Raises
+    ------
+    SpecificationError
+        If Zarr is not installed.
+    FileNotFoundError
+        If the folder does not exist.
+    DataError
+        If a column holds values a file without code cannot hold.
+
+    Notes
+    -----
+    Own methods, priors and ``post`` functions are code and are not stored; their text is.
+    """
+    import xarray as xr
+
+    try:
+        from zarr.storage import MemoryStore
+    except ImportError:
+        raise SpecificationError(
+            "to_zarr needs Zarr, which is not installed: pip install 'bayesimpute[zarr]'."
+        ) from None
+    check_target(path)
+    own = content_of(xr.DataTree.from_dict({GROUP: own_group(run)}))
+    array = np.frombuffer(own, dtype=np.uint8)
+    stored = run.datatree.map_over_datasets(_plain)
+    stored[GROUP] = xr.Dataset({"content": (("byte",), array)})
+    kept: dict[str, Any] = {}
+    whole = {f"/{GROUP}": {"content": {"compressors": None, "chunks": array.shape}}}
+    stored.to_zarr(MemoryStore(kept), zarr_format=3, consolidated=False, encoding=whole)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as packed:
+        for name, each in kept.items():
+            packed.writestr(name, each.to_bytes())
+    write(path, content.getvalue())
+
+
+def _plain(data: "xr.Dataset") -> "xr.Dataset":
+    """Text of any length, which has a place in Zarr's format; that of a fixed length has none."""
+    fixed = [name for name, each in data.variables.items() if each.dtype.kind == "U"]
+    return data.assign({name: data[name].astype(object) for name in fixed})
+
+
+def read_zarr(path: Path) -> Arrays:
+    """Read the arrays of our group.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    dict
+        Name -> array (1-d, numbers).
+
+    Raises
+    ------
+    FileFormatError
+        If it is not a result, or is damaged.
+    """
+    advice = "give a file written by imp.to_zarr() or imp.to_netcdf()"
+    try:
+        with zipfile.ZipFile(path) as packed:
+            content = packed.getinfo(CONTENT)
+            packs = content.compress_type != zipfile.ZIP_STORED
+            if packs or content.file_size > path.stat().st_size:
+                raise FileFormatError(f"{str(path)!r} is not a result of bayesimpute; {advice}.")
+            held = packed.read(content)
+    except (zipfile.BadZipFile, KeyError, OSError, RuntimeError, ValueError) as problem:
+        raise FileFormatError(
+            f"{str(path)!r} is damaged, or not a result of bayesimpute; {advice}."
+        ) from problem
+    with tempfile.TemporaryDirectory() as folder:
+        inside = Path(folder) / path.name
+        inside.write_bytes(held)
+        return read_arrays(inside)

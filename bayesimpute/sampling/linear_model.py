@@ -152,7 +152,7 @@ def calm_priors(data: str, intercept: float, spread: float, **further: Any) -> M
     Parameters
     ----------
     data
-        Name of the data, as of :mod:`bayesimpute.simulate.matrix`.
+        Name of the data, as of :mod:`bayesimpute.simulate.calibration`.
     intercept, spread
         Mean and SD of the intercept.
     further

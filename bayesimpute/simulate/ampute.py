@@ -1,8 +1,10 @@
 """bi.ampute: complete data made incomplete, by patterns, by clusters, and by selection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,16 +13,259 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Seed, checked
-from bayesimpute.data.table import Table
+from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.interchange import Frame, taken
 from bayesimpute.interchange import given as as_given
-from bayesimpute.simulate.ampute_chances import amputed_by_pattern
-from bayesimpute.simulate.ampute_factors import Factors
-from bayesimpute.simulate.ampute_patterns import Columns, make_patterns, unknown
+from bayesimpute.simulate.ampute_patterns import (
+    Columns,
+    amputed_by_pattern,
+    make_patterns,
+    unknown,
+)
 from bayesimpute.simulate.ampute_selection import check_selection, select
-from bayesimpute.wording import visible
+from bayesimpute.wording import did_you_mean, listed, visible
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """Columns that group rows.
+
+    Attributes
+    ----------
+    by_name
+        Column -> clusters of the rows, in the order given; empty without clusters.
+    """
+
+    by_name: Mapping[str, ClusterIndex]
+
+    @classmethod
+    def of(cls, table: Table, cluster: str | Sequence[str] | None) -> "Factors":
+        """Give clusters their numbers.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such column, or one is named twice.
+        DataError
+            If nothing is left that could go missing.
+        """
+        names = [] if cluster is None else [cluster] if isinstance(cluster, str) else list(cluster)
+        for name in names:
+            if name not in table.variables:
+                hint = did_you_mean(name, table.variables)
+                raise SpecificationError(
+                    f"cluster={name!r} is no column of the data: {listed(table.variables)}.{hint}"
+                )
+        if len(set(names)) < len(names):
+            raise SpecificationError(f"cluster={names!r} names a column twice.")
+        if names and len(table.variables) == len(names):
+            raise DataError("Besides the cluster column there is no column that could go missing.")
+        return cls({name: table.clusters(name) for name in names})
+
+    @property
+    def first(self) -> ClusterIndex | None:
+        """Clusters of the first column, None without."""
+        return next(iter(self.by_name.values()), None)
+
+    def levels(self, table: Table, names: Iterable[str]) -> dict[str, str]:
+        """Give variables that never vary within clusters, and the column whose clusters these are.
+
+        That of the fewest clusters, where there are several.
+        """
+        found = {}
+        for name in names:
+            values = table.values[name]
+            if table.variables[name].kind is Kind.OTHER:  # its encoding says only what is missing
+                values = pd.factorize(table.frame[name].iloc[table.rows])[0].astype(np.float64)
+            constant = [f for f, clusters in self.by_name.items() if clusters.is_level2(values)]
+            if constant:
+                found[name] = min(constant, key=lambda factor: self.by_name[factor].n)
+        return found
+
+    def units(
+        self, levels: Mapping[str, str], patterns: Sequence[Sequence[str]]
+    ) -> tuple[str | None, ...]:
+        """Give the column whose whole clusters lose each pattern's variables; None for rows.
+
+        Raises
+        ------
+        SpecificationError
+            If patterns go by clusters that cut each other: those of one would be torn by the other.
+        """
+
+        def size(factor: str) -> int:
+            return self.by_name[factor].n
+
+        found = []
+        for names in patterns:
+            of = {levels[name] for name in names if name in levels}
+            found.append(min(of, key=size, default=None))
+        used = {levels[name] for names in patterns for name in names if name in levels}
+        for upper, lower in combinations(sorted(used, key=size), 2):
+            if not self.by_name[lower].is_level2(self.by_name[upper].codes.astype(float)):
+                raise SpecificationError(
+                    f"patterns take away variables of {upper!r} and of {lower!r}, whose "
+                    "clusters cross, so that not all rows of a cluster would lose them; make "
+                    "the data incomplete by one after the other."
+                )
+        return tuple(found)
+
+    def share(self, prop: Any) -> float | npt.NDArray[np.float64]:
+        """Proportion of all, or of each cluster (cluster,).
+
+        Raises
+        ------
+        SpecificationError
+            If it is none, or a cluster is left out or does not exist.
+        """
+        if not isinstance(prop, Mapping):
+            return check_share("prop", prop)
+        clusters = self.first
+        if clusters is None:
+            raise SpecificationError("prop has a share for each cluster; say which with cluster=.")
+        if len(self.by_name) > 1:
+            raise SpecificationError(
+                f"prop has a share for each cluster, and there are those of {listed(self.by_name)};"
+                " give one number, or cluster= one column."
+            )
+        found = np.full(clusters.n, np.nan)
+        for label, value in prop.items():
+            found[_number(label, clusters, "prop")] = check_share(f"prop[{label!r}]", value)
+        absent = [clusters.labels[k] for k in np.flatnonzero(np.isnan(found))]
+        if absent:
+            raise SpecificationError(
+                f"prop has no proportion for {len(absent)} of {clusters.n} clusters: "
+                f"{listed(absent)}."
+            )
+        return found
+
+    def prop_sd(self, given: Any, share: Any) -> dict[str, float]:
+        """SD of the effects on chances of each column's clusters, those of 0 left out.
+
+        Raises
+        ------
+        SpecificationError
+            Unless chances can vary so.
+        """
+        if isinstance(given, Mapping):
+            for factor in given:
+                if factor not in self.by_name:
+                    raise unknown("prop_sd names", factor, list(self.by_name))
+            sds = dict(given)
+        else:
+            sds = dict.fromkeys(self.by_name, given)
+        for factor, value in (sds or {"": given}).items():
+            where = f"prop_sd[{factor!r}]" if isinstance(given, Mapping) else "prop_sd"
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not number or not 0 <= float(value) < np.inf:
+                raise SpecificationError(f"{where}={value!r} must be a number from 0.")
+            if value != 0 and not self.by_name:
+                raise SpecificationError("prop_sd is about clusters; say which with cluster=.")
+            if value != 0 and not isinstance(share, float):
+                raise SpecificationError(
+                    "prop gives each cluster its share, so that nothing is left for prop_sd; leave "
+                    "one out."
+                )
+        return {factor: float(sds[factor]) for factor in self.by_name if sds.get(factor)}
+
+    def systematic(
+        self, variable: str, given: Any, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.bool_], Any]:
+        """Rows that a variable is removed from, (row,), and the labels of their clusters.
+
+        Raises
+        ------
+        SpecificationError
+            If there are none such, or it is not said of which column they are.
+        """
+        if not self.by_name:
+            raise SpecificationError("systematic is about clusters; say which with cluster=.")
+        where, one = f"systematic['{variable}']", len(self.by_name) == 1
+        if one and not isinstance(given, Mapping):
+            given = {next(iter(self.by_name)): given}
+        if not isinstance(given, Mapping):
+            example = {next(iter(self.by_name)): 0.2}
+            raise SpecificationError(
+                f"{where}={given!r}: clusters are those of {listed(self.by_name)}; say of which, "
+                f"as in {example}."
+            )
+        rows, labels = [], {}
+        for factor, wanted in given.items():
+            if factor not in self.by_name:
+                raise unknown(f"{where} names", factor, list(self.by_name))
+            clusters = self.by_name[factor]
+            label = variable if one else f"{variable}'] of '{factor}"
+            chosen = systematic_clusters(label, wanted, clusters, rng)
+            rows.append(np.isin(clusters.codes, chosen))
+            labels[factor] = tuple(clusters.labels[k] for k in chosen)
+        return np.any(rows, axis=0), next(iter(labels.values())) if one else labels
+
+
+def check_share(name: str, value: Any) -> float:
+    """Give a proportion as float, or raise SpecificationError."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
+        raise SpecificationError(f"{name}={value!r} must be a proportion, from 0 to 1.")
+    return float(value)
+
+
+def systematic_clusters(
+    variable: str, wanted: Any, clusters: ClusterIndex, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Choose the clusters a variable is removed from, ascending numbers.
+
+    Parameters
+    ----------
+    variable
+        Its name, for messages.
+    wanted
+        Share of the clusters, drawn without looking at any value; or labels of clusters.
+    clusters
+        The clusters.
+    rng
+        For a share.
+
+    Raises
+    ------
+    SpecificationError
+        If that is no cluster, all of them, or labels do not exist.
+    """
+    where = f"systematic['{variable}']"
+    if isinstance(wanted, Real) and not isinstance(wanted, bool):
+        share = check_share(where, wanted)
+        n = int(share * clusters.n + 0.5)
+        if share > 0 and n == 0:
+            raise SpecificationError(
+                f"{where}={share:g} of {clusters.n} clusters is less than half a cluster; give a "
+                "larger share, or the labels of clusters."
+            )
+        chosen = rng.choice(clusters.n, size=n, replace=False)
+    elif isinstance(wanted, Iterable) and not isinstance(wanted, str | Mapping):
+        chosen = np.array([_number(label, clusters, where) for label in wanted], dtype=np.int64)
+    else:
+        raise SpecificationError(
+            f"{where}={wanted!r} must be a share of the clusters or a list of their labels."
+        )
+    found = np.unique(chosen).astype(np.int64)
+    if len(found) == clusters.n:
+        raise SpecificationError(
+            f"{where} removes the variable from all {clusters.n} clusters; leave at least one."
+        )
+    return found
+
+
+def _number(label: Any, clusters: ClusterIndex, where: str) -> int:
+    numbers = {label: number for number, label in enumerate(clusters.labels)}
+    try:
+        return numbers[label]
+    except (KeyError, TypeError):
+        raise SpecificationError(
+            f"{where} names cluster {label!r}, which is not in the data ({listed(numbers)})."
+            f"{did_you_mean(label, numbers)}"
+        ) from None
+
 
 # First elements of the spawn keys: adding one mechanism changes no draw of the others.
 PATTERNS, SYSTEMATIC, SELECTION = range(3)
@@ -98,9 +343,9 @@ class Amputed:
                 index=pd.Index(with_gaps, name="variable"),
             )
             if self.systematic:
-                table["clusters without"] = [
-                    _count(self.systematic.get(name, ())) for name in with_gaps
-                ]
+                of = [self.systematic.get(name, ()) for name in with_gaps]
+                several = [each.values() if isinstance(each, Mapping) else [each] for each in of]
+                table["clusters without"] = [sum(map(len, each)) for each in several]
             parts.append(table)
         if len(self.patterns):
             by_pattern = pd.DataFrame(
@@ -289,19 +534,29 @@ def ampute(
         if not bycases:
             share = plan.share_of_cases(share)
     else:
-        _refuse_of_patterns(
-            freq=freq is not None, mech=mech != "MAR", weights=weights is not None, cont=not cont,
-            type=type != "RIGHT", odds=odds is not None, bycases=not bycases, prop_sd=bool(sds),
-        )  # fmt: skip
+        of_patterns = {
+            "freq": freq is not None, "mech": mech != "MAR", "weights": weights is not None,
+            "cont": not cont, "type": type != "RIGHT", "odds": odds is not None,
+            "bycases": not bycases, "prop_sd": bool(sds),
+        }  # fmt: skip
+        if any(of_patterns.values()):
+            raise SpecificationError(
+                f"{next(name for name, given in of_patterns.items() if given)} is about patterns, "
+                "and with selection= there are none unless patterns= says which."
+            )
 
-    removed = _systematic(systematic or {}, names, factors, entropy)
-    rows_removed = {name: factors.rows(chosen) for name, chosen in removed.items()}
-    columns = Columns(table, bool(std), rows_removed)
-    by_size = {factor: factors.by_name[factor] for factor in factors.finest_first()}
-    drawn = amputed_by_pattern(plan, columns, by_size, share, sds, _rng(entropy, PATTERNS))
-    gone = {
-        name: rows_removed.get(name, np.zeros(table.n_rows, dtype=bool)).copy() for name in names
-    }
+    removed = {}
+    for name, clusters in (systematic or {}).items():
+        if name not in names and factors.by_name:
+            raise unknown("systematic names", name, names)
+        at = names.index(name) if name in names else 0
+        removed[name] = factors.systematic(name, clusters, _rng(entropy, SYSTEMATIC, at))
+    columns = Columns(table, bool(std), {name: rows for name, (rows, _) in removed.items()})
+    finest_first = sorted(factors.by_name.items(), key=lambda factor: -factor[1].n)
+    rng = _rng(entropy, PATTERNS)
+    drawn = amputed_by_pattern(plan, columns, dict(finest_first), share, sds, rng)
+    nowhere = np.zeros(table.n_rows, dtype=bool)
+    gone = {name: columns.removed.get(name, nowhere).copy() for name in names}
     if plan is not None:
         for j, name in enumerate(plan.variables):
             gone[name] |= (drawn.pattern > 0) & plan.missing[drawn.candidate - 1, j]
@@ -325,7 +580,7 @@ def ampute(
         candidate=by_row(drawn.candidate, "candidate"),
         probability=by_row(drawn.probability, "probability"),
         scores=by_row(drawn.scores, "score"),
-        systematic={name: factors.labels(chosen) for name, chosen in removed.items()},
+        systematic={name: labels for name, (_, labels) in removed.items()},
         selection={
             name: pd.DataFrame(
                 {column: _in_rows(table, frame[column].to_numpy()) for column in frame},
@@ -359,23 +614,6 @@ def _with_gaps(table: Table, gone: Mapping[str, npt.NDArray[np.bool_]]) -> pd.Da
     return incomplete
 
 
-def _systematic(
-    wanted: Mapping[str, Any], names: Sequence[str], factors: Factors, seed: int
-) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
-    found = {}
-    for name, given in wanted.items():
-        if name not in names and factors.by_name:
-            raise unknown("systematic names", name, names)
-        at = names.index(name) if name in names else 0
-        found[name] = factors.systematic(name, given, _rng(seed, SYSTEMATIC, at))
-    return found
-
-
-def _count(labels: Any) -> int:
-    """Count clusters, of one column or of several."""
-    return sum(map(len, labels.values())) if isinstance(labels, Mapping) else len(labels)
-
-
 def _complete_table(data: Any) -> Table:
     """Encode the data, or raise DataError if a value is missing already."""
     table = Table.from_frame(data)
@@ -389,13 +627,3 @@ def _complete_table(data: Any) -> Table:
                 "them first."
             )
     return table
-
-
-def _refuse_of_patterns(**given: bool) -> None:
-    """Raise SpecificationError if an argument about patterns is given where there are none."""
-    for name, there in given.items():
-        if there:
-            raise SpecificationError(
-                f"{name} is about patterns, and with selection= there are none unless patterns= "
-                "says which."
-            )

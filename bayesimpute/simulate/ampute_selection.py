@@ -18,8 +18,7 @@ from bayesimpute.arrays import Array
 from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.simulate.ampute_chances import root
-from bayesimpute.simulate.ampute_patterns import Columns, has_order, standardised, unknown
+from bayesimpute.simulate.ampute_patterns import Columns, has_order, root, standardised, unknown
 from bayesimpute.wording import did_you_mean
 
 Codes = npt.NDArray[np.int64]
@@ -126,13 +125,11 @@ def check_selection(
     for name in [*selection.predictors, *(selection.outcome or ())]:
         if name not in names or name == variable:
             hint = did_you_mean(name, [other for other in names if other != variable])
-            reason = (
-                "what depends on the variable itself is said by rho"
-                if name == variable
-                else "which is no column"
-                if name not in factors
-                else "the cluster column; effects of clusters are intercept_sd and slope_sd"
-            )
+            reason = "which is no column"
+            if name == variable:
+                reason = "what depends on the variable itself is said by rho"
+            elif name in factors:
+                reason = "the cluster column; effects of clusters are intercept_sd and slope_sd"
             raise SpecificationError(f"{where} names '{name}': {reason}.{hint}")
     for name in selection.predictors:
         if not has_order(table, name):
@@ -193,24 +190,23 @@ def select(
     """
     n = columns.table.n_rows
     codes = None if clusters is None else clusters.codes
-    systematic_part = np.zeros(n)
-    if clusters is not None and selection.intercept_sd:
-        systematic_part += rng.normal(0, selection.intercept_sd, clusters.n)[clusters.codes]
+
+    def effects(sd: float) -> Any:
+        return rng.normal(0, sd, clusters.n)[clusters.codes] if clusters is not None and sd else 0.0
+
+    systematic_part = np.zeros(n) + effects(selection.intercept_sd)
     for name, coefficient in selection.predictors.items():
-        slope = np.full(n, float(coefficient))
-        if clusters is not None and selection.slope_sd.get(name, 0):
-            slope += rng.normal(0, selection.slope_sd[name], clusters.n)[clusters.codes]
+        slope = coefficient + effects(selection.slope_sd.get(name, 0))
         systematic_part += slope * columns.numbers(name)
-    residual = np.full(n, np.nan)
-    known = systematic_part
+    residual, known = np.full(n, np.nan), systematic_part
     if selection.rho != 0:
         residual = _residual(variable, selection, columns.table, codes, factors, rng)
         known = systematic_part + selection.rho * residual
     spread = float(np.sqrt(1 - selection.rho**2))
     intercept, probability = np.zeros(n), np.zeros(n)
-    wanted = np.atleast_1d(np.asarray(prop, dtype=np.float64))
-    groups = np.zeros(n, dtype=np.int64) if codes is None or len(wanted) == 1 else codes
-    for group, share in enumerate(wanted):
+    by_cluster = codes is not None and np.size(prop) > 1
+    groups = codes if by_cluster else np.zeros(n, dtype=np.int64)
+    for group, share in enumerate(np.atleast_1d(prop)):
         rows = groups == group
         intercept[rows], probability[rows] = chances_of_selection(known[rows], spread, float(share))
     v = spread * rng.normal(size=n)
@@ -263,14 +259,9 @@ def _residual(
     factors: Collection[str],
     rng: np.random.Generator,
 ) -> Array:
-    names = selection.outcome
-    if names is None:
-        names = [
-            name
-            for name, other in table.variables.items()
-            if name != variable and name not in factors and other.kind is not Kind.OTHER
-        ]
-    x = outcome_columns(table, names)
+    others = [name for name in table.variables if name != variable and name not in factors]
+    usable = [name for name in others if table.variables[name].kind is not Kind.OTHER]
+    x = outcome_columns(table, usable if selection.outcome is None else selection.outcome)
     y = table.values[variable]
     if len(np.unique(y)) <= 2:
         return latent_residuals(variable, (y == y.max()).astype(np.float64), x, codes, rng)
@@ -279,16 +270,14 @@ def _residual(
 
 def outcome_columns(table: Table, names: Sequence[str]) -> Array:
     """Predictors of an outcome, (row, column), each with SD 1; indicators of unordered labels."""
-    columns = [np.empty((table.n_rows, 0))]
+    columns = []
     for name in names:
         values = table.values[name]
         if table.variables[name].kind is Kind.NOMINAL:
-            present = np.unique(values)[1:]
-            columns += [standardised((values == code).astype(np.float64))[:, None]
-                        for code in present]  # fmt: skip
+            columns += [standardised(1.0 * (values == code)) for code in np.unique(values)[1:]]
         else:
-            columns.append(standardised(values)[:, None])
-    return np.hstack(columns)
+            columns.append(standardised(values))
+    return np.column_stack([np.empty((table.n_rows, 0)), *columns])
 
 
 def residuals(variable: str, y: Array, x: Array, clusters: Codes | None) -> Array:

@@ -26,23 +26,26 @@ Decided for correctness
   values hide (Modrák et al. 2023), such as values that belong to another cluster.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from threading import Lock, get_ident
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute import html
 from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Within, checked
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SamplingError
-from bayesimpute.method import Array, Design, Kernel, Visit
-from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.method import Array, Design, Visit
+from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
+from bayesimpute.registry import METHODS, resolve
 from bayesimpute.simulate.scenario import (
     TARGET,
     Effects,
@@ -52,7 +55,178 @@ from bayesimpute.simulate.scenario import (
     Scenario,
     elements,
 )
+from bayesimpute.uniformity import band, chi2_p, ecdf, ecdf_p, expected
+from bayesimpute.wording import not_zero, one_line
 from bayesimpute.wrappers.base import method_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+#: Panels beside each other.
+COLUMNS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Ranks of true quantities among their draws.
+
+    Attributes
+    ----------
+    method
+        Name of what was calibrated.
+    scenario
+        On which data.
+    ranks
+        Number of draws below the truth, 0 … draws: a row each replicate, a column each quantity.
+        Quantities of the imputed values begin with ``imputed``, all others are parameters.
+    draws
+        Draws a replicate.
+    autocorrelation
+        Mean lag-1 autocorrelation of the ranked draws, by quantity. Independent draws have a
+        little below 0; with much more, ranks pile up at both ends although the sampler is right:
+        raise `thin`.
+    divergences
+        Diverging transitions, over all replicates.
+    seed
+        Gives the same ranks again.
+    level
+        Probability that a right sampler has any quantity called not uniform.
+    """
+
+    method: str
+    scenario: Scenario
+    ranks: pd.DataFrame
+    draws: int
+    autocorrelation: "pd.Series[float]"
+    divergences: int
+    seed: int
+    level: float = 0.01
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """χ² and ECDF p-values, autocorrelation, and the verdict, one row a quantity.
+
+        A quantity is not uniform if the smaller p-value, doubled for having two, and multiplied
+        by the number of quantities (Bonferroni), is below `level`.
+        """
+        rows = {}
+        for name in self.ranks:
+            ranks = self.ranks[name].to_numpy()
+            chi2 = float(not_zero(chi2_p(ranks, self.draws)))
+            of_ecdf = ecdf_p(ranks, self.draws)
+            p = min(1.0, 2 * min(chi2, of_ecdf) * self.ranks.shape[1])
+            rows[str(name)] = [chi2, of_ecdf, self.autocorrelation[str(name)], p >= self.level]
+        columns = ["chi2_p", "ecdf_p", "autocorrelation", "uniform"]
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        return table.rename_axis("quantity").astype({"uniform": bool})
+
+    @property
+    def ok(self) -> bool:
+        """Whether all quantities are uniform."""
+        return bool(self.table["uniform"].all())
+
+    def plot(self, figsize: tuple[float, float] | None = None) -> "Figure":
+        """Draw, for each quantity, the ECDF of its ranks minus that of uniform ones.
+
+        Grey is the simultaneous band: a right sampler leaves it, in any panel, with probability
+        `level` / 2, the other half being the χ² test's. Above zero, truths rank low, so draws are
+        too high; below zero they are too low. Above on the left and below on the right, draws
+        spread too little; the other way round, too much.
+
+        Parameters
+        ----------
+        figsize
+            Inches; default by the number of panels.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        shown = {
+            name: (self, [name], bool(uniform)) for name, uniform in self.table["uniform"].items()
+        }
+        figure = _panels(shown, figsize)
+        figure.suptitle(literal(f"{self.method}, {self.scenario.pattern}"), fontsize=10)
+        return figure
+
+    def __str__(self) -> str:
+        n, quantities = self.ranks.shape
+        table = self.table
+        bad = table.index[~table["uniform"]]
+        verdict = f"not uniform: {', '.join(bad)}" if len(bad) else "all uniform"
+        return one_line(
+            f"Calibration of {self.method}, {self.scenario.pattern}: {n} replicates, "
+            f"{self.draws} draws, {quantities} quantities, {verdict}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    def _repr_html_(self) -> str:
+        return html.plain(str(self), html.frame(self.table))
+
+    @property
+    def imputed(self) -> "np.ndarray":
+        """Which quantities are of imputed values, bool (quantity,)."""
+        return np.array([str(name).startswith("imputed") for name in self.ranks], dtype=bool)
+
+
+def matrix_panels(
+    results: Mapping[str, Calibration], figsize: tuple[float, float] | None = None
+) -> "Figure":
+    """One panel a scenario, with the lines of all its quantities."""
+    shown = {name: (each, list(each.ranks), each.ok) for name, each in results.items()}
+    return _panels(shown, figsize)
+
+
+def _panels(
+    shown: Mapping[Any, tuple[Calibration, Sequence[Any], bool]],
+    figsize: tuple[float, float] | None,
+) -> "Figure":
+    """One panel each: of which result, the quantities, and whether they are uniform."""
+    from matplotlib.lines import Line2D
+
+    n, columns = len(shown), min(COLUMNS, len(shown))
+    rows = -(-n // columns)
+    size = figsize or (2.4 * columns + 0.4, 1.7 * rows + 0.8)
+    figure, axes = subplots(rows, columns, size, sharex=True)
+    for row in range(rows):
+        axes[row, 0].set_ylabel("ECDF − uniform", fontsize=8, color=GREY)
+    for panel in axes.flat[n:]:
+        panel.set_visible(False)
+    for panel in axes.flat[max(n - columns, 0) : n]:
+        # the last panel of a column carries its axis, in a row that is not full too
+        panel.set_xlabel("rank / draws", fontsize=8, color=GREY)
+        panel.tick_params(labelbottom=True)
+    for panel, (name, (result, names, uniform)) in zip(axes.flat, shown.items(), strict=False):
+        _panel(panel, result, names)
+        title, weight = (name, "normal") if uniform else (f"{name} (not uniform)", "bold")
+        panel.set_title(literal(title), fontsize=8, loc="left", fontweight=weight)
+    kinds = {"parameter": OBSERVED, "imputed value": IMPUTED}
+    handles = [Line2D([], [], color=color, label=label) for label, color in kinds.items()]
+    figure.legend(handles=handles, loc="outside lower right", ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def _panel(panel: "Axes", result: Calibration, names: Sequence[Any]) -> None:
+    draws, replicates = result.draws, len(result.ranks)
+    share = expected(draws)
+    ends = band(replicates, draws, result.level / 2 / result.ranks.shape[1])
+    at = np.concatenate([[0.0], share, [1.0]])
+    # both ends of a difference of distribution functions are 0
+    lower, upper = (np.pad(end - share, 1) for end in ends)
+    panel.fill_between(at, lower, upper, color=GREY, alpha=0.15, linewidth=0, step="mid")
+    panel.axhline(0.0, color=GREY, linewidth=0.6)
+    imputed = dict(zip(result.ranks, result.imputed, strict=True))
+    for name in names:
+        line = np.pad(ecdf(result.ranks[name].to_numpy(), draws) - share, 1)
+        color, width = IMPUTED if imputed[name] else OBSERVED, 1.2 if len(names) == 1 else 0.8
+        panel.step(at, line, where="mid", color=color, linewidth=width)
+    panel.set_xlim(0, 1)
+    panel.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+    tidy(panel)
 
 
 def imputed_quantities(design: Design, values: Array) -> dict[str, float]:
@@ -206,73 +380,61 @@ def sbc(
         dict(options or {}),
     )
     seed = fresh_seed() if seed is None else int(seed)
-    task = _Task(method, scenario, draws, thin, seed)
-    found = list(_replicates(task, replicates, executor))
+    task = method, scenario, draws, thin, seed
+    if executor is None:
+        workshop = _Workshop(*task)
+        found = [_replicate(workshop, k) for k in range(replicates)]
+    else:
+        import cloudpickle
+
+        # arguments are checked here, before work is handed out
+        scenario.specification(method, np.random.default_rng(0))
+        shared = cloudpickle.dumps(task)
+        futures = [executor.submit(_remote_replicate, shared, k) for k in range(replicates)]
+        found = [future.result() for future in futures]
+    ranks, autocorrelation, divergences = zip(*found, strict=True)
     return Calibration(
         method_text(method),
         scenario,
-        pd.DataFrame([each.ranks for each in found]).rename_axis("replicate"),
+        pd.DataFrame(ranks).rename_axis("replicate"),
         draws,
-        pd.DataFrame([each.autocorrelation for each in found]).mean(),
-        int(sum(each.divergences for each in found)),
+        pd.DataFrame(autocorrelation).mean(),
+        int(sum(divergences)),
         seed,
         level,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """All that a worker needs."""
-
-    method: Any
-    scenario: Scenario
-    draws: int
-    thin: int
-    seed: int
+#: Ranks and lag-1 autocorrelations by quantity, and divergences, of one replicate.
+type _Found = tuple[dict[str, int], dict[str, float], float]
 
 
-@dataclass(frozen=True, eq=False)
 class _Workshop:
     """Kernel and forward model of a task, compiled."""
 
-    task: _Task
-    reference: Design
-    kernel: Kernel
-    forward: Forward
-
-    @classmethod
-    def of(cls, task: _Task) -> "_Workshop":
-        rng = np.random.default_rng(np.random.SeedSequence(task.seed, spawn_key=(0,)))
-        specification = task.scenario.specification(task.method, rng)
+    def __init__(self, method: Any, scenario: Scenario, draws: int, thin: int, seed: int) -> None:
+        self.scenario, self.draws, self.thin, self.seed = scenario, draws, thin, seed
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+        specification = scenario.specification(method, rng)
         values = specification.table.values
         bench = Bench.of(specification, values)
-        kernel = bench.kernels[TARGET]
-        reference = bench.builders[TARGET].build(values)
+        self.kernel = bench.kernels[TARGET]
+        self.reference = bench.builders[TARGET].build(values)
         target: Any = specification.targets[TARGET]
-        model = model_of(specification, target, reference)
-        return cls(task, reference, kernel, Forward(model, kernel.labels, len(reference.y)))
+        model = model_of(specification, target, self.reference)
+        self.forward = Forward(model, self.kernel.labels, len(self.reference.y))
 
-
-@dataclass(frozen=True, eq=False)
-class _Replicate:
-    """What one replicate gives, by quantity."""
-
-    ranks: Mapping[str, int]
-    autocorrelation: Mapping[str, float]
-    divergences: float
-
-
-def _replicates(task: _Task, replicates: int, executor: Executor | None) -> Iterable[_Replicate]:
-    if executor is None:
-        workshop = _Workshop.of(task)
-        return [_replicate(workshop, k) for k in range(replicates)]
-    import cloudpickle
-
-    # arguments are checked here, before work is handed out
-    task.scenario.specification(task.method, np.random.default_rng(0))
-    shared = cloudpickle.dumps(task)
-    futures = [executor.submit(_remote_replicate, shared, k) for k in range(replicates)]
-    return [future.result() for future in futures]
+    def visits(self, design: Design, rng: np.random.Generator) -> list[Visit]:
+        """Adapt the kernel to the data, and give the visits that are ranked."""
+        adaptation = self.kernel.adapt(design, rng)
+        state = self.kernel.start(adaptation, rng)
+        visit = self.kernel.visit(design, adaptation, state, rng, True)
+        kept = []
+        for _ in range(self.draws):
+            for _ in range(self.thin):
+                visit = self.kernel.visit(design, adaptation, visit.state, rng, False)
+            kept.append(visit)
+        return kept
 
 
 _COMPILING = Lock()  # PyTensor does not compile in two threads at once
@@ -284,54 +446,37 @@ def _workshop_of(shared: bytes, thread: int) -> _Workshop:
     import cloudpickle
 
     with _COMPILING:
-        return _Workshop.of(cloudpickle.loads(shared))
+        return _Workshop(*cloudpickle.loads(shared))
 
 
-def _remote_replicate(shared: bytes, number: int) -> _Replicate:
+def _remote_replicate(shared: bytes, number: int) -> _Found:
     return _replicate(_workshop_of(shared, get_ident()), number)
 
 
-def _replicate(workshop: _Workshop, number: int) -> _Replicate:
-    task, reference = workshop.task, workshop.reference
+def _replicate(workshop: _Workshop, number: int) -> _Found:
+    kernel, reference, seed = workshop.kernel, workshop.reference, workshop.seed
     # a stream for each act, so that another number of draws leaves the data as they are
-    data, moves, ties = (
-        np.random.default_rng(child)
-        for child in np.random.SeedSequence(task.seed, spawn_key=(1, number)).spawn(3)
+    data, moves, ties = map(
+        np.random.default_rng, np.random.SeedSequence(seed, spawn_key=(1, number)).spawn(3)
     )
     truth, y = workshop.forward.draw(data)
-    gone = task.scenario.hide(reference, data)
+    gone = workshop.scenario.hide(reference, data)
     design = replace(reference, y=np.where(gone, np.nan, y), fit=~gone, draw=gone)
-    true = _quantities(workshop.kernel.labels, truth, design, y[gone])
+    true = _quantities(kernel.labels, truth, design, y[gone])
     try:
-        visits = _visits(workshop, design, moves)
+        visits = workshop.visits(design, moves)
     except FAILURES as error:
         raise SamplingError(
-            f"sbc: replicate {number} of seed {task.seed} failed: {said(error)}. Data this "
+            f"sbc: replicate {number} of seed {seed} failed: {said(error)}. Data this "
             "extreme may come from wide priors; give tighter ones by priors=."
         ) from error
-    drawn = [
-        _quantities(workshop.kernel.labels, visit.parameters, design, visit.values)
-        for visit in visits
-    ]
+    drawn = [_quantities(kernel.labels, v.parameters, design, v.values) for v in visits]
     series = {name: np.array([each[name] for each in drawn]) for name in true}
-    return _Replicate(
+    return (
         {name: _rank(true[name], values, ties) for name, values in series.items()},
         {name: _lag1(values) for name, values in series.items()},
         sum(visit.statistics.get("diverging", 0.0) for visit in visits),
     )
-
-
-def _visits(workshop: _Workshop, design: Design, rng: np.random.Generator) -> list[Visit]:
-    kernel = workshop.kernel
-    adaptation = kernel.adapt(design, rng)
-    state = kernel.start(adaptation, rng)
-    visit = kernel.visit(design, adaptation, state, rng, True)
-    kept = []
-    for _ in range(workshop.task.draws):
-        for _ in range(workshop.task.thin):
-            visit = kernel.visit(design, adaptation, visit.state, rng, False)
-        kept.append(visit)
-    return kept
 
 
 def _quantities(
@@ -359,3 +504,60 @@ def _lag1(series: Array) -> float:
     centred = series - series.mean()
     spread = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / spread if spread > 0 else float("nan")
+
+
+DATA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "sporadic": {"pattern": "sporadic"},
+        "systematic": {"pattern": "systematic"},
+        "random intercept": {"pattern": "sporadic", "effects": "intercept"},
+        "level 2": {"pattern": "level 2"},
+    }
+)
+"""Name of the data -> arguments of :func:`bayesimpute.simulate.sbc`."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix: a method on some data."""
+
+    model: str
+    data: str
+    method: str
+    arguments: Mapping[str, Any] = field(hash=False)
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.data}"
+
+
+def _by_one_variable(method: Any) -> bool:
+    """Whether its values are drawn from a likelihood of one target, missing at random.
+
+    Others copy observed values, or are calibrated in ``tests/calibration``.
+    """
+    likelihood = getattr(method, "has_likelihood", True)
+    several = getattr(method, "block", False) or getattr(method, "two_equations", False)
+    return likelihood and not several
+
+
+def matrix() -> tuple[Cell, ...]:
+    """Give all cells, method by method, then those with other options or predictors."""
+    methods = {name: resolve(name) for name in METHODS}
+    methods = {name: method for name, method in methods.items() if _by_one_variable(method)}
+
+    def cell(
+        name: str, data: str, what: str = "", more: Mapping[str, Any] = MappingProxyType({})
+    ) -> Cell:
+        # what the method's file says: typical values, or options it cannot do without
+        of_method = getattr(methods[name], "calibration", None)
+        own = of_method(data) if of_method else {}
+        return Cell(f"{name}{what}", data, name, {**DATA[data], **own, **more})
+
+    plain = [cell(name, data) for name in methods for data in DATA]
+    more = [
+        cell(name, data, f", {what}", arguments)
+        for name, method in methods.items()
+        for what, (on, arguments) in getattr(method, "calibrated_too", {}).items()
+        for data in on
+    ]
+    return (*plain, *more)

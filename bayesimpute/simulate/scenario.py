@@ -13,7 +13,7 @@ from bayesimpute import html
 from bayesimpute.arguments import CountOrNone, Level, Within, check_arguments
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SamplingError, SpecificationError
-from bayesimpute.method import Array, Design
+from bayesimpute.method import Array, Design, Grouping
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
 from bayesimpute.sampling.generic import reseed
@@ -116,8 +116,8 @@ class Scenario:
         if self.pattern == "level 2" or self.effects in ("slope", "intercept", "none"):
             return None
         if self.effects in ("nested intercepts", "crossed intercepts"):
-            return {TARGET: " + ".join([f"{TARGET} ~ 1", *predictors, f"(1 | {CLUSTER})",
-                                        f"(1 | {GROUP})"])}  # fmt: skip
+            terms = [f"{TARGET} ~ 1", *predictors, f"(1 | {CLUSTER})", f"(1 | {GROUP})"]
+            return {TARGET: " + ".join(terms)}
         *others, last = predictors
         together = " + ".join(["1", *others])
         random = {
@@ -140,9 +140,11 @@ class Scenario:
         """
         unobserved = np.zeros(len(design.fit), dtype=bool)
         if self.pattern == "systematic":
-            unobserved = _last(design.cluster, design.n_clusters)
-            for each in design.groupings:
-                unobserved |= _last(each.cluster, each.n_clusters)
+            factors: list[Design | Grouping] = [design, *design.groupings]
+            for each in factors:  # the last clusters, one in four
+                unobserved |= each.cluster >= each.n_clusters - max(
+                    1, each.n_clusters // UNOBSERVED
+                )
         meant = np.bincount(design.cluster[~unobserved], minlength=design.n_clusters) > 0
         for _ in range(MOST_TRIES):
             gone = unobserved | (rng.random(len(unobserved)) < self.missing)
@@ -195,20 +197,11 @@ class Scenario:
     def _placeholder(self, kind: Kind, n: int) -> npt.NDArray[np.float64]:
         share = (np.arange(n) + 0.5) / n
         if self.typical:
-            return np.asarray(_quantiles(self.typical, share))
+            # values that are given, so that whole numbers stay whole
+            return np.quantile(np.array(self.typical, dtype=float), share, method="inverted_cdf")
         if kind is Kind.NUMERIC:
             return np.array([NormalDist().inv_cdf(p) for p in share])
         return np.arange(n, dtype=np.float64) % (2 if kind is Kind.BINARY else self.categories)
-
-
-def _last(codes: npt.NDArray[np.int64], clusters: int) -> Rows:
-    """Rows of the last clusters, one in four."""
-    return np.asarray(codes >= clusters - max(1, clusters // UNOBSERVED))
-
-
-def _quantiles(values: Sequence[float], share: npt.NDArray[np.float64]) -> Any:
-    """Quantiles that are values given, so that whole numbers stay whole."""
-    return np.quantile(np.asarray(values, dtype=float), share, method="inverted_cdf")
 
 
 class Forward:
@@ -254,13 +247,10 @@ class Forward:
                 "it leaves some to another model, or to none; calibrate the method inside."
             )
         self._labels = labels
-        self._function = pm.compile(
-            [],
-            [*(model[name] for name in labels), observed],
-            random_seed=0,
-            # a few hundred calls do not repay seconds of compiling
-            mode=Mode(linker="py", optimizer="fast_compile"),
-        )
+        drawn = [*(model[name] for name in labels), observed]
+        # a few hundred calls do not repay seconds of compiling
+        mode = Mode(linker="py", optimizer="fast_compile")
+        self._function = pm.compile([], drawn, random_seed=0, mode=mode)
 
     def draw(self, rng: np.random.Generator) -> tuple[dict[str, Array], Array]:
         """Draw parameters, (element,) each, and the data, (row,).

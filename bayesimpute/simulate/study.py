@@ -30,7 +30,7 @@ from bayesimpute.imputations import Imputations
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.pooled import Pooled
-from bayesimpute.result import json_values
+from bayesimpute.result.frame_store import parse
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
 
 ANSWER = ("term", "estimate", "std_error", "df", "fmi")
@@ -107,7 +107,7 @@ class Outcome:
     @classmethod
     def from_json(cls, text: str) -> "Outcome":
         """Read what :meth:`to_json` wrote."""
-        held = json_values.parse(text.encode())
+        held = parse(text.encode())
         held["truth"] = {term: float(x) for term, x in held["truth"].items()}
         held["answers"] = [
             (answer["term"], *(float(answer[name]) for name in ANSWER[1:]))
@@ -346,7 +346,7 @@ class Folder:
         if not os.path.exists(path):  # which does not raise where it may not look
             return None
         try:
-            held = json_values.parse(path.read_bytes())
+            held = parse(path.read_bytes())
             known = (held["format"], held["format_version"]) == (FORMAT, FORMAT_VERSION)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileFormatError(f"{path} is damaged; delete the folder.") from error

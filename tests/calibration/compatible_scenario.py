@@ -21,7 +21,7 @@ import pymc as pm
 from scipy.special import expit, logit
 
 import bayesimpute as bi
-from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.simulate.calibration import Calibration
 from bayesimpute.simulate.scenario import Scenario
 
 BURN, DRAWS, THIN = 20, 15, 4

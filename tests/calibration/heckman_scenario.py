@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Design
 from bayesimpute.registry import resolve
-from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.simulate.calibration import Calibration
 from bayesimpute.simulate.scenario import Scenario
 
 #: Narrower than the defaults, so that nearly all data have both seen and unseen rows.

@@ -10,7 +10,7 @@ import pymc as pm
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Design
 from bayesimpute.models.joint import Joint
-from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.simulate.calibration import Calibration
 from bayesimpute.simulate.scenario import Scenario
 
 #: Categories of each member: a number, two categories, three ordered ones.

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.registry import resolve
-from bayesimpute.simulate.ranks import Calibration
+from bayesimpute.simulate.calibration import Calibration
 from bayesimpute.simulate.scenario import TARGET, Forward, Scenario, elements
 
 DRAWS, THIN = 15, 2

@@ -11,7 +11,7 @@ import bayesimpute as bi
 from bayesimpute.design import DesignBuilder
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
-from bayesimpute.simulate.matrix import matrix
+from bayesimpute.simulate.calibration import matrix
 from bayesimpute.simulate.scenario import Scenario
 
 CELLS = {str(cell): cell for cell in matrix()}

@@ -11,7 +11,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute import content
-from bayesimpute.result.tree import versions
+from bayesimpute.result.run import versions
 from bayesimpute.specification.fingerprint import SAYS_NOTHING, Fingerprint, fingerprint
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 from bayesimpute.specification.specify import specify

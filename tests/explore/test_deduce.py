@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bayesimpute as bi
-from bayesimpute.explore.identity import parse
+from bayesimpute.explore.deduce import parse
 from bayesimpute.specification.expressions import evaluate
 
 BMI = "BMI = Weight / Height**2"

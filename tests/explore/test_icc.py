@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate, stats
 
 import bayesimpute as bi
-from bayesimpute.explore.summary import (
+from bayesimpute.explore.patterns import (
     ClusterMoments,
     anova_components,
     observed_share,

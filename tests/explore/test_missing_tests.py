@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import bayesimpute as bi
-from bayesimpute.explore.missing_tests import by_clusters, contingency, welch
+from bayesimpute.explore.missing_model import by_clusters, contingency, welch
 
 
 def row(tests, missing, variable):

@@ -10,8 +10,8 @@ import pytest
 import bayesimpute as bi
 from bayesimpute import registry
 from bayesimpute.explore import icc
-from bayesimpute.result import layout
-from bayesimpute.simulate import matrix
+from bayesimpute.result import codec
+from bayesimpute.simulate import calibration
 from bayesimpute.specification import aliases
 from tests.models.test_linear_posterior import (
     agreement,
@@ -27,7 +27,7 @@ def row():
     """The one row."""
     with pytest.MonkeyPatch.context() as patch:
         methods = {**registry.METHODS, "durations": "tests.models.weibull:Weibull"}
-        for module in (registry, aliases, icc, layout, matrix):
+        for module in (registry, aliases, icc, codec, calibration):
             patch.setattr(module, "METHODS", MappingProxyType(methods))
         names = {**aliases.ALIASES, "durations": aliases.Alias("durations")}
         patch.setattr(aliases, "ALIASES", MappingProxyType(names))
@@ -88,8 +88,8 @@ def test_it_has_an_intraclass_correlation(df):
 
 
 def test_it_is_calibrated_by_what_its_file_says():
-    cells = {cell.data: cell for cell in matrix.matrix() if cell.method == "durations"}
-    assert set(cells) == set(matrix.DATA)
+    cells = {cell.data: cell for cell in calibration.matrix() if cell.method == "durations"}
+    assert set(cells) == set(calibration.DATA)
     arguments = cells["random intercept"].arguments
     found = bi.simulate.sbc("durations", replicates=12, draws=15, level=0.002, seed=1, **arguments)
     assert len(found.ranks) == 12 and found.ok, found.table

@@ -25,8 +25,8 @@ from bayesimpute.posterior.pooled import pool_posteriors
 from bayesimpute.report import page as page_module
 from bayesimpute.report.content import Content
 from bayesimpute.sensitivity_grid import Sensitivity
+from bayesimpute.simulate.calibration import Calibration
 from bayesimpute.simulate.performance import Replicates
-from bayesimpute.simulate.ranks import Calibration
 from bayesimpute.wording import one_line, visible
 from tests.report.pages import Page
 

@@ -12,9 +12,8 @@ from bayesimpute.report import page as page_module
 from bayesimpute.report.analyses import analyses
 from bayesimpute.report.content import Content
 from bayesimpute.report.data import gaps
-from bayesimpute.report.methods import AUTHORS, TITLE, sentences
 from bayesimpute.report.page import SECTIONS
-from bayesimpute.report.reporting import NOT_STATED, items
+from bayesimpute.report.paper import AUTHORS, NOT_STATED, TITLE, items, sentences
 from bayesimpute.result.checks import diagnostics
 from tests.report.pages import Page
 

@@ -10,8 +10,8 @@ import bayesimpute as bi
 from bayesimpute.analysis import fit
 from bayesimpute.report import page as page_module
 from bayesimpute.report.analyses import analyses
-from bayesimpute.report.assumptions import priors
 from bayesimpute.report.content import Content
+from bayesimpute.report.models import priors
 from bayesimpute.report.page import SECTIONS
 from tests.report.pages import Page
 

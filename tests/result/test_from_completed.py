@@ -6,7 +6,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.report.methods import TITLE
+from bayesimpute.report.paper import TITLE
 
 
 def data(n=120):

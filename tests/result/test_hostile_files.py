@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.result import codec, json_values, seal
-from bayesimpute.result.layout import as_now
+from bayesimpute.result import codec, frame_store, storage
+from bayesimpute.result.codec import as_now
 
 GROUP = "bayesimpute"
 
@@ -45,10 +45,10 @@ def opened(path, content: bytes) -> str:
 
 def rebuilt(good, path, change) -> bytes:
     """The file with its HDF5 part changed, sealed again."""
-    path.write_bytes(good.read_bytes()[: -seal.LENGTH])
+    path.write_bytes(good.read_bytes()[: -storage.LENGTH])
     with h5py.File(path, "a") as file:
         change(file[GROUP])
-    return seal.sealed(path.read_bytes())
+    return storage.sealed(path.read_bytes())
 
 
 def described(group: Any, text: str) -> None:
@@ -189,7 +189,7 @@ def test_values_that_nobody_writes_are_refused_before_memory_is_asked_for(value)
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match="unknown stored") as refused:
-            json_values.decode(value)
+            frame_store.decode_value(value)
         assert tracemalloc.get_traced_memory()[1] < 10**7
     finally:
         tracemalloc.stop()
@@ -198,15 +198,17 @@ def test_values_that_nobody_writes_are_refused_before_memory_is_asked_for(value)
 
 def test_what_is_nested_deeply_is_refused_before_it_is_written_or_opens_again():
     inside: Any = 1
-    for _ in range(json_values.MOST_LEVELS):
+    for _ in range(frame_store.MOST_LEVELS):
         inside = {"a": (inside,)[0]}
-    assert json_values.decode(json_values.parse(json.dumps(json_values.encode(inside)).encode()))
-    with pytest.raises(json_values.NotStorable, match="dict within 50 others"):
-        json_values.encode({"a": {"a": inside}})
+    assert frame_store.decode_value(
+        frame_store.parse(json.dumps(frame_store.encode_value(inside)).encode())
+    )
+    with pytest.raises(frame_store.NotStorable, match="dict within 50 others"):
+        frame_store.encode_value({"a": {"a": inside}})
     endless: list[Any] = []
     endless.append(endless)
-    with pytest.raises(json_values.NotStorable, match="list within 50 others"):
-        json_values.encode(endless)
+    with pytest.raises(frame_store.NotStorable, match="list within 50 others"):
+        frame_store.encode_value(endless)
 
 
 def test_opening_takes_at_most_three_times_the_file(tmp_path):
@@ -301,7 +303,7 @@ def test_a_file_of_the_second_version_is_the_same_result(good, tmp_path):
 
 def test_methods_around_methods_of_the_second_version_are_what_they_were():
     shift = {"__pairs__": [[None, -1.0]]}
-    groups = json_values.encode(((0.0, "a"), (1.0, "b")))
+    groups = frame_store.encode_value(((0.0, "a"), (1.0, "b")))
     method = {
         "__wrapper__": "by_group", "method": {
             "__wrapper__": "delta", "method": "pmm", "how": "delta", "amounts": shift,
@@ -319,12 +321,12 @@ def test_methods_around_methods_of_the_second_version_are_what_they_were():
 @pytest.mark.parametrize("number", range(24))
 def test_flipped_bytes_of_a_file_sealed_again_are_refused_or_change_nothing(good, tmp_path, number):
     draw = random.Random(number)
-    content = bytearray(good.read_bytes()[: -seal.LENGTH])
+    content = bytearray(good.read_bytes()[: -storage.LENGTH])
     heap = content.find(b"GCOL")  # where HDF5 keeps text of any length, without a checksum
     for _ in range(draw.randint(1, 8)):
         place = [draw.randrange(4096), heap + draw.randrange(4096), draw.randrange(len(content))]
         content[place[number % 3] % len(content)] ^= 1 << draw.randrange(8)
-    opened(tmp_path / "flipped.nc", seal.sealed(bytes(content)))
+    opened(tmp_path / "flipped.nc", storage.sealed(bytes(content)))
 
 
 def test_text_of_any_length_is_not_asked_of_hdf5(good, tmp_path):
@@ -334,8 +336,8 @@ def test_text_of_any_length_is_not_asked_of_hdf5(good, tmp_path):
         group.attrs["format"] = "bayesimpute imputations"
         group.attrs["format_version"] = np.array([1])
 
-    content = bytearray(rebuilt(good, damaged, as_it_was))[: -seal.LENGTH]
+    content = bytearray(rebuilt(good, damaged, as_it_was))[: -storage.LENGTH]
     for heap in re.finditer(b"GCOL", content):
         content[heap.start() + 16 : heap.start() + 4096] = bytes(4080)  # HDF5 would walk for ever
     assert b"bayesimpute imputations" not in content
-    assert opened(damaged, seal.sealed(bytes(content))) == ""
+    assert opened(damaged, storage.sealed(bytes(content))) == ""

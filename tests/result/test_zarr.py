@@ -11,8 +11,7 @@ from zarr.storage import ZipStore
 
 from bayesimpute.errors import FileFormatError, SpecificationError
 from bayesimpute.opening import open_file
-from bayesimpute.result.storage import to_netcdf
-from bayesimpute.result.zarr_store import CONTENT, to_zarr
+from bayesimpute.result.storage import CONTENT, to_netcdf, to_zarr
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from scipy.special import log_ndtr, logit
 
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.simulate.ampute import ampute
-from bayesimpute.simulate.ampute_chances import chances_on_curve
-from bayesimpute.simulate.ampute_patterns import CURVES
+from bayesimpute.simulate.ampute_patterns import CURVES, chances_on_curve
 from bayesimpute.simulate.ampute_selection import Selection, _probit_mode, latent_residuals
 
 

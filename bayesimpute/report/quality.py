@@ -1,31 +1,162 @@
-"""Observed and imputed values side by side, and checks of the models that draw anew."""
+"""What is wrong with the run, whether its chains have converged, and what they have imputed."""
 
 from functools import partial
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayesimpute.checking.overimputation import overimpute
 from bayesimpute.checking.predictive import plot_ppc
 from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
-from bayesimpute.html import Html, decimals, join, number, percent, table, tag
+from bayesimpute.findings import SEVERITIES, Findings
+from bayesimpute.html import Html, decimals, join, number, percent, tag
 from bayesimpute.plots.density import plot_density
 from bayesimpute.plots.propensity import plot_propensity, propensity
 from bayesimpute.plots.tidy import cells
+from bayesimpute.plots.trace import plot_trace
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,
     folded,
+    grid,
     left_out,
     note,
     paragraph,
     picture,
-    scroll,
     subheading,
-)
+)  # fmt: skip
+from bayesimpute.result.checks import diagnostics
+from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import declared
+
+#: Findings shown unfolded.
+MOST_OPEN = 12
+
+#: What a light says, by the severest finding; None where there is none.
+LIGHTS = {
+    "error": ("bad", "wrong"),
+    "warning": ("fair", "look"),
+    "info": ("unknown", "note"),
+    None: ("good", "fine"),
+}
+
+_ABOUT = {"variable": "Variable ", "term": "Term of an analysis ", "run": ""}
+
+
+def diagnosis(content: Content) -> Html:
+    """Every finding with its evidence, cause and advice."""
+    found = content.findings
+    if found.empty:
+        return join([paragraph(light(None), " Nothing was found wrong."), note(found.checked)])
+    drawn = []
+    for row in found.itertuples(index=False):
+        where = f" {_ABOUT[str(row.about)]}{row.variable}: " if row.variable else " "
+        advice = tag("p", "What to do: ", tag("code", row.advice)) if row.advice else ""
+        what, why = tag("strong", row.finding), tag("p", row.evidence, " ", row.cause)
+        drawn.append(tag("li", light(str(row.severity)), where, what, ". ", why, advice))
+    first = tag("ul", *drawn[:MOST_OPEN], class_="findings")
+    rest = drawn[MOST_OPEN:]
+    more = folded(f"{len(rest)} more", tag("ul", *rest, class_="findings")) if rest else ""
+    return join([first, more, note(found.checked)])
+
+
+def light(severity: str | None) -> Html:
+    """Sign and word for the severest finding."""
+    look, word = LIGHTS[severity]
+    return tag("span", word, class_=f"light {look}")
+
+
+#: Variables in one picture of traces.
+BESIDE = 3
+#: Rows of the table of all quantities.
+MOST_ROWS = 300
+
+NUMBERS = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+
+
+def chains(content: Content) -> Html:
+    """Lights, traces, and the table of all quantities."""
+    run = content.run
+    found = diagnostics(run)
+    worst = found.groupby("variable", sort=False)["r_hat"].max().fillna(-np.inf)
+    names = run.history.variables
+    shown = names
+    if len(names) > MOST_PICTURES:
+        ranked = sorted(names, key=lambda name: -worst.get(name, -np.inf))[:MOST_PICTURES]
+        shown = [name for name in names if name in ranked]
+    together = [shown[k : k + BESIDE] for k in range(0, len(shown), BESIDE)]
+    traces = [
+        picture(
+            partial(plot_trace, run, each),
+            f"Chains of {', '.join(each)}",
+            "; ".join(_seen(run, name, worst) for name in each),
+        )
+        for each in together
+    ]
+    return join(
+        [
+            paragraph(
+                "Imputations can be used when the chains have forgotten where they started and "
+                "wander about the same level. R-hat compares them with one another and with "
+                "themselves, 1 being perfect; ESS counts the independent draws that all chains "
+                "together are worth."
+            ),
+            _lights(found, content.findings),
+            note("The sign is the severest finding of the diagnosis above."),
+            *traces,
+            left_out([name for name in names if name not in shown], "the traces"),
+            _all(found),
+        ]
+    )
+
+
+def _seen(run: Run, name: str, worst: "pd.Series[float]") -> str:
+    """Where the chains of a variable ended, and how well they agree."""
+    ends = np.asarray(run.history.chain_mean[name], dtype=float)[:, -1]
+    r_hat = worst.get(name, -np.inf)
+    what = "mean codes" if run.specification.table.variables[name].categories else "means"
+    agree = f", largest R-hat {number(r_hat, 3)}" if np.isfinite(r_hat) else ""
+    return (
+        f"{name}: {what} of {len(ends)} chains end between {number(np.nanmin(ends), 3)} and "
+        f"{number(np.nanmax(ends), 3)}{agree}"
+    )
+
+
+def _lights(found: pd.DataFrame, findings: Findings) -> Html:
+    rows = []
+    for name, part in found.groupby("variable", sort=False):
+        most = part.sort_values("r_hat", ascending=False, kind="stable").iloc[0]
+        known = np.isfinite(most["r_hat"])
+        concerned = findings["severity"][findings["variable"].isin(["", name])]
+        severest = next((each for each in SEVERITIES if (concerned == each).any()), None)
+        smallest = [number(part[each].min(), 3) for each in ("ess_bulk", "ess_tail")]
+        rows.append(
+            (name, light(severest), _decimals(float(most["r_hat"])),
+             most["quantity"] if known else "", *smallest, int(part["divergences"].max()))
+        )  # fmt: skip
+    head = ["variable", "", "largest R-hat", "of", "smallest ESS (bulk)", "ESS (tail)",
+            "divergences"]  # fmt: skip
+    return grid(head, rows, (2, 4, 5, 6))
+
+
+def _decimals(r_hat: float) -> str:
+    return f"{r_hat:.3f}" if np.isfinite(r_hat) else "–"
+
+
+def _all(found: pd.DataFrame) -> Html:
+    """Every quantity; of very many those with the largest R-hat."""
+    listed = found.sort_values("r_hat", ascending=False, kind="stable").head(MOST_ROWS).sort_index()
+    rows = [
+        (f"{row['variable']}: {row['quantity']}",
+         *(_decimals(row[name]) if name == "r_hat" else number(row[name], 3) for name in NUMBERS))
+        for _, row in listed.iterrows()
+    ]  # fmt: skip
+    head = ["quantity", "mean", "SD", "R-hat", "ESS (bulk)", "ESS (tail)", "MCSE of mean"]
+    left = len(found) - len(listed)
+    more = f"the {len(rows)} of {len(found)} with the largest R-hat" if left else f"all {len(rows)}"
+    return folded(f"Quantities: {more}", grid(head, rows))
 
 
 def values(content: Content) -> Html:
@@ -58,13 +189,13 @@ def values(content: Content) -> Html:
 
 
 #: Rows times imputations up to which propensities are fitted for the page, and variables.
-MOST_ROWS, MOST_PROPENSITIES = 200_000, 6
+MOST_CELLS, MOST_PROPENSITIES = 200_000, 6
 
 
 def _by_propensity(content: Content, names: list[str]) -> list[Html]:
     """Values at the same chance of being missing, of some variables."""
     run = content.run
-    if run.m * len(run.specification.table.frame) > MOST_ROWS:
+    if run.m * len(run.specification.table.frame) > MOST_CELLS:
         return [note("By propensity of being missing: imp.plot.propensity(variable).")]
     drawn = []
     for name in names[:MOST_PROPENSITIES]:
@@ -160,27 +291,18 @@ def _overimputation(content: Content, names: list[str]) -> list[Html]:
         found = overimpute(content.run, names)
     except BayesimputeError as error:
         return [note(f"Not made: {error}")]
-    rows = [_row(str(name), row) for name, row in found.table.iterrows()]
+    rows = [
+        (str(name), int(row["n"]), percent(row["coverage"]), percent(row["coverage_se"]),
+         number(row["width"], 3), decimals(row["calibration_error"], 3), percent(row["large_k"]))
+        for name, row in found.table.iterrows()
+    ]  # fmt: skip
     head = ["variable", "cells", f"coverage of {found.level:.0%} intervals", "SE", "mean width",
             "calibration error", "large Pareto k"]  # fmt: skip
-    shown = scroll(table(head, rows, range(1, len(head))))
     return [
-        shown,
+        grid(head, rows),
         picture(
             found.plot,
             "Observed cells as predicted without themselves",
             "; ".join(f"{row[0]}: {row[2]} of intervals hold the value" for row in rows),
         ),
     ]
-
-
-def _row(name: str, row: "pd.Series[Any]") -> tuple[object, ...]:
-    return (
-        name,
-        int(row["n"]),
-        percent(row["coverage"]),
-        percent(row["coverage_se"]),
-        number(row["width"], 3),
-        decimals(row["calibration_error"], 3),
-        percent(row["large_k"]),
-    )

@@ -1,4 +1,12 @@
-"""A paragraph for the Methods of a paper: every sentence is written from the run itself."""
+"""For a paper: its Methods, written from the run itself, and what guidelines ask it to report.
+
+References
+----------
+.. [1] Sterne et al. (2009), Multiple imputation for missing data in epidemiological and clinical
+   research, BMJ 338, b2393: the box of recommendations.
+.. [2] Lee et al. (2021), Framework for the treatment and reporting of missing data in observational
+   studies (TARMOS), Journal of Clinical Epidemiology 134, 79-88.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -7,19 +15,21 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.analysis import Fits
+from bayesimpute.congeniality.check import findings_of
+from bayesimpute.data.table import Kind
 from bayesimpute.diagnostics import FEWEST_DRAWS
-from bayesimpute.errors import AnalysisError
 from bayesimpute.html import Html, join, number, percent, tag
 from bayesimpute.method import words_of
-from bayesimpute.pooling.formula_columns import check_formula
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
+from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.registry import resolve
-from bayesimpute.report.content import Content, counted, note, subheading
+from bayesimpute.report.content import Content, counted, grid, note, subheading
 from bayesimpute.report.models import names
 from bayesimpute.result.checks import diagnostics
 from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.specification.analyses import two_equations
+from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Target
 from bayesimpute.wrappers.base import innermost, layers, method_text
@@ -57,13 +67,17 @@ def citation(content: Content) -> str:
 
 def sentences(content: Content) -> Iterator[str]:
     """All sentences that hold of this run, in their order."""
-    for part in _PARTS:
-        yield from part(content)
+    without = without_models(content.run.specification)
+    for part, of_models in _PARTS.items():
+        if not (of_models and without):
+            yield from part(content)
 
 
 def targets_of(content: Content) -> dict[str, Target]:
-    """Variables with a model, those that stand for a column of the data."""
+    """Variables with a model, those that stand for a column of the data; none without models."""
     specification = content.run.specification
+    if without_models(specification):
+        return {}
     return {
         name: target
         for name, target in specification.targets.items()
@@ -119,8 +133,6 @@ def _what(content: Content) -> Iterator[str]:
 
 def _chains(content: Content) -> Iterator[str]:
     run = content.run
-    if without_models(run.specification):
-        return
     yield (
         f"Each imputation is the last state of a Markov chain of its own of "
         f"{counted(run.iterations, 'iteration')}, in which the parameters of each model and the "
@@ -138,8 +150,6 @@ def model_name(target: Target) -> str:
 
 
 def _models(content: Content) -> Iterator[str]:
-    if without_models(content.run.specification):
-        return
     by_name: dict[str, list[str]] = defaultdict(list)
     for name, target in targets_of(content).items():
         by_name[model_name(target)].append(name)
@@ -153,12 +163,7 @@ def _models(content: Content) -> Iterator[str]:
 
 def _clusters(content: Content) -> Iterator[str]:
     specification = content.run.specification
-    if without_models(specification):
-        return
-    intercepts: dict[str, list[str]] = defaultdict(list)
-    slopes: dict[str, list[str]] = defaultdict(list)
-    means: dict[str, list[str]] = defaultdict(list)
-    units: dict[str, list[str]] = defaultdict(list)
+    intercepts, slopes, means, units = (defaultdict[str, list[str]](list) for _ in range(4))
     for name, target in targets_of(content).items():
         if target.level == 2 and target.cluster is not None:
             units[target.cluster].append(name)
@@ -171,22 +176,18 @@ def _clusters(content: Content) -> Iterator[str]:
                 means[each.name].append(name)
     for group in dict.fromkeys([*intercepts, *slopes, *units]):
         n = specification.table.clusters(group).n
-        said = []
-        if intercepts[group]:
-            said.append(f"random intercepts in the models of {names(intercepts[group])}")
-        if slopes[group]:
-            said.append(f"random slopes in those of {names(slopes[group])}")
-        if means[group]:
-            said.append(f"cluster means of predictors in those of {names(means[group])}")
-        if units[group]:
-            said.append(f"one value a cluster imputed for {names(units[group])}")
+        allowed = {
+            "random intercepts in the models of": intercepts[group],
+            "random slopes in those of": slopes[group],
+            "cluster means of predictors in those of": means[group],
+            "one value a cluster imputed for": units[group],
+        }
+        said = [f"{what} {names(which)}" for what, which in allowed.items() if which]
         yield f"Clustering by {group} ({n:,} clusters) was allowed for by {'; '.join(said)}."
 
 
 def _predictors(content: Content) -> Iterator[str]:
     specification = content.run.specification
-    if without_models(specification):
-        return
     used = {
         name: {c for term in target.terms for c in term.columns if c in specification.table.frame}
         for name, target in targets_of(content).items()
@@ -196,38 +197,21 @@ def _predictors(content: Content) -> Iterator[str]:
         most = max(sizes)
         span = f"{most}" if min(sizes) == most else f"{min(sizes)} to {most}"
         yield f"Each model had {span} other variable{'' if span == '1' else 's'} as predictors."
-    formulas = list(analysed_formulas(content).values())
-    if formulas:
-        columns = specification.table.frame.columns
-        asked = {c for formula in formulas for c in check_formula(formula, columns)}
-        predicting = set().union(*used.values())
-        auxiliary = [c for c in columns if c in predicting and c not in asked]
+    asked = {c for each in content.analyses.values() for c in content.formula_columns(each) or ()}
+    if asked:
+        predicting = set().union(*used.values()) - asked
+        auxiliary = [c for c in specification.table.frame.columns if c in predicting]
         if auxiliary:
             yield f"Auxiliary variables, in imputation models only, were {names(auxiliary)}."
 
 
 def analysed_formulas(content: Content) -> dict[str, str]:
     """Formulas of the analyses of these imputations, by label."""
-    columns = content.run.specification.table.frame.columns
-    return {
-        label: each.formula
-        for label, each in content.analyses.items()
-        if isinstance(each, Fits) and each.formula and len(each) == content.run.m
-        and _names_known(each.formula, columns)
-    }  # fmt: skip
-
-
-def _names_known(formula: str, columns: pd.Index) -> bool:
-    try:
-        check_formula(formula, columns)
-    except AnalysisError:  # of columns that were derived later
-        return False
-    return True
+    used = {k: each for k, each in content.analyses.items() if content.formula_columns(each)}
+    return {label: each.formula for label, each in used.items()}
 
 
 def _priors(content: Content) -> Iterator[str]:
-    if without_models(content.run.specification):
-        return
     own = {
         name: [key for key in target.priors if not (target.around and key == "intercept")]
         for name, target in targets_of(content).items()
@@ -286,6 +270,8 @@ def _assumed(content: Content) -> Iterator[str]:
 def convergence(content: Content) -> str:
     """Largest R-hat of the second half of the chains; why there is none."""
     run = content.run
+    if without_models(run.specification):
+        return ""
     discard = run.iterations // 2
     kept = run.iterations - discard
     if run.m < 2 or kept < FEWEST_DRAWS:
@@ -304,14 +290,8 @@ def convergence(content: Content) -> str:
 
 
 def _converged(content: Content) -> Iterator[str]:
-    if without_models(content.run.specification):
-        return
     if said := convergence(content):
         yield f"{said}."
-
-
-def _package(fits: Fits) -> str:
-    return type(fits.estimates[0].model).__module__.partition(".")[0]
 
 
 def rule_name(pooled: Pooled) -> str:
@@ -328,7 +308,8 @@ def _analyses(content: Content) -> Iterator[str]:
             continue
         what = label
         if isinstance(given, Fits):
-            what = f"{label} ({given.formula or given.analysis}, fitted by {_package(given)})"
+            package = type(given.estimates[0].model).__module__.partition(".")[0]
+            what = f"{label} ({given.formula or given.analysis}, fitted by {package})"
         df = (
             "for large samples"
             if np.isinf(pooled.dfcom)
@@ -348,7 +329,7 @@ def _analyses(content: Content) -> Iterator[str]:
         )
 
 
-def _alone(content: Content) -> Iterator[str]:
+def _complete_cases(content: Content) -> Iterator[str]:
     for label, found in content.complete_cases.items():
         if found.fits is not None:
             rows = counted(found.rows, "complete case")
@@ -376,7 +357,163 @@ def sensitivity_words(content: Content) -> Iterator[str]:
         )
 
 
-_PARTS: tuple[Callable[[Content], Iterator[str]], ...] = (
-    _what, _chains, _models, _clusters, _predictors, _priors, _assumed, _converged, _analyses,
-    _alone, sensitivity_words,
+#: Sentences in their order, and whether they are of models and chains.
+_PARTS: dict[Callable[[Content], Iterator[str]], bool] = {
+    _what: False, _chains: True, _models: True, _clusters: True, _predictors: True, _priors: True,
+    _assumed: False, _converged: True, _analyses: False, _complete_cases: False,
+    sensitivity_words: False,
+}  # fmt: skip
+
+
+NOT_STATED = "not stated"
+PICTURES = "pictures of all imputed variables (Observed and imputed values)"
+
+
+def _shares(content: Content) -> str:
+    shares = missing_shares(content)
+    return "; ".join(f"{name} {percent(share)}" for name, share in shares.items())
+
+
+def _complete(content: Content) -> str:
+    given = content.run.specification.table.frame
+    complete = int(given.notna().all(axis=1).sum())
+    return f"{complete:,} of {len(given):,} rows ({percent(complete / len(given))}) in all columns"
+
+
+def _differences(content: Content) -> str:
+    found = content.missing_tests
+    if found is None or found.empty:
+        return ""
+    column = next((c for c in found.columns if c.startswith("p_cluster")), "p_value")
+    tested = found.dropna(subset=[column])
+    low = tested[tested[column] < 0.05]
+    if tested.empty:
+        return ""
+    pairs = [f"{gone} by {by}" for gone, by in zip(low["missing"], low["variable"], strict=True)]
+    return (
+        f"{len(low)} of {counted(len(tested), 'comparison')} of rows with a value and without have "
+        f"p < 0.05{': ' + names(pairs) if pairs else ''} (What is missing)"
+    )
+
+
+def _software(content: Content) -> str:
+    run = content.run
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    iterations = "" if without_models(run.specification) else f", {run.iterations} iterations"
+    return f"{versions}; seed {run.seed}{iterations}"
+
+
+def _variables(content: Content) -> str:
+    specification = content.run.specification
+    targets = targets_of(content)
+    terms = [term for target in targets.values() for term in target.terms]
+    used = {column for term in terms for column in term.columns} | targets.keys()
+    known = [column for column in specification.table.frame if column in used]
+    return names(known) if targets else ""
+
+
+def _kinds(content: Content) -> str:
+    specification = content.run.specification
+    by_kind: dict[str, list[str]] = {}
+    words = {Kind.NUMERIC: "numbers", Kind.BINARY: "two categories",
+             Kind.ORDINAL: "ordered categories", Kind.NOMINAL: "categories"}  # fmt: skip
+    for name, target in targets_of(content).items():
+        kind = words.get(specification.table.variables[name].kind, "others")
+        by_kind.setdefault(kind, []).append(f"{name} by {model_name(target)}")
+    return "; ".join(f"{kind}: {', '.join(each)}" for kind, each in by_kind.items())
+
+
+def _interactions(content: Content) -> str:
+    specification = content.run.specification
+    formulas = analysed_formulas(content)
+    products = {
+        label: formula
+        for label, formula in formulas.items()
+        if any(len(term) > 1 for term in read_formula(formula).terms)
+    }
+    if not formulas or without_models(specification):
+        return ""
+    if not products:
+        return "the analyses have none"
+    lacking = [
+        f"{finding.finding} ({finding.variable})"
+        for formula in products.values()
+        for finding in findings_of(formula, specification)
+    ]
+    if not lacking:
+        return f"in the imputation models as {names(products)} asks"
+    return f"not all that {names(products)} asks: {names(dict.fromkeys(lacking))}"
+
+
+def _alone(content: Content) -> str:
+    found = [label for label, each in content.complete_cases.items() if each.fits is not None]
+    return f"beside the pooled estimates of {names(found)} (Analyses)" if found else ""
+
+
+def _departures(content: Content) -> str:
+    said = list(sensitivity_words(content))
+    if said:
+        return " ".join(said)
+    modelled = [*selection_models(content), *shifted(content)]
+    if modelled:
+        return f"modelled for {names(modelled)}; no grid of assumptions was given"
+    return ""
+
+
+def _pooling(content: Content) -> str:
+    by: dict[str, list[str]] = {}
+    for label, each in content.pooled.items():
+        if isinstance(each, Pooled) and each.m > 1:
+            by.setdefault(rule_name(each), []).append(label)
+        elif isinstance(each, PooledPosterior):
+            by.setdefault("posteriors mixed", []).append(label)
+    return "; ".join(f"{how}: {names(labels)}" for how, labels in by.items())
+
+
+#: Item, who asks for it, and what fills it in.
+ITEMS: tuple[tuple[str, str, Callable[[Content], str]], ...] = (
+    ("Share of missing values of each variable", "Sterne, TARMOS", _shares),
+    ("Rows with complete data", "Sterne, TARMOS", _complete),
+    ("Why values are missing", "Sterne, TARMOS", lambda content: content.reasons or ""),
+    ("How rows with and without missing values differ", "Sterne, TARMOS", _differences),
+    ("Method, and what it assumes of missingness", "Sterne, TARMOS", assumption),
+    ("Why the assumption is plausible", "Sterne, TARMOS", lambda each: each.assumptions or ""),
+    ("Software and settings", "Sterne, TARMOS", _software),
+    ("Number of imputations", "Sterne, TARMOS", lambda content: f"m = {content.run.m}"),
+    ("Variables in the imputation models, auxiliary ones too", "Sterne, TARMOS", _variables),
+    ("How variables that are not normal were treated", "Sterne", _kinds),
+    ("Interactions of the analysis in the imputation models", "Sterne", _interactions),
+    ("Observed and imputed values compared", "Sterne", lambda _: PICTURES),
+    ("Convergence", "TARMOS", convergence),
+    ("How analyses were combined", "TARMOS", _pooling),
+    ("Complete-case results beside", "Sterne, TARMOS", _alone),
+    ("Sensitivity to departures from the assumption", "Sterne, TARMOS", _departures),
+    ("Whether the treatment of missing data was planned before", "TARMOS", lambda content: ""),
 )  # fmt: skip
+
+
+def items(content: Content) -> pd.DataFrame:
+    """Checklist as a frame: item, asked_by, answer; ``"not stated"`` where nothing is known."""
+    rows = [(item, by, find(content) or NOT_STATED) for item, by, find in ITEMS]
+    return pd.DataFrame(rows, columns=["item", "asked_by", "answer"])
+
+
+def reporting(content: Content) -> Html:
+    """Checklist, and how many of its items are filled in."""
+    found = items(content)
+    rows = [
+        (item, by, tag("em", answer) if answer == NOT_STATED else answer)
+        for item, by, answer in found.itertuples(index=False)
+    ]
+    open_items = int((found["answer"] == NOT_STATED).sum())
+    return join(
+        [
+            grid(["item", "asked by", "answer"], rows, ()),
+            note(
+                f"{len(found) - open_items} of {len(found)} items are answered; what is not stated "
+                "the authors add, by reasons=, assumptions=, analyses= and sensitivity= of "
+                "imp.report or in the paper. Sterne: Sterne et al. 2009, BMJ 338, b2393. TARMOS: "
+                "Lee et al. 2021, J Clin Epidemiol 134, 79-88."
+            ),
+        ]
+    )
