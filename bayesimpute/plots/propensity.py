@@ -17,10 +17,9 @@ from bayesimpute.arrays import Array
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.plots.distribution import curve, grid_within, support
+from bayesimpute.plots.distribution import MOST_IN_A_STRIP, curve, grid_within, support
 from bayesimpute.plots.frames import column_named
-from bayesimpute.plots.strip import MOST_IN_A_STRIP
-from bayesimpute.plots.xy import numbers_of
+from bayesimpute.plots.scatter import numbers_of
 from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Target
 

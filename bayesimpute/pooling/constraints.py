@@ -10,11 +10,16 @@ import pandas as pd
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.pooling.estimates import aligned, as_estimates, complete_data_df, several
+from bayesimpute.pooling.estimates import (
+    aligned,
+    as_estimates,
+    complete_data_df,
+    position_of,
+    several,
+)
+from bayesimpute.pooling.model_tests import PooledTest, joint_test
 from bayesimpute.pooling.pooled import Pooled, pool
-from bayesimpute.pooling.pooled_test import PooledTest, joint_test
 from bayesimpute.pooling.rubin import Rule
-from bayesimpute.pooling.term_names import position_of
 from bayesimpute.specification.expressions import evaluate, names_in
 from bayesimpute.wording import nearest
 

@@ -14,13 +14,14 @@ import pandas as pd
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.estimates import Estimates, estimates_from
-from bayesimpute.pooling.formula_columns import checked_formula, prepared
 from bayesimpute.pooling.formula_design import (
     INTERCEPT,
     LinearDesign,
     ModelDesign,
     asks_for_means,
+    checked_formula,
     cluster_of_means,
+    prepared,
 )
 from bayesimpute.pooling.formula_factors import Categorical, Numeric, learn
 from bayesimpute.specification.formula_terms import Factor, Formula, label_of, unique

@@ -11,7 +11,7 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
 from bayesimpute.errors import warn
-from bayesimpute.pooling.adapters_draws import scalar_draws
+from bayesimpute.pooling.reported import scalar_draws
 from bayesimpute.posterior.draws import (
     Draws,
     aligned,
@@ -19,9 +19,10 @@ from bayesimpute.posterior.draws import (
     by_imputation,
     divergences,
     mixed,
+    moments,
+    quantile_error,
     summaries,
 )
-from bayesimpute.posterior.moments import moments, quantile_error
 from bayesimpute.wording import listed
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class PooledPosterior(html.Told):
         - ``fmi``, ``fmi_low``, ``fmi_high``: median and 95 % interval of the fraction of missing
           information, B∞ / (W + B∞).
 
-        `bayesimpute.posterior.moments` has the formulas.
+        `bayesimpute.posterior.draws` has the formulas.
     m
         Number of imputations.
     ci_prob, ci_kind

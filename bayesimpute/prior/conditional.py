@@ -1,5 +1,6 @@
-"""The textbook model of one target as the chains would first meet it; nothing is compiled."""
+"""The textbook model of one target as the chains would first meet it, and draws of its prior."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -120,3 +121,33 @@ def label_array(labels: Any) -> np.ndarray:
     if array.ndim == 1 and array.dtype.kind in "iuf":
         return array
     return np.array([str(label) for label in labels], dtype=str)
+
+
+def drawn_variables(
+    target: str, variables: list[Any], draws: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Draw variables of one model jointly, forwards, (draw, …) each.
+
+    Not by ``pm.sample_prior_predictive``, which writes to the log and knows neither the rows nor
+    the categories of the user's data.
+
+    Raises
+    ------
+    SamplingError
+        If a distribution has no draws, or they are no numbers.
+    """
+    import pymc as pm
+
+    if not variables:
+        return []
+    try:
+        with warnings.catch_warnings():
+            # a distribution may draw in Python
+            warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
+            drawn = pm.draw(variables, draws=draws, random_seed=int(rng.integers(2**31)))
+    except FAILURES as error:
+        raise SamplingError(
+            f"target {target!r}: nothing can be drawn from its priors: {said(error)}. A prior must "
+            "be a proper distribution (not pm.Flat), and tight enough for the model to be a number."
+        ) from error
+    return [np.asarray(values).reshape(draws, *np.shape(values)[1:]) for values in drawn]

@@ -9,8 +9,13 @@ import pandas as pd
 from bayesimpute.arguments import Count, Seed, checked
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
 from bayesimpute.errors import SamplingError
-from bayesimpute.prior.conditional import Conditional, conditional, label_array, specified
-from bayesimpute.prior.drawing import drawn_variables
+from bayesimpute.prior.conditional import (
+    Conditional,
+    conditional,
+    drawn_variables,
+    label_array,
+    specified,
+)
 from bayesimpute.specification.specification import Specification
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, join, number, table
-from bayesimpute.plots.rho import plot_rho
+from bayesimpute.plots.assumptions import plot_rho
 from bayesimpute.prior.of_run import priors as used_priors
 from bayesimpute.report.content import (
     Content,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayesimpute.findings import SEVERITIES, Findings
 from bayesimpute.html import Html, join, number, table, tag
-from bayesimpute.plots.trace import plot_trace
+from bayesimpute.plots.chains import plot_trace
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,

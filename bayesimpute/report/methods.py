@@ -11,7 +11,7 @@ from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import AnalysisError
 from bayesimpute.html import Html, join, number, percent, tag
 from bayesimpute.method import words_of
-from bayesimpute.pooling.formula_columns import check_formula
+from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.registry import resolve

@@ -10,9 +10,9 @@ from bayesimpute.checking.predictive import plot_ppc
 from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, decimals, join, number, percent, table, tag
-from bayesimpute.plots.density import plot_density
+from bayesimpute.plots.distribution import plot_density
+from bayesimpute.plots.frames import cells
 from bayesimpute.plots.propensity import plot_propensity, propensity
-from bayesimpute.plots.tidy import cells
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,

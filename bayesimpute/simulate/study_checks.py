@@ -9,7 +9,7 @@ from bayesimpute.arguments import check_arguments
 from bayesimpute.errors import SpecificationError
 from bayesimpute.imputation import impute as run_imputation
 from bayesimpute.imputation import specified
-from bayesimpute.pooling.formula_columns import check_formula
+from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.pooling.formula_models import check_family
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
 from bayesimpute.simulate.study import Outcome, Study

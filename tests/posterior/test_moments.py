@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesimpute.posterior.moments import missing_information, moments, quantile_error
+from bayesimpute.posterior.draws import missing_information, moments, quantile_error
 
 RNG_SEED = 20
 
