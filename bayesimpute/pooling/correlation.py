@@ -1,6 +1,6 @@
 """Pooled correlations and covariances of completed data."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations, combinations_with_replacement
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import pandas as pd
 from bayesimpute.arguments import Level, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
+from bayesimpute.pooling.estimates import completed_frames
 from bayesimpute.pooling.pooled import pool
 from bayesimpute.wording import nearest
 
@@ -145,11 +146,7 @@ def pool_covariance(
 
 
 def _frames(data: Any) -> list[pd.DataFrame]:
-    complete: Callable[[str], Any] | None = getattr(data, "complete", None)
-    given = complete("all") if callable(complete) else data
-    if isinstance(given, pd.DataFrame) or not isinstance(given, Iterable):
-        given = [given]
-    frames = list(given.values() if isinstance(given, Mapping) else given)
+    frames = completed_frames(data)
     if not frames or not all(isinstance(frame, pd.DataFrame) for frame in frames):
         raise AnalysisError("Give the imputations, or a list of their completed data frames.")
     return frames

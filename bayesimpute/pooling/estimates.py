@@ -19,7 +19,7 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.reported import Reported, adapted, numbers
+from bayesimpute.pooling.reported import Reported, adapted, numbers, one_name
 from bayesimpute.specification.spelling import canonical
 
 #: How an intercept is named by R, patsy and formulaic, and by ``statsmodels.add_constant``.
@@ -245,14 +245,10 @@ def _terms(frame: pd.DataFrame, column: str | None) -> pd.Index:
             "as its index."
         )
     names = frame.index if column is None else frame[column]
-    terms = [_term(name) for name in names]
+    terms = [one_name(name) for name in names]
     for equation in (c for c in frame.columns if _plain(c) in EQUATIONS):
         terms = [f"{of}: {term}" for of, term in zip(frame[equation], terms, strict=True)]
     return pd.Index(terms)
-
-
-def _term(name: Any) -> str:
-    return ":".join(str(part) for part in name) if isinstance(name, tuple) else str(name)
 
 
 def _plain(name: Any) -> str:
@@ -610,7 +606,7 @@ def estimates_from(result: Any) -> Estimates:
     df = reported.df_residual
     return Estimates(
         tuple(str(term) for term in reported.estimates.index),
-        reported.numbers(),
+        numbers(reported.estimates, "estimates"),
         reported.covariance_matrix(),
         reported.variance_components,
         None if df is None or np.isnan(df) else float(df),
@@ -752,3 +748,14 @@ def several(estimates: Sequence[Any], what: str) -> int:
             f"{len(estimates)}."
         )
     return len(estimates)
+
+
+def completed_frames(data: Any) -> list[Any]:
+    """Completed data sets of a run, of a mapping or of any collection; a single one as it is."""
+    complete = getattr(data, "complete", None)
+    given = complete("all") if callable(complete) else data
+    if isinstance(given, Mapping):
+        return list(given.values())
+    if isinstance(given, pd.DataFrame):
+        return [given]
+    return list(given) if isinstance(given, Iterable) else []

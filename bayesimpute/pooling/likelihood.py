@@ -6,7 +6,7 @@ whose parameters are all coefficients; `likelihood_of` says which belongs to fit
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,12 +32,20 @@ class Likelihood(ABC):
     ----------
     names
         Of the p coefficients.
-    free
-        (p,), which coefficients are estimated; the others stay at 0.
+    outcomes
+        Of each data set.
+    restricted
+        Whether the intercept is the only coefficient that is estimated; the others stay at 0.
     """
 
     names: tuple[str, ...]
-    free: NDArray[np.bool_]
+    outcomes: tuple[Array, ...]
+    restricted: bool = field(default=False, kw_only=True)
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Which coefficients are estimated, (p,)."""
+        return self._intercept if self.restricted else np.ones(len(self.names), dtype=bool)
 
     @abstractmethod
     def value(self, k: int, at: Array) -> float:
@@ -50,11 +58,6 @@ class Likelihood(ABC):
     @abstractmethod
     def climb(self, sets: Sequence[int], start: Array, free: NDArray[np.bool_]) -> Array:
         """Maximum of the sum over data sets, coefficients that are not free as they are."""
-
-    @property
-    @abstractmethod
-    def outcomes(self) -> tuple[Array, ...]:
-        """The outcome of each data set."""
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -96,7 +99,7 @@ class Likelihood(ABC):
 
     def intercept_only(self) -> "Likelihood":
         """Leave the intercept as the only coefficient."""
-        return replace(self, free=self._intercept)
+        return replace(self, restricted=True)
 
     @property
     def _sets(self) -> range:
@@ -265,7 +268,7 @@ class MixedLikelihood(Likelihood):
         """Build it from fits of ``mixedlm.lmer``."""
         data = tuple(MixedData.of(result.matrices) for result in results)
         theta = tuple(np.asarray(result.theta, dtype=float) for result in results)
-        return cls(terms, np.ones(len(terms), dtype=bool), data, theta)
+        return cls(terms, tuple(each.y for each in data), data, theta)
 
     @classmethod
     def linear(cls, terms: tuple[str, ...], models: Sequence[Any]) -> "MixedLikelihood":
@@ -274,22 +277,14 @@ class MixedLikelihood(Likelihood):
             MixedData(np.asarray(each.exog, dtype=float), np.asarray(each.endog, dtype=float))
             for each in models
         )
-        return cls(terms, np.ones(len(terms), dtype=bool), data, (np.empty(0),) * len(data))
-
-    @property
-    def outcomes(self) -> tuple[Array, ...]:
-        """Outcome of each data set."""
-        return tuple(each.y for each in self.data)
+        return cls(terms, tuple(each.y for each in data), data, (np.empty(0),) * len(data))
 
     @property
     def average(self) -> Array:
         """Averages of the estimates; of the random part that of its covariances."""
         own = np.array(self.own)
-        theta, variance = own[:, : self._k], own[:, self._k]
-        found: Array = own.mean(axis=0)
-        structures = self.data[0].structures
-        found[: self._k] = average_theta(theta, variance / variance.mean(), structures)
-        return found
+        variance = own[:, self._k]
+        return average_theta(own, self._k, variance / variance.mean(), self.data[0].structures)
 
     def value(self, k: int, at: Array) -> float:
         """Log-likelihood of data set k."""
@@ -355,21 +350,15 @@ class LaplaceLikelihood(Likelihood):
                 "These fits of glmer are of its fast kind, whose likelihood is no function of the "
                 "coefficients; fit with the default control, or compare the models by D1."
             )
-        return cls(terms, np.ones(len(terms), dtype=bool), tuple(results))
-
-    @property
-    def outcomes(self) -> tuple[Array, ...]:
-        """Outcome of each data set."""
-        return tuple(np.asarray(result.matrices.y, dtype=float) for result in self.results)
+        outcomes = tuple(np.asarray(result.matrices.y, dtype=float) for result in results)
+        return cls(terms, outcomes, tuple(results))
 
     @property
     def average(self) -> Array:
         """Averages of the estimates; of the random part that of its covariances."""
-        own, k = np.array(self.own), len(self.results[0].theta)
-        structures = self.results[0].matrices.random_structures
-        return np.append(
-            average_theta(own[:, :k], np.ones(len(own)), structures), own[:, k:].mean(axis=0)
-        )
+        own, first = np.array(self.own), self.results[0]
+        structures = first.matrices.random_structures
+        return average_theta(own, len(first.theta), np.ones(len(own)), structures)
 
     def value(self, k: int, at: Array) -> float:
         """Log-likelihood of data set k."""
@@ -419,17 +408,24 @@ def factors_of(theta: Array, structures: Sequence[Any]) -> list[Array]:
     return [np.asarray(each) for each in getL(theta, list(structures), as_blocks=True)]
 
 
-def average_theta(thetas: Array, scales: Array, structures: Sequence[Any]) -> Array:
-    """θ of the average of the covariances scale · LL': the factor is no estimate that one averages.
+def average_theta(own: Array, k: int, scales: Array, structures: Sequence[Any]) -> Array:
+    """Averages of estimates, of θ (the first k) that of the covariances scale · LL'.
+
+    The factor is no estimate that one averages.
 
     Parameters
     ----------
-    thetas, scales
-        One a data set, (m, k) and (m,).
+    own
+        Estimates of each data set, (m, parameter).
+    k
+        Number of entries of θ, which stand first.
+    scales
+        One a data set, (m,).
     structures
         The random parts, as mixedlm describes them.
     """
-    factors = [factors_of(theta, structures) for theta in thetas]
+    average: Array = own.mean(axis=0)
+    factors = [factors_of(theta, structures) for theta in own[:, :k]]
     found: list[float] = []
     for structure, parts in zip(structures, zip(*factors, strict=True), strict=True):
         squares = [scale * part @ part.T for scale, part in zip(scales, parts, strict=True)]
@@ -438,7 +434,8 @@ def average_theta(thetas: Array, scales: Array, structures: Sequence[Any]) -> Ar
         lower = lower * np.where(np.diagonal(lower) < 0, -1.0, 1.0)
         at = np.tril_indices(len(lower)) if structure.correlated else np.diag_indices(len(lower))
         found += list(lower[at])
-    return np.array(found)
+    average[:k] = found
+    return average
 
 
 def _log_likelihood(result: Any) -> Callable[[Array], float]:
@@ -446,11 +443,7 @@ def _log_likelihood(result: Any) -> Callable[[Array], float]:
     deviance = result.as_function("deviance")
     fitted = float(result.logLik())
     reference = float(deviance(np.append(result.theta, result.beta)))
-
-    def log_likelihood(parameters: Array) -> float:
-        return fitted - 0.5 * (float(deviance(parameters)) - reference)
-
-    return log_likelihood
+    return lambda at: fitted - 0.5 * (float(deviance(at)) - reference)
 
 
 #: Families whose log-likelihood has no parameter but the coefficients.
@@ -534,9 +527,8 @@ def _newton(estimates: tuple[Estimates, ...], results: list[Any]) -> Likelihood:
                 f"{type(model).__name__} of imputation {number} says its log-likelihood is {said}, "
                 f"but at its estimates it is {found:.6g} (a penalty?). Use D1 or D2."
             )
-    return StatsmodelsLikelihood(
-        estimates[0].terms, np.ones(start.shape[1], dtype=bool), models, start
-    )
+    outcomes = tuple(np.asarray(model.endog, dtype=float) for model in models)
+    return StatsmodelsLikelihood(estimates[0].terms, outcomes, models, start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -553,11 +545,6 @@ class StatsmodelsLikelihood(Likelihood):
 
     models: tuple[Any, ...]
     estimates: Array
-
-    @property
-    def outcomes(self) -> tuple[Array, ...]:
-        """Outcome of each data set."""
-        return tuple(np.asarray(model.endog, dtype=float) for model in self.models)
 
     def value(self, k: int, at: Array) -> float:
         """Log-likelihood of data set k."""

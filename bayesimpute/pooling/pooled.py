@@ -265,24 +265,6 @@ def _squares(each: Estimates, sums_of_squares: int) -> pd.DataFrame:
     )
 
 
-#: Columns of ``Pooled.table``.
-COLUMNS = (
-    "estimate",
-    "std_error",
-    "statistic",
-    "df",
-    "p_value",
-    "conf_low",
-    "conf_high",
-    "riv",
-    "lambda",
-    "fmi",
-    "ubar",
-    "b",
-    "t",
-)
-
-
 def _no_components() -> pd.Series:
     return pd.Series(dtype=float, name="estimate")
 
@@ -378,7 +360,7 @@ class Pooled(html.Told):
         DataFrame
             estimate, std_error, statistic, df, p_value, conf_low, conf_high, fmi by term.
         """
-        shown = self.table[[*COLUMNS[:7], "fmi"]].copy()
+        shown = self.table[[*self.table.columns[:7], "fmi"]].copy()
         if exponentiate:
             scaled = ["estimate", "conf_low", "conf_high"]
             shown[scaled] = np.exp(shown[scaled])

@@ -12,7 +12,12 @@ import pandas as pd
 from bayesimpute.arguments import CountOrNone, Level, Seed, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.estimates import Estimates, as_estimates, complete_data_df
+from bayesimpute.pooling.estimates import (
+    Estimates,
+    as_estimates,
+    complete_data_df,
+    completed_frames,
+)
 from bayesimpute.pooling.formula_design import ModelDesign
 from bayesimpute.pooling.pooled import pool
 from bayesimpute.pooling.reported import is_mixedlm
@@ -65,13 +70,7 @@ def new_frames(newdata: Any, m: int) -> list[pd.DataFrame]:
     m
         Number of fits.
     """
-    if isinstance(newdata, pd.DataFrame):
-        frames = [newdata] * m
-    else:
-        complete = getattr(newdata, "complete", None)
-        given = complete("all") if callable(complete) else newdata
-        given = given.values() if isinstance(given, Mapping) else given
-        frames = list(given) if isinstance(given, Iterable) else []
+    frames = completed_frames(newdata) * (m if isinstance(newdata, pd.DataFrame) else 1)
     if len(frames) != m or not all(isinstance(frame, pd.DataFrame) for frame in frames):
         raise AnalysisError(
             f"New rows are one data frame, or one for each of the {m} fits (in a list), not "
@@ -167,21 +166,6 @@ def inverse_link(result: Any) -> Callable[[Array], Array] | None:
     return np.exp if type(model).__name__ == "Poisson" else None
 
 
-#: Columns with a bootstrap; without one, the first two.
-COLUMNS = ("prediction", "between_sd", "std_error", "conf_low", "conf_high", "df", "fmi")
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    estimator: Any
-    target: str
-    predictors: list[str]
-    new: pd.DataFrame | None
-    response: str
-    cluster: str | None
-    bootstrap: int
-
-
 @checked
 def pool_predictions(
     completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
@@ -263,51 +247,73 @@ def pool_predictions(
     >>> pool_predictions(frames, Mean(), "y")["between_sd"].tolist()
     [0.5, 0.5]
     """
-    frames = list(completed.values() if isinstance(completed, Mapping) else completed)
-    task = _checked(frames, estimator, target, predictors, new, response, cluster, bootstrap)
+    frames = completed_frames(completed)
+    if len(frames) < 2 or not all(isinstance(frame, pd.DataFrame) for frame in frames):
+        raise AnalysisError(
+            "pool_predictions needs two or more completed frames: pool_predictions(imp, …)."
+        )
+    _check_estimator(estimator, response, bootstrap)
+    chosen = _predictors(frames[0].columns, target, predictors, cluster, new)
+
+    def predicted(sample: pd.DataFrame, frame: pd.DataFrame) -> tuple[Array, pd.Index]:
+        """Predictions of a fit to `sample`, for new rows or those of `frame`, and their labels."""
+        fitted = copy.deepcopy(estimator)
+        fitted = fitted.fit(sample[chosen], sample[target]) or fitted
+        rows = frame if new is None else new
+        values = np.asarray(getattr(fitted, response)(rows[chosen]))
+        numeric = response != "predict" or pd.api.types.is_numeric_dtype(sample[target].dtype)
+        if values.dtype.kind not in "biuf" or not numeric:
+            raise AnalysisError(
+                f"{response} gives labels of classes, which have no mean; use "
+                "response='predict_proba'."
+            )
+        if values.ndim == 1:
+            return values.astype(float), rows.index
+        classes = getattr(fitted, "classes_", range(values.shape[1]))
+        index = pd.MultiIndex.from_product([rows.index, list(classes)], names=["row", "class"])
+        return values.astype(float).ravel(), index
+
     streams = np.random.SeedSequence(seed).spawn(len(frames))
     means, variances = [], []
     index: pd.Index | None = None
     for number, (frame, stream) in enumerate(zip(frames, streams, strict=True), start=1):
         try:
-            predicted, found = _by_estimator(task, frame, frame)
+            mean, found = predicted(frame, frame)
             index = found if index is None else index
             if not found.equals(index):
                 raise AnalysisError("its rows or classes are not those of imputation 1.")
-            means.append(predicted)
-            if bootstrap:
-                variances.append(_bootstrap_variance(task, frame, stream, index))
+            means.append(mean)
+            drawn = []
+            for sample in _resampled(frame, cluster, bootstrap, np.random.default_rng(stream)):
+                drawn.append(predicted(sample, frame))
+                if not drawn[-1][1].equals(index):
+                    raise AnalysisError(
+                        "a bootstrap sample lacks one of the classes; merge rare classes or leave "
+                        "bootstrap= out."
+                    )
+            variances += [np.var([each for each, _ in drawn], axis=0, ddof=1)] if drawn else []
         except Exception as error:
             kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
             raise AnalysisError(f"Predicting in imputation {number} failed: {kind}{error}") from (
                 error
             )
-    assert index is not None
-    return _table(np.array(means), variances, index, ci_prob)
+    table = {"prediction": np.mean(means, axis=0), "between_sd": np.std(means, axis=0, ddof=1)}
+    if variances:
+        pooled = pool(np.array(means), np.array(variances), ci_prob=ci_prob).table
+        names = ("std_error", "conf_low", "conf_high", "df", "fmi")
+        table |= {name: pooled[name].to_numpy() for name in names}
+    return pd.DataFrame(table, index=index)
 
 
-def _checked(
-    frames: Sequence[pd.DataFrame],
-    estimator: Any,
+def _predictors(
+    columns: pd.Index,
     target: str,
     predictors: Sequence[str] | None,
-    new: pd.DataFrame | None,
-    response: str,
     cluster: str | None,
-    bootstrap: int,
-) -> _Task:
-    if len(frames) < 2 or not all(isinstance(frame, pd.DataFrame) for frame in frames):
-        raise AnalysisError(
-            "pool_predictions needs two or more completed frames: pool_predictions(imp, …)."
-        )
-    if not callable(getattr(estimator, "fit", None)) or not hasattr(estimator, response):
-        raise AnalysisError(
-            f"The estimator {type(estimator).__name__} has no method "
-            f"{response if hasattr(estimator, 'fit') else 'fit'!r}; give one as scikit-learn has, "
-            "and response='predict', 'predict_proba' or 'decision_function'."
-        )
-    columns = frames[0].columns
-    others = [c for c in columns if c not in (target, cluster)]
+    new: pd.DataFrame | None,
+) -> list[str]:
+    """Columns to predict from, which the data and the new rows have."""
+    others = [name for name in columns if name not in (target, cluster)]
     chosen = list(others if predictors is None else predictors)
     for name in [target, *chosen, *([] if cluster is None else [cluster])]:
         if name not in columns:
@@ -316,70 +322,31 @@ def _checked(
             )
     if new is not None and (absent := [name for name in chosen if name not in new.columns]):
         raise AnalysisError(f"new has no column {listed(absent)}; it needs all predictors.")
+    return chosen
+
+
+def _check_estimator(estimator: Any, response: str, bootstrap: int) -> None:
+    if not callable(getattr(estimator, "fit", None)) or not hasattr(estimator, response):
+        raise AnalysisError(
+            f"The estimator {type(estimator).__name__} has no method "
+            f"{response if hasattr(estimator, 'fit') else 'fit'!r}; give one as scikit-learn has, "
+            "and response='predict', 'predict_proba' or 'decision_function'."
+        )
     if bootstrap == 1:
         raise AnalysisError("bootstrap=1: a variance needs 2 refits, and 50 or more.")
-    return _Task(estimator, target, chosen, new, response, cluster, bootstrap)
 
 
-def _by_estimator(
-    task: _Task, sample: pd.DataFrame, frame: pd.DataFrame
-) -> tuple[np.ndarray, pd.Index]:
-    """Predictions of a fit to `sample`, for the new rows or those of `frame`, and their labels."""
-    fitted = copy.deepcopy(task.estimator)
-    fitted = fitted.fit(sample[task.predictors], sample[task.target]) or fitted
-    rows = frame if task.new is None else task.new
-    values = np.asarray(getattr(fitted, task.response)(rows[task.predictors]))
-    if values.dtype.kind not in "biuf" or (
-        task.response == "predict" and not pd.api.types.is_numeric_dtype(sample[task.target].dtype)
-    ):
-        raise AnalysisError(
-            f"{task.response} gives labels of classes, which have no mean; use "
-            "response='predict_proba'."
-        )
-    if values.ndim == 1:
-        return values.astype(float), rows.index
-    classes = getattr(fitted, "classes_", range(values.shape[1]))
-    index = pd.MultiIndex.from_product([rows.index, list(classes)], names=["row", "class"])
-    return values.astype(float).ravel(), index
-
-
-def _bootstrap_variance(
-    task: _Task, frame: pd.DataFrame, stream: np.random.SeedSequence, index: pd.Index
-) -> np.ndarray:
-    rng = np.random.default_rng(stream)
-    units = (
-        np.arange(len(frame))
-        if task.cluster is None
-        else pd.factorize(frame[task.cluster], use_na_sentinel=False)[0]
-    )
+def _resampled(
+    frame: pd.DataFrame, cluster: str | None, times: int, rng: np.random.Generator
+) -> Iterator[pd.DataFrame]:
+    """Draw rows, or clusters with all their rows, with replacement."""
+    units = np.arange(len(frame))
+    if cluster is not None:
+        units = pd.factorize(frame[cluster], use_na_sentinel=False)[0]
     members = [np.flatnonzero(units == unit) for unit in range(units.max() + 1)]
-    drawn = []
-    for _ in range(task.bootstrap):
+    for _ in range(times):
         chosen = rng.integers(len(members), size=len(members))
-        sample = frame.iloc[np.concatenate([members[unit] for unit in chosen])]
-        predicted, found = _by_estimator(task, sample, frame)
-        if not found.equals(index):
-            raise AnalysisError(
-                "a bootstrap sample lacks one of the classes; merge rare classes or leave "
-                "bootstrap= out."
-            )
-        drawn.append(predicted)
-    variance: np.ndarray = np.var(drawn, axis=0, ddof=1)
-    return variance
-
-
-def _table(
-    means: np.ndarray, variances: Sequence[np.ndarray], index: pd.Index, ci_prob: float
-) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {"prediction": means.mean(axis=0), "between_sd": means.std(axis=0, ddof=1)}, index=index
-    )
-    if not variances:
-        return table
-    pooled = pool(means, np.array(variances), ci_prob=ci_prob).table
-    for name in COLUMNS[2:]:
-        table[name] = pooled[name].to_numpy()
-    return table
+        yield frame.iloc[np.concatenate([members[unit] for unit in chosen])]
 
 
 #: Step of a derivative by a number, in its SDs; and of the derivative of a link.

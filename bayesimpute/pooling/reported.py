@@ -51,10 +51,6 @@ class Reported:
     log_likelihood: float | None = None
     variance_components: Mapping[str, float] = field(default_factory=dict)
 
-    def numbers(self) -> np.ndarray:
-        """Estimates as an array, (k,)."""
-        return numbers(self.estimates, "estimates")
-
     def covariance_matrix(self) -> np.ndarray:
         """Covariances (k, k), NaN off the diagonal where only standard errors are known.
 
@@ -179,41 +175,29 @@ def is_posterior(result: Any) -> bool:
     >>> is_posterior({"estimates": [1.0], "std_errors": [0.1]})
     False
     """
-    group = _group(result)
+    group = labelled_group(result)
     return group is not None and set(SAMPLE) <= {str(dim) for dim in group.dims}
 
 
-def is_labelled(result: Any) -> bool:
-    """Whether an object is a tree or set of labelled arrays, with draws or without."""
-    return _group(result) is not None
-
-
-def posterior_dataset(result: Any) -> "xr.Dataset":
-    """Give the group ``posterior`` of what a sampler returned.
+def labelled_group(result: Any, name: str = "posterior") -> "xr.Dataset | None":
+    """Give a group of what a sampler returned, or that group itself; None where it has none.
 
     Parameters
     ----------
     result
-        A DataTree or InferenceData with the group ``posterior``, or that group itself.
+        A DataTree, a Dataset, or ArviZ's InferenceData before version 1.
+    name
+        Of the group.
     """
-    group = _group(result)
-    if group is None:
-        raise AnalysisError(f"{type(result).__name__} is no posterior.")
-    return group
-
-
-def _group(result: Any) -> "xr.Dataset | None":
     import xarray as xr
 
     if isinstance(result, xr.DataTree):
-        chosen = result["posterior"] if "posterior" in result.children else result
-        return chosen.to_dataset()
-    if isinstance(result, xr.Dataset):
-        return result
-    inner = getattr(result, "posterior", None)  # ArviZ's InferenceData before version 1
-    if isinstance(inner, xr.DataTree):
-        return inner.to_dataset()
-    return inner if isinstance(inner, xr.Dataset) else None
+        result = result[name] if name in result.children else result
+    elif not isinstance(result, xr.Dataset):
+        result = getattr(result, name, None)
+    if isinstance(result, xr.DataTree):
+        return result.to_dataset()
+    return result if isinstance(result, xr.Dataset) else None
 
 
 def chosen_variables(dataset: "xr.Dataset", names: Sequence[str] | None) -> list[str]:
@@ -305,18 +289,21 @@ def mixedlm_components(result: Any) -> dict[str, float]:
     for group, block in estimated.groups.items():
         names = level_names(block.term_names, result.matrices.category_levels)
         names = ["Intercept" if name == "(Intercept)" else name for name in names]
-        for i, name in enumerate(names):
-            components[f"{name}~~{name}|{group}"] = float(block.cov[i, i])
-        for i, j in combinations(range(len(names)), 2):
-            components[f"{names[i]}~~{names[j]}|{group}"] = float(block.cov[i, j])
-    intercepts = [name for name in components if name.startswith("Intercept~~Intercept|")]
+        components |= _named_components(block.cov, names, group)
     if residual is not None:
+        intercepts = {g: components.get(f"Intercept~~Intercept|{g}") for g in estimated.groups}
+        between = {g: variance for g, variance in intercepts.items() if variance is not None}
         components["Residual~~Residual"] = float(residual)
-        total = sum(components[name] for name in intercepts) + float(residual)
-        for name in intercepts:
-            group = name.removeprefix("Intercept~~Intercept|")
-            components[f"ICC|{group}"] = components[name] / total
+        total = sum(between.values()) + float(residual)
+        components |= {f"ICC|{group}": variance / total for group, variance in between.items()}
     return components
+
+
+def _named_components(covariance: Any, names: Sequence[str], group: Any) -> dict[str, float]:
+    """Variances, then covariances of pairs, by the names that mitml gives them."""
+    pairs = [*zip(range(len(names)), range(len(names)), strict=True)]
+    pairs += combinations(range(len(names)), 2)
+    return {f"{names[i]}~~{names[j]}|{group}": float(covariance[i, j]) for i, j in pairs}
 
 
 def level_names(names: Iterable[str], levels: Mapping[str, Iterable[Any]]) -> list[str]:
@@ -350,10 +337,8 @@ def level_names(names: Iterable[str], levels: Mapping[str, Iterable[Any]]) -> li
 
 def statsmodels_components(result: Any) -> dict[str, float]:
     """Components of a fit of statsmodels' MixedLM, whose grouping factor has no name."""
-    between = np.asarray(result.cov_re, dtype=float)
     names = [str(name) for name in result.model.data.exog_re_names]
-    pairs = [(i, i) for i in range(len(names))] + list(combinations(range(len(names)), 2))
-    components = {f"{names[i]}~~{names[j]}|Group": float(between[i, j]) for i, j in pairs}
+    components = _named_components(np.asarray(result.cov_re, dtype=float), names, "Group")
     components["Residual~~Residual"] = float(result.scale)
     return components
 
@@ -400,7 +385,10 @@ def from_params(result: Any) -> Reported:
         estimates,
         covariance,
         errors,
-        _mixed_df(result) if mixed else residual_df(result, len(estimates)),
+        # the residual variance is a parameter too
+        float(result.nobs - len(result.params) - 1)
+        if mixed
+        else residual_df(result, len(estimates)),
         _log_likelihood(result),
         statsmodels_components(result) if mixed else {},
     )
@@ -467,11 +455,6 @@ def residual_df(result: Any, parameters: int) -> float | None:
     return None if rows is None else float(rows) - parameters
 
 
-def _mixed_df(result: Any) -> float:
-    """Observations minus all parameters, the residual variance too."""
-    return float(result.nobs - len(result.params) - 1)
-
-
 def _log_likelihood(result: Any) -> float | None:
     for name in ("llf", "loglik"):
         try:
@@ -520,13 +503,13 @@ def adapted(result: Any) -> Reported | None:
     """
     if is_mixedlm(result):
         return _from_mixedlm(result)
-    if is_posterior(result):
-        return _from_posterior(result)
-    if is_labelled(result):
-        raise AnalysisError(
-            f"the analysis returned a {type(result).__name__} without the dimensions chain and "
-            "draw; return a posterior as pm.sample and Bambi give it."
-        )
+    if (group := labelled_group(result)) is not None:
+        if not is_posterior(group):
+            raise AnalysisError(
+                f"the analysis returned a {type(result).__name__} without the dimensions chain and "
+                "draw; return a posterior as pm.sample and Bambi give it."
+            )
+        return _from_posterior(group)
     if hasattr(result, "variance_matrix_") and hasattr(result, "params_"):
         return _from_lifelines(result)
     if all(callable(getattr(result, name, None)) for name in ("coef", "se", "confint", "tidy")):
@@ -552,8 +535,8 @@ def _from_mixedlm(result: Any) -> Reported:
     )
 
 
-def _from_posterior(result: Any) -> Reported:
-    names, draws = scalar_draws(posterior_dataset(result))
+def _from_posterior(posterior: "xr.Dataset") -> Reported:
+    names, draws = scalar_draws(posterior)
     flat = draws.reshape(-1, len(names))
     if len(flat) < 2:
         raise AnalysisError("the posterior has a single draw; its variance needs more.")
@@ -563,7 +546,7 @@ def _from_posterior(result: Any) -> Reported:
 
 def _from_lifelines(result: Any) -> Reported:
     values = pd.Series(result.params_, dtype=float)
-    names = [_term(label) for label in values.index]
+    names = [one_name(label) for label in values.index]
     covariance: Any = np.asarray(result.variance_matrix_, dtype=float)
     errors = np.asarray(result.summary["se(coef)"], dtype=float)
     if differing(covariance, errors) is not None:
@@ -582,8 +565,8 @@ def _from_lifelines(result: Any) -> Reported:
     )
 
 
-def _term(label: Any) -> str:
-    """``("lambda_", "age")`` becomes ``"lambda_:age"``."""
+def one_name(label: Any) -> str:
+    """Name of a term; ``("lambda_", "age")`` becomes ``"lambda_:age"``."""
     return ":".join(str(part) for part in label) if isinstance(label, tuple) else str(label)
 
 

@@ -52,7 +52,7 @@ from bayesimpute.pooling.reported import (
     SAMPLE,
     chosen_variables,
     is_posterior,
-    posterior_dataset,
+    labelled_group,
     scalar_draws,
 )
 from bayesimpute.wording import listed
@@ -247,9 +247,10 @@ def aligned(posteriors: Iterable[Any], names: Sequence[str] | None) -> Draws:
 def _dataset(posterior: Any, number: int) -> "xr.Dataset":
     import xarray as xr
 
-    if is_posterior(posterior):
-        return posterior_dataset(posterior)
-    if isinstance(posterior, Mapping) and not isinstance(posterior, xr.Dataset | xr.DataTree):
+    group = labelled_group(posterior)
+    if group is not None and is_posterior(group):
+        return group
+    if group is None and isinstance(posterior, Mapping):
         arrays = {str(name): np.asarray(value) for name, value in posterior.items()}
         for name, array in arrays.items():
             if array.ndim < 2:
@@ -257,12 +258,10 @@ def _dataset(posterior: Any, number: int) -> "xr.Dataset":
                     f"Imputation {number}: {name!r} has the shape {array.shape}; draws are arrays "
                     "(chain, draw, …), a single chain array[None]."
                 )
-        return xr.Dataset(
-            {
-                name: ((*SAMPLE, *(f"{name}_dim_{i}" for i in range(array.ndim - 2))), array)
-                for name, array in arrays.items()
-            }
-        )
+        dims = {
+            k: (*SAMPLE, *(f"{k}_dim_{i}" for i in range(v.ndim - 2))) for k, v in arrays.items()
+        }
+        return xr.Dataset({name: (dims[name], array) for name, array in arrays.items()})
     raise AnalysisError(
         f"Imputation {number} gives {type(posterior).__name__}; give what pm.sample or Bambi's "
         "fit returns, a DataTree with a group 'posterior', a Dataset with the dimensions chain "
@@ -320,17 +319,13 @@ def _check_draws(terms: tuple[str, ...], draws: np.ndarray, number: int) -> None
 def _statistics(posterior: Any) -> "xr.Dataset":
     import xarray as xr
 
-    found: Any = None
-    if isinstance(posterior, xr.DataTree):
-        found = posterior["sample_stats"] if "sample_stats" in posterior.children else None
-    else:
-        found = getattr(posterior, "sample_stats", None)
-    if isinstance(found, xr.DataTree):
-        found = found.to_dataset()
-    if not isinstance(found, xr.Dataset):
+    name = "sample_stats"
+    tree = isinstance(posterior, xr.DataTree)
+    found = posterior.children.get(name) if tree else getattr(posterior, name, None)
+    dataset = found.to_dataset() if isinstance(found, xr.DataTree) else found
+    if not isinstance(dataset, xr.Dataset):
         return xr.Dataset()
-    whole = [k for k, array in found.data_vars.items() if set(array.dims) == set(SAMPLE)]
-    return found[whole]
+    return dataset[[k for k, each in dataset.data_vars.items() if set(each.dims) == set(SAMPLE)]]
 
 
 def mixed(draws: Draws, wanted: int | None, rng: np.random.Generator) -> "xr.DataTree":
@@ -408,20 +403,14 @@ def _joined(
     columns = {}
     for name, first in datasets[0].data_vars.items():
         inner = [dim for dim in first.dims if dim not in SAMPLE]
-        flat = []
-        for dataset, chosen in zip(datasets, picks, strict=True):
-            values = dataset[name].transpose(*SAMPLE, *inner).values
-            flat.append(values.reshape(-1, *values.shape[2:])[chosen])
-        by_chain = np.concatenate(flat, axis=1)
-        shuffled = np.stack([by_chain[c][order[c]] for c in range(len(order))])
+        each = [dataset[name].transpose(*SAMPLE, *inner).values for dataset in datasets]
+        flat = [values.reshape(-1, *values.shape[2:]) for values in each]
+        shuffled = _shuffled([v[chosen] for v, chosen in zip(flat, picks, strict=True)], order)
         columns[name] = xr.Variable((*SAMPLE, *inner), shuffled, first.attrs)
-    kept = {
-        name: coord
-        for name, coord in datasets[0].coords.items()
-        if not set(coord.dims) & set(SAMPLE)
-    }
-    shape = {"chain": len(order), "draw": len(order[0])}
-    return xr.Dataset(columns, {**kept, **{dim: np.arange(n) for dim, n in shape.items()}})
+    coords = datasets[0].coords
+    kept = {name: each for name, each in coords.items() if not set(each.dims) & set(SAMPLE)}
+    counted = {"chain": np.arange(len(order)), "draw": np.arange(len(order[0]))}
+    return xr.Dataset(columns, {**kept, **counted})
 
 
 def _origin(
@@ -435,14 +424,13 @@ def _origin(
         "source_chain": [p // n for p, n in zip(picks, lengths, strict=True)],
         "source_draw": [p % n for p, n in zip(picks, lengths, strict=True)],
     }
-    return {
-        name: np.stack([np.concatenate(values, axis=1)[c][order[c]] for c in range(len(order))])
-        for name, values in parts.items()
-    }
+    return {name: _shuffled(each, order) for name, each in parts.items()}
 
 
-#: Columns of the table, all NaN for a constant; `r_hat` also with one chain.
-SAMPLER_COLUMNS = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+def _shuffled(parts: Sequence[np.ndarray], order: Sequence[np.ndarray]) -> np.ndarray:
+    """Put arrays (chain, draw, …) one after another along draws, each chain in an order."""
+    by_chain = np.concatenate(parts, axis=1)
+    return np.stack([draws[own] for draws, own in zip(by_chain, order, strict=True)])
 
 
 def array_statistics() -> Any:
@@ -475,30 +463,33 @@ def by_imputation(draws: Draws) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index (term, imputation); `SAMPLER_COLUMNS`: posterior mean and SD, rank-normalised split
-        R-hat, bulk and tail (5 % and 95 %) effective sample sizes, Monte-Carlo error of the mean.
+        Index (term, imputation); posterior mean and SD, rank-normalised split R-hat (also with one
+        chain), bulk and tail (5 % and 95 %) effective sample sizes, Monte-Carlo error of the mean,
+        all NaN for a constant.
     """
     arviz = array_statistics()
     means, variances, ess = summaries(draws)
-    shape = (*means.shape, len(SAMPLER_COLUMNS))
-    table = np.full(shape, np.nan)
-    table[..., 0], table[..., 1] = means, np.sqrt(variances)
     with np.errstate(divide="ignore", invalid="ignore"):
-        table[..., 5] = np.sqrt(variances / ess)
+        error = np.sqrt(variances / ess)
+    found = {
+        "mean": means,
+        "sd": np.sqrt(variances),
+        **{name: np.full(means.shape, np.nan) for name in ("r_hat", "ess_bulk", "ess_tail")},
+        "mcse_mean": error,
+    }
     for i, values in enumerate(draws.values):
         moving = ~_constant(values)
         if not moving.any():
             continue
         chosen, axes = values[..., moving], {"chain_axis": 0, "draw_axis": 1}
         if len(values) > 1:
-            table[i, moving, 2] = arviz.rhat(chosen, method="rank", **axes)
-        table[i, moving, 3] = arviz.ess(chosen, method="bulk", **axes)
-        table[i, moving, 4] = arviz.ess(chosen, method="tail", prob=(0.05, 0.95), **axes)
+            found["r_hat"][i, moving] = arviz.rhat(chosen, method="rank", **axes)
+        found["ess_bulk"][i, moving] = arviz.ess(chosen, method="bulk", **axes)
+        found["ess_tail"][i, moving] = arviz.ess(chosen, method="tail", prob=(0.05, 0.95), **axes)
     index = pd.MultiIndex.from_product(
         [draws.terms, range(1, draws.m + 1)], names=["term", "imputation"]
     )
-    flat = table.transpose(1, 0, 2).reshape(-1, len(SAMPLER_COLUMNS))
-    return pd.DataFrame(flat, index=index, columns=list(SAMPLER_COLUMNS))
+    return pd.DataFrame({name: each.T.ravel() for name, each in found.items()}, index=index)
 
 
 def divergences(draws: Draws) -> pd.Series:

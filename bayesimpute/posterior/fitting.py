@@ -243,14 +243,6 @@ class PosteriorFits:
         return str(html.tag("p", repr(self)[1:-1]))
 
 
-@dataclass(frozen=True)
-class _Sampling:
-    draws: int
-    tune: int
-    chains: int
-    entropy: int | Sequence[int] | None
-
-
 @checked
 def fit_posterior(
     completed: Iterable[pd.DataFrame] | Mapping[Any, pd.DataFrame],
@@ -323,12 +315,12 @@ def fit_posterior(
             f"fit_posterior takes a callable of a completed frame, not {type(analysis).__name__}; "
             "for formulas there is imp.fit, or lambda data: bmb.Model('y ~ x', data)."
         )
-    entropy = np.random.SeedSequence(seed).entropy
-    sampling = _Sampling(draws, tune, chains, entropy)
+    sampling = {"draws": draws, "tune": tune, "chains": chains}
+    worker = _Worker(analysis, frames[0], sampling, np.random.SeedSequence(seed).entropy)
     if executor is None:
-        outcomes = [_stretch(analysis, frames[0], list(enumerate(frames)), sampling)]
+        outcomes = [worker.posteriors(list(enumerate(frames)))]
     else:
-        outcomes = _in_workers(executor, analysis, frames, sampling)
+        outcomes = _in_workers(executor, worker, frames)
     posteriors = [posterior for found, _ in outcomes for posterior in found]
     anew = sum(again for _, again in outcomes)
     if anew:
@@ -341,78 +333,62 @@ def fit_posterior(
 
 
 def _in_workers(
-    executor: Executor, analysis: Analysis, frames: Sequence[pd.DataFrame], sampling: _Sampling
+    executor: Executor, worker: "_Worker", frames: Sequence[pd.DataFrame]
 ) -> list[tuple[list[Any], int]]:
     import cloudpickle
 
-    shared = cloudpickle.dumps((analysis, frames[0], sampling))
-    workers = min(len(frames), os.cpu_count() or 1)
-    blocks = [
-        [(i, frames[i]) for i in chosen.tolist()]
-        for chosen in np.array_split(np.arange(len(frames)), workers)
-    ]
-    futures = [executor.submit(_remote_stretch, shared, block) for block in blocks]
+    shared = cloudpickle.dumps(worker.posteriors)
+    parts = np.array_split(np.arange(len(frames)), min(len(frames), os.cpu_count() or 1))
+    blocks = [[(i, frames[i]) for i in chosen.tolist()] for chosen in parts]
+    futures = [executor.submit(_remotely, shared, block) for block in blocks]
     return [future.result() for future in futures]
 
 
-def _remote_stretch(
-    shared: bytes, block: Sequence[tuple[int, pd.DataFrame]]
-) -> tuple[list[Any], int]:
+def _remotely(shared: bytes, block: Sequence[tuple[int, pd.DataFrame]]) -> Any:
     import cloudpickle
 
-    analysis, first, sampling = cloudpickle.loads(shared)
-    return _stretch(analysis, first, block, sampling)
+    return cloudpickle.loads(shared)(block)
 
 
-def _stretch(
-    analysis: Analysis,
-    first: pd.DataFrame,
-    block: Sequence[tuple[int, pd.DataFrame]],
-    sampling: _Sampling,
-) -> tuple[list[Any], int]:
-    """Posteriors of consecutive imputations, and how many models did not fit the compiled one.
+@dataclass
+class _Worker:
+    """What one process needs to sample its imputations, and the model that it compiled.
 
     The compiled model is always that of imputation 1, so that draws do not depend on how the
     imputations are shared out.
     """
-    work = _Stretch(analysis, first, sampling)
-    posteriors = []
-    for position, frame in block:
-        try:
-            posteriors.append(work.posterior(position, frame))
-        except Exception as error:
-            kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
-            raise AnalysisError(
-                f"The analysis of imputation {position + 1} failed: {kind}{error}"
-            ) from error
-    return posteriors, work.compiled_anew
 
+    analysis: Analysis
+    first: pd.DataFrame
+    sampling: dict[str, int]
+    entropy: int | Sequence[int] | None
+    compiled: Any = None
+    compiled_anew: int = 0
 
-class _Stretch:
-    """One worker's compiled model."""
+    def posteriors(self, block: Sequence[tuple[int, pd.DataFrame]]) -> tuple[list[Any], int]:
+        """Posteriors of some imputations, and how many models did not fit the compiled one."""
+        found = []
+        for position, frame in block:
+            try:
+                found.append(self._posterior(position, frame))
+            except Exception as error:
+                kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
+                raise AnalysisError(
+                    f"The analysis of imputation {position + 1} failed: {kind}{error}"
+                ) from error
+        return found, self.compiled_anew
 
-    def __init__(self, analysis: Analysis, first: pd.DataFrame, sampling: _Sampling) -> None:
-        self._analysis = analysis
-        self._first = first
-        self._sampling = sampling
-        self._takes_seed = "seed" in inspect.signature(analysis).parameters
-        self._compiled: Any = None
-        self.compiled_anew = 0
-
-    def posterior(self, position: int, frame: pd.DataFrame) -> Any:
+    def _posterior(self, position: int, frame: pd.DataFrame) -> Any:
         """Call the analysis, and sample what it returns if that is a model."""
         import pymc as pm
 
-        seed = np.random.SeedSequence(self._sampling.entropy, spawn_key=(position,))
+        seed = np.random.SeedSequence(self.entropy, spawn_key=(position,))
         result = self._call(frame, seed)
         if isinstance(result, pm.Model):
             return self._sampled(result, seed)
         if is_bambi_model(result):
-            s = self._sampling
-            return result.fit(
-                draws=s.draws, tune=s.tune, chains=s.chains, cores=1, progressbar=False,
-                random_seed=_number(seed),
-            )  # fmt: skip
+            how = {"cores": 1, "progressbar": False, "random_seed": _number(seed)}
+            return result.fit(**self.sampling, **how)
         if is_posterior(result) or isinstance(result, Mapping):
             return result
         raise AnalysisError(
@@ -421,21 +397,17 @@ class _Stretch:
         )
 
     def _call(self, frame: pd.DataFrame, seed: np.random.SeedSequence) -> Any:
-        if self._takes_seed:
-            return self._analysis(frame.copy(), seed=_number(seed))
-        return self._analysis(frame.copy())
+        takes_seed = "seed" in inspect.signature(self.analysis).parameters
+        return self.analysis(frame.copy(), **({"seed": _number(seed)} if takes_seed else {}))
 
     def _sampled(self, model: Any, seed: np.random.SeedSequence) -> Any:
-        from bayesimpute.posterior.fitting import CompiledModel
-
-        s = self._sampling
-        if self._compiled is None:
-            first = np.random.SeedSequence(s.entropy, spawn_key=(0,))
-            self._compiled = CompiledModel(self._call(self._first, first))
-        found = self._compiled.sample(model, s.draws, s.tune, s.chains, seed)
+        if self.compiled is None:
+            first = np.random.SeedSequence(self.entropy, spawn_key=(0,))
+            self.compiled = CompiledModel(self._call(self.first, first))
+        found = self.compiled.sample(model, **self.sampling, seed=seed)
         if found is None:
             self.compiled_anew += 1
-            found = CompiledModel(model).sample(model, s.draws, s.tune, s.chains, seed)
+            found = CompiledModel(model).sample(model, **self.sampling, seed=seed)
         return found
 
 

@@ -28,26 +28,6 @@ from bayesimpute.wording import listed
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Columns of ``PooledPosterior.table``.
-COLUMNS = (
-    "mean",
-    "sd",
-    "low",
-    "high",
-    "p_positive",
-    "mcse_mean",
-    "mcse_within",
-    "mcse_between",
-    "mcse_low",
-    "mcse_high",
-    "within",
-    "between",
-    "t",
-    "df",
-    "fmi",
-    "fmi_low",
-    "fmi_high",
-)
 type Interval = Literal["eti", "hdi"]
 #: Mixed draws whose SD falls this far short of Rubin's T are worth a warning.
 MOST_SHORTFALL = 0.05

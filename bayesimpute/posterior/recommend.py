@@ -35,8 +35,6 @@ from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.wording import nearest
 
-#: Columns of the table.
-COLUMNS = ("fmi", "fmi_low", "fmi_high", "m_std_error", "m_estimate", "m_interval", "m")
 #: A variance between imputations needs two.
 FEWEST = 2
 
@@ -158,7 +156,7 @@ def _posterior(table: pd.DataFrame) -> tuple[dict[str, Array], dict[str, Array]]
             "m_estimate": table["mcse_mean"].to_numpy() / total,
             "m_interval": ends / total,
         }
-    return {name: table[name].to_numpy() for name in COLUMNS[:3]}, errors
+    return {name: table[name].to_numpy() for name in ("fmi", "fmi_low", "fmi_high")}, errors
 
 
 def _rubin(pooled: Pooled, table: pd.DataFrame) -> tuple[dict[str, Array], dict[str, Array]]:

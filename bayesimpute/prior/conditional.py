@@ -1,7 +1,6 @@
 """The textbook model of one target as the chains would first meet it, and draws of its prior."""
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +51,9 @@ class Conditional:
     data: tuple[Any, ...]
 
 
-def specified(df: pd.DataFrame, var: str, arguments: Mapping[str, Any]) -> Specification:
+def specified(df: pd.DataFrame, var: str, *arguments: Any, **options: Any) -> Specification:
     """Specification of a run that would impute `var`; arguments as ``bi.impute`` takes them."""
-    specification = specify(df, **arguments)
+    specification = specify(df, *arguments, **options)
     if var not in specification.table.variables:
         raise SpecificationError(
             f"There is no variable {var!r} in the data."

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
+import scipy  # whose modules are loaded when first used
 
 from bayesimpute.arguments import Seed, checked
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
@@ -33,24 +33,27 @@ def _truncated(mu: float, sigma: float, lower: float, upper: float) -> Callable[
     return lambda p: float(scipy.stats.truncnorm.ppf(p, *between, loc=mu, scale=sigma))
 
 
-#: PyMC's families -> quantile function, of the parameters in the order their variables hold them
-#: (a scale where PyMC's argument is a rate).
-FAMILIES: Mapping[str, Callable[..., Callable[[float], float]]] = {
-    "Normal": lambda mu, sigma: scipy.stats.norm(mu, sigma).ppf,
-    "HalfNormal": lambda at, sigma: scipy.stats.halfnorm(at, sigma).ppf,
-    "StudentT": lambda nu, mu, sigma: scipy.stats.t(nu, mu, sigma).ppf,
-    "HalfStudentT": lambda nu, sigma: _half(scipy.stats.t(nu, 0, sigma)),
-    "Cauchy": lambda alpha, beta: scipy.stats.cauchy(alpha, beta).ppf,
-    "HalfCauchy": lambda *of: scipy.stats.halfcauchy(0, of[-1]).ppf,
-    "Laplace": lambda mu, b: scipy.stats.laplace(mu, b).ppf,
-    "LogNormal": lambda mu, sigma: scipy.stats.lognorm(sigma, scale=np.exp(mu)).ppf,
-    "Exponential": lambda scale: scipy.stats.expon(scale=scale).ppf,
-    "Gamma": lambda alpha, scale: scipy.stats.gamma(alpha, scale=scale).ppf,
-    "InverseGamma": lambda alpha, beta: scipy.stats.invgamma(alpha, scale=beta).ppf,
-    "Beta": lambda alpha, beta: scipy.stats.beta(alpha, beta).ppf,
-    "Uniform": lambda lower, upper: scipy.stats.uniform(lower, upper - lower).ppf,
-    "TruncatedNormal": _truncated,
-    "LKJCorr": _correlation,
+#: PyMC's families that are met most often -> their arguments' names, in the order their variables
+#: hold them, and their quantile function, if there is one. A reciprocal is marked by ``1/``:
+#: the variable holds a scale, PyMC's argument is a rate.
+FAMILIES: Mapping[str, tuple[tuple[str, ...], Callable[..., Callable[[float], float]] | None]] = {
+    "Normal": (("mu", "sigma"), lambda mu, sigma: scipy.stats.norm(mu, sigma).ppf),
+    "HalfNormal": (("", "sigma"), lambda at, sigma: scipy.stats.halfnorm(at, sigma).ppf),
+    "StudentT": (("nu", "mu", "sigma"), lambda nu, mu, sigma: scipy.stats.t(nu, mu, sigma).ppf),
+    "HalfStudentT": (("nu", "sigma"), lambda nu, sigma: _half(scipy.stats.t(nu, 0, sigma))),
+    "Cauchy": (("alpha", "beta"), lambda alpha, beta: scipy.stats.cauchy(alpha, beta).ppf),
+    "HalfCauchy": (("beta",), lambda *of: scipy.stats.halfcauchy(0, of[-1]).ppf),
+    "Laplace": (("mu", "b"), lambda mu, b: scipy.stats.laplace(mu, b).ppf),
+    "LogNormal": (("mu", "sigma"), lambda mu, sd: scipy.stats.lognorm(sd, scale=np.exp(mu)).ppf),
+    "Exponential": (("1/lam",), lambda scale: scipy.stats.expon(scale=scale).ppf),
+    "Gamma": (("alpha", "1/beta"), lambda alpha, of: scipy.stats.gamma(alpha, scale=of).ppf),
+    "InverseGamma": (("alpha", "beta"), lambda a, beta: scipy.stats.invgamma(a, scale=beta).ppf),
+    "Beta": (("alpha", "beta"), lambda alpha, beta: scipy.stats.beta(alpha, beta).ppf),
+    "Uniform": (("lower", "upper"), lambda low, high: scipy.stats.uniform(low, high - low).ppf),
+    "TruncatedNormal": (("mu", "sigma", "lower", "upper"), _truncated),
+    "Dirichlet": (("a",), None),
+    "LKJCorr": (("n", "eta"), _correlation),
+    "ZeroSumNormal": (("sigma", ""), None),
 }
 
 
@@ -71,9 +74,9 @@ def quantiles(
         Of the prior, taken where the quantiles are not known exactly.
     """
     known = [_scalar(each) for each in parameters]
-    if family in FAMILIES and None not in known:
-        quantile = FAMILIES[family](*known)
-        return tuple(float(quantile(p)) for p in PROBABILITIES)
+    _, exactly = FAMILIES.get(family, ((), None))
+    if exactly is not None and None not in known:
+        return tuple(float(exactly(*known)(p)) for p in PROBABILITIES)
     if None not in known and variable.type.ndim == 0:
         exact = _by_pymc(variable)
         if exact is not None:
@@ -107,28 +110,6 @@ DRAWS = 2000
 
 #: A correlation matrix is drawn by its Cholesky factor, whose name ends so.
 FACTOR = "_factor"
-
-#: PyMC's arguments of the families met most often, in the order their variables hold them.
-#: A reciprocal is marked by ``1/``: the variable holds a scale, PyMC's argument is a rate.
-ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "Normal": ("mu", "sigma"),
-    "HalfNormal": ("", "sigma"),
-    "StudentT": ("nu", "mu", "sigma"),
-    "HalfStudentT": ("nu", "sigma"),
-    "Cauchy": ("alpha", "beta"),
-    "HalfCauchy": ("beta",),
-    "Laplace": ("mu", "b"),
-    "LogNormal": ("mu", "sigma"),
-    "Exponential": ("1/lam",),
-    "Gamma": ("alpha", "1/beta"),
-    "InverseGamma": ("alpha", "beta"),
-    "Beta": ("alpha", "beta"),
-    "Uniform": ("lower", "upper"),
-    "TruncatedNormal": ("mu", "sigma", "lower", "upper"),
-    "Dirichlet": ("a",),
-    "LKJCorr": ("n", "eta"),
-    "ZeroSumNormal": ("sigma", ""),
-}
 
 
 @checked
@@ -183,16 +164,11 @@ def priors(
     4  sd_intercept                  HalfNormal(sigma=1.174)     False
     5         sigma                  HalfNormal(sigma=1.174)     False
     """
-    arguments = {
-        "cluster": cluster,
-        "method": method,
-        "predictors": predictors,
-        "formulas": formulas,
-        "priors": priors,
-        "model_options": model_options,
-    }
     seed = fresh_seed() if seed is None else int(seed)
-    return prior_table(specified(df, var, arguments), var, seed)
+    specification = specified(
+        df, var, cluster, method, predictors, formulas, priors, model_options=model_options
+    )
+    return prior_table(specification, var, seed)
 
 
 def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFrame:
@@ -295,7 +271,7 @@ def _family(variable: Any) -> str:
 
 def _text(variable: Any, parameters: list[Any]) -> str:
     family = _family(variable)
-    names = ARGUMENTS.get(family, ())
+    names, _ = FAMILIES.get(family, ((), None))
     if len(names) != len(parameters):
         return f"{family}({', '.join(_written(each) for each in parameters)})"
     parts = []

@@ -70,16 +70,11 @@ def prior_predictive(
     ['observed_data', 'prior', 'prior_predictive']
     >>> figure = bi.plot_prior_predictive(tree)
     """
-    arguments = {
-        "cluster": cluster,
-        "method": method,
-        "predictors": predictors,
-        "formulas": formulas,
-        "priors": priors,
-        "model_options": model_options,
-    }
     seed = fresh_seed() if seed is None else int(seed)
-    return prior_tree(specified(df, var, arguments), var, draws, seed, seed)
+    specification = specified(
+        df, var, cluster, method, predictors, formulas, priors, model_options=model_options
+    )
+    return prior_tree(specification, var, draws, seed, seed)
 
 
 def prior_tree(
