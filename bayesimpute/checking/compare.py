@@ -277,10 +277,6 @@ WARM_UP = 6
 #: Steps of the stacking weights.
 STEPS = 2000
 
-COLUMNS = (
-    "elpd", "se", "difference", "difference_se", "p_loo", "weight", "large_k",
-)  # fmt: skip
-
 
 @checked
 def compare_models(
@@ -346,7 +342,7 @@ def compare_models(
     seed = run.seed if seed is None else seed
     specification, history = run.specification, run.history
     target = modelled(specification, variable, "compare_models")
-    if not isinstance(models, Mapping) or not models:
+    if not models:
         raise SpecificationError(
             "compare_models: models must be a dict from label to model, such as "
             f"{{'pooled': '{variable} ~ x', 'two levels': '{variable} ~ x + (1 | school)'}}."
@@ -523,11 +519,9 @@ def _comparison(
         "weight": stacking_weights(elpd),
         "large_k": large,
     }
-    columns = list(COLUMNS)
     if unit == "cluster":
         numbers["integration_se"] = integration
-        columns.append("integration_se")
-    table = pd.DataFrame(numbers, index=pd.Index(labels, name="model"), columns=columns)
+    table = pd.DataFrame(numbers, index=pd.Index(labels, name="model"))
     pointwise = pd.DataFrame(
         elpd.mean(axis=1).T, index=pd.Index(fits[0].units, name=unit), columns=labels
     )

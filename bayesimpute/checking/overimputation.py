@@ -510,14 +510,6 @@ def weighted_quantiles(values: Array, weights: Array, shares: tuple[float, ...])
 
 #: Draws over all chains, by default: the ends of an interval are then right to a hundredth.
 DRAWS = 500
-CELLS = (
-    "variable", "row", "cluster", "observed", "mean", "low", "high", "probability", "pit",
-    "covered", "missing", "pareto_k",
-)  # fmt: skip
-COLUMNS = (
-    "kind", "method", "n", "coverage", "coverage_se", "width", "calibration_error", "large_k",
-    "left_out",
-)  # fmt: skip
 
 
 @checked
@@ -583,8 +575,7 @@ def overimpute(
         if chances is not None:
             probabilities[name] = chances
         rows[name] = _summary(own, chances, drawn, specification.methods[name], how)
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
-    table.index.name = "variable"
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("variable")
     return Overimputation(table, pd.concat(cells, ignore_index=True), probabilities, float(ci_prob))
 
 
@@ -641,33 +632,32 @@ def _cells(
             "covered": (pit >= (1 - level) / 2) & (pit <= (1 + level) / 2),
             "missing": rows.missing[kept],
             "pareto_k": out.pareto_k,
-        },
-        columns=list(CELLS),
+        }
     )
     return frame, chances, how
 
 
 def _summary(
     cells: pd.DataFrame, chances: pd.DataFrame | None, drawn: Replay, method: str, how: str
-) -> tuple[Any, ...]:
+) -> dict[str, Any]:
     n, coverage = len(cells), float(cells["covered"].mean())
     if chances is None:
         error = departure(cells["pit"].to_numpy())
     else:
         groups = calibration_table(chances, cells["observed"].to_numpy())
         error = float((groups["predicted"] - groups["share"]).abs().mean())
-    k = cells["pareto_k"].to_numpy()
-    return (
-        str(drawn.rows.kind),
-        method,
-        n,
-        coverage,
-        float(np.sqrt(coverage * (1 - coverage) / n)),
-        float((cells["high"] - cells["low"]).mean()),
-        error,
-        float((k > LARGE_K).mean()) if how == "weights" else np.nan,
-        how,
-    )
+    large = float((cells["pareto_k"] > LARGE_K).mean())
+    return {
+        "kind": str(drawn.rows.kind),
+        "method": method,
+        "n": n,
+        "coverage": coverage,
+        "coverage_se": float(np.sqrt(coverage * (1 - coverage) / n)),
+        "width": float((cells["high"] - cells["low"]).mean()),
+        "calibration_error": error,
+        "large_k": large if how == "weights" else np.nan,
+        "left_out": how,
+    }
 
 
 #: Of the simultaneous band.

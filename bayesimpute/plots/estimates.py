@@ -309,10 +309,7 @@ def _truth(
 
 
 def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: float | None) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     style.tidy(ax)
-    ax.spines["left"].set_visible(False)
     ends = [] if true is None else [true]
     for at, table in enumerate(tables.values()):
         shown = table.reindex(index=[term], columns=[*NEEDED, "fmi"])
@@ -324,16 +321,9 @@ def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: floa
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
             continue
-        pooled = bool(np.isfinite(missing))
-        colour = style.IMPUTED if pooled else style.OBSERVED
-        ax.plot([low, high], [at, at], color=colour, linewidth=1.8, solid_capstyle="butt")
-        ax.plot(
-            estimate, at, "o", color=colour, markersize=5.5, markeredgewidth=1.6,
-            markerfacecolor="white" if pooled else colour,
-        )  # fmt: skip
+        _line(ax, at, (estimate, low, high), 1.8, pooled=bool(np.isfinite(missing)))
         ends += [low, high]
-    if ends and _near(0.0, ends):
-        ax.axvline(0, color=style.GREY, linewidth=0.8, zorder=0)
+    _finish_axis(ax, ends)
     if true is not None:
         ax.axvline(true, color="black", linewidth=1.1, linestyle=(0, (3, 2)), zorder=1)
         ax.set_title(f"truth: {true:.3g}".replace("-", "−"), fontsize=8, loc="right", pad=3)
@@ -341,15 +331,31 @@ def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: floa
     ax.set_yticks(range(len(tables)), [style.fitted(label, 8, room) for label in tables])
     ax.set_ylim(len(tables) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
+
+
+def _line(
+    ax: "Axes", at: float, numbers: Sequence[float], width: float, pooled: bool = True
+) -> None:
+    """Draw an interval, its estimate on it: (estimate, low, high)."""
+    estimate, low, high = numbers
+    colour = style.IMPUTED if pooled else style.OBSERVED
+    ax.plot([low, high], [at, at], color=colour, linewidth=width, solid_capstyle="butt")
+    ax.plot(
+        estimate, at, "o", color=colour, markersize=5.5, markeredgewidth=1.6,
+        markerfacecolor="white" if pooled else colour,
+    )  # fmt: skip
+
+
+def _finish_axis(ax: "Axes", ends: Sequence[float]) -> None:
+    """Mark 0 within the intervals, or at most their whole width beside them; few round ticks."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = (min(ends), max(ends)) if ends else (np.nan, np.nan)
+    if low - (high - low) <= 0 <= high + (high - low):
+        ax.axvline(0, color=style.GREY, linewidth=0.8, zorder=0)
+    ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     ax.margins(x=0.04)
-
-
-def _near(value: float, ends: Sequence[float]) -> bool:
-    """Whether a value lies within the intervals, or at most their whole width beside them."""
-    low, high = min(ends), max(ends)
-    reach = high - low
-    return low - reach <= value <= high + reach
 
 
 #: Inches of a panel.
@@ -424,25 +430,11 @@ def plot_effects(
 
 
 def _effect(ax: "Axes", estimates: np.ndarray, half: np.ndarray, pooled: np.ndarray) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     at = np.linspace(0, 1, len(estimates))
-    ax.hlines(
-        at, estimates - half, estimates + half, colors=style.IMPUTED, linewidth=0.9, alpha=0.6
-    )
+    low, high = estimates - half, estimates + half
+    ax.hlines(at, low, high, colors=style.IMPUTED, linewidth=0.9, alpha=0.6)
     ax.plot(estimates, at, ".", color=style.IMPUTED, markersize=3)
-    estimate, low, high = pooled
-    ax.plot([low, high], [1.35, 1.35], color=style.IMPUTED, linewidth=2.6, solid_capstyle="butt")
-    ax.plot(
-        estimate, 1.35, "o", color=style.IMPUTED, markersize=5.5, markeredgewidth=1.6,
-        markerfacecolor="white",
-    )  # fmt: skip
-    ends = [low, high, *(estimates - half), *(estimates + half)]
-    reach = max(ends) - min(ends)
-    if min(ends) - reach <= 0 <= max(ends) + reach:
-        ax.axvline(0, color=style.GREY, linewidth=0.8, zorder=0)
+    _line(ax, 1.35, pooled, 2.6)
+    _finish_axis(ax, [*pooled[1:], *low, *high])
     ax.set_ylim(1.6, -0.2)
     ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    ax.margins(x=0.04)

@@ -119,12 +119,17 @@ def _coded(by: "pd.Series[Any]") -> tuple[list[Any], np.ndarray]:
     """Labels that occur, in order, and the position of each row's label, −1 where it is missing."""
     codes, found = pd.factorize(by)
     labels = found.tolist()
-    if isinstance(by.dtype, pd.CategoricalDtype):
-        order = [label for label in by.dtype.categories if label in set(labels)]
-    else:
-        order = list(sorted_labels(labels))
+    order = _in_order(labels, by.dtype)
     position = {label: k for k, label in enumerate(order)}
     return order, np.array([*(position[label] for label in labels), -1])[codes]
+
+
+def _in_order(labels: Sequence[Any], dtype: Any) -> list[Any]:
+    """Labels as their categories stand, or ascending."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        present = set(labels)
+        return [label for label in dtype.categories if label in present]
+    return list(sorted_labels(labels))
 
 
 def _asked(
@@ -146,7 +151,7 @@ def _asked(
     return [labels.index(group) for group in asked]
 
 
-def named_frame(df: Any, picture: str) -> pd.DataFrame:
+def named_frame(df: pd.DataFrame, picture: str) -> pd.DataFrame:
     """Give the frame with its columns named by text and its rows counted from 0.
 
     Column labels may be anything here, as they may in a frame that was just read.
@@ -168,9 +173,6 @@ def named_frame(df: Any, picture: str) -> pd.DataFrame:
     DataError
         If this is no frame, has no rows or no columns, or two columns have the same name.
     """
-    if not isinstance(df, pd.DataFrame):
-        hint = "call .to_pandas() on it" if hasattr(df, "to_pandas") else "build one with pandas"
-        raise DataError(f"{picture} draws a pandas DataFrame, not {type(df).__name__}; {hint}.")
     for axis, what in ((0, "rows"), (1, "columns")):
         if df.shape[axis] == 0:
             raise DataError(
@@ -261,16 +263,27 @@ def clusters_of(frame: pd.DataFrame, cluster: Any, picture: str) -> tuple[np.nda
     """
     name = column_named(cluster, list(frame.columns), "cluster", picture)
     index = Table.from_frame(frame[[name]]).clusters(name)
-    dtype = frame[name].dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        present = set(index.labels)
-        order = [label for label in dtype.categories if label in present]
-    else:
-        order = list(sorted_labels(index.labels))
+    order = _in_order(index.labels, frame[name].dtype)
     position = {label: k for k, label in enumerate(order)}
-    return np.array([position[label] for label in index.labels])[index.codes], [
-        written(label) for label in order
-    ]
+    codes = np.array([position[label] for label in index.labels])[index.codes]
+    return codes, [written(label) for label in order]
+
+
+def drawn_columns(
+    df: pd.DataFrame, variables: Iterable[Any] | Any | None, cluster: Any, picture: str
+) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
+    """Columns that a picture draws, cluster number of each row, and the clusters' names."""
+    frame = named_frame(df, picture)
+    codes, clusters = (None, []) if cluster is None else clusters_of(frame, cluster, picture)
+    return frame[chosen_columns(frame, variables, cluster, picture)], codes, clusters
+
+
+def completed(run: Run, name: str, imputation: int) -> np.ndarray:
+    """Completed values of one variable in an imputation counted from 1, canonical row order."""
+    values = run.specification.table.values[name].copy()
+    if name in run.history.imputed:
+        values[run.specification.where[name]] = run.history.imputed[name][imputation - 1]
+    return values
 
 
 #: What `by` names to have a panel for each imputation.

@@ -16,9 +16,9 @@ from bayesimpute.plots import heat, panels, style
 from bayesimpute.plots.distribution import bars, curve, grid_within, support
 from bayesimpute.plots.frames import (
     MOST_DISTINCT,
-    chosen_columns,
     clusters_of,
     column_named,
+    drawn_columns,
     named_frame,
 )
 
@@ -94,9 +94,7 @@ def plot_pattern(
     """
     import seaborn as sns
 
-    frame = named_frame(df, "plot_pattern")
-    codes, clusters = (None, []) if cluster is None else clusters_of(frame, cluster, "plot_pattern")
-    shown = frame[chosen_columns(frame, variables, cluster, "plot_pattern")]
+    shown, codes, clusters = drawn_columns(df, variables, cluster, "plot_pattern")
     observed, frequency, names = _patterns(shown)
     ranked = np.argsort(-frequency, kind="stable")
     ranked = ranked[: most or (ALL if len(observed) <= ALL else OF_MORE)]
@@ -247,11 +245,8 @@ def plot_miss(
     """
     if order == "cluster" and cluster is None:
         raise SpecificationError("plot_miss: order='cluster' needs cluster=, a column of ids.")
-    frame = named_frame(df, "plot_miss")
-    codes, clusters = np.zeros(len(frame), dtype=int), [""]
-    if cluster is not None:
-        codes, clusters = clusters_of(frame, cluster, "plot_miss")
-    shown = frame[chosen_columns(frame, variables, cluster, "plot_miss")]
+    shown, coded, clusters = drawn_columns(df, variables, cluster, "plot_miss")
+    codes = np.zeros(len(shown), dtype=int) if coded is None else coded
     if order != "rows":
         shown = shown[shown.isna().sum().sort_values(kind="stable").index]
     gaps = shown.isna().to_numpy()
@@ -269,7 +264,7 @@ def plot_miss(
     )
     (ax,) = drawn.axes
     _image(ax, gaps)
-    starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(clusters)))])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=max(len(clusters), 1)))])
     entries = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
     below = ["0" if s == 0 else "<1%" if s < 0.005 else f"{s:.0%}" for s in gaps.mean(axis=0)]
     sides = heat.around(ax, names, bottom=below)
@@ -414,8 +409,7 @@ def plot_flux(
     >>> [label.get_text() for label in figure.axes[0].texts]
     ['age', 'bmi', 'chl']
     """
-    frame = named_frame(df, "plot_flux")
-    frame = frame[chosen_columns(frame, variables, None, "plot_flux")]
+    frame, *_ = drawn_columns(df, variables, None, "plot_flux")
     drawn = panels.panels(1, ax, figsize, picture="plot_flux", single=(5.0, 5.2))
     (ax,) = drawn.axes
     ax.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), aspect="equal")

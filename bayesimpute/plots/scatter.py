@@ -13,7 +13,7 @@ from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.data.encoding import Kind, Variable
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.plots.frames import column_named, facets
+from bayesimpute.plots.frames import column_named, completed, facets
 from bayesimpute.result.run import Run
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ def plot_xy(
         raise SpecificationError(f"x and y are both {x!r}; give two variables.")
     numbers = numbers_of(imputation, run.m)
     where = _where(run, x, y)
-    values = [_values(run, name, numbers) for name in (x, y)]
+    values = [np.array([completed(run, name, k) for k in numbers]) for name in (x, y)]
     if by in (x, y):
         raise SpecificationError(f"by={by!r} is one of the two variables; give another column.")
     labels = None
@@ -411,12 +411,3 @@ def _where(run: Run, x: str, y: str) -> np.ndarray:
             "as it was given."
         )
     return np.any(imputed, axis=0)
-
-
-def _values(run: Run, name: str, numbers: Sequence[int]) -> np.ndarray:
-    """Completed values of one variable, (imputation, row)."""
-    values = np.repeat(run.specification.table.values[name][None], len(numbers), axis=0)
-    if name in run.history.imputed:
-        drawn = run.history.imputed[name][[k - 1 for k in numbers]]
-        values[:, run.specification.where[name]] = drawn
-    return values
