@@ -88,19 +88,12 @@ def pool_correlation(
     n = np.array([len(frame) - len(partial) for frame in frames], dtype=float)
     variance = np.broadcast_to((_Z_VARIANCE[method] / (n - 3))[:, None], r.shape)
     table = pool(np.arctanh(r), variance, ci_prob=ci_prob).table
-    estimate = np.tanh(table["estimate"])
-    found = pd.DataFrame(
-        {
-            "estimate": estimate,
-            "std_error": (1 - estimate**2) * table["std_error"],
-            "z": table["estimate"],
-            "z_std_error": table["std_error"],
-            **{name: table[name] for name in ("df", "statistic", "p_value")},
-            "conf_low": np.tanh(table["conf_low"]),
-            "conf_high": np.tanh(table["conf_high"]),
-            "fmi": table["fmi"],
-        }
-    )
+    table = table.rename(columns={"estimate": "z", "std_error": "z_std_error"})
+    table["estimate"] = np.tanh(table["z"])
+    table["std_error"] = (1 - table["estimate"] ** 2) * table["z_std_error"]
+    table[["conf_low", "conf_high"]] = np.tanh(table[["conf_low", "conf_high"]])
+    shown = ["estimate", "std_error", "z", "z_std_error", "df", "statistic", "p_value"]
+    found = table[[*shown, "conf_low", "conf_high", "fmi"]]
     return found.set_axis(_pairs(names, pairs), axis=0)
 
 

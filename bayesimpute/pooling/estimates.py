@@ -6,11 +6,11 @@ tidy frame, arrays. Terms are compared by what they are: ``x:z`` is ``z:x``, ``I
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import isroutine
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -74,17 +74,15 @@ def _spelled(factor: str) -> str:
 
 
 #: Spellings of each quantity, in lower case and without signs ("std.error" is "stderror").
-SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "estimate": ("estimate", "estimates", "coef", "coefs", "coefficient", "coefficients"),
-        "std_error": ("stderror", "stderrors", "standarderror", "standarderrors", "stderr", "se",
-                      "bse", "secoef"),
-        "variance": ("variance", "variances"),
-        "covariance": ("covariance", "cov", "vcov"),
-        "df_residual": ("dfresidual", "residualdf", "dfresid", "df"),
-        "term": ("term", "terms", "variable", "covariate", "parameter", "param", "name"),
-    }
-)  # fmt: skip
+SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "estimate": ("estimate", "estimates", "coef", "coefs", "coefficient", "coefficients"),
+    "std_error": ("stderror", "stderrors", "standarderror", "standarderrors", "stderr", "se",
+                  "bse", "secoef"),
+    "variance": ("variance", "variances"),
+    "covariance": ("covariance", "cov", "vcov"),
+    "df_residual": ("dfresidual", "residualdf", "dfresid", "df"),
+    "term": ("term", "terms", "variable", "covariate", "parameter", "param", "name"),
+}  # fmt: skip
 UNCERTAIN = ("covariance", "std_error", "variance")
 #: Columns of a tidy frame that tell several equations of one model apart, as broom names them.
 EQUATIONS = ("ylevel", "response", "outcome", "component")
@@ -748,6 +746,18 @@ def several(estimates: Sequence[Any], what: str) -> int:
             f"{len(estimates)}."
         )
     return len(estimates)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Say of whatever goes wrong inside what it was; the first line of the reason is enough."""
+    try:
+        yield
+    except AnalysisError:
+        raise
+    except Exception as error:
+        reason = str(error.args[0] if error.args else error).split("\n")[0]
+        raise AnalysisError(f"{what}: {reason}") from error
 
 
 def completed_frames(data: Any) -> list[Any]:

@@ -388,25 +388,6 @@ def _merged(margins: Sequence[frozenset[str]]) -> list[tuple[frozenset[str], fro
 
 
 @dataclass(frozen=True, eq=False)
-class RandomDesign:
-    """Effects that vary between groups.
-
-    Attributes
-    ----------
-    effects
-        Their columns.
-    groups
-        Columns whose combinations are the groups.
-    independent
-        Whether effects are independent of each other.
-    """
-
-    effects: LinearDesign
-    groups: tuple[str, ...]
-    independent: bool
-
-
-@dataclass(frozen=True, eq=False)
 class ModelDesign:
     """How a formula becomes columns, learned from one completed data set.
 
@@ -424,7 +405,7 @@ class ModelDesign:
 
     formula: Formula
     fixed: LinearDesign
-    random: tuple[RandomDesign, ...]
+    random: tuple[LinearDesign, ...]
     categories: Mapping[str, pd.Index]
     cluster: str | None
 
@@ -433,12 +414,7 @@ class ModelDesign:
         """Learn from prepared data."""
         fixed = linear_design(formula.terms, formula.intercept, data, cluster)
         random = tuple(
-            RandomDesign(
-                linear_design(part.terms, part.intercept, data, cluster),
-                part.groups,
-                part.independent,
-            )
-            for part in formula.random
+            linear_design(part.terms, part.intercept, data, cluster) for part in formula.random
         )
         return cls(formula, fixed, random, categories_of(data), cluster)
 
@@ -470,8 +446,8 @@ class ModelDesign:
     def all_columns(self, data: pd.DataFrame) -> dict[str, Array]:
         """Columns of the fixed and random parts without intercepts, each once."""
         found = self.fixed.columns(data)
-        for part in self.random:
-            found |= part.effects.columns(data)
+        for effects in self.random:
+            found |= effects.columns(data)
         return {name: values for name, values in found.items() if name != INTERCEPT}
 
 
@@ -486,6 +462,15 @@ def cluster_of_means(formula: Formula, cluster: str | None) -> str | None:
 def asks_for_means(formula: Formula) -> Factor | None:
     """Give the first cluster mean of a formula."""
     return next((factor for factor in formula.factors if factor.function in MEANS), None)
+
+
+def model_data(
+    formula: Formula, frame: pd.DataFrame, cluster: str | None
+) -> tuple[pd.DataFrame, str | None]:
+    """Columns of completed data that a formula uses, and the column its cluster means are of."""
+    means = cluster_of_means(formula, cluster)
+    used = [*formula.names, *([means] if means and asks_for_means(formula) else [])]
+    return prepared(frame, unique(used)), means
 
 
 LEARNED = ("bs", "ns", "poly", "scale", "center", "standardize")

@@ -17,6 +17,7 @@ from bayesimpute.pooling.estimates import (
     as_estimates,
     complete_data_df,
     completed_frames,
+    explained,
 )
 from bayesimpute.pooling.formula_design import ModelDesign
 from bayesimpute.pooling.pooled import pool
@@ -97,17 +98,12 @@ def _predicted(each: Estimates, frame: pd.DataFrame, level: str) -> tuple[Array,
             "The interval of a single observation is that of normal models; others have "
             "level='mean' only."
         )
-    try:
+    with explained("The new rows cannot be predicted"):
         if each.design is not None:
-            return _by_formula(each, mixed, frame, level)
-        if mixed:
-            return _by_mixedlm(result, frame, level)
-        return _by_statsmodels(result, frame, level)
-    except AnalysisError:
-        raise
-    except Exception as error:
-        reason = str(error.args[0] if error.args else error).split("\n")[0]
-        raise AnalysisError(f"The new rows cannot be predicted: {reason}") from error
+            found = _by_formula(each, mixed, frame, level)
+        else:
+            found = (_by_mixedlm if mixed else _by_statsmodels)(result, frame, level)
+    return found
 
 
 def _by_formula(

@@ -29,17 +29,14 @@ from bayesimpute.pooling.formula_design import (
     INTERCEPT,
     LinearDesign,
     ModelDesign,
-    asks_for_means,
     checked_formula,
-    cluster_of_means,
-    prepared,
+    model_data,
     with_observed_knots,
 )
 from bayesimpute.registry import resolve
 from bayesimpute.result.run import Run
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.groupings import designs_of, named
-from bayesimpute.specification.formula_terms import unique
 from bayesimpute.specification.specification import Analysed, Specification, Target
 
 #: Of single clusters, not of their population.
@@ -201,9 +198,7 @@ def _model_design(
     """Columns of the formula, as `bayesimpute.fit` makes them, with the knots of the chains."""
     text, called = with_observed_knots(checked_formula(formula, frame.columns), data)
     read = checked_formula(text, frame.columns)
-    means = cluster_of_means(read, cluster)
-    used = [*read.names, *([means] if means and asks_for_means(read) else [])]
-    return ModelDesign.learn(read, prepared(frame, unique(used)), means), called
+    return ModelDesign.learn(read, *model_data(read, frame, cluster)), called
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,9 +276,10 @@ class _Drawn:
                 correlation[..., a, b] = correlation[..., b, a] = each
         covariance = sd[..., :, None] * correlation * sd[..., None, :]
         own = design.z - units.centre_z
+        read = self.model.formula.random
         parts = [
-            part.effects
-            for part in self.model.random
+            effects
+            for part, effects in zip(read, self.model.random, strict=True)
             if not of or ":".join(part.groups) == design.grouping
         ]
         names, to_formula = self._taking(own, *parts)
