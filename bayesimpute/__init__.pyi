@@ -44,8 +44,8 @@ from .plots.missing import plot_flux as plot_flux
 from .plots.missing import plot_miss as plot_miss
 from .plots.missing import plot_missing_by as plot_missing_by
 from .plots.missing import plot_pattern as plot_pattern
+from .plots.missing import plot_xy as plot_xy
 from .plots.predictors import plot_predictors as plot_predictors
-from .plots.xy_missing import plot_xy as plot_xy
 from .pooling.constraints import constraint_estimates as constraint_estimates
 from .pooling.constraints import test_constraints as test_constraints
 from .pooling.correlation import pool_correlation as pool_correlation
@@ -67,9 +67,9 @@ from .posterior.fitting import fit_posterior as fit_posterior
 from .posterior.of_analysis import compare_joint as compare_joint
 from .posterior.pooled import PooledPosterior as PooledPosterior
 from .posterior.pooled import pool_posteriors as pool_posteriors
-from .posterior.recommend import recommend_m as recommend_m
+from .posterior.pooled import recommend_m as recommend_m
+from .prior.conditional import prior_predictive as prior_predictive
 from .prior.parameters import priors as priors
-from .prior.predictive import prior_predictive as prior_predictive
 from .roles import Role as Role
 from .sensitivity_grid import sensitivity as sensitivity
 from .simulate.ampute import ampute as ampute

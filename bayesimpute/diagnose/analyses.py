@@ -9,7 +9,7 @@ import pandas as pd
 from bayesimpute.congeniality.check import findings_of
 from bayesimpute.diagnose.examined import Examined
 from bayesimpute.findings import Finding
-from bayesimpute.posterior.recommend import imputations_for
+from bayesimpute.posterior.pooled import imputations_for
 from bayesimpute.specification.latent_means import mean_of
 
 

@@ -14,8 +14,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.rubin import from_variances
-from bayesimpute.posterior.pooled import PooledPosterior
-from bayesimpute.posterior.recommend import FEWEST, recommend_m
+from bayesimpute.posterior.pooled import FEWEST, PooledPosterior, recommend_m
 from bayesimpute.wording import listed, nearest
 
 if TYPE_CHECKING:
