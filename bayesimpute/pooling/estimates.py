@@ -679,7 +679,13 @@ def aligned(estimates: tuple[Estimates, ...]) -> tuple[tuple[str, ...], Array, A
     AnalysisError
         A term is in one analysis and not in another, or the models differ.
     """
-    _refuse_other_models(estimates)
+    first, *others = (model_kind(each.model) for each in estimates)
+    for number, kind in enumerate(others, start=2):
+        if kind != first:
+            raise AnalysisError(
+                f"Imputation {number} was analysed by another model ({', '.join(kind)}) than "
+                f"imputation 1 ({', '.join(first)}); fit the same to each."
+            )
     terms = estimates[0].terms
     order = [_positions(terms, each, i) for i, each in enumerate(estimates, start=1)]
     pairs = list(zip(estimates, order, strict=True))
@@ -700,16 +706,6 @@ def _positions(terms: tuple[str, ...], each: Estimates, number: int) -> list[int
             "only. A category may be absent from one completed data set; merge rare categories."
         )
     return order
-
-
-def _refuse_other_models(estimates: tuple[Estimates, ...]) -> None:
-    first, *others = (model_kind(each.model) for each in estimates)
-    for number, kind in enumerate(others, start=2):
-        if kind != first:
-            raise AnalysisError(
-                f"Imputation {number} was analysed by another model ({', '.join(kind)}) than "
-                f"imputation 1 ({', '.join(first)}); fit the same to each."
-            )
 
 
 def model_kind(result: Any) -> tuple[str, ...]:

@@ -82,10 +82,6 @@ def check_family(family: Any) -> None:
         )
 
 
-def _named(family: Any) -> str:
-    return family.lower() if isinstance(family, str) else type(family).__name__.lower()
-
-
 def _is_gaussian(family: Any) -> bool:
     return family is None or (isinstance(family, str) and family.lower() == "gaussian")
 
@@ -94,7 +90,9 @@ def _outcome(factor: Factor, data: pd.DataFrame, family: Any) -> Array:
     """Outcome as numbers; of two categories the second is 1, as R has it."""
     if factor.column is not None and data[factor.column].dtype == bool:
         return data[factor.column].to_numpy(dtype=float)
-    learned, binomial = learn(factor, data, None), _named(family) == "binomial"
+    learned = learn(factor, data, None)
+    named = family if isinstance(family, str) else type(family).__name__
+    binomial = named.lower() == "binomial"
     if isinstance(learned, Numeric) and learned.width == 1:
         values = learned.values(data, False)[:, 0]
         if binomial and not ((values >= 0) & (values <= 1)).all():

@@ -205,25 +205,18 @@ def pool_anova(fits: Any, sums_of_squares: Literal[1, 2, 3] = 2) -> pd.DataFrame
             )
         tables.append(_squares(each, sums_of_squares))
     squares = np.mean([table["sum_sq"].to_numpy(dtype=float) for table in tables], axis=0)
-    index = pd.Index([str(term) for term in tables[0].index], name="term")
-    residual = squares[-1]
-    tests = [
-        pool_F([float(table["F"].iloc[row]) for table in tables], float(tables[0]["df"].iloc[row]))
-        for row in range(len(index) - 1)
-    ]
-    unknown = [np.nan]
+    df = tables[0]["df"].to_numpy(dtype=float)
+    tests = [pool_F([table["F"].iloc[k] for table in tables], df[k]) for k in range(len(df) - 1)]
+    names = ("statistic", "df2", "p_value", "riv")
     return pd.DataFrame(
         {
             "sum_sq": squares,
-            "df1": tables[0]["df"].to_numpy(dtype=float),
-            "statistic": [test.statistic for test in tests] + unknown,
-            "df2": [test.df2 for test in tests] + unknown,
-            "p_value": [test.p_value for test in tests] + unknown,
-            "riv": [test.riv for test in tests] + unknown,
+            "df1": df,
+            **{name: [*(getattr(test, name) for test in tests), np.nan] for name in names},
             "eta_squared": squares / squares.sum(),
-            "partial_eta_squared": [*(squares[:-1] / (squares[:-1] + residual)), np.nan],
+            "partial_eta_squared": [*(squares[:-1] / (squares[:-1] + squares[-1])), np.nan],
         },
-        index=index,
+        index=pd.Index([str(term) for term in tables[0].index], name="term"),
     )
 
 

@@ -10,7 +10,7 @@ import scipy  # whose modules are loaded when first used
 
 from bayesimpute.arguments import Seed, checked
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
-from bayesimpute.prior.conditional import Conditional, conditional, drawn_variables, specified
+from bayesimpute.prior.conditional import conditional, drawn_variables, specified
 from bayesimpute.specification.specification import Specification
 
 #: Probabilities of the quantiles that are shown.
@@ -179,8 +179,10 @@ def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFra
     shown = [v for v in free if _is_population(model, v)]
     draws = drawn_variables(design.target, shown, DRAWS, stream(seed, Purpose.PRIOR_TABLE))
     columns = ["parameter", "element", "distribution", "replaced", "5%", "50%", "95%"]
+    given = built.target.priors
     rows = [
-        (name, element, text, _is_replaced(name, built), *quantiles)
+        # in a model by group the name carries the group: sigma[treated]
+        (name, element, text, name in given or name.split("[")[0] in given, *quantiles)
         for variable, values in zip(shown, draws, strict=True)
         for name in [variable.name.replace(FACTOR, "")]
         for element, text, quantiles in _elements(model, variable, values)
@@ -192,11 +194,6 @@ def _is_population(model: Any, variable: Any) -> bool:
     """Whether a variable is not one of the effects of single clusters or rows."""
     dims = model.named_vars_to_dims.get(variable.name) or ()
     return not any(re.split(r"[\[|]", str(dim))[0] in ("cluster", "row") for dim in dims)
-
-
-def _is_replaced(name: str, built: Conditional) -> bool:
-    # in a model by group the name carries the group: sigma[treated]
-    return name in built.target.priors or name.split("[")[0] in built.target.priors
 
 
 def _elements(
