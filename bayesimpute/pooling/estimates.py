@@ -571,7 +571,7 @@ def estimates_from(result: Any) -> Estimates:
     ----------
     result
         - a fit of statsmodels, linearmodels, pyfixest, mixedlm or lifelines, or a posterior of
-          PyMC or Bambi (see `bayesimpute.pooling.adapters.adapted`);
+          PyMC or Bambi (see `bayesimpute.pooling.reported.adapted`);
         - any object with ``params`` and ``cov_params()`` or ``bse``;
         - a tidy frame with the columns term, estimate and std_error (``std.error``,
           ``Std. Error``, …) or variance;
