@@ -334,7 +334,7 @@ def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: floa
 
 
 def _line(
-    ax: "Axes", at: float, numbers: Sequence[float], width: float, pooled: bool = True
+    ax: "Axes", at: float, numbers: Iterable[float], width: float, pooled: bool = True
 ) -> None:
     """Draw an interval, its estimate on it: (estimate, low, high)."""
     estimate, low, high = numbers
