@@ -15,14 +15,12 @@ from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling import model_tests
 from bayesimpute.pooling.constraints import Constraint, constraint_estimates, test_constraints
-from bayesimpute.pooling.effects import effects_by_imputation
 from bayesimpute.pooling.estimates import Estimates, estimates_from
-from bayesimpute.pooling.formula_columns import check_formula
+from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.pooling.formula_models import check_family, fit_formula
-from bayesimpute.pooling.linear_models import pool_anova
-from bayesimpute.pooling.pooled import Pooled, pool
-from bayesimpute.pooling.pooled_test import PooledTest
-from bayesimpute.pooling.predictions import predict_rows
+from bayesimpute.pooling.model_tests import PooledTest
+from bayesimpute.pooling.pooled import Pooled, pool, pool_anova
+from bayesimpute.pooling.predictions import effects_by_imputation, predict_rows
 from bayesimpute.pooling.rubin import Rule
 from bayesimpute.pooling.separation import warn_of_separation
 from bayesimpute.wording import nearest, one_line

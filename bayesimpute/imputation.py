@@ -20,7 +20,7 @@ from bayesimpute.events import Event
 from bayesimpute.files import check_target, place
 from bayesimpute.imputations import Imputations
 from bayesimpute.interchange import Frame, taken
-from bayesimpute.pooling.fixed_bases import with_fixed_bases
+from bayesimpute.pooling.formula_design import with_fixed_bases
 from bayesimpute.result.checks import warn_of_prior
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.run import noted_versions

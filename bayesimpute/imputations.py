@@ -13,9 +13,8 @@ from bayesimpute import derived, long_files, raising
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
-from bayesimpute.checking.model_tree import to_datatree
 from bayesimpute.checking.overimputation import overimpute, plot_loo_pit
-from bayesimpute.checking.predictive import plot_ppc, predictive
+from bayesimpute.checking.predictive import plot_ppc, predictive, to_datatree
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.congeniality.of_run import congenial
 from bayesimpute.diagnose import diagnosis
@@ -25,20 +24,17 @@ from bayesimpute.engine.joint_model import joint_model
 from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.new_rows.impute_new import impute_new
+from bayesimpute.plots import frames
 from bayesimpute.plots import propensity as propensities
-from bayesimpute.plots import tidy
-from bayesimpute.plots.chains import plot_chains
-from bayesimpute.plots.density import plot_density
-from bayesimpute.plots.effects import plot_effects
+from bayesimpute.plots.assumptions import plot_rho
+from bayesimpute.plots.chains import plot_chains, plot_trace
+from bayesimpute.plots.distribution import plot_box, plot_density, plot_strip
+from bayesimpute.plots.estimates import plot_effects
 from bayesimpute.plots.of_run import plot_predictors, plot_prior_predictive
 from bayesimpute.plots.propensity import plot_propensity
-from bayesimpute.plots.rho import plot_rho
-from bayesimpute.plots.strip import plot_box, plot_strip
-from bayesimpute.plots.trace import plot_trace
-from bayesimpute.plots.xy import plot_xy
-from bayesimpute.posterior.compare_joint import compare_joint
+from bayesimpute.plots.scatter import plot_xy
 from bayesimpute.posterior.fitting import PosteriorFits, fit_posterior
-from bayesimpute.posterior.of_analysis import analysis_table
+from bayesimpute.posterior.of_analysis import analysis_table, compare_joint
 from bayesimpute.predict_new import predict_new
 from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
@@ -161,7 +157,7 @@ class Imputations(Run):
     to_zarr = storage.to_zarr
     to_datatree = to_datatree
     to_long = long_files.to_long
-    cells = tidy.cells
+    cells = frames.cells
     propensity = propensities.propensity
     impute_new = impute_new
     predict_new = predict_new

@@ -26,8 +26,8 @@ from bayesimpute.engine.failures import StoppedWarning
 from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder
 from bayesimpute.imputation import impute, specified
-from bayesimpute.plots.sensitivity import plot_sensitivity
-from bayesimpute.pooling.formula_columns import check_formula
+from bayesimpute.plots.assumptions import plot_sensitivity
+from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.sensitivity_points import Plan, imputed_points
 from bayesimpute.specification.aliases import NUMBER, SELECTION
 from bayesimpute.specification.analyses import two_equations

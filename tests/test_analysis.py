@@ -14,8 +14,8 @@ import statsmodels.formula.api as smf
 
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.errors import AnalysisError, ImputationWarning
-from bayesimpute.pooling.adapters import level_names
 from bayesimpute.pooling.estimates import Estimates, estimates_from
+from bayesimpute.pooling.reported import level_names
 
 # Outcomes without any difference between clusters.
 SINGULAR = pytest.mark.filterwarnings("ignore:Analysis of .*(singular|converge)")

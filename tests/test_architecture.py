@@ -146,7 +146,7 @@ NAMING = ("registry", "specification.aliases", "models")
 OTHER_MEANINGS = {
     "data.encoding": {"ordinal"},  # kind of a variable
     "pooling.formula_models": {"poisson"},  # family of a GLM, as the fitting packages spell it
-    "posterior.compare_joint": {"joint"},  # group of the table: the joint model
+    "posterior.of_analysis": {"joint"},  # group of the table: the joint model
     "posterior.pooled": {"sample"},  # ArviZ's dimension of stacked draws
     "report.models": {"normal"},  # MathML's variant of a letter
     "tables": {"ordinal"},  # how SPSS calls a scale

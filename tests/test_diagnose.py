@@ -15,7 +15,7 @@ from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.imputations import Imputations
-from bayesimpute.posterior.recommend import imputations_for
+from bayesimpute.posterior.pooled import imputations_for
 from bayesimpute.roles import Role
 from bayesimpute.specification.specify import specify
 

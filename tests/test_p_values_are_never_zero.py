@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.checking.overimputation import LooPit, draw_loo_pit
 from bayesimpute.html import frame, printed
-from bayesimpute.plots.predictive import LooPit, draw_loo_pit
 from bayesimpute.report.analyses import analyses
 from bayesimpute.report.content import pooled_of
 from bayesimpute.simulate.calibration import Calibration

@@ -5,7 +5,7 @@ import pymc as pm
 import pytest
 from scipy import stats
 
-from bayesimpute.prior.parameters import ARGUMENTS, _elements
+from bayesimpute.prior.parameters import FAMILIES, _elements
 
 P = (0.05, 0.5, 0.95)
 CASES = {
@@ -41,7 +41,7 @@ def test_a_closed_form_is_exact_and_takes_no_draws(family):
     else:
         expected_values = expected.ppf(P)
     np.testing.assert_allclose(found, expected_values, rtol=1e-6)
-    assert label == "" and text.startswith(family) and (family in ARGUMENTS or family == "Weibull")
+    assert label == "" and text.startswith(family) and (family in FAMILIES or family == "Weibull")
 
 
 @pytest.mark.parametrize(("n", "eta"), [(2, 2.0), (4, 1.0)])

@@ -19,16 +19,17 @@ Then :math:`p(y_j \mid θ)` has the cluster's effects integrated out
 Weights are those of stacking (Yao, Vehtari, Simpson & Gelman 2018), all imputations together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import logsumexp
 
-from bayesimpute.arguments import Count, Seed, checked
+from bayesimpute import html
+from bayesimpute.arguments import Count, FigureSize, Seed, checked
 from bayesimpute.checking.psis import FEWEST, LARGE_K, leave_one_out
 from bayesimpute.checking.replay import check_draws, modelled, predictions, rows_of, states
 from bayesimpute.data.table import Kind
@@ -41,7 +42,7 @@ from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Prediction
-from bayesimpute.plots.comparison import ModelComparison
+from bayesimpute.plots import panels, style
 from bayesimpute.registry import resolve
 from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
@@ -53,6 +54,105 @@ from bayesimpute.specification.targets import build_target
 from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean
 from bayesimpute.wrappers.base import innermost, method_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@checked
+def plot_comparison(
+    found: "ModelComparison",
+    *,
+    ax: "Axes | None" = None,
+    figsize: FigureSize | None = None,
+) -> "Figure":
+    """Difference of each model's elpd to the best one's, with one and two standard errors.
+
+    Parameters
+    ----------
+    found
+        Result of ``imp.compare_models()``.
+    ax
+        Where to draw; by default a new figure.
+    figsize
+        Inches; by default as high as there are models.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    table = found.table
+    drawn = panels.panels(1, ax, figsize, picture="plot", single=(6, 1.4 + 0.45 * len(table)))
+    (ax,) = drawn.axes
+    at = np.arange(len(table))[::-1]
+    difference, error = table["difference"].to_numpy(), table["difference_se"].to_numpy()
+    ax.axvline(0, color=style.GREY, linewidth=0.8)
+    for times, width in ((2, 1.2), (1, 3.0)):
+        ends = difference - times * error, difference + times * error
+        ax.hlines(at, *ends, color=style.IMPUTED, linewidth=width)
+    ax.plot(difference, at, "o", color=style.IMPUTED, markersize=6)
+    names = [style.cut(str(label), 28) for label in table.index]
+    ax.set_yticks(at, [style.literal(name) for name in names])
+    weights = ax.secondary_yaxis("right")
+    weights.set_yticks(at, [f"weight {weight:.0%}" for weight in table["weight"]])
+    weights.tick_params(length=0, labelsize=8, colors=style.GREY)
+    weights.spines[:].set_visible(False)
+    ax.set_ylim(-0.6, len(table) - 0.4)
+    drawn.figure.draw_without_rendering()  # names of models take their room before words are cut
+    panels.finish(
+        drawn, found.variable, x="elpd − best",
+        remarks=[f"{found.unit}s left out; lines: 1 and 2 standard errors"],
+    )  # fmt: skip
+    return drawn.figure
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelComparison(html.Told):
+    """Models of one variable by how well they predict what they have not seen.
+
+    Attributes
+    ----------
+    variable
+        Whose observed values are predicted.
+    unit
+        ``"row"`` or ``"cluster"``: what is left out.
+    table
+        A row for each model, the best first: ``elpd``, the sum of log predictive densities, with
+        its standard error ``se``; ``difference`` to the best with ``difference_se``; ``p_loo``, the
+        effective number of parameters; ``weight`` of stacking; ``large_k``, units with Pareto k
+        above 0.7, mean over imputations; by cluster also ``integration_se``, the Monte Carlo error
+        of the elpd that comes from integrating effects out.
+    pointwise
+        Log predictive density of each unit, a column for each model, mean over imputations.
+    imputations
+        Number of completed data sets the models were fitted to.
+    """
+
+    variable: str
+    unit: str
+    table: pd.DataFrame
+    pointwise: pd.DataFrame
+    imputations: int
+
+    plot = plot_comparison
+
+    def _said(self) -> Iterator[str | pd.DataFrame]:
+        yield (
+            f"Models of {self.variable!r}, {len(self.pointwise):,} {self.unit}s left out in turn, "
+            f"mean over {self.imputations} imputation(s); the highest elpd predicts best."
+        )
+        yield self.table.round(2)
+        large = self.table["large_k"]
+        if not (large > 0).any():
+            return
+        worst = str(large.idxmax())
+        yield (
+            f"Pareto k above {LARGE_K} in up to {large.max():.0f} {self.unit}(s) ({worst!r}): "
+            "without them the posterior is too different for weights to reach it; differences "
+            "of this size in elpd are not to be relied on."
+        )
+
 
 KEYS = ("method", "formula", "options", "priors")
 
@@ -177,10 +277,6 @@ WARM_UP = 6
 #: Steps of the stacking weights.
 STEPS = 2000
 
-COLUMNS = (
-    "elpd", "se", "difference", "difference_se", "p_loo", "weight", "large_k",
-)  # fmt: skip
-
 
 @checked
 def compare_models(
@@ -246,7 +342,7 @@ def compare_models(
     seed = run.seed if seed is None else seed
     specification, history = run.specification, run.history
     target = modelled(specification, variable, "compare_models")
-    if not isinstance(models, Mapping) or not models:
+    if not models:
         raise SpecificationError(
             "compare_models: models must be a dict from label to model, such as "
             f"{{'pooled': '{variable} ~ x', 'two levels': '{variable} ~ x + (1 | school)'}}."
@@ -423,11 +519,9 @@ def _comparison(
         "weight": stacking_weights(elpd),
         "large_k": large,
     }
-    columns = list(COLUMNS)
     if unit == "cluster":
         numbers["integration_se"] = integration
-        columns.append("integration_se")
-    table = pd.DataFrame(numbers, index=pd.Index(labels, name="model"), columns=columns)
+    table = pd.DataFrame(numbers, index=pd.Index(labels, name="model"))
     pointwise = pd.DataFrame(
         elpd.mean(axis=1).T, index=pd.Index(fits[0].units, name=unit), columns=labels
     )

@@ -284,49 +284,39 @@ def gathered(
             k = target.block.index(target.name)
             design, fit = design.members[k], slice(ends[k], ends[k + 1])
         rows = rows or rows_of(specification, target, builder, design)
-        order = rows.order
-        for field in ("values", "log_likelihood", "learnt"):
+        for field in ("values", "log_likelihood", "learnt", "by_cluster", "by_cluster_error"):
             each = [getattr(one, field) for one in drawn]
-            known = all(one is not None for one in each)
-            found = np.array([one[fit][order] for one in each]) if known else None
+            found = None if any(one is None for one in each) else np.array(each)
+            if found is not None and not field.startswith("by_cluster"):
+                found = found[:, fit][:, rows.order]
             if field == "values" and found is not None and design.around is not None:
-                found = found + design.around[design.fit][order]
+                found = found + design.around[design.fit][rows.order]
             parts.setdefault(field, []).append(found)
-        for field in ("by_cluster", "by_cluster_error"):
-            each = [getattr(one, field) for one in drawn]
-            known = all(one is not None for one in each)
-            parts.setdefault(field, []).append(np.array(each) if known else None)
         for name in drawn[0].parameters:
-            parameters.setdefault(name, []).append(
-                np.array([np.asarray(one.parameters[name], dtype=float) for one in drawn])
-            )
+            values = [np.asarray(one.parameters[name], dtype=float) for one in drawn]
+            parameters.setdefault(name, []).append(np.array(values))
         statistics.append([one.statistics for one in drawn])
         measure = drawn[0].measure
     assert rows is not None  # there is a chain
     if target.block:
         measure = "density" if rows.kind is Kind.NUMERIC else "probability"
-
-    def stacked(field: str) -> Array | None:
-        return None if any(each is None for each in parts[field]) else np.stack(parts[field])
-
-    values, log_likelihood = stacked("values"), stacked("log_likelihood")
-    assert values is not None
-    learnt = stacked("learnt")
+    stacked = {
+        k: None if any(v is None for v in each) else np.stack(each) for k, each in parts.items()
+    }
+    if stacked["learnt"] is None:
+        stacked["learnt"] = stacked["log_likelihood"]
+    names = statistics[0][0]
     return Replay(
-        target.name,
-        rows,
-        values,
-        log_likelihood,
-        log_likelihood if learnt is None else learnt,
-        measure,
-        stacked("by_cluster"),
-        stacked("by_cluster_error"),
-        {name: np.stack(each) for name, each in parameters.items()},
-        {name: labels.get(name, ()) for name in parameters},
-        {
+        target=target.name,
+        rows=rows,
+        measure=measure,
+        parameters={name: np.stack(each) for name, each in parameters.items()},
+        parameter_labels={name: labels.get(name, ()) for name in parameters},
+        statistics={
             name: np.array([[one.get(name, np.nan) for one in each] for each in statistics])
-            for name in statistics[0][0]
+            for name in names
         },
+        **stacked,
     )
 
 

@@ -8,7 +8,7 @@ from itertools import product as every
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.pooling.formula_columns import analysis_formula
+from bayesimpute.pooling.formula_design import analysis_formula
 from bayesimpute.specification.expressions import read
 from bayesimpute.specification.formula_calls import COLUMN_FUNCTIONS
 from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects

@@ -17,7 +17,7 @@ from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.findings import Finding, Findings
-from bayesimpute.posterior.recommend import imputations_for
+from bayesimpute.posterior.pooled import imputations_for
 from bayesimpute.result.restored import made_elsewhere, without_models
 from bayesimpute.result.run import Run
 from bayesimpute.specification.aliases import LIKELIHOODS, MATCHING

@@ -11,7 +11,7 @@ from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.data.encoding import Kind, encode
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import heat, panels, style
-from bayesimpute.plots.frames import chosen_columns, clusters_of, named_frame
+from bayesimpute.plots.frames import drawn_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -255,10 +255,9 @@ def plot_corr(
     >>> [panel.get_title(loc="left") for panel in figure.axes]
     ['total', 'within school', 'between school']
     """
-    frame = named_frame(df, "plot_corr")
     parts = _parts(part, cluster)
-    codes, clusters = (None, []) if cluster is None else clusters_of(frame, cluster, "plot_corr")
-    chosen = chosen_columns(frame, variables, cluster, "plot_corr")
+    frame, codes, clusters = drawn_columns(df, variables, cluster, "plot_corr")
+    chosen = list(frame.columns)
     columns, left_out = association_columns(frame, chosen)
     if len(columns) < 2:
         why = "; ".join(f"{name!r}: {reason}" for name, reason in left_out.items())

@@ -1,4 +1,4 @@
-"""The same estimates from several analyses: side by side, and as a forest plot."""
+"""Estimates and effects with intervals: of several analyses side by side, of each imputation."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +9,13 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.analysis import Fits
-from bayesimpute.arguments import FigureSize, Places, checked
+from bayesimpute.arguments import FigureSize, Level, Places, checked
 from bayesimpute.errors import ImputationWarning, SpecificationError
 from bayesimpute.plots import panels, style
+from bayesimpute.pooling.estimates import position_of
 from bayesimpute.pooling.pooled import Pooled
-from bayesimpute.pooling.term_names import position_of
+from bayesimpute.pooling.predictions import effects_by_imputation
+from bayesimpute.result.run import Run
 from bayesimpute.wording import did_you_mean, listed, visible
 
 if TYPE_CHECKING:
@@ -307,10 +309,7 @@ def _truth(
 
 
 def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: float | None) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     style.tidy(ax)
-    ax.spines["left"].set_visible(False)
     ends = [] if true is None else [true]
     for at, table in enumerate(tables.values()):
         shown = table.reindex(index=[term], columns=[*NEEDED, "fmi"])
@@ -322,16 +321,9 @@ def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: floa
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
             continue
-        pooled = bool(np.isfinite(missing))
-        colour = style.IMPUTED if pooled else style.OBSERVED
-        ax.plot([low, high], [at, at], color=colour, linewidth=1.8, solid_capstyle="butt")
-        ax.plot(
-            estimate, at, "o", color=colour, markersize=5.5, markeredgewidth=1.6,
-            markerfacecolor="white" if pooled else colour,
-        )  # fmt: skip
+        _line(ax, at, (estimate, low, high), 1.8, pooled=bool(np.isfinite(missing)))
         ends += [low, high]
-    if ends and _near(0.0, ends):
-        ax.axvline(0, color=style.GREY, linewidth=0.8, zorder=0)
+    _finish_axis(ax, ends)
     if true is not None:
         ax.axvline(true, color="black", linewidth=1.1, linestyle=(0, (3, 2)), zorder=1)
         ax.set_title(f"truth: {true:.3g}".replace("-", "−"), fontsize=8, loc="right", pad=3)
@@ -339,12 +331,110 @@ def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: floa
     ax.set_yticks(range(len(tables)), [style.fitted(label, 8, room) for label in tables])
     ax.set_ylim(len(tables) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
+
+
+def _line(
+    ax: "Axes", at: float, numbers: Iterable[float], width: float, pooled: bool = True
+) -> None:
+    """Draw an interval, its estimate on it: (estimate, low, high)."""
+    estimate, low, high = numbers
+    colour = style.IMPUTED if pooled else style.OBSERVED
+    ax.plot([low, high], [at, at], color=colour, linewidth=width, solid_capstyle="butt")
+    ax.plot(
+        estimate, at, "o", color=colour, markersize=5.5, markeredgewidth=1.6,
+        markerfacecolor="white" if pooled else colour,
+    )  # fmt: skip
+
+
+def _finish_axis(ax: "Axes", ends: Sequence[float]) -> None:
+    """Mark 0 within the intervals, or at most their whole width beside them; few round ticks."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = (min(ends), max(ends)) if ends else (np.nan, np.nan)
+    if low - (high - low) <= 0 <= high + (high - low):
+        ax.axvline(0, color=style.GREY, linewidth=0.8, zorder=0)
+    ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     ax.margins(x=0.04)
 
 
-def _near(value: float, ends: Sequence[float]) -> bool:
-    """Whether a value lies within the intervals, or at most their whole width beside them."""
-    low, high = min(ends), max(ends)
-    reach = high - low
-    return low - reach <= value <= high + reach
+#: Inches of a panel.
+EFFECT = 0.85
+
+
+@checked
+def plot_effects(
+    run: Run,
+    fits: Any,
+    variables: Sequence[str] | None = None,
+    *,
+    ci_prob: Level = 0.95,
+    ax: Places | None = None,
+    figsize: FigureSize | None = None,
+) -> "Figure":
+    """Average marginal effects, a panel each: of every imputation and, below them, pooled.
+
+    By how much the expected outcome changes with a variable, averaged over all rows, on the scale
+    of the outcome (`Fits.average_effects`). Thin lines are estimate and normal interval of each
+    imputation, as if its values had been observed, the first on top; the thick one is the pooled
+    interval, wider by what is not known of the missing values. Zero is a grey line wherever it is
+    not far from the intervals.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    fits
+        ``imp.fit("y ~ x + z")`` of these imputations.
+    variables
+        Which; by default all predictors of the formula.
+    ci_prob
+        Coverage of the intervals (0.95).
+    ax
+        An axes for each effect, in any array shape; by default a new figure.
+    figsize
+        Inches; by default 6 wide and what the panels need.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    AnalysisError
+        Fits of another kind, or a variable the formula does not have.
+    SpecificationError
+        A number of axes that does not fit.
+    """
+    from scipy import stats
+
+    found = effects_by_imputation(fits, run, variables)
+    pooled = found.pooled(ci_prob)
+    count = len(found.names)
+    drawn = panels.panels(
+        count, ax, figsize or (6, 0.75 + EFFECT * count), picture="plot_effects", across=1,
+        what=f"{count} effects ({listed(found.names)})", instead="fewer variables=",
+    )  # fmt: skip
+    half = stats.norm.ppf((1 + ci_prob) / 2) * np.sqrt(
+        np.diagonal(found.covariances, axis1=1, axis2=2)
+    )
+    for k, (panel, name) in enumerate(zip(drawn.axes, found.names, strict=True)):
+        row = pooled.loc[name, ["estimate", "conf_low", "conf_high"]].to_numpy(dtype=float)
+        _effect(panel, found.estimates[:, k], half[:, k], row)
+    keys = [
+        (f"imputations ({len(half)})", panels.key(style.IMPUTED, "", linewidth=0.9, alpha=0.6)),
+        (f"pooled, {ci_prob:.0%} interval", panels.key(style.IMPUTED, "", linewidth=2.6)),
+    ]
+    panels.finish(drawn, "average marginal effects", keys, names=found.names)
+    return drawn.figure
+
+
+def _effect(ax: "Axes", estimates: np.ndarray, half: np.ndarray, pooled: np.ndarray) -> None:
+    at = np.linspace(0, 1, len(estimates))
+    low, high = estimates - half, estimates + half
+    ax.hlines(at, low, high, colors=style.IMPUTED, linewidth=0.9, alpha=0.6)
+    ax.plot(estimates, at, ".", color=style.IMPUTED, markersize=3)
+    _line(ax, 1.35, pooled, 2.6)
+    _finish_axis(ax, [*pooled[1:], *low, *high])
+    ax.set_ylim(1.6, -0.2)
+    ax.set_yticks([])

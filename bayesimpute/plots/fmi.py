@@ -9,12 +9,12 @@ import numpy as np
 
 from bayesimpute.analysis import Fits
 from bayesimpute.arguments import FigureSize, Places, Positive, checked
+from bayesimpute.arrays import Array
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.pooling.pooled import Pooled
-from bayesimpute.pooling.rubin import rubin1987
-from bayesimpute.posterior.pooled import PooledPosterior
-from bayesimpute.posterior.recommend import FEWEST, recommend_m
+from bayesimpute.pooling.rubin import from_variances
+from bayesimpute.posterior.pooled import FEWEST, PooledPosterior, recommend_m
 from bayesimpute.wording import listed, nearest
 
 if TYPE_CHECKING:
@@ -125,26 +125,16 @@ class _Course:
     last: Any
     level: float
 
-    def values(
-        self, within: np.ndarray, between: np.ndarray, m: np.ndarray, quantity: str
-    ) -> np.ndarray:
+    def values(self, within: Array, between: Array, m: Array, quantity: str) -> Array:
         """Quantity for variances and numbers of imputations, which broadcast."""
-        each = np.broadcast(within, between, m)
-        return np.array([self._quantity(w, b, int(k), quantity) for w, b, k in each])
-
-    def _quantity(self, within: float, between: float, m: int, quantity: str) -> float:
         from scipy import stats
 
-        # Rubin's rules see m estimates through their variance alone, so two far apart stand for m
-        estimates = np.zeros((m, 1))
-        estimates[:2, 0] = np.array([1, -1]) * np.sqrt(between * (m - 1) / 2)
-        found = rubin1987(estimates, np.full((m, 1), within), self.dfcom)
-        error = float(np.sqrt(found.t[0]))
+        found = from_variances(between, within, between, m, self.dfcom)  # without an estimate
         if quantity == "fmi":
-            return float(found.fmi[0])
-        if quantity == "std_error":
-            return error
-        return float(2 * stats.t.ppf((1 + self.level) / 2, found.df[0]) * error)
+            return found.fmi
+        error = np.sqrt(found.t)
+        quantile = stats.t.ppf((1 + self.level) / 2, found.df)
+        return error if quantity == "std_error" else np.asarray(2 * quantile * error)
 
 
 def _course(analysis: Any) -> _Course:

@@ -1,15 +1,23 @@
-"""Frames that pictures are drawn from: columns named by text, rows divided into facets."""
+"""Frames that pictures are drawn from: a user's, and the cells of one variable of a run.
 
-from collections.abc import Iterable, Sequence
+Columns are named by text, rows divided into facets; observed and imputed cells are one tidy frame,
+which every picture of a run starts from.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.encoding import sorted_labels
+from bayesimpute.arguments import checked
+from bayesimpute.data.encoding import Kind, sorted_labels
 from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.plots import style
+from bayesimpute.result.run import Run
+from bayesimpute.specification.specification import Target
 from bayesimpute.wording import did_you_mean, listed
 
 #: Panels of one figure; more would be too small to read.
@@ -111,12 +119,17 @@ def _coded(by: "pd.Series[Any]") -> tuple[list[Any], np.ndarray]:
     """Labels that occur, in order, and the position of each row's label, −1 where it is missing."""
     codes, found = pd.factorize(by)
     labels = found.tolist()
-    if isinstance(by.dtype, pd.CategoricalDtype):
-        order = [label for label in by.dtype.categories if label in set(labels)]
-    else:
-        order = list(sorted_labels(labels))
+    order = _in_order(labels, by.dtype)
     position = {label: k for k, label in enumerate(order)}
     return order, np.array([*(position[label] for label in labels), -1])[codes]
+
+
+def _in_order(labels: Sequence[Any], dtype: Any) -> list[Any]:
+    """Labels as their categories stand, or ascending."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        present = set(labels)
+        return [label for label in dtype.categories if label in present]
+    return list(sorted_labels(labels))
 
 
 def _asked(
@@ -138,7 +151,7 @@ def _asked(
     return [labels.index(group) for group in asked]
 
 
-def named_frame(df: Any, picture: str) -> pd.DataFrame:
+def named_frame(df: pd.DataFrame, picture: str) -> pd.DataFrame:
     """Give the frame with its columns named by text and its rows counted from 0.
 
     Column labels may be anything here, as they may in a frame that was just read.
@@ -160,9 +173,6 @@ def named_frame(df: Any, picture: str) -> pd.DataFrame:
     DataError
         If this is no frame, has no rows or no columns, or two columns have the same name.
     """
-    if not isinstance(df, pd.DataFrame):
-        hint = "call .to_pandas() on it" if hasattr(df, "to_pandas") else "build one with pandas"
-        raise DataError(f"{picture} draws a pandas DataFrame, not {type(df).__name__}; {hint}.")
     for axis, what in ((0, "rows"), (1, "columns")):
         if df.shape[axis] == 0:
             raise DataError(
@@ -253,13 +263,191 @@ def clusters_of(frame: pd.DataFrame, cluster: Any, picture: str) -> tuple[np.nda
     """
     name = column_named(cluster, list(frame.columns), "cluster", picture)
     index = Table.from_frame(frame[[name]]).clusters(name)
-    dtype = frame[name].dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        present = set(index.labels)
-        order = [label for label in dtype.categories if label in present]
-    else:
-        order = list(sorted_labels(index.labels))
+    order = _in_order(index.labels, frame[name].dtype)
     position = {label: k for k, label in enumerate(order)}
-    return np.array([position[label] for label in index.labels])[index.codes], [
-        written(label) for label in order
-    ]
+    codes = np.array([position[label] for label in index.labels])[index.codes]
+    return codes, [written(label) for label in order]
+
+
+def drawn_columns(
+    df: pd.DataFrame, variables: Iterable[Any] | Any | None, cluster: Any, picture: str
+) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
+    """Columns that a picture draws, cluster number of each row, and the clusters' names."""
+    frame = named_frame(df, picture)
+    codes, clusters = (None, []) if cluster is None else clusters_of(frame, cluster, picture)
+    return frame[chosen_columns(frame, variables, cluster, picture)], codes, clusters
+
+
+def completed(run: Run, name: str, imputation: int) -> np.ndarray:
+    """Completed values of one variable in an imputation counted from 1, canonical row order."""
+    values = run.specification.table.values[name].copy()
+    if name in run.history.imputed:
+        values[run.specification.where[name]] = run.history.imputed[name][imputation - 1]
+    return values
+
+
+#: What `by` names to have a panel for each imputation.
+IMPUTATION = ".imp"
+#: Numbers with more distinct values are drawn as continuous ones.
+MOST_DISTINCT = 12
+
+
+@checked
+def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
+    """Observed and imputed cells of one variable as one tidy frame, for pictures of one's own.
+
+    Parameters
+    ----------
+    run
+        The result of ``bi.impute``.
+    variable
+        An imputed variable. One of level 2 counts every cluster once.
+    by
+        A column of the data, copied beside the cells as ``facet``; none by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a cell, index that of the data: ``.imp``, 0 for observed cells and 1 … m;
+        ``value``, a number or a category; ``seen``, ``"observed"`` or ``"imputed"``; with `by`
+        also ``facet``. A cell imputed although it was observed is among both.
+
+    Raises
+    ------
+    SpecificationError
+        If the variable was not imputed or has no imputed cell, or `by` is no other column.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi
+    >>> df = bi.simulate.simulate_popularity(seed=1, schools=8, pupils=80).incomplete
+    >>> imp = bi.impute(df, m=2, iterations=1, method="sample", seed=1, progress=False)
+    >>> imp.cells("popular", by="sex").columns.tolist()
+    ['.imp', 'value', 'seen', 'facet']
+    """
+    specification, history = run.specification, run.history
+    table, m = specification.table, run.m
+    style.check_imputed(variable, history.imputed, table.variables)
+    rows = [np.flatnonzero(~table.missing(variable)), np.flatnonzero(specification.where[variable])]
+    drawn = np.asarray(history.imputed[variable], dtype=np.float64)
+    if drawn.shape[1] == 0:
+        raise SpecificationError(f"Variable {variable!r} has no imputed cells to plot.")
+    if by == variable:
+        raise SpecificationError(f"by={by!r} is the variable itself; give another column.")
+    if cluster := _cluster_of(run, variable):
+        codes = table.clusters(cluster).codes
+        first = [np.unique(codes[part], return_index=True)[1] for part in rows]
+        drawn = drawn[:, first[1]]
+        rows = [part[kept] for part, kept in zip(rows, first, strict=True)]
+    seen, gone = rows
+    at = table.rows[np.concatenate([seen, np.tile(gone, m)])]
+    value: Any = np.concatenate([table.values[variable][seen], drawn.ravel()])
+    described = table.variables[variable]
+    if described.categories:
+        value = pd.Categorical.from_codes(
+            value.astype(np.int64),
+            pd.Index(list(described.categories), tupleize_cols=False),
+            ordered=described.kind is Kind.ORDINAL,
+        )
+    number = np.repeat(np.arange(m + 1), [len(seen), *[len(gone)] * m])
+    frame = pd.DataFrame({".imp": number, "value": value}, index=table.frame.index[at])
+    seen_as = np.array(list(style.PALETTE))[(number > 0).astype(np.int64)]
+    frame["seen"] = pd.Categorical(seen_as, list(style.PALETTE))
+    if by is not None:
+        column = table.frame[column_named(by, list(table.variables), "by", "facets")]
+        frame["facet"] = column.iloc[at].array
+    return frame
+
+
+def _cluster_of(run: Run, variable: str) -> str | None:
+    """Cluster variable of a variable of level 2."""
+    target = run.specification.targets[variable]
+    return target.cluster if isinstance(target, Target) and target.level == 2 else None
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Cells of one variable as pictures draw them.
+
+    Attributes
+    ----------
+    parts
+        A tidy frame for each panel; where there are `levels`, ``value`` is a position among them.
+    names, by, remark
+        Of the panels; what they differ by; what was left out.
+    levels
+        Categories, or the distinct numbers if these are few, as text; else empty.
+    m
+        Number of imputations in a panel.
+    labels
+        What a legend says of the two colours.
+    options
+        Of the variable's model, such as bounds.
+    """
+
+    parts: list[pd.DataFrame]
+    names: list[str]
+    by: str | None
+    remark: str
+    levels: list[str]
+    m: int
+    labels: tuple[str, str]
+    options: Mapping[str, Any]
+
+    def shares(self, part: pd.DataFrame) -> np.ndarray:
+        """Share of each level among the cells of a panel, (1 + m, level), observed cells first."""
+        counts = np.zeros((self.m + 1, len(self.levels)))
+        np.add.at(counts, (part[".imp"].to_numpy(), part["value"].to_numpy(dtype=np.int64)), 1)
+        return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+
+
+def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
+    """Cells by panel; only panels with imputed cells are kept.
+
+    Raises
+    ------
+    SpecificationError
+        As `cells` and `bayesimpute.plots.frames.facets` raise.
+    """
+    frame = cells(run, variable, None if by == IMPUTATION else by)
+    imputed = (frame[".imp"] > 0).to_numpy()
+    unit = "clusters" if _cluster_of(run, variable) else "cells"
+    sizes = [int((frame[".imp"] == k).sum()) for k in (0, 1)]
+    words = [f"{n:,} {unit if n != 1 else unit.removesuffix('s')}" for n in sizes]
+    values: pd.Series[Any] = frame["value"]
+    levels: list[str] = []
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        levels = [str(label) for label in values.cat.categories]
+        frame["value"] = values.cat.codes
+    elif len(distinct := np.unique(values)) <= MOST_DISTINCT:
+        levels = [f"{value:g}" for value in distinct]
+        frame["value"] = np.searchsorted(distinct, values)
+    if by == IMPUTATION:
+        parts, names, remark = _by_imputation(frame, groups, run.m)
+    else:
+        found = facets(frame["facet"].rename(by) if by is not None else None, groups, imputed)
+        parts = [frame[found.codes == k] for k in range(len(found.names))]
+        names, remark = found.names, found.remark
+    return Shown(
+        parts, names, "imputation" if by == IMPUTATION else by, remark, levels,
+        1 if by == IMPUTATION else run.m,
+        (f"observed ({words[0]})", f"imputed ({words[1]}, m = {run.m})"),
+        getattr(run.specification.targets.get(variable), "options", {}),
+    )  # fmt: skip
+
+
+def _by_imputation(
+    frame: pd.DataFrame, groups: Any, m: int
+) -> tuple[list[pd.DataFrame], list[str], str]:
+    """Observed cells and those of one imputation in each panel."""
+    asked = range(1, m + 1) if groups is None else np.atleast_1d(groups).tolist()
+    for number in asked:
+        if number not in range(1, m + 1):
+            raise SpecificationError(f"groups= names imputation {number!r}; there are 1 to {m}.")
+    numbers = [int(number) for number in asked][:MOST_PANELS]
+    left = len(asked) - len(numbers)
+    chosen = [frame[frame[".imp"].isin([0, number])] for number in numbers]
+    # in each panel it is the only one
+    parts = [part.assign(**{".imp": (part[".imp"] > 0).astype(int)}) for part in chosen]
+    remark = f"{left} further imputations are left out" if left else ""
+    return parts, [f"imputation {number}" for number in numbers], remark

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bayesimpute.arguments import Count, FigureSize, Seed, checked
-from bayesimpute.plots import predictors, prior
+from bayesimpute.plots import assumptions, predictors
 from bayesimpute.prior.of_run import prior_predictive
 from bayesimpute.result.run import Run
 
@@ -69,4 +69,4 @@ def plot_prior_predictive(
         As `bayesimpute.plot_prior_predictive` draws it.
     """
     tree = prior_predictive(run, variable, draws, seed)
-    return prior.plot_prior_predictive(tree, ax=ax, figsize=figsize)
+    return assumptions.plot_prior_predictive(tree, ax=ax, figsize=figsize)

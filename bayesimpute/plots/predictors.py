@@ -138,7 +138,9 @@ def _methods(
             f"not {method!r}."
         )
     methods = {
-        str(target): chosen if isinstance(chosen, str) else _name(chosen)
+        str(target): chosen
+        if isinstance(chosen, str)
+        else str(getattr(chosen, "__name__", type(chosen).__name__))
         for target, chosen in method.items()
     }
     if methods and not any(target in methods for target in targets):
@@ -148,11 +150,6 @@ def _methods(
             f"{did_you_mean(first, targets)}"
         )
     return methods
-
-
-def _name(method: Any) -> str:
-    """Name of a user's own method: that of the function."""
-    return str(getattr(method, "__name__", type(method).__name__))
 
 
 def _written(code: int) -> str:

@@ -17,10 +17,9 @@ from bayesimpute.arrays import Array
 from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.plots.distribution import curve, grid_within, support
-from bayesimpute.plots.frames import column_named
-from bayesimpute.plots.strip import MOST_IN_A_STRIP
-from bayesimpute.plots.xy import numbers_of
+from bayesimpute.plots.distribution import MOST_IN_A_STRIP, curve, grid_within, support
+from bayesimpute.plots.frames import column_named, completed
+from bayesimpute.plots.scatter import numbers_of
 from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Target
 
@@ -76,7 +75,8 @@ def propensity(run: Run, variable: str, predictors: Sequence[str] | None = None)
             "propensity to be missing has nothing to compare."
         )
     names = _predictors(run, variable, predictors)
-    chances = [_fitted(table, _completed(run, names, k), missing) for k in range(run.m)]
+    each = [{n: completed(run, n, k) for n in names} for k in range(1, run.m + 1)]
+    chances = [_fitted(table, values, missing) for values in each]
     rows = table.frame.index[table.rows]
     found = pd.DataFrame({"propensity": np.mean(chances, axis=0), "missing": missing}, index=rows)
     order = np.argsort(table.rows)
@@ -107,18 +107,6 @@ def _predictors(run: Run, variable: str, asked: Sequence[str] | None) -> list[st
             "by predictors=."
         )
     return known
-
-
-def _completed(run: Run, names: Sequence[str], k: int) -> dict[str, Array]:
-    """Completed values of some columns in imputation k, canonical row order."""
-    specification, found = run.specification, {}
-    for name in names:
-        values = specification.table.values[name]
-        if name in run.history.imputed:
-            values = values.copy()
-            values[specification.where[name]] = run.history.imputed[name][k]
-        found[name] = values
-    return found
 
 
 def _fitted(table: Table, values: dict[str, Array], missing: np.ndarray) -> Array:
@@ -186,7 +174,7 @@ def plot_propensity(
     found = propensity(run, variable, predictors)
     table = run.specification.table
     order = np.argsort(table.rows)
-    values = _completed(run, [variable], number - 1)[variable][order]
+    values = completed(run, variable, number)[order]
     chance, gone = found["propensity"].to_numpy(), found["missing"].to_numpy()
     drawn = panels.panels(
         2, ax, figsize or (6, 4.8), picture="plot_propensity", across=1, head=0.9, sharex=True

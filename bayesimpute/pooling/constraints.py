@@ -10,11 +10,16 @@ import pandas as pd
 from bayesimpute.arguments import Level, Positive, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.pooling.estimates import aligned, as_estimates, complete_data_df, several
+from bayesimpute.pooling.estimates import (
+    aligned,
+    as_estimates,
+    complete_data_df,
+    position_of,
+    several,
+)
+from bayesimpute.pooling.model_tests import PooledTest, joint_test
 from bayesimpute.pooling.pooled import Pooled, pool
-from bayesimpute.pooling.pooled_test import PooledTest, joint_test
 from bayesimpute.pooling.rubin import Rule
-from bayesimpute.pooling.term_names import position_of
 from bayesimpute.specification.expressions import evaluate, names_in
 from bayesimpute.wording import nearest
 
@@ -131,8 +136,9 @@ def constraint_estimates(
 def _transformed(fits: Any, constraints: Any) -> tuple[list[str], Array, Array]:
     """Names of the c functions, their values (m, c) and covariances (m, c, c)."""
     terms, q, u = aligned(as_estimates(fits))
-    listed = [constraints] if isinstance(constraints, str) or callable(constraints) else constraints
-    if not isinstance(listed, Sequence) or not listed:
+    single = isinstance(constraints, str) or callable(constraints)
+    listed = [constraints] if single else list(constraints)
+    if not listed:
         raise AnalysisError("Give at least one constraint, such as 'b1 - b2' or a function.")
     if not np.isfinite(u).all():
         raise AnalysisError(
@@ -177,10 +183,6 @@ def _function(
     """Names and values (points, c) of a constraint at points (points, k)."""
     if isinstance(constraint, str):
         return _written(constraint, terms)
-    if not callable(constraint):
-        raise AnalysisError(
-            f"A constraint is text or a function, not {type(constraint).__name__}; e.g. 'b1 - b2'."
-        )
 
     def values(points: Array) -> Array:
         rows = [np.ravel(constraint(pd.Series(point, index=list(terms)))) for point in points]

@@ -1,6 +1,6 @@
 """Pooled correlations and covariances of completed data."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations, combinations_with_replacement
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import pandas as pd
 from bayesimpute.arguments import Level, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
+from bayesimpute.pooling.estimates import completed_frames
 from bayesimpute.pooling.pooled import pool
 from bayesimpute.wording import nearest
 
@@ -87,19 +88,12 @@ def pool_correlation(
     n = np.array([len(frame) - len(partial) for frame in frames], dtype=float)
     variance = np.broadcast_to((_Z_VARIANCE[method] / (n - 3))[:, None], r.shape)
     table = pool(np.arctanh(r), variance, ci_prob=ci_prob).table
-    estimate = np.tanh(table["estimate"])
-    found = pd.DataFrame(
-        {
-            "estimate": estimate,
-            "std_error": (1 - estimate**2) * table["std_error"],
-            "z": table["estimate"],
-            "z_std_error": table["std_error"],
-            **{name: table[name] for name in ("df", "statistic", "p_value")},
-            "conf_low": np.tanh(table["conf_low"]),
-            "conf_high": np.tanh(table["conf_high"]),
-            "fmi": table["fmi"],
-        }
-    )
+    table = table.rename(columns={"estimate": "z", "std_error": "z_std_error"})
+    table["estimate"] = np.tanh(table["z"])
+    table["std_error"] = (1 - table["estimate"] ** 2) * table["z_std_error"]
+    table[["conf_low", "conf_high"]] = np.tanh(table[["conf_low", "conf_high"]])
+    shown = ["estimate", "std_error", "z", "z_std_error", "df", "statistic", "p_value"]
+    found = table[[*shown, "conf_low", "conf_high", "fmi"]]
     return found.set_axis(_pairs(names, pairs), axis=0)
 
 
@@ -145,11 +139,7 @@ def pool_covariance(
 
 
 def _frames(data: Any) -> list[pd.DataFrame]:
-    complete: Callable[[str], Any] | None = getattr(data, "complete", None)
-    given = complete("all") if callable(complete) else data
-    if isinstance(given, pd.DataFrame) or not isinstance(given, Iterable):
-        given = [given]
-    frames = list(given.values() if isinstance(given, Mapping) else given)
+    frames = completed_frames(data)
     if not frames or not all(isinstance(frame, pd.DataFrame) for frame in frames):
         raise AnalysisError("Give the imputations, or a list of their completed data frames.")
     return frames

@@ -1,20 +1,36 @@
 """From a formula and completed data to columns of numbers: fixed part, random parts, offset.
 
-They are named as R names them; the contrasts of C() as `formula_arguments` says.
+They are named as R names them; the contrasts of C() as `formula_factors` says.
+
+Splines, polynomials and scaled columns can also be written as arithmetic with numbers in it.
+`fit` learns knots, means and norms from each completed data set. A model that is to be compatible
+with the analysis while values change needs them once, from the observed values. Polynomials and
+scaled columns then span the same columns as those that `fit` makes; so do splines with the same
+knots, here as powers and truncated powers (Hastie, Tibshirani & Friedman 2009, §5.2).
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from itertools import product as every
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.arrays import Array
-from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.formula_columns import categories_of, new_rows
-from bayesimpute.pooling.formula_factors import Categorical, Learned, arithmetic, learn
+from bayesimpute.errors import AnalysisError, SpecificationError
+from bayesimpute.pooling.formula_factors import (
+    Categorical,
+    Learned,
+    Numeric,
+    Polynomial,
+    Spline,
+    arithmetic,
+    check_arguments,
+    learn,
+)
+from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.formula_terms import (
     MEANS,
     Factor,
@@ -24,6 +40,180 @@ from bayesimpute.specification.formula_terms import (
     label_of,
     unique,
 )
+from bayesimpute.specification.spelling import quoted
+from bayesimpute.wording import nearest
+
+
+def checked_formula(formula: str, columns: Iterable[str]) -> Formula:
+    """Read a formula; an error says where it does not parse or which column is not there.
+
+    Parameters
+    ----------
+    formula
+        ``"y ~ x"`` or ``"y ~ x + (1 | g)"``.
+    columns
+        Of the completed data.
+
+    Examples
+    --------
+    >>> checked_formula("y ~ . + (1 | g)", ["g", "x", "y", "z"]).predictors
+    ('x', 'z')
+    """
+    known = list(columns)
+    read, _ = analysis_formula(formula, known)
+    for name in read.names:
+        if name not in known:
+            raise AnalysisError(
+                f"The formula {formula!r} names {name!r}, which is no column of the data"
+                f"{nearest(name, known)}"
+            )
+    return read
+
+
+def analysis_formula(formula: str, columns: Iterable[str]) -> tuple[Formula, Factor]:
+    """Read a formula, with its outcome; an error says what no data can make right.
+
+    Parameters
+    ----------
+    formula
+        ``"y ~ x"`` or ``"y ~ x + (1 | g)"``.
+    columns
+        Of the data; that the formula names others is left to the caller.
+
+    Examples
+    --------
+    >>> analysis_formula("log(y) ~ x", ["x", "y"])[1].label
+    'log(y)'
+    """
+    try:
+        read = read_formula(formula, [name for name in columns if isinstance(name, str)])
+    except SpecificationError as error:
+        raise AnalysisError(f"The formula {formula!r} cannot be used: {error}") from error
+    if read.response is None or not read.response.names:
+        raise AnalysisError(
+            f"The formula {formula!r} does not parse: write the outcome left of the ~."
+        )
+    for factor in (read.response,) * (read.event is None) + (*read.factors,):
+        check_arguments(factor)
+    _check_sides(read, read.response)
+    return read, read.response
+
+
+def check_formula(formula: str, columns: pd.Index) -> tuple[str, ...]:
+    """Columns a formula uses; an error names the one that is not there and its nearest name.
+
+    Examples
+    --------
+    >>> check_formula("y ~ log(x) + (1 | g)", pd.Index(["g", "x", "y", "z"]))
+    ('y', 'x', 'g')
+    """
+    return checked_formula(formula, columns).names
+
+
+def _check_sides(read: Formula, response: Factor) -> None:
+    """Refuse an outcome that predicts itself, and formulas that leave nothing to estimate."""
+    if read.event is not None:
+        for name in response.names:
+            if name in (*read.predictors, *read.groups):
+                raise AnalysisError(
+                    f"The formula {read.text!r} has {name!r}, part of its outcome, right of the ~, "
+                    "too; take it out there."
+                )
+    parts = [(part.terms, part.intercept) for part in read.random]
+    for terms, _ in [(read.terms, True), *parts]:
+        for term in terms:
+            if response.key in {factor.key for factor in term}:
+                raise AnalysisError(
+                    f"The formula {read.text!r} has {response.label!r} on both sides of the ~ "
+                    f"({label_of(term)}); take it out of the right one."
+                )
+    if not read.intercept and not read.terms:
+        raise AnalysisError(
+            f"The formula {read.text!r} leaves no coefficient to estimate; write y ~ 1 for the "
+            "mean. That all coefficients of a model are 0 is tested by fits.test([...])."
+        )
+    for (terms, intercept), part in zip(parts, read.random, strict=True):
+        if not terms and not intercept:
+            raise AnalysisError(
+                f"The formula {read.text!r} has a random part of {':'.join(part.groups)!r} "
+                "without an effect; write (1 | g) or (0 + x | g)."
+            )
+
+
+def prepared(frame: pd.DataFrame, used: tuple[str, ...]) -> pd.DataFrame:
+    """Keep the columns used, as numbers or categories; missing values are an error."""
+    columns = {}
+    for name in used:
+        gaps = int(frame[name].isna().sum())
+        if gaps:
+            raise AnalysisError(
+                f"{name!r} still has {gaps} missing values after imputation; impute it, or drop "
+                "those rows yourself by fitting a callable: lambda data: model(data.dropna())."
+            )
+        columns[name] = plain(name, frame[name])
+    return pd.DataFrame(columns, index=frame.index, columns=pd.Index(list(used)))
+
+
+def plain(name: str, column: pd.Series) -> pd.Series:
+    """Numbers and truth values as numpy has them, all else as categories."""
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return column.astype(bool)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        kind = column.dtype.kind
+        if kind == "c":
+            raise AnalysisError(f"{name!r} holds complex numbers; take their parts as columns.")
+        values = column.to_numpy(column.to_numpy().dtype if kind in "iuf" else float)
+        if not np.isfinite(values).all():
+            raise AnalysisError(f"{name!r} holds infinite values; recode them first.")
+        return pd.Series(values, index=column.index)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype):
+        raise AnalysisError(
+            f"{name!r} holds {column.dtype}; an analysis needs numbers, such as days since a date."
+        )
+    return column.astype("category")
+
+
+def categories_of(frame: pd.DataFrame) -> dict[str, pd.Index]:
+    """Categories of the columns that have any."""
+    return {
+        str(name): frame[name].cat.categories
+        for name in frame.columns
+        if isinstance(frame[name].dtype, pd.CategoricalDtype)
+    }
+
+
+def new_rows(
+    frame: pd.DataFrame, used: Iterable[str], categories: Mapping[str, pd.Index]
+) -> pd.DataFrame:
+    """Columns of new rows, with the categories of the data that were fitted."""
+    columns = {}
+    for name in used:
+        if name not in frame.columns:
+            raise AnalysisError(
+                f"The model names {name!r}, which is no column of the new rows"
+                f"{nearest(name, frame.columns)}"
+            )
+        column = frame[name]
+        gaps = int(column.isna().sum())
+        if gaps:
+            raise AnalysisError(
+                f"{name!r} of the new rows has {gaps} missing values; fill them, or impute the new "
+                "rows with the data and give the completed frames."
+            )
+        if name in categories:
+            values = pd.Categorical(np.asarray(column), categories=categories[name])
+            if (values.codes < 0).any():
+                strange = column.iloc[int(np.argmin(values.codes))]
+                raise AnalysisError(
+                    f"{name!r}: {strange!r} is no category of the data that were fitted; rows "
+                    "with it cannot be predicted."
+                )
+            column = pd.Series(values, index=frame.index)
+        columns[name] = column if name in categories else plain(name, column)
+    return pd.DataFrame(columns, index=frame.index).reset_index(drop=True)
+
 
 INTERCEPT = "(Intercept)"
 
@@ -198,25 +388,6 @@ def _merged(margins: Sequence[frozenset[str]]) -> list[tuple[frozenset[str], fro
 
 
 @dataclass(frozen=True, eq=False)
-class RandomDesign:
-    """Effects that vary between groups.
-
-    Attributes
-    ----------
-    effects
-        Their columns.
-    groups
-        Columns whose combinations are the groups.
-    independent
-        Whether effects are independent of each other.
-    """
-
-    effects: LinearDesign
-    groups: tuple[str, ...]
-    independent: bool
-
-
-@dataclass(frozen=True, eq=False)
 class ModelDesign:
     """How a formula becomes columns, learned from one completed data set.
 
@@ -234,7 +405,7 @@ class ModelDesign:
 
     formula: Formula
     fixed: LinearDesign
-    random: tuple[RandomDesign, ...]
+    random: tuple[LinearDesign, ...]
     categories: Mapping[str, pd.Index]
     cluster: str | None
 
@@ -243,12 +414,7 @@ class ModelDesign:
         """Learn from prepared data."""
         fixed = linear_design(formula.terms, formula.intercept, data, cluster)
         random = tuple(
-            RandomDesign(
-                linear_design(part.terms, part.intercept, data, cluster),
-                part.groups,
-                part.independent,
-            )
-            for part in formula.random
+            linear_design(part.terms, part.intercept, data, cluster) for part in formula.random
         )
         return cls(formula, fixed, random, categories_of(data), cluster)
 
@@ -280,8 +446,8 @@ class ModelDesign:
     def all_columns(self, data: pd.DataFrame) -> dict[str, Array]:
         """Columns of the fixed and random parts without intercepts, each once."""
         found = self.fixed.columns(data)
-        for part in self.random:
-            found |= part.effects.columns(data)
+        for effects in self.random:
+            found |= effects.columns(data)
         return {name: values for name, values in found.items() if name != INTERCEPT}
 
 
@@ -296,3 +462,150 @@ def cluster_of_means(formula: Formula, cluster: str | None) -> str | None:
 def asks_for_means(formula: Formula) -> Factor | None:
     """Give the first cluster mean of a formula."""
     return next((factor for factor in formula.factors if factor.function in MEANS), None)
+
+
+def model_data(
+    formula: Formula, frame: pd.DataFrame, cluster: str | None
+) -> tuple[pd.DataFrame, str | None]:
+    """Columns of completed data that a formula uses, and the column its cluster means are of."""
+    means = cluster_of_means(formula, cluster)
+    used = [*formula.names, *([means] if means and asks_for_means(formula) else [])]
+    return prepared(frame, unique(used)), means
+
+
+LEARNED = ("bs", "ns", "poly", "scale", "center", "standardize")
+CODED = ("C", "factor", "relevel")
+
+
+def with_fixed_bases(formula: str, df: pd.DataFrame) -> str:
+    """Write a formula so that nothing in it is learned from data.
+
+    Parameters
+    ----------
+    formula
+        An analysis.
+    df
+        The incomplete data.
+
+    Raises
+    ------
+    AnalysisError
+        If a function cannot be written so.
+
+    Examples
+    --------
+    >>> df = pd.DataFrame({"y": [1.0, 2, 3, 4], "x": [0.0, 1, 3, np.nan]})
+    >>> with_fixed_bases("y ~ poly(x, 2)", df)
+    'y ~ 1 + x + I(((x - 1.33333) / 1.52753)**2)'
+    """
+    read = checked_formula(formula, df.columns)
+    if not any(factor.function in (*LEARNED, *CODED) for factor in read.factors):
+        return formula
+    assert read.response is not None
+    parts = [
+        f"({_sum(part.terms, part.intercept, df)} {'||' if part.independent else '|'} "
+        f"{':'.join(map(quoted, part.groups))})"
+        for part in read.random
+    ]
+    return " + ".join([f"{read.response.text} ~ {_sum(read.terms, read.intercept, df)}", *parts])
+
+
+def with_observed_knots(formula: Formula, df: pd.DataFrame) -> tuple[str, dict[str, str]]:
+    """Write a formula with the knots that `with_fixed_bases` takes, for `fit` to take the same.
+
+    Also gives what each spline was called, by what it is called then.
+    """
+    text, called = formula.text, {}
+    for factor in formula.factors:
+        if factor.function in ("bs", "ns"):
+            spline = _learned(factor, df).basis
+            assert isinstance(spline, Spline)
+            low, *inner, high = np.unique(spline.knots)
+            given = [
+                factor.arguments[0],
+                f"knots = c({', '.join(map(repr, map(float, inner)))})" if inner else "",
+                "" if factor.function == "ns" else f"degree = {spline.degree}",
+                f"Boundary.knots = c({float(low)!r}, {float(high)!r})",
+            ]
+            written = f"{factor.function}({', '.join(part for part in given if part)})"
+            text = text.replace(factor.label, written)
+            called[written] = factor.label
+    return text, called
+
+
+def _sum(terms: Sequence[Product], intercept: bool, df: pd.DataFrame) -> str:
+    written = ["1" if intercept else "0"]
+    for term in terms:
+        for factors in every(*(tuple(_alternatives(factor, df)) for factor in term)):
+            written.append(":".join(factors))
+    return " + ".join(written)
+
+
+def _alternatives(factor: Factor, df: pd.DataFrame) -> Iterator[str]:
+    """Give the columns of a factor, each as arithmetic."""
+    if factor.function in CODED:
+        name = factor.arguments[0].strip("`")
+        coded = name in df.columns and learn(factor, _seen(factor, df), None)
+        if not isinstance(coded, Categorical):
+            raise AnalysisError(f"{factor.label}: give the data a column of these categories.")
+        if pd.api.types.is_numeric_dtype(df[name]) and df[name].nunique() > 2:
+            raise AnalysisError(
+                f"{factor.label}: {name!r} holds numbers, and is imputed as such; make it a "
+                f"category first: df[{name!r}] = df[{name!r}].astype('category')."
+            )
+        yield quoted(name)
+    elif factor.function in LEARNED:
+        yield from _arithmetic_columns(factor, df)
+    elif factor.function in MEANS:
+        yield f"cluster_mean({', '.join(factor.arguments)})"
+    else:
+        yield factor.text
+
+
+def _arithmetic_columns(factor: Factor, df: pd.DataFrame) -> Iterator[str]:
+    learned, x = _learned(factor, df), factor.arguments[0]
+    values = _seen_values(factor, df)
+    centre, scale = float(values.mean()), float(values.std(ddof=1))
+    standard = f"({x} - {centre:.6g}) / {scale:.6g}"
+    basis = learned.basis
+    yield x if x in df.columns else f"I({x})"
+    if basis is None:
+        return
+    if isinstance(basis, Polynomial):
+        for power in range(2, basis.degree + 1):
+            yield f"I(({standard})**{power})"
+        return
+    if basis.intercept:
+        raise AnalysisError(f"{factor.label}: with an intercept of its own; leave intercept= out.")
+    low, *inner, high = np.unique(basis.knots).tolist()
+
+    def truncated(knot: float, power: int) -> str:
+        return f"maximum(({x} - {knot!r}) / {scale:.6g}, 0)**{power}"
+
+    if basis.natural is None:
+        for power in range(2, basis.degree + 1):
+            yield f"I(({standard})**{power})"
+        for knot in inner:
+            yield f"I({truncated(knot, basis.degree)})"
+        return
+
+    def bent(knot: float) -> str:
+        return f"({truncated(knot, 3)} - {truncated(high, 3)}) / {(high - knot) / scale:.10g}"
+
+    for knot in [low, *inner][:-1]:
+        yield f"I({bent(knot)} - {bent([low, *inner][-1])})"
+
+
+def _learned(factor: Factor, df: pd.DataFrame) -> Numeric:
+    learned = learn(factor, _seen(factor, df), None)
+    assert isinstance(learned, Numeric)
+    return learned
+
+
+def _seen(factor: Factor, df: pd.DataFrame) -> pd.DataFrame:
+    names = tuple(factor.names)
+    return prepared(df.dropna(subset=list(names)), names)
+
+
+def _seen_values(factor: Factor, df: pd.DataFrame) -> Array:
+    return arithmetic(factor.label, factor.arguments[0], _seen(factor, df))

@@ -4,7 +4,7 @@ The packages get columns of numbers that were computed here, never the text of a
 would be run as code, and knows neither all names nor all functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +13,16 @@ import pandas as pd
 
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.estimates import Estimates, estimates_from
-from bayesimpute.pooling.formula_columns import checked_formula, prepared
+from bayesimpute.pooling.estimates import Estimates, estimates_from, explained
 from bayesimpute.pooling.formula_design import (
     INTERCEPT,
     LinearDesign,
     ModelDesign,
-    asks_for_means,
-    cluster_of_means,
+    checked_formula,
+    model_data,
 )
 from bayesimpute.pooling.formula_factors import Categorical, Numeric, learn
-from bayesimpute.specification.formula_terms import Factor, Formula, label_of, unique
+from bayesimpute.specification.formula_terms import Factor, Formula, label_of
 from bayesimpute.wording import nearest
 
 FAMILIES = ("gaussian", "binomial", "poisson")
@@ -55,9 +54,7 @@ def fit_formula(
     """
     check_family(family)
     read = checked_formula(formula, frame.columns)
-    means = cluster_of_means(read, cluster)
-    used = [*read.names, *([means] if means and asks_for_means(read) else [])]
-    data = prepared(frame, unique(used))
+    data, means = model_data(read, frame, cluster)
     assert read.response is not None
     if read.event is not None:
         return _cox(read, read.response, data, family, means)
@@ -85,10 +82,6 @@ def check_family(family: Any) -> None:
         )
 
 
-def _named(family: Any) -> str:
-    return family.lower() if isinstance(family, str) else type(family).__name__.lower()
-
-
 def _is_gaussian(family: Any) -> bool:
     return family is None or (isinstance(family, str) and family.lower() == "gaussian")
 
@@ -97,7 +90,9 @@ def _outcome(factor: Factor, data: pd.DataFrame, family: Any) -> Array:
     """Outcome as numbers; of two categories the second is 1, as R has it."""
     if factor.column is not None and data[factor.column].dtype == bool:
         return data[factor.column].to_numpy(dtype=float)
-    learned, binomial = learn(factor, data, None), _named(family) == "binomial"
+    learned = learn(factor, data, None)
+    named = family if isinstance(family, str) else type(family).__name__
+    binomial = named.lower() == "binomial"
     if isinstance(learned, Numeric) and learned.width == 1:
         values = learned.values(data, False)[:, 0]
         if binomial and not ((values >= 0) & (values <= 1)).all():
@@ -131,20 +126,20 @@ def _mixed(
             "'binomial', 'poisson' or a family of mixedlm.families."
         )
     fixed = design.fixed.columns(data)
-    _refuse_collinear(np.column_stack(list(fixed.values())), list(fixed))
+    _refuse_collinear(fixed)
     frame = _frame_for_mixedlm(outcome, design, data)
     text = _text_for_mixedlm(str(outcome.name), design)
     offset = design.offset(data) if design.formula.offsets else None
 
-    def run() -> Any:
+    with explained(f"{design.formula.text!r} cannot be fitted"):
         # mixedlm would drop a collinear column and print that to stdout.
         if _is_gaussian(chosen):
             linear = mixedlm.lmerControl(check_rankX="stop")
-            return mixedlm.lmer(text, frame, REML=reml, control=linear, offset=offset)
-        generalized = mixedlm.glmerControl(check_rankX="stop")
-        return mixedlm.glmer(text, frame, family=chosen, control=generalized, offset=offset)
-
-    return estimates_from(_explained(run, design.formula.text))
+            fit = mixedlm.lmer(text, frame, REML=reml, control=linear, offset=offset)
+        else:
+            control = mixedlm.glmerControl(check_rankX="stop")
+            fit = mixedlm.glmer(text, frame, family=chosen, control=control, offset=offset)
+    return estimates_from(fit)
 
 
 def _frame_for_mixedlm(outcome: pd.Series, design: ModelDesign, data: pd.DataFrame) -> pd.DataFrame:
@@ -163,9 +158,9 @@ def _frame_for_mixedlm(outcome: pd.Series, design: ModelDesign, data: pd.DataFra
 
 def _text_for_mixedlm(outcome: str, design: ModelDesign) -> str:
     parts = [
-        f"({_sum(part.effects)} {'||' if part.independent else '|'} "
+        f"({_sum(effects)} {'||' if part.independent else '|'} "
         f"{':'.join(map(_quoted, part.groups))})"
-        for part in design.random
+        for part, effects in zip(design.formula.random, design.random, strict=True)
     ]
     return f"{_quoted(outcome)} ~ {' + '.join([_sum(design.fixed), *parts])}"
 
@@ -187,17 +182,19 @@ def _single_level(
     import statsmodels.api as sm
 
     made = design.fixed.columns(data)
+    _refuse_collinear(made)
     columns = pd.DataFrame(made)
-    _refuse_collinear(columns.to_numpy(), list(made))
     offset = design.offset(data) if design.formula.offsets else None
 
-    def run() -> Any:
+    with explained(f"{design.formula.text!r} cannot be fitted"):
         if _is_gaussian(family):
-            return sm.OLS(outcome if offset is None else outcome - offset, columns).fit()
-        chosen = getattr(sm.families, family.capitalize())() if isinstance(family, str) else family
-        return sm.GLM(outcome, columns, family=chosen, offset=offset).fit()
-
-    return estimates_from(_explained(run, design.formula.text))
+            model = sm.OLS(outcome if offset is None else outcome - offset, columns)
+        else:
+            named = isinstance(family, str)
+            chosen = getattr(sm.families, family.capitalize())() if named else family
+            model = sm.GLM(outcome, columns, family=chosen, offset=offset)
+        fit = model.fit()
+    return estimates_from(fit)
 
 
 def _cox(
@@ -224,7 +221,7 @@ def _cox(
     # a formula without intercept, too, has categories coded against it: the baseline hazard is one
     design = ModelDesign.learn(replace(read, intercept=True), data, cluster)
     made = design.fixed.columns(data)
-    _refuse_collinear(np.column_stack(list(made.values())), list(made))
+    _refuse_collinear(made)
     columns = pd.DataFrame({name: values for name, values in made.items() if name != INTERCEPT})
     if columns.empty:
         raise AnalysisError(
@@ -232,7 +229,9 @@ def _cox(
         )
     offset = design.offset(data) if read.offsets else None
     model = sm.PHReg(times, columns, status=status, ties="efron", offset=offset)
-    return estimates_from(_explained(model.fit, read.text))
+    with explained(f"{read.text!r} cannot be fitted"):
+        fit = model.fit()
+    return estimates_from(fit)
 
 
 def _times(response: Factor, data: pd.DataFrame) -> Array:
@@ -267,24 +266,15 @@ def _events(response: Factor, data: pd.DataFrame) -> Array:
     return values
 
 
-def _explained(run: Callable[[], Any], formula: str) -> Any:
-    try:
-        return run()
-    except AnalysisError:
-        raise
-    except Exception as error:
-        reason = str(error.args[0] if error.args else error).split("\n")[0]
-        raise AnalysisError(f"{formula!r} cannot be fitted: {reason}") from error
-
-
-def _refuse_collinear(x: Array, names: list[str]) -> None:
+def _refuse_collinear(columns: Mapping[str, Array]) -> None:
     """Refuse what statsmodels would answer with a pseudo-inverse, without a word."""
+    x = np.column_stack(list(columns.values()))
     scaled = x / np.maximum(np.linalg.norm(x, axis=0), np.finfo(float).tiny)
     diagonal = np.abs(np.diagonal(np.linalg.qr(scaled, mode="r")))
     if len(x) < x.shape[1]:
         raise AnalysisError(f"{x.shape[1]} coefficients but only {len(x)} rows; use fewer terms.")
     if diagonal.min() < 1e-10:
         raise AnalysisError(
-            f"{names[int(np.argmin(diagonal))]!r} is a linear combination of the other predictors "
-            "(or constant); leave it out."
+            f"{list(columns)[int(np.argmin(diagonal))]!r} is a linear combination of the other "
+            "predictors (or constant); leave it out."
         )

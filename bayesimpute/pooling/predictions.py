@@ -1,8 +1,8 @@
-"""Predictions pooled row by row: of fits for new rows, and of estimators without errors."""
+"""Predictions pooled row by row, of fits and of estimators without errors; average effects."""
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,11 +12,18 @@ import pandas as pd
 from bayesimpute.arguments import CountOrNone, Level, Seed, checked
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.adapters import is_mixedlm
-from bayesimpute.pooling.estimates import Estimates, as_estimates, complete_data_df
+from bayesimpute.pooling.estimates import (
+    Estimates,
+    as_estimates,
+    complete_data_df,
+    completed_frames,
+    explained,
+)
 from bayesimpute.pooling.formula_design import ModelDesign
 from bayesimpute.pooling.pooled import pool
+from bayesimpute.pooling.reported import is_mixedlm
 from bayesimpute.pooling.rubin import Rule
+from bayesimpute.specification.formula_terms import unique
 from bayesimpute.wording import did_you_mean, listed
 
 #: Label of a cluster that no data have.
@@ -64,13 +71,7 @@ def new_frames(newdata: Any, m: int) -> list[pd.DataFrame]:
     m
         Number of fits.
     """
-    if isinstance(newdata, pd.DataFrame):
-        frames = [newdata] * m
-    else:
-        complete = getattr(newdata, "complete", None)
-        given = complete("all") if callable(complete) else newdata
-        given = given.values() if isinstance(given, Mapping) else given
-        frames = list(given) if isinstance(given, Iterable) else []
+    frames = completed_frames(newdata) * (m if isinstance(newdata, pd.DataFrame) else 1)
     if len(frames) != m or not all(isinstance(frame, pd.DataFrame) for frame in frames):
         raise AnalysisError(
             f"New rows are one data frame, or one for each of the {m} fits (in a list), not "
@@ -97,17 +98,12 @@ def _predicted(each: Estimates, frame: pd.DataFrame, level: str) -> tuple[Array,
             "The interval of a single observation is that of normal models; others have "
             "level='mean' only."
         )
-    try:
+    with explained("The new rows cannot be predicted"):
         if each.design is not None:
-            return _by_formula(each, mixed, frame, level)
-        if mixed:
-            return _by_mixedlm(result, frame, level)
-        return _by_statsmodels(result, frame, level)
-    except AnalysisError:
-        raise
-    except Exception as error:
-        reason = str(error.args[0] if error.args else error).split("\n")[0]
-        raise AnalysisError(f"The new rows cannot be predicted: {reason}") from error
+            found = _by_formula(each, mixed, frame, level)
+        else:
+            found = (_by_mixedlm if mixed else _by_statsmodels)(result, frame, level)
+    return found
 
 
 def _by_formula(
@@ -164,21 +160,6 @@ def inverse_link(result: Any) -> Callable[[Array], Array] | None:
     if link is not None:
         return lambda at: np.asarray(link.inverse(at), dtype=float)
     return np.exp if type(model).__name__ == "Poisson" else None
-
-
-#: Columns with a bootstrap; without one, the first two.
-COLUMNS = ("prediction", "between_sd", "std_error", "conf_low", "conf_high", "df", "fmi")
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    estimator: Any
-    target: str
-    predictors: list[str]
-    new: pd.DataFrame | None
-    response: str
-    cluster: str | None
-    bootstrap: int
 
 
 @checked
@@ -262,51 +243,73 @@ def pool_predictions(
     >>> pool_predictions(frames, Mean(), "y")["between_sd"].tolist()
     [0.5, 0.5]
     """
-    frames = list(completed.values() if isinstance(completed, Mapping) else completed)
-    task = _checked(frames, estimator, target, predictors, new, response, cluster, bootstrap)
+    frames = completed_frames(completed)
+    if len(frames) < 2 or not all(isinstance(frame, pd.DataFrame) for frame in frames):
+        raise AnalysisError(
+            "pool_predictions needs two or more completed frames: pool_predictions(imp, …)."
+        )
+    _check_estimator(estimator, response, bootstrap)
+    chosen = _predictors(frames[0].columns, target, predictors, cluster, new)
+
+    def predicted(sample: pd.DataFrame, frame: pd.DataFrame) -> tuple[Array, pd.Index]:
+        """Predictions of a fit to `sample`, for new rows or those of `frame`, and their labels."""
+        fitted = copy.deepcopy(estimator)
+        fitted = fitted.fit(sample[chosen], sample[target]) or fitted
+        rows = frame if new is None else new
+        values = np.asarray(getattr(fitted, response)(rows[chosen]))
+        numeric = response != "predict" or pd.api.types.is_numeric_dtype(sample[target].dtype)
+        if values.dtype.kind not in "biuf" or not numeric:
+            raise AnalysisError(
+                f"{response} gives labels of classes, which have no mean; use "
+                "response='predict_proba'."
+            )
+        if values.ndim == 1:
+            return values.astype(float), rows.index
+        classes = getattr(fitted, "classes_", range(values.shape[1]))
+        index = pd.MultiIndex.from_product([rows.index, list(classes)], names=["row", "class"])
+        return values.astype(float).ravel(), index
+
     streams = np.random.SeedSequence(seed).spawn(len(frames))
     means, variances = [], []
     index: pd.Index | None = None
     for number, (frame, stream) in enumerate(zip(frames, streams, strict=True), start=1):
         try:
-            predicted, found = _by_estimator(task, frame, frame)
+            mean, found = predicted(frame, frame)
             index = found if index is None else index
             if not found.equals(index):
                 raise AnalysisError("its rows or classes are not those of imputation 1.")
-            means.append(predicted)
-            if bootstrap:
-                variances.append(_bootstrap_variance(task, frame, stream, index))
+            means.append(mean)
+            drawn = []
+            for sample in _resampled(frame, cluster, bootstrap, np.random.default_rng(stream)):
+                drawn.append(predicted(sample, frame))
+                if not drawn[-1][1].equals(index):
+                    raise AnalysisError(
+                        "a bootstrap sample lacks one of the classes; merge rare classes or leave "
+                        "bootstrap= out."
+                    )
+            variances += [np.var([each for each, _ in drawn], axis=0, ddof=1)] if drawn else []
         except Exception as error:
             kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
             raise AnalysisError(f"Predicting in imputation {number} failed: {kind}{error}") from (
                 error
             )
-    assert index is not None
-    return _table(np.array(means), variances, index, ci_prob)
+    table = {"prediction": np.mean(means, axis=0), "between_sd": np.std(means, axis=0, ddof=1)}
+    if variances:
+        pooled = pool(np.array(means), np.array(variances), ci_prob=ci_prob).table
+        names = ("std_error", "conf_low", "conf_high", "df", "fmi")
+        table |= {name: pooled[name].to_numpy() for name in names}
+    return pd.DataFrame(table, index=index)
 
 
-def _checked(
-    frames: Sequence[pd.DataFrame],
-    estimator: Any,
+def _predictors(
+    columns: pd.Index,
     target: str,
     predictors: Sequence[str] | None,
-    new: pd.DataFrame | None,
-    response: str,
     cluster: str | None,
-    bootstrap: int,
-) -> _Task:
-    if len(frames) < 2 or not all(isinstance(frame, pd.DataFrame) for frame in frames):
-        raise AnalysisError(
-            "pool_predictions needs two or more completed frames: pool_predictions(imp, …)."
-        )
-    if not callable(getattr(estimator, "fit", None)) or not hasattr(estimator, response):
-        raise AnalysisError(
-            f"The estimator {type(estimator).__name__} has no method "
-            f"{response if hasattr(estimator, 'fit') else 'fit'!r}; give one as scikit-learn has, "
-            "and response='predict', 'predict_proba' or 'decision_function'."
-        )
-    columns = frames[0].columns
-    others = [c for c in columns if c not in (target, cluster)]
+    new: pd.DataFrame | None,
+) -> list[str]:
+    """Columns to predict from, which the data and the new rows have."""
+    others = [name for name in columns if name not in (target, cluster)]
     chosen = list(others if predictors is None else predictors)
     for name in [target, *chosen, *([] if cluster is None else [cluster])]:
         if name not in columns:
@@ -315,67 +318,159 @@ def _checked(
             )
     if new is not None and (absent := [name for name in chosen if name not in new.columns]):
         raise AnalysisError(f"new has no column {listed(absent)}; it needs all predictors.")
+    return chosen
+
+
+def _check_estimator(estimator: Any, response: str, bootstrap: int) -> None:
+    if not callable(getattr(estimator, "fit", None)) or not hasattr(estimator, response):
+        raise AnalysisError(
+            f"The estimator {type(estimator).__name__} has no method "
+            f"{response if hasattr(estimator, 'fit') else 'fit'!r}; give one as scikit-learn has, "
+            "and response='predict', 'predict_proba' or 'decision_function'."
+        )
     if bootstrap == 1:
         raise AnalysisError("bootstrap=1: a variance needs 2 refits, and 50 or more.")
-    return _Task(estimator, target, chosen, new, response, cluster, bootstrap)
 
 
-def _by_estimator(
-    task: _Task, sample: pd.DataFrame, frame: pd.DataFrame
-) -> tuple[np.ndarray, pd.Index]:
-    """Predictions of a fit to `sample`, for the new rows or those of `frame`, and their labels."""
-    fitted = copy.deepcopy(task.estimator)
-    fitted = fitted.fit(sample[task.predictors], sample[task.target]) or fitted
-    rows = frame if task.new is None else task.new
-    values = np.asarray(getattr(fitted, task.response)(rows[task.predictors]))
-    if values.dtype.kind not in "biuf" or (
-        task.response == "predict" and not pd.api.types.is_numeric_dtype(sample[task.target].dtype)
-    ):
-        raise AnalysisError(
-            f"{task.response} gives labels of classes, which have no mean; use "
-            "response='predict_proba'."
-        )
-    if values.ndim == 1:
-        return values.astype(float), rows.index
-    classes = getattr(fitted, "classes_", range(values.shape[1]))
-    index = pd.MultiIndex.from_product([rows.index, list(classes)], names=["row", "class"])
-    return values.astype(float).ravel(), index
-
-
-def _bootstrap_variance(
-    task: _Task, frame: pd.DataFrame, stream: np.random.SeedSequence, index: pd.Index
-) -> np.ndarray:
-    rng = np.random.default_rng(stream)
-    units = (
-        np.arange(len(frame))
-        if task.cluster is None
-        else pd.factorize(frame[task.cluster], use_na_sentinel=False)[0]
-    )
+def _resampled(
+    frame: pd.DataFrame, cluster: str | None, times: int, rng: np.random.Generator
+) -> Iterator[pd.DataFrame]:
+    """Draw rows, or clusters with all their rows, with replacement."""
+    units = np.arange(len(frame))
+    if cluster is not None:
+        units = pd.factorize(frame[cluster], use_na_sentinel=False)[0]
     members = [np.flatnonzero(units == unit) for unit in range(units.max() + 1)]
-    drawn = []
-    for _ in range(task.bootstrap):
+    for _ in range(times):
         chosen = rng.integers(len(members), size=len(members))
-        sample = frame.iloc[np.concatenate([members[unit] for unit in chosen])]
-        predicted, found = _by_estimator(task, sample, frame)
-        if not found.equals(index):
-            raise AnalysisError(
-                "a bootstrap sample lacks one of the classes; merge rare classes or leave "
-                "bootstrap= out."
-            )
-        drawn.append(predicted)
-    variance: np.ndarray = np.var(drawn, axis=0, ddof=1)
-    return variance
+        yield frame.iloc[np.concatenate([members[unit] for unit in chosen])]
 
 
-def _table(
-    means: np.ndarray, variances: Sequence[np.ndarray], index: pd.Index, ci_prob: float
-) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {"prediction": means.mean(axis=0), "between_sd": means.std(axis=0, ddof=1)}, index=index
+#: Step of a derivative by a number, in its SDs; and of the derivative of a link.
+STEP = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Average marginal effects of each imputation.
+
+    Attributes
+    ----------
+    names
+        ``"age"``, or ``"sex: girl − boy"``, (k,).
+    estimates, covariances
+        (m, k) and (m, k, k).
+    dfcom
+        Complete-data degrees of freedom.
+    """
+
+    names: tuple[str, ...]
+    estimates: Array
+    covariances: Array
+    dfcom: float
+
+    def pooled(self, ci_prob: float = 0.95, rule: Rule = "rubin1987") -> pd.DataFrame:
+        """Pool by Rubin's rules: estimate, std_error, df, conf_low, conf_high, fmi by effect."""
+        table = pool(
+            self.estimates, self.covariances, self.dfcom, terms=self.names, ci_prob=ci_prob,
+            rule=rule,
+        ).table  # fmt: skip
+        shown = ["estimate", "std_error", "df", "conf_low", "conf_high", "fmi"]
+        return table[shown].rename_axis("effect")
+
+
+def effects_by_imputation(
+    fits: Any, newdata: Any, variables: Sequence[str] | None = None, dfcom: float | None = None
+) -> Effects:
+    """Average marginal effects of each fit over rows: see ``Fits.average_effects``.
+
+    Raises
+    ------
+    AnalysisError
+        Fits of no formula with coefficients, or a variable that the formula does not have.
+    """
+    estimates = as_estimates(fits)
+    frames = new_frames(newdata, len(estimates))
+    known = _variables(estimates[0])
+    wanted = (
+        known if variables is None else [variables] if isinstance(variables, str) else variables
     )
-    if not variances:
-        return table
-    pooled = pool(means, np.array(variances), ci_prob=ci_prob).table
-    for name in COLUMNS[2:]:
-        table[name] = pooled[name].to_numpy()
-    return table
+    for name in wanted:
+        if name not in known:
+            raise AnalysisError(
+                f"The formula has no predictor {name!r}; it has {listed(known)}."
+                f"{did_you_mean(name, known)}"
+            )
+    if not wanted:
+        raise AnalysisError("There is no predictor whose effect could be averaged.")
+    found = [
+        dict(_effects(each, frame, wanted)) for each, frame in zip(estimates, frames, strict=True)
+    ]
+    names = tuple(found[0])
+    if any(tuple(each) != names for each in found):
+        raise AnalysisError(
+            "The imputations do not have the same categories; merge rare ones, or give newdata."
+        )
+    values = np.array([[each[name][0] for name in names] for each in found])
+    covariances = []
+    for each, estimate in zip(found, estimates, strict=True):
+        gradients = np.array([each[name][1] for name in names])
+        covariances.append(gradients @ estimate.covariance @ gradients.T)
+    return Effects(names, values, np.array(covariances), complete_data_df(estimates, dfcom))
+
+
+def _variables(each: Estimates) -> list[str]:
+    """Columns that the fixed part of a formula reads."""
+    design = each.design
+    kind = type(getattr(each.model, "model", None)).__name__
+    if not isinstance(design, ModelDesign) or kind == "PHReg":
+        raise AnalysisError(
+            "Average effects are of linear and generalized linear models by formula, "
+            "imp.fit('y ~ x + z')."
+        )
+    return list(
+        unique(name for term in design.formula.terms for factor in term for name in factor.names)
+    )
+
+
+def _effects(
+    each: Estimates, frame: pd.DataFrame, wanted: Sequence[str]
+) -> Iterator[tuple[str, tuple[float, Array]]]:
+    """Effects of one fit with their gradients by the coefficients."""
+    design: ModelDesign = each.design
+    inverse = inverse_link(each.model) or (lambda at: at)
+
+    def mean(rows: pd.DataFrame) -> tuple[float, Array]:
+        """Average of the expected outcome, and its gradient."""
+        made = design.rows(rows)
+        x = np.column_stack(list(design.fixed.columns(made).values()))
+        at = x @ each.estimate + design.offset(made)
+        slope = (inverse(at + STEP) - inverse(at - STEP)) / (2 * STEP)
+        return float(inverse(at).mean()), (slope[:, None] * x).mean(axis=0)
+
+    for name in wanted:
+        column = frame[name]
+        for label, high, low, width in _moved(name, column, design):
+            try:
+                up, down = (mean(frame.assign(**{name: to})) for to in (high, low))
+            except AnalysisError as error:
+                raise AnalysisError(
+                    f"The effect of {name!r} cannot be averaged: {error} A number that the formula "
+                    "takes as categories is made categorical in the data."
+                ) from error
+            yield label, ((up[0] - down[0]) / width, (up[1] - down[1]) / width)
+
+
+def _moved(
+    name: str, column: "pd.Series[Any]", design: ModelDesign
+) -> Iterator[tuple[str, Any, Any, float]]:
+    """Label, two values of a column between which the effect is, and by what to divide it."""
+    if name in design.categories:
+        first, *others = design.categories[name]
+        for other in others:
+            yield f"{name}: {other} − {first}", other, first, 1.0
+    elif pd.api.types.is_bool_dtype(column.dtype):
+        yield f"{name}: True − False", True, False, 1.0
+    else:
+        values = column.astype(float)
+        step = STEP * (float(values.std()) or 1.0)
+        yield name, values + step, values - step, 2 * step

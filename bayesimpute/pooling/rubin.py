@@ -58,7 +58,7 @@ class Combined:
     fmi: Array
 
 
-def barnard_rubin(lambda_: ArrayLike, m: int, dfcom: ArrayLike = np.inf) -> Array:
+def barnard_rubin(lambda_: ArrayLike, m: ArrayLike, dfcom: ArrayLike = np.inf) -> Array:
     """Degrees of freedom after imputation.
 
     Parameters
@@ -86,7 +86,7 @@ def barnard_rubin(lambda_: ArrayLike, m: int, dfcom: ArrayLike = np.inf) -> Arra
     )
     finite = np.where(np.isfinite(complete), complete, 1.0)
     with np.errstate(divide="ignore"):
-        old = (m - 1) / share**2
+        old = (np.asarray(m) - 1) / share**2
         observed = (finite + 1) / (finite + 3) * finite * (1 - share)
         # As a sum of reciprocals it needs no case for ν_old = ∞ nor, at λ = 1, for ν_obs = 0.
         both = 1 / (1 / old + 1 / observed)
@@ -115,14 +115,19 @@ def rubin1987(estimates: ArrayLike, variances: ArrayLike, dfcom: ArrayLike = np.
     array([0.075])
     """
     q, u = np.asarray(estimates, dtype=float), np.asarray(variances, dtype=float)
-    m = len(q)
-    ubar, b = u.mean(axis=0), q.var(axis=0, ddof=1)
-    t = ubar + (1 + 1 / m) * b
-    riv, lambda_ = _share((1 + 1 / m) * b, ubar), _share((1 + 1 / m) * b, t)
+    return from_variances(q.mean(axis=0), u.mean(axis=0), q.var(axis=0, ddof=1), len(q), dfcom)
+
+
+def from_variances(
+    estimate: Array, ubar: Array, b: Array, m: ArrayLike, dfcom: ArrayLike = np.inf
+) -> Combined:
+    """Combine by the variances within and between m imputations; all arguments broadcast."""
+    share = np.asarray((1 + 1 / np.asarray(m)) * b)
+    t = ubar + share
+    riv, lambda_ = _share(share, ubar), _share(share, t)
     df = barnard_rubin(lambda_, m, dfcom)
-    return Combined(
-        q.mean(axis=0), ubar, b, t, df, riv, lambda_, fraction_missing_information(riv, df)
-    )
+    fmi = fraction_missing_information(riv, df)
+    return Combined(estimate, ubar, b, t, df, riv, lambda_, fmi)
 
 
 def reiter2003(estimates: ArrayLike, variances: ArrayLike, dfcom: ArrayLike = np.inf) -> Combined:

@@ -19,8 +19,7 @@ import numpy as np
 
 from bayesimpute.arrays import Array
 from bayesimpute.errors import warn
-from bayesimpute.pooling.estimates import Estimates
-from bayesimpute.pooling.term_names import INTERCEPTS
+from bayesimpute.pooling.estimates import INTERCEPTS, Estimates
 from bayesimpute.wording import listed
 
 #: What a sound fit does not reach: a linear predictor, and a standard error for an SD of the

@@ -23,10 +23,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arrays import Array
-from bayesimpute.pooling.adapters import is_mixedlm, level_names
 from bayesimpute.pooling.formula_design import INTERCEPT
-from bayesimpute.pooling.likelihood import root
-from bayesimpute.pooling.likelihood_mixed import MixedData
+from bayesimpute.pooling.likelihood import MixedData, root
+from bayesimpute.pooling.reported import is_mixedlm, level_names
 from bayesimpute.pooling.rubin import RULES, Combined, Rule, single
 from bayesimpute.sampling.variance_shares import LOGISTIC_VARIANCE
 

@@ -1,4 +1,43 @@
-"""The m posteriors in one form, mixed into one, and how well the sampler did in each."""
+"""The m posteriors in one form, mixed into one; how they vary within and between imputations.
+
+In imputation i = 1 … m the posterior of a scalar θ has the mean θ̂_i and the variance U_i, both
+computed from draws whose effective number for the mean is n_i::
+
+    θ̄ = mean(θ̂_i)     W = mean(U_i)     V = Σ (θ̂_i − θ̄)² / (m − 1)
+    E = mean(U_i / n_i)            Monte-Carlo variance of a θ̂_i, part of V without being imputation
+    B = max(V − E, 0)              variance between imputations
+    T = W + (1 + 1/m) B            total posterior variance, m being finite (BDA3, section 18.2)
+    ν = (m − 1) / λ²,  λ = (1 + 1/m) B / T                                      (Rubin 1987, 3.1)
+
+**Bayesian fraction of missing information.** With infinitely many imputations the posterior
+variance is W + B∞, and the share B∞ / (W + B∞) of it is there because data are missing. The θ̂_i
+scatter around the posterior mean with variance V∞ = B∞ + E, and given V∞ (m − 1) V / V∞ is χ² with
+m − 1 degrees of freedom; with the flat prior on log V∞ that is its posterior too (Rubin 1987, 3.1;
+BDA3, section 2.6). So the p-quantile of V∞ is (m − 1) V / χ²_{m−1}(1 − p), and as the share grows
+with V∞ its quantiles are::
+
+    γ_p = B_p / (W + B_p),     B_p = max((m − 1) V / χ²_{m−1}(1 − p) − E, 0)
+
+W counts as known: the U_i differ little between imputations, so their mean is known far better than
+a variance of m numbers is. For large m the interval becomes von Hippel's, logit γ ± 1.96 √(2/m).
+
+**Monte-Carlo error.** That of θ̄ is √(V/m), of which √(E/m) would be gone with longer chains and
+√(B/m) with more imputations. The end q of an interval is a quantile of the mixture F = mean(F_i);
+F(q) is a mean of m independent numbers F_i(q), so its standard error is SD(F_i(q)) / √m, and that
+of q is this divided by the density at q.
+
+References
+----------
+.. [1] Rubin (1987), Multiple Imputation for Nonresponse in Surveys, section 3.1.
+.. [2] Gelman, Carlin, Stern, Dunson, Vehtari & Rubin (2013), Bayesian Data Analysis (BDA3),
+   3rd ed., chapter 18.
+.. [3] Zhou & Reiter (2010), A note on Bayesian inference after multiple imputation,
+   The American Statistician 64, 159-163: draws are mixed, and m should be 100 or more.
+.. [4] von Hippel (2020), How many imputations do you need?, Sociological Methods & Research 49,
+   699-718.
+.. [5] Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), Rank-normalization, folding, and
+   localization: an improved R-hat, Bayesian Analysis 16, 667-718: R-hat, ESS and MCSE.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +46,134 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.adapters_draws import (
+from bayesimpute.pooling.reported import (
     SAMPLE,
     chosen_variables,
     is_posterior,
-    posterior_dataset,
+    labelled_group,
     scalar_draws,
 )
 from bayesimpute.wording import listed
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Variances of k pooled scalars; every attribute has the shape (k,).
+
+    Attributes
+    ----------
+    mean
+        θ̄.
+    within, between, total
+        W, B and T.
+    monte_carlo
+        E, the Monte-Carlo variance of one imputation's mean.
+    df
+        ν, infinite where B is 0.
+    fmi, fmi_low, fmi_high
+        Median and central 95 % interval of the fraction of missing information; NaN where
+        nothing varies.
+    """
+
+    mean: Array
+    within: Array
+    between: Array
+    total: Array
+    monte_carlo: Array
+    df: Array
+    fmi: Array
+    fmi_low: Array
+    fmi_high: Array
+
+
+def moments(means: Array, variances: Array, ess: Array) -> Moments:
+    """Combine m posterior means, variances and effective numbers of draws, (m, k) each.
+
+    Examples
+    --------
+    >>> each = np.full((3, 1), 400)
+    >>> found = moments(np.array([[1.0], [1.2], [0.8]]), np.full((3, 1), 0.04), each)
+    >>> found.between.round(4), found.total.round(4)
+    (array([0.0399]), array([0.0932]))
+    """
+    m = len(means)
+    within = variances.mean(axis=0)
+    observed = means.var(axis=0, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        monte_carlo = np.where(variances > 0, variances / ess, 0.0).mean(axis=0)
+        between = np.maximum(observed - monte_carlo, 0)
+        total = within + (1 + 1 / m) * between
+        share = (1 + 1 / m) * between / total
+        df = np.where(between > 0, (m - 1) / share**2, np.inf)
+    low, middle, high = (
+        missing_information(p, observed, monte_carlo, within, m) for p in (0.025, 0.5, 0.975)
+    )
+    return Moments(
+        means.mean(axis=0), within, between, total, monte_carlo, df, middle, low, high
+    )  # fmt: skip
+
+
+def missing_information(
+    p: float, observed: Array, monte_carlo: Array, within: Array, m: int
+) -> Array:
+    """Give the p-quantile of the fraction of missing information, γ_p above.
+
+    Parameters
+    ----------
+    p
+        Probability.
+    observed, monte_carlo, within
+        V, E and W, (k,).
+    m
+        Number of imputations.
+
+    Examples
+    --------
+    >>> one, none = np.ones(1), np.zeros(1)
+    >>> missing_information(0.5, one, none, one, 1001).round(2)
+    array([0.5])
+    """
+    from scipy import stats
+
+    between = np.maximum((m - 1) * observed / stats.chi2.ppf(1 - p, m - 1) - monte_carlo, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share: Array = between / (within + between)
+    return share
+
+
+def quantile_error(ends: Array, values: Sequence[Array]) -> Array:
+    """Monte-Carlo standard error of quantiles of the mixture, within and between together.
+
+    Parameters
+    ----------
+    ends
+        The quantiles, (k,).
+    values
+        Draws of each imputation, (chain, draw, k).
+
+    Returns
+    -------
+    ndarray (k,)
+        NaN where the mixture has no density, as for a constant.
+    """
+    flat = [each.reshape(-1, each.shape[-1]) for each in values]
+    below = np.array([(each <= ends).mean(axis=0) for each in flat])
+    pooled = np.concatenate(flat)
+    at = below.mean(axis=0)
+    # A third of the tail to either side: enough draws to count, and little curvature.
+    reach = np.clip(np.minimum(at, 1 - at) / 3, 1 / len(pooled), None)
+    error = np.empty(len(ends))
+    for j in range(len(ends)):
+        p = np.clip([at[j] - reach[j], at[j] + reach[j]], 0, 1)
+        low, high = np.quantile(pooled[:, j], p)
+        spread = below[:, j].std(ddof=1) / np.sqrt(len(flat))
+        error[j] = spread * (high - low) / (p[1] - p[0]) if high > low else np.nan
+    return error
 
 
 #: ArviZ needs this many draws a chain for split R-hat and for ESS.
@@ -92,9 +247,10 @@ def aligned(posteriors: Iterable[Any], names: Sequence[str] | None) -> Draws:
 def _dataset(posterior: Any, number: int) -> "xr.Dataset":
     import xarray as xr
 
-    if is_posterior(posterior):
-        return posterior_dataset(posterior)
-    if isinstance(posterior, Mapping) and not isinstance(posterior, xr.Dataset | xr.DataTree):
+    group = labelled_group(posterior)
+    if group is not None and is_posterior(group):
+        return group
+    if group is None and isinstance(posterior, Mapping):
         arrays = {str(name): np.asarray(value) for name, value in posterior.items()}
         for name, array in arrays.items():
             if array.ndim < 2:
@@ -102,12 +258,10 @@ def _dataset(posterior: Any, number: int) -> "xr.Dataset":
                     f"Imputation {number}: {name!r} has the shape {array.shape}; draws are arrays "
                     "(chain, draw, …), a single chain array[None]."
                 )
-        return xr.Dataset(
-            {
-                name: ((*SAMPLE, *(f"{name}_dim_{i}" for i in range(array.ndim - 2))), array)
-                for name, array in arrays.items()
-            }
-        )
+        dims = {
+            k: (*SAMPLE, *(f"{k}_dim_{i}" for i in range(v.ndim - 2))) for k, v in arrays.items()
+        }
+        return xr.Dataset({name: (dims[name], array) for name, array in arrays.items()})
     raise AnalysisError(
         f"Imputation {number} gives {type(posterior).__name__}; give what pm.sample or Bambi's "
         "fit returns, a DataTree with a group 'posterior', a Dataset with the dimensions chain "
@@ -165,17 +319,13 @@ def _check_draws(terms: tuple[str, ...], draws: np.ndarray, number: int) -> None
 def _statistics(posterior: Any) -> "xr.Dataset":
     import xarray as xr
 
-    found: Any = None
-    if isinstance(posterior, xr.DataTree):
-        found = posterior["sample_stats"] if "sample_stats" in posterior.children else None
-    else:
-        found = getattr(posterior, "sample_stats", None)
-    if isinstance(found, xr.DataTree):
-        found = found.to_dataset()
-    if not isinstance(found, xr.Dataset):
+    name = "sample_stats"
+    tree = isinstance(posterior, xr.DataTree)
+    found = posterior.children.get(name) if tree else getattr(posterior, name, None)
+    dataset = found.to_dataset() if isinstance(found, xr.DataTree) else found
+    if not isinstance(dataset, xr.Dataset):
         return xr.Dataset()
-    whole = [k for k, array in found.data_vars.items() if set(array.dims) == set(SAMPLE)]
-    return found[whole]
+    return dataset[[k for k, each in dataset.data_vars.items() if set(each.dims) == set(SAMPLE)]]
 
 
 def mixed(draws: Draws, wanted: int | None, rng: np.random.Generator) -> "xr.DataTree":
@@ -253,20 +403,14 @@ def _joined(
     columns = {}
     for name, first in datasets[0].data_vars.items():
         inner = [dim for dim in first.dims if dim not in SAMPLE]
-        flat = []
-        for dataset, chosen in zip(datasets, picks, strict=True):
-            values = dataset[name].transpose(*SAMPLE, *inner).values
-            flat.append(values.reshape(-1, *values.shape[2:])[chosen])
-        by_chain = np.concatenate(flat, axis=1)
-        shuffled = np.stack([by_chain[c][order[c]] for c in range(len(order))])
+        each = [dataset[name].transpose(*SAMPLE, *inner).values for dataset in datasets]
+        flat = [values.reshape(-1, *values.shape[2:]) for values in each]
+        shuffled = _shuffled([v[chosen] for v, chosen in zip(flat, picks, strict=True)], order)
         columns[name] = xr.Variable((*SAMPLE, *inner), shuffled, first.attrs)
-    kept = {
-        name: coord
-        for name, coord in datasets[0].coords.items()
-        if not set(coord.dims) & set(SAMPLE)
-    }
-    shape = {"chain": len(order), "draw": len(order[0])}
-    return xr.Dataset(columns, {**kept, **{dim: np.arange(n) for dim, n in shape.items()}})
+    coords = datasets[0].coords
+    kept = {name: each for name, each in coords.items() if not set(each.dims) & set(SAMPLE)}
+    counted = {"chain": np.arange(len(order)), "draw": np.arange(len(order[0]))}
+    return xr.Dataset(columns, {**kept, **counted})
 
 
 def _origin(
@@ -280,14 +424,13 @@ def _origin(
         "source_chain": [p // n for p, n in zip(picks, lengths, strict=True)],
         "source_draw": [p % n for p, n in zip(picks, lengths, strict=True)],
     }
-    return {
-        name: np.stack([np.concatenate(values, axis=1)[c][order[c]] for c in range(len(order))])
-        for name, values in parts.items()
-    }
+    return {name: _shuffled(each, order) for name, each in parts.items()}
 
 
-#: Columns of the table, all NaN for a constant; `r_hat` also with one chain.
-SAMPLER_COLUMNS = ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+def _shuffled(parts: Sequence[np.ndarray], order: Sequence[np.ndarray]) -> np.ndarray:
+    """Put arrays (chain, draw, …) one after another along draws, each chain in an order."""
+    by_chain = np.concatenate(parts, axis=1)
+    return np.stack([draws[own] for draws, own in zip(by_chain, order, strict=True)])
 
 
 def array_statistics() -> Any:
@@ -320,30 +463,33 @@ def by_imputation(draws: Draws) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index (term, imputation); `SAMPLER_COLUMNS`: posterior mean and SD, rank-normalised split
-        R-hat, bulk and tail (5 % and 95 %) effective sample sizes, Monte-Carlo error of the mean.
+        Index (term, imputation); posterior mean and SD, rank-normalised split R-hat (also with one
+        chain), bulk and tail (5 % and 95 %) effective sample sizes, Monte-Carlo error of the mean,
+        all NaN for a constant.
     """
     arviz = array_statistics()
     means, variances, ess = summaries(draws)
-    shape = (*means.shape, len(SAMPLER_COLUMNS))
-    table = np.full(shape, np.nan)
-    table[..., 0], table[..., 1] = means, np.sqrt(variances)
     with np.errstate(divide="ignore", invalid="ignore"):
-        table[..., 5] = np.sqrt(variances / ess)
+        error = np.sqrt(variances / ess)
+    found = {
+        "mean": means,
+        "sd": np.sqrt(variances),
+        **{name: np.full(means.shape, np.nan) for name in ("r_hat", "ess_bulk", "ess_tail")},
+        "mcse_mean": error,
+    }
     for i, values in enumerate(draws.values):
         moving = ~_constant(values)
         if not moving.any():
             continue
         chosen, axes = values[..., moving], {"chain_axis": 0, "draw_axis": 1}
         if len(values) > 1:
-            table[i, moving, 2] = arviz.rhat(chosen, method="rank", **axes)
-        table[i, moving, 3] = arviz.ess(chosen, method="bulk", **axes)
-        table[i, moving, 4] = arviz.ess(chosen, method="tail", prob=(0.05, 0.95), **axes)
+            found["r_hat"][i, moving] = arviz.rhat(chosen, method="rank", **axes)
+        found["ess_bulk"][i, moving] = arviz.ess(chosen, method="bulk", **axes)
+        found["ess_tail"][i, moving] = arviz.ess(chosen, method="tail", prob=(0.05, 0.95), **axes)
     index = pd.MultiIndex.from_product(
         [draws.terms, range(1, draws.m + 1)], names=["term", "imputation"]
     )
-    flat = table.transpose(1, 0, 2).reshape(-1, len(SAMPLER_COLUMNS))
-    return pd.DataFrame(flat, index=index, columns=list(SAMPLER_COLUMNS))
+    return pd.DataFrame({name: each.T.ravel() for name, each in found.items()}, index=index)
 
 
 def divergences(draws: Draws) -> pd.Series:

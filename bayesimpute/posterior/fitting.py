@@ -1,11 +1,16 @@
-"""The same Bayesian analysis of every completed data set."""
+"""The same Bayesian analysis of every completed data set, its PyMC model compiled once.
+
+``pm.sample`` compiles at every call, which for a hundred imputations takes longer than sampling
+does. Here the model of the first imputation is compiled, and serves every other whose graph is the
+same but for the values of its ``pm.Data``: these are put in before its turn.
+"""
 
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +18,180 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, Within, checked
 from bayesimpute.errors import AnalysisError, warn
-from bayesimpute.pooling.adapters_draws import is_posterior
 from bayesimpute.pooling.estimates import is_bambi_model
+from bayesimpute.pooling.reported import is_posterior
 from bayesimpute.posterior.draws import FEWEST_DRAWS
 from bayesimpute.posterior.pooled import Interval, PooledPosterior, pool_posteriors
-from bayesimpute.wording import one_line
+from bayesimpute.sampling.compiled import exact_arithmetic
+from bayesimpute.sampling.model_density import ModelDensity
+from bayesimpute.sampling.nuts import statistics_of
+from bayesimpute.wording import listed, one_line
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+#: Attempts to find a start with a finite density around PyMC's initial point.
+STARTS = 10
+
+
+class CompiledModel:
+    """NUTS for a model, kept alive while its data change.
+
+    Parameters
+    ----------
+    model
+        Of the first data set.
+
+    Raises
+    ------
+    AnalysisError
+        It has discrete unobserved variables, which NUTS cannot move.
+    """
+
+    def __init__(self, model: Any) -> None:
+        import pymc as pm
+
+        discrete = [v.name for v in model.free_RVs if v.dtype.startswith(("int", "uint", "bool"))]
+        if discrete or not model.free_RVs:
+            raise AnalysisError(
+                f"the model has discrete unobserved variables ({listed(discrete)}), which NUTS "
+                "cannot move; sample it yourself: return pm.sample(model=model)."
+                if discrete
+                else "the model has nothing to sample: all its variables are observed."
+            )
+        self._model = model
+        self._density = ModelDensity(model)
+        self._reported = [*model.free_RVs, *model.deterministics]
+        with exact_arithmetic():
+            self._constrain = pm.compile(
+                model.value_vars,
+                model.replace_rvs_by_values(self._reported),
+                on_unused_input="ignore",
+            )
+            # machine code is made at the first call
+            self._constrain(*self._density.split(self._density.initial))
+
+    def sample(
+        self, model: Any, draws: int, tune: int, chains: int, seed: np.random.SeedSequence
+    ) -> "xr.DataTree | None":
+        """Sample a model of the same graph, with its data; None if its graph is another.
+
+        Parameters
+        ----------
+        model
+            Of another data set.
+        draws, tune, chains
+            As in ``pm.sample``; every chain adapts by itself.
+        seed
+            Of this data set.
+
+        Returns
+        -------
+        xarray.DataTree or None
+            ``posterior`` with all unobserved variables, ``sample_stats``.
+        """
+        import arviz
+
+        if not same_graph(self._model, model):
+            return None
+        for name, data in _data_of(model).items():
+            self._model[name].set_value(data.get_value())
+        runs = [
+            self._chain(draws, tune, np.random.default_rng(each)) for each in seed.spawn(chains)
+        ]
+        posterior = {
+            variable.name: np.stack([[draw[i] for draw in drawn] for drawn, _ in runs])
+            for i, variable in enumerate(self._reported)
+        }
+        statistics = {
+            name: np.stack([[record[name] for record in records] for _, records in runs])
+            for name in ("diverging", "acceptance_rate", "tree_depth", "n_steps", "energy", "lp")
+        }
+        statistics["diverging"] = statistics["diverging"].astype(bool)
+        dims = {
+            name: [str(dim) for dim in dims]
+            for name, dims in model.named_vars_to_dims.items()
+            if name in posterior
+        }
+        used = {dim for each in dims.values() for dim in each}
+        coords = {k: np.asarray(v) for k, v in model.coords.items() if k in used and v is not None}
+        return arviz.from_dict(
+            {"posterior": posterior, "sample_stats": statistics}, coords=coords, dims=dims
+        )
+
+    def _chain(
+        self, draws: int, tune: int, rng: np.random.Generator
+    ) -> tuple[list[list[Any]], list[dict[str, float]]]:
+        problem, sampler = self._density.problem(), self._density.nuts
+        adaptation, state = sampler.adapt(problem, self._start(rng), tune, rng)
+        drawn, records = [], []
+        for _ in range(draws):
+            state, record = sampler.move(problem, state, adaptation, 0, 1, rng)
+            drawn.append(self._constrain(*self._density.split(state)))
+            records.append(dict(statistics_of(record)))
+        return drawn, records
+
+    def _start(self, rng: np.random.Generator) -> np.ndarray:
+        """PyMC's initial point with its jitter, uniform within 1 on the unconstrained scale."""
+        for _ in range(STARTS):
+            initial = self._density.initial
+            start = initial + rng.uniform(-1, 1, initial.size)
+            if np.isfinite(self._density.log_density(start)):
+                return start
+        return self._density.initial
+
+
+def same_graph(first: Any, second: Any) -> bool:
+    """Whether two models differ in the values of their ``pm.Data`` alone.
+
+    Constants baked into the graph count by value: a model that observes ``frame["y"]`` without
+    ``pm.Data`` is another one for every frame.
+    """
+    from pytensor.graph.basic import equal_computations
+
+    if first is second:
+        return True
+    pairs: list[tuple[list[Any], list[Any]]] = []
+    for model in (first, second):
+        data, lengths = _data_of(model), _lengths_of(model)
+        roots = [each[name] for each in (data, lengths) for name in sorted(each)]
+        outputs = [*model.basic_RVs, *model.deterministics, *model.potentials]
+        seen = [model.rvs_to_values[v] for v in model.observed_RVs]
+        free = [model.rvs_to_values[v] for v in model.free_RVs]
+        pairs.append(([*outputs, *seen], [*roots, *free, *_generators(outputs)]))
+    (one, roots_one), (other, roots_other) = pairs
+    if [v.name for v in one] != [v.name for v in other] or len(roots_one) != len(roots_other):
+        return False
+    if _shape(first) != _shape(second):
+        return False
+    return bool(equal_computations(one, other, roots_one, roots_other))
+
+
+def _data_of(model: Any) -> dict[str, Any]:
+    return {v.name: v for v in model.data_vars if hasattr(v, "get_value")}
+
+
+def _lengths_of(model: Any) -> dict[str, Any]:
+    """Lengths of dimensions that are variables of the graph."""
+    return {k: v for k, v in model.dim_lengths.items() if hasattr(v, "get_value")}
+
+
+def _shape(model: Any) -> list[Any]:
+    """List what must be equal beside the graph: transforms, sizes of data and of dimensions."""
+    transforms = [(v.name, type(model.rvs_to_transforms[v])) for v in model.free_RVs]
+    data = [(name, v.get_value().shape) for name, v in sorted(_data_of(model).items())]
+    lengths = [(name, int(v.get_value())) for name, v in sorted(_lengths_of(model).items())]
+    return [*transforms, *data, *lengths]
+
+
+def _generators(outputs: list[Any]) -> list[Any]:
+    """Random generators among the roots of a graph, in the order of the graph."""
+    from pytensor.graph.traversal import graph_inputs
+    from pytensor.tensor.random.type import RandomType
+
+    return [v for v in graph_inputs(outputs) if isinstance(v.type, RandomType)]
+
 
 Analysis = Callable[..., Any]
 
@@ -67,14 +241,6 @@ class PosteriorFits:
 
     def _repr_html_(self) -> str:
         return str(html.tag("p", repr(self)[1:-1]))
-
-
-@dataclass(frozen=True)
-class _Sampling:
-    draws: int
-    tune: int
-    chains: int
-    entropy: int | Sequence[int] | None
 
 
 @checked
@@ -149,12 +315,12 @@ def fit_posterior(
             f"fit_posterior takes a callable of a completed frame, not {type(analysis).__name__}; "
             "for formulas there is imp.fit, or lambda data: bmb.Model('y ~ x', data)."
         )
-    entropy = np.random.SeedSequence(seed).entropy
-    sampling = _Sampling(draws, tune, chains, entropy)
+    sampling = {"draws": draws, "tune": tune, "chains": chains}
+    worker = _Worker(analysis, frames[0], sampling, np.random.SeedSequence(seed).entropy)
     if executor is None:
-        outcomes = [_stretch(analysis, frames[0], list(enumerate(frames)), sampling)]
+        outcomes = [worker.posteriors(list(enumerate(frames)))]
     else:
-        outcomes = _in_workers(executor, analysis, frames, sampling)
+        outcomes = _in_workers(executor, worker, frames)
     posteriors = [posterior for found, _ in outcomes for posterior in found]
     anew = sum(again for _, again in outcomes)
     if anew:
@@ -167,78 +333,62 @@ def fit_posterior(
 
 
 def _in_workers(
-    executor: Executor, analysis: Analysis, frames: Sequence[pd.DataFrame], sampling: _Sampling
+    executor: Executor, worker: "_Worker", frames: Sequence[pd.DataFrame]
 ) -> list[tuple[list[Any], int]]:
     import cloudpickle
 
-    shared = cloudpickle.dumps((analysis, frames[0], sampling))
-    workers = min(len(frames), os.cpu_count() or 1)
-    blocks = [
-        [(i, frames[i]) for i in chosen.tolist()]
-        for chosen in np.array_split(np.arange(len(frames)), workers)
-    ]
-    futures = [executor.submit(_remote_stretch, shared, block) for block in blocks]
+    shared = cloudpickle.dumps(worker.posteriors)
+    parts = np.array_split(np.arange(len(frames)), min(len(frames), os.cpu_count() or 1))
+    blocks = [[(i, frames[i]) for i in chosen.tolist()] for chosen in parts]
+    futures = [executor.submit(_remotely, shared, block) for block in blocks]
     return [future.result() for future in futures]
 
 
-def _remote_stretch(
-    shared: bytes, block: Sequence[tuple[int, pd.DataFrame]]
-) -> tuple[list[Any], int]:
+def _remotely(shared: bytes, block: Sequence[tuple[int, pd.DataFrame]]) -> Any:
     import cloudpickle
 
-    analysis, first, sampling = cloudpickle.loads(shared)
-    return _stretch(analysis, first, block, sampling)
+    return cloudpickle.loads(shared)(block)
 
 
-def _stretch(
-    analysis: Analysis,
-    first: pd.DataFrame,
-    block: Sequence[tuple[int, pd.DataFrame]],
-    sampling: _Sampling,
-) -> tuple[list[Any], int]:
-    """Posteriors of consecutive imputations, and how many models did not fit the compiled one.
+@dataclass
+class _Worker:
+    """What one process needs to sample its imputations, and the model that it compiled.
 
     The compiled model is always that of imputation 1, so that draws do not depend on how the
     imputations are shared out.
     """
-    work = _Stretch(analysis, first, sampling)
-    posteriors = []
-    for position, frame in block:
-        try:
-            posteriors.append(work.posterior(position, frame))
-        except Exception as error:
-            kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
-            raise AnalysisError(
-                f"The analysis of imputation {position + 1} failed: {kind}{error}"
-            ) from error
-    return posteriors, work.compiled_anew
 
+    analysis: Analysis
+    first: pd.DataFrame
+    sampling: dict[str, int]
+    entropy: int | Sequence[int] | None
+    compiled: Any = None
+    compiled_anew: int = 0
 
-class _Stretch:
-    """One worker's compiled model."""
+    def posteriors(self, block: Sequence[tuple[int, pd.DataFrame]]) -> tuple[list[Any], int]:
+        """Posteriors of some imputations, and how many models did not fit the compiled one."""
+        found = []
+        for position, frame in block:
+            try:
+                found.append(self._posterior(position, frame))
+            except Exception as error:
+                kind = "" if isinstance(error, AnalysisError) else f"{type(error).__name__}: "
+                raise AnalysisError(
+                    f"The analysis of imputation {position + 1} failed: {kind}{error}"
+                ) from error
+        return found, self.compiled_anew
 
-    def __init__(self, analysis: Analysis, first: pd.DataFrame, sampling: _Sampling) -> None:
-        self._analysis = analysis
-        self._first = first
-        self._sampling = sampling
-        self._takes_seed = "seed" in inspect.signature(analysis).parameters
-        self._compiled: Any = None
-        self.compiled_anew = 0
-
-    def posterior(self, position: int, frame: pd.DataFrame) -> Any:
+    def _posterior(self, position: int, frame: pd.DataFrame) -> Any:
         """Call the analysis, and sample what it returns if that is a model."""
         import pymc as pm
 
-        seed = np.random.SeedSequence(self._sampling.entropy, spawn_key=(position,))
+        seed = np.random.SeedSequence(self.entropy, spawn_key=(position,))
         result = self._call(frame, seed)
         if isinstance(result, pm.Model):
             return self._sampled(result, seed)
         if is_bambi_model(result):
-            s = self._sampling
-            return result.fit(
-                draws=s.draws, tune=s.tune, chains=s.chains, cores=1, progressbar=False,
-                random_seed=_number(seed),
-            )  # fmt: skip
+            how = {"cores": 1, "progressbar": False, "random_seed": _number(seed)}
+            return result.fit(**self.sampling, **how)
         if is_posterior(result) or isinstance(result, Mapping):
             return result
         raise AnalysisError(
@@ -247,21 +397,17 @@ class _Stretch:
         )
 
     def _call(self, frame: pd.DataFrame, seed: np.random.SeedSequence) -> Any:
-        if self._takes_seed:
-            return self._analysis(frame.copy(), seed=_number(seed))
-        return self._analysis(frame.copy())
+        takes_seed = "seed" in inspect.signature(self.analysis).parameters
+        return self.analysis(frame.copy(), **({"seed": _number(seed)} if takes_seed else {}))
 
     def _sampled(self, model: Any, seed: np.random.SeedSequence) -> Any:
-        from bayesimpute.posterior.compiled import CompiledModel
-
-        s = self._sampling
-        if self._compiled is None:
-            first = np.random.SeedSequence(s.entropy, spawn_key=(0,))
-            self._compiled = CompiledModel(self._call(self._first, first))
-        found = self._compiled.sample(model, s.draws, s.tune, s.chains, seed)
+        if self.compiled is None:
+            first = np.random.SeedSequence(self.entropy, spawn_key=(0,))
+            self.compiled = CompiledModel(self._call(self.first, first))
+        found = self.compiled.sample(model, **self.sampling, seed=seed)
         if found is None:
             self.compiled_anew += 1
-            found = CompiledModel(model).sample(model, s.draws, s.tune, s.chains, seed)
+            found = CompiledModel(model).sample(model, **self.sampling, seed=seed)
         return found
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bayesimpute.arguments import Count, Seed, checked
+from bayesimpute.prior.conditional import prior_tree
 from bayesimpute.prior.parameters import prior_table
-from bayesimpute.prior.predictive import prior_tree
 from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
 

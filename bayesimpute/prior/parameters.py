@@ -1,46 +1,115 @@
 """``bi.priors``: the named parameters of a model with their priors, in words and in quantiles."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy  # whose modules are loaded when first used
 
 from bayesimpute.arguments import Seed, checked
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
-from bayesimpute.prior.conditional import Conditional, conditional, specified
-from bayesimpute.prior.drawing import drawn_variables
-from bayesimpute.prior.quantiles import quantiles
+from bayesimpute.prior.conditional import conditional, drawn_variables, specified
 from bayesimpute.specification.specification import Specification
+
+#: Probabilities of the quantiles that are shown.
+PROBABILITIES = (0.05, 0.5, 0.95)
+
+
+def _half(distribution: Any) -> Callable[[float], float]:
+    """Quantiles of the absolute value of something symmetric about 0."""
+    return lambda p: float(distribution.ppf((1 + p) / 2))
+
+
+def _correlation(n: float, eta: float) -> Callable[[float], float]:
+    """Quantiles of one correlation of an LKJ matrix: 2 Beta(a, a) − 1, a = eta − 1 + n / 2."""
+    shape = eta - 1 + n / 2
+    return lambda p: float(2 * scipy.stats.beta.ppf(p, shape, shape) - 1)
+
+
+def _truncated(mu: float, sigma: float, lower: float, upper: float) -> Callable[[float], float]:
+    between = ((lower - mu) / sigma, (upper - mu) / sigma)
+    return lambda p: float(scipy.stats.truncnorm.ppf(p, *between, loc=mu, scale=sigma))
+
+
+#: PyMC's families that are met most often -> their arguments' names, in the order their variables
+#: hold them, and their quantile function, if there is one. A reciprocal is marked by ``1/``:
+#: the variable holds a scale, PyMC's argument is a rate.
+FAMILIES: Mapping[str, tuple[tuple[str, ...], Callable[..., Callable[[float], float]] | None]] = {
+    "Normal": (("mu", "sigma"), lambda mu, sigma: scipy.stats.norm(mu, sigma).ppf),
+    "HalfNormal": (("", "sigma"), lambda at, sigma: scipy.stats.halfnorm(at, sigma).ppf),
+    "StudentT": (("nu", "mu", "sigma"), lambda nu, mu, sigma: scipy.stats.t(nu, mu, sigma).ppf),
+    "HalfStudentT": (("nu", "sigma"), lambda nu, sigma: _half(scipy.stats.t(nu, 0, sigma))),
+    "Cauchy": (("alpha", "beta"), lambda alpha, beta: scipy.stats.cauchy(alpha, beta).ppf),
+    "HalfCauchy": (("beta",), lambda *of: scipy.stats.halfcauchy(0, of[-1]).ppf),
+    "Laplace": (("mu", "b"), lambda mu, b: scipy.stats.laplace(mu, b).ppf),
+    "LogNormal": (("mu", "sigma"), lambda mu, sd: scipy.stats.lognorm(sd, scale=np.exp(mu)).ppf),
+    "Exponential": (("1/lam",), lambda scale: scipy.stats.expon(scale=scale).ppf),
+    "Gamma": (("alpha", "1/beta"), lambda alpha, of: scipy.stats.gamma(alpha, scale=of).ppf),
+    "InverseGamma": (("alpha", "beta"), lambda a, beta: scipy.stats.invgamma(a, scale=beta).ppf),
+    "Beta": (("alpha", "beta"), lambda alpha, beta: scipy.stats.beta(alpha, beta).ppf),
+    "Uniform": (("lower", "upper"), lambda low, high: scipy.stats.uniform(low, high - low).ppf),
+    "TruncatedNormal": (("mu", "sigma", "lower", "upper"), _truncated),
+    "Dirichlet": (("a",), None),
+    "LKJCorr": (("n", "eta"), _correlation),
+    "ZeroSumNormal": (("sigma", ""), None),
+}
+
+
+def quantiles(
+    variable: Any, family: str, parameters: Sequence[Any], draws: np.ndarray
+) -> tuple[float, ...]:
+    """Give the quantiles of a scalar prior, or of every element of one with equal elements.
+
+    Parameters
+    ----------
+    variable
+        The model's variable.
+    family
+        Name of its distribution.
+    parameters
+        Arrays; text where one depends on other parameters.
+    draws
+        Of the prior, taken where the quantiles are not known exactly.
+    """
+    known = [_scalar(each) for each in parameters]
+    _, exactly = FAMILIES.get(family, ((), None))
+    if exactly is not None and None not in known:
+        return tuple(float(exactly(*known)(p)) for p in PROBABILITIES)
+    if None not in known and variable.type.ndim == 0:
+        exact = _by_pymc(variable)
+        if exact is not None:
+            return exact
+    if draws.size == 0:
+        return (np.nan,) * len(PROBABILITIES)
+    return tuple(float(q) for q in np.quantile(draws, PROBABILITIES))
+
+
+def _by_pymc(variable: Any) -> tuple[float, ...] | None:
+    """Quantiles by PyMC's own inverse distribution function; None where it has none."""
+    import pymc as pm
+
+    try:
+        exact = pm.icdf(variable, np.array(PROBABILITIES)).eval()
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+    return tuple(float(q) for q in exact) if np.isfinite(exact).all() else None
+
+
+def _scalar(parameter: Any) -> float | None:
+    """Give the one number that all elements share; None for several, or for text."""
+    if isinstance(parameter, str):
+        return None
+    numbers = np.unique(np.asarray(parameter, dtype=float))
+    return float(numbers[0]) if len(numbers) == 1 else None
+
 
 #: Draws that quantiles are taken of where they are not known exactly.
 DRAWS = 2000
 
 #: A correlation matrix is drawn by its Cholesky factor, whose name ends so.
 FACTOR = "_factor"
-
-#: PyMC's arguments of the families met most often, in the order their variables hold them.
-#: A reciprocal is marked by ``1/``: the variable holds a scale, PyMC's argument is a rate.
-ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "Normal": ("mu", "sigma"),
-    "HalfNormal": ("", "sigma"),
-    "StudentT": ("nu", "mu", "sigma"),
-    "HalfStudentT": ("nu", "sigma"),
-    "Cauchy": ("alpha", "beta"),
-    "HalfCauchy": ("beta",),
-    "Laplace": ("mu", "b"),
-    "LogNormal": ("mu", "sigma"),
-    "Exponential": ("1/lam",),
-    "Gamma": ("alpha", "1/beta"),
-    "InverseGamma": ("alpha", "beta"),
-    "Beta": ("alpha", "beta"),
-    "Uniform": ("lower", "upper"),
-    "TruncatedNormal": ("mu", "sigma", "lower", "upper"),
-    "Dirichlet": ("a",),
-    "LKJCorr": ("n", "eta"),
-    "ZeroSumNormal": ("sigma", ""),
-}
 
 
 @checked
@@ -95,16 +164,11 @@ def priors(
     4  sd_intercept                  HalfNormal(sigma=1.174)     False
     5         sigma                  HalfNormal(sigma=1.174)     False
     """
-    arguments = {
-        "cluster": cluster,
-        "method": method,
-        "predictors": predictors,
-        "formulas": formulas,
-        "priors": priors,
-        "model_options": model_options,
-    }
     seed = fresh_seed() if seed is None else int(seed)
-    return prior_table(specified(df, var, arguments), var, seed)
+    specification = specified(
+        df, var, cluster, method, predictors, formulas, priors, model_options=model_options
+    )
+    return prior_table(specification, var, seed)
 
 
 def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFrame:
@@ -115,8 +179,10 @@ def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFra
     shown = [v for v in free if _is_population(model, v)]
     draws = drawn_variables(design.target, shown, DRAWS, stream(seed, Purpose.PRIOR_TABLE))
     columns = ["parameter", "element", "distribution", "replaced", "5%", "50%", "95%"]
+    given = built.target.priors
     rows = [
-        (name, element, text, _is_replaced(name, built), *quantiles)
+        # in a model by group the name carries the group: sigma[treated]
+        (name, element, text, name in given or name.split("[")[0] in given, *quantiles)
         for variable, values in zip(shown, draws, strict=True)
         for name in [variable.name.replace(FACTOR, "")]
         for element, text, quantiles in _elements(model, variable, values)
@@ -128,11 +194,6 @@ def _is_population(model: Any, variable: Any) -> bool:
     """Whether a variable is not one of the effects of single clusters or rows."""
     dims = model.named_vars_to_dims.get(variable.name) or ()
     return not any(re.split(r"[\[|]", str(dim))[0] in ("cluster", "row") for dim in dims)
-
-
-def _is_replaced(name: str, built: Conditional) -> bool:
-    # in a model by group the name carries the group: sigma[treated]
-    return name in built.target.priors or name.split("[")[0] in built.target.priors
 
 
 def _elements(
@@ -207,7 +268,7 @@ def _family(variable: Any) -> str:
 
 def _text(variable: Any, parameters: list[Any]) -> str:
     family = _family(variable)
-    names = ARGUMENTS.get(family, ())
+    names, _ = FAMILIES.get(family, ((), None))
     if len(names) != len(parameters):
         return f"{family}({', '.join(_written(each) for each in parameters)})"
     parts = []

@@ -10,8 +10,7 @@ import pandas as pd
 from bayesimpute.analysis import Fits
 from bayesimpute.errors import BayesimputeError, SpecificationError
 from bayesimpute.html import Html, decimals, frame, join, number, tag
-from bayesimpute.plots.effects import plot_effects
-from bayesimpute.plots.estimates import compare_estimates, plot_estimates
+from bayesimpute.plots.estimates import compare_estimates, plot_effects, plot_estimates
 from bayesimpute.pooling.pooled import Pooled, boundary_notes
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.report.content import (

@@ -13,7 +13,7 @@ from bayesimpute.diagnose.diagnosis import diagnose
 from bayesimpute.errors import AnalysisError, BayesimputeError, ImputationWarning
 from bayesimpute.explore.missing_model import missing_tests
 from bayesimpute.html import Html, table, tag
-from bayesimpute.pooling.formula_columns import check_formula
+from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.result.run import Run

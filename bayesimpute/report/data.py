@@ -9,8 +9,7 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.explore.patterns import flux, missing_summary
 from bayesimpute.html import Html, decimals, join, number, percent, table
-from bayesimpute.plots.flux import plot_flux
-from bayesimpute.plots.pattern import plot_miss, plot_pattern
+from bayesimpute.plots.missing import plot_flux, plot_miss, plot_pattern
 from bayesimpute.plots.predictors import MEANINGS, plot_predictors
 from bayesimpute.report.content import (
     Content,

@@ -11,7 +11,7 @@ import pandas as pd
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.html import Html, join, number, safe, tag
 from bayesimpute.method import words_of
-from bayesimpute.plots.rho import plot_rho
+from bayesimpute.plots.assumptions import plot_rho
 from bayesimpute.prior.of_run import priors as used_priors
 from bayesimpute.registry import resolve
 from bayesimpute.report.content import (

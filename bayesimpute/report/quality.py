@@ -11,10 +11,10 @@ from bayesimpute.checking.replay import censored
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.findings import SEVERITIES, Findings
 from bayesimpute.html import Html, decimals, join, number, percent, tag
-from bayesimpute.plots.density import plot_density
+from bayesimpute.plots.chains import plot_trace
+from bayesimpute.plots.distribution import plot_density
+from bayesimpute.plots.frames import cells
 from bayesimpute.plots.propensity import plot_propensity, propensity
-from bayesimpute.plots.tidy import cells
-from bayesimpute.plots.trace import plot_trace
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,

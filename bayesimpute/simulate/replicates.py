@@ -25,7 +25,7 @@ from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder, place
 from bayesimpute.imputation import impute as run_imputation
 from bayesimpute.imputation import specified
-from bayesimpute.pooling.formula_columns import check_formula
+from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.pooling.formula_models import check_family
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA, Replicates
 from bayesimpute.simulate.study import Folder, Outcome, Study, outcomes_of

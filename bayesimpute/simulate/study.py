@@ -28,7 +28,7 @@ from bayesimpute.files import make_folder, write
 from bayesimpute.imputation import impute as run_imputation
 from bayesimpute.imputations import Imputations
 from bayesimpute.pooling.estimates import Estimates, estimates_from
-from bayesimpute.pooling.formula_columns import check_formula
+from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.result.frame_store import parse
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA

@@ -13,8 +13,7 @@ from statsmodels.stats.anova import anova_lm
 import bayesimpute as bi
 from bayesimpute.congeniality.analysis_formula import parse_analysis
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.estimates import aligned
-from bayesimpute.pooling.term_names import term_key
+from bayesimpute.pooling.estimates import aligned, term_key
 
 SINGULAR = pytest.mark.filterwarnings("ignore:Analysis of .*(singular|converge)")
 REACHED = []

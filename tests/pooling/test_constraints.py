@@ -6,7 +6,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.pooled_test import PooledTest
+from bayesimpute.pooling.model_tests import PooledTest
 
 EXACT = {"rtol": 1e-8, "atol": 0}
 NAMES = ["a", "b", "c"]

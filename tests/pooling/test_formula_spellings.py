@@ -8,7 +8,7 @@ import statsmodels.formula.api as smf
 import bayesimpute as bi
 from bayesimpute.congeniality.analysis_formula import parse_analysis
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.formula_columns import check_formula
+from bayesimpute.pooling.formula_design import check_formula
 
 
 @pytest.fixture(scope="module")

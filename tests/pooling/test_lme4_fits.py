@@ -18,9 +18,8 @@ from mixedlm.estimation.joint_glmm import JointGLMMObjective
 from scipy import stats
 
 import bayesimpute as bi
-from bayesimpute.pooling.formula_columns import prepared
-from bayesimpute.pooling.likelihood import root
-from bayesimpute.pooling.likelihood_mixed import MixedData
+from bayesimpute.pooling.formula_design import prepared
+from bayesimpute.pooling.likelihood import MixedData, root
 
 EXACT = {"rtol": 1e-8, "atol": 0}
 OBESITY = "BMI ~ Age + FamOb + Gender + (1 + Age | Cluster)"

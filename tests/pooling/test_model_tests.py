@@ -14,10 +14,9 @@ from scipy import stats
 
 import bayesimpute as bi
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling import combined_tests
+from bayesimpute.pooling import model_tests
 from bayesimpute.pooling.estimates import estimates_from
-from bayesimpute.pooling.likelihood_mixed import MixedLikelihood
-from bayesimpute.pooling.likelihood_of import likelihood_of
+from bayesimpute.pooling.likelihood import MixedLikelihood, likelihood_of
 
 EXACT = {"rtol": 1e-8, "atol": 0}
 GAMMA = sm.families.Gamma(sm.families.links.Log())
@@ -228,7 +227,7 @@ def test_d3_of_mitml_is_reproduced_from_the_parameters_of_lme4(mixed, reference)
         ]
         ratios["own"] += sign * likelihood.maxima()
         ratios["average"] += sign * likelihood.at_averages()
-    found = combined_tests.likelihood_ratio(2 * ratios["own"], 2 * ratios["average"], 1)
+    found = model_tests.likelihood_ratio(2 * ratios["own"], 2 * ratios["average"], 1)
     f, df1, df2, p, riv = numbers["testModels_lmer_ML"]["D3"]["test"]
     np.testing.assert_allclose(found, [f, df1, df2, riv], **EXACT)
     np.testing.assert_allclose(stats.f.sf(*found[:3]), p, rtol=1e-7)
@@ -400,10 +399,10 @@ def test_d1_of_one_term_is_the_square_of_the_pooled_t(nhanes):
 def test_few_imputations_leave_small_sample_df_between_zero_and_those_of_the_data(m):
     for k in (1, 2, 4):
         for r in (1e-6, 0.3, 2.0, 50.0):
-            df = combined_tests.wald_df(r, k, m, dfcom=40)
+            df = model_tests.wald_df(r, k, m, dfcom=40)
             assert 0 < df <= 41
     barnard_rubin = bi.pool(np.array([[1.0], [1.4]]), np.array([[0.1], [0.2]]), 40)
-    found = combined_tests.wald([[1.0], [1.4]], [[[0.1]], [[0.2]]], 40)
+    found = model_tests.wald([[1.0], [1.4]], [[[0.1]], [[0.2]]], 40)
     np.testing.assert_allclose(found.df2, barnard_rubin.table["df"].iloc[0])
 
 

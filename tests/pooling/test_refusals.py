@@ -12,8 +12,8 @@ from scipy import stats
 
 import bayesimpute as bi
 from bayesimpute.errors import AnalysisError
+from bayesimpute.pooling.model_tests import PooledTest
 from bayesimpute.pooling.pooled import Pooled
-from bayesimpute.pooling.pooled_test import PooledTest
 
 M = 3
 

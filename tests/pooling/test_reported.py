@@ -11,8 +11,8 @@ import statsmodels.formula.api as smf
 
 import bayesimpute as bi
 from bayesimpute.errors import AnalysisError
-from bayesimpute.pooling.adapters import df_of_quantile
 from bayesimpute.pooling.estimates import estimates_from
+from bayesimpute.pooling.reported import df_of_quantile
 
 N, CLUSTERS = 160, 16
 

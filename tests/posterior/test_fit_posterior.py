@@ -9,7 +9,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import AnalysisError, ImputationWarning
-from bayesimpute.posterior.compiled import CompiledModel, same_graph
+from bayesimpute.posterior.fitting import CompiledModel, same_graph
 
 
 def completed(m=3, n=60):

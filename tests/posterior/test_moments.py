@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesimpute.posterior.moments import missing_information, moments, quantile_error
+from bayesimpute.posterior.draws import missing_information, moments, quantile_error
 
 RNG_SEED = 20
 
@@ -53,7 +53,7 @@ def test_total_variance_and_df_are_rubins():
 
 
 def test_with_many_imputations_the_interval_is_von_hippels():
-    from bayesimpute.posterior.recommend import fmi_interval
+    from bayesimpute.posterior.pooled import fmi_interval
 
     m, variance = 2000, np.array([0.5])
     ends = [missing_information(p, variance, 0 * variance, 1 - variance, m) for p in (0.025, 0.975)]

@@ -6,7 +6,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import AnalysisError
-from bayesimpute.posterior.recommend import fmi_interval, imputations_for
+from bayesimpute.posterior.pooled import fmi_interval, imputations_for
 
 
 def pooled_with(fmi, m, seed=1):

@@ -10,16 +10,16 @@ import pytest
 import xarray as xr
 
 import bayesimpute as bi
+from bayesimpute.checking.compare import ModelComparison
+from bayesimpute.checking.overimputation import Overimputation
 from bayesimpute.cli_show import describe
 from bayesimpute.errors import warn
 from bayesimpute.events import Event
 from bayesimpute.explore.icc import IntraclassCorrelation
 from bayesimpute.explore.missing_model import MissingModel
 from bayesimpute.findings import Finding, Findings
-from bayesimpute.plots.comparison import ModelComparison
-from bayesimpute.plots.overimputation import Overimputation
 from bayesimpute.plots.style import literal
-from bayesimpute.pooling.pooled_test import PooledTest
+from bayesimpute.pooling.model_tests import PooledTest
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import pool_posteriors
 from bayesimpute.report import page as page_module

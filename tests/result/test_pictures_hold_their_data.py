@@ -13,11 +13,10 @@ import xarray as xr
 from scipy.stats import gaussian_kde
 
 import bayesimpute as bi
+from bayesimpute.checking.compare import ModelComparison
+from bayesimpute.checking.overimputation import LooPit, Overimputation, draw_loo_pit
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots.comparison import ModelComparison
 from bayesimpute.plots.distribution import grid_within, kernel_density, support
-from bayesimpute.plots.overimputation import Overimputation
-from bayesimpute.plots.predictive import LooPit, draw_loo_pit
 from bayesimpute.sensitivity_grid import Sensitivity
 from tests.public import NAMES as PUBLIC_NAMES
 
@@ -261,7 +260,8 @@ def test_every_public_picture_is_tried():
     public = {name for name in (*PUBLIC_NAMES, *dir(bi.Imputations)) if name.startswith("plot_")}
     written = {
         each.name
-        for path in (Path(bi.__file__).parent / "plots").glob("*.py")
+        for folder in ("plots", "checking")
+        for path in (Path(bi.__file__).parent / folder).glob("*.py")
         for each in ast.parse(path.read_text("utf-8")).body
         if isinstance(each, ast.FunctionDef) and each.name.startswith("plot_")
     }

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import strip, style, tidy
+from bayesimpute.plots import distribution, frames, style
 from bayesimpute.plots.distribution import kernel_density
 
 
@@ -95,7 +95,7 @@ def test_of_many_clusters_the_thirty_with_most_imputed_cells_are_shown(make_impu
     x[::4] = np.nan
     x[np.isin(clinic, np.arange(5, 35)) & (np.arange(160) % 4 == 1)] = np.nan
     imp = make_imputations(pd.DataFrame({"x": x, "clinic": clinic}), {"x": "pmm"})
-    parts = tidy.shown(imp, "x", "clinic", None)
+    parts = frames.shown(imp, "x", "clinic", None)
     assert parts.names == [f"clinic {k}" for k in range(5, 35)]
     assert parts.remark == "30 of 40 values of clinic: those with most imputed cells"
 
@@ -133,7 +133,7 @@ def test_bars_across_a_strip_are_as_wide_as_their_share(pupils_in_schools):
 
 def test_many_values_are_thinned_to_their_order_statistics():
     values = np.random.default_rng(1).permutation(10_001).astype(float)
-    few = strip.thinned(values, 101)
+    few = distribution.thinned(values, 101)
     np.testing.assert_array_equal(few, np.arange(0, 10_001, 100))
 
 
@@ -200,7 +200,7 @@ def test_a_variable_of_level_2_counts_every_cluster_once(make_imputations):
     part = imp.cells("size")
     assert part.loc[part[".imp"] == 0, "value"].tolist() == [10, 20, 40]
     assert (part["seen"] == "imputed").sum() == 4
-    assert tidy.shown(imp, "size", None, None).labels == (
+    assert frames.shown(imp, "size", None, None).labels == (
         "observed (3 clusters)", "imputed (1 cluster, m = 4)",
     )  # fmt: skip
 
@@ -431,7 +431,7 @@ def test_a_large_result_is_thinned_before_it_is_drawn(make_imputations):
     x[::2] = np.nan
     imp = make_imputations(pd.DataFrame({"x": x}), m=20)
     (ax,) = imp.plot_strip("x").axes
-    assert len(drawn(ax, style.IMPUTED)) == 20 * strip.MOST_IN_A_STRIP
+    assert len(drawn(ax, style.IMPUTED)) == 20 * distribution.MOST_IN_A_STRIP
 
 
 def test_a_facet_holds_the_values_of_its_own_rows(pupils_in_schools):

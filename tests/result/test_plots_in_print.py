@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 
 import bayesimpute as bi
+from bayesimpute.checking.overimputation import Overimputation
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import heat
-from bayesimpute.plots.overimputation import Overimputation
 
 PRINT = (3.5, 2.8)
 

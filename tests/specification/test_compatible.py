@@ -6,9 +6,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
-from bayesimpute.pooling.fixed_bases import with_fixed_bases
-from bayesimpute.pooling.formula_columns import checked_formula
-from bayesimpute.pooling.formula_design import ModelDesign
+from bayesimpute.pooling.formula_design import ModelDesign, checked_formula, with_fixed_bases
 from bayesimpute.specification.specification import Target
 from bayesimpute.specification.specify import specify
 
