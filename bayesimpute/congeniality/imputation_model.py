@@ -7,8 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from bayesimpute.congeniality.analysis_formula import Factors, columns_in, in_powers, product
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind
+from bayesimpute.data.table import ClusterIndex, Kind
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import (
     Passive,
@@ -18,8 +17,8 @@ from bayesimpute.specification.specification import (
     computed_from,
 )
 from bayesimpute.wrappers.base import declared, layers
-from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
+from bayesimpute.wrappers.some_rows import ByGroup
 
 #: Smallest error, in SDs, from which straight lines alone are not enough.
 BENT = 1e-2

@@ -9,8 +9,111 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.dates import Ticks, date_cells, encode_dates, is_date
 from bayesimpute.errors import DataError
+from bayesimpute.wording import listed
+
+#: Ticks of a day, by the unit of the dtype.
+DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+
+_ABSENT = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """How the whole numbers behind dates become numbers of a model.
+
+    A number is (ticks − `origin`) / `unit`; what is imputed is rounded to `step`, the largest
+    step that all observed dates are apart, so that days stay days.
+
+    Attributes
+    ----------
+    origin
+        Ticks of the first observed date; 0 of durations.
+    unit
+        Ticks of a day; 1 for periods, which are counted.
+    step
+        Largest common divisor of the distances from the origin.
+    """
+
+    origin: int
+    unit: int
+    step: int
+
+
+def is_date(dtype: Any) -> bool:
+    """Whether cells are dates, durations or periods of pandas' own."""
+    if isinstance(dtype, pd.PeriodDtype | pd.DatetimeTZDtype):
+        return True
+    return isinstance(dtype, np.dtype) and dtype.kind in "mM"
+
+
+def encode_dates(column: "pd.Series[Any]") -> tuple[Ticks, np.ndarray]:
+    """Days since the first observed date (durations: days; periods: periods since the first).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> dates = pd.Series(pd.to_datetime(["2020-02-01", None, "2020-03-01"]))
+    >>> encode_dates(dates)[1].tolist()
+    [0.0, nan, 29.0]
+    """
+    whole = _ticks(column)
+    absent = column.isna().to_numpy()
+    known = whole[~absent]
+    duration = getattr(column.dtype, "kind", "") == "m"
+    origin = 0 if duration or not known.size else int(known.min())
+    step = int(np.gcd.reduce(known - origin)) if known.size else 1
+    unit = 1 if isinstance(column.dtype, pd.PeriodDtype) else DAY[_unit(column.dtype)]
+    numbers = np.full(len(column), np.nan)
+    numbers[~absent] = (known - origin) / unit
+    return Ticks(origin, unit, max(step, 1)), numbers
+
+
+def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
+    """Dates of a dtype from numbers; NaT for NaN.
+
+    Raises
+    ------
+    DataError
+        If a number is a date that the dtype cannot hold.
+    """
+    steps = np.round(numbers * (ticks.unit / ticks.step))
+    far = np.abs(steps * float(ticks.step) + float(ticks.origin)) >= 2.0**63
+    if far.any():
+        raise DataError(
+            f"An imputed value of {name!r} lies beyond the dates that {dtype} can hold; use "
+            "predictive mean matching, which gives observed dates, or a coarser unit: "
+            f"df[{name!r}].astype('datetime64[s]')."
+        )
+    absent = np.isnan(numbers)
+    whole = np.where(absent, 0, steps).astype(np.int64) * ticks.step + ticks.origin
+    whole[absent] = _ABSENT
+    if isinstance(dtype, pd.PeriodDtype):
+        return periods(whole, dtype)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        naive = pd.DatetimeIndex(whole.view(f"M8[{dtype.unit}]"))
+        return naive.tz_localize("UTC").tz_convert(dtype.tz).array
+    return whole.view(dtype)
+
+
+def periods(ordinals: np.ndarray, dtype: pd.PeriodDtype) -> Any:
+    """Periods of their ordinals, which `pandas.PeriodIndex` calls ``asi8``."""
+    index: Any = pd.PeriodIndex
+    return index.from_ordinals(ordinals, freq=dtype.freq).array
+
+
+def _unit(dtype: Any) -> str:
+    return str(dtype.unit) if isinstance(dtype, pd.DatetimeTZDtype) else np.datetime_data(dtype)[0]
+
+
+def _ticks(column: "pd.Series[Any]") -> np.ndarray:
+    """Whole numbers behind the cells (UTC, where there is a time zone)."""
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return np.asarray(pd.PeriodIndex(column).asi8)
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column.to_numpy().view(np.int64)
+
 
 #: Cells of text that are objects at a time.
 PIECE = 16_384
@@ -274,3 +377,97 @@ def _category_cells(variable: Variable, new: np.ndarray) -> list[Any]:
             f"got {np.unique(present)[:5].tolist()}."
         )
     return [None if np.isnan(value) else variable.categories[int(value)] for value in new]
+
+
+def recoded(
+    column: "pd.Series[Any]", variable: Variable, allowed: np.ndarray, place: str, unknown: str
+) -> tuple["pd.Series[Any]", np.ndarray]:
+    """Encode a column as another one of the same variable was.
+
+    Parameters
+    ----------
+    column
+        The cells.
+    variable
+        As the other one was encoded.
+    allowed
+        Codes of the categories that may occur.
+    place
+        Where we are, for messages.
+    unknown
+        What a category is that may not occur, and what can be done.
+
+    Returns
+    -------
+    column, values
+        The column in a dtype that can hold any value of the variable, and its numbers, (row,).
+
+    Raises
+    ------
+    DataError
+        If cells are of another kind, or a category may not occur.
+    """
+    if variable.ticks is not None:
+        return _as_dates(column, variable, place)
+    if variable.kind is Kind.NUMERIC:
+        return _as_numbers(column, variable, place)
+    codes, labels = pd.factorize(column)
+    position = {label: float(code) for code, label in enumerate(variable.categories)}
+    try:
+        found = np.array([position.get(label, np.nan) for label in labels])
+    except TypeError:
+        found = np.full(len(labels), np.nan)
+    seen = np.isin(found, allowed)
+    if not seen.all():
+        first = int((~seen).argmax())
+        raise DataError(
+            f"{place}: {variable.name!r} is {labels[first]!r} in {int((codes == first).sum())} "
+            f"row(s), {unknown}. Known are {listed(variable.categories)}."
+        )
+    encoded = np.where(codes < 0, np.nan, np.append(found, np.nan)[codes])
+    if column.dtype == variable.dtype:
+        return column, encoded
+    if isinstance(variable.dtype, pd.CategoricalDtype):
+        whole = np.where(codes < 0, -1, encoded).astype(np.int64)
+        made = pd.Categorical.from_codes(whole, dtype=variable.dtype)
+        return pd.Series(made, index=column.index, name=column.name), encoded
+    held = variable.dtype
+    if isinstance(held, np.dtype) and held.kind == "b" and (codes < 0).any():
+        held = np.dtype(object)
+    return column.astype(held), encoded
+
+
+def _as_numbers(
+    column: "pd.Series[Any]", variable: Variable, place: str
+) -> tuple["pd.Series[Any]", np.ndarray]:
+    if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        try:
+            column = pd.to_numeric(column.astype(object)).astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{place}: {variable.name!r} was a number in the other data, and "
+                f"is {column.dtype} now ({error}); convert it to numbers."
+            ) from None
+    numbers = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    if np.isinf(numbers).any():
+        raise DataError(
+            f"{place}: {variable.name!r} is infinite in {int(np.isinf(numbers).sum())} row(s); "
+            "replace these by a number or by a missing value (NaN)."
+        )
+    return column, numbers
+
+
+def _as_dates(
+    column: "pd.Series[Any]", variable: Variable, place: str
+) -> tuple["pd.Series[Any]", np.ndarray]:
+    assert variable.ticks is not None
+    if column.dtype != variable.dtype:
+        try:
+            column = column.astype(variable.dtype)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{place}: {variable.name!r} was {variable.dtype} in the other data, "
+                f"and cannot be read as such ({error}); convert it."
+            ) from None
+    own, numbers = encode_dates(column)
+    return column, numbers + (own.origin - variable.ticks.origin) / variable.ticks.unit

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind
+from bayesimpute.data.table import ClusterIndex, Kind
 from bayesimpute.diagnose.examined import Examined, matching, switched
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array
 from bayesimpute.specification.aliases import BOUNDED, NUMBER
-from bayesimpute.specification.post import Squeeze
+from bayesimpute.specification.requests import Squeeze
 from bayesimpute.specification.specification import Passive, Target
 from bayesimpute.wrappers.base import declared, layers
 from bayesimpute.wrappers.delta import Delta

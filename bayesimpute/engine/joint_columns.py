@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.table import ClusterIndex
 from bayesimpute.design import DesignBuilder, Effects
 from bayesimpute.sampling.textbook import Columns
 from bayesimpute.specification.expressions import evaluate, evaluate_symbols, names_in

@@ -10,8 +10,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import NotNegative, checked
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import DataError, SpecificationError, warn
 from bayesimpute.explore.columns import check_columns, factors_of
 from bayesimpute.explore.identity import Identity, Solution, parse
@@ -19,7 +18,7 @@ from bayesimpute.explore.summary import distinct_codes, labels_of
 from bayesimpute.interchange import Frame, given, taken
 from bayesimpute.method import Array
 from bayesimpute.specification.expressions import evaluate, with_category_codes
-from bayesimpute.specification.suggest_rule import is_level_2
+from bayesimpute.specification.suggest import is_level_2
 from bayesimpute.wording import listed
 
 #: A solution is one if, put back, both sides agree to so much: arithmetic rounds.

@@ -10,8 +10,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.explore.columns import (

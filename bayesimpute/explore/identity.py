@@ -14,8 +14,14 @@ from types import MappingProxyType
 import numpy as np
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import FUNCTIONS, evaluate, names_in, read
-from bayesimpute.specification.spelling import quoted, respelled
+from bayesimpute.specification.expressions import (
+    FUNCTIONS,
+    evaluate,
+    names_in,
+    quoted,
+    read,
+    respelled,
+)
 
 #: Function -> the text of its inverse; ``{}`` is the value. Increasing functions only: others have
 #: several solutions, or none.

@@ -10,8 +10,7 @@ from scipy import stats
 
 from bayesimpute.arguments import checked
 from bayesimpute.arrays import Array
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.explore.columns import factors_of, indicators
 from bayesimpute.wording import not_zero
 

@@ -15,10 +15,9 @@ import scipy  # whose modules are loaded when first used
 
 from bayesimpute.arguments import checked
 from bayesimpute.arrays import Array
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.explore.columns import factors_of, indicators
-from bayesimpute.specification.suggest_rule import is_level_2
+from bayesimpute.specification.suggest import is_level_2
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from bayesimpute.method import Array, Design
 from bayesimpute.new_rows.frame import Rows
 from bayesimpute.new_rows.learnt import Learnt, mean_columns
 from bayesimpute.sampling.row_draws import NEW
+from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.survival import indicator
-from bayesimpute.specification.wrapped import stays_missing
 
 
 @dataclass(frozen=True, eq=False)

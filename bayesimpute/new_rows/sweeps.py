@@ -28,8 +28,8 @@ from bayesimpute.new_rows.frame import Rows, for_all_chains
 from bayesimpute.new_rows.learnt import Learnt, events_of
 from bayesimpute.sampling.row_draws import NEW, Positions, RowDraws
 from bayesimpute.specification.joint_order import sources_of, with_live
+from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.specification.wrapped import stays_missing
 
 #: Rounds over the missing cells of a row: each forgets by the squared partial correlation of two of
 #: them, so that after ten a start is forgotten unless that is above .7.

@@ -16,8 +16,8 @@ from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.formula_bases import Polynomial, Spline
 from bayesimpute.pooling.formula_columns import checked_formula, prepared
 from bayesimpute.pooling.formula_factors import Categorical, Numeric, arithmetic, learn
+from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.formula_terms import MEANS, Factor, Formula, Product
-from bayesimpute.specification.spelling import quoted
 
 LEARNED = ("bs", "ns", "poly", "scale", "center", "standardize")
 CODED = ("C", "factor", "relevel")

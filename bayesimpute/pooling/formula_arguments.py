@@ -13,9 +13,8 @@ import numpy as np
 
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.specification.formula_terms import Factor
-from bayesimpute.specification.formula_tokens import split_at, tokens_of
-from bayesimpute.specification.spelling import unquoted
+from bayesimpute.specification.expressions import unquoted
+from bayesimpute.specification.formula_terms import Factor, split_at, tokens_of
 from bayesimpute.wording import nearest
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)L?")

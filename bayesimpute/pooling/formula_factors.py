@@ -22,9 +22,14 @@ from bayesimpute.pooling.formula_arguments import (
     whole,
 )
 from bayesimpute.pooling.formula_bases import Polynomial, Spline
-from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
+from bayesimpute.specification.expressions import (
+    canonical,
+    evaluate,
+    names_in,
+    quoted,
+    with_category_codes,
+)
 from bayesimpute.specification.formula_terms import MEANS, Factor
-from bayesimpute.specification.spelling import canonical, quoted
 
 #: Columns of a polynomial or spline.
 MOST_COLUMNS = 50

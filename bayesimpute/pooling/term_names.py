@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from bayesimpute.specification.spelling import canonical
+from bayesimpute.specification.expressions import canonical
 
 #: How an intercept is named by R, patsy and formulaic, and by ``statsmodels.add_constant``.
 INTERCEPTS = ("(Intercept)", "Intercept", "const")

@@ -19,7 +19,7 @@ from bayesimpute.report.content import Content, counted, note, subheading
 from bayesimpute.report.models import names
 from bayesimpute.result.checks import diagnostics
 from bayesimpute.result.restored import made_elsewhere, without_models
-from bayesimpute.specification.analyses import two_equations
+from bayesimpute.specification.compatible import two_equations
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Target
 from bayesimpute.wrappers.base import innermost, layers, method_text

@@ -8,14 +8,18 @@ from bayesimpute.html import Html, join, safe, tag
 from bayesimpute.method import words_of
 from bayesimpute.registry import resolve
 from bayesimpute.report.content import Content, folded, note, paragraph, subheading
-from bayesimpute.specification.equations import Equation, equation_of, equations, template_of
-from bayesimpute.specification.linear_predictor import setting_of
+from bayesimpute.specification.equations import (
+    Equation,
+    equation_of,
+    equations,
+    setting_of,
+    template_of,
+)
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper, innermost, layers, method_text
-from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
-from bayesimpute.wrappers.only_where import OnlyWhere
+from bayesimpute.wrappers.some_rows import ByGroup, OnlyWhere
 
 #: Models shown unfolded.
 MOST_OPEN = 12

@@ -16,10 +16,10 @@ from bayesimpute.engine.history import History
 from bayesimpute.engine.shares import labels_of
 from bayesimpute.errors import warn
 from bayesimpute.result.run import Run
-from bayesimpute.specification.analyses import two_equations
+from bayesimpute.specification.compatible import two_equations
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import layers
-from bayesimpute.wrappers.by_group import ByGroup
+from bayesimpute.wrappers.some_rows import ByGroup
 
 
 @checked

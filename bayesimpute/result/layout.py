@@ -21,7 +21,7 @@ from bayesimpute.result.json_values import form_of_lines, to_lines
 from bayesimpute.result.restored import NotStored
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in
-from bayesimpute.specification.predictors import TWO_EQUATIONS
+from bayesimpute.specification.requests import TWO_EQUATIONS
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.arrays import Array
-from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.table import ClusterIndex
 from bayesimpute.errors import SpecificationError
 from bayesimpute.simulate.ampute_patterns import CURVES, Columns, Patterns, standardised, sum_score
 from bayesimpute.wording import did_you_mean, listed

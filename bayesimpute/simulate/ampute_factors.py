@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.simulate.ampute_chances import check_share, proportions, systematic_clusters
 from bayesimpute.simulate.ampute_patterns import unknown

@@ -5,8 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from bayesimpute.data.clusters import ClusterIndex, lies_within
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import ClusterIndex, Table, lies_within
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.specification.specification import Grouping, Target, Term

@@ -11,15 +11,17 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.events import Event
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING
-from bayesimpute.specification.category_relations import category_relations
 from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.expressions import names_in
-from bayesimpute.specification.known import fill_known
-from bayesimpute.specification.linear_relations import linear_relations
-from bayesimpute.specification.relation import NearRelation, Relation
+from bayesimpute.specification.relations import (
+    NearRelation,
+    Relation,
+    category_relations,
+    linear_relations,
+)
 from bayesimpute.specification.requests import Request
-from bayesimpute.specification.specification import Passive, Target, computed_from
-from bayesimpute.specification.suggest_rule import choose, facts_of
+from bayesimpute.specification.specification import Passive, Target, computed_from, fill_known
+from bayesimpute.specification.suggest import choose, facts_of
 from bayesimpute.wording import listed
 
 

@@ -16,8 +16,8 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
 from bayesimpute.specification.aliases import NUMBER
+from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.specification.spelling import quoted
 from bayesimpute.wrappers.base import innermost, method_text
 
 _CALL = re.compile(r"(?<!`)\blatent_mean\(\s*(`[^`]+`|[^()`]+?)\s*\)")

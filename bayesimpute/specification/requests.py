@@ -1,23 +1,468 @@
 """What the user asked for: methods and arguments by column, checked against the data."""
 
-from collections.abc import Collection, Mapping
+import datetime as dt
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.table import Kind, Table
+from bayesimpute import html
+from bayesimpute.arguments import checked
+from bayesimpute.data.table import Kind, Table, is_date
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.roles import Role
+from bayesimpute.specification.aliases import MATCHING, SELECTION
 from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.expressions import names_in, read, with_category_codes
 from bayesimpute.specification.latent_means import mean_of
-from bayesimpute.specification.leftovers import remedy
-from bayesimpute.specification.specification import Passive
+from bayesimpute.specification.specification import Passive, Term
 from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import Wrapper, method_text
+
+
+def remedy(table: Table, name: str) -> str:
+    """Say how a column that is neither number nor category becomes one, for the end of a sentence.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = Table.from_frame(pd.DataFrame({"x": [b"a", b"b"]}))
+    >>> remedy(table, "x")
+    "convert it first: df['x'] = df['x'].str.decode('utf-8')"
+    """
+    return f"convert it first: df[{name!r}] = {_converted(table.frame[name])}"
+
+
+def gap_events(table: Table, imputed: Container[str]) -> Iterator[Event]:
+    """One event for each column whose missing cells nobody fills."""
+    for name in table.incomplete():
+        if name in imputed:
+            continue
+        variable, n = table.variables[name], int(table.missing(name).sum())
+        stay = f"{n} missing cell(s) of {name!r} stay as they are"
+        if variable.kind is not Kind.OTHER:
+            yield Event("info", "specification", name, "gaps stay", f"{stay}, as was asked.")
+            continue
+        what = f"its dtype, {variable.dtype}, is neither number nor category"
+        how = (
+            f"to impute it as a number, ask for it: method={{{name!r}: {MATCHING!r}}}"
+            if is_date(variable.dtype)
+            else f"to impute it, {remedy(table, name)}"
+        )
+        yield Event("warning", "specification", name, "gaps stay", f"{stay}: {what}; {how}.")
+
+
+def idle_events(table: Table, clusters: Collection[str]) -> Iterator[Event]:
+    """One event for each column that no model has among its predictors because of its dtype."""
+    for name, variable in table.variables.items():
+        if variable.kind is Kind.OTHER and name not in clusters:
+            yield Event(
+                "info",
+                "specification",
+                name,
+                "no predictor",
+                f"{name!r} ({variable.dtype}) is neither number nor category and predicts nothing; "
+                f"for it to do so, {remedy(table, name)}.",
+            )
+
+
+def _converted(column: "pd.Series[Any]") -> str:
+    """Code that makes numbers, dates or categories of a column."""
+    dtype, arrow = column.dtype, _arrow(column)
+    this = f"df[{column.name!r}]"
+    if arrow is not None:
+        unit = np.datetime_data(arrow.numpy_dtype)[0] if arrow.kind in "mM" else ""
+        zone = getattr(arrow.pyarrow_dtype, "tz", None)
+        if arrow.kind == "m":
+            return f"{this}.astype('timedelta64[{unit}]')"
+        if arrow.kind == "M":
+            return f"{this}.astype('datetime64[{unit}{f', {zone}' if zone else ''}]')"
+        return _as_text(this)
+    if isinstance(dtype, pd.PeriodDtype):
+        days = f"{this}.dt.to_timestamp()"
+        return f"({days} - {days}.min()) / pd.Timedelta(days=1)"
+    if is_date(dtype) and getattr(dtype, "kind", "") == "m":
+        return f"{this} / pd.Timedelta(days=1)"
+    if is_date(dtype):
+        return f"({this} - {this}.min()) / pd.Timedelta(days=1)"
+    if pd.api.types.is_complex_dtype(dtype):
+        return f"{this}.map(abs)"
+    return _objects(this, list(column.dropna()))
+
+
+def _arrow(column: "pd.Series[Any]") -> Any:
+    """Give the dtype of a column of pyarrow; None of any other."""
+    return column.dtype if isinstance(column.dtype, pd.ArrowDtype) else None
+
+
+def _objects(this: str, cells: list[Any]) -> str:
+    conversions = {
+        dt.timedelta: f"pd.to_timedelta({this})",
+        dt.date: f"pd.to_datetime({this})",
+        Decimal: f"{this}.astype(float)",
+        bytes: f"{this}.str.decode('utf-8')",
+    }
+    for kind, code in conversions.items():
+        if cells and all(isinstance(cell, kind) for cell in cells):
+            return code
+    return _as_text(this)
+
+
+def _as_text(this: str) -> str:
+    return f"{this}.map(str, na_action='ignore')"
+
+
+def cells_wanted(where: Any, table: Table) -> dict[str, np.ndarray]:
+    """Cells to impute: variable -> bool (row,), canonical order.
+
+    Parameters
+    ----------
+    where
+        None or ``"missing"``, ``"all"``, ``"observed"``, ``"none"``, or a boolean frame or
+        array of the data's shape, in the user's row order.
+    table
+        The data.
+
+    Raises
+    ------
+    SpecificationError
+        If it has another form, shape or labels, or holds anything but True and False.
+    """
+    missing = {name: table.missing(name) for name in table.variables}
+    if where is None or (isinstance(where, str) and where == "missing"):
+        return missing
+    if isinstance(where, str) and where in ("all", "observed"):
+        return {
+            name: np.ones(table.n_rows, dtype=bool) if where == "all" else ~mask
+            for name, mask in missing.items()
+        }
+    if isinstance(where, str) and where == "none":
+        return {name: np.zeros(table.n_rows, dtype=bool) for name in missing}
+    if isinstance(where, str):
+        raise SpecificationError(
+            f"where={where!r} must be 'missing', 'all', 'observed', 'none' or a boolean frame."
+        )
+    frame = table.frame
+    if isinstance(where, pd.DataFrame):
+        unknown = [name for name in where.columns if name not in frame.columns]
+        if unknown:
+            raise SpecificationError(f"where has a column {unknown[0]!r} that the data do not.")
+        if not where.index.equals(frame.index):
+            raise SpecificationError(
+                "where must have the index of the data, row by row; build it from df.isna()."
+            )
+        mask = where.reindex(columns=frame.columns, fill_value=False)
+        values = mask.to_numpy(dtype=object)
+    else:
+        values = np.asarray(where, dtype=object)
+    if values.shape != frame.shape:
+        raise SpecificationError(
+            f"where has shape {values.shape}, the data have {frame.shape}; build it from df.isna()."
+        )
+    if not all(isinstance(value, bool | np.bool_) for value in values.ravel()):
+        raise SpecificationError("where must hold only True and False.")
+    cells = values.astype(bool)[table.rows]
+    return {name: cells[:, k] for k, name in enumerate(frame.columns)}
+
+
+def rows_ignored(ignore: Any, table: Table) -> np.ndarray:
+    """Rows no model is fitted to, bool (row,), canonical order.
+
+    Raises
+    ------
+    SpecificationError
+        If it is not one True or False a row, or leaves fewer than two rows.
+    """
+    if ignore is None:
+        return np.zeros(table.n_rows, dtype=bool)
+    if isinstance(ignore, pd.Series):
+        if not (ignore.index.is_unique and set(ignore.index) == set(table.frame.index)):
+            if not ignore.index.equals(table.frame.index):
+                raise SpecificationError(
+                    "ignore is a Series with another index than the data; build it from df, such "
+                    "as df['wave'] > 2, or give a plain list."
+                )
+        elif table.frame.index.is_unique:
+            ignore = ignore.loc[table.frame.index]
+    values = np.asarray(ignore, dtype=object)
+    if values.shape != (table.n_rows,) or not all(isinstance(v, bool | np.bool_) for v in values):
+        raise SpecificationError(
+            f"ignore must hold one True or False for each of the {table.n_rows} rows."
+        )
+    rows = values.astype(bool)[table.rows]
+    if (~rows).sum() < 2:
+        raise SpecificationError("ignore leaves fewer than two rows to learn from.")
+    return rows
+
+
+type Monitors = Mapping[str, Callable[..., Any]]
+
+
+def checked_monitors(monitor: Any, table: Table) -> dict[str, Callable[..., Any]]:
+    """Check ``monitor=`` of :func:`bayesimpute.impute`; None is an empty one.
+
+    Raises
+    ------
+    SpecificationError
+        If it is no dict from name to function, or a name is empty or that of a column, which
+        would give two quantities one name in ``imp.diagnostics()``.
+    """
+    if monitor is None:
+        return {}
+    if not isinstance(monitor, Mapping):
+        raise SpecificationError(
+            f"monitor must be a dict from name to function, such as "
+            f"{{'mean_bmi': lambda data: data['bmi'].mean()}}, not {type(monitor).__name__}."
+        )
+    for name, function in monitor.items():
+        if not isinstance(name, str) or not name.strip():
+            raise SpecificationError(f"monitor: the name {name!r} must be text that is not empty.")
+        if name in table.variables:
+            raise SpecificationError(
+                f"monitor {name!r} has the name of a column; give it another, such as "
+                f"{'monitored_' + name!r}."
+            )
+        if not callable(function):
+            raise SpecificationError(
+                f"monitor {name!r} must be a function of a completed data frame that gives a "
+                f"number, such as lambda data: data['bmi'].mean(), not {type(function).__name__}."
+            )
+    return dict(monitor)
+
+
+@dataclass(frozen=True)
+class Squeeze:
+    """Drawn values outside an interval are moved to its nearer end."""
+
+    low: float
+    high: float
+
+    def __call__(
+        self, values: np.ndarray, data: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Give the values (drawn cell,), clipped; `data` and `rng` are not used."""
+        return np.clip(values, self.low, self.high)
+
+    def __str__(self) -> str:
+        return f"squeeze({self.low:g}, {self.high:g})"
+
+    def _repr_html_(self) -> str:
+        return str(html.tag("code", str(self)))
+
+
+@checked
+def squeeze(low: float = -np.inf, high: float = np.inf) -> Squeeze:
+    """Keep imputed values within bounds, as mice's ``squeeze`` does.
+
+    Piles up values at the bounds: a model that knows its bounds is better where many draws fall
+    outside.
+
+    Parameters
+    ----------
+    low, high
+        Smallest and largest value; infinite (the default) for no bound.
+
+    Returns
+    -------
+    Squeeze
+        For ``post={"variable": bi.squeeze(0, 10)}``; can be pickled.
+
+    Raises
+    ------
+    SpecificationError
+        If a bound is no number, or ``low`` exceeds ``high``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squeeze(0, 10)(np.array([-1.0, 5.0]), {}, np.random.default_rng(1)).tolist()
+    [0.0, 5.0]
+    """
+    bounds = Squeeze(float(low), float(high))
+    if bounds.low > bounds.high:
+        raise SpecificationError(
+            f"squeeze({low}, {high}): low must not exceed high; swap them or leave one out."
+        )
+    return bounds
+
+
+MEANS = (Role.FIXED_WITH_MEAN, Role.RANDOM_WITH_MEAN)
+SLOPES = (Role.RANDOM, Role.RANDOM_WITH_MEAN)
+#: Codes that place a predictor in one of two equations.
+TWO_EQUATIONS = {Role.SELECTION_ONLY: "selection", Role.OUTCOME_ONLY: "outcome"}
+
+
+def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
+    """Give the matrix with a row and a column for every column of the data.
+
+    Raises
+    ------
+    SpecificationError
+        If it is neither a frame nor a square array, names unknown columns, or holds anything but
+        the codes of :class:`~bayesimpute.roles.Role`.
+    """
+    names = list(table.variables)
+    predictors = _labelled(predictors, names)
+    if not isinstance(predictors, pd.DataFrame):
+        raise SpecificationError(
+            f"predictors must be a DataFrame with a row a target and a column a predictor, or a "
+            f"{len(names)} × {len(names)} array in the order of the columns, not "
+            f"{_described(predictors)}; start from bi.make_predictors(df)."
+        )
+    for label in [*predictors.index, *predictors.columns]:
+        if label not in names:
+            raise SpecificationError(
+                f"predictors: {label!r} is no column of the data; there are {', '.join(names)}."
+            )
+    if predictors.index.has_duplicates or predictors.columns.has_duplicates:
+        raise SpecificationError("predictors: a row or column label occurs twice; remove one.")
+    codes = {int(role) for role in Role}
+    for target in predictors.index:
+        for name in predictors.columns:
+            code: Any = predictors.at[target, name]
+            if code not in codes:  # 2.0 is, 1.5 and NaN are not
+                raise SpecificationError(
+                    f"predictors: {code!r} in row {target!r}, column {name!r} is no code; codes "
+                    f"are {', '.join(f'{int(r)} ({r.name})' for r in Role)}."
+                )
+    for axis, labels in {"row": predictors.index, "column": predictors.columns}.items():
+        lacking = [name for name in names if name not in labels]
+        if lacking:
+            raise SpecificationError(
+                f"predictors must be square: it has no {axis} for {lacking[0]!r}; start from "
+                "bi.make_predictors(df) and edit its cells."
+            )
+    matrix = predictors.loc[names, names].astype(int)
+    values = matrix.to_numpy(copy=True)
+    np.fill_diagonal(values, int(Role.NONE))
+    return pd.DataFrame(values, index=names, columns=names)
+
+
+def check_rows(predictors: Any, table: Table) -> pd.DataFrame:
+    """Give some rows of the matrix, with a column for every column of the data, 0 where none is.
+
+    Raises
+    ------
+    SpecificationError
+        As :func:`check_predictors`; rows and columns that are not there are no fault.
+    """
+    names = list(table.variables)
+    predictors = _labelled(predictors, names)
+    if not isinstance(predictors, pd.DataFrame):
+        check_predictors(predictors, table)  # says what it is instead
+    rows, columns = (list(dict.fromkeys([*names, *axis])) for axis in predictors.axes)
+    whole = check_predictors(
+        predictors.reindex(index=rows, columns=columns, fill_value=int(Role.NONE))
+        if predictors.index.is_unique and predictors.columns.is_unique
+        else predictors,
+        table,
+    )
+    return whole.loc[list(predictors.index)]
+
+
+def _labelled(predictors: Any, names: Sequence[str]) -> Any:
+    """Name the rows and columns of a square matrix without labels, in column order."""
+    if isinstance(predictors, np.ndarray) and predictors.shape == (len(names), len(names)):
+        return pd.DataFrame(predictors, index=list(names), columns=list(names))
+    if isinstance(predictors, pd.DataFrame) and predictors.shape == (len(names), len(names)):
+        predictors = predictors.copy()
+        if isinstance(predictors.index, pd.RangeIndex):
+            predictors.index = pd.Index(names)
+        if isinstance(predictors.columns, pd.RangeIndex):
+            predictors.columns = pd.Index(names)
+    return predictors
+
+
+def _described(predictors: Any) -> str:
+    kind = type(predictors).__name__
+    shape = getattr(predictors, "shape", None)
+    return kind if shape is None else f"{kind} of shape {shape}"
+
+
+def clusters_of(row: "pd.Series[Any]", target: str) -> tuple[str, ...]:
+    """Columns coded −2 in a row of the matrix.
+
+    Raises
+    ------
+    SpecificationError
+        If there are slopes or cluster means without one.
+    """
+    clusters = tuple(str(name) for name in row.index[row == Role.CLUSTER])
+    if clusters:
+        return clusters
+    for name, code in row.items():
+        if code in (*SLOPES, *MEANS):
+            raise SpecificationError(
+                f"predictors of {target!r}: code {code} of {name!r} needs clusters; code the "
+                "cluster variable −2 in this row, or use 1."
+            )
+    return ()
+
+
+def terms_of(
+    row: "pd.Series[Any]", target: str, table: Table, two_equations: bool = False
+) -> tuple[Term, ...]:
+    """Terms of a model from its row of the matrix.
+
+    `two_equations` says whether the model has a selection equation beside its outcome's.
+
+    Raises
+    ------
+    SpecificationError
+        If a code belongs to models with two equations, or a column cannot be a predictor.
+    """
+    terms = []
+    for label, code in row.items():
+        name, role = str(label), Role(int(code))
+        if role in (Role.NONE, Role.CLUSTER):
+            continue
+        if role in TWO_EQUATIONS and not two_equations:
+            raise SpecificationError(
+                f"predictors of {target!r}: code {int(role)} of {name!r} is for models with a "
+                f"selection equation ({SELECTION!r}); the model of this target has one equation, "
+                "use 1 or 2."
+            )
+        if table.variables[name].kind is Kind.OTHER:
+            raise SpecificationError(
+                f"predictors of {target!r}: {name!r} ({table.variables[name].dtype}) is neither a "
+                "number nor a category; convert it, or set its code to 0."
+            )
+        terms.append(
+            Term(
+                name,
+                (name,),
+                random=role in SLOPES,
+                cluster_mean=role in MEANS,
+                equation=TWO_EQUATIONS.get(role, "both"),
+            )
+        )
+    return tuple(terms)
+
+
+def effective_row(
+    terms: Sequence[Term], clusters: Sequence[str], names: Sequence[str]
+) -> dict[str, int]:
+    """Codes that say what a model uses: of a column, the most its terms make of it."""
+    row = dict.fromkeys(names, int(Role.NONE))
+    for term in terms:
+        used = [n for f in term.factors for n in ((f,) if f in row else names_in(f))]
+        for name in used:
+            if name in row and term.equation != "both":
+                only = next(code for code, name in TWO_EQUATIONS.items() if name == term.equation)
+                row[name] = int(only)
+            elif name in row:
+                random = term.random or row[name] in SLOPES
+                mean = term.cluster_mean or row[name] in MEANS
+                row[name] = int(
+                    (Role.RANDOM_WITH_MEAN if mean else Role.RANDOM)
+                    if random
+                    else (Role.FIXED_WITH_MEAN if mean else Role.FIXED)
+                )
+    return row | dict.fromkeys(clusters, int(Role.CLUSTER))
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,111 @@
 """Terms a model cannot use are removed or changed here, each with an event that says why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table, indicator_order
+from bayesimpute.data.table import ClusterIndex, Kind, Table, indicator_order
+from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.specification.crowded import crowded_terms
+from bayesimpute.registry import resolve
+from bayesimpute.specification.aliases import ALIASES, MATCHING, Alias, look_up
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Term
+from bayesimpute.wording import listed
+from bayesimpute.wrappers.base import Wrapper, innermost, layers, method_text
+from bayesimpute.wrappers.fixed_clusters import FixedClusters
+from bayesimpute.wrappers.some_rows import ByGroup, OnlyWhere
+
+#: Categories of which there may be any number of rows.
+FEW = 50
+#: Rows a category has to have on average, where there are more categories than that.
+ROWS_EACH = 3
+#: Most indicators of all such terms of a model.
+MOST = 500
+#: Most indicators times rows of all such terms of a model; 160 MB.
+CELLS = 20_000_000
+
+
+def too_many(categories: int, rows: int) -> bool:
+    """Whether so many categories of one column are too many for so many rows.
+
+    Examples
+    --------
+    >>> too_many(40, 50), too_many(400, 500), too_many(400, 5000), too_many(2000, 100_000)
+    (False, True, False, True)
+    """
+    return categories > FEW and (categories * ROWS_EACH > rows or _too_large(categories, rows))
+
+
+def _too_large(indicators: int, rows: int) -> bool:
+    return indicators > MOST or indicators * rows > CELLS
+
+
+def crowded_terms(terms: Sequence[Term], table: Table, rows: int) -> dict[Term, int]:
+    """Terms of so many categories that a model cannot have them, those with the most first.
+
+    Parameters
+    ----------
+    terms
+        Terms asked for.
+    table
+        The data.
+    rows
+        Rows the model is fitted to.
+
+    Returns
+    -------
+    dict
+        Term -> indicators. What is left has few categories each, or not too many together.
+    """
+    sizes = {term: _indicators_of(term, table) for term in terms}
+    left = sum(size for size in sizes.values() if size > FEW)
+    found = {}
+    for term, size in sorted(sizes.items(), key=lambda each: -each[1]):
+        if size > FEW and (too_many(size, rows) or _too_large(left, rows)):
+            found[term] = size
+            left -= size
+    return found
+
+
+def _indicators_of(term: Term, table: Table) -> int:
+    """Give the columns of numbers that a term stands for."""
+    variables = [table.variables[factor] for factor in term.factors if factor in table.variables]
+    sizes = [len(v.categories) - 1 for v in variables if v.kind is not Kind.NUMERIC]
+    return int(np.prod(sizes, dtype=float))
+
+
+def check_target(name: str, method: Any, table: Table) -> None:
+    """Refuse a target of so many categories that a model with parameters for each cannot be.
+
+    Raises
+    ------
+    SpecificationError
+        Naming all such columns that are incomplete, and what to do.
+    """
+    if not (getattr(resolve(method), "by_category", False) and _is_crowded(name, table)):
+        return
+    others = [n for n in table.variables if n != name and table.missing(n).any()]
+    names: Sequence[str] = [name, *(n for n in others if _is_crowded(n, table))]
+    shown = listed(names, 8)
+    raise SpecificationError(
+        f"{name!r} has {len(table.variables[name].categories):,} categories in "
+        f"{int((~table.missing(name)).sum()):,} rows, too many for {method_text(method)!r}. "
+        f"Names and free text: leave the column out, df.drop(columns={list(names)!r}), or its gaps "
+        f"open, method={{{name!r}: ''}}. Or join rare categories into one, or take the value of a "
+        f"similar row, method={{{name!r}: {MATCHING!r}}}. Such columns with gaps: {shown}."
+    )
+
+
+def _is_crowded(name: str, table: Table) -> bool:
+    variable = table.variables[name]
+    if variable.kind is Kind.NUMERIC:
+        return False
+    return too_many(len(variable.categories), int((~table.missing(name)).sum()))
+
 
 #: Share of a column's variance that must be its own; below, it repeats others.
 OWN_VARIANCE = 1e-8
@@ -239,3 +333,202 @@ def cluster_events(
             )
         )
     return tuple(events)
+
+
+def alias_of(chosen: Any, target: str, kind: Kind) -> Alias:
+    """Give what a method stands for, for a target of this kind.
+
+    Inside wrappers, names become canonical.
+
+    Raises
+    ------
+    SpecificationError
+        If a name does not exist.
+    """
+    if isinstance(chosen, str):
+        alias = look_up(chosen, target)
+        binary = alias.binary if kind is Kind.BINARY else None
+        return replace(alias, method=binary or alias.method)
+    if isinstance(chosen, Wrapper):
+        inside = alias_of(chosen.method, target, kind)
+        around: Any = replace(chosen, method=inside.method)
+        return replace(inside, method=around)
+    return Alias(chosen)
+
+
+def alias_events(chosen: Mapping[str, Any]) -> tuple[Event, ...]:
+    """Say where a name stands for a method that works another way than people know it to."""
+    events = []
+    for target, method in chosen.items():
+        name = innermost(method)
+        alias = ALIASES.get(name) if isinstance(name, str) else None
+        if alias is not None and alias.said:
+            text = f"Method {name!r} of {target!r} is {alias.method!r} here: {alias.said}."
+            events.append(Event("info", "specification", target, "method renamed", text))
+    return tuple(events)
+
+
+def stays_missing(chosen: Mapping[str, Any], table: Table) -> dict[str, np.ndarray]:
+    """Rows in which a variable stays missing by its method: variable -> bool (row,).
+
+    Raises
+    ------
+    SpecificationError
+        If a condition cannot be used.
+    """
+    found = {}
+    for name, method in chosen.items():
+        rows = np.zeros(table.n_rows, dtype=bool)
+        for wrapper in layers(method):
+            if isinstance(wrapper, OnlyWhere):
+                wrapper.check(name, table)
+                rows |= wrapper.left_missing(name, table)
+        if rows.any():
+            found[name] = rows
+    return found
+
+
+def check_read_columns(target: str, method: Any, unimputed: Sequence[str]) -> None:
+    """Refuse a wrapper that reads a column with gaps nobody fills.
+
+    Raises
+    ------
+    SpecificationError
+        Naming wrapper and column.
+    """
+    for wrapper in layers(method):
+        for column in wrapper.reads() or ():
+            if column in unimputed:
+                raise SpecificationError(
+                    f"Method {str(wrapper)!r} of {target!r} reads {column!r}, which stays "
+                    f"incomplete; impute {column!r} in every row."
+                )
+
+
+def surely_fitted(target: str, method: Any, table: Table, rows: np.ndarray) -> np.ndarray:
+    """Keep of `rows` those that are fitted to whatever the missing values are, bool (row,)."""
+    for wrapper in layers(method):
+        if isinstance(wrapper, OnlyWhere):
+            known = rows & wrapper.known_rows(target, table)
+            # a function of incomplete columns says nothing before they are complete
+            rows = known if known.any() else rows
+    return rows
+
+
+def terms_inside(
+    target: str,
+    method: Any,
+    terms: Sequence[Term],
+    table: Table,
+    clusters: ClusterIndex | None,
+    fitted: np.ndarray,
+) -> tuple[tuple[Term, ...], tuple[Event, ...]]:
+    """Terms of the model inside the wrappers, and what was changed.
+
+    Parameters
+    ----------
+    target, method, terms, table, clusters
+        Of the model.
+    fitted
+        Rows that are surely fitted to, bool (row,).
+    """
+    events: list[Event] = []
+    for wrapper in layers(method):
+        if isinstance(wrapper, ByGroup):
+            terms, more = _without_group(target, terms, wrapper.by)
+            events.extend(more)
+        if isinstance(wrapper, OnlyWhere):
+            terms, more = _without_condition(target, terms, wrapper, table, fitted)
+            events.extend(more)
+        if isinstance(wrapper, FixedClusters) and clusters is not None:
+            terms, more = _within_clusters(target, terms, table, clusters)
+            events.extend(more)
+    return tuple(terms), tuple(events)
+
+
+def has_fixed_clusters(method: Any) -> bool:
+    """Whether the clusters of a method are fixed effects."""
+    return any(isinstance(wrapper, FixedClusters) for wrapper in layers(method))
+
+
+def _without_group(
+    target: str, terms: Sequence[Term], by: str
+) -> tuple[tuple[Term, ...], list[Event]]:
+    """Leave out what is constant in each group: the grouping column, also in products."""
+    events = []
+    kept: list[Term] = []
+    factors_kept = {term.factors for term in terms}
+    for term in terms:
+        if by not in term.factors:
+            kept.append(term)
+            continue
+        rest = tuple(factor for factor in term.factors if factor != by)
+        if rest and rest not in factors_kept:
+            factors_kept.add(rest)
+            kept.append(replace(term, label=":".join(rest), factors=rest))
+        events.append(
+            Event(
+                "info",
+                "specification",
+                target,
+                "predictor left out",
+                f"{term.label!r} does not predict {target!r} as it stands: the model of each "
+                f"{by!r} is its own, and {by!r} is constant in it.",
+            )
+        )
+    return tuple(kept), events
+
+
+def _without_condition(
+    target: str,
+    terms: Sequence[Term],
+    wrapper: OnlyWhere,
+    table: Table,
+    fitted: np.ndarray,
+) -> tuple[tuple[Term, ...], list[Event]]:
+    """Leave out what the condition holds constant."""
+    events = []
+    kept = []
+    read = set(wrapper.reads() or ())
+    for term in terms:
+        block = term_columns(term, table)[fitted]
+        block = block[~np.isnan(block).any(axis=1)]
+        if set(term.factors) <= read and len(block) and (np.ptp(block, axis=0) == 0).all():
+            events.append(
+                Event(
+                    "info",
+                    "specification",
+                    target,
+                    "predictor left out",
+                    f"{term.label!r} does not predict {target!r}: it is constant where the "
+                    "condition of its bi.only_where holds.",
+                )
+            )
+        else:
+            kept.append(term)
+    return tuple(kept), events
+
+
+def _within_clusters(
+    target: str, terms: Sequence[Term], table: Table, clusters: ClusterIndex
+) -> tuple[tuple[Term, ...], list[Event]]:
+    """Leave out what is constant within clusters: the fixed effects hold it."""
+    events = []
+    kept = []
+    for term in terms:
+        constant = all(clusters.is_level2(column) for column in term_columns(term, table).T)
+        if constant or term.cluster_mean:
+            what = repr(term.label) if constant else f"the cluster mean of {term.label!r}"
+            events.append(
+                Event(
+                    "info",
+                    "specification",
+                    target,
+                    "predictor left out",
+                    f"{what} does not predict {target!r}: it is constant within clusters, whose "
+                    "fixed effects hold it.",
+                )
+            )
+        if not constant:
+            kept.append(replace(term, cluster_mean=False))
+    return tuple(kept), events

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve

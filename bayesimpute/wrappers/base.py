@@ -1,15 +1,15 @@
 """What all wrappers share: the method inside, what they learn of the data, visits to some rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from bayesimpute import html
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, DensityKernel, Design, Kernel, Prediction, Visit
@@ -17,10 +17,13 @@ from bayesimpute.registry import resolve
 from bayesimpute.sampling.generic import BuilderMethod
 from bayesimpute.sampling.groupings import grouped_kernel
 from bayesimpute.sampling.prediction import predict
+from bayesimpute.sampling.row_draws import Further, Moment, Positions, RowDraws, row_draws
 from bayesimpute.specification.aliases import MATCHING, look_up
 from bayesimpute.wording import visible
 
 Rows = npt.NDArray[np.bool_]
+#: Priors by parameter, or options by name.
+Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,20 @@ class Scope:
         return replace(
             self, fit=self.fit & rows, draw=self.draw & rows, place=f"{self.place}{place}"
         )
+
+    def check_level(self, wrapper: str, values: Array, what: str, instead: str) -> None:
+        """Refuse what varies within the clusters of a variable that has one value in each.
+
+        Raises
+        ------
+        DataError
+            Saying what does, and what to do instead.
+        """
+        if self.level == 2 and self.clusters is not None and not self.clusters.is_level2(values):
+            raise DataError(
+                f"{wrapper}it has one value a cluster, but {what} varies within clusters of "
+                f"{self.cluster!r}; {instead}."
+            )
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,14 +133,16 @@ class Wrapper:
         """Columns the kernel wants in ``Design.columns``, from the completed `values`, (row,)."""
         return {}
 
+    def model(self, design: Design, priors: Options, options: Options) -> Any:
+        """Build the textbook model of the method inside, a ``pymc.Model``."""
+        return resolve(self.method).model(design, priors, options)
+
     def equation(self, inner: str) -> str:
         """Text of the model, from that of the method inside."""
         return inner
 
 
-def inner_kernel(
-    method: Any, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-) -> Kernel:
+def inner_kernel(method: Any, design: Design, priors: Options, options: Options) -> Kernel:
     """Kernel of the method inside; of several groupings, made of one for each.
 
     A method whose kernel sees to all of them says so: ``several_groupings``.
@@ -216,7 +235,7 @@ def size_of(kernel: Kernel) -> int:
 
 
 def density_of_rows(
-    kernel: Kernel, design: Design, state: Array, rng: np.random.Generator
+    kernel: Kernel, design: Design, state: Array, rng: Generator
 ) -> Callable[[Design], Array]:
     """Log density of rows by a kernel inside, which the engine has found to have one."""
     assert isinstance(kernel, DensityKernel)
@@ -232,30 +251,28 @@ class WrappedKernel:
         The kernels inside.
     """
 
+    #: Whether clusters have effects inside, which a prediction of whole clusters integrates out.
+    effects_inside = True
+
     def __init__(self, *parts: Kernel) -> None:
         self.parts = parts
         self.inside = parts[0]
         self.labels: Mapping[str, tuple[str, ...]] = self.inside.labels
 
-    def seen(self, design: Design, rng: np.random.Generator) -> Design:
+    def seen(self, design: Design, rng: Generator) -> Design:
         """Give the design that the kernel inside gets."""
         return design
 
-    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
+    def adapt(self, design: Design, rng: Generator) -> Adaptation:
         """Tune the kernel inside."""
         return self.inside.adapt(self.seen(design, rng), rng)
 
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
+    def start(self, adaptation: Adaptation, rng: Generator) -> Array:
         """Give a dispersed starting state."""
         return self.inside.start(adaptation, rng)
 
     def visit(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
+        self, design: Design, adaptation: Adaptation, state: Array, rng: Generator, first: bool
     ) -> Visit:
         """Visit with what the kernel inside sees."""
         return self.inside.visit(self.seen(design, rng), adaptation, state, rng, first)
@@ -265,12 +282,12 @@ class WrappedKernel:
         design: Design,
         adaptation: Adaptation,
         state: Array,
-        rng: np.random.Generator,
+        rng: Generator,
         first: bool,
         by_cluster: bool = False,
     ) -> Prediction:
         """Predict with what the kernel inside sees."""
-        seen = self.seen(design, rng)
+        seen, by_cluster = self.seen(design, rng), by_cluster and self.effects_inside
         return predict(self.inside, seen, adaptation, state, rng, first, by_cluster)
 
     @property
@@ -290,11 +307,19 @@ class WrappedKernel:
         return all(isinstance(part, DensityKernel) and part.gaussian for part in self.parts)
 
     def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
+        self, design: Design, state: Array, rng: Generator
     ) -> Callable[[Design], Array]:
         """Give the log density of rows, as the kernel inside sees them."""
         inside = density_of_rows(self.inside, self.seen(design, rng), state, rng)
-        return lambda rows: inside(self.seen(rows, rng))
+        return lambda rows: inside(self.rows_seen(rows, rng))
+
+    def rows_seen(self, rows: Design, rng: Generator) -> Design:
+        """Give what the kernel inside gets of rows that its density is asked of."""
+        return self.seen(rows, rng)
+
+    def draws_inside(self, moment: Moment) -> RowDraws:
+        """Give the model inside of new rows."""
+        return row_draws(self.inside, replace(moment, design=self.seen(moment.design, moment.rng)))
 
 
 def visit_rows(
@@ -303,7 +328,7 @@ def visit_rows(
     rows: Rows,
     adaptation: Adaptation,
     state: Array,
-    rng: np.random.Generator,
+    rng: Generator,
     first: bool,
 ) -> tuple[Visit, Array]:
     """Visit with some rows of a design only.
@@ -323,3 +348,32 @@ def visit_rows(
     if not idle:
         values[rows & design.draw] = visit.values
     return visit, values
+
+
+@dataclass(frozen=True, eq=False)
+class Wrapped:
+    """Draws of the model inside; what a subclass does not say is asked of it."""
+
+    inside: Any
+
+    def seen(self, design: Design) -> Design:
+        """Give the design that the model inside gets."""
+        return design
+
+    def beside(self, others: Sequence[Self]) -> Self:
+        """Put the draws of further chains behind these."""
+        return replace(self, inside=self.inside.beside([each.inside for each in others]))
+
+    def of_clusters(self, clusters: Positions, rng: Generator, further: Further = ()) -> Self:
+        """Choose clusters of the model inside."""
+        return replace(self, inside=self.inside.of_clusters(clusters, rng, further))
+
+    def draw(self, design: Design, rng: Generator) -> Array:
+        """Draw with what the model inside sees."""
+        drawn: Array = self.inside.draw(self.seen(design), rng)
+        return drawn
+
+    def log_density(self, rows: Design) -> Array:
+        """Log density of rows, as the model inside sees them."""
+        density: Array = self.inside.log_density(self.seen(rows))
+        return density

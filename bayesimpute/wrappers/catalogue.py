@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bayesimpute.wrappers.base import Wrapper
-from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
-from bayesimpute.wrappers.only_where import OnlyWhere
+from bayesimpute.wrappers.some_rows import ByGroup, OnlyWhere
 
 WRAPPERS: Mapping[str, type[Wrapper]] = MappingProxyType(
     {

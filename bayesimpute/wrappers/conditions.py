@@ -11,8 +11,13 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array
-from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
-from bayesimpute.specification.spelling import syntax_tree, unaliased
+from bayesimpute.specification.expressions import (
+    evaluate,
+    names_in,
+    syntax_tree,
+    unaliased,
+    with_category_codes,
+)
 from bayesimpute.wording import did_you_mean
 
 HELP = (
@@ -41,26 +46,30 @@ def condition_columns(condition: str) -> tuple[str, ...]:
         raise SpecificationError(f"{condition[:60]!r}… is too deeply nested; {HELP}.") from None
 
 
-def check_condition(condition: str, table: Table) -> None:
+def check_condition(condition: str, table: Table, place: str = "") -> None:
     """Raise unless the columns exist and can be compared as the text compares them.
 
     Raises
     ------
     SpecificationError
-        Naming the condition and what is wrong in it.
+        Naming the condition and what is wrong in it, behind the place where it stands.
     """
-    for name in condition_columns(condition):
-        if name not in table.variables:
-            raise SpecificationError(
-                f"{condition!r} uses {name!r}, which is no column of the data."
-                f"{did_you_mean(name, table.variables)}"
-            )
-        if table.variables[name].kind is Kind.OTHER:
-            raise SpecificationError(
-                f"{condition!r} uses {name!r} ({table.variables[name].dtype}), which is neither a "
-                "number nor a category; convert it first, or give a function of the data."
-            )
-    truth(condition, table, table.values)
+    try:
+        for name in condition_columns(condition):
+            if name not in table.variables:
+                raise SpecificationError(
+                    f"{condition!r} uses {name!r}, which is no column of the data."
+                    f"{did_you_mean(name, table.variables)}"
+                )
+            if table.variables[name].kind is Kind.OTHER:
+                raise SpecificationError(
+                    f"{condition!r} uses {name!r} ({table.variables[name].dtype}), which is "
+                    "neither a number nor a category; convert it first, or give a function of the "
+                    "data."
+                )
+        truth(condition, table, table.values)
+    except SpecificationError as error:
+        raise SpecificationError(f"{place}{error}") from None
 
 
 def truth(condition: str, table: Table, values: Mapping[str, Array]) -> Array:
