@@ -76,12 +76,12 @@ from .simulate.ampute import ampute as ampute
 from .specification.defaults import make_method as make_method
 from .specification.defaults import make_predictors as make_predictors
 from .specification.defaults import quickpred as quickpred
-from .specification.requests import squeeze as squeeze
+from .specification.post import squeeze as squeeze
 from .specification.suggest import Suggestions as Suggestions
 from .specification.suggest import suggest_methods as suggest_methods
+from .wrappers.by_group import by_group as by_group
 from .wrappers.delta import delta as delta
 from .wrappers.fixed_clusters import fixed_clusters as fixed_clusters
-from .wrappers.some_rows import by_group as by_group
-from .wrappers.some_rows import only_where as only_where
+from .wrappers.only_where import only_where as only_where
 
 __version__: str

@@ -1,4 +1,10 @@
-"""``bi.congenial``: an analysis formula held against the imputation models."""
+"""``bi.congenial``: an analysis formula held against the imputation models.
+
+Imputation by one joint distribution, as an analysis sees it: there a covariate's own model leaves
+the outcome out: what the outcome says of it comes from the outcome's model, times which it is
+drawn. An analysis that is in the joint distribution is held by it, whatever its terms; any other is
+compared with what follows for each variable given all others.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

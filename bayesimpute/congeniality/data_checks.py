@@ -1,4 +1,19 @@
-"""Columns of an analysis that no model can make right, and clusters that a model ignores."""
+"""Columns of an analysis that no model can make right, and clusters that a model ignores.
+
+Effects of clusters on the outcome, which the random intercepts of a predictor do not follow.
+In ``y ~ x + (1 | g)`` the effect of a cluster on y has nothing to do with x. Given y, x then
+follows y less that effect, so that the intercept of a cluster in the model of x goes with the mean
+of y there. Random intercepts are taken to have nothing to do with y: the slope of y comes out as
+an average of that within clusters, which is right, and that of cluster means, which is smaller
+because these tell of effects of clusters instead (Mundlak 1978, Econometrica 46: 69; Hausman 1978,
+Econometrica 46: 1251). The second weighs much where clusters tell little of their own intercepts,
+being small.
+
+Columns that hold a product or function of others and are imputed as variables of their own.
+"Just another variable": the imputed product is then not the product of what was imputed. With
+values missing at random that is biased (Seaman, Bartlett & White 2012), however good the models of
+all columns are, so that such a column is read as what it holds, not as one more predictor.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,13 +25,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.congeniality.analysis_formula import Analysis, columns_in
-from bayesimpute.congeniality.imputation_model import ImputationModel, given
+from bayesimpute.congeniality.imputation_model import (
+    ImputationModel,
+    evaluated,
+    given,
+    numeric_columns,
+)
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.errors import SpecificationError
 from bayesimpute.findings import Finding
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING, MATCHING_OF_CLUSTERS
-from bayesimpute.specification.expressions import evaluate, quoted
+from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.specification import Passive, Specification, Target, computed_from
 
 Floats = npt.NDArray[np.float64]
@@ -319,10 +338,8 @@ def is_exactly(specification: Specification, held: Passive) -> bool:
     table = specification.table
     if not _number(table, held.name):
         return False
-    numbers = {n: values for n, values in table.values.items() if _number(table, n)}
-    try:
-        computed = np.asarray(evaluate(held.expression, numbers), dtype=float)
-    except SpecificationError:  # a product with a category
+    computed = evaluated(held.expression, numeric_columns(table))
+    if computed is None:  # a product with a category
         return False
     both = np.isfinite(computed) & np.isfinite(table.values[held.name])
     return np.allclose(computed[both], table.values[held.name][both], rtol=1e-3)
@@ -454,43 +471,37 @@ def without_clusters(model: ImputationModel, analysis: Analysis) -> Iterator[tup
     for group in lacking:
         cluster = group[-1]
         if own in group:
-            yield (
-                own,
-                Finding(
-                    "error",
-                    name,
-                    "no random intercept",
-                    f"The model of {name!r} has slopes by {own!r} and no intercept.",
-                    "Imputed rows of a cluster share no level.",
-                    "",
-                ),
-            )
-        elif own is None and len(lacking) == len(groups) and group is lacking[0]:
-            yield (
-                cluster,
-                Finding(
-                    "error",
-                    name,
-                    "clusters are ignored",
-                    f"The analysis has effects of {cluster!r}, the model of {name!r} has none.",
-                    "Imputed rows of a cluster share nothing: the variance between clusters and "
-                    "standard errors come out too small (Lüdtke, Robitzsch & Grund 2017, Psychol "
-                    "Methods 22: 141; Drechsler 2015, J Educ Behav Stat 40: 69).",
-                    f"bi.impute(..., cluster={cluster!r})  # for all models; or for this one\n",
-                ),
-            )
-        else:
-            yield (
+            finding = Finding(
+                "error",
+                name,
+                "no random intercept",
+                f"The model of {name!r} has slopes by {own!r} and no intercept.",
+                "Imputed rows of a cluster share no level.",
                 "",
-                Finding(
-                    "warning",
-                    name,
-                    "a grouping of the analysis is not in its model",
-                    f"The model of {name!r} has clusters of {own or groups[0][-1]!r}, the analysis "
-                    f"also of {cluster!r}.",
-                    "Imputed rows of one of its clusters share nothing, and its variance comes out "
-                    "too small.",
-                    f"predictors.loc[{name!r}, {cluster!r}] = {int(Role.CLUSTER)}  # effects of "
-                    "several groupings",
-                ),
             )
+            yield own, finding
+        elif own is None and len(lacking) == len(groups) and group is lacking[0]:
+            finding = Finding(
+                "error",
+                name,
+                "clusters are ignored",
+                f"The analysis has effects of {cluster!r}, the model of {name!r} has none.",
+                "Imputed rows of a cluster share nothing: the variance between clusters and "
+                "standard errors come out too small (Lüdtke, Robitzsch & Grund 2017, Psychol "
+                "Methods 22: 141; Drechsler 2015, J Educ Behav Stat 40: 69).",
+                f"bi.impute(..., cluster={cluster!r})  # for all models; or for this one\n",
+            )
+            yield cluster, finding
+        else:
+            finding = Finding(
+                "warning",
+                name,
+                "a grouping of the analysis is not in its model",
+                f"The model of {name!r} has clusters of {own or groups[0][-1]!r}, the analysis "
+                f"also of {cluster!r}.",
+                "Imputed rows of one of its clusters share nothing, and its variance comes out too "
+                "small.",
+                f"predictors.loc[{name!r}, {cluster!r}] = {int(Role.CLUSTER)}  # effects of "
+                "several groupings",
+            )
+            yield "", finding

@@ -4,6 +4,27 @@ An imputation model is congenial (Meng 1994) if it holds every relation the anal
 the outcome with each predictor, and of each incomplete predictor with the outcome, in the form the
 analysis has. A predictor in an interaction with z depends on the outcome in a way that varies with
 z, so that its model needs outcome × z; one with a random slope needs the outcome with one.
+
+Let y be the outcome and x the incomplete predictor. By Bayes' rule the density of x given the rest
+is f(y | x, z) f(x | z), which settles what can stand in the model of x:
+
+- y continuous, x continuous, x in no product, function or slope: a straight line in y and in
+  whatever else y depends on, its variance constant. Other products (z·w) and slopes (of z) of the
+  analysis must be in it, x itself not being part of them.
+- y continuous, x continuous, x multiplied by z, under a function beside itself, or with a slope by
+  cluster: x enters the exponent as (b₁ + b₃z)²x² and (b₁ + b₃z)xy, so that both the slope on y and
+  the variance of x change with z (or the cluster); under a power x given y is not normal at all. No
+  terms added to a model of constant variance hold that. Where z is a complete category, a model
+  for each of its categories does.
+- y continuous, x a category: its log odds are linear in y, in all that y depends on, and, with an
+  interaction, in yz and in the products of z with all that y depends on, z² included. With a slope
+  b by cluster they are b(y − u) − b²/2, of which no normal effects of clusters are left.
+- y a category, x continuous: x is normal in each category of y, with a mean that depends on z: yz;
+  a square asks for a variance of its own in each category, so for models by category.
+
+Given a normal outcome whose mean differs between the categories of x, x follows a softmax with a
+slope a category. A cumulative model, or donors by one score, has one slope, and is as good only as
+long as the means go up, or down, from category to category.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +45,13 @@ from bayesimpute.congeniality.analysis_formula import (
     whole,
 )
 from bayesimpute.congeniality.data_checks import WORTH, lost_to_cluster_means
-from bayesimpute.congeniality.imputation_model import Addition, ImputationModel
+from bayesimpute.congeniality.imputation_model import (
+    Addition,
+    ImputationModel,
+    evaluated,
+    numeric_columns,
+)
 from bayesimpute.data.table import Kind
-from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive, Target
 from bayesimpute.wrappers.base import declared
 
@@ -116,11 +140,8 @@ class PredictorTerms:
             return is_continuous(self.model, outcome)
         if not all(is_numeric(self.model, c) for c in columns_in(outcome, columns)):
             return False
-        try:
-            values = np.asarray(evaluate(outcome, self.model.specification.table.values), float)
-        except Exception:  # a function that imputation formulas do not know
-            return True
-        return len(np.unique(values[~np.isnan(values)])) > TWO
+        values = evaluated(outcome, self.model.specification.table.values)
+        return values is None or len(np.unique(values[~np.isnan(values)])) > TWO
 
     def computable(self, factor: str) -> bool:
         """Whether ``df.eval`` can compute a function, as is advised for imputing on its scale."""
@@ -186,11 +207,8 @@ class PredictorTerms:
         """Whether a factor takes two values, as indicators do, or is a category."""
         if factor in self.model.columns:
             return not is_continuous(self.model, factor)
-        try:
-            values = evaluate(factor, self.model.specification.table.values)
-        except SpecificationError:
-            return False
-        return len(np.unique(values[~np.isnan(values)])) <= TWO
+        values = evaluated(factor, self.model.specification.table.values)
+        return values is not None and len(np.unique(values[~np.isnan(values)])) <= TWO
 
 
 def is_numeric(model: ImputationModel, column: str) -> bool:
@@ -233,10 +251,8 @@ def clearly_out_of_order(read: PredictorTerms) -> bool:
     ordered = table.variables[name].kind is Kind.ORDINAL
     if not (ordered and has_one_slope(read.model)):
         return False
-    numbers = {n: v for n, v in table.values.items() if table.variables[n].kind is Kind.NUMERIC}
-    try:
-        outcome = np.asarray(evaluate(read.analysis.outcome, numbers), dtype=float)
-    except SpecificationError:  # a category, or a function that formulas do not know
+    outcome = evaluated(read.analysis.outcome, numeric_columns(table))
+    if outcome is None:
         return False
     known = np.isfinite(outcome) & ~np.isnan(table.values[name])
     groups = [outcome[known & (table.values[name] == code)]

@@ -1,4 +1,7 @@
-"""The one door for data: a user's frame becomes arrays here, and arrays become a frame here."""
+"""The one door for data: a user's frame becomes arrays here, and arrays become a frame here.
+
+Rows in clusters are here too: numbering, levels of variables, sporadic and systematic missingness.
+"""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.encoding import Kind, Variable, decode, encode, is_date
+from bayesimpute.data.dates import is_date
+from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
 
 
@@ -54,6 +58,15 @@ class ClusterIndex:
             float64 (row,), NaN where missing.
         """
         return not self.varying(values).any()
+
+    def all_level2(self, block: np.ndarray) -> bool:
+        """Whether no column of a block, (row, column), differs within a cluster."""
+        return all(map(self.is_level2, block.T))
+
+    def has_property(self, values: np.ndarray) -> bool:
+        """Whether values show a property of clusters: they never vary where they could."""
+        repeated = self.n_observed(values) >= 2
+        return self.is_level2(values) and bool(repeated.sum() >= max(2, self.n / 2))
 
     def varying(self, values: np.ndarray) -> np.ndarray:
         """Clusters whose observed values differ, bool (cluster,)."""

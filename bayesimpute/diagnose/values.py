@@ -10,7 +10,7 @@ from bayesimpute.diagnose.examined import Examined, matching, switched
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array
 from bayesimpute.specification.aliases import BOUNDED, NUMBER
-from bayesimpute.specification.requests import Squeeze
+from bayesimpute.specification.post import Squeeze
 from bayesimpute.specification.specification import Passive, Target
 from bayesimpute.wrappers.base import declared, layers
 from bayesimpute.wrappers.delta import Delta

@@ -15,7 +15,7 @@ from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import layers
-from bayesimpute.wrappers.some_rows import ByGroup
+from bayesimpute.wrappers.by_group import ByGroup
 
 Positions = npt.NDArray[np.int64]
 

@@ -17,9 +17,10 @@ from bayesimpute.specification.equations import (
 )
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import Wrapper, innermost, layers, method_text
+from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.fixed_clusters import FixedClusters
-from bayesimpute.wrappers.some_rows import ByGroup, OnlyWhere
+from bayesimpute.wrappers.only_where import OnlyWhere
 
 #: Models shown unfolded.
 MOST_OPEN = 12

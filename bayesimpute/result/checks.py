@@ -19,7 +19,7 @@ from bayesimpute.result.run import Run
 from bayesimpute.specification.compatible import two_equations
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import layers
-from bayesimpute.wrappers.some_rows import ByGroup
+from bayesimpute.wrappers.by_group import ByGroup
 
 
 @checked

@@ -20,7 +20,7 @@ import pandas as pd
 from bayesimpute.data.table import Table
 from bayesimpute.result import json_values
 from bayesimpute.result.restored import NotStored
-from bayesimpute.specification.requests import Squeeze
+from bayesimpute.specification.post import Squeeze
 from bayesimpute.wrappers.catalogue import WRAPPERS
 from bayesimpute.wrappers.delta import amount_text, is_distribution
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.encoding import dense, periods
+from bayesimpute.data.dates import periods
+from bayesimpute.data.encoding import dense
 from bayesimpute.errors import DataError
 from bayesimpute.result import json_values
 from bayesimpute.result.json_values import form_of_lines, objects_of, text_of, to_lines

@@ -9,6 +9,8 @@ the outcome's model being the analysis itself. Here its parts are chosen and put
 covariate is then drawn from its own model times all in which it stands
 (:mod:`bayesimpute.engine.live_cells`), as in Bartlett et al. (2015, Statistical Methods in Medical
 Research 24, 462-487) and Erler et al. (2016, Statistics in Medicine 35, 2955-2974).
+
+First the analyses themselves are read: formulas, families, and the methods these are.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,15 +25,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import (
-    FAMILIES,
-    HEAVY_TAILED,
-    NORMAL_OF_CLUSTERS,
-    NUMBER,
-    POSITIVE,
-    SURVIVAL,
-    look_up,
-)
+from bayesimpute.specification import aliases
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
@@ -43,9 +37,8 @@ from bayesimpute.specification.formula_terms import Formula
 from bayesimpute.specification.groupings import in_order
 from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
-from bayesimpute.specification.specification import Analysed
+from bayesimpute.specification.specification import Analysed, Log, sources_first
 from bayesimpute.specification.survival import check_outcomes
-from bayesimpute.specification.targets import is_of_clusters
 from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import innermost
 
@@ -102,15 +95,15 @@ def read_analyses(
     families = _families(family, list(read))
     check_outcomes(read, families, table)
     ordered = parents_first({name: set(each.predictors) & set(read) for name, each in read.items()})
-    return [
-        Analysed(
-            read[name].text,
-            name,
-            families.get(name) or (SURVIVAL[0] if read[name].event else _family(name, table)),
-            read[name].event,
+    found = []
+    for name in ordered:
+        formula = read[name]
+        default = (
+            aliases.SURVIVAL[0] if formula.event else with_density(default_method(table, name)[0])
         )
-        for name in ordered
-    ]
+        family = families.get(name) or default
+        found.append(Analysed(formula.text, name, family, formula.event))
+    return found
 
 
 def _families(family: Any, outcomes: Sequence[str]) -> dict[str, str]:
@@ -133,43 +126,25 @@ def _families(family: Any, outcomes: Sequence[str]) -> dict[str, str]:
                 f"family has {len(list(family))} entries for {len(outcomes)} analyses; give one "
                 "for all, one for each, or a dict by outcome."
             )
-    return {name: FAMILIES.get(str(held), held) for name, held in given.items()}
-
-
-def _family(name: str, table: Table) -> str:
-    """Give the method of an outcome for which the user names none."""
-    return with_density(default_method(table, name)[0])
+    return {name: aliases.FAMILIES.get(str(held), held) for name, held in given.items()}
 
 
 def with_density(method: str) -> str:
     """Give the model with a likelihood: matching has none."""
-    return method if method and gives_density(method) else NUMBER
+    return method if method and gives_density(method) else aliases.NUMBER
 
 
 def parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:
-    """Order names, what each depends on before it."""
-    ordered: list[str] = []
-    path: list[str] = []
+    """Order models, what each depends on before it."""
 
-    def follow(name: str) -> None:
-        if name in ordered:
-            return
-        if name in path:
-            circle = " → ".join([*path[path.index(name) :], name][::-1])
-            raise SpecificationError(
-                f"analysis: the models go round in a circle, {circle}, so that they are no joint "
-                "distribution; take one of these out of the right-hand side of the next "
-                "(formulas= or predictors=)."
-            )
-        path.append(name)
-        for other in parents[name]:
-            follow(other)
-        path.pop()
-        ordered.append(name)
+    def refusal(circle: list[str]) -> str:
+        return (
+            f"analysis: the models go round in a circle, {' → '.join(circle[::-1])}, so that they "
+            "are no joint distribution; take one of these out of the right-hand side of the next "
+            "(formulas= or predictors=)."
+        )
 
-    for name in parents:
-        follow(name)
-    return ordered
+    return sources_first(parents, refusal)
 
 
 def two_equations(method: Any) -> bool:
@@ -191,7 +166,7 @@ def _implementation(inside: Any) -> Any:
     """Give the method object of a name, the user's own, or nothing for a passive one."""
     if not isinstance(inside, str):
         return resolve(inside)
-    return None if not inside or is_passive(inside) else resolve(look_up(inside).method)
+    return None if not inside or is_passive(inside) else resolve(aliases.look_up(inside).method)
 
 
 @dataclass(frozen=True)
@@ -256,7 +231,9 @@ def plan_analyses(
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
-    groups = _groups((*(each.formula for each in analyses), *request.formulas.values()), table)
+    texts = (*(each.formula for each in analyses), *request.formulas.values())
+    # columns by which effects vary in any formula number clusters and measure nothing
+    groups = {name for text in texts for name in _named_in(text, table)[1]}
     clusters = request.clusters or _clusters_of(analyses, table)
     columns = set(table.columns_of(clusters))
     given = _given(method, table, outcomes)
@@ -294,11 +271,7 @@ def plan_analyses(
     whole = [n for n in _of_clusters(others, table, clusters) if not table.missing(n).any()]
     unused = [name for name in others if name in whole and name not in given]
     others = [name for name in others if name not in unused]
-    order = [
-        *_ordered(modelled, table, clusters),
-        *outcomes,
-        *_ordered(others, table, clusters),
-    ]
+    order = [*_ordered(modelled, table, clusters), *outcomes, *_ordered(others, table, clusters)]
     order = parents_first({name: _asked_for(name, request, table) & set(order) for name in order})
     methods = {
         name: given[name] if name in given else _method_of(name, analyses, table) for name in order
@@ -331,7 +304,7 @@ def plan_analyses(
             clusters,
             _selected(methods),
         ),
-        tuple(_events(analyses, modelled, [n for n in order if n in others], unused, methods)),
+        tuple(_log(analyses, modelled, [n for n in order if n in others], unused, methods)),
     )
 
 
@@ -349,7 +322,7 @@ def _asked_for(name: str, request: Request, table: Table) -> set[str]:
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
     of_outcomes = {each.outcome: each.family for each in analyses}
     if mean_of(name, table) is not None:
-        return NORMAL_OF_CLUSTERS
+        return aliases.NORMAL_OF_CLUSTERS
     return of_outcomes.get(name) or with_density(default_method(table, name)[0])
 
 
@@ -372,19 +345,11 @@ def _clusters_of(analyses: Iterable[Analysed], table: Table) -> tuple[str, ...]:
     """Take the groupings of the analyses, if ``cluster=`` names none and they agree."""
     found = set()
     for each in analyses:
-        try:
-            read = read_formula(each.formula, tuple(table.variables))
-        except SpecificationError:
-            continue
+        read = read_formula(each.formula, tuple(table.variables))
         names = dict.fromkeys(":".join(part.groups) for part in read.random)
         if names and set(table.columns_of(names)) <= table.variables.keys():
             found.add(tuple(in_order(names, table)))
     return found.pop() if len(found) == 1 else ()
-
-
-def _groups(formulas: Iterable[str], table: Table) -> set[str]:
-    """Columns by which effects vary in any formula: these number clusters and measure nothing."""
-    return {name for text in formulas for name in _named_in(text, table)[1]}
 
 
 def _named_in(text: str, table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -436,7 +401,7 @@ def _levels(names: Iterable[str], table: Table, clusters: Sequence[str]) -> dict
     found = dict.fromkeys(latent_means(table), 0)
     for name in names:
         for position, cluster in enumerate(clusters):
-            if is_of_clusters(table.clusters(cluster), table.values[name]):
+            if table.clusters(cluster).has_property(table.values[name]):
                 found[name] = position
     return found
 
@@ -486,22 +451,23 @@ def _check_densities(methods: Mapping[str, Any], order: Sequence[str]) -> None:
         if not gives_density(inside):
             raise SpecificationError(
                 f"method: {inside!r} of {name!r} has no density, which imputation compatible with "
-                f"an analysis needs; use a model with one ({NUMBER!r}, {HEAVY_TAILED!r}, "
-                f"{POSITIVE!r}), or on='conditional' for chained equations."
+                f"an analysis needs; use a model with one ({aliases.NUMBER!r}, "
+                f"{aliases.HEAVY_TAILED!r}, {aliases.POSITIVE!r}), or on='conditional' for chained "
+                "equations."
             )
 
 
-def _events(
+def _log(
     analyses: Sequence[Analysed],
     modelled: Sequence[str],
     others: Sequence[str],
     unused: Sequence[str],
     methods: Mapping[str, Any],
-) -> Iterable[Event]:
-    place = ("info", "specification")
+) -> Log:
+    """Say what was decided."""
+    log = Log()
     for each in analyses:
-        yield Event(
-            *place,
+        log.info(
             each.outcome,
             "model of the analysis",
             f"{each.formula} by {each.family!r}: the analysis is the model of its outcome, and "
@@ -509,12 +475,9 @@ def _events(
         )
     if modelled:
         text = listed([f"{name} ({methods[name]})" for name in modelled])
-        yield Event(
-            *place, "", "models of covariates", f"In this order, without the outcome: {text}."
-        )
+        log.info("", "models of covariates", f"In this order, without the outcome: {text}.")
     else:
-        yield Event(
-            *place,
+        log.info(
             "",
             "nothing to be compatible with",
             "No incomplete column stands right of the ~ of an analysis: nothing needs imputing "
@@ -526,8 +489,7 @@ def _events(
             "what is missing not at random": bool(_selected(methods)),
         }
         but = "".join(f" but {what}" for what, is_there in kept_out.items() if is_there)
-        yield Event(
-            *place,
+        log.info(
             "",
             "auxiliary variables",
             f"{listed(others)}: in no analysis, so each has a model given all that is{but}, and "
@@ -535,13 +497,13 @@ def _events(
             "'', to save its time.",
         )
     if unused:
-        yield Event(
-            *place,
+        log.info(
             "",
             "not used",
             f"{listed(unused)}: in no analysis, complete, and of clusters, which are few; no model "
             "takes it in, unless `method` names one, or a formula or row of predictors names it.",
         )
+    return log
 
 
 def checked_analyses(

@@ -1,8 +1,10 @@
-"""What is used where the user says nothing: methods and predictors as mice chooses them."""
+"""What is used where the user says nothing: methods and predictors as mice chooses them.
+
+Predictors by correlation, as mice's ``quickpred`` chooses them, are the other matrix to begin with.
+"""
 
 import warnings
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -15,13 +17,11 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING, MICE_DEFAULTS, YES_NO
 from bayesimpute.specification.groupings import checked_groupings
 
-REASONS: Mapping[Kind, str] = MappingProxyType(
-    {
-        Kind.BINARY: "two categories",
-        Kind.NOMINAL: "categories without order",
-        Kind.ORDINAL: "ordered categories",
-    }
-)
+REASONS: Mapping[Kind, str] = {
+    Kind.BINARY: "two categories",
+    Kind.NOMINAL: "categories without order",
+    Kind.ORDINAL: "ordered categories",
+}
 
 
 @checked
@@ -103,7 +103,7 @@ def make_predictors(df: pd.DataFrame, cluster: str | Sequence[str] | None = None
     [-2, 1, 0]
     """
     table = Table.from_frame(df)
-    return default_predictors(table, checked_groupings(cluster, table)[0])
+    return default_predictors(table, checked_groupings(cluster, table))
 
 
 def default_predictors(table: Table, clusters: Sequence[str]) -> pd.DataFrame:
@@ -189,7 +189,7 @@ def quickpred(
     table = Table.from_frame(df)
     names = list(table.variables)
     include, exclude = _columns(include, names, "include"), _columns(exclude, names, "exclude")
-    clusters = table.columns_of(checked_groupings(cluster, table)[0])
+    clusters = table.columns_of(checked_groupings(cluster, table))
     values = pd.DataFrame({name: table.values[name] for name in names})
     observed = values.notna()
     n = len(names)

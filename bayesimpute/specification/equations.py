@@ -1,4 +1,8 @@
-"""Each target's model as an equation: what its file says in LaTeX, filled in, and as text."""
+"""Each target's model as an equation: what its file says in LaTeX, filled in, and as text.
+
+LaTeX becomes a line of text, for a terminal and to be read aloud; then the linear predictor is
+written, then the whole.
+"""
 
 import itertools
 import re
@@ -193,25 +197,12 @@ class Writer:
         by
             A further index of all parameters, for the category.
         """
-        target, groupings = self.setting.target, self.setting.groupings
-        effects = [itertools.count() for _ in groupings]
+        groupings = self.setting.groupings
+        numbers = [itertools.count(int(grouping.intercept)) for grouping in groupings]
         coefficients = itertools.count(1)
-
-        def effect(position: int, part: int = 0, term: Term | None = None) -> str:
-            letter = LETTERS[letters[1]][position]
-            if by or (term and self._wide(term)):
-                self.vectors.add((position, part))
-            letter = rf"\mathbf{{{letter}}}" if term and self._wide(term) else letter
-            index = self.setting.index(groupings[position])
-            symbol = f"{letter}_{{{next(effects[position])}{index}{by}}}"
-            self.effects.setdefault((position, part), []).append(symbol)
-            return symbol
-
-        first = [f"{letters[0]}_{{0{by}}}"] if intercept else []
-        first += [effect(g) for g, grouping in enumerate(groupings) if grouping.intercept]
-        first += [f"α_{{j{by}}}"] if self.setting.fixed_clusters else []
+        first = self._first(letters, intercept, by)
         summands = [_sum(first)] if first else []
-        terms = [term for term in target.terms if term.equation in ("both", equation)]
+        terms = [t for t in self.setting.target.terms if t.equation in ("both", equation)]
 
         def slope(term: Term, *further: str) -> str:
             letter = rf"\mathbf{{{letters[0]}}}" if self._wide(term) else letters[0]
@@ -219,7 +210,7 @@ class Writer:
 
         for term in terms:
             varying = [
-                effect(g, part, term)
+                self._effect(letters[1], g, next(numbers[g]), by, part, self._wide(term))
                 for g, grouping in enumerate(groupings)
                 for label, part in grouping.slopes
                 if label == term.label
@@ -227,11 +218,7 @@ class Writer:
             if term.fixed or varying:
                 factor = slope(term, *varying) if term.fixed else _sum(varying)
                 summands.append(self._product(term, factor, self._value(term)))
-        for grouping in target.effects:
-            for term in terms:
-                if term.label in grouping.means:
-                    mean = self._mean(term, self.setting.index(grouping))
-                    summands.append(self._product(term, slope(term), mean))
+        summands += [self._product(t, slope(t), mean) for t, mean in self._means(terms)]
         return PLUS.join(summands) or "0"
 
     def function(self, letter: str, intercept: bool = True, by: str = "") -> str:
@@ -246,24 +233,41 @@ class Writer:
         by
             A further index of all parameters, for the category.
         """
-        first = [f"β_{{0{by}}}"] if intercept else []
-        for position, grouping in enumerate(self.setting.groupings):
-            if grouping.intercept:
-                symbol = f"{LETTERS['b'][position]}_{{0{self.setting.index(grouping)}{by}}}"
-                self.effects.setdefault((position, 0), []).append(symbol)
-                if by:
-                    self.vectors.add((position, 0))
-                first.append(symbol)
-        first += [f"α_{{j{by}}}"] if self.setting.fixed_clusters else []
-        arguments = [self._value(term) for term in self.setting.target.terms if term.fixed]
-        for grouping in self.setting.target.effects:
-            arguments += [
-                self._mean(term, self.setting.index(grouping))
-                for term in self.setting.target.terms
-                if term.label in grouping.means
-            ]
+        terms = self.setting.target.terms
+        arguments = [self._value(term) for term in terms if term.fixed]
+        arguments += [mean for _, mean in self._means(terms)]
         index = f"_{{{by}}}" if by else ""
-        return PLUS.join([*first, f"{letter}{index}({', '.join(arguments)})"])
+        function = f"{letter}{index}({', '.join(arguments)})"
+        return PLUS.join([*self._first(("β", "b"), intercept, by), function])
+
+    def _first(self, letters: tuple[str, str], intercept: bool, by: str) -> list[str]:
+        """Write the intercepts: of all, by cluster, and of clusters with coefficients."""
+        groupings = enumerate(self.setting.groupings)
+        return [
+            *([f"{letters[0]}_{{0{by}}}"] if intercept else []),
+            *(self._effect(letters[1], g, 0, by) for g, each in groupings if each.intercept),
+            *([f"α_{{j{by}}}"] if self.setting.fixed_clusters else []),
+        ]
+
+    def _effect(
+        self, letters: str, position: int, number: int, by: str, part: int = 0, wide: bool = False
+    ) -> str:
+        """Write an effect by the clusters of a grouping, and note it."""
+        if by or wide:
+            self.vectors.add((position, part))
+        letter = LETTERS[letters][position]
+        letter = rf"\mathbf{{{letter}}}" if wide else letter
+        index = self.setting.index(self.setting.groupings[position])
+        symbol = f"{letter}_{{{number}{index}{by}}}"
+        self.effects.setdefault((position, part), []).append(symbol)
+        return symbol
+
+    def _means(self, terms: Sequence[Term]) -> Iterator[tuple[Term, str]]:
+        """Write the cluster means that predict."""
+        for grouping in self.setting.target.effects:
+            for term in terms:
+                if term.label in grouping.means:
+                    yield term, self._mean(term, self.setting.index(grouping))
 
     def effects_by_cluster(self, further: str, block: str, by: str) -> list[str]:
         """Distribution of the effects of each random part, a line each.

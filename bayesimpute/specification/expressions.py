@@ -1,4 +1,8 @@
-"""Arithmetic written as text, evaluated over arrays without ever running it as Python code."""
+"""Arithmetic written as text, evaluated over arrays without ever running it as Python code.
+
+First the spelling: names as R allows them, Python's syntax tree, one text for all that means the
+same. Then the evaluation.
+"""
 
 import ast
 import copy
@@ -19,20 +23,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.wording import did_you_mean, listed
 
 #: Keywords that stay what they are in Python; any other, such as class, may name a column.
-_KEYWORDS = (
-    "and",
-    "or",
-    "not",
-    "in",
-    "is",
-    "if",
-    "else",
-    "for",
-    "lambda",
-    "True",
-    "False",
-    "None",
-)
+_KEYWORDS = ("and", "or", "not", "in", "is", "if", "else", "for", "lambda", "True", "False", "None")
 _STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 _TOKEN = re.compile(
     rf"`(?P<quoted>[^`]+)`|\bQ\s*\(\s*(?P<named>{_STRING})\s*\)|(?P<text>{_STRING})"
@@ -239,76 +230,54 @@ __all__ = [
     "with_category_codes",
 ]
 
+#: Name -> number of arguments and function of arrays.
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = MappingProxyType(
-    {
-        "I": (1, lambda values: values),
-        "abs": (1, np.abs),
-        "ceil": (1, np.ceil),
-        "cos": (1, np.cos),
-        "exp": (1, np.exp),
-        "expm1": (1, np.expm1),
-        "floor": (1, np.floor),
-        "log": (1, np.log),
-        "log10": (1, np.log10),
-        "log1p": (1, np.log1p),
-        "log2": (1, np.log2),
-        "maximum": (2, np.maximum),
-        "minimum": (2, np.minimum),
-        "round": (1, np.round),
-        "sign": (1, np.sign),
-        "sin": (1, np.sin),
-        "sqrt": (1, np.sqrt),
-        "tan": (1, np.tan),
-        "tanh": (1, np.tanh),
-        "where": (3, np.where),
+    {"I": (1, lambda values: values)}
+    | {
+        name: ({"maximum": 2, "minimum": 2, "where": 3}.get(name, 1), getattr(np, name))
+        for name in (
+            "abs", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p", "log2",
+            "maximum", "minimum", "round", "sign", "sin", "sqrt", "tan", "tanh", "where",
+        )
     }
-)
-"""Name -> number of arguments and function of arrays."""
+)  # fmt: skip
 
-_BINARY: Mapping[type[ast.operator], Callable[..., Any]] = MappingProxyType(
-    {
-        ast.Add: np.add,
-        ast.Sub: np.subtract,
-        ast.Mult: np.multiply,
-        ast.Div: np.true_divide,
-        ast.FloorDiv: np.floor_divide,
-        ast.Mod: np.mod,
-        ast.Pow: np.power,
-    }
-)
-_UNARY: Mapping[type[ast.unaryop], Callable[..., Any]] = MappingProxyType(
-    {ast.USub: np.negative, ast.UAdd: np.positive}
-)
-_COMPARISON: Mapping[type[ast.cmpop], Callable[..., Any]] = MappingProxyType(
-    {
-        ast.Lt: np.less,
-        ast.LtE: np.less_equal,
-        ast.Gt: np.greater,
-        ast.GtE: np.greater_equal,
-        ast.Eq: np.equal,
-        ast.NotEq: np.not_equal,
-    }
-)
+#: What operators are of arrays.
+_OF_ARRAYS: Mapping[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.mod,
+    ast.Pow: np.power,
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
 
 
 #: The same by the operators that symbols overload; they have no equality.
-_OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
-    {
-        ast.Add: operator.add,
-        ast.Sub: operator.sub,
-        ast.Mult: operator.mul,
-        ast.Div: operator.truediv,
-        ast.FloorDiv: operator.floordiv,
-        ast.Mod: operator.mod,
-        ast.Pow: operator.pow,
-        ast.Lt: operator.lt,
-        ast.LtE: operator.le,
-        ast.Gt: operator.gt,
-        ast.GtE: operator.ge,
-        ast.Eq: lambda low, high: 1.0 * (low <= high) * (low >= high),
-        ast.NotEq: lambda low, high: 1.0 - 1.0 * (low <= high) * (low >= high),
-    }
-)
+_OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: lambda low, high: 1.0 * (low <= high) * (low >= high),
+    ast.NotEq: lambda low, high: 1.0 - 1.0 * (low <= high) * (low >= high),
+}
 
 
 def evaluate(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -495,12 +464,12 @@ def _check(node: ast.expr, expression: str, labels: bool) -> None:
             parts = []
         case ast.Constant(value=str()) if labels:
             parts = []
-        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _BINARY:
+        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _OF_ARRAYS:
             parts = [left, right]
-        case ast.UnaryOp(op=unary, operand=operand) if type(unary) in _UNARY:
+        case ast.UnaryOp(op=unary, operand=operand) if type(unary) in _OF_ARRAYS:
             parts = [operand]
         case ast.Compare(left=left, ops=ops, comparators=others) if all(
-            type(comparison) in _COMPARISON for comparison in ops
+            type(comparison) in _OF_ARRAYS for comparison in ops
         ):
             parts = [left, *others]
         case ast.Call(func=function, args=arguments, keywords=[]):
@@ -558,9 +527,9 @@ def _value(
         case ast.Constant(value=number):
             return np.float64(number)  # type: ignore[arg-type]
         case ast.BinOp(left=left, op=operation, right=right):
-            return _BINARY[type(operation)](inner(left), inner(right))
+            return _OF_ARRAYS[type(operation)](inner(left), inner(right))
         case ast.UnaryOp(op=unary, operand=operand):
-            return _UNARY[type(unary)](inner(operand))
+            return _OF_ARRAYS[type(unary)](inner(operand))
         case ast.Call(func=function, args=arguments):
             values = [inner(argument) for argument in arguments]
             if _function_name(function) == "where":
@@ -571,7 +540,7 @@ def _value(
             sides = [inner(left), *map(inner, others)]
             holds = np.ones(np.broadcast_shapes(*map(np.shape, sides)))
             for comparison, low, high in zip(ops, sides, sides[1:], strict=False):
-                true = _COMPARISON[type(comparison)](low, high)
+                true = _OF_ARRAYS[type(comparison)](low, high)
                 holds = np.where(np.isnan(low) | np.isnan(high), np.nan, holds * true)
             return holds
     raise SpecificationError(f"'{expression}' cannot be evaluated.")

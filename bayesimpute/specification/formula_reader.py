@@ -2,6 +2,7 @@
 
 Texts of formulas come from anywhere, so that nothing in them is ever evaluated: they become data
 (`formula_terms`), of known functions only, and the arithmetic inside is that of `expressions`.
+Last comes what an lme4-style formula says of a conditional model.
 """
 
 import ast
@@ -11,7 +12,6 @@ from dataclasses import dataclass, replace
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import (
     function_name,
-    names_in,
     read,
     syntax_tree,
     unaliased,
@@ -462,12 +462,7 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     )
 
     known = list(columns)
-    used = [
-        name
-        for term in terms.values()
-        for factor in term.factors
-        for name in ((factor,) if factor in known else names_in(factor))
-    ]
+    used = [name for term in terms.values() for name in term.read_columns(known)]
     for name in [*used, *parsed.groups, *filter(None, [parsed.event])]:
         if name not in known:
             raise fail(f"there is no column {name!r}.{did_you_mean(name, known)}")
@@ -526,14 +521,7 @@ def _with_mean(
 def _add(terms: dict[str, Term], term: Term) -> None:
     """Merge with what is said elsewhere in the formula of the same term."""
     old = terms.get(term.label)
-    if old is not None:
-        term = replace(
-            term,
-            fixed=old.fixed or term.fixed,
-            random=old.random or term.random,
-            cluster_mean=old.cluster_mean or term.cluster_mean,
-        )
-    terms[term.label] = term
+    terms[term.label] = term if old is None else term.and_also(old)
 
 
 def _term(product: Product, columns: Collection[str], fail: Fail) -> Term:
@@ -544,12 +532,11 @@ def _term(product: Product, columns: Collection[str], fail: Fail) -> Term:
             raise fail(f"{factor.function}() takes one column and has no interactions.")
         mean = _text(factor.arguments[0], columns, fail)
         return Term(mean, (mean,), fixed=False, cluster_mean=True)
-    factors = [_factor(factor, columns, fail) for factor in product]
+    factors = [
+        _text(factor.text, columns, fail) if factor.column is None else factor.column
+        for factor in product
+    ]
     return Term(":".join(factors), tuple(factors))
-
-
-def _factor(factor: Factor, columns: Collection[str], fail: Fail) -> str:
-    return factor.column if factor.column is not None else _text(factor.text, columns, fail)
 
 
 def _text(written: str, columns: Collection[str], fail: Fail) -> str:

@@ -1,4 +1,7 @@
-"""What a formula says, as data: outcome, terms, random parts, offsets."""
+"""What a formula says, as data: tokens of its text, and factors, terms, random parts of these.
+
+Factors are columns, arithmetic, or calls of known functions. Nothing is ever evaluated.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,7 @@
-"""The models of one joint distribution in order, and the missing values that stand in others'."""
+"""The models of one joint distribution in order, and the missing values that stand in others'.
+
+Functions of such values must have a value for all that their models can draw.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +26,7 @@ from bayesimpute.specification.specification import (
 )
 from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.delta import Delta
-from bayesimpute.wrappers.some_rows import OnlyWhere
+from bayesimpute.wrappers.only_where import OnlyWhere
 
 #: How far beyond the observed values, in their range, a draw may lie; looked at in so many places.
 REACH, PLACES = 2.0, 41

@@ -1,7 +1,11 @@
-"""What the user asked for: methods and arguments by column, checked against the data."""
+"""What the user asked for: methods and arguments by column, checked against the data.
+
+Cells and rows, quantities to follow, the predictor matrix and the terms it stands for, methods; and
+of columns that nobody asks for, what stays as it is.
+"""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -9,19 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute import html
-from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table, is_date
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.events import Event
 from bayesimpute.roles import Role
+from bayesimpute.sampling.priors import check_distribution
 from bayesimpute.specification.aliases import MATCHING, SELECTION
 from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.expressions import names_in, read, with_category_codes
 from bayesimpute.specification.latent_means import mean_of
-from bayesimpute.specification.specification import Passive, Term
-from bayesimpute.wording import did_you_mean, listed
-from bayesimpute.wrappers.base import Wrapper, method_text
+from bayesimpute.specification.specification import Log, Passive, Term, nearest
+from bayesimpute.wording import listed
+from bayesimpute.wrappers.base import Wrapper
 
 
 def remedy(table: Table, name: str) -> str:
@@ -37,15 +39,15 @@ def remedy(table: Table, name: str) -> str:
     return f"convert it first: df[{name!r}] = {_converted(table.frame[name])}"
 
 
-def gap_events(table: Table, imputed: Container[str]) -> Iterator[Event]:
-    """One event for each column whose missing cells nobody fills."""
+def say_gaps(table: Table, imputed: Container[str], events: Log) -> None:
+    """Say of each column whose missing cells nobody fills."""
     for name in table.incomplete():
         if name in imputed:
             continue
         variable, n = table.variables[name], int(table.missing(name).sum())
         stay = f"{n} missing cell(s) of {name!r} stay as they are"
         if variable.kind is not Kind.OTHER:
-            yield Event("info", "specification", name, "gaps stay", f"{stay}, as was asked.")
+            events.info(name, "gaps stay", f"{stay}, as was asked.")
             continue
         what = f"its dtype, {variable.dtype}, is neither number nor category"
         how = (
@@ -53,16 +55,14 @@ def gap_events(table: Table, imputed: Container[str]) -> Iterator[Event]:
             if is_date(variable.dtype)
             else f"to impute it, {remedy(table, name)}"
         )
-        yield Event("warning", "specification", name, "gaps stay", f"{stay}: {what}; {how}.")
+        events.warning(name, "gaps stay", f"{stay}: {what}; {how}.")
 
 
-def idle_events(table: Table, clusters: Collection[str]) -> Iterator[Event]:
-    """One event for each column that no model has among its predictors because of its dtype."""
+def say_idle(table: Table, clusters: Collection[str], events: Log) -> None:
+    """Say of each column that no model has among its predictors because of its dtype."""
     for name, variable in table.variables.items():
         if variable.kind is Kind.OTHER and name not in clusters:
-            yield Event(
-                "info",
-                "specification",
+            events.info(
                 name,
                 "no predictor",
                 f"{name!r} ({variable.dtype}) is neither number nor category and predicts nothing; "
@@ -72,14 +72,14 @@ def idle_events(table: Table, clusters: Collection[str]) -> Iterator[Event]:
 
 def _converted(column: "pd.Series[Any]") -> str:
     """Code that makes numbers, dates or categories of a column."""
-    dtype, arrow = column.dtype, _arrow(column)
+    dtype: Any = column.dtype
     this = f"df[{column.name!r}]"
-    if arrow is not None:
-        unit = np.datetime_data(arrow.numpy_dtype)[0] if arrow.kind in "mM" else ""
-        zone = getattr(arrow.pyarrow_dtype, "tz", None)
-        if arrow.kind == "m":
+    if isinstance(dtype, pd.ArrowDtype):
+        unit = np.datetime_data(dtype.numpy_dtype)[0] if dtype.kind in "mM" else ""
+        zone = getattr(dtype.pyarrow_dtype, "tz", None)
+        if dtype.kind == "m":
             return f"{this}.astype('timedelta64[{unit}]')"
-        if arrow.kind == "M":
+        if dtype.kind == "M":
             return f"{this}.astype('datetime64[{unit}{f', {zone}' if zone else ''}]')"
         return _as_text(this)
     if isinstance(dtype, pd.PeriodDtype):
@@ -92,11 +92,6 @@ def _converted(column: "pd.Series[Any]") -> str:
     if pd.api.types.is_complex_dtype(dtype):
         return f"{this}.map(abs)"
     return _objects(this, list(column.dropna()))
-
-
-def _arrow(column: "pd.Series[Any]") -> Any:
-    """Give the dtype of a column of pyarrow; None of any other."""
-    return column.dtype if isinstance(column.dtype, pd.ArrowDtype) else None
 
 
 def _objects(this: str, cells: list[Any]) -> str:
@@ -116,6 +111,15 @@ def _as_text(this: str) -> str:
     return f"{this}.map(str, na_action='ignore')"
 
 
+#: Words for cells -> which these are, given which are missing.
+CELLS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "missing": np.copy,
+    "observed": np.invert,
+    "all": np.ones_like,
+    "none": np.zeros_like,
+}
+
+
 def cells_wanted(where: Any, table: Table) -> dict[str, np.ndarray]:
     """Cells to impute: variable -> bool (row,), canonical order.
 
@@ -132,20 +136,13 @@ def cells_wanted(where: Any, table: Table) -> dict[str, np.ndarray]:
     SpecificationError
         If it has another form, shape or labels, or holds anything but True and False.
     """
-    missing = {name: table.missing(name) for name in table.variables}
-    if where is None or (isinstance(where, str) and where == "missing"):
-        return missing
-    if isinstance(where, str) and where in ("all", "observed"):
-        return {
-            name: np.ones(table.n_rows, dtype=bool) if where == "all" else ~mask
-            for name, mask in missing.items()
-        }
-    if isinstance(where, str) and where == "none":
-        return {name: np.zeros(table.n_rows, dtype=bool) for name in missing}
+    where = "missing" if where is None else where
     if isinstance(where, str):
-        raise SpecificationError(
-            f"where={where!r} must be 'missing', 'all', 'observed', 'none' or a boolean frame."
-        )
+        if where not in CELLS:
+            raise SpecificationError(
+                f"where={where!r} must be 'missing', 'all', 'observed', 'none' or a boolean frame."
+            )
+        return {name: CELLS[where](table.missing(name)) for name in table.variables}
     frame = table.frame
     if isinstance(where, pd.DataFrame):
         unknown = [name for name in where.columns if name not in frame.columns]
@@ -234,62 +231,6 @@ def checked_monitors(monitor: Any, table: Table) -> dict[str, Callable[..., Any]
     return dict(monitor)
 
 
-@dataclass(frozen=True)
-class Squeeze:
-    """Drawn values outside an interval are moved to its nearer end."""
-
-    low: float
-    high: float
-
-    def __call__(
-        self, values: np.ndarray, data: Mapping[str, np.ndarray], rng: np.random.Generator
-    ) -> np.ndarray:
-        """Give the values (drawn cell,), clipped; `data` and `rng` are not used."""
-        return np.clip(values, self.low, self.high)
-
-    def __str__(self) -> str:
-        return f"squeeze({self.low:g}, {self.high:g})"
-
-    def _repr_html_(self) -> str:
-        return str(html.tag("code", str(self)))
-
-
-@checked
-def squeeze(low: float = -np.inf, high: float = np.inf) -> Squeeze:
-    """Keep imputed values within bounds, as mice's ``squeeze`` does.
-
-    Piles up values at the bounds: a model that knows its bounds is better where many draws fall
-    outside.
-
-    Parameters
-    ----------
-    low, high
-        Smallest and largest value; infinite (the default) for no bound.
-
-    Returns
-    -------
-    Squeeze
-        For ``post={"variable": bi.squeeze(0, 10)}``; can be pickled.
-
-    Raises
-    ------
-    SpecificationError
-        If a bound is no number, or ``low`` exceeds ``high``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> squeeze(0, 10)(np.array([-1.0, 5.0]), {}, np.random.default_rng(1)).tolist()
-    [0.0, 5.0]
-    """
-    bounds = Squeeze(float(low), float(high))
-    if bounds.low > bounds.high:
-        raise SpecificationError(
-            f"squeeze({low}, {high}): low must not exceed high; swap them or leave one out."
-        )
-    return bounds
-
-
 MEANS = (Role.FIXED_WITH_MEAN, Role.RANDOM_WITH_MEAN)
 SLOPES = (Role.RANDOM, Role.RANDOM_WITH_MEAN)
 #: Codes that place a predictor in one of two equations.
@@ -308,10 +249,12 @@ def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
     names = list(table.variables)
     predictors = _labelled(predictors, names)
     if not isinstance(predictors, pd.DataFrame):
+        shape = getattr(predictors, "shape", None)
+        what = type(predictors).__name__ + (f" of shape {shape}" if shape is not None else "")
         raise SpecificationError(
             f"predictors must be a DataFrame with a row a target and a column a predictor, or a "
             f"{len(names)} × {len(names)} array in the order of the columns, not "
-            f"{_described(predictors)}; start from bi.make_predictors(df)."
+            f"{what}; start from bi.make_predictors(df)."
         )
     for label in [*predictors.index, *predictors.columns]:
         if label not in names:
@@ -320,15 +263,13 @@ def check_predictors(predictors: Any, table: Table) -> pd.DataFrame:
             )
     if predictors.index.has_duplicates or predictors.columns.has_duplicates:
         raise SpecificationError("predictors: a row or column label occurs twice; remove one.")
-    codes = {int(role) for role in Role}
-    for target in predictors.index:
-        for name in predictors.columns:
-            code: Any = predictors.at[target, name]
-            if code not in codes:  # 2.0 is, 1.5 and NaN are not
-                raise SpecificationError(
-                    f"predictors: {code!r} in row {target!r}, column {name!r} is no code; codes "
-                    f"are {', '.join(f'{int(r)} ({r.name})' for r in Role)}."
-                )
+    unknown = ~predictors.isin([int(role) for role in Role])  # 2.0 is one, 1.5 and NaN are not
+    for row, column in np.argwhere(unknown.to_numpy())[:1]:
+        raise SpecificationError(
+            f"predictors: {predictors.iat[row, column]!r} in row {predictors.index[row]!r}, column "
+            f"{predictors.columns[column]!r} is no code; codes are "
+            f"{', '.join(f'{int(r)} ({r.name})' for r in Role)}."
+        )
     for axis, labels in {"row": predictors.index, "column": predictors.columns}.items():
         lacking = [name for name in names if name not in labels]
         if lacking:
@@ -375,12 +316,6 @@ def _labelled(predictors: Any, names: Sequence[str]) -> Any:
         if isinstance(predictors.columns, pd.RangeIndex):
             predictors.columns = pd.Index(names)
     return predictors
-
-
-def _described(predictors: Any) -> str:
-    kind = type(predictors).__name__
-    shape = getattr(predictors, "shape", None)
-    return kind if shape is None else f"{kind} of shape {shape}"
 
 
 def clusters_of(row: "pd.Series[Any]", target: str) -> tuple[str, ...]:
@@ -443,25 +378,27 @@ def terms_of(
     return tuple(terms)
 
 
+def role_of(random: bool, mean: bool) -> Role:
+    """Code of a predictor, with a slope by cluster and with its cluster mean beside it or not."""
+    if random:
+        return Role.RANDOM_WITH_MEAN if mean else Role.RANDOM
+    return Role.FIXED_WITH_MEAN if mean else Role.FIXED
+
+
 def effective_row(
     terms: Sequence[Term], clusters: Sequence[str], names: Sequence[str]
 ) -> dict[str, int]:
     """Codes that say what a model uses: of a column, the most its terms make of it."""
     row = dict.fromkeys(names, int(Role.NONE))
     for term in terms:
-        used = [n for f in term.factors for n in ((f,) if f in row else names_in(f))]
-        for name in used:
+        for name in term.read_columns(row):
             if name in row and term.equation != "both":
                 only = next(code for code, name in TWO_EQUATIONS.items() if name == term.equation)
                 row[name] = int(only)
             elif name in row:
                 random = term.random or row[name] in SLOPES
                 mean = term.cluster_mean or row[name] in MEANS
-                row[name] = int(
-                    (Role.RANDOM_WITH_MEAN if mean else Role.RANDOM)
-                    if random
-                    else (Role.FIXED_WITH_MEAN if mean else Role.FIXED)
-                )
+                row[name] = int(role_of(random, mean))
     return row | dict.fromkeys(clusters, int(Role.CLUSTER))
 
 
@@ -508,13 +445,7 @@ def choose_methods(
         )
     ]
     if isinstance(method, Mapping):
-        for name in method:
-            if name not in table.variables:
-                raise SpecificationError(
-                    f"method names {name!r}, which is no column of the data."
-                    f"{nearest(name, table.variables)}"
-                )
-        given = dict(method)
+        given = by_column(method, table, "method")
         for name, value in given.items():
             if value not in ("", None) and table.variables[name].kind is Kind.OTHER:
                 raise SpecificationError(
@@ -563,44 +494,35 @@ def asked_for(method: Any) -> tuple[str, ...]:
     return tuple(name for name, value in method.items() if value not in ("", None))
 
 
-def default_events(method: Any, chosen: Mapping[str, Any], table: Table) -> list[Event]:
+def say_defaults(method: Any, names: Iterable[str], table: Table, events: Log) -> None:
     """Say which methods were taken because the user named none, one event a method and reason."""
     if method is not None and not isinstance(method, Mapping):
-        return []
+        return
     groups: dict[tuple[str, str], list[str]] = {}
-    for name in chosen:
+    for name in names:
         if method is None or name not in method:
             groups.setdefault(default_method(table, name), []).append(name)
-    return [
-        Event(
-            "info",
-            "specification",
-            names[0] if len(names) == 1 else "",
+    for (chosen, reason), each in groups.items():
+        events.info(
+            each[0] if len(each) == 1 else "",
             "default method",
-            f"{listed(names)} by {chosen_method!r}, no method being named: {reason}. "
-            "bi.suggest_methods gives reasons.",
+            f"{listed(each)} by {chosen!r}, no method being named: {reason}. bi.suggest_methods "
+            "gives reasons.",
         )
-        for (chosen_method, reason), names in groups.items()
-    ]
 
 
 def without_complete(
-    request: Request, targets: Mapping[str, Any], table: Table
-) -> tuple[Request, list[Event]]:
+    request: Request, targets: Mapping[str, Any], table: Table, events: Log
+) -> Request:
     """Leave out formulas of columns of which no cell is imputed, as mice does, and say so."""
     idle = [name for name in request.formulas if name not in targets]
     if not idle:
-        return request, []
-    formulas = {name: text for name, text in request.formulas.items() if name not in idle}
+        return request
     what = "complete" if not any(table.missing(name).any() for name in idle) else "not imputed"
-    event = Event(
-        "info",
-        "specification",
-        "",
-        "formula not used",
-        f"formulas names {listed(idle)}, {what} in these data: no model is made of it.",
-    )
-    return replace(request, formulas=formulas), [event]
+    message = f"formulas names {listed(idle)}, {what} in these data: no model is made of it."
+    events.info("", "formula not used", message)
+    used = {name: text for name, text in request.formulas.items() if name in targets}
+    return replace(request, formulas=used)
 
 
 def is_passive(method: Any) -> bool:
@@ -684,11 +606,13 @@ def by_column(given: Any, table: Table, argument: str) -> dict[str, Any]:
     return dict(given)
 
 
-def method_name(method: Any) -> str:
-    """Name of a method as the user will read it."""
-    return method_text(method)
-
-
-def nearest(name: Any, known: Mapping[str, Any]) -> str:
-    """Sentence with the name nearest to a mistyped one, or else all there are."""
-    return did_you_mean(name, known) or f" There are {', '.join(known)}."
+def check_priors(given: Mapping[str, Any]) -> None:
+    """Refuse what is no dict of PyMC distributions for each target."""
+    for name, distributions in given.items():
+        if not isinstance(distributions, Mapping):
+            raise SpecificationError(
+                f"priors of {name!r} must be a dict from parameter to distribution, such as "
+                "{'sigma': pm.HalfNormal.dist(1)}."
+            )
+        for parameter, distribution in distributions.items():
+            check_distribution(name, parameter, distribution)

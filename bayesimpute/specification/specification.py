@@ -1,6 +1,10 @@
-"""The frozen specification: everything that is decided before the first draw."""
+"""The frozen specification: everything that is decided before the first draw.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+With it: the missing cells that follow from known ones, by what one specification is told from
+another (its fingerprint), and what is true of a predictor in several models, said once.
+"""
+
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,10 +14,11 @@ import pandas as pd
 
 from bayesimpute.content import PYTHON, described, digest, fields_that_say_something, other_python
 from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.interchange import Origin
 from bayesimpute.specification.expressions import evaluate, names_in
-from bayesimpute.wording import listed
+from bayesimpute.wording import did_you_mean, listed
 
 
 def fill_known(
@@ -57,6 +62,18 @@ def fill_known(
     return filled
 
 
+class Log(list[Event]):
+    """Decisions that the user did not take, in their order."""
+
+    def info(self, variable: str, action: str, message: str) -> None:
+        """Note one that is good to know."""
+        self.append(Event("info", "specification", variable, action, message))
+
+    def warning(self, variable: str, action: str, message: str) -> None:
+        """Note one that calls for a look."""
+        self.append(Event("warning", "specification", variable, action, message))
+
+
 @dataclass(frozen=True)
 class Term:
     """One term of a conditional model.
@@ -90,6 +107,20 @@ class Term:
     def columns(self) -> set[str]:
         """Columns its factors read, and the factors themselves, which may have columns' names."""
         return {name for factor in self.factors for name in (factor, *names_in(factor))}
+
+    def read_columns(self, known: Container[str]) -> tuple[str, ...]:
+        """Columns its factors read, a factor that is a known column being that."""
+        each = ((f,) if f in known else names_in(f) for f in self.factors)
+        return tuple(name for names in each for name in names)
+
+    def and_also(self, other: "Term") -> "Term":
+        """Join with what is said elsewhere of the same term."""
+        return replace(
+            self,
+            fixed=self.fixed or other.fixed,
+            random=self.random or other.random,
+            cluster_mean=self.cluster_mean or other.cluster_mean,
+        )
 
 
 @dataclass(frozen=True)
@@ -205,6 +236,11 @@ class Passive:
     found: bool = False
 
 
+def models_of(targets: Mapping[str, Target | Passive]) -> dict[str, Target]:
+    """Keep what is imputed by a model."""
+    return {name: target for name, target in targets.items() if isinstance(target, Target)}
+
+
 def computed_from(name: str, targets: Mapping[str, Target | Passive]) -> set[str]:
     """Columns that a computed one depends on, through others that are computed.
 
@@ -227,6 +263,44 @@ def computed_from(name: str, targets: Mapping[str, Target | Passive]) -> set[str
         found |= new
         queue += new
     return found
+
+
+def sources_first(
+    sources: Mapping[str, Collection[str]], refusal: Callable[[list[str]], str]
+) -> list[str]:
+    """Order names, what each depends on before it, as near to the order given as can be.
+
+    Parameters
+    ----------
+    sources
+        Name -> names it depends on, all of them among the keys.
+    refusal
+        Says what is wrong, of names that depend on each other in a circle.
+
+    Examples
+    --------
+    >>> sources_first({"c": {"b", "a"}, "b": (), "a": ()}, str)
+    ['b', 'a', 'c']
+    """
+    position = {name: k for k, name in enumerate(sources)}
+    ordered: list[str] = []
+    path: list[str] = []
+
+    def follow(name: str) -> None:
+        if name in ordered:
+            return
+        if name in path:
+            raise SpecificationError(refusal([*path[path.index(name) :], name]))
+        path.append(name)
+        own = sources[name]  # sets have another order in every process
+        for source in sorted(own, key=position.__getitem__) if isinstance(own, Set) else own:
+            follow(source)
+        path.pop()
+        ordered.append(name)
+
+    for name in sources:
+        follow(name)
+    return ordered
 
 
 @dataclass(frozen=True)
@@ -472,3 +546,8 @@ def one_a_fact(events: Sequence[Event]) -> tuple[Event, ...]:
         else group[0]
         for key, group in groups.items()
     )
+
+
+def nearest(name: Any, known: Mapping[str, Any]) -> str:
+    """Sentence with the name nearest to a mistyped one, or else all there are."""
+    return did_you_mean(name, known) or f" There are {', '.join(known)}."

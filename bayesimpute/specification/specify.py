@@ -1,4 +1,8 @@
-"""From the user's words to a frozen specification, everything checked before any work."""
+"""From the user's words to a frozen specification, everything checked before any work.
+
+The order of visits and of passive variables, and targets that one model imputes together, are
+decided here; :func:`specify` calls everything else.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,49 +13,32 @@ import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
-from bayesimpute.events import Event
 from bayesimpute.interchange import Origin
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.sampling.priors import check_distribution
+from bayesimpute.specification import requests
 from bayesimpute.specification.compatible import checked_analyses, joined
 from bayesimpute.specification.defaults import default_predictors
 from bayesimpute.specification.groupings import checked_groupings
 from bayesimpute.specification.identities import identities_of, passive_text
 from bayesimpute.specification.joint_order import joint_order, sources_of, with_live
 from bayesimpute.specification.latent_means import around
-from bayesimpute.specification.requests import (
-    Request,
-    asked_for,
-    by_column,
-    cells_wanted,
-    check_predictors,
-    check_rows,
-    checked_monitors,
-    choose_methods,
-    default_events,
-    effective_row,
-    gap_events,
-    idle_events,
-    method_name,
-    option_blocks,
-    passive_methods,
-    rows_ignored,
-    without_complete,
-)
-from bayesimpute.specification.screening import alias_events, stays_missing
+from bayesimpute.specification.screening import say_renamed, stays_missing
 from bayesimpute.specification.specification import (
     Grouping,
+    Log,
     Passive,
     Specification,
     Target,
     Term,
     computed_from,
+    models_of,
+    sources_first,
 )
 from bayesimpute.specification.survival import check_models
 from bayesimpute.specification.targets import build_target
 from bayesimpute.wording import listed
-from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.delta import Delta
 
 
@@ -63,35 +50,23 @@ def passive_order(passives: Mapping[str, Passive]) -> tuple[str, ...]:
     SpecificationError
         If they depend on each other in a circle, which it names.
     """
-    ordered: list[str] = []
-    path: list[str] = []
 
-    def follow(name: str) -> None:
-        if name in ordered:
-            return
-        if name in path:
-            circle = " → ".join([*path[path.index(name) :], name])
-            raise SpecificationError(
-                f"Passive variables depend on each other in a cycle: {circle}. Impute one of them "
-                "by a model instead."
-            )
-        path.append(name)
-        for source in passives[name].inputs:
-            if source in passives:
-                follow(source)
-        path.pop()
-        ordered.append(name)
+    def refusal(circle: list[str]) -> str:
+        return (
+            f"Passive variables depend on each other in a cycle: {' → '.join(circle)}. Impute one "
+            "of them by a model instead."
+        )
 
-    for name in passives:
-        follow(name)
-    return tuple(ordered)
+    sources = {n: [each for each in p.inputs if each in passives] for n, p in passives.items()}
+    return tuple(sources_first(sources, refusal))
 
 
 def visit_order(
     wanted: str | Sequence[str] | None,
     targets: Mapping[str, Target | Passive],
     table: Table,
-) -> tuple[tuple[str, ...], tuple[Event, ...]]:
+    events: Log,
+) -> tuple[str, ...]:
     """Sequence of one iteration.
 
     Parameters
@@ -103,8 +78,8 @@ def visit_order(
         What is imputed.
     table
         The data.
-
-    Columns that are not imputed are passed over, as in mice, and said.
+    events
+        Gets the columns that are passed over, as in mice, since they are not imputed.
 
     Raises
     ------
@@ -120,62 +95,43 @@ def visit_order(
         "revmonotone": by_missing[::-1],
     }
     if wanted is None:
-        return tuple(names), ()
+        return tuple(names)
     if isinstance(wanted, str):
         if wanted not in words:
             raise SpecificationError(
                 f"visit_sequence={wanted!r} must be one of {', '.join(words)}, or a list of "
                 "columns."
             )
-        return tuple(words[wanted]), ()
-    sequence = []
-    events = []
-    passed_over: list[str] = []
+        return tuple(words[wanted])
+    wanted = list(wanted)
     for name in wanted:
         if isinstance(targets.get(name), Passive):
-            events.append(
-                Event(
-                    "info",
-                    "specification",
-                    name,
-                    "not visited",
-                    f"{name!r} is passive: it is computed right after each of its inputs.",
-                )
-            )
+            message = f"{name!r} is passive: it is computed right after each of its inputs."
+            events.info(name, "not visited", message)
         elif name not in table.variables:
             raise SpecificationError(
                 f"visit_sequence names {name!r}, which is no column of the data; models impute "
                 f"{', '.join(names)}."
             )
-        elif name not in names:
-            passed_over.append(name)
-        else:
-            sequence.append(name)
+    passed_over = [name for name in dict.fromkeys(wanted) if name not in targets]
     if passed_over:
-        events.append(
-            Event(
-                "info",
-                "specification",
-                "",
-                "not visited",
-                f"visit_sequence names {listed(dict.fromkeys(passed_over))}, of which no cell is "
-                "imputed by a model: passed over.",
-            )
+        events.info(
+            "",
+            "not visited",
+            f"visit_sequence names {listed(passed_over)}, of which no cell is imputed by a model: "
+            "passed over.",
         )
-    left_out = [name for name in names if name not in sequence]
+    left_out = [name for name in names if name not in wanted]
     if left_out:
         raise SpecificationError(
             f"visit_sequence never visits {left_out[0]!r}; add it, or set its method to ''."
         )
-    return tuple(sequence), tuple(events)
-
-
-type Targets = dict[str, Target | Passive]
+    return tuple(name for name in wanted if name in names)
 
 
 def form_blocks(
-    targets: Mapping[str, Target | Passive], sequence: Sequence[str]
-) -> tuple[Targets, tuple[str, ...], tuple[Event, ...]]:
+    targets: Mapping[str, Target | Passive], sequence: Sequence[str], events: Log
+) -> tuple[dict[str, Target | Passive], tuple[str, ...]]:
     """Join the targets of one joint method, cluster variable and level into a block.
 
     Parameters
@@ -184,6 +140,8 @@ def form_blocks(
         What is imputed, each decided by itself.
     sequence
         Order of visits.
+    events
+        Gets what was joined.
 
     Returns
     -------
@@ -191,8 +149,6 @@ def form_blocks(
         Members of a block with the block's predictors: those of any member, but no member.
     sequence
         Order of visits, in which a block is visited where its first member was.
-    events
-        What was joined.
 
     Raises
     ------
@@ -205,8 +161,7 @@ def form_blocks(
         assert isinstance(target, Target)
         if getattr(resolve(innermost(target.method)), "block", False):
             blocks.setdefault((target.clusters, target.level), []).append(name)
-    joined: Targets = dict(targets)
-    events = []
+    joined = dict(targets)
     passives = {k: v for k, v in targets.items() if isinstance(v, Passive)}
     followers: set[str] = set()
     for block in blocks.values():
@@ -229,17 +184,13 @@ def form_blocks(
         followers |= set(block[1:])
         labels = ", ".join(term.label for term in terms) or "none"
         left_out = f"; {', '.join(computed)} are computed from them" if computed else ""
-        events.append(
-            Event(
-                "info",
-                "specification",
-                block[0],
-                "joint block",
-                f"{', '.join(block)} are imputed together and do not predict each other "
-                f"otherwise{left_out}. Predictors of all: {labels}.",
-            )
+        events.info(
+            block[0],
+            "joint block",
+            f"{', '.join(block)} are imputed together and do not predict each other "
+            f"otherwise{left_out}. Predictors of all: {labels}.",
         )
-    return joined, tuple(name for name in sequence if name not in followers), tuple(events)
+    return joined, tuple(name for name in sequence if name not in followers)
 
 
 def _check_wrappers(member: Target) -> None:
@@ -271,21 +222,10 @@ def _check_random_parts(members: Sequence[Target]) -> None:
 
 def _terms_of(members: Sequence[Target], excluded: set[str]) -> tuple[Term, ...]:
     terms: dict[str, Term] = {}
-    for member in members:
-        for term in member.terms:
-            if not excluded.isdisjoint(term.columns):
-                continue
+    for term in (term for member in members for term in member.terms):
+        if excluded.isdisjoint(term.columns):
             known = terms.get(term.label)
-            terms[term.label] = (
-                term
-                if known is None
-                else replace(
-                    known,
-                    fixed=known.fixed or term.fixed,
-                    random=known.random or term.random,
-                    cluster_mean=known.cluster_mean or term.cluster_mean,
-                )
-            )
+            terms[term.label] = term if known is None else known.and_also(term)
     return tuple(terms.values())
 
 
@@ -315,27 +255,6 @@ def _options_of(members: Sequence[Target]) -> dict[str, object]:
                     "block has one value."
                 )
     return options
-
-
-NOTHING = Event(
-    "info",
-    "specification",
-    "",
-    "nothing imputed",
-    "where= asks for no cell: the data come back as they are, gaps included.",
-)
-
-
-def _not_numbers(origin: Origin) -> Event:
-    """Say that NaN, which is a value of polars and Arrow, is taken as missing."""
-    return Event(
-        "info",
-        "specification",
-        origin.not_numbers[0],
-        "NaN is missing",
-        f"NaN in {listed(origin.not_numbers)} is taken as missing, as null is; completed data have "
-        "null where a value stays missing.",
-    )
 
 
 def specify(
@@ -380,53 +299,56 @@ def specify(
     >>> specify(df).visit_sequence
     ('y',)
     """
-    table = Table.from_frame(df, dates=asked_for(method))
-    clusters, events = checked_groupings(cluster, table)
-    if origin is not None and origin.not_numbers:
-        events = [*events, _not_numbers(origin)]
+    table = Table.from_frame(df, dates=requests.asked_for(method))
+    log = Log()
+    clusters = checked_groupings(cluster, table, log)
+    if origin is not None and origin.not_numbers:  # NaN is a value of polars and Arrow
+        log.info(
+            origin.not_numbers[0],
+            "NaN is missing",
+            f"NaN in {listed(origin.not_numbers)} is taken as missing, as null is; completed data "
+            "have null where a value stays missing.",
+        )
     in_part = analysis is not None and on == "analysis" and predictors is not None
-    request = Request(
+    request = requests.Request(
         clusters,
-        check_predictors(predictors, table) if predictors is not None and not in_part else None,
-        by_column(formulas, table, "formulas"),
-        by_column(priors, table, "priors"),
-        by_column(post, table, "post"),
-        option_blocks(model_options, table),
-        rows=check_rows(predictors, table) if in_part else None,
+        requests.check_predictors(predictors, table)
+        if predictors is not None and not in_part
+        else None,
+        requests.by_column(formulas, table, "formulas"),
+        requests.by_column(priors, table, "priors"),
+        requests.by_column(post, table, "post"),
+        requests.option_blocks(model_options, table),
+        rows=requests.check_rows(predictors, table) if in_part else None,
     )
-    for name, distributions in request.priors.items():
-        if not isinstance(distributions, Mapping):
-            raise SpecificationError(
-                f"priors of {name!r} must be a dict from parameter to distribution, such as "
-                "{'sigma': pm.HalfNormal.dist(1)}."
-            )
-        for parameter, distribution in distributions.items():
-            check_distribution(name, parameter, distribution)
-    monitors = checked_monitors(monitor, table)
-    cells = cells_wanted(where, table)
-    ignored = rows_ignored(ignore, table)
+    requests.check_priors(request.priors)
+    monitors = requests.checked_monitors(monitor, table)
+    cells = requests.cells_wanted(where, table)
+    ignored = requests.rows_ignored(ignore, table)
     analyses, joint = checked_analyses(analysis, family, on, table, request, method, written or {})
     if joint is not None:
         request, method = joined(request, joint, where, visit_sequence), joint.methods
-        events.extend(joint.events)
-    chosen = choose_methods(method, table, cells, request, joint.order if joint else ())
+        log += joint.events
+    chosen = requests.choose_methods(method, table, cells, request, joint.order if joint else ())
     if not chosen:
-        events.append(NOTHING)
-    events.extend(alias_events(chosen))
+        message = "where= asks for no cell: the data come back as they are, gaps included."
+        log.info("", "nothing imputed", message)
+    say_renamed(chosen, log)
 
-    passives = passive_methods(chosen, table)
+    passives = requests.passive_methods(chosen, table)
     staying = stays_missing(chosen, table)
     plan = identities_of(table, chosen, method, cells, request, [*passives, *staying])
     passives |= plan.passives
-    events.extend(
-        default_events(method, {n: c for n, c in chosen.items() if n not in plan.passives}, table)
+    requests.say_defaults(
+        method, [name for name in chosen if name not in plan.passives], table, log
     )
     chosen |= {name: passive_text(each.expression) for name, each in plan.passives.items()}
-    events.extend(plan.events)
+    log += plan.events
     order = passive_order(passives)
+    open_in_part = {n for n, rows in staying.items() if (rows & table.missing(n)).any()}
     for passive in passives.values():
         for name in passive.inputs:
-            if (staying.get(name, False) & table.missing(name)).any():
+            if name in open_in_part:
                 raise SpecificationError(
                     f"Passive method of {passive.name!r} uses {name!r}, which its method leaves "
                     f"missing in some rows; give the bi.only_where of {name!r} an otherwise=."
@@ -435,7 +357,7 @@ def specify(
         name
         for name in table.incomplete()
         if (name not in chosen and table.variables[name].kind is not Kind.OTHER)
-        or (staying.get(name, False) & table.missing(name)).any()
+        or name in open_in_part
     ]
     defaults = None
     if request.predictors is None:
@@ -447,47 +369,40 @@ def specify(
         if name in passives:
             targets[name] = passives[name]
             continue
-        targets[name], more = build_target(
+        built, more = build_target(
             name, chosen_method, table, request, ignored, defaults, passives, unimputed
         )
-        informed = plan.informed(targets[name])
-        targets[name] = around(informed, table) if isinstance(informed, Target) else informed
-        events.extend(more)
-    request, idle = without_complete(request, targets, table)
-    events.extend(idle)
+        targets[name] = around(plan.informed(built), table)
+        log += more
+    models = models_of(targets)
+    request = requests.without_complete(request, targets, table, log)
     for name in (*request.formulas, *request.priors, *request.post):
-        if not isinstance(targets.get(name), Target):
+        if name not in models:
             raise SpecificationError(
                 f"{name!r} is named in formulas, priors or post, but no model imputes it; models "
-                f"impute {', '.join(k for k, v in targets.items() if isinstance(v, Target))}."
+                f"impute {', '.join(models)}."
             )
     for option in request.model_options.get("*", {}):
-        models = [t for t in targets.values() if isinstance(t, Target)]
-        if not any(option in t.options for t in models):
+        if not any(option in each.options for each in models.values()):
             raise SpecificationError(
                 f"model_options: no method of this run has an option {option!r}; each has its own, "
                 "such as donors (pmm), heteroscedastic (normal), transitions, tune."
             )
     if targets:
-        events.extend(gap_events(table, targets))
+        requests.say_gaps(table, targets, log)
     if request.predictors is None:
-        events.extend(idle_events(table, table.columns_of(clusters)))
-    sequence, more = visit_order(visit_sequence, targets, table)
-    targets, sequence, blocks = form_blocks(targets, sequence)
-    events.extend(blocks)
+        requests.say_idle(table, table.columns_of(clusters), log)
+    passed_over = Log()  # said last
+    sequence = visit_order(visit_sequence, targets, table, passed_over)
+    targets, sequence = form_blocks(targets, sequence, log)
     if joint is not None:
-        sources = {k: sources_of(v, targets) for k, v in targets.items() if isinstance(v, Target)}
-        check_models(sources, analyses)
+        check_models({n: sources_of(t, targets) for n, t in models_of(targets).items()}, analyses)
         sequence = joint_order(targets, joint.order)
-    matrix = pd.DataFrame(
-        int(Role.NONE), index=list(table.variables), columns=list(table.variables)
-    )
-    for name, target in targets.items():
-        if isinstance(target, Target):
-            row = effective_row(
-                target.terms, table.columns_of(target.clusters), list(table.variables)
-            )
-            matrix.loc[name] = pd.Series(row)
+    names = list(table.variables)
+    matrix = pd.DataFrame(int(Role.NONE), index=names, columns=names)
+    for name, target in models_of(targets).items():
+        row = requests.effective_row(target.terms, table.columns_of(target.clusters), names)
+        matrix.loc[name] = pd.Series(row)
     nowhere = np.zeros(table.n_rows, dtype=bool)
     specification = Specification(
         table=table,
@@ -496,9 +411,9 @@ def specify(
         passive_order=order,
         where={name: cells[name] & ~staying.get(name, nowhere) for name in targets},
         ignore=ignored,
-        methods={name: method_name(chosen.get(name, "")) for name in table.variables},
+        methods={name: method_text(chosen.get(name, "")) for name in table.variables},
         predictors=matrix,
-        events=(*events, *more),
+        events=(*log, *passed_over),
         monitors=monitors,
         analyses=analyses,
         origin=origin,

@@ -1,4 +1,10 @@
-"""``bi.suggest_methods``: a method for every column, with the reason."""
+"""``bi.suggest_methods``: a method for every column, with the reason.
+
+The documented rule of micemd, in micemd's own method names; then the likelihood that a column looks
+like. Its limits are conventions, chosen so that a sample of a few hundred from the family in
+question is told from its neighbours; where two methods serve, the one that fails more gently is
+taken.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +19,7 @@ from bayesimpute.arguments import CountOrNone, Share, checked
 from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
-from bayesimpute.specification.aliases import (
-    BOUNDED,
-    COUNT,
-    HEAVY_TAILED,
-    MATCHING,
-    NUMBER,
-    ORDERED,
-    SPREAD_COUNT,
-    UNORDERED,
-    YES_NO,
-)
+from bayesimpute.specification import aliases
 from bayesimpute.specification.defaults import default_method, usable_as_predictor
 from bayesimpute.specification.groupings import checked_groupings
 from bayesimpute.wording import did_you_mean, one_line, visible
@@ -53,23 +49,7 @@ class Limits:
     prop_small: float = 0.4
 
 
-def checked_limits(limits: Limits) -> Limits:
-    """Refuse limits that are no numbers, or are out of range.
-
-    Raises
-    ------
-    SpecificationError
-        Naming the limit.
-    """
-    for name, value in vars(limits).items():
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if not number or not value >= 0 or (name == "prop_small" and value > 1):
-            allowed = "a share from 0 to 1" if name == "prop_small" else "a number from 0"
-            raise SpecificationError(f"{name}={value!r} must be {allowed}.")
-    return limits
-
-
-def r_classes(table: Table, given: Mapping[str, Any] | None) -> dict[str, str]:
+def r_classes(table: Table, given: Mapping[str, str] | None) -> dict[str, str]:
     """R's class of each column: as given, or else as its pandas dtype suggests.
 
     Categories, text and booleans are factors, whole-number dtypes integers, the rest numeric: a
@@ -81,10 +61,6 @@ def r_classes(table: Table, given: Mapping[str, Any] | None) -> dict[str, str]:
     SpecificationError
         If a column or a class does not exist.
     """
-    if given is not None and not isinstance(given, Mapping):
-        raise SpecificationError(
-            "classes must be a dict from column to R's class, such as {'Age': 'numeric'}."
-        )
     for name, value in (given or {}).items():
         if name not in table.variables:
             raise SpecificationError(
@@ -246,10 +222,7 @@ def facts_of(table: Table, name: str, clusters: ClusterIndex | None) -> Facts:
 
 def is_level_2(values: np.ndarray, clusters: ClusterIndex | None) -> bool:
     """Whether a column is taken as a property of clusters, as ``bi.impute`` decides it."""
-    if clusters is None or not clusters.is_level2(values):
-        return False
-    repeated = clusters.n_observed(values) >= 2
-    return bool(repeated.sum() >= max(2, clusters.n / 2))
+    return clusters is not None and clusters.has_property(values)
 
 
 def choose(facts: Facts) -> tuple[str, str]:
@@ -290,10 +263,10 @@ def _without_model(facts: Facts) -> tuple[str, str] | None:
 
 def _category(facts: Facts) -> tuple[str, str]:
     if facts.kind is Kind.BINARY:
-        return YES_NO, "Two categories."
+        return aliases.YES_NO, "Two categories."
     if facts.kind is Kind.ORDINAL:
-        return ORDERED, f"{facts.n_categories} ordered categories, whose order is kept."
-    return UNORDERED, (
+        return aliases.ORDERED, f"{facts.n_categories} ordered categories, whose order is kept."
+    return aliases.UNORDERED, (
         f"{facts.n_categories} categories without order. If they have one, make the column an "
         "ordered category."
     )
@@ -303,17 +276,19 @@ def _number(facts: Facts) -> tuple[str, str]:
     values, distinct = facts.values, np.unique(facts.values)
     if len(distinct) == 2:
         low, high = distinct
-        return YES_NO, (f"A number that is only ever {low:g} or {high:g}: a yes/no variable.")
+        return aliases.YES_NO, (
+            f"A number that is only ever {low:g} or {high:g}: a yes/no variable."
+        )
     whole = bool(np.all(values == np.round(values)))
     if whole and values.min() >= 0 and _is_count(facts):
         return _count(facts)
     if len(values) < FEW_VALUES:
-        return NUMBER, (
+        return aliases.NUMBER, (
             f"Only {len(values)} observed values: too few to judge a distribution by, or to find "
             "donors among."
         )
     if whole and len(distinct) <= MOST_GRADES:
-        return ORDERED, (
+        return aliases.ORDERED, (
             f"{len(distinct)} distinct whole numbers, not spread as counts are: grades of a "
             "scale, whose bounds and order are kept. If they only name groups, make the column a "
             "category."
@@ -348,11 +323,13 @@ def _count(facts: Facts) -> tuple[str, str]:
     limit = max(OVERDISPERSED, 1 + 2 * np.sqrt(2 / max(len(facts.within), 1)))
     where = " within clusters" if facts.clusters else ""
     if dispersion > limit:
-        return SPREAD_COUNT, (
+        return aliases.SPREAD_COUNT, (
             f"Counts whose variance{where} is {dispersion:.1f} times their mean: more than a "
             "Poisson model could draw."
         )
-    return COUNT, (f"Counts whose variance{where} is about their mean ({dispersion:.1f} times it).")
+    return aliases.COUNT, (
+        f"Counts whose variance{where} is about their mean ({dispersion:.1f} times it)."
+    )
 
 
 def _continuous(facts: Facts, whole: bool) -> tuple[str, str]:
@@ -362,42 +339,42 @@ def _continuous(facts: Facts, whole: bool) -> tuple[str, str]:
     numbers = "Whole numbers with many values" if whole else "A continuous variable"
     unique, count = np.unique(values, return_counts=True)
     if whole and len(unique) <= LONGEST_SCORE:
-        return MATCHING, (
+        return aliases.MATCHING, (
             f"A score of {len(unique)} distinct whole numbers; matching keeps to them and to "
             "their bounds."
         )
     second, top = np.sort(count)[-2:]
     if top / n >= SPIKE and top > 2 * second:
-        return MATCHING, (
+        return aliases.MATCHING, (
             f"{numbers}, {top / n:.0%} of them exactly {unique[count.argmax()]:g}; matching "
             "copies such a spike, no smooth model does."
         )
     low, middle, high = np.quantile(facts.within, [0.1, 0.5, 0.9])
     skewness = (high + low - 2 * middle) / (high - low) if high > low else 0.0
     if abs(skewness) > max(SKEWED, 2.5 / np.sqrt(n)):
-        return MATCHING, (
+        return aliases.MATCHING, (
             f"{numbers} with a long {'right' if skewness > 0 else 'left'} tail; matching keeps "
-            f"it. A transformation and {NUMBER!r} would serve as well."
+            f"it. A transformation and {aliases.NUMBER!r} would serve as well."
         )
     below = ndtr(-values.mean() / values.std())
     if values.min() >= 0 and below > BEYOND_ZERO:
-        return MATCHING, (
+        return aliases.MATCHING, (
             f"{numbers}, never negative, where a normal model would draw {below:.0%} below zero; "
-            f"matching stays in range. With known bounds, {BOUNDED!r} does too."
+            f"matching stays in range. With known bounds, {aliases.BOUNDED!r} does too."
         )
     deviations = facts.within - facts.within.mean()
     kurtosis = np.mean(deviations**4) / np.mean(deviations**2) ** 2 - 3
     if kurtosis > max(HEAVY, 4 * np.sqrt(24 / n)):
-        return HEAVY_TAILED, (
+        return aliases.HEAVY_TAILED, (
             f"{numbers}, symmetric but with heavy tails or outliers (excess kurtosis "
             f"{kurtosis:.1f}); Student-t errors keep these from driving the coefficients."
         )
     if whole:
-        return NUMBER, (
+        return aliases.NUMBER, (
             f"{numbers}, about symmetric, without heavy tails; round imputed values with post= "
             "if they have to be whole."
         )
-    return NUMBER, f"{numbers}, about symmetric, without heavy tails."
+    return aliases.NUMBER, f"{numbers}, about symmetric, without heavy tails."
 
 
 def _notes(facts: Facts, method: str) -> list[str]:
@@ -407,10 +384,10 @@ def _notes(facts: Facts, method: str) -> list[str]:
         notes.append("It never varies within clusters: one value a cluster is imputed.")
     elif facts.systematic:
         those = f"{facts.systematic} cluster{'s' * (facts.systematic != 1)} without any value"
-        if method == MATCHING:
+        if method == aliases.MATCHING:
             notes.append(
                 f"In {those} only values seen in other clusters can be imputed; if these may lie "
-                f"outside them, use {NUMBER!r}."
+                f"outside them, use {aliases.NUMBER!r}."
             )
         else:
             notes.append(f"The effects of {those} are drawn from the population of clusters.")
@@ -582,7 +559,7 @@ def suggest_methods(
     limits = Limits(I_small, ni_small, prop_small)
     _check_rule(rule, cluster, classes, limits)
     table = Table.from_frame(df)
-    groupings = checked_groupings(cluster, table)[0]
+    groupings = checked_groupings(cluster, table)
     # of several groupings that of most clusters: what is of the others is of these too
     clusters = table.clusters(groupings[0]) if groupings else None
     r_class = r_classes(table, classes)
@@ -614,7 +591,6 @@ def _check_rule(rule: Any, cluster: Any, classes: Any, limits: Limits) -> None:
     if rule not in RULES:
         raise SpecificationError(f"rule={rule!r} must be one of {', '.join(map(repr, RULES))}.")
     if rule == "find.defaultMethod":
-        checked_limits(limits)
         if cluster is None:
             raise SpecificationError("rule='find.defaultMethod' counts clusters; give cluster=.")
     elif classes is not None or limits != Limits():

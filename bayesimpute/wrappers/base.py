@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -377,3 +378,240 @@ class Wrapped:
         """Log density of rows, as the model inside sees them."""
         density: Array = self.inside.log_density(self.seen(rows))
         return density
+
+
+class RowsOf(Protocol):
+    """A wrapper that says which rows of a design are whose, by the label of a part, or None."""
+
+    def rows(self, design: Design) -> Mapping[Any, Rows]:
+        """Give the rows of each part, of which some can be learnt from, (row,) bool."""
+        ...
+
+    def rows_asked(self, design: Design) -> Mapping[Any, Rows]:
+        """Give the same for rows that are only asked about."""
+        ...
+
+    def check_nobodys(self, target: str, n: int) -> None:
+        """Refuse rows that are nobody's, where there can be none."""
+        ...
+
+
+class RowsKernel(WrappedKernel):
+    """Kernels side by side, each on its own rows and with its own part of the state.
+
+    Parameters
+    ----------
+    wrapper
+        Says which rows are whose.
+    kernels
+        By label; one by itself, under None, keeps adaptation and names of parameters.
+    elsewhere
+        Value of the rows that are nobody's.
+    """
+
+    def __init__(self, wrapper: RowsOf, kernels: Mapping[Any, Kernel], elsewhere: float) -> None:
+        super().__init__(*kernels.values())
+        self.wrapper, self.kernels, self.elsewhere = wrapper, dict(kernels), elsewhere
+        self.labels = MappingProxyType(
+            {k: v for label, own in kernels.items() for k, v in _named(label, own.labels).items()}
+        )
+
+    def _tuned(self, adaptation: Adaptation) -> tuple[Adaptation, ...]:
+        """Adaptation of each kernel."""
+        return (adaptation,) if None in self.kernels else adaptation.parts
+
+    def _each(
+        self, design: Design, adaptation: Adaptation, state: Array
+    ) -> Iterator[tuple[Any, Kernel, Rows, Adaptation, Array]]:
+        """Label, kernel, rows, adaptation and state of each part."""
+        tuned, rows = self._tuned(adaptation), self.wrapper.rows(design)
+        states = np.split(state, np.cumsum([len(part.start_mean) for part in tuned])[:-1])
+        for (label, kernel), part, own in zip(self.kernels.items(), tuned, states, strict=True):
+            yield label, kernel, rows[label], part, own
+
+    def adapt(self, design: Design, rng: Generator) -> Adaptation:
+        """Tune each kernel on its rows."""
+        rows = self.wrapper.rows(design)
+        parts = tuple(k.adapt(design.rows(rows[name]), rng) for name, k in self.kernels.items())
+        if None in self.kernels:
+            return parts[0]
+        return Adaptation(
+            float(np.mean([part.step_size for part in parts])),
+            np.concatenate([part.variance for part in parts]),
+            np.concatenate([part.start_mean for part in parts]),
+            np.concatenate([part.start_sd for part in parts]),
+            parts,
+        )
+
+    def start(self, adaptation: Adaptation, rng: Generator) -> Array:
+        """Give a dispersed starting state."""
+        pairs = zip(self.parts, self._tuned(adaptation), strict=True)
+        return np.concatenate([kernel.start(part, rng) for kernel, part in pairs])
+
+    def visit(
+        self, design: Design, adaptation: Adaptation, state: Array, rng: Generator, first: bool
+    ) -> Visit:
+        """Visit the parts one after the other, and put the known value elsewhere."""
+        values = np.full(len(design.y), self.elsewhere)
+        parameters: dict[str, float | Array] = {}
+        visits = []
+        for label, kernel, rows, tuned, own in self._each(design, adaptation, state):
+            visit, drawn = visit_rows(kernel, design, rows, tuned, own, rng, first)
+            visits.append(visit)
+            values[rows] = drawn[rows]
+            parameters |= _named(label, visit.parameters)
+        return Visit(
+            np.concatenate([visit.state for visit in visits]),
+            values[design.draw],
+            parameters,
+            _together([visit.statistics for visit in visits]),
+        )
+
+    def row_draws(self, moment: Moment) -> "RowsDraws":
+        """Give the models of new rows, part by part."""
+        design = moment.design
+        inside = {
+            label: row_draws(kernel, Moment(design.rows(rows), tuned, own, moment.rng))
+            for label, kernel, rows, tuned, own in self._each(
+                design, moment.adaptation, moment.state
+            )
+        }
+        return RowsDraws(inside, self.wrapper, self.elsewhere)
+
+    def log_density(
+        self, design: Design, state: Array, rng: Generator
+    ) -> Callable[[Design], Array]:
+        """Give the log density of rows, each by the model of its part; elsewhere there is none."""
+        states = np.split(state, np.cumsum([size_of(kernel) for kernel in self.parts])[:-1])
+        rows = self.wrapper.rows(design)
+        densities = {
+            label: density_of_rows(kernel, design.rows(rows[label]), own, rng)
+            for (label, kernel), own in zip(self.kernels.items(), states, strict=True)
+        }
+
+        def of(chosen: Design) -> Array:
+            out = np.zeros(len(chosen.y))
+            for label, where in self.wrapper.rows_asked(chosen).items():
+                if where.any():
+                    out[where] = densities[label](chosen.rows(where))
+            return out
+
+        return of
+
+    def predict(
+        self,
+        design: Design,
+        adaptation: Adaptation,
+        state: Array,
+        rng: Generator,
+        first: bool,
+        by_cluster: bool = False,
+    ) -> Prediction:
+        """Predict the parts one after the other; of a cluster, their densities add up."""
+        parameters: dict[str, float | Array] = {}
+        parts = []
+        for label, kernel, rows, tuned, own in self._each(design, adaptation, state):
+            part = predict(kernel, design.rows(rows), tuned, own, rng, first, by_cluster)
+            parameters |= _named(label, part.parameters)
+            parts.append((rows[design.fit], part))
+
+        def joined(name: str, join: Callable[[list[Array]], Array]) -> Any:
+            each = [getattr(part, name) for _, part in parts]
+            return None if any(own is None for own in each) else join(each)
+
+        def scattered(each: list[Array]) -> Array:
+            out = np.full(int(design.fit.sum()), np.nan)
+            for (rows, _), own in zip(parts, each, strict=True):
+                out[rows] = own
+            return out
+
+        def summed(each: list[Array]) -> Array:
+            return np.asarray(np.sum(each, axis=0))
+
+        return Prediction(
+            np.concatenate([part.state for _, part in parts]),
+            joined("values", scattered),
+            parameters,
+            joined("log_likelihood", scattered),
+            joined("learnt", scattered),
+            parts[0][1].measure,
+            joined("by_cluster", summed),
+            joined("by_cluster_error", summed),
+            _together([part.statistics for _, part in parts]),
+        )
+
+
+def _named[Each](label: str | None, parameters: Mapping[str, Each]) -> dict[str, Each]:
+    """Name parameters by the part that they are of."""
+    return {labelled(label, name): value for name, value in parameters.items()}
+
+
+def labelled(label: str | None, name: str) -> str:
+    """Name something by the part that it is of: ``sigma[treated]``; no label, no brackets."""
+    return name if label is None else f"{name}[{label}]"
+
+
+def _together(statistics: list[Mapping[str, float]]) -> dict[str, float]:
+    """Statistics of one sampler over all groups."""
+    how: dict[str, Callable[[list[float]], Any]] = {
+        **dict.fromkeys(("diverging", "n_steps", "energy", "lp"), np.sum),
+        "tree_depth": np.max,
+    }
+    names = dict.fromkeys(name for each in statistics for name in each)
+    return {
+        name: float(how.get(name, np.mean)([each[name] for each in statistics if name in each]))
+        for name in names
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class RowsDraws:
+    """Draws of the models of a :class:`RowsKernel`, asked of new rows.
+
+    Attributes
+    ----------
+    inside
+        By label of the part.
+    wrapper
+        Says which rows are whose.
+    elsewhere
+        Value of the rows that are nobody's; NaN for none.
+    """
+
+    inside: Mapping[Any, RowDraws]
+    wrapper: RowsOf
+    elsewhere: float
+
+    def beside(self, others: Sequence[Self]) -> Self:
+        """Put the draws of further chains behind these."""
+        inside = {
+            label: own.beside([each.inside[label] for each in others])
+            for label, own in self.inside.items()
+        }
+        return replace(self, inside=inside)
+
+    def of_clusters(self, clusters: Positions, rng: Generator, further: Further = ()) -> Self:
+        """Choose clusters in each part."""
+        inside = {k: own.of_clusters(clusters, rng, further) for k, own in self.inside.items()}
+        return replace(self, inside=inside)
+
+    def _of(
+        self, design: Design, wanted: Rows, elsewhere: float, value: Callable[..., Array]
+    ) -> Array:
+        out, left = np.full(len(design.y), elsewhere), wanted.copy()
+        for label, rows in self.wrapper.rows_asked(design).items():
+            if (rows & wanted).any():
+                out[rows & wanted] = value(self.inside[label], design.rows(rows))
+            left &= ~rows
+        self.wrapper.check_nobodys(design.target, int(left.sum()))
+        return out
+
+    def draw(self, design: Design, rng: Generator) -> Array:
+        """Draw each part by its own model; elsewhere the value is known."""
+        drawn = self._of(design, design.draw, self.elsewhere, lambda own, part: own.draw(part, rng))
+        return drawn[design.draw]
+
+    def log_density(self, rows: Design) -> Array:
+        """Log density of rows, each by the model of its part; elsewhere there is no model."""
+        everywhere = np.ones(len(rows.y), dtype=bool)
+        return self._of(rows, everywhere, 0.0, lambda own, part: own.log_density(part))

@@ -1,4 +1,7 @@
-"""δ-adjustment: what is imputed lies elsewhere than what a model says of the observed."""
+"""δ-adjustment: what is imputed lies elsewhere than what a model says of the observed.
+
+Amounts are numbers and PyMC distributions, one fresh draw of each at a visit.
+"""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -377,11 +380,7 @@ class DeltaKernel(WrappedKernel):
     """
 
     def __init__(
-        self,
-        inside: Kernel,
-        wrapper: Delta,
-        position: int | None = None,
-        member: str = "",
+        self, inside: Kernel, wrapper: Delta, position: int | None = None, member: str = ""
     ) -> None:
         super().__init__(inside)
         self._position = position

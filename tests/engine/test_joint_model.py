@@ -18,8 +18,7 @@ from bayesimpute.engine.joint_model import Joint
 from bayesimpute.engine.live import rows_that_say
 from bayesimpute.sampling.groupings import GroupedKernel, designs_of
 from bayesimpute.sampling.selection_kernel import SelectionKernel
-from bayesimpute.wrappers.base import size_of
-from bayesimpute.wrappers.some_rows import RowsKernel
+from bayesimpute.wrappers.base import RowsKernel, size_of
 
 RNG_SEED = 3
 
@@ -146,7 +145,7 @@ def parameters_of(kernel, design, state, rng):
         ):
             own, first = state[first : first + size_of(part)], first + size_of(part)
             of_group = parameters_of(part, design.rows(rows), own, rng)
-            end = f"[{label}]" if label else ""
+            end = "" if label is None else f"[{label}]"
             found |= {f"{name}{end}": value for name, value in of_group.items()}
         return found
     if getattr(kernel, "parts", ()):  # of a shifted variable: without its shift

@@ -1,0 +1,112 @@
+"""Dates, durations and periods as numbers, and back to the same dtype, unit and time zone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesimpute.errors import DataError
+
+#: Ticks of a day, by the unit of the dtype.
+DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+
+
+_ABSENT = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """How the whole numbers behind dates become numbers of a model.
+
+    A number is (ticks − `origin`) / `unit`; what is imputed is rounded to `step`, the largest
+    step that all observed dates are apart, so that days stay days.
+
+    Attributes
+    ----------
+    origin
+        Ticks of the first observed date; 0 of durations.
+    unit
+        Ticks of a day; 1 for periods, which are counted.
+    step
+        Largest common divisor of the distances from the origin.
+    """
+
+    origin: int
+    unit: int
+    step: int
+
+
+def is_date(dtype: Any) -> bool:
+    """Whether cells are dates, durations or periods of pandas' own."""
+    if isinstance(dtype, pd.PeriodDtype | pd.DatetimeTZDtype):
+        return True
+    return isinstance(dtype, np.dtype) and dtype.kind in "mM"
+
+
+def encode_dates(column: "pd.Series[Any]") -> tuple[Ticks, np.ndarray]:
+    """Days since the first observed date (durations: days; periods: periods since the first).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> dates = pd.Series(pd.to_datetime(["2020-02-01", None, "2020-03-01"]))
+    >>> encode_dates(dates)[1].tolist()
+    [0.0, nan, 29.0]
+    """
+    whole = _ticks(column)
+    absent = column.isna().to_numpy()
+    known = whole[~absent]
+    duration = getattr(column.dtype, "kind", "") == "m"
+    origin = 0 if duration or not known.size else int(known.min())
+    step = int(np.gcd.reduce(known - origin)) if known.size else 1
+    unit = 1 if isinstance(column.dtype, pd.PeriodDtype) else DAY[_unit(column.dtype)]
+    numbers = np.full(len(column), np.nan)
+    numbers[~absent] = (known - origin) / unit
+    return Ticks(origin, unit, max(step, 1)), numbers
+
+
+def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
+    """Dates of a dtype from numbers; NaT for NaN.
+
+    Raises
+    ------
+    DataError
+        If a number is a date that the dtype cannot hold.
+    """
+    steps = np.round(numbers * (ticks.unit / ticks.step))
+    far = np.abs(steps * float(ticks.step) + float(ticks.origin)) >= 2.0**63
+    if far.any():
+        raise DataError(
+            f"An imputed value of {name!r} lies beyond the dates that {dtype} can hold; use "
+            "predictive mean matching, which gives observed dates, or a coarser unit: "
+            f"df[{name!r}].astype('datetime64[s]')."
+        )
+    absent = np.isnan(numbers)
+    whole = np.where(absent, 0, steps).astype(np.int64) * ticks.step + ticks.origin
+    whole[absent] = _ABSENT
+    if isinstance(dtype, pd.PeriodDtype):
+        return periods(whole, dtype)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        naive = pd.DatetimeIndex(whole.view(f"M8[{dtype.unit}]"))
+        return naive.tz_localize("UTC").tz_convert(dtype.tz).array
+    return whole.view(dtype)
+
+
+def periods(ordinals: np.ndarray, dtype: pd.PeriodDtype) -> Any:
+    """Periods of their ordinals, which `pandas.PeriodIndex` calls ``asi8``."""
+    index: Any = pd.PeriodIndex
+    return index.from_ordinals(ordinals, freq=dtype.freq).array
+
+
+def _unit(dtype: Any) -> str:
+    return str(dtype.unit) if isinstance(dtype, pd.DatetimeTZDtype) else np.datetime_data(dtype)[0]
+
+
+def _ticks(column: "pd.Series[Any]") -> np.ndarray:
+    """Whole numbers behind the cells (UTC, where there is a time zone)."""
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return np.asarray(pd.PeriodIndex(column).asi8)
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column.to_numpy().view(np.int64)
