@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.data.encoding import is_date, recoded
+from bayesimpute.data.dates import is_date
+from bayesimpute.data.encoding import recoded
 from bayesimpute.data.long import as_frames, split_long
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.history import History

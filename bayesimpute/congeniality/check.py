@@ -40,6 +40,7 @@ from bayesimpute.specification.specification import (
     Target,
     Term,
     computed_from,
+    models_of,
 )
 from bayesimpute.specification.specify import specify
 from bayesimpute.wording import listed
@@ -97,13 +98,11 @@ def given_all_others(specification: Specification) -> Specification:
     """
     if specification.live is None:
         return specification
-    targets = {
+    given = {
         name: replace(target, terms=(*target.terms, *_from_models_of_others(name, specification)))
-        if isinstance(target, Target)
-        else target
-        for name, target in specification.targets.items()
+        for name, target in models_of(specification.targets).items()
     }
-    return replace(specification, targets=targets)
+    return replace(specification, targets={**specification.targets, **given})
 
 
 def _from_models_of_others(name: str, specification: Specification) -> Iterator[Term]:
@@ -342,9 +341,8 @@ def _by_a_run(found: list[Finding]) -> str:
 def _models(analysis: Analysis, specification: Specification) -> list[ImputationModel]:
     return [
         ImputationModel(specification, target)
-        for target in specification.targets.values()
-        if isinstance(target, Target)
-        and _concerned(specification, target, analysis)
+        for target in models_of(specification.targets).values()
+        if _concerned(specification, target, analysis)
         and (specification.live is None or specification.table.missing(target.name).any())
     ]
 

@@ -417,6 +417,7 @@ def stale_means(analysis: Analysis, specification: Specification) -> Iterator[Fi
                 means = pd.Series(column).groupby(clusters.codes).transform("mean").to_numpy()
                 both = np.isfinite(means) & np.isfinite(values)
                 if both.sum() >= 3 and np.allclose(means[both], values[both], rtol=1e-9):
+                    keyword = name if name.isidentifier() else "cluster_mean"
                     yield Finding(
                         "error",
                         name,
@@ -426,13 +427,9 @@ def stale_means(analysis: Analysis, specification: Specification) -> Iterator[Fi
                         "variable (Grund, Lüdtke & Robitzsch 2018, Organ Res Methods 21: 111).",
                         f"Leave {name!r} out of the data, write cluster_mean({other}) in formulas= "
                         f"(code 3 or 4), and compute it in each completed data set: "
-                        f"imp.fit(lambda d: model(d.assign({_keyword(name)}="
+                        f"imp.fit(lambda d: model(d.assign({keyword}="
                         f"d.groupby({cluster!r})[{other!r}].transform('mean'))))",
                     )
-
-
-def _keyword(name: str) -> str:
-    return name if name.isidentifier() else "cluster_mean"
 
 
 def row_by_row(model: ImputationModel, analysis: Analysis) -> Finding | None:

@@ -113,11 +113,9 @@ class PredictorTerms:
     def own_factors(self) -> tuple[str, ...]:
         """All forms in which the variable stands in the analysis, once each."""
         own = [f for factors in self.terms for f in sorted(self.mine(factors))]
-        return tuple(dict.fromkeys([*own, *([self.model.name] if self._in_means else [])]))
-
-    @property
-    def _in_means(self) -> bool:
-        return self.model.name in self.analysis.means
+        return tuple(
+            dict.fromkeys([*own, *(n for n in self.analysis.means if n == self.model.name)])
+        )
 
     @property
     def alone(self) -> bool:
@@ -419,7 +417,7 @@ def _of_outcome(model: ImputationModel, analysis: Analysis) -> Iterator[Lack]:
         if model.has(factors) or model.name in columns or not columns <= model.columns:
             continue
         plain = len(factors) == 1 and next(iter(factors)) in model.columns
-        kind = "covariate" if plain else _kind(factors)
+        kind = "covariate" if plain else "interaction" if len(factors) > 1 else "transformation"
         yield Lack(kind, Addition(factors), written(factors))
     for cluster, factors in analysis.slopes:
         if not _applies(model, factors, cluster):
@@ -605,10 +603,6 @@ def incomplete_in(model: ImputationModel, factor: str) -> list[str]:
     """Columns of a factor that models impute."""
     targets = model.specification.targets
     return [c for c in columns_in(factor, model.columns) if isinstance(targets.get(c), Target)]
-
-
-def _kind(factors: Factors) -> str:
-    return "interaction" if len(factors) > 1 else "transformation"
 
 
 def _columns(model: ImputationModel, factors: Factors) -> set[str]:

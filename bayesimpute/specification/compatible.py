@@ -268,8 +268,8 @@ def plan_analyses(
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
-    whole = [n for n in _of_clusters(others, table, clusters) if not table.missing(n).any()]
-    unused = [name for name in others if name in whole and name not in given]
+    levels = _levels(others, table, clusters)
+    unused = [n for n in others if n in levels and n not in given and not table.missing(n).any()]
     others = [name for name in others if name not in unused]
     order = [*_ordered(modelled, table, clusters), *outcomes, *_ordered(others, table, clusters)]
     order = parents_first({name: _asked_for(name, request, table) & set(order) for name in order})
@@ -404,11 +404,6 @@ def _levels(names: Iterable[str], table: Table, clusters: Sequence[str]) -> dict
             if table.clusters(cluster).has_property(table.values[name]):
                 found[name] = position
     return found
-
-
-def _of_clusters(names: Iterable[str], table: Table, clusters: Sequence[str]) -> set[str]:
-    """Variables that the data show to be of clusters."""
-    return _levels(names, table, clusters).keys() - latent_means(table).keys()
 
 
 def _selected(methods: Mapping[str, Any]) -> set[str]:

@@ -220,16 +220,6 @@ def too_nested(expression: str) -> str:
     )
 
 
-__all__ = [
-    "FUNCTIONS",
-    "evaluate",
-    "evaluate_symbols",
-    "names_in",
-    "quoted",
-    "read",
-    "with_category_codes",
-]
-
 #: Name -> number of arguments and function of arrays.
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = MappingProxyType(
     {"I": (1, lambda values: values)}

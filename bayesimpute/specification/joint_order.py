@@ -23,6 +23,7 @@ from bayesimpute.specification.specification import (
     Target,
     Term,
     computed_from,
+    models_of,
 )
 from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.delta import Delta
@@ -102,7 +103,8 @@ def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) 
     SpecificationError
         If they go round in a circle, which it names.
     """
-    modelled = {name: target for name in wanted if isinstance(target := targets.get(name), Target)}
+    models = models_of(targets)
+    modelled = {name: models[name] for name in wanted if name in models}
     return tuple(
         parents_first(
             {name: sources_of(target, targets) & set(modelled) for name, target in modelled.items()}
@@ -135,18 +137,16 @@ def with_live(specification: Specification, check: bool = True) -> Specification
         density.
     """
     table, targets, order = specification.table, specification.targets, specification.visit_sequence
-    live: dict[str, np.ndarray] = {}
+    models, live = models_of(targets), dict[str, np.ndarray]()
     for name in reversed(order):
-        target = targets[name]
-        assert isinstance(target, Target)
+        target = models[name]
         staying = stays_missing({name: target.method}, table).get(name)
         missing = np.isnan(specification.known[name])
         if staying is not None:
             missing &= ~staying
         follows = np.zeros(table.n_rows, dtype=bool)
         for other in order[order.index(name) + 1 :]:
-            child = targets[other]
-            assert isinstance(child, Target)
+            child = models[other]
             terms = [t for t in child.terms if name in sources_of_term(t, targets)]
             if not terms and child.around != name:
                 continue

@@ -73,8 +73,9 @@ def say_idle(table: Table, clusters: Collection[str], events: Log) -> None:
 def _converted(column: "pd.Series[Any]") -> str:
     """Code that makes numbers, dates or categories of a column."""
     dtype: Any = column.dtype
+    of_arrow = isinstance(dtype, pd.ArrowDtype)
     this = f"df[{column.name!r}]"
-    if isinstance(dtype, pd.ArrowDtype):
+    if of_arrow:
         unit = np.datetime_data(dtype.numpy_dtype)[0] if dtype.kind in "mM" else ""
         zone = getattr(dtype.pyarrow_dtype, "tz", None)
         if dtype.kind == "m":

@@ -86,7 +86,7 @@ def visit_order(
     SpecificationError
         If a name is no column, a target is never visited, or the word is unknown.
     """
-    names = [name for name, target in targets.items() if isinstance(target, Target)]
+    names = list(models_of(targets))
     by_missing = sorted(names, key=lambda name: int(table.missing(name).sum()))
     words = {
         "roman": names,
@@ -155,17 +155,17 @@ def form_blocks(
     SpecificationError
         If a member has a wrapper that a block cannot have, or members' options contradict.
     """
+    models = models_of(targets)
     blocks: dict[tuple[tuple[str, ...], int], list[str]] = {}
     for name in dict.fromkeys(sequence):
-        target = targets[name]
-        assert isinstance(target, Target)
+        target = models[name]
         if getattr(resolve(innermost(target.method)), "block", False):
             blocks.setdefault((target.clusters, target.level), []).append(name)
     joined = dict(targets)
     passives = {k: v for k, v in targets.items() if isinstance(v, Passive)}
     followers: set[str] = set()
     for block in blocks.values():
-        members = [target for name in block if isinstance(target := targets[name], Target)]
+        members = [models[name] for name in block]
         for member in members:
             _check_wrappers(member)
         computed = [n for n in passives if not computed_from(n, passives).isdisjoint(block)]

@@ -178,7 +178,7 @@ def build_target(
     else:
         matrix = request.predictors if request.predictors is not None else defaults
         assert matrix is not None
-        row: pd.Series[Any] = matrix.loc[name].copy()
+        row: pd.Series[Any] = matrix.loc[[name]].iloc[0].copy()
         if defaults is not None:
             _default_row(row, name, table, passives, unimputed, events)
         elif request.clusters:
