@@ -75,8 +75,8 @@ from .sensitivity_grid import sensitivity as sensitivity
 from .simulate.ampute import ampute as ampute
 from .specification.defaults import make_method as make_method
 from .specification.defaults import make_predictors as make_predictors
+from .specification.defaults import quickpred as quickpred
 from .specification.post import squeeze as squeeze
-from .specification.quickpred import quickpred as quickpred
 from .specification.suggest import Suggestions as Suggestions
 from .specification.suggest import suggest_methods as suggest_methods
 from .wrappers.by_group import by_group as by_group

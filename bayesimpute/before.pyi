@@ -28,6 +28,6 @@ from .prior.conditional import prior_predictive as prior_predictive
 from .prior.parameters import priors as priors
 from .specification.defaults import make_method as make_method
 from .specification.defaults import make_predictors as make_predictors
-from .specification.quickpred import quickpred as quickpred
+from .specification.defaults import quickpred as quickpred
 from .specification.suggest import Suggestions as Suggestions
 from .specification.suggest import suggest_methods as suggest_methods

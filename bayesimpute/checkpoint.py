@@ -6,7 +6,7 @@ from pathlib import Path
 from bayesimpute.errors import SpecificationError
 from bayesimpute.imputations import Imputations
 from bayesimpute.opening import open_file
-from bayesimpute.specification.fingerprint import Fingerprint
+from bayesimpute.specification.specification import Fingerprint
 
 #: Differing parts that a refusal names.
 MOST_NAMED = 8

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
-from bayesimpute.data.recoding import recoded
+from bayesimpute.data.encoding import recoded
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.history import History
 from bayesimpute.errors import DataError, SpecificationError

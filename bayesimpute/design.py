@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table, indicator_order
+from bayesimpute.data.table import ClusterIndex, Kind, Table, indicator_order
 from bayesimpute.method import Array, Design
 from bayesimpute.method import Grouping as RowGrouping
 from bayesimpute.registry import resolve
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.joint_order import sources_of
+from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Grouping, Specification, Target, Term
 from bayesimpute.specification.survival import indicator, indicators_of
-from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wrappers.base import Wrapper, innermost, layers
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 
 from bayesimpute.arguments import checked
 from bayesimpute.data.dates import is_date
+from bayesimpute.data.encoding import recoded
 from bayesimpute.data.long import as_frames, split_long
-from bayesimpute.data.recoding import recoded
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.engine.history import History, pack_adaptations, shares_of
 from bayesimpute.errors import DataError

@@ -24,9 +24,8 @@ from bayesimpute.pooling.formula_design import with_fixed_bases
 from bayesimpute.result.checks import warn_of_prior
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.run import noted_versions
-from bayesimpute.specification.fingerprint import fingerprint
 from bayesimpute.specification.latent_means import with_latent_means
-from bayesimpute.specification.specification import Specification
+from bayesimpute.specification.specification import Specification, fingerprint
 from bayesimpute.specification.specify import specify
 
 CHECKPOINT = (

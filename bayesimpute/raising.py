@@ -11,7 +11,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.result.restored import made_elsewhere, require_one_run, require_to_extend
 from bayesimpute.result.run import Run
-from bayesimpute.specification.fingerprint import fingerprint
+from bayesimpute.specification.specification import fingerprint
 
 
 @checked

@@ -30,7 +30,7 @@ from bayesimpute.plots.assumptions import plot_sensitivity
 from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.sensitivity_points import Plan, imputed_points
 from bayesimpute.specification.aliases import NUMBER, SELECTION
-from bayesimpute.specification.analyses import two_equations
+from bayesimpute.specification.compatible import two_equations
 from bayesimpute.specification.specification import Specification
 from bayesimpute.wording import did_you_mean, one_line, visible
 from bayesimpute.wrappers.base import innermost, method_text

@@ -12,8 +12,7 @@ from bayesimpute.errors import warn
 from bayesimpute.imputations import Imputations
 from bayesimpute.opening import open_file
 from bayesimpute.result.run import changed_versions
-from bayesimpute.specification.fingerprint import Fingerprint, fingerprint
-from bayesimpute.specification.specification import Specification
+from bayesimpute.specification.specification import Fingerprint, Specification, fingerprint
 
 NOWHERE = "Points that were finished are lost; folder= keeps them."
 

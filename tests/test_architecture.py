@@ -32,7 +32,7 @@ LAYERS = [
     ("method",),
     ("sampling",),
     ("registry",),
-    ("specification.expressions", "specification.spelling", "specification.aliases"),
+    ("specification.expressions", "specification.aliases"),
     ("wrappers",),
     ("specification",),
     ("design",),
@@ -154,7 +154,7 @@ OTHER_MEANINGS = {
     "simulate.calibration": {"normal"},  # weight of a font
     "simulate.studies_not_at_random": {"normal"},  # distribution of errors
     "sampling.selection_kernel": {"pmm"},  # option of selection models
-    "specification.find_default_method": {"2l.jomo", "norm"},  # micemd's rule, in its words
+    "specification.suggest": {"2l.jomo", "norm"},  # micemd's rule, in its words
 }
 COEFFICIENT = "beta"  # a parameter everywhere, and in two files a distribution
 

@@ -49,9 +49,9 @@ from bayesimpute.result.run import Run
 from bayesimpute.sampling.prediction import predict
 from bayesimpute.specification.aliases import NORMAL_OF_CLUSTERS, NUMBER
 from bayesimpute.specification.requests import Request, by_column
+from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.targets import build_target
-from bayesimpute.specification.wrapped import stays_missing
 from bayesimpute.wording import did_you_mean
 from bayesimpute.wrappers.base import innermost, method_text
 

@@ -17,6 +17,7 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING, UNORDERED
 from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.formula_terms import MEANS
+from bayesimpute.specification.requests import role_of
 from bayesimpute.specification.specification import Passive, Term
 from bayesimpute.wrappers.base import innermost, method_text
 
@@ -91,9 +92,7 @@ def code_for(model: ImputationModel, column: str, additions: Iterable[Addition])
     terms = [term for factors, term in model.terms if factors == {column}]
     random = any(a.random for a in mine) or any(t.random for t in terms)
     mean = any(a.mean for a in mine) or any(t.cluster_mean for t in terms)
-    if random:
-        return Role.RANDOM_WITH_MEAN if mean else Role.RANDOM
-    return Role.FIXED_WITH_MEAN if mean else Role.FIXED
+    return role_of(random, mean)
 
 
 def change(model: ImputationModel, own: Iterable[Addition], every: Iterable[Addition]) -> str:

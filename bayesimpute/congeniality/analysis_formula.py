@@ -9,10 +9,14 @@ from typing import Any
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.pooling.formula_design import analysis_formula
-from bayesimpute.specification.expressions import read
-from bayesimpute.specification.formula_calls import COLUMN_FUNCTIONS
-from bayesimpute.specification.formula_terms import MEANS, Factor, Product, RandomEffects
-from bayesimpute.specification.spelling import quoted, syntax_tree, unaliased
+from bayesimpute.specification.expressions import quoted, read, syntax_tree, unaliased
+from bayesimpute.specification.formula_terms import (
+    COLUMN_FUNCTIONS,
+    MEANS,
+    Factor,
+    Product,
+    RandomEffects,
+)
 
 #: Calls that only say what a column is, or shift and scale it.
 LINEAR_CALLS = ("I", "C", "factor", "relevel", "scale", "center", "standardize")

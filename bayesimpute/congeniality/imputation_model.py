@@ -7,8 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from bayesimpute.congeniality.analysis_formula import Factors, columns_in, in_powers, product
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import (
     Passive,
@@ -43,6 +42,19 @@ def given(
     """
     together = misfit(wanted, [*lines, *bent], margin)
     return together <= exact and misfit(wanted, lines, margin) > BENT
+
+
+def evaluated(factor: str, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Values of a factor, (row,); None of a function that formulas of models do not know."""
+    try:
+        return np.asarray(evaluate(factor, columns), dtype=float)
+    except Exception:  # functions raise what they like
+        return None
+
+
+def numeric_columns(table: Table) -> dict[str, np.ndarray]:
+    """Columns of numbers, so that no function of a category is evaluated."""
+    return {n: v for n, v in table.values.items() if table.variables[n].kind is Kind.NUMERIC}
 
 
 def misfit(wanted: np.ndarray, columns: Sequence[np.ndarray], margin: int) -> float:
@@ -186,9 +198,8 @@ class ImputationModel:
         computed = any(map(self.is_computed_from_it, columns_in(factor, self.columns)))
         if not computed or table.variables[self.name].kind is not Kind.NUMERIC:
             return False
-        try:
-            values = np.asarray(evaluate(factor, table.values), dtype=float)
-        except Exception:  # a function formulas do not know
+        values = evaluated(factor, table.values)
+        if values is None:
             return False
         both = np.isfinite(values) & np.isfinite(table.values[self.name])
         return bool(both.any()) and np.allclose(values[both], table.values[self.name][both])
@@ -309,11 +320,9 @@ class ImputationModel:
     def is_of_clusters(self, column: str, cluster: str) -> bool:
         """Whether a column has one value a cluster, as far as is seen."""
         clusters = self.clusters(cluster)
-        values = self.specification.table.values[column]
-        if clusters is None or not clusters.is_level2(values):
-            return False
-        repeated = clusters.n_observed(values) >= 2
-        return bool(repeated.sum() >= max(2, clusters.n / 2))
+        return clusters is not None and clusters.has_property(
+            self.specification.table.values[column]
+        )
 
     def _in_column_space(self, factors: Factors) -> bool:
         """Whether a column gives a product in numbers, such as one computed before imputing.
@@ -321,8 +330,7 @@ class ImputationModel:
         By itself, or with the straight lines in the product's own columns that the model has: a
         product of centred columns, a square of a centred one.
         """
-        values, variables = self.specification.table.values, self.specification.table.variables
-        numeric = {n: v for n, v in values.items() if variables[n].kind is Kind.NUMERIC}
+        numeric = numeric_columns(self.specification.table)
         wanted = _product_of_columns(factors, numeric)
         if wanted is None:
             return False
@@ -338,8 +346,8 @@ class ImputationModel:
 
 def _product_of_columns(factors: Factors, numeric: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Product of columns and functions; None with a category or an unknown function in it."""
-    try:
-        parts = [np.asarray(evaluate(factor, numeric), dtype=float) for factor in factors]
-    except Exception:  # functions raise what they like
+    parts = [evaluated(factor, numeric) for factor in factors]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts) or not numeric:
         return None
-    return np.broadcast_to(np.prod(parts, axis=0), len(next(iter(numeric.values()))))
+    return np.broadcast_to(np.prod(known, axis=0), len(next(iter(numeric.values()))))

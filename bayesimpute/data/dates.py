@@ -11,6 +11,7 @@ from bayesimpute.errors import DataError
 #: Ticks of a day, by the unit of the dtype.
 DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
+
 _ABSENT = np.iinfo(np.int64).min
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind
+from bayesimpute.data.table import ClusterIndex, Kind
 from bayesimpute.design import DesignBuilder
 from bayesimpute.diagnostics import FEWEST_DRAWS, diagnostics, quantities
 from bayesimpute.engine.chain import ChainState

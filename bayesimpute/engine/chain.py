@@ -22,8 +22,8 @@ from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.specification.aliases import MATCHING
+from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.specification.wrapped import stays_missing
 
 #: Sweeps before the first iteration where missing values and parameters are drawn given each
 #: other: their chains forget the fill more slowly than chained equations, which learn from what is

@@ -46,9 +46,8 @@ from bayesimpute.sampling.textbook import Columns, Textbook, values_of
 from bayesimpute.specification.joint_order import sources_of_term
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import innermost, layers, method_text
-from bayesimpute.wrappers.by_group import ByGroup
+from bayesimpute.wrappers.by_group import ByGroup, move
 from bayesimpute.wrappers.delta import Delta
-from bayesimpute.wrappers.joined_model import move
 
 Positions = npt.NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.data.clusters import ClusterIndex
+from bayesimpute.data.table import ClusterIndex
 from bayesimpute.design import DesignBuilder, Effects
 from bayesimpute.engine.live import rows_that_say, seen_within
 from bayesimpute.errors import SpecificationError

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table, indicator_order
+from bayesimpute.data.table import ClusterIndex, Kind, Table, indicator_order
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Design, Grouping
 from bayesimpute.specification.groupings import check_groupings, in_order

@@ -18,8 +18,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import NotNegative, checked
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import DataError, SpecificationError, warn
 from bayesimpute.explore.columns import check_columns, factors_of
 from bayesimpute.explore.patterns import distinct_codes, labels_of
@@ -29,11 +28,12 @@ from bayesimpute.specification.expressions import (
     FUNCTIONS,
     evaluate,
     names_in,
+    quoted,
     read,
+    respelled,
     with_category_codes,
 )
-from bayesimpute.specification.spelling import quoted, respelled
-from bayesimpute.specification.suggest_rule import is_level_2
+from bayesimpute.specification.suggest import is_level_2
 from bayesimpute.wording import listed
 
 #: Function -> the text of its inverse; ``{}`` is the value. Increasing functions only: others have

@@ -11,9 +11,8 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, Within, checked
-from bayesimpute.data.clusters import ClusterIndex
 from bayesimpute.data.names import safe_pair, safe_text
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.explore.columns import (

@@ -16,12 +16,11 @@ import scipy  # whose modules are loaded when first used
 from bayesimpute import html
 from bayesimpute.arguments import checked
 from bayesimpute.arrays import Array
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table, check_frame
+from bayesimpute.data.table import ClusterIndex, Kind, Table, check_frame
 from bayesimpute.errors import SpecificationError
 from bayesimpute.explore.columns import check_columns, factors_of, indicators
 from bayesimpute.interchange import Frame, given, taken
-from bayesimpute.specification.suggest_rule import is_level_2
+from bayesimpute.specification.suggest import is_level_2
 from bayesimpute.wording import visible
 
 

@@ -38,9 +38,9 @@ from bayesimpute.new_rows.learnt import (
 from bayesimpute.result.run import Run
 from bayesimpute.sampling.row_draws import NEW, Positions, RowDraws
 from bayesimpute.specification.joint_order import sources_of, with_live
+from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.survival import indicator
-from bayesimpute.specification.wrapped import stays_missing
 
 
 @dataclass(frozen=True, eq=False)

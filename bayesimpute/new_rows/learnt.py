@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.recoding import recoded
-from bayesimpute.data.table import Kind, Table, Variable, canonical_rows, check_frame
+from bayesimpute.data.encoding import recoded
+from bayesimpute.data.table import ClusterIndex, Kind, Table, Variable, canonical_rows, check_frame
 from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench

@@ -20,7 +20,7 @@ from bayesimpute import html
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.reported import Reported, adapted, numbers, one_name
-from bayesimpute.specification.spelling import canonical
+from bayesimpute.specification.expressions import canonical
 
 #: How an intercept is named by R, patsy and formulaic, and by ``statsmodels.add_constant``.
 INTERCEPTS = ("(Intercept)", "Intercept", "const")

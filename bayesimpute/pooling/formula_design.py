@@ -18,18 +18,19 @@ from itertools import product as every
 import numpy as np
 import pandas as pd
 
+from bayesimpute.arguments import check_arguments
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
+from bayesimpute.models.categorical import Categorical
 from bayesimpute.pooling.formula_factors import (
-    Categorical,
     Learned,
     Numeric,
     Polynomial,
     Spline,
     arithmetic,
-    check_arguments,
     learn,
 )
+from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.formula_terms import (
     MEANS,
@@ -40,7 +41,6 @@ from bayesimpute.specification.formula_terms import (
     label_of,
     unique,
 )
-from bayesimpute.specification.spelling import quoted
 from bayesimpute.wording import nearest
 
 

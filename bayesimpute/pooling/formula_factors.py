@@ -21,10 +21,15 @@ from numpy.typing import NDArray
 from bayesimpute.arrays import Array
 from bayesimpute.data.table import Table
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
-from bayesimpute.specification.formula_terms import MEANS, Factor
-from bayesimpute.specification.formula_tokens import split_at, tokens_of
-from bayesimpute.specification.spelling import canonical, quoted, unquoted
+from bayesimpute.specification.expressions import (
+    canonical,
+    evaluate,
+    names_in,
+    quoted,
+    unquoted,
+    with_category_codes,
+)
+from bayesimpute.specification.formula_terms import MEANS, Factor, split_at, tokens_of
 from bayesimpute.wording import nearest
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)L?")

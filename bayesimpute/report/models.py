@@ -24,8 +24,13 @@ from bayesimpute.report.content import (
     subheading,
 )
 from bayesimpute.result.checks import draws_of_rho, identification
-from bayesimpute.specification.equations import Equation, equation_of, equations, template_of
-from bayesimpute.specification.linear_predictor import setting_of
+from bayesimpute.specification.equations import (
+    Equation,
+    equation_of,
+    equations,
+    setting_of,
+    template_of,
+)
 from bayesimpute.specification.specification import Passive, Specification, Target
 from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.by_group import ByGroup

@@ -28,7 +28,7 @@ from bayesimpute.report.content import Content, counted, grid, note, subheading
 from bayesimpute.report.models import names
 from bayesimpute.result.checks import diagnostics
 from bayesimpute.result.restored import made_elsewhere, without_models
-from bayesimpute.specification.analyses import two_equations
+from bayesimpute.specification.compatible import two_equations
 from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Target

@@ -14,7 +14,7 @@ from bayesimpute.arrays import Array
 from bayesimpute.engine.history import History, labels_of
 from bayesimpute.errors import warn
 from bayesimpute.result.run import Run
-from bayesimpute.specification.analyses import two_equations
+from bayesimpute.specification.compatible import two_equations
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import layers
 from bayesimpute.wrappers.by_group import ByGroup

@@ -27,11 +27,11 @@ from bayesimpute.result.restored import NotStored
 from bayesimpute.roles import Role
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.post import Squeeze
-from bayesimpute.specification.predictors import TWO_EQUATIONS
+from bayesimpute.specification.requests import TWO_EQUATIONS
 from bayesimpute.specification.specification import Passive, Specification, Target
-from bayesimpute.wrappers.amounts import amount_text, is_distribution
 from bayesimpute.wrappers.base import Wrapper
 from bayesimpute.wrappers.catalogue import WRAPPERS
+from bayesimpute.wrappers.delta import amount_text, is_distribution
 
 type Arrays = dict[str, np.ndarray]
 

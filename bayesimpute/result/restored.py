@@ -9,9 +9,15 @@ from bayesimpute.data.table import Kind
 from bayesimpute.engine.history import History
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.aliases import look_up
-from bayesimpute.specification.fingerprint import Fingerprint, fingerprint, words_of
-from bayesimpute.specification.monitor import checked_monitors
-from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.requests import checked_monitors
+from bayesimpute.specification.specification import (
+    Fingerprint,
+    Passive,
+    Specification,
+    Target,
+    fingerprint,
+    words_of,
+)
 from bayesimpute.wrappers.base import Wrapper, method_text
 
 #: In the place of a method of imputations that were made by another program.

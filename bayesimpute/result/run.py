@@ -22,9 +22,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event, events_table
 from bayesimpute.html import plain, table, tag
 from bayesimpute.interchange import given
-from bayesimpute.specification.fingerprint import Fingerprint
-from bayesimpute.specification.said_once import one_a_fact
-from bayesimpute.specification.specification import Passive, Specification
+from bayesimpute.specification.specification import Fingerprint, Passive, Specification, one_a_fact
 from bayesimpute.wording import one_line
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Seed, checked
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.interchange import Frame, taken

@@ -15,8 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayesimpute.arrays import Array
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.wording import did_you_mean, listed
 

@@ -15,8 +15,7 @@ import pandas as pd
 from bayesimpute import html
 from bayesimpute.arguments import Finite, Share, Within, check_arguments
 from bayesimpute.arrays import Array
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.simulate.ampute_patterns import Columns, has_order, root, standardised, unknown
 from bayesimpute.wording import did_you_mean

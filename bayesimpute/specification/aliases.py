@@ -63,38 +63,25 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
             said="one of the nearest donors given drawn parameters, in place of all donors of a "
             "bootstrap weighted by their distance",
         ),
-        "pmm3": Alias("pmm"),
-        "pmm4": Alias("pmm"),
-        "pmm5": Alias("pmm"),
-        "pmm6": Alias("pmm"),
-        "2l.lmer": _TWO_LEVEL,
-        "2l.pan": _TWO_LEVEL,
-        "2l.continuous": _TWO_LEVEL,
-        "2l.glm.norm": _TWO_LEVEL,
-        "2l.norm": _HETEROSCEDASTIC,
-        "2l.2stage.norm": _HETEROSCEDASTIC,
-        "2l.pmm": Alias("pmm", clustered=True),
-        "2l.2stage.pmm": Alias("pmm", clustered=True),
+        **dict.fromkeys(("pmm3", "pmm4", "pmm5", "pmm6"), Alias("pmm")),
+        **dict.fromkeys(("2l.lmer", "2l.pan", "2l.continuous", "2l.glm.norm"), _TWO_LEVEL),
+        **dict.fromkeys(("2l.norm", "2l.2stage.norm"), _HETEROSCEDASTIC),
+        **dict.fromkeys(("2l.pmm", "2l.2stage.pmm"), Alias("pmm", clustered=True)),
         "polr": Alias("ordinal"),
         "polyreg": Alias("categorical"),
-        "2l.glm.pois": Alias("poisson", clustered=True),
-        "2l.2stage.pois": Alias("poisson", clustered=True),
+        **dict.fromkeys(("2l.glm.pois", "2l.2stage.pois"), Alias("poisson", clustered=True)),
         "logreg": Alias("logistic"),
-        "2l.bin": Alias("logistic", clustered=True),
-        "2l.binary": Alias("logistic", clustered=True),
-        "2l.glm.bin": Alias("logistic", clustered=True),
-        "2l.2stage.bin": Alias("logistic", clustered=True),
-        "rf": _TREES,
-        "cart": _TREES,
-        "2l.2stage.heckman": Alias("heckman", binary="heckman.binary"),
-        "2l.heckman": Alias("heckman", binary="heckman.binary"),
-        "2l.jomo": Alias("joint", clustered=True),
-        "jomoImpute": Alias("joint", clustered=True),
-        "panImpute": Alias("joint", clustered=True),
-        "2lonly.norm": Alias("normal", level=2),
-        "2lonly.pmm": Alias("pmm", level=2),
-        "2lonly.norm2": Alias("normal", level=2),
-        "2lonly.pmm2": Alias("pmm", level=2),
+        **dict.fromkeys(
+            ("2l.bin", "2l.binary", "2l.glm.bin", "2l.2stage.bin"),
+            Alias("logistic", clustered=True),
+        ),
+        **dict.fromkeys(("rf", "cart"), _TREES),
+        **dict.fromkeys(
+            ("2l.2stage.heckman", "2l.heckman"), Alias("heckman", binary="heckman.binary")
+        ),
+        **dict.fromkeys(("2l.jomo", "jomoImpute", "panImpute"), Alias("joint", clustered=True)),
+        **dict.fromkeys(("2lonly.norm", "2lonly.norm2"), Alias("normal", level=2)),
+        **dict.fromkeys(("2lonly.pmm", "2lonly.pmm2"), Alias("pmm", level=2)),
     }
 )
 
@@ -132,91 +119,86 @@ _MANY = (
 _SHIFTED = "use bi.delta({}, amount), whose amount may be a distribution, and bi.sensitivity"
 
 #: Methods of mice and its relatives that are not here, each with what to use in its place.
-NOT_HERE: Mapping[str, str] = MappingProxyType(
-    {
-        "mean": _TOO_CERTAIN,
-        "norm.nob": _TOO_CERTAIN,
-        "norm.predict": _TOO_CERTAIN,
-        "lasso.norm": _SHRINKAGE.format("'normal'"),
-        "lasso.select.norm": _SHRINKAGE.format("'normal'"),
-        "lasso.logreg": _SHRINKAGE.format("'logistic'"),
-        "lasso.select.logreg": _SHRINKAGE.format("'logistic'"),
-        "quadratic": (
-            "give the analysis, analysis='y ~ x + I(x^2)': x is then imputed so that the square "
-            "holds"
-        ),
-        "ri": (
-            "values missing for what they are: use 'heckman', or bi.delta('normal', amount) with "
-            "bi.sensitivity"
-        ),
-        "mnar.norm": _SHIFTED.format("'normal'"),
-        "mnar.logreg": _SHIFTED.format("'logistic'"),
-        "lda": "use 'categorical', whose parameters are drawn too",
-        "mpmm": "use 'joint' for several variables at once, or 'pmm' for each",
-        "catpmm": "use 'pmm', which takes categories as they are",
-        "svm": "use 'bart' for predictors that act in unknown ways",
-        "2lonly.mean": (
-            "bi.deduce(df, cluster='school') copies a value that another row of the cluster has, "
-            "and bi.impute does so by itself; clusters without any get theirs by '2lonly.norm' or "
-            "'2lonly.pmm'"
-        ),
-        "2lonly.function": (
-            "name the method itself, 'logistic' say: a variable that never varies within clusters "
-            "is imputed with one value a cluster"
-        ),
-        "2l.contextual.norm": (
-            "use 'normal' with formulas={'y': 'y ~ x + cluster_mean(x)'} and cluster=, which has "
-            "no effects by cluster beside the mean"
-        ),
-        "2l.contextual.pmm": (
-            "use 'pmm' with formulas={'y': 'y ~ x + cluster_mean(x)'} and cluster=, which has no "
-            "effects by cluster beside the mean"
-        ),
-        "2l.groupmean": _MANIFEST,
-        "2l.groupmean.elim": _MANIFEST,
-        "2l.latentgroupmean.ml": _LATENT,
-        "2l.latentgroupmean.mcmc": _LATENT,
-        "ml.lmer": (
-            "use 'normal', 'logistic' or 'pmm' with cluster=['school', 'class']: every method "
-            "takes several groupings"
-        ),
-        "bygroup": "use bi.by_group('normal', 'arm'), which takes any method",
-        "smcfcs": "give the analysis to bi.impute, analysis='y ~ x * z', which does it",
-        "weighted.norm": _WEIGHTED.format("'normal'"),
-        "weighted.pmm": _WEIGHTED.format("'pmm'"),
-        "tricube.pmm": "use 'pmm'; model_options={'y': {'donors': 5}} has the number of donors",
-        "tricube.pmm2": "use 'pmm'; model_options={'y': {'donors': 5}} has the number of donors",
-        "hotDeck": "use 'pmm', or 'sample' without predictors",
-        "lm": "use 'normal'",
-        "lm_fun": "use 'normal', or a function builder(design) -> pm.Model of yours",
-        "rlm": "use 'normal.robust'",
-        "lqs": "use 'normal.robust'",
-        "pls": _MANY,
-        "2l.pls": _MANY,
-        "2l.pls2": _MANY,
-        "constant": "fill the column before imputing, df['y'].fillna(0)",
-        "plausible.values": _MEASUREMENT,
-        "2l.plausible.values": _MEASUREMENT,
-        "eap": _MEASUREMENT,
-        "synthpop": _OUTSIDE,
-        "simputation": _OUTSIDE,
-        "imputeR.lmFun": _OUTSIDE,
-        "imputeR.cFun": _OUTSIDE,
-    }
-)
+NOT_HERE: Mapping[str, str] = {
+    "mean": _TOO_CERTAIN,
+    "norm.nob": _TOO_CERTAIN,
+    "norm.predict": _TOO_CERTAIN,
+    "lasso.norm": _SHRINKAGE.format("'normal'"),
+    "lasso.select.norm": _SHRINKAGE.format("'normal'"),
+    "lasso.logreg": _SHRINKAGE.format("'logistic'"),
+    "lasso.select.logreg": _SHRINKAGE.format("'logistic'"),
+    "quadratic": (
+        "give the analysis, analysis='y ~ x + I(x^2)': x is then imputed so that the square holds"
+    ),
+    "ri": (
+        "values missing for what they are: use 'heckman', or bi.delta('normal', amount) with "
+        "bi.sensitivity"
+    ),
+    "mnar.norm": _SHIFTED.format("'normal'"),
+    "mnar.logreg": _SHIFTED.format("'logistic'"),
+    "lda": "use 'categorical', whose parameters are drawn too",
+    "mpmm": "use 'joint' for several variables at once, or 'pmm' for each",
+    "catpmm": "use 'pmm', which takes categories as they are",
+    "svm": "use 'bart' for predictors that act in unknown ways",
+    "2lonly.mean": (
+        "bi.deduce(df, cluster='school') copies a value that another row of the cluster has, "
+        "and bi.impute does so by itself; clusters without any get theirs by '2lonly.norm' or "
+        "'2lonly.pmm'"
+    ),
+    "2lonly.function": (
+        "name the method itself, 'logistic' say: a variable that never varies within clusters "
+        "is imputed with one value a cluster"
+    ),
+    "2l.contextual.norm": (
+        "use 'normal' with formulas={'y': 'y ~ x + cluster_mean(x)'} and cluster=, which has "
+        "no effects by cluster beside the mean"
+    ),
+    "2l.contextual.pmm": (
+        "use 'pmm' with formulas={'y': 'y ~ x + cluster_mean(x)'} and cluster=, which has no "
+        "effects by cluster beside the mean"
+    ),
+    "2l.groupmean": _MANIFEST,
+    "2l.groupmean.elim": _MANIFEST,
+    "2l.latentgroupmean.ml": _LATENT,
+    "2l.latentgroupmean.mcmc": _LATENT,
+    "ml.lmer": (
+        "use 'normal', 'logistic' or 'pmm' with cluster=['school', 'class']: every method "
+        "takes several groupings"
+    ),
+    "bygroup": "use bi.by_group('normal', 'arm'), which takes any method",
+    "smcfcs": "give the analysis to bi.impute, analysis='y ~ x * z', which does it",
+    "weighted.norm": _WEIGHTED.format("'normal'"),
+    "weighted.pmm": _WEIGHTED.format("'pmm'"),
+    "tricube.pmm": "use 'pmm'; model_options={'y': {'donors': 5}} has the number of donors",
+    "tricube.pmm2": "use 'pmm'; model_options={'y': {'donors': 5}} has the number of donors",
+    "hotDeck": "use 'pmm', or 'sample' without predictors",
+    "lm": "use 'normal'",
+    "lm_fun": "use 'normal', or a function builder(design) -> pm.Model of yours",
+    "rlm": "use 'normal.robust'",
+    "lqs": "use 'normal.robust'",
+    "pls": _MANY,
+    "2l.pls": _MANY,
+    "2l.pls2": _MANY,
+    "constant": "fill the column before imputing, df['y'].fillna(0)",
+    "plausible.values": _MEASUREMENT,
+    "2l.plausible.values": _MEASUREMENT,
+    "eap": _MEASUREMENT,
+    "synthpop": _OUTSIDE,
+    "simputation": _OUTSIDE,
+    "imputeR.lmFun": _OUTSIDE,
+    "imputeR.cFun": _OUTSIDE,
+}
 
 #: Statsmodels', R's and our names of a family of distributions, and the method it is.
-FAMILIES: Mapping[str, str] = MappingProxyType(
-    {
-        "gaussian": "normal",
-        "binomial": "logistic",
-        "bernoulli": "logistic",
-        "multinomial": "categorical",
-        "cumulative": "ordinal",
-        "negativebinomial": "negative_binomial",
-        "student": "normal.robust",
-    }
-)
+FAMILIES: Mapping[str, str] = {
+    "gaussian": "normal",
+    "binomial": "logistic",
+    "bernoulli": "logistic",
+    "multinomial": "categorical",
+    "cumulative": "ordinal",
+    "negativebinomial": "negative_binomial",
+    "student": "normal.robust",
+}
 
 # What the package names where it decides, advises or gives an example.
 NUMBER = "normal"
@@ -240,20 +222,21 @@ NORMAL_OF_CLUSTERS = "2lonly.norm"
 SURVIVAL = ("piecewise", "weibull")
 
 #: The method with the plainest likelihood of each kind of variable.
-LIKELIHOODS: Mapping[Kind, str] = MappingProxyType(
-    {
-        Kind.NUMERIC: NUMBER,
-        Kind.BINARY: YES_NO,
-        Kind.NOMINAL: UNORDERED,
-        Kind.ORDINAL: ORDERED,
-    }
-)
+LIKELIHOODS: Mapping[Kind, str] = {
+    Kind.NUMERIC: NUMBER,
+    Kind.BINARY: YES_NO,
+    Kind.NOMINAL: UNORDERED,
+    Kind.ORDINAL: ORDERED,
+}
 #: mice's default for each kind of variable, in our names.
-MICE_DEFAULTS: Mapping[Kind, str] = MappingProxyType({**LIKELIHOODS, Kind.NUMERIC: MATCHING})
+MICE_DEFAULTS: Mapping[Kind, str] = {**LIKELIHOODS, Kind.NUMERIC: MATCHING}
 #: mice's own names of those defaults.
-MICE_NAMES: Mapping[str, str] = MappingProxyType(
-    {"logreg": "logistic", "polyreg": "categorical", "polr": "ordinal", "pmm": "pmm"}
-)
+MICE_NAMES: Mapping[str, str] = {
+    "logreg": "logistic",
+    "polyreg": "categorical",
+    "polr": "ordinal",
+    "pmm": "pmm",
+}
 
 
 def look_up(name: str, target: str | None = None) -> Alias:

@@ -9,6 +9,8 @@ the outcome's model being the analysis itself. Here its parts are chosen and put
 covariate is then drawn from its own model times all in which it stands
 (:mod:`bayesimpute.engine.live_cells`), as in Bartlett et al. (2015, Statistical Methods in Medical
 Research 24, 462-487) and Erler et al. (2016, Statistics in Medicine 35, 2955-2974).
+
+First the analyses themselves are read: formulas, families, and the methods these are.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,16 +23,9 @@ import pandas as pd
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
+from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.specification.aliases import HEAVY_TAILED, NORMAL_OF_CLUSTERS, NUMBER, POSITIVE
-from bayesimpute.specification.analyses import (
-    gives_density,
-    has_coefficients,
-    parents_first,
-    read_analyses,
-    two_equations,
-    with_density,
-)
+from bayesimpute.specification import aliases
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
@@ -38,15 +33,140 @@ from bayesimpute.specification.defaults import (
 )
 from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.formula_reader import read_formula
+from bayesimpute.specification.formula_terms import Formula
 from bayesimpute.specification.groupings import in_order
 from bayesimpute.specification.latent_means import latent_means, mean_of
 from bayesimpute.specification.requests import Request, is_passive
-from bayesimpute.specification.specification import (
-    Analysed,
-)
-from bayesimpute.specification.targets import is_of_clusters
+from bayesimpute.specification.specification import Analysed, Log, sources_first
+from bayesimpute.specification.survival import check_outcomes
 from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import innermost
+
+
+def read_analyses(
+    analysis: str | Sequence[str],
+    family: str | Sequence[str] | Mapping[str, str] | None,
+    table: Table,
+) -> list[Analysed]:
+    """Read formulas and families; an outcome that predicts another comes before it.
+
+    Raises
+    ------
+    SpecificationError
+        If a formula does not parse, an outcome is analysed twice, or a family is unknown.
+    """
+    formulas = [analysis] if isinstance(analysis, str) else list(analysis)
+    if not formulas:
+        raise SpecificationError("analysis: there is no formula in the list.")
+    read: dict[str, Formula] = {}
+    for text in formulas:
+        if not isinstance(text, str):
+            raise SpecificationError(
+                f"analysis={text!r} must be a formula, such as 'y ~ x * z + (1 + x | g)'."
+            )
+        try:
+            formula = read_formula(text, tuple(table.variables))
+        except SpecificationError as error:
+            raise SpecificationError(f"analysis {text!r}: {error}") from None
+        outcome = formula.outcome
+        if outcome is None:
+            raise SpecificationError(
+                f"analysis {text!r}: its outcome must be a column, or Surv(time, event) of two; of "
+                "a function of one make a column of its own, such as df['log_y'] = "
+                "np.log(df['y'])."
+            )
+        unknown = [name for name in formula.names if name not in table.variables]
+        if unknown:
+            raise SpecificationError(
+                f"analysis {text!r}: there is no column {unknown[0]!r}."
+                f"{did_you_mean(unknown[0], table.variables)}"
+            )
+        if outcome in read:
+            raise SpecificationError(
+                f"analysis: {outcome!r} is the outcome of two formulas, {read[outcome].text!r} and "
+                f"{text!r}; a joint distribution has one model of it. Give the larger one."
+            )
+        if outcome in formula.predictors:
+            raise SpecificationError(
+                f"analysis {text!r}: the outcome {outcome!r} predicts itself; take it out on the "
+                "right."
+            )
+        read[outcome] = formula
+    families = _families(family, list(read))
+    check_outcomes(read, families, table)
+    ordered = parents_first({name: set(each.predictors) & set(read) for name, each in read.items()})
+    found = []
+    for name in ordered:
+        formula = read[name]
+        default = (
+            aliases.SURVIVAL[0] if formula.event else with_density(default_method(table, name)[0])
+        )
+        family = families.get(name) or default
+        found.append(Analysed(formula.text, name, family, formula.event))
+    return found
+
+
+def _families(family: Any, outcomes: Sequence[str]) -> dict[str, str]:
+    """Give the method by outcome."""
+    if family is None:
+        return {}
+    if isinstance(family, str):
+        given = dict.fromkeys(outcomes, family)
+    elif isinstance(family, Mapping):
+        given = dict(family)
+        for name in given:
+            if name not in outcomes:
+                raise SpecificationError(
+                    f"family names {name!r}, which is no outcome; those are {listed(outcomes)}."
+                )
+    else:
+        given = dict(zip(outcomes, family, strict=False))
+        if len(list(family)) != len(outcomes):
+            raise SpecificationError(
+                f"family has {len(list(family))} entries for {len(outcomes)} analyses; give one "
+                "for all, one for each, or a dict by outcome."
+            )
+    return {name: aliases.FAMILIES.get(str(held), held) for name, held in given.items()}
+
+
+def with_density(method: str) -> str:
+    """Give the model with a likelihood: matching has none."""
+    return method if method and gives_density(method) else aliases.NUMBER
+
+
+def parents_first(parents: Mapping[str, Collection[str]]) -> list[str]:
+    """Order models, what each depends on before it."""
+
+    def refusal(circle: list[str]) -> str:
+        return (
+            f"analysis: the models go round in a circle, {' → '.join(circle[::-1])}, so that they "
+            "are no joint distribution; take one of these out of the right-hand side of the next "
+            "(formulas= or predictors=)."
+        )
+
+    return sources_first(parents, refusal)
+
+
+def two_equations(method: Any) -> bool:
+    """Whether a method has a second equation, of whether a value is seen."""
+    return bool(getattr(_implementation(innermost(method)), "two_equations", False))
+
+
+def gives_density(inside: Any) -> bool:
+    """Whether a method, without wrappers, knows the density of values: one of donors does not."""
+    return bool(getattr(_implementation(inside), "has_density", True))
+
+
+def has_coefficients(inside: Any) -> bool:
+    """Whether predictors act by coefficients in a method, without wrappers, and by no others."""
+    return not getattr(_implementation(inside), "any_function", False)
+
+
+def _implementation(inside: Any) -> Any:
+    """Give the method object of a name, the user's own, or nothing for a passive one."""
+    if not isinstance(inside, str):
+        return resolve(inside)
+    return None if not inside or is_passive(inside) else resolve(aliases.look_up(inside).method)
 
 
 @dataclass(frozen=True)
@@ -111,7 +231,9 @@ def plan_analyses(
     analyses = read_analyses(analysis, family, table)
     outcomes = [each.outcome for each in analyses]
     survival = {name for each in analyses if each.event for name in (each.outcome, each.event)}
-    groups = _groups((*(each.formula for each in analyses), *request.formulas.values()), table)
+    texts = (*(each.formula for each in analyses), *request.formulas.values())
+    # columns by which effects vary in any formula number clusters and measure nothing
+    groups = {name for text in texts for name in _named_in(text, table)[1]}
     clusters = request.clusters or _clusters_of(analyses, table)
     columns = set(table.columns_of(clusters))
     given = _given(method, table, outcomes)
@@ -146,14 +268,10 @@ def plan_analyses(
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
-    whole = [n for n in _of_clusters(others, table, clusters) if not table.missing(n).any()]
-    unused = [name for name in others if name in whole and name not in given]
+    levels = _levels(others, table, clusters)
+    unused = [n for n in others if n in levels and n not in given and not table.missing(n).any()]
     others = [name for name in others if name not in unused]
-    order = [
-        *_ordered(modelled, table, clusters),
-        *outcomes,
-        *_ordered(others, table, clusters),
-    ]
+    order = [*_ordered(modelled, table, clusters), *outcomes, *_ordered(others, table, clusters)]
     order = parents_first({name: _asked_for(name, request, table) & set(order) for name in order})
     methods = {
         name: given[name] if name in given else _method_of(name, analyses, table) for name in order
@@ -186,7 +304,7 @@ def plan_analyses(
             clusters,
             _selected(methods),
         ),
-        tuple(_events(analyses, modelled, [n for n in order if n in others], unused, methods)),
+        tuple(_log(analyses, modelled, [n for n in order if n in others], unused, methods)),
     )
 
 
@@ -204,7 +322,7 @@ def _asked_for(name: str, request: Request, table: Table) -> set[str]:
 def _method_of(name: str, analyses: Iterable[Analysed], table: Table) -> str:
     of_outcomes = {each.outcome: each.family for each in analyses}
     if mean_of(name, table) is not None:
-        return NORMAL_OF_CLUSTERS
+        return aliases.NORMAL_OF_CLUSTERS
     return of_outcomes.get(name) or with_density(default_method(table, name)[0])
 
 
@@ -227,19 +345,11 @@ def _clusters_of(analyses: Iterable[Analysed], table: Table) -> tuple[str, ...]:
     """Take the groupings of the analyses, if ``cluster=`` names none and they agree."""
     found = set()
     for each in analyses:
-        try:
-            read = read_formula(each.formula, tuple(table.variables))
-        except SpecificationError:
-            continue
+        read = read_formula(each.formula, tuple(table.variables))
         names = dict.fromkeys(":".join(part.groups) for part in read.random)
         if names and set(table.columns_of(names)) <= table.variables.keys():
             found.add(tuple(in_order(names, table)))
     return found.pop() if len(found) == 1 else ()
-
-
-def _groups(formulas: Iterable[str], table: Table) -> set[str]:
-    """Columns by which effects vary in any formula: these number clusters and measure nothing."""
-    return {name for text in formulas for name in _named_in(text, table)[1]}
 
 
 def _named_in(text: str, table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -291,14 +401,9 @@ def _levels(names: Iterable[str], table: Table, clusters: Sequence[str]) -> dict
     found = dict.fromkeys(latent_means(table), 0)
     for name in names:
         for position, cluster in enumerate(clusters):
-            if is_of_clusters(table.clusters(cluster), table.values[name]):
+            if table.clusters(cluster).has_property(table.values[name]):
                 found[name] = position
     return found
-
-
-def _of_clusters(names: Iterable[str], table: Table, clusters: Sequence[str]) -> set[str]:
-    """Variables that the data show to be of clusters."""
-    return _levels(names, table, clusters).keys() - latent_means(table).keys()
 
 
 def _selected(methods: Mapping[str, Any]) -> set[str]:
@@ -341,22 +446,23 @@ def _check_densities(methods: Mapping[str, Any], order: Sequence[str]) -> None:
         if not gives_density(inside):
             raise SpecificationError(
                 f"method: {inside!r} of {name!r} has no density, which imputation compatible with "
-                f"an analysis needs; use a model with one ({NUMBER!r}, {HEAVY_TAILED!r}, "
-                f"{POSITIVE!r}), or on='conditional' for chained equations."
+                f"an analysis needs; use a model with one ({aliases.NUMBER!r}, "
+                f"{aliases.HEAVY_TAILED!r}, {aliases.POSITIVE!r}), or on='conditional' for chained "
+                "equations."
             )
 
 
-def _events(
+def _log(
     analyses: Sequence[Analysed],
     modelled: Sequence[str],
     others: Sequence[str],
     unused: Sequence[str],
     methods: Mapping[str, Any],
-) -> Iterable[Event]:
-    place = ("info", "specification")
+) -> Log:
+    """Say what was decided."""
+    log = Log()
     for each in analyses:
-        yield Event(
-            *place,
+        log.info(
             each.outcome,
             "model of the analysis",
             f"{each.formula} by {each.family!r}: the analysis is the model of its outcome, and "
@@ -364,12 +470,9 @@ def _events(
         )
     if modelled:
         text = listed([f"{name} ({methods[name]})" for name in modelled])
-        yield Event(
-            *place, "", "models of covariates", f"In this order, without the outcome: {text}."
-        )
+        log.info("", "models of covariates", f"In this order, without the outcome: {text}.")
     else:
-        yield Event(
-            *place,
+        log.info(
             "",
             "nothing to be compatible with",
             "No incomplete column stands right of the ~ of an analysis: nothing needs imputing "
@@ -381,8 +484,7 @@ def _events(
             "what is missing not at random": bool(_selected(methods)),
         }
         but = "".join(f" but {what}" for what, is_there in kept_out.items() if is_there)
-        yield Event(
-            *place,
+        log.info(
             "",
             "auxiliary variables",
             f"{listed(others)}: in no analysis, so each has a model given all that is{but}, and "
@@ -390,13 +492,13 @@ def _events(
             "'', to save its time.",
         )
     if unused:
-        yield Event(
-            *place,
+        log.info(
             "",
             "not used",
             f"{listed(unused)}: in no analysis, complete, and of clusters, which are few; no model "
             "takes it in, unless `method` names one, or a formula or row of predictors names it.",
         )
+    return log
 
 
 def checked_analyses(

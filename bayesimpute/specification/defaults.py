@@ -1,24 +1,27 @@
-"""What is used where the user says nothing: methods and predictors as mice chooses them."""
+"""What is used where the user says nothing: methods and predictors as mice chooses them.
 
+Predictors by correlation, as mice's ``quickpred`` chooses them, are the other matrix to begin with.
+"""
+
+import warnings
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import SpecificationError
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING, MICE_DEFAULTS, YES_NO
 from bayesimpute.specification.groupings import checked_groupings
 
-REASONS: Mapping[Kind, str] = MappingProxyType(
-    {
-        Kind.BINARY: "two categories",
-        Kind.NOMINAL: "categories without order",
-        Kind.ORDINAL: "ordered categories",
-    }
-)
+REASONS: Mapping[Kind, str] = {
+    Kind.BINARY: "two categories",
+    Kind.NOMINAL: "categories without order",
+    Kind.ORDINAL: "ordered categories",
+}
 
 
 @checked
@@ -100,7 +103,7 @@ def make_predictors(df: pd.DataFrame, cluster: str | Sequence[str] | None = None
     [-2, 1, 0]
     """
     table = Table.from_frame(df)
-    return default_predictors(table, checked_groupings(cluster, table)[0])
+    return default_predictors(table, checked_groupings(cluster, table))
 
 
 def default_predictors(table: Table, clusters: Sequence[str]) -> pd.DataFrame:
@@ -128,3 +131,117 @@ def usable_as_predictor(table: Table, name: str) -> bool:
         return False
     observed = int((~table.missing(name)).sum())
     return not (variable.categories and len(variable.categories) > max(observed / 2, 20))
+
+
+@checked
+def quickpred(
+    df: pd.DataFrame,
+    mincor: Any = 0.1,
+    minpuc: Any = 0.0,
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
+    method: Literal["pearson", "kendall", "spearman"] = "pearson",
+    cluster: str | Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Select predictors by their correlation with target or missingness.
+
+    A column is a predictor of an incomplete target if the larger of two absolute correlations
+    exceeds `mincor`: that of predictor and target, and that of predictor and the target's being
+    observed. Then predictors with too few usable cases go, `exclude` goes, and `include` comes.
+
+    Parameters
+    ----------
+    df
+        Any frame; categories enter by their codes.
+    mincor
+        Scalar, one number a target, or a square matrix (default 0.1).
+    minpuc
+        Least share of the target's missing cases in which the predictor is observed; same forms
+        (default 0: all).
+    include, exclude
+        Columns that always, or never, are predictors; `include` wins.
+    method
+        ``"pearson"``, ``"kendall"`` or ``"spearman"``.
+    cluster
+        Column of cluster ids, or several: never chosen, coded −2 for every target.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Square, row = target, codes 0 and 1 (and −2).
+
+    Raises
+    ------
+    SpecificationError
+        If a named column, or `method`, does not exist, or a matrix has the wrong shape.
+
+    References
+    ----------
+    van Buuren, Boshuizen & Knook (1999), Statistics in Medicine 18, 681-694.
+
+    Examples
+    --------
+    >>> import bayesimpute as bi, pandas as pd
+    >>> df = pd.DataFrame({"x": [1.0, 2, 3, 4], "y": [1.0, 2, 3, None]})
+    >>> bi.quickpred(df).loc["y"].tolist()
+    [1, 0]
+    """
+    table = Table.from_frame(df)
+    names = list(table.variables)
+    include, exclude = _columns(include, names, "include"), _columns(exclude, names, "exclude")
+    clusters = table.columns_of(checked_groupings(cluster, table))
+    values = pd.DataFrame({name: table.values[name] for name in names})
+    observed = values.notna()
+    n = len(names)
+    association = values.corr(method=method).abs().fillna(0.0).to_numpy()
+    response = np.zeros((n, n))
+    for i, name in enumerate(names):
+        indicator = observed[name].astype(float)
+        if indicator.std() > 0:
+            # a predictor constant where the target is seen has no correlation, which counts as 0
+            with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                response[i] = values.corrwith(indicator, method=method).abs().fillna(0.0)
+    chosen = np.maximum(association, response) > _matrix(mincor, n, "mincor")
+    least = _matrix(minpuc, n, "minpuc")
+    if (least != 0).any():
+        seen = observed.to_numpy().astype(float)
+        usable = (1 - seen).T @ seen
+        cases = (1 - seen).sum(axis=0)[:, None]
+        share = np.divide(usable, cases, out=np.zeros((n, n)), where=cases > 0)
+        chosen &= share >= least
+    matrix = pd.DataFrame(chosen.astype(int), index=names, columns=names)
+    matrix[list(exclude)] = int(Role.NONE)
+    matrix[list(include)] = int(Role.FIXED)
+    matrix[list(clusters)] = int(Role.CLUSTER)
+    for name in names:
+        matrix.loc[name, name] = int(Role.NONE)
+        if observed[name].all():
+            matrix.loc[name] = int(Role.NONE)
+    return matrix
+
+
+def _columns(given: str | Sequence[str], names: list[str], argument: str) -> tuple[str, ...]:
+    chosen = (given,) if isinstance(given, str) else tuple(given)
+    for name in chosen:
+        if name not in names:
+            raise SpecificationError(
+                f"quickpred: {argument} names {name!r}, which is no column; there are "
+                f"{', '.join(names)}."
+            )
+    return chosen
+
+
+def _matrix(given: Any, n: int, argument: str) -> np.ndarray:
+    value = np.asarray(given)
+    if value.dtype.kind not in "iuf" or not ((value >= 0) & (value <= 1)).all():
+        raise SpecificationError(
+            f"quickpred: {argument}={given!r:.60} must be numbers from 0 to 1: a correlation, or a "
+            "share of cases."
+        )
+    if value.shape not in ((), (n,), (n, n)):
+        raise SpecificationError(
+            f"quickpred: {argument} must be a number, {n} numbers (one a target) or a {n}×{n} "
+            f"matrix, not of shape {value.shape}."
+        )
+    return np.broadcast_to(value[:, None] if value.ndim == 1 else value, (n, n)).astype(float)

@@ -1,9 +1,16 @@
-"""Arithmetic written as text, evaluated over arrays without ever running it as Python code."""
+"""Arithmetic written as text, evaluated over arrays without ever running it as Python code.
+
+First the spelling: names as R allows them, Python's syntax tree, one text for all that means the
+same. Then the evaluation.
+"""
 
 import ast
 import copy
+import keyword
 import math
 import operator
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from types import MappingProxyType
@@ -13,89 +20,254 @@ import numpy as np
 
 from bayesimpute.data.table import Table
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.spelling import quoted, syntax_tree, too_nested, unaliased
 from bayesimpute.wording import did_you_mean, listed
 
-__all__ = [
-    "FUNCTIONS",
-    "evaluate",
-    "evaluate_symbols",
-    "names_in",
-    "quoted",
-    "read",
-    "with_category_codes",
-]
+#: Keywords that stay what they are in Python; any other, such as class, may name a column.
+_KEYWORDS = ("and", "or", "not", "in", "is", "if", "else", "for", "lambda", "True", "False", "None")
+_STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+_TOKEN = re.compile(
+    rf"`(?P<quoted>[^`]+)`|\bQ\s*\(\s*(?P<named>{_STRING})\s*\)|(?P<text>{_STRING})"
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:L\b)?"
+    r"|(?P<name>(?:[^\W\d]|\.(?=[^\W\d]))[\w.]*)(?P<call>\s*\()?"
+    r"|(?P<operator>\^|%%|%/%)"
+)
+_NUMPY = re.compile(r"(?:np|numpy)\.(?=\w+$)")
+#: R's names of operators and functions, and those by which they are known here.
+_OF_R = {"^": "**", "%%": "%", "%/%": "//"}
+_CALLS_OF_R = {
+    "as.factor": "factor",
+    "as.numeric": "I",
+    "ceiling": "ceil",
+    "ifelse": "where",
+    "pmax": "maximum",
+    "pmin": "minimum",
+}
+_ALIAS = re.compile(r"\b_column\d+_\b")
+#: Characters of an expression; longer ones are no arithmetic anybody wrote.
+LONGEST = 50_000
+#: Levels of its tree; a sum of n columns has n.
+DEEPEST = 2000
 
+
+def respelled(expression: str, name_of: Callable[[str], str]) -> str:
+    """Write an expression in Python's spelling, names Python would not read by `name_of`.
+
+    ``^`` is a power, ``%%`` a remainder and ``2L`` a number, as in R; ``np.log`` is ``log`` and
+    ``pmin`` is ``minimum``; names are ``wt.loss``, ``class``, ``Q("body fat")`` and what stands in
+    backticks.
+
+    Examples
+    --------
+    >>> respelled("I(wt.loss / (Height)^2) + np.log(x)", "<{}>".format)
+    'I(<wt.loss> / (Height)**2) + log(x)'
+    """
+
+    def spelled(token: re.Match[str]) -> str:
+        if token["quoted"]:
+            return name_of(token["quoted"])
+        if token["named"]:
+            return name_of(unquoted(token["named"]))
+        if token["operator"]:
+            return _OF_R[token["operator"]]
+        name = token["name"]
+        if name is None:
+            return token["number"] or token[0]
+        if token["call"]:
+            return function_name(name) + token["call"]
+        return name if name in _KEYWORDS or _is_plain(name) else name_of(name)
+
+    return _TOKEN.sub(spelled, expression)
+
+
+def function_name(written: str) -> str:
+    """Name by which a function is known here, whether R, NumPy or this package calls it so.
+
+    Examples
+    --------
+    >>> function_name("np.log"), function_name("pmin"), function_name("sqrt")
+    ('log', 'minimum', 'sqrt')
+    """
+    name = _NUMPY.sub("", written)
+    return _CALLS_OF_R.get(name, name)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether Python reads a name as that very name, and no alias is spelled like it."""
+    return (
+        name.isidentifier()
+        and not keyword.iskeyword(name)
+        and unicodedata.normalize("NFKC", name) == name
+        and not _ALIAS.fullmatch(name)
+    )
+
+
+def unquoted(text: str) -> str:
+    """Text between quotation marks; a backslash takes the next character as it is."""
+    return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
+
+
+def canonical(expression: str) -> str:
+    """One spelling of all expressions that are the same but for blanks, brackets and order.
+
+    Examples
+    --------
+    >>> canonical("I(x^2)") == canonical("I( (x) ** 2 )"), canonical("x*z") == canonical("z * x")
+    (True, True)
+    """
+    try:
+        tree, aliases = syntax_tree(expression)
+        return _ordered(tree, aliases)
+    except (SpecificationError, RecursionError):
+        return expression.strip()
+
+
+def _ordered(node: ast.expr, aliases: Mapping[str, str]) -> str:
+    match node:
+        case ast.Name(id=name):
+            return quoted(aliases.get(name, name))
+        case ast.BinOp(op=ast.Add() | ast.Mult() as operation):
+            sign = "+" if isinstance(operation, ast.Add) else "*"
+            return f"({f' {sign} '.join(sorted(_chain(node, type(operation), aliases)))})"
+        case ast.BinOp(left=left, op=operation, right=right):
+            sign = ast.unparse(ast.BinOp(ast.Name("a"), operation, ast.Name("b")))[1:-1]
+            return f"({_ordered(left, aliases)}{sign}{_ordered(right, aliases)})"
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=options):
+            parts = [_ordered(part, aliases) for part in arguments]
+            named = sorted(f"{each.arg}={_ordered(each.value, aliases)}" for each in options)
+            return f"{name}({', '.join([*parts, *named])})"
+        case ast.Constant(value=bool() as value):
+            return str(value)
+        case ast.Constant(value=int() | float() as value):
+            return repr(float(value))
+    return unaliased(ast.unparse(node), aliases)
+
+
+def _chain(
+    node: ast.expr, operation: type[ast.operator], aliases: Mapping[str, str]
+) -> Iterator[str]:
+    """Summands of a sum, factors of a product."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, operation):
+        yield from _chain(node.left, operation, aliases)
+        yield from _chain(node.right, operation, aliases)
+    else:
+        yield _ordered(node, aliases)
+
+
+def quoted(name: str) -> str:
+    """Name of a column as it is written in an expression: in backticks or Q() if it has to be."""
+    if _is_plain(name):
+        return name
+    if name and "`" not in name:
+        return f"`{name}`"
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'Q("{escaped}")'
+
+
+def unaliased(text: str, aliases: Mapping[str, str]) -> str:
+    """Give columns their own names back in the text of a part of `syntax_tree`."""
+    return _ALIAS.sub(lambda found: quoted(aliases.get(found[0], found[0])), text)
+
+
+def syntax_tree(expression: str) -> tuple[ast.expr, Mapping[str, str]]:
+    """Syntax tree of a text, and the names in it that stand for columns Python could not name.
+
+    Nothing is run, and nothing is refused but what is no Python: the caller looks at each node.
+
+    Raises
+    ------
+    SpecificationError
+        The text does not parse.
+    """
+    aliases: dict[str, str] = {}
+
+    def alias(name: str) -> str:
+        aliases[f"_column{len(aliases)}_"] = name
+        return list(aliases)[-1]
+
+    if len(expression) > LONGEST:
+        raise SpecificationError(too_nested(expression))
+    try:
+        tree = ast.parse(respelled(expression, alias).strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise SpecificationError(
+            f"'{expression[:200]}' cannot be read as an expression ({error.__class__.__name__}); "
+            "write arithmetic on columns, such as 'I(weight / height**2)'."
+        ) from error
+    if _depth(tree) > DEEPEST:
+        raise SpecificationError(too_nested(expression))
+    return tree, aliases
+
+
+def _depth(tree: ast.expr) -> int:
+    """Count the levels, without recursion."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [
+            part
+            for node in level
+            for part in ast.iter_child_nodes(node)
+            if isinstance(part, ast.expr)
+        ]
+    return depth
+
+
+def too_nested(expression: str) -> str:
+    """Sentence on a text that is refused for its length or depth."""
+    return (
+        f"'{expression[:60]}…' is too long or too deeply nested ({len(expression)} characters); "
+        "compute parts of it as columns of the data."
+    )
+
+
+#: Name -> number of arguments and function of arrays.
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = MappingProxyType(
-    {
-        "I": (1, lambda values: values),
-        "abs": (1, np.abs),
-        "ceil": (1, np.ceil),
-        "cos": (1, np.cos),
-        "exp": (1, np.exp),
-        "expm1": (1, np.expm1),
-        "floor": (1, np.floor),
-        "log": (1, np.log),
-        "log10": (1, np.log10),
-        "log1p": (1, np.log1p),
-        "log2": (1, np.log2),
-        "maximum": (2, np.maximum),
-        "minimum": (2, np.minimum),
-        "round": (1, np.round),
-        "sign": (1, np.sign),
-        "sin": (1, np.sin),
-        "sqrt": (1, np.sqrt),
-        "tan": (1, np.tan),
-        "tanh": (1, np.tanh),
-        "where": (3, np.where),
+    {"I": (1, lambda values: values)}
+    | {
+        name: ({"maximum": 2, "minimum": 2, "where": 3}.get(name, 1), getattr(np, name))
+        for name in (
+            "abs", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p", "log2",
+            "maximum", "minimum", "round", "sign", "sin", "sqrt", "tan", "tanh", "where",
+        )
     }
-)
-"""Name -> number of arguments and function of arrays."""
+)  # fmt: skip
 
-_BINARY: Mapping[type[ast.operator], Callable[..., Any]] = MappingProxyType(
-    {
-        ast.Add: np.add,
-        ast.Sub: np.subtract,
-        ast.Mult: np.multiply,
-        ast.Div: np.true_divide,
-        ast.FloorDiv: np.floor_divide,
-        ast.Mod: np.mod,
-        ast.Pow: np.power,
-    }
-)
-_UNARY: Mapping[type[ast.unaryop], Callable[..., Any]] = MappingProxyType(
-    {ast.USub: np.negative, ast.UAdd: np.positive}
-)
-_COMPARISON: Mapping[type[ast.cmpop], Callable[..., Any]] = MappingProxyType(
-    {
-        ast.Lt: np.less,
-        ast.LtE: np.less_equal,
-        ast.Gt: np.greater,
-        ast.GtE: np.greater_equal,
-        ast.Eq: np.equal,
-        ast.NotEq: np.not_equal,
-    }
-)
+#: What operators are of arrays.
+_OF_ARRAYS: Mapping[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.mod,
+    ast.Pow: np.power,
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
 
 
 #: The same by the operators that symbols overload; they have no equality.
-_OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
-    {
-        ast.Add: operator.add,
-        ast.Sub: operator.sub,
-        ast.Mult: operator.mul,
-        ast.Div: operator.truediv,
-        ast.FloorDiv: operator.floordiv,
-        ast.Mod: operator.mod,
-        ast.Pow: operator.pow,
-        ast.Lt: operator.lt,
-        ast.LtE: operator.le,
-        ast.Gt: operator.gt,
-        ast.GtE: operator.ge,
-        ast.Eq: lambda low, high: 1.0 * (low <= high) * (low >= high),
-        ast.NotEq: lambda low, high: 1.0 - 1.0 * (low <= high) * (low >= high),
-    }
-)
+_OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: lambda low, high: 1.0 * (low <= high) * (low >= high),
+    ast.NotEq: lambda low, high: 1.0 - 1.0 * (low <= high) * (low >= high),
+}
 
 
 def evaluate(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -282,12 +454,12 @@ def _check(node: ast.expr, expression: str, labels: bool) -> None:
             parts = []
         case ast.Constant(value=str()) if labels:
             parts = []
-        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _BINARY:
+        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _OF_ARRAYS:
             parts = [left, right]
-        case ast.UnaryOp(op=unary, operand=operand) if type(unary) in _UNARY:
+        case ast.UnaryOp(op=unary, operand=operand) if type(unary) in _OF_ARRAYS:
             parts = [operand]
         case ast.Compare(left=left, ops=ops, comparators=others) if all(
-            type(comparison) in _COMPARISON for comparison in ops
+            type(comparison) in _OF_ARRAYS for comparison in ops
         ):
             parts = [left, *others]
         case ast.Call(func=function, args=arguments, keywords=[]):
@@ -345,9 +517,9 @@ def _value(
         case ast.Constant(value=number):
             return np.float64(number)  # type: ignore[arg-type]
         case ast.BinOp(left=left, op=operation, right=right):
-            return _BINARY[type(operation)](inner(left), inner(right))
+            return _OF_ARRAYS[type(operation)](inner(left), inner(right))
         case ast.UnaryOp(op=unary, operand=operand):
-            return _UNARY[type(unary)](inner(operand))
+            return _OF_ARRAYS[type(unary)](inner(operand))
         case ast.Call(func=function, args=arguments):
             values = [inner(argument) for argument in arguments]
             if _function_name(function) == "where":
@@ -358,7 +530,7 @@ def _value(
             sides = [inner(left), *map(inner, others)]
             holds = np.ones(np.broadcast_shapes(*map(np.shape, sides)))
             for comparison, low, high in zip(ops, sides, sides[1:], strict=False):
-                true = _COMPARISON[type(comparison)](low, high)
+                true = _OF_ARRAYS[type(comparison)](low, high)
                 holds = np.where(np.isnan(low) | np.isnan(high), np.nan, holds * true)
             return holds
     raise SpecificationError(f"'{expression}' cannot be evaluated.")

@@ -5,16 +5,14 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from bayesimpute.data.clusters import ClusterIndex, lies_within
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import ClusterIndex, Table, lies_within
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.events import Event
-from bayesimpute.specification.specification import Grouping, Target, Term
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.specification.specification import Grouping, Log, Target, Term, nearest
+from bayesimpute.wording import listed
 
 
-def checked_groupings(given: Any, table: Table) -> tuple[tuple[str, ...], list[Event]]:
-    """Read ``cluster=``: the groupings, that of most clusters first, and what lies in what.
+def checked_groupings(given: Any, table: Table, events: Log | None = None) -> tuple[str, ...]:
+    """Read ``cluster=``: the groupings, that of most clusters first.
 
     Parameters
     ----------
@@ -23,6 +21,8 @@ def checked_groupings(given: Any, table: Table) -> tuple[tuple[str, ...], list[E
         anew in each school.
     table
         The data.
+    events
+        Gets what lies in what.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def checked_groupings(given: Any, table: Table) -> tuple[tuple[str, ...], list[E
         If there is no such column.
     """
     if given is None:
-        return (), []
+        return ()
     several = isinstance(given, Sequence) and not isinstance(given, str)
     names: list[str] = []
     for each in given if several else (given,):
@@ -48,22 +48,19 @@ def checked_groupings(given: Any, table: Table) -> tuple[tuple[str, ...], list[E
         for part in parts if len(parts) > 1 else (*parts, ""):
             if part not in table.variables:
                 raise SpecificationError(
-                    f"cluster={each!r} is no column of the data."
-                    f"{did_you_mean(each, table.variables) or _all(table)}"
+                    f"cluster={each!r} is no column of the data.{nearest(each, table.variables)}"
                 )
         names += [":".join(parts[: depth + 1]) for depth in range(len(parts))]
     if len(set(names)) < len(names):
         raise SpecificationError(f"cluster={given!r} names a column twice; name each once.")
     if len(names) == 1 and not several and given in table.variables:
         table.clusters(given)
-        return (given,), []
+        return (given,)
     names = in_order(names, table)
     check_groupings(names, table)
-    return tuple(names), [_said(names, table)] if len(names) > 1 else []
-
-
-def _all(table: Table) -> str:
-    return f" There are {', '.join(table.variables)}."
+    if events is not None and len(names) > 1:
+        _say_what_lies_in_what(names, table, events)
+    return tuple(names)
 
 
 def in_order(names: Iterable[str], table: Table) -> list[str]:
@@ -101,29 +98,21 @@ def check_groupings(names: Sequence[str], table: Table, target: str = "") -> Non
             )
 
 
-def _said(names: Sequence[str], table: Table) -> Event:
-    """Say what lies in what."""
+def _say_what_lies_in_what(names: Sequence[str], table: Table, events: Log) -> None:
     found = {name: table.clusters(name) for name in names}
-    sentences, crossed = [], False
+    sentences, hint = [], ""
     for inner, outer in combinations(names, 2):
         if lies_within(found[inner], found[outer]):
             sentences.append(f"each {inner} lies in one {outer}")
         else:
-            crossed = True
             sentences.append(f"{inner} and {outer} are crossed")
+            hint = (
+                " If ids count anew in each cluster of another grouping, write "
+                "cluster='school/class'."
+            )
     sizes = listed([f"{clusters.n:,} of {name!r}" for name, clusters in found.items()])
-    hint = (
-        " If ids count anew in each cluster of another grouping, write cluster='school/class'."
-        if crossed
-        else ""
-    )
-    return Event(
-        "info",
-        "specification",
-        "",
-        "groupings",
-        f"Clusters: {sizes}; {listed(sentences)}. Models have a random intercept for each.{hint}",
-    )
+    message = f"Clusters: {sizes}; {listed(sentences)}. Models have a random intercept for each."
+    events.info("", "groupings", message + hint)
 
 
 def placed_terms(

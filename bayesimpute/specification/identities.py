@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.events import Event
 from bayesimpute.roles import Role
 from bayesimpute.specification.aliases import MATCHING
-from bayesimpute.specification.category_relations import category_relations
 from bayesimpute.specification.defaults import default_method
 from bayesimpute.specification.expressions import names_in
-from bayesimpute.specification.known import fill_known
-from bayesimpute.specification.linear_relations import linear_relations
-from bayesimpute.specification.relation import NearRelation, Relation
+from bayesimpute.specification.relations import (
+    NearRelation,
+    Relation,
+    category_relations,
+    linear_relations,
+)
 from bayesimpute.specification.requests import Request
-from bayesimpute.specification.specification import Passive, Target, computed_from
-from bayesimpute.specification.suggest_rule import choose, facts_of
+from bayesimpute.specification.specification import Log, Passive, Target, computed_from, fill_known
+from bayesimpute.specification.suggest import choose, facts_of
 from bayesimpute.wording import listed
 
 
@@ -45,14 +46,11 @@ class Plan:
     known_from: dict[str, tuple[str, ...]] = field(default_factory=dict)
     redundant: dict[str, set[str]] = field(default_factory=dict)
     kept_out: dict[str, set[str]] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    events: Log = field(default_factory=Log)
 
-    def informed(self, target: Target | Passive) -> Target | Passive:
+    def informed(self, target: Target) -> Target:
         """Give a target what follows of its missing cells."""
-        expressions = self.known_from.get(target.name, ())
-        if isinstance(target, Passive) or not expressions:
-            return target
-        return replace(target, known_from=expressions)
+        return replace(target, known_from=self.known_from.get(target.name, ()))
 
     def without_circles(self, predictors: pd.DataFrame | None) -> pd.DataFrame | None:
         """Take out of a predictor matrix what the identities make circular or say twice."""
@@ -163,7 +161,15 @@ def plan_identities(
         else:
             _compute(plan, relation, computed, table, deducible)
     _what_is_known_already(plan, table)
-    plan.events += [_nearly(each) for each in near]
+    for each in near:
+        plan.events.warning(
+            each.target,
+            "nearly exact",
+            f"{each.target!r} is nearly given by {listed(each.others)} (R² {each.r_squared:.6f}), "
+            f"but in {each.deviating} of {each.rows} rows not exactly: models impute as ever. If "
+            "they are the same quantity, rounded or mistyped, correct them, or compute one with a "
+            "passive method ('~ I(...)').",
+        )
     return plan
 
 
@@ -238,11 +244,7 @@ def _one_a_group(column: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
 
 
 def _computed(
-    relation: Relation,
-    table: Table,
-    plan: Plan,
-    free: Sequence[str],
-    deducible: Sequence[str],
+    relation: Relation, table: Table, plan: Plan, free: Sequence[str], deducible: Sequence[str]
 ) -> str | None:
     """Column that is computed: the one that leaves fewest rows in contradiction."""
     missing = {name: table.missing(name) for name in relation.names}
@@ -268,10 +270,7 @@ def _computed(
 
 
 def _contradicting(
-    computed: str,
-    relation: Relation,
-    missing: Mapping[str, np.ndarray],
-    deducible: Sequence[str],
+    computed: str, relation: Relation, missing: Mapping[str, np.ndarray], deducible: Sequence[str]
 ) -> int:
     """Rows in which the computed column is known and what is missing of the others is drawn."""
     others = [name for name in relation.names if name != computed]
@@ -296,35 +295,24 @@ def _compute(
     plan.redundant[redundant] = set(relation.names) - {redundant}
     for name in others:
         if name in deducible and table.missing(name).any() and name in relation.expressions:
-            plan.known_from[name] = (
-                *plan.known_from.get(name, ()),
-                relation.expressions[name],
-            )
+            plan.known_from[name] = (*plan.known_from.get(name, ()), relation.expressions[name])
     missing = {name: table.missing(name) for name in relation.names}
-    plan.events.append(
-        Event(
-            "info",
-            "specification",
-            computed,
-            "computed exactly",
-            f"{relation.text} in all {relation.rows} rows in which all are known: {computed!r} is "
-            f"not imputed by a model but computed, {passive_text(expression)!r}, and does not "
-            f"predict beside {listed(others)}. A missing value that follows from known ones is "
-            "computed from them. A method other than the default, or a formula, keeps the model.",
-        )
+    plan.events.info(
+        computed,
+        "computed exactly",
+        f"{relation.text} in all {relation.rows} rows in which all are known: {computed!r} is "
+        f"not imputed by a model but computed, {passive_text(expression)!r}, and does not "
+        f"predict beside {listed(others)}. A missing value that follows from known ones is "
+        "computed from them. A method other than the default, or a formula, keeps the model.",
     )
     rows = _contradicting(computed, relation, missing, deducible)
     if rows:
-        plan.events.append(
-            Event(
-                "warning",
-                "specification",
-                computed,
-                "identity not kept",
-                f"In {rows} row(s) {computed!r} is known and what is missing of {listed(others)} "
-                f"is drawn by models, so that {relation.text} need not hold there. Where it "
-                "has to, leave one of the columns out and compute it from the others afterwards.",
-            )
+        plan.events.warning(
+            computed,
+            "identity not kept",
+            f"In {rows} row(s) {computed!r} is known and what is missing of {listed(others)} "
+            f"is drawn by models, so that {relation.text} need not hold there. Where it "
+            "has to, leave one of the columns out and compute it from the others afterwards.",
         )
 
 
@@ -348,17 +336,13 @@ def _keep(plan: Plan, relation: Relation, table: Table, targets: Sequence[str]) 
     out_of = "; ".join(
         f"{listed(sorted(plan.kept_out[name]))} does not predict {name!r}" for name in members
     )
-    plan.events.append(
-        Event(
-            "warning",
-            "specification",
-            members[0],
-            "identity not kept",
-            f"{relation.text} in all {relation.rows} rows in which all are known, but "
-            f"{listed(members)} keep{'s' * (len(members) == 1)} the model asked for: imputed "
-            f"values need not fulfil it. {out_of[0].upper()}{out_of[1:]} by default, which would "
-            "leave no error to draw.",
-        )
+    plan.events.warning(
+        members[0],
+        "identity not kept",
+        f"{relation.text} in all {relation.rows} rows in which all are known, but "
+        f"{listed(members)} keep{'s' * (len(members) == 1)} the model asked for: imputed "
+        f"values need not fulfil it. {out_of[0].upper()}{out_of[1:]} by default, which would "
+        "leave no error to draw.",
     )
 
 
@@ -382,16 +366,3 @@ def _what_is_known_already(plan: Plan, table: Table) -> None:
             alone = fill_known(table.values, {name: (passive.expression,)})
             if not np.isnan(alone[name]).any():
                 plan.passives[name] = Passive(name, passive.expression, (), found=True)
-
-
-def _nearly(near: NearRelation) -> Event:
-    return Event(
-        "warning",
-        "specification",
-        near.target,
-        "nearly exact",
-        f"{near.target!r} is nearly given by {listed(near.others)} (R² {near.r_squared:.6f}), "
-        f"but in {near.deviating} of {near.rows} rows not exactly: models impute as ever. If they "
-        "are the same quantity, rounded or mistyped, correct them, or compute one with a passive "
-        "method ('~ I(...)').",
-    )

@@ -1,30 +1,98 @@
-"""The models of one joint distribution in order, and the missing values that stand in others'."""
+"""The models of one joint distribution in order, and the missing values that stand in others'.
 
-from collections.abc import Mapping, Sequence
+Functions of such values must have a value for all that their models can draw.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
+from bayesimpute.registry import resolve
 from bayesimpute.specification.aliases import BOUNDED, POSITIVE, PROPORTION
-from bayesimpute.specification.analyses import (
-    parents_first,
-    two_equations,
-)
-from bayesimpute.specification.domains import check_domain
+from bayesimpute.specification.compatible import parents_first, two_equations
+from bayesimpute.specification.expressions import evaluate, names_in
 from bayesimpute.specification.groupings import averaging
+from bayesimpute.specification.latent_means import mean_of
+from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import (
     Passive,
     Specification,
     Target,
     Term,
     computed_from,
+    models_of,
 )
-from bayesimpute.specification.wrapped import stays_missing
-from bayesimpute.wrappers.base import layers
+from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.only_where import OnlyWhere
+
+#: How far beyond the observed values, in their range, a draw may lie; looked at in so many places.
+REACH, PLACES = 2.0, 41
+
+
+def check_domain(name: str, target: Target, specification: Specification) -> None:
+    """Refuse what would be no number for a value that a variable's model can draw.
+
+    Raises
+    ------
+    SpecificationError
+        Naming function, variable and value, with the models that cannot draw it.
+    """
+    table = specification.table
+    if table.variables[name].kind is not Kind.NUMERIC or target.kind is not None:
+        return
+    of = mean_of(name, table) or name
+    observed = table.values[of][~table.missing(of)]
+    far = REACH * (observed.max() - observed.min())
+    low, high = _support(target)
+    low, high = max(low, observed.min() - far), min(high, observed.max() + far)
+    near = (high - low) * np.array([1e-6, 1e-4, 1e-3, 1e-2])
+    for place in (*(low + near), *np.linspace(low, high, PLACES)[1:-1], *(high - near)):
+        for owner, expression, values in _computed(name, float(place), specification):
+            known = np.ones(table.n_rows, dtype=bool)
+            for each in names_in(expression):
+                known &= np.isfinite(values[each])
+            if (known & ~np.isfinite(evaluate(expression, values))).any():
+                raise SpecificationError(
+                    f"{expression!r} in the model of {owner!r} has no value at {name} = "
+                    f"{place:.4g}, which the model of {name!r} ({method_text(target.method)}) can "
+                    f"draw. Give {name!r} a model that stays where it has one, method={{{name!r}: "
+                    f"{POSITIVE!r}}} for positive numbers, {BOUNDED!r} with bounds in "
+                    "model_options=; or analyse a column that holds the function."
+                )
+
+
+def _support(target: Target) -> tuple[float, float]:
+    """Between what the values of a model lie."""
+    low, high = getattr(resolve(innermost(target.method)), "support", (-np.inf, np.inf))
+    lower, upper = target.options.get("lower"), target.options.get("upper")
+    return (low if lower is None else float(lower), high if upper is None else float(upper))
+
+
+def _computed(
+    name: str, place: float, specification: Specification
+) -> Iterator[tuple[str, str, Mapping[str, np.ndarray]]]:
+    """Give what is computed from a variable, whose model has it, and columns with it at a place."""
+    values = dict(specification.table.values)
+    values[name] = np.full(specification.table.n_rows, place)
+    changed = {name}
+    with np.errstate(all="ignore"):
+        for each in specification.passive_order:
+            passive = specification.targets[each]
+            if isinstance(passive, Passive) and not changed.isdisjoint(passive.inputs):
+                yield each, passive.expression, values
+                values[each] = np.broadcast_to(
+                    evaluate(passive.expression, values), values[name].shape
+                )
+                changed.add(each)
+        for child in specification.targets.values():
+            for term in child.terms if isinstance(child, Target) else ():
+                for factor in term.factors:
+                    if factor not in values and not changed.isdisjoint(names_in(factor)):
+                        yield child.name, factor, values
 
 
 def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -35,7 +103,8 @@ def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) 
     SpecificationError
         If they go round in a circle, which it names.
     """
-    modelled = {name: target for name in wanted if isinstance(target := targets.get(name), Target)}
+    models = models_of(targets)
+    modelled = {name: models[name] for name in wanted if name in models}
     return tuple(
         parents_first(
             {name: sources_of(target, targets) & set(modelled) for name, target in modelled.items()}
@@ -68,18 +137,16 @@ def with_live(specification: Specification, check: bool = True) -> Specification
         density.
     """
     table, targets, order = specification.table, specification.targets, specification.visit_sequence
-    live: dict[str, np.ndarray] = {}
+    models, live = models_of(targets), dict[str, np.ndarray]()
     for name in reversed(order):
-        target = targets[name]
-        assert isinstance(target, Target)
+        target = models[name]
         staying = stays_missing({name: target.method}, table).get(name)
         missing = np.isnan(specification.known[name])
         if staying is not None:
             missing &= ~staying
         follows = np.zeros(table.n_rows, dtype=bool)
         for other in order[order.index(name) + 1 :]:
-            child = targets[other]
-            assert isinstance(child, Target)
+            child = models[other]
             terms = [t for t in child.terms if name in sources_of_term(t, targets)]
             if not terms and child.around != name:
                 continue

@@ -7,7 +7,7 @@ clusters, and x is distributed around it.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -16,8 +16,8 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
 from bayesimpute.specification.aliases import NUMBER
-from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.specification.spelling import quoted
+from bayesimpute.specification.expressions import quoted
+from bayesimpute.specification.specification import Specification, Target, models_of
 from bayesimpute.wrappers.base import innermost, method_text
 
 _CALL = re.compile(r"(?<!`)\blatent_mean\(\s*(`[^`]+`|[^()`]+?)\s*\)")
@@ -38,7 +38,8 @@ def with_latent_means(
     ('y ~ x + `latent_mean(x)` + (1 | g)', ['g', 'x', 'y', 'latent_mean(x)'])
     """
     texts = [analysis] if isinstance(analysis, str) else list(analysis)
-    names = {name: None for text in texts if isinstance(text, str) for name in _named(text)}
+    calls = (call for text in texts if isinstance(text, str) for call in _CALL.finditer(text))
+    names = dict.fromkeys(call[1].strip("`") for call in calls)
     for name in names:
         if name not in df.columns:
             raise SpecificationError(f"analysis: there is no column {name!r} for latent_mean().")
@@ -51,10 +52,6 @@ def with_latent_means(
 def with_columns(formula: str) -> str:
     """Write the latent means of a formula as columns."""
     return _CALL.sub(lambda call: quoted(latent_name(call[1].strip("`"))), formula)
-
-
-def _named(formula: str) -> Iterable[str]:
-    return (call[1].strip("`") for call in _CALL.finditer(formula))
 
 
 def latent_name(name: str) -> str:
@@ -117,21 +114,21 @@ def without_intercept(target: Target, table: Table) -> Target:
 
 def without_fixed_priors(specification: Specification) -> Specification:
     """Leave out the priors that :func:`without_intercept` gives: they follow from the rest."""
-    targets = {
-        name: replace(target, priors={k: p for k, p in target.priors.items() if k != "intercept"})
-        if isinstance(target, Target) and target.around
-        else target
-        for name, target in specification.targets.items()
-    }
-    return replace(specification, targets=targets)
+
+    def without(target: Target) -> Target:
+        return replace(target, priors={k: p for k, p in target.priors.items() if k != "intercept"})
+
+    return _around_changed(specification, without)
 
 
 def with_fixed_priors(specification: Specification) -> Specification:
     """Put them back."""
-    targets = {
-        name: without_intercept(target, specification.table)
-        if isinstance(target, Target) and target.around
-        else target
-        for name, target in specification.targets.items()
-    }
-    return replace(specification, targets=targets)
+    return _around_changed(specification, lambda each: without_intercept(each, specification.table))
+
+
+def _around_changed(
+    specification: Specification, change: Callable[[Target], Target]
+) -> Specification:
+    models = models_of(specification.targets)
+    changed = {name: change(target) for name, target in models.items() if target.around}
+    return replace(specification, targets={**specification.targets, **changed})

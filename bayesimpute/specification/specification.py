@@ -1,18 +1,77 @@
-"""The frozen specification: everything that is decided before the first draw."""
+"""The frozen specification: everything that is decided before the first draw.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+With it: the missing cells that follow from known ones, by what one specification is told from
+another (its fingerprint), and what is true of a predictor in several models, said once.
+"""
+
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesimpute.content import PYTHON, described, digest, fields_that_say_something, other_python
 from bayesimpute.data.table import Kind, Table
+from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.interchange import Origin
-from bayesimpute.specification.expressions import names_in
-from bayesimpute.specification.known import fill_known
+from bayesimpute.specification.expressions import evaluate, names_in
+from bayesimpute.wording import did_you_mean, listed
+
+
+def fill_known(
+    values: Mapping[str, np.ndarray], expressions: Mapping[str, Sequence[str]]
+) -> Mapping[str, np.ndarray]:
+    """Fill cells that expressions give, until nothing more follows.
+
+    Parameters
+    ----------
+    values
+        Variable -> (row,), NaN where missing; not written to.
+    expressions
+        Variable -> what gives it where its inputs are known.
+
+    Returns
+    -------
+    dict
+        The columns, the same arrays where nothing follows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> columns = {"kg": np.array([np.nan, 2.0]), "g": np.array([1000.0, np.nan])}
+    >>> fill_known(columns, {"kg": ("g / 1000",)})["kg"].tolist()
+    [1.0, 2.0]
+    """
+    filled = dict(values)
+    more = bool(expressions)
+    while more:
+        more = False
+        for name, texts in expressions.items():
+            for text in texts:
+                gaps = np.isnan(filled[name])
+                if not gaps.any():
+                    break
+                result = evaluate(text, filled)
+                follows = gaps & np.isfinite(result)
+                if follows.any():
+                    filled[name] = np.where(follows, result, filled[name])
+                    more = True
+    return filled
+
+
+class Log(list[Event]):
+    """Decisions that the user did not take, in their order."""
+
+    def info(self, variable: str, action: str, message: str) -> None:
+        """Note one that is good to know."""
+        self.append(Event("info", "specification", variable, action, message))
+
+    def warning(self, variable: str, action: str, message: str) -> None:
+        """Note one that calls for a look."""
+        self.append(Event("warning", "specification", variable, action, message))
 
 
 @dataclass(frozen=True)
@@ -48,6 +107,20 @@ class Term:
     def columns(self) -> set[str]:
         """Columns its factors read, and the factors themselves, which may have columns' names."""
         return {name for factor in self.factors for name in (factor, *names_in(factor))}
+
+    def read_columns(self, known: Container[str]) -> tuple[str, ...]:
+        """Columns its factors read, a factor that is a known column being that."""
+        each = ((f,) if f in known else names_in(f) for f in self.factors)
+        return tuple(name for names in each for name in names)
+
+    def and_also(self, other: "Term") -> "Term":
+        """Join with what is said elsewhere of the same term."""
+        return replace(
+            self,
+            fixed=self.fixed or other.fixed,
+            random=self.random or other.random,
+            cluster_mean=self.cluster_mean or other.cluster_mean,
+        )
 
 
 @dataclass(frozen=True)
@@ -163,6 +236,11 @@ class Passive:
     found: bool = False
 
 
+def models_of(targets: Mapping[str, Target | Passive]) -> dict[str, Target]:
+    """Keep what is imputed by a model."""
+    return {name: target for name, target in targets.items() if isinstance(target, Target)}
+
+
 def computed_from(name: str, targets: Mapping[str, Target | Passive]) -> set[str]:
     """Columns that a computed one depends on, through others that are computed.
 
@@ -185,6 +263,44 @@ def computed_from(name: str, targets: Mapping[str, Target | Passive]) -> set[str
         found |= new
         queue += new
     return found
+
+
+def sources_first(
+    sources: Mapping[str, Collection[str]], refusal: Callable[[list[str]], str]
+) -> list[str]:
+    """Order names, what each depends on before it, as near to the order given as can be.
+
+    Parameters
+    ----------
+    sources
+        Name -> names it depends on, all of them among the keys.
+    refusal
+        Says what is wrong, of names that depend on each other in a circle.
+
+    Examples
+    --------
+    >>> sources_first({"c": {"b", "a"}, "b": (), "a": ()}, str)
+    ['b', 'a', 'c']
+    """
+    position = {name: k for k, name in enumerate(sources)}
+    ordered: list[str] = []
+    path: list[str] = []
+
+    def follow(name: str) -> None:
+        if name in ordered:
+            return
+        if name in path:
+            raise SpecificationError(refusal([*path[path.index(name) :], name]))
+        path.append(name)
+        own = sources[name]  # sets have another order in every process
+        for source in sorted(own, key=position.__getitem__) if isinstance(own, Set) else own:
+            follow(source)
+        path.pop()
+        ordered.append(name)
+
+    for name in sources:
+        follow(name)
+    return ordered
 
 
 @dataclass(frozen=True)
@@ -280,3 +396,158 @@ class Specification:
             elif target.found or not target.inputs:
                 expressions[name] = (target.expression,)
         return fill_known(self.table.values, expressions)
+
+
+#: What a field of the specification is called, if not by its own name.
+WORDS: Mapping[str, str] = {"table": "data", "passive_order": "order of passive variables"}
+
+#: The same for a field of a target.
+WORDS_OF_TARGET: Mapping[str, str] = {
+    "terms": "formulas or predictors (terms)",
+    "random_intercept": "formulas (random intercept)",
+    "options": "model options",
+}
+
+#: Texts about decisions, which themselves are in the other fields; what completed data are given.
+SAYS_NOTHING = ("events", "origin")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Digest of each part of what decides a run's numbers, by the words for it.
+
+    Attributes
+    ----------
+    parts
+        Words -> digest; what is at its default is left out.
+    python
+        Version of Python, without which functions cannot be compared.
+    """
+
+    parts: Mapping[str, str]
+    python: str = field(default=PYTHON)
+
+    def differences(self, other: "Fingerprint") -> list[str]:
+        """Words for the parts that differ."""
+        words = dict.fromkeys([*self.parts, *other.parts])
+        return [each for each in words if self.parts.get(each) != other.parts.get(each)]
+
+    def beside(self, parts: Mapping[str, Any]) -> "Fingerprint":
+        """Give this with further parts: words -> what is to be the same."""
+        more = {words: digest(described(held))[:16] for words, held in parts.items()}
+        return Fingerprint({**self.parts, **more}, self.python)
+
+    def why_not_compared(self) -> str:
+        """Sentence on functions of another Python, empty for this one."""
+        return other_python(self.python)
+
+
+def fingerprint(specification: Specification) -> Fingerprint:
+    """Take the fingerprint of a specification.
+
+    It goes over the fields of the data classes themselves, so that none can be forgotten.
+
+    Parameters
+    ----------
+    specification
+        Before the run: what functions hold may change while they are called.
+
+    Returns
+    -------
+    Fingerprint
+        Equal for specifications that give the same numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayesimpute.specification.specify import specify
+    >>> df = pd.DataFrame({"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, None]})
+    >>> one, other = (fingerprint(specify(df, ignore=rows)) for rows in (None, df["x"] > 3))
+    >>> other.differences(one)
+    ['ignore']
+    """
+    parts = dict(_parts(specification))
+    return Fingerprint({words: digest(text)[:16] for words, text in parts.items()})
+
+
+def words_of(argument: str, target: str, key: str) -> str:
+    """Words for the part that an argument of ``bi.open`` gives again."""
+    if argument == "monitor":
+        return f"monitor {target!r}"
+    name = {"methods": "method", "model_options": "options"}.get(argument, argument)
+    return _words(name, target) + (f": {key}" if key else "")
+
+
+def _parts(specification: Specification) -> Iterator[tuple[str, str]]:
+    for name, text in fields_that_say_something(specification).items():
+        if name == "targets":
+            yield "imputed columns", described(list(specification.targets))
+            for target in specification.targets.values():
+                yield from _parts_of_target(target)
+        elif name == "monitors":
+            for monitor, function in specification.monitors.items():
+                yield f"monitor {monitor!r}", described(function)
+        elif name not in SAYS_NOTHING:
+            yield WORDS.get(name, name), text
+
+
+def _parts_of_target(target: Target | Passive) -> Iterator[tuple[str, str]]:
+    if isinstance(target, Passive):
+        yield _words("method", target.name), described(target)
+        return
+    for name, text in fields_that_say_something(target).items():
+        if name in ("priors", "options"):  # by name, so that a file's gaps are filled one by one
+            for key, held in getattr(target, name).items():
+                yield f"{_words(name, target.name)}: {key}", described(held)
+        else:
+            yield _words(name, target.name), text
+
+
+def _words(name: str, target: str) -> str:
+    return f"{WORDS_OF_TARGET.get(name, name)} of {target!r}"
+
+
+#: Actions whose reason is a predictor's or the clusters', not the target's.
+SHARED = (
+    "predictor left out",
+    "predictor dropped",
+    "too many categories",
+    "slope made fixed",
+    "cluster mean dropped",
+    "cluster added",
+    "clusters of one row",
+)
+
+
+def one_a_fact(events: Sequence[Event]) -> tuple[Event, ...]:
+    """Join events that differ in the target only; the joint one names all targets.
+
+    Examples
+    --------
+    >>> first = Event("info", "specification", "x", "predictor left out", "'id' for 'x'")
+    >>> [event.message for event in one_a_fact([first, replace(first, variable="y",
+    ...                                                        message="'id' for 'y'")])]
+    ["'id' for 'x', 'y'"]
+    """
+    groups: dict[tuple[str, ...], list[Event]] = {}
+    for position, event in enumerate(events):
+        text = event.message.replace(repr(event.variable), "\0")
+        shared = event.action in SHARED and event.variable and "\0" in text
+        key = (event.action, text) if shared else (str(position),)
+        groups.setdefault(key, []).append(event)
+    return tuple(
+        replace(
+            group[0],
+            message=key[1].replace(
+                "\0", listed(dict.fromkeys(e.variable for e in group), len(group))
+            ),
+        )
+        if len(group) > 1
+        else group[0]
+        for key, group in groups.items()
+    )
+
+
+def nearest(name: Any, known: Mapping[str, Any]) -> str:
+    """Sentence with the name nearest to a mistyped one, or else all there are."""
+    return did_you_mean(name, known) or f" There are {', '.join(known)}."

@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.data.clusters import ClusterIndex
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.specification.aliases import SURVIVAL
 from bayesimpute.specification.formula_terms import Formula
-from bayesimpute.specification.specification import Analysed
+from bayesimpute.specification.specification import Analysed, Log
 from bayesimpute.wording import did_you_mean
 
 
@@ -131,16 +130,14 @@ def check_indicators(
         )
     variable = table.variables[column]
     which = "1" if variable.kind is Kind.NUMERIC else repr(variable.categories[1])
-    return [
-        Event(
-            "info",
-            "specification",
-            target,
-            "events and censored times",
-            f"{column!r} = {which} is the event: {int(events.sum())} of {len(events)} times end "
-            "with it, the others are censored there.",
-        )
-    ]
+    found = Log()
+    found.info(
+        target,
+        "events and censored times",
+        f"{column!r} = {which} is the event: {int(events.sum())} of {len(events)} times end with "
+        "it, the others are censored there.",
+    )
+    return found
 
 
 def check_outcomes(read: Mapping[str, Formula], families: Mapping[str, str], table: Table) -> None:

@@ -1,45 +1,144 @@
-"""One target: its method, level, cluster, terms and options, checked and decided."""
+"""One target: its method, level, cluster, terms and options, checked and decided.
 
-from collections.abc import Iterator, Mapping, Sequence
+Models of why values are missing come first: which equation a predictor is in, and what cannot be
+learnt.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.clusters import ClusterIndex, lies_within
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import ClusterIndex, Kind, Table, lies_within
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
+from bayesimpute.specification import screening
 from bayesimpute.specification.aliases import LIKELIHOODS, MATCHING, NUMBER, SHARES, Alias
-from bayesimpute.specification.crowded import check_target
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
-from bayesimpute.specification.formulas import ParsedFormula, parse_formula
+from bayesimpute.specification.formula_reader import ParsedFormula, parse_formula
 from bayesimpute.specification.groupings import above, check_groupings, in_order, placed_terms
 from bayesimpute.specification.latent_means import mean_of
-from bayesimpute.specification.predictors import clusters_of, terms_of
-from bayesimpute.specification.requests import Request, method_name, nearest
-from bayesimpute.specification.screening import cluster_events, screen, term_columns
-from bayesimpute.specification.selection import placed, selection_events
+from bayesimpute.specification.requests import Request, clusters_of, terms_of
 from bayesimpute.specification.specification import (
     Grouping,
+    Log,
     Passive,
     Target,
     Term,
     computed_from,
+    nearest,
 )
 from bayesimpute.specification.survival import check_indicators, with_event
-from bayesimpute.specification.wrapped import (
-    alias_of,
-    check_read_columns,
-    has_fixed_clusters,
-    surely_fitted,
-    terms_inside,
-)
-from bayesimpute.wrappers.base import Scope, decide, innermost, layers
+from bayesimpute.wrappers.base import Scope, decide, innermost, layers, method_text
+
+OPTIONS = {"selection_only": "selection", "outcome_only": "outcome"}
+
+
+def placed(
+    target: str, terms: Sequence[Term], options: Mapping[str, Any], columns: Collection[str] = ()
+) -> tuple[Term, ...]:
+    """Put the terms that options name into one equation.
+
+    An analysis has the terms of its outcome only, so that `columns`, which it does not name, may
+    be added for the selection.
+
+    Raises
+    ------
+    SpecificationError
+        If an option names no term of the model, or two name the same.
+    """
+    equation: dict[str, str] = {}
+    labels = [term.label for term in terms]
+    for option, where in OPTIONS.items():
+        names = options.get(option, ())
+        for label in (names,) if isinstance(names, str) else names:
+            if label in columns and label not in labels and where == "selection":
+                terms = [*terms, Term(label, (label,))]
+                labels.append(label)
+            if label not in labels:
+                raise SpecificationError(
+                    f"model_options of {target!r}: {option} names {label!r}, which is no term of "
+                    f"its model; the terms are {', '.join(labels) or 'none'}."
+                )
+            if label in equation:
+                raise SpecificationError(
+                    f"model_options of {target!r}: {label!r} cannot be both in the selection only "
+                    "and in the outcome only."
+                )
+            equation[label] = where
+    return tuple(replace(term, equation=equation.get(term.label, term.equation)) for term in terms)
+
+
+def selection_events(
+    target: str,
+    terms: Sequence[Term],
+    options: Mapping[str, Any],
+    table: Table,
+    clusters: ClusterIndex | None,
+    level: int,
+    ignored: np.ndarray,
+) -> list[Event]:
+    """Say what the data can and cannot tell of the selection.
+
+    Raises
+    ------
+    SpecificationError
+        If ρ is fixed at a value that is no correlation.
+    """
+    rho = options.get("rho")
+    if rho is not None and not (isinstance(rho, int | float) and -1 < rho < 1):
+        raise SpecificationError(
+            f"model_options of {target!r}: rho={rho!r} must be a number between −1 and 1 (both "
+            "excluded), or None to estimate it."
+        )
+    events = Log()
+    missing = table.missing(target) & ~ignored
+    seen = ~table.missing(target) & ~ignored
+    if clusters is not None and level == 1:
+        n_seen = np.bincount(clusters.codes[seen], minlength=clusters.n)
+        n_missing = np.bincount(clusters.codes[missing], minlength=clusters.n)
+        empty, full = (n_seen == 0) & (n_missing > 0), (n_missing == 0) & (n_seen > 0)
+        if empty.any() and not options.get("select_whole_clusters", False):
+            missing = missing & ~empty[clusters.codes]
+            events.info(
+                target,
+                "clusters outside the selection",
+                f"{int(empty.sum())} cluster(s) have no observed {target!r}, the first "
+                f"{str(clusters.labels[int(empty.argmax())])!r}: that says nothing of single "
+                "rows, so they are drawn from the population of clusters and not taken as "
+                "selected against; select_whole_clusters=True in model_options does.",
+            )
+        if full.any():
+            events.info(
+                target,
+                "clusters without gaps",
+                f"{int(full.sum())} cluster(s) have every {target!r} observed, the first "
+                f"{str(clusters.labels[int(full.argmax())])!r}: their selection is drawn "
+                "towards that of the others.",
+            )
+    if not missing.any():
+        events.warning(
+            target,
+            "no selection to learn from",
+            f"No row that could have been seen has {target!r} missing, so nothing is known of "
+            "the selection and ρ keeps its prior; a model without selection "
+            f"({NUMBER!r}) says the same and is faster.",
+        )
+    if not any(term.equation == "selection" and term.fixed for term in terms) and rho is None:
+        events.warning(
+            target,
+            "no exclusion restriction",
+            f"No predictor of {target!r} is in the selection only (code −3, or selection_only "
+            "in model_options): ρ is known only through the normal shape of the errors. Look "
+            "at imp.identification() and at fixed values of ρ (rho=).",
+        )
+    return events
+
 
 #: Most distinct numbers that a method for categories takes as categories.
 MOST_CODED = 30
@@ -65,59 +164,46 @@ def build_target(
     DataError, SpecificationError
         Naming the target and what to do.
     """
-    alias = alias_of(chosen, name, table.variables[name].kind)
+    events = Log()
+    alias = screening.alias_of(chosen, name, table.variables[name].kind)
     implementation = resolve(alias.method)
-    kind = _kind(name, method_name(chosen), implementation, table)
+    kind = _kind(name, method_text(chosen), implementation, table)
     modelling = resolve(innermost(alias.method))
     selects = getattr(modelling, "two_equations", False)
-    events: list[Event] = []
-    more: Sequence[Event]
     formula: ParsedFormula | None = None
     if name in request.formulas:
         formula = parse_formula(request.formulas[name], name, table.variables)
-        terms, groupings, more = _of_formula(name, formula, request.clusters, alias)
-        events.extend(more)
+        terms = formula.terms
+        groupings = _groupings_of(name, formula, request.clusters, alias, events)
     else:
         matrix = request.predictors if request.predictors is not None else defaults
         assert matrix is not None
-        row: pd.Series[Any] = matrix.loc[[name]].iloc[0]
+        row: pd.Series[Any] = matrix.loc[[name]].iloc[0].copy()
         if defaults is not None:
-            row, more = _default_row(row, name, table, passives, unimputed)
-            events.extend(more)
+            _default_row(row, name, table, passives, unimputed, events)
         elif request.clusters:
-            row, more = _with_cluster(row, name, table.columns_of(request.clusters))
-            events.extend(more)
+            _with_cluster(row, name, table.columns_of(request.clusters), events)
         coded = clusters_of(row, name)
         # of "school/class", columns stand for the groupings that cluster= makes of them
         of_argument = set(coded) == set(table.columns_of(request.clusters))
-        made = request.clusters if of_argument else coded
         terms = terms_of(row, name, table, selects)
-        groupings = tuple(map(Grouping, made))
-    terms = _checked_terms(name, terms, table)
-    for term in terms:
-        for column in _columns_of(term, table):
-            if column in unimputed:
-                raise SpecificationError(
-                    f"{column!r} predicts {name!r} but stays incomplete; give {column!r} a "
-                    "method (or its bi.only_where an otherwise=), or take it out of the "
-                    f"predictors of {name!r}."
-                )
+        groupings = tuple(map(Grouping, request.clusters if of_argument else coded))
+    terms = _checked_terms(name, terms, table, unimputed)
     groupings = _ordered(name, groupings, table)
-    means = tuple(term.label for term in terms if term.cluster_mean)
-    if formula is None:  # codes 3 and 4 ask for the means of all groupings
-        groupings = (*groupings[:1], *(replace(each, means=means) for each in groupings[1:]))
     random_intercept = True
-    if groupings and formula is not None:
+    if formula is None:  # codes 3 and 4 ask for the means of all groupings
+        means = tuple(term.label for term in terms if term.cluster_mean)
+        groupings = (*groupings[:1], *(replace(each, means=means) for each in groupings[1:]))
+    elif groupings:
         terms, random_intercept, others = placed_terms(terms, groupings)
         groupings = (groupings[0], *others)
     cluster = groupings[0].name if groupings else None
-    clusters = table.clusters(cluster) if cluster is not None else None
-    if alias.clustered and clusters is None:
+    if alias.clustered and cluster is None:
         raise SpecificationError(
-            f"Method {method_name(chosen)!r} of {name!r} needs clusters; give cluster=, or code "
+            f"Method {method_text(chosen)!r} of {name!r} needs clusters; give cluster=, or code "
             "the cluster variable −2 in the predictors."
         )
-    options = {**alias.options, **_options(name, implementation, request.model_options, table)}
+    options = {**alias.options, **_options(name, implementation, request.model_options)}
     if selects:
         terms = placed(name, terms, options, table.variables if name in request.analysed else ())
     if formula is not None and formula.event is not None:
@@ -129,35 +215,32 @@ def build_target(
             f"Variable {name!r} has fewer than two different observed values in the rows that may "
             "be used; there is no spread to impute from. Drop it, or set its method to ''."
         )
-    check_target(name, innermost(alias.method), table)
-    events.extend(_empty_categories(name, table, observed))
-    level, unit, more = _level(name, alias, groupings, request.clusters, table, formula)
-    events.extend(more)
+    screening.check_target(name, innermost(alias.method), table)
+    _say_empty_categories(name, table, observed, events)
+    unit = _unit(name, alias, groupings, request.clusters, table, formula, events)
+    level = 1 if unit is None else 2
     further = groupings[1:]
-    if level == 2:
-        assert unit is not None
-        cluster, clusters = unit, table.clusters(unit)
+    if unit is not None:
+        cluster = unit
         but_unit = [each for each in groupings if each.name != unit]
-        further = above(clusters, but_unit, table)
-        lost = [each for each in but_unit if each not in further]
-        events.extend(_left_out(name, unit, lost, table))
-        terms, more = _at_level_2(name, terms)
-        events.extend(more)
+        further = above(table.clusters(unit), but_unit, table)
+        _say_left_out(name, unit, [g for g in but_unit if g not in further], table, events)
+        terms = _at_level_2(name, terms, events)
     elif cluster is not None:
         check_groupings([each.name for each in groupings], table, name)
+    clusters = table.clusters(cluster) if cluster is not None else None
     if selects:
-        events.extend(selection_events(name, terms, options, table, clusters, level, ignored))
-    of_clusters = clusters if level == 2 else None
-    events.extend(check_indicators(name, modelling, options, table, of_clusters))
+        events += selection_events(name, terms, options, table, clusters, level, ignored)
+    events += check_indicators(name, modelling, options, table, clusters if level == 2 else None)
     method = alias.method
     fitted = observed
     if any(layers(method)):
-        check_read_columns(name, method, unimputed)
-        coded = tuple(np.unique(table.values[name][~table.missing(name)]).tolist())
+        screening.check_read_columns(name, method, unimputed)
+        numbers = tuple(np.unique(table.values[name][~table.missing(name)]).tolist())
         scope = Scope(
             name,
             kind or table.variables[name].kind,
-            coded if kind else table.variables[name].categories,
+            numbers if kind else table.variables[name].categories,
             level,
             cluster,
             clusters,
@@ -166,39 +249,21 @@ def build_target(
             observed,
             table.missing(name),
         )
-        method, more = decide(method, scope)
-        events.extend(more)
-        fitted = surely_fitted(name, method, table, observed)
-        terms, more = terms_inside(name, method, terms, table, clusters, fitted)
-        events.extend(more)
-    terms, more = screen(name, terms, table, clusters if level == 1 else None, fitted)
-    events.extend(more)
-    further, more = _kept(name, further, terms, table, formula is not None)
-    events.extend(more)
-    for each in further if level == 1 else ():
-        more = cluster_events(
-            name, table.clusters(each.name), table.values[name], bool(each.slopes)
-        )
-        events.extend(more)
-    if clusters is not None and level == 1 and not has_fixed_clusters(method):
-        slopes = any(term.random for term in terms)
-        events.extend(cluster_events(name, clusters, table.values[name], slopes))
-    return (
-        Target(
-            name,
-            method,
-            cluster,
-            level,
-            terms,
-            random_intercept,
-            request.priors.get(name, {}),
-            options,
-            checked_post(name, request.post),
-            kind,
-            groupings=further,
-        ),
-        tuple(events),
-    )
+        method, decided = decide(method, scope)
+        events += decided
+        fitted = screening.surely_fitted(name, method, table, observed)
+        terms = screening.terms_inside(name, method, terms, table, clusters, fitted, events)
+    terms = screening.screen(name, terms, table, clusters if level == 1 else None, fitted, events)
+    further = _kept(name, further, terms, table, formula is not None, events)
+    if level == 1:
+        for each in further:
+            screening.say_of_clusters(name, table, each.name, bool(each.slopes), events)
+        if cluster is not None and not screening.has_fixed_clusters(method):
+            slopes = any(term.random for term in terms)
+            screening.say_of_clusters(name, table, cluster, slopes, events)
+    priors, post = request.priors.get(name, {}), checked_post(name, request.post)
+    target = Target(name, method, cluster, level, terms, random_intercept, priors, options, post)
+    return replace(target, kind=kind, groupings=further), tuple(events)
 
 
 def _kind(name: str, chosen: str, implementation: Any, table: Table) -> Kind | None:
@@ -240,27 +305,19 @@ def _kind(name: str, chosen: str, implementation: Any, table: Table) -> Kind | N
     )
 
 
-def _empty_categories(name: str, table: Table, observed: np.ndarray) -> list[Event]:
+def _say_empty_categories(name: str, table: Table, observed: np.ndarray, events: Log) -> None:
     """Say which categories of a target no row to learn from has."""
     seen = set(table.values[name][observed].tolist())
-    labels = [
-        repr(label)
-        for code, label in enumerate(table.variables[name].categories)
-        if float(code) not in seen
-    ]
-    if not labels:
-        return []
-    return [
-        Event(
-            "warning",
-            "specification",
+    categories = enumerate(table.variables[name].categories)
+    labels = [repr(label) for code, label in categories if float(code) not in seen]
+    if labels:
+        events.warning(
             name,
             "empty category",
             f"No row to learn from has {name!r} = {', '.join(labels)}. A model of categories "
             f"imputes it as rarely as prior and data allow, {MATCHING!r} and {SHARES!r} never; "
             "take it out of the categories if it cannot occur.",
         )
-    ]
 
 
 def _default_row(
@@ -269,10 +326,9 @@ def _default_row(
     table: Table,
     passives: Mapping[str, Passive],
     unimputed: Sequence[str],
-) -> tuple["pd.Series[Any]", list[Event]]:
+    events: Log,
+) -> None:
     """Take out of a default row what would be wrong in it, saying so."""
-    row = row.copy()
-    events = []
     for label in row.index[row == Role.FIXED]:
         column = str(label)
         if column in unimputed:
@@ -284,16 +340,8 @@ def _default_row(
         else:
             continue
         row[label] = int(Role.NONE)
-        events.append(
-            Event(
-                "info",
-                "specification",
-                name,
-                "predictor left out",
-                f"{column!r} does not predict {name!r} by default: {why}.",
-            )
-        )
-    return row, events
+        message = f"{column!r} does not predict {name!r} by default: {why}."
+        events.info(name, "predictor left out", message)
 
 
 def _ordered(name: str, groupings: Sequence[Grouping], table: Table) -> tuple[Grouping, ...]:
@@ -314,230 +362,183 @@ def _kept(
     terms: Sequence[Term],
     table: Table,
     means_by_name: bool,
-) -> tuple[tuple[Grouping, ...], list[Event]]:
+    events: Log,
+) -> tuple[Grouping, ...]:
     """Leave out slopes and means of terms that are gone, or do not vary within the clusters.
 
     That a mean is left out is said where it was asked for by name.
     """
-    by_label = {term.label: term for term in terms}
-    kept: list[Grouping] = []
-    events: list[Event] = []
+    labels = {term.label for term in terms}
+    kept = []
     for each in groupings:
         clusters = table.clusters(each.name)
         varying = {
-            label
-            for label, term in by_label.items()
-            if not all(clusters.is_level2(column) for column in term_columns(term, table).T)
+            t.label for t in terms if not clusters.all_level2(screening.term_columns(t, table))
         }
-        slopes = tuple(slope for slope in each.slopes if slope[0] in varying)
-        means = tuple(label for label in each.means if label in varying)
-        lost = {
-            "slope left out": dict(each.slopes).keys() - varying,
-            "cluster mean left out": set(each.means) - varying if means_by_name else set(),
-        }
-        for action, labels in lost.items():
+        lost = {"slope left out": dict(each.slopes).keys() - varying}
+        if means_by_name:
+            lost["cluster mean left out"] = set(each.means) - varying
+        for action, gone in lost.items():
             # of terms that are gone altogether it was said before
-            for label in sorted(by_label.keys() & labels):
+            for label in sorted(labels & gone):
                 message = (
                     f"{label!r} in {name!r}: it does not vary within clusters of {each.name!r}, so "
                     f"it has no {action.removesuffix(' left out')} by {each.name!r}."
                 )
-                events.append(Event("warning", "specification", name, action, message))
+                events.warning(name, action, message)
+        slopes = tuple(slope for slope in each.slopes if slope[0] in varying)
+        means = tuple(label for label in each.means if label in varying)
         kept.append(replace(each, slopes=slopes, means=means))
-    return tuple(kept), events
+    return tuple(kept)
 
 
-def _left_out(name: str, unit: str, groupings: Sequence[Grouping], table: Table) -> Iterator[Event]:
+def _say_left_out(
+    name: str, unit: str, groupings: Sequence[Grouping], table: Table, events: Log
+) -> None:
     """Say which groupings a variable of clusters has no effects of, though they cross these."""
     for each in groupings:
-        if lies_within(table.clusters(each.name), table.clusters(unit)):
-            continue  # its clusters are parts of those that have a value
-        yield Event(
-            "info",
-            "specification",
-            name,
-            "grouping left out",
-            f"{name!r} has one value in each cluster of {unit!r}, and these lie in several "
-            f"clusters of {each.name!r}: its model has no effects by {each.name!r}.",
-        )
+        # others' clusters are parts of those that have a value
+        if not lies_within(table.clusters(each.name), table.clusters(unit)):
+            events.info(
+                name,
+                "grouping left out",
+                f"{name!r} has one value in each cluster of {unit!r}, and these lie in several "
+                f"clusters of {each.name!r}: its model has no effects by {each.name!r}.",
+            )
 
 
-def _with_cluster(
-    row: "pd.Series[Any]", name: str, columns: Sequence[str]
-) -> tuple["pd.Series[Any]", list[Event]]:
-    """Row of a user's matrix with the columns of ``cluster=`` coded −2, unless others are."""
+def _with_cluster(row: "pd.Series[Any]", name: str, columns: Sequence[str], events: Log) -> None:
+    """Code the columns of ``cluster=`` −2 in a row of a user's matrix, unless others are."""
     if (row == Role.CLUSTER).any():
-        return row, []
-    row = row.copy()
-    before = {column: int(row[column]) for column in columns}
+        return
+    codes = ", ".join(f"{column!r} is coded {int(row[column])}" for column in columns)
     row[list(columns)] = int(Role.CLUSTER)
-    codes = ", ".join(f"{column!r} is coded {code}" for column, code in before.items())
-    return row, [
-        Event(
-            "info",
-            "specification",
-            name,
-            "cluster added",
-            f"{codes} in row {name!r} of predictors and taken as −2, because cluster= names it; "
-            "for a single-level model of some targets leave cluster= out and code −2 in the other "
-            "rows.",
-        )
-    ]
+    events.info(
+        name,
+        "cluster added",
+        f"{codes} in row {name!r} of predictors and taken as −2, because cluster= names it; for a "
+        "single-level model of some targets leave cluster= out and code −2 in the other rows.",
+    )
 
 
-def _of_formula(
-    name: str, formula: ParsedFormula, clusters: Sequence[str], alias: Alias
-) -> tuple[tuple[Term, ...], tuple[Grouping, ...], list[Event]]:
+def _groupings_of(
+    name: str, formula: ParsedFormula, clusters: Sequence[str], alias: Alias, events: Log
+) -> tuple[Grouping, ...]:
     """Give the groupings of a formula: its own, or those of ``cluster=`` if it needs any."""
     if formula.groupings:
-        return formula.terms, formula.groupings, []
-    of_arguments = tuple(map(Grouping, clusters))
+        return formula.groupings
     if alias.level == 2:
-        return formula.terms, of_arguments, []
+        return tuple(map(Grouping, clusters))
     if any(term.cluster_mean for term in formula.terms):
         if not clusters:
             raise SpecificationError(
                 f"Formula of {name!r} has a cluster mean but no clusters; give cluster=, or add "
                 "'(1 | cluster)'."
             )
-        return formula.terms, (Grouping(clusters[0], False),), []
-    if not clusters:
-        return formula.terms, (), []
-    random = " + ".join(f"(1 | {cluster})" for cluster in clusters)
-    return (
-        formula.terms,
-        (),
-        [
-            Event(
-                "info",
-                "specification",
-                name,
-                "single level",
-                f"The formula of {name!r} has no '{random}', so its model has one level.",
-            )
-        ],
-    )
+        return (Grouping(clusters[0], False),)
+    if clusters:
+        random = " + ".join(f"(1 | {cluster})" for cluster in clusters)
+        message = f"The formula of {name!r} has no '{random}', so its model has one level."
+        events.info(name, "single level", message)
+    return ()
 
 
-def _at_level_2(name: str, terms: Sequence[Term]) -> tuple[tuple[Term, ...], list[Event]]:
+def _at_level_2(name: str, terms: Sequence[Term], events: Log) -> tuple[Term, ...]:
     """Terms of a model with one row a cluster: each is a cluster mean, and none can vary."""
-    events = [
-        Event(
-            "info",
-            "specification",
-            name,
-            "level 2",
-            f"{term.label!r} predicts the level-2 variable {name!r} by its cluster mean; a slope "
-            "by cluster or a further cluster mean has no meaning there and is left out.",
-        )
-        for term in terms
-        if term.random or term.cluster_mean
-    ]
-    fixed = (replace(term, fixed=True, random=False, cluster_mean=False) for term in terms)
-    return tuple(fixed), events
+    for term in terms:
+        if term.random or term.cluster_mean:
+            events.info(
+                name,
+                "level 2",
+                f"{term.label!r} predicts the level-2 variable {name!r} by its cluster mean; a "
+                "slope by cluster or a further cluster mean has no meaning there and is left out.",
+            )
+    return tuple(replace(term, fixed=True, random=False, cluster_mean=False) for term in terms)
 
 
-def _columns_of(term: Term, table: Table) -> tuple[str, ...]:
-    """Columns of the data a term depends on."""
-    return tuple(
-        name
-        for factor in term.factors
-        for name in ((factor,) if factor in table.variables else names_in(factor))
-    )
-
-
-def _checked_terms(name: str, terms: Sequence[Term], table: Table) -> tuple[Term, ...]:
-    """Terms whose functions have a value wherever their columns are observed."""
+def _checked_terms(
+    name: str, terms: Sequence[Term], table: Table, unimputed: Sequence[str]
+) -> tuple[Term, ...]:
+    """Terms of known columns whose functions have a value wherever these are observed."""
     checked = []
     for term in terms:
-        for column in _columns_of(term, table):
+        for column in term.read_columns(table.variables):
             if table.variables[column].kind is Kind.OTHER:
                 raise SpecificationError(
                     f"{column!r} ({table.variables[column].dtype}) cannot predict {name!r}: it is "
                     "neither a number nor a category; convert it first."
                 )
-        factors = []
-        for factor in term.factors:
-            coded = with_category_codes(factor, table)
-            if factor not in table.variables:
-                observed = np.ones(table.n_rows, dtype=bool)
-                for column in names_in(factor):
-                    observed &= ~table.missing(column)
-                n = int((~np.isfinite(evaluate(coded, table.values)))[observed].sum())
-                if n:
-                    raise SpecificationError(
-                        f"{factor!r}, which predicts {name!r}, is not a finite number in {n} "
-                        f"row(s); correct {', '.join(map(repr, names_in(factor)))} there, or use "
-                        "another function."
-                    )
-            factors.append(coded)
-        checked.append(replace(term, factors=tuple(factors)))
+        factors = tuple(with_category_codes(factor, table) for factor in term.factors)
+        for factor, coded in zip(term.factors, factors, strict=True):
+            if factor in table.variables:
+                continue
+            names = names_in(factor)
+            observed = ~np.any([table.missing(column) for column in names], axis=0)
+            n = int((~np.isfinite(evaluate(coded, table.values)) & observed).sum())
+            if n:
+                raise SpecificationError(
+                    f"{factor!r}, which predicts {name!r}, is not a finite number in {n} row(s); "
+                    f"correct {', '.join(map(repr, names))} there, or use another function."
+                )
+        checked.append(replace(term, factors=factors))
+    for term in checked:
+        for column in term.read_columns(table.variables):
+            if column in unimputed:
+                raise SpecificationError(
+                    f"{column!r} predicts {name!r} but stays incomplete; give {column!r} a "
+                    "method (or its bi.only_where an otherwise=), or take it out of the "
+                    f"predictors of {name!r}."
+                )
     return tuple(checked)
 
 
-def _level(
+def _unit(
     name: str,
     alias: Alias,
     groupings: Sequence[Grouping],
     clusters: Sequence[str],
     table: Table,
     formula: ParsedFormula | None,
-) -> tuple[int, str | None, tuple[Event, ...]]:
-    """Level of a target, and whose property it is at level 2.
+    events: Log,
+) -> str | None:
+    """Give whose property a target of level 2 is; None at level 1.
 
     What never varies within clusters is recognised as a property of clusters, of several groupings
     the one with the fewest clusters.
     """
-    names = dict.fromkeys([*(each.name for each in groupings), *clusters])
+    values = table.values[name]
     if alias.level == 2:
+        names = dict.fromkeys([*(each.name for each in groupings), *clusters])
         if not names:
             raise SpecificationError(
                 f"Variable {name!r}: a level-2 method needs clusters; give cluster=."
             )
-        fewest_first = in_order(list(names), table)[::-1]
-        values = table.values[name]
-        for each in fewest_first:
+        most_first = in_order(list(names), table)
+        for each in most_first[::-1]:
             if table.clusters(each).is_level2(values):
-                return 2, each, ()
-        nearest_to = table.clusters(fewest_first[-1])
-        varying = nearest_to.varying(values)
-        label = nearest_to.labels[int(varying.argmax())]
+                return each
+        varying = table.clusters(most_first[0]).varying(values)
+        label = table.clusters(most_first[0]).labels[int(varying.argmax())]
         raise DataError(
             f"Variable {name!r} is to be imputed at level 2, but it varies within "
-            f"{int(varying.sum())} cluster(s), the first {label!r} of {fewest_first[-1]!r}; "
+            f"{int(varying.sum())} cluster(s), the first {label!r} of {most_first[0]!r}; "
             "correct the data, or use a level-1 method."
         )
-    if not groupings or formula is not None:
-        return 1, None, ()
-    for grouping in reversed(groupings):
-        if not is_of_clusters(table.clusters(grouping.name), table.values[name]):
-            continue
-        return (
-            2,
-            grouping.name,
-            (
-                Event(
-                    "info",
-                    "specification",
-                    name,
-                    "level 2",
-                    f"{name!r} never varies within clusters of {grouping.name!r}: it is imputed "
-                    "with one value a cluster; a value known from another row of the cluster is "
-                    "used as it is.",
-                ),
-            ),
-        )
-    return 1, None, ()
-
-
-def is_of_clusters(clusters: ClusterIndex, values: np.ndarray) -> bool:
-    """Whether the values show a property of clusters: they never vary where they could."""
-    repeated = clusters.n_observed(values) >= 2
-    return clusters.is_level2(values) and bool(repeated.sum() >= max(2, clusters.n / 2))
+    for grouping in reversed(groupings) if formula is None else ():
+        if table.clusters(grouping.name).has_property(values):
+            events.info(
+                name,
+                "level 2",
+                f"{name!r} never varies within clusters of {grouping.name!r}: it is imputed with "
+                "one value a cluster; a value known from another row of the cluster is used as it "
+                "is.",
+            )
+            return grouping.name
+    return None
 
 
 def _options(
-    name: str, implementation: Any, given: Mapping[Any, Mapping[str, Any]], table: Table
+    name: str, implementation: Any, given: Mapping[Any, Mapping[str, Any]]
 ) -> dict[str, Any]:
     known = getattr(implementation, "options", BUILDER_OPTIONS)
     options: dict[str, Any] = {}

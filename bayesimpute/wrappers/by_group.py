@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,26 +12,21 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
+from bayesimpute.method import Array, Design, Kernel
 from bayesimpute.registry import resolve
-from bayesimpute.sampling.prediction import predict
-from bayesimpute.sampling.row_draws import Moment, row_draws
 from bayesimpute.wording import did_you_mean, one_line
 from bayesimpute.wrappers.base import (
+    Options,
     Rows,
+    RowsKernel,
     Scope,
-    WrappedKernel,
     Wrapper,
     decide,
-    density_of_rows,
     inner_kernel,
+    labelled,
     method_text,
-    size_of,
-    visit_rows,
     wrappable,
 )
-from bayesimpute.wrappers.joined_model import joined_model
-from bayesimpute.wrappers.row_draws import GroupedDraws
 
 
 @checked
@@ -123,11 +118,7 @@ class ByGroup(Wrapper):
                 "group; fill it in or drop these rows, or make it a predictor."
             )
         values = table.values[by]
-        if scope.level == 2 and scope.clusters is not None and not scope.clusters.is_level2(values):
-            raise DataError(
-                f"{place}it has one value a cluster, but {by!r} varies within clusters of "
-                f"{scope.cluster!r}; group by a variable of the clusters."
-            )
+        scope.check_level(place, values, repr(by), "group by a variable of the clusters")
         return values
 
     def reads(self) -> tuple[str, ...]:
@@ -138,7 +129,7 @@ class ByGroup(Wrapper):
         """Give the codes of the groups."""
         return {self.by: values[self.by]}
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    def model(self, design: Design, priors: Options, options: Options) -> Any:
         """Build the textbook models of all groups, side by side in one PyMC model.
 
         Returns
@@ -154,189 +145,33 @@ class ByGroup(Wrapper):
             }
         )
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
+    def kernel(self, design: Design, priors: Options, options: Options) -> Kernel:
         """Build a kernel for each group."""
-        return GroupKernel(
-            {
-                label: inner_kernel(self.method, design.rows(rows), priors, options)
-                for label, rows in self.rows(design).items()
-            },
-            self.rows,
-            self.by,
-        )
+        kernels = {
+            label: inner_kernel(self.method, design.rows(rows), priors, options)
+            for label, rows in self.rows(design).items()
+        }
+        return RowsKernel(self, kernels, np.nan)
 
     def rows(self, design: Design) -> dict[str, Rows]:
         """Give the rows of a design that are in each group, by its label, (row,) bool."""
         codes = design.columns[self.by]
         return {label: codes == value for value, label in self.groups}
 
+    rows_asked = rows
+
+    def check_nobodys(self, target: str, n: int) -> None:
+        """Refuse rows of a group that no model was fitted to."""
+        if n:
+            raise DataError(
+                f"{target!r} has a model for each group of {self.by!r}, and none for a group that "
+                f"was not there when the imputations were made; {n} missing value(s) are of such "
+                "rows."
+            )
+
     def equation(self, inner: str) -> str:
         """Say that the model holds in each group."""
         return f"{inner};  separately for each {self.by}"
-
-
-class GroupKernel(WrappedKernel):
-    """Kernels side by side, each on its own rows and with its own part of the state."""
-
-    def __init__(
-        self,
-        kernels: Mapping[str, Kernel],
-        rows: Callable[[Design], dict[str, Rows]],
-        by: str,
-    ) -> None:
-        super().__init__(*kernels.values())
-        self.labels = MappingProxyType(
-            {
-                f"{parameter}[{label}]": names
-                for label, kernel in kernels.items()
-                for parameter, names in kernel.labels.items()
-            }
-        )
-        self._kernels = dict(kernels)
-        self._rows = rows
-        self._by = by
-
-    def adapt(self, design: Design, rng: np.random.Generator) -> Adaptation:
-        """Tune each kernel on its rows."""
-        rows = self._rows(design)
-        parts = tuple(
-            kernel.adapt(design.rows(rows[label]), rng) for label, kernel in self._kernels.items()
-        )
-        return Adaptation(
-            float(np.mean([part.step_size for part in parts])),
-            np.concatenate([part.variance for part in parts]),
-            np.concatenate([part.start_mean for part in parts]),
-            np.concatenate([part.start_sd for part in parts]),
-            parts,
-        )
-
-    def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
-        """Give a dispersed starting state."""
-        pairs = zip(self.parts, adaptation.parts, strict=True)
-        return np.concatenate([kernel.start(part, rng) for kernel, part in pairs])
-
-    def visit(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-    ) -> Visit:
-        """Visit the groups one after the other."""
-        ends = np.cumsum([len(part.start_mean) for part in adaptation.parts])
-        states = np.split(state, ends[:-1])
-        rows = self._rows(design)
-        values = np.full(len(design.y), np.nan)
-        parameters: dict[str, float | Array] = {}
-        visits = []
-        for (label, kernel), part, own in zip(
-            self._kernels.items(), adaptation.parts, states, strict=True
-        ):
-            visit, drawn = visit_rows(kernel, design, rows[label], part, own, rng, first)
-            visits.append(visit)
-            values[rows[label]] = drawn[rows[label]]
-            parameters |= {f"{name}[{label}]": value for name, value in visit.parameters.items()}
-        return Visit(
-            np.concatenate([visit.state for visit in visits]),
-            values[design.draw],
-            parameters,
-            _together([visit.statistics for visit in visits]),
-        )
-
-    def row_draws(self, moment: Moment) -> GroupedDraws:
-        """Give the models of new rows, group by group."""
-        rows, parts = self._rows(moment.design), moment.adaptation.parts
-        ends = np.cumsum([len(part.start_mean) for part in parts])
-        inside = {
-            label: row_draws(kernel, Moment(moment.design.rows(rows[label]), part, own, moment.rng))
-            for (label, kernel), part, own in zip(
-                self._kernels.items(), parts, np.split(moment.state, ends[:-1]), strict=True
-            )
-        }
-        return GroupedDraws(inside, self._rows, self._by)
-
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
-        """Give the log density of rows, each by the model of its group."""
-        rows, densities, first = self._rows(design), {}, 0
-        for label, kernel in self._kernels.items():
-            size = size_of(kernel)
-            own = state[first : first + size]
-            densities[label] = density_of_rows(kernel, design.rows(rows[label]), own, rng)
-            first += size
-
-        def of(chosen: Design) -> Array:
-            out = np.empty(len(chosen.y))
-            for label, where in self._rows(chosen).items():
-                if where.any():
-                    out[where] = densities[label](chosen.rows(where))
-            return out
-
-        return of
-
-    def predict(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-        by_cluster: bool = False,
-    ) -> Prediction:
-        """Predict the groups one after the other; of a cluster, their densities add up."""
-        ends = np.cumsum([len(part.start_mean) for part in adaptation.parts])
-        rows, fit = self._rows(design), design.fit
-        parameters: dict[str, float | Array] = {}
-        states, parts = [], []
-        for (label, kernel), tuned, own in zip(
-            self._kernels.items(), adaptation.parts, np.split(state, ends[:-1]), strict=True
-        ):
-            part = predict(kernel, design.rows(rows[label]), tuned, own, rng, first, by_cluster)
-            states.append(part.state)
-            parameters |= {f"{name}[{label}]": value for name, value in part.parameters.items()}
-            parts.append((rows[label][fit], part))
-
-        def gathered(name: str) -> Any:
-            each = [getattr(part, name) for _, part in parts]
-            if any(own is None for own in each):
-                return None
-            out = np.full(int(fit.sum()), np.nan)
-            for (where, _), own in zip(parts, each, strict=True):
-                out[where] = own
-            return out
-
-        def summed(name: str) -> Any:
-            each = [getattr(part, name) for _, part in parts]
-            return None if any(own is None for own in each) else np.sum(each, axis=0)
-
-        return Prediction(
-            np.concatenate(states),
-            gathered("values"),
-            parameters,
-            gathered("log_likelihood"),
-            gathered("learnt"),
-            parts[0][1].measure,
-            summed("by_cluster"),
-            summed("by_cluster_error"),
-            _together([part.statistics for _, part in parts]),
-        )
-
-
-def _together(statistics: list[Mapping[str, float]]) -> dict[str, float]:
-    """Statistics of one sampler over all groups."""
-    how: dict[str, Callable[[list[float]], Any]] = {
-        **dict.fromkeys(("diverging", "n_steps", "energy", "lp"), np.sum),
-        "tree_depth": np.max,
-    }
-    names = dict.fromkeys(name for each in statistics for name in each)
-    return {
-        name: float(how.get(name, np.mean)([each[name] for each in statistics if name in each]))
-        for name in names
-    }
 
 
 def _groups(table: Table, by: str, values: Array) -> tuple[tuple[float, str], ...]:
@@ -348,3 +183,69 @@ def _groups(table: Table, by: str, values: Array) -> tuple[tuple[float, str], ..
     if len(set(labels)) < len(labels):  # 1 and "1" in one column
         labels = [repr(each) for each in originals]
     return tuple((float(code), label) for code, label in zip(codes, labels, strict=True))
+
+
+def joined_model(models: Mapping[str, Any]) -> Any:
+    """Put models side by side in one ``pm.Model``.
+
+    PyMC's own nested models would share dims such as ``row``, whose length differs by group.
+
+    Parameters
+    ----------
+    models
+        Label -> model, built for this purpose: its variables are renamed and move over.
+
+    Returns
+    -------
+    pymc.Model
+        Variable ``sigma`` of group ``a`` is ``sigma[a]``, dim ``row`` is ``row[a]``.
+    """
+    import pymc as pm
+
+    joined = pm.Model(model=None)
+    for label, model in models.items():
+        move(model, joined, partial(labelled, label))
+    return joined
+
+
+def move(model: Any, joined: Any, renamed: Callable[[str], str]) -> None:
+    """Move all variables of a model into another, under new names; so are its dims called.
+
+    Parameters
+    ----------
+    model
+        Built for this purpose.
+    joined
+        The other.
+    renamed
+        Gives the new name of a variable or dim.
+    """
+    for dim, length in model.dim_lengths.items():
+        joined.add_coord(renamed(dim), model.coords.get(dim), length=length)
+    names = {variable: name for name, variable in model.named_vars.items()}
+    for variable in model.basic_RVs:
+        variable.name = renamed(names[variable])
+        value = model.rvs_to_values[variable]
+        free = variable in model.free_RVs
+        (joined.free_RVs if free else joined.observed_RVs).append(variable)
+        transform = model.rvs_to_transforms[variable]
+        # PyMC finds sigma_log__ by the name of sigma; codes cast from observed data have none
+        if value not in names and value.name is not None:
+            value.name = variable.name + value.name.removeprefix(names[variable])
+        joined.create_value_var(
+            variable, transform=transform, default_transform=None, value_var=value
+        )
+        if free:
+            joined.set_initval(variable, model.rvs_to_initial_values.get(variable))
+    for variable, name in names.items():
+        for mine, theirs in (
+            (joined.deterministics, model.deterministics),
+            (joined.potentials, model.potentials),
+            (joined.data_vars, model.data_vars),
+        ):
+            if variable in theirs:
+                mine.append(variable)
+        variable.name = renamed(name)
+        dims = model.named_vars_to_dims.get(name)
+        dims = None if not dims else tuple(d and renamed(d) for d in dims)
+        joined.add_named_variable(variable, dims=dims)

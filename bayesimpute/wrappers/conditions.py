@@ -11,8 +11,13 @@ import pandas as pd
 from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array
-from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
-from bayesimpute.specification.spelling import syntax_tree, unaliased
+from bayesimpute.specification.expressions import (
+    evaluate,
+    names_in,
+    syntax_tree,
+    unaliased,
+    with_category_codes,
+)
 from bayesimpute.wording import did_you_mean
 
 HELP = (
@@ -41,26 +46,30 @@ def condition_columns(condition: str) -> tuple[str, ...]:
         raise SpecificationError(f"{condition[:60]!r}… is too deeply nested; {HELP}.") from None
 
 
-def check_condition(condition: str, table: Table) -> None:
+def check_condition(condition: str, table: Table, place: str = "") -> None:
     """Raise unless the columns exist and can be compared as the text compares them.
 
     Raises
     ------
     SpecificationError
-        Naming the condition and what is wrong in it.
+        Naming the condition and what is wrong in it, behind the place where it stands.
     """
-    for name in condition_columns(condition):
-        if name not in table.variables:
-            raise SpecificationError(
-                f"{condition!r} uses {name!r}, which is no column of the data."
-                f"{did_you_mean(name, table.variables)}"
-            )
-        if table.variables[name].kind is Kind.OTHER:
-            raise SpecificationError(
-                f"{condition!r} uses {name!r} ({table.variables[name].dtype}), which is neither a "
-                "number nor a category; convert it first, or give a function of the data."
-            )
-    truth(condition, table, table.values)
+    try:
+        for name in condition_columns(condition):
+            if name not in table.variables:
+                raise SpecificationError(
+                    f"{condition!r} uses {name!r}, which is no column of the data."
+                    f"{did_you_mean(name, table.variables)}"
+                )
+            if table.variables[name].kind is Kind.OTHER:
+                raise SpecificationError(
+                    f"{condition!r} uses {name!r} ({table.variables[name].dtype}), which is "
+                    "neither a number nor a category; convert it first, or give a function of the "
+                    "data."
+                )
+        truth(condition, table, table.values)
+    except SpecificationError as error:
+        raise SpecificationError(f"{place}{error}") from None
 
 
 def truth(condition: str, table: Table, values: Mapping[str, Array]) -> Array:
@@ -114,7 +123,8 @@ def _called(function: Callable[..., Any]) -> str:
 def _parsed(condition: str) -> tuple[ast.expr, Mapping[str, str]]:
     """Syntax tree, and the names that stand for columns."""
     try:
-        return syntax_tree(condition)
+        tree, aliases = syntax_tree(condition)
+        return _WithoutIn().visit(tree), aliases
     except SpecificationError as error:
         raise SpecificationError(
             f"{condition[:200]!r} cannot be read as a condition; {HELP}."
@@ -125,30 +135,34 @@ def _text(node: ast.expr, aliases: Mapping[str, str]) -> str:
     return unaliased(ast.unparse(node), aliases)
 
 
-def _alternatives(node: ast.expr) -> tuple[ast.expr, Sequence[ast.expr], bool] | None:
-    """``x in [1, 2]`` as its left side, the values, and whether it is ``not in``."""
-    match node:
-        case ast.Compare(
-            left=left,
-            ops=[ast.In() | ast.NotIn() as operation],
-            comparators=[ast.List(elts=values) | ast.Tuple(elts=values) | ast.Set(elts=values)],
-        ):
-            return left, values, isinstance(operation, ast.NotIn)
-    return None
+class _WithoutIn(ast.NodeTransformer):
+    """Writes ``x in [1, 2]`` as ``x == 1 or x == 2``."""
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        match node:
+            case ast.Compare(
+                left=left,
+                ops=[ast.In() | ast.NotIn() as operation],
+                comparators=[ast.List(elts=values) | ast.Tuple(elts=values) | ast.Set(elts=values)],
+            ):
+                equal: list[ast.expr] = [ast.Compare(left, [ast.Eq()], [value]) for value in values]
+                either = ast.BoolOp(ast.Or(), equal)
+                return (
+                    ast.UnaryOp(ast.Not(), either) if isinstance(operation, ast.NotIn) else either
+                )
+        return node
 
 
 def _names(node: ast.expr, aliases: Mapping[str, str], condition: str) -> list[str]:
     match node:
+        case ast.BoolOp(values=[]):
+            raise SpecificationError(f"{condition!r}: the list after in is empty; {HELP}.")
         case ast.BoolOp(values=parts):
             return [name for part in parts for name in _names(part, aliases, condition)]
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return _names(operand, aliases, condition)
         case ast.Compare() | ast.Name():
-            found = _alternatives(node)
-            compared: ast.expr = node
-            if found is not None:
-                compared = ast.Compare(found[0], [ast.Eq()], [ast.Constant(0)])
-            text = _text(compared, aliases)
+            text = _text(node, aliases)
             names = names_in(text)
             if not names or (names == (text,) and not isinstance(node, ast.Name)):
                 raise SpecificationError(f"{condition!r}: {text!r} is no comparison; {HELP}.")
@@ -176,14 +190,6 @@ def _truth(
             return 1 - _all([1 - inner(part) for part in parts])
         case ast.UnaryOp(operand=operand):
             return 1 - inner(operand)
-    found = _alternatives(node)
-    if found is not None:
-        left, alternatives, negated = found
-        if not alternatives:
-            raise SpecificationError(f"{condition!r}: the list after in is empty; {HELP}.")
-        equal = [inner(ast.Compare(left, [ast.Eq()], [value])) for value in alternatives]
-        holds = 1 - _all([1 - part for part in equal])
-        return 1 - holds if negated else holds
     text = _text(node, aliases)
     if isinstance(node, ast.Name):
         name = aliases.get(node.id, node.id)

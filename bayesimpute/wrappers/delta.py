@@ -1,29 +1,31 @@
-"""δ-adjustment: what is imputed lies elsewhere than what a model says of the observed."""
+"""δ-adjustment: what is imputed lies elsewhere than what a model says of the observed.
 
-from collections.abc import Hashable, Mapping
+Amounts are numbers and PyMC distributions, one fresh draw of each at a visit.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
+from numpy.random import Generator
 
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
-from bayesimpute.registry import resolve
-from bayesimpute.sampling.row_draws import Moment, row_draws
+from bayesimpute.sampling.generic import reseed
+from bayesimpute.sampling.priors import attach
+from bayesimpute.sampling.row_draws import Further, Moment, Positions
 from bayesimpute.specification.aliases import UNORDERED
 from bayesimpute.wording import listed, one_line
-from bayesimpute.wrappers.amounts import (
-    Amounts,
-    amount_text,
-    checked_amount,
-    is_distribution,
-)
 from bayesimpute.wrappers.base import (
+    Options,
     Scope,
+    Wrapped,
     WrappedKernel,
     Wrapper,
     declared,
@@ -33,7 +35,88 @@ from bayesimpute.wrappers.base import (
     wrappable,
 )
 from bayesimpute.wrappers.conditions import check_condition, condition_columns, truth
-from bayesimpute.wrappers.row_draws import ShiftedDraws
+
+
+def checked_amount(amount: Any, place: str) -> Any:
+    """Give a finite number as float, or an unnamed scalar distribution as it is.
+
+    Raises
+    ------
+    SpecificationError
+        If it is neither.
+    """
+    if is_distribution(amount):
+        if amount.ndim != 0:
+            raise SpecificationError(
+                f"{place} is a distribution of {amount.ndim} dimension(s); give a scalar one, "
+                "such as pm.Normal.dist(-1, 0.5)."
+            )
+        return amount
+    number = isinstance(amount, Real) and not isinstance(amount, bool | np.bool_)
+    if not number or not np.isfinite(float(amount)):
+        raise SpecificationError(
+            f"{place}={amount!r} must be a finite number, or a PyMC distribution such as "
+            "pm.Normal.dist(-1, 0.5)."
+        )
+    return float(amount)
+
+
+def is_distribution(amount: Any) -> bool:
+    """Whether an amount is drawn."""
+    return hasattr(amount, "owner") and hasattr(amount, "ndim")
+
+
+def amount_text(amount: Any) -> str:
+    """Text of an amount: the number, or the distribution with those parameters that are numbers."""
+    if not is_distribution(amount):
+        return f"{amount:g}" if isinstance(amount, float) else str(amount)
+    if amount.owner is None:
+        return "distribution"
+    family = type(amount.owner.op).__name__.removesuffix("RV")
+    try:
+        parameters = [float(each.data) for each in amount.owner.op.dist_params(amount.owner)]
+    except (AttributeError, TypeError, ValueError):  # no random variable, or no plain numbers
+        return family
+    return f"{family}({', '.join(f'{each:g}' for each in parameters)})"
+
+
+class Amounts:
+    """Draws of several amounts; distributions are compiled once.
+
+    Parameters
+    ----------
+    amounts
+        Numbers and scalar distributions.
+    """
+
+    def __init__(self, amounts: Sequence[Any]) -> None:
+        self._fixed = np.array([np.nan if is_distribution(a) else a for a in amounts], dtype=float)
+        self.drawn = np.array([is_distribution(a) for a in amounts], dtype=bool)
+        self._function: Any = None
+        if self.drawn.any():
+            import pymc as pm
+
+            with pm.Model(model=None):  # copies, so that kernels share no generator
+                copies = [
+                    attach(a, f"delta_{k}") for k, a in enumerate(amounts) if is_distribution(a)
+                ]
+            self._function = pm.compile([], copies, random_seed=0)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """Give the numbers as they are and a draw of each distribution, (amount,).
+
+        Raises
+        ------
+        SamplingError
+            If a draw is not finite.
+        """
+        values = self._fixed.copy()
+        if self._function is not None:
+            reseed(self._function, rng)
+            values[self.drawn] = [float(each) for each in self._function()]
+        if not np.isfinite(values).all():
+            raise SamplingError("the distribution of delta drew a value that is not finite")
+        return values
 
 
 @checked
@@ -213,21 +296,14 @@ class Delta(Wrapper):
         return replace(decided, cluster=scope.cluster if mine else None), events
 
     def _check_where(self, where: str, scope: Scope, place: str) -> None:
-        try:
-            check_condition(where, scope.table)
-        except SpecificationError as error:
-            raise SpecificationError(f"{place}{error}") from None
+        check_condition(where, scope.table, place)
         if scope.target in condition_columns(where):
             raise SpecificationError(
                 f"{place}where= reads {scope.target!r} itself, whose values are not known there."
             )
-        if scope.level == 2 and scope.clusters is not None:
-            holds = truth(where, scope.table, scope.table.values)
-            if not scope.clusters.is_level2(holds):
-                raise DataError(
-                    f"{place}it has one value a cluster, but {where} varies within clusters of "
-                    f"{scope.cluster!r}; use a condition on variables of the clusters."
-                )
+        holds = truth(where, scope.table, scope.table.values)
+        instead = "use a condition on variables of the clusters"
+        scope.check_level(place, holds, where, instead)
 
     @property
     def is_drawn(self) -> bool:
@@ -250,13 +326,7 @@ class Delta(Wrapper):
             found[f"cluster of {self}"] = by_cluster[clusters.codes]
         return found
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Build the textbook model of the method inside: δ is not in what is fitted."""
-        return resolve(self.method).model(design, priors, options)
-
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
+    def kernel(self, design: Design, priors: Options, options: Options) -> Kernel:
         """Build the kernel of the method inside."""
         return DeltaKernel(inner_kernel(self.method, design, priors, options), self)
 
@@ -310,11 +380,7 @@ class DeltaKernel(WrappedKernel):
     """
 
     def __init__(
-        self,
-        inside: Kernel,
-        wrapper: Delta,
-        position: int | None = None,
-        member: str = "",
+        self, inside: Kernel, wrapper: Delta, position: int | None = None, member: str = ""
     ) -> None:
         super().__init__(inside)
         self._position = position
@@ -330,7 +396,7 @@ class DeltaKernel(WrappedKernel):
             own[self._name] = () if wrapper.how == "delta" else tuple(drawn)
         self.labels = MappingProxyType({**inside.labels, **own})
 
-    def seen(self, design: Design, rng: np.random.Generator) -> Design:
+    def seen(self, design: Design, rng: Generator) -> Design:
         """Shift a design with live values, whose δ are numbers (the specification has seen to it).
 
         Where none is live, δ is of values to draw only, and what is learnt does not speak of it.
@@ -340,12 +406,7 @@ class DeltaKernel(WrappedKernel):
         return self._wrapper.shifted(design, self._amounts.draw(rng))
 
     def visit(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
+        self, design: Design, adaptation: Adaptation, state: Array, rng: Generator, first: bool
     ) -> Visit:
         """Draw δ, then visit with it."""
         amounts = self._amounts.draw(rng)
@@ -362,11 +423,64 @@ class DeltaKernel(WrappedKernel):
             parameters[self._name] = float(drawn[0]) if self._wrapper.how == "delta" else drawn
         return replace(visit, parameters=parameters)
 
-    def row_draws(self, moment: Moment) -> ShiftedDraws:
+    def row_draws(self, moment: Moment) -> "ShiftedDraws":
         """Draw δ, and give the model of new rows with it."""
         amounts = self._amounts.draw(moment.rng)
-        seen = replace(moment, design=self.seen(moment.design, moment.rng))
-        inside = row_draws(self.inside, seen)
+        inside = self.draws_inside(moment)
         clusters = max(moment.design.n_clusters, 1)
         wrapper = self._wrapper
         return ShiftedDraws(inside, wrapper.shifted, amounts[None], self._position, clusters)
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftedDraws(Wrapped):
+    """δ-adjusted draws.
+
+    Attributes
+    ----------
+    shifted
+        Gives a design its shift, from amounts (amount,).
+    amounts
+        As drawn for each chain, (chain, amount).
+    position
+        Of the shifted member of a block; None where the target is shifted itself.
+    clusters
+        How many clusters a chain has.
+    """
+
+    shifted: Callable[[Design, Array], Design]
+    amounts: Array
+    position: int | None
+    clusters: int
+
+    def beside(self, others: Sequence[Self]) -> Self:
+        """Put the draws of further chains behind these."""
+        amounts = np.concatenate([self.amounts, *(each.amounts for each in others)])
+        return replace(super().beside(others), amounts=amounts)
+
+    def of_clusters(self, clusters: Positions, rng: Generator, further: Further = ()) -> Self:
+        """Choose clusters of the model inside."""
+        return replace(super().of_clusters(clusters, rng, further), clusters=len(clusters))
+
+    def _with_shift(self, design: Design, chain: Positions) -> Design:
+        """Shift each row by the amounts of its chain."""
+        shift: Any = None
+        for amounts in np.unique(self.amounts, axis=0):
+            of = self.shifted(design, amounts).shift
+            assert of is not None
+            here = (self.amounts == amounts).all(axis=1)[chain]
+            shift = (
+                of
+                if shift is None
+                else np.where(here if of.ndim == 1 else here[:, None], of, shift)
+            )
+        return replace(design, shift=shift)
+
+    def seen(self, design: Design) -> Design:
+        """Give the design that the model inside gets."""
+        chain = design.cluster // self.clusters
+        if self.position is None:
+            return self._with_shift(design, chain)
+        members = list(design.members)
+        members[self.position] = self._with_shift(members[self.position], chain)
+        return replace(design, members=tuple(members))

@@ -1,28 +1,27 @@
 """Clusters as fixed effects: an indicator column each, in place of the random effects."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from bayesimpute.arguments import checked
 from bayesimpute.errors import DataError, SamplingError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction
-from bayesimpute.registry import resolve
-from bayesimpute.sampling.row_draws import Moment, row_draws
+from bayesimpute.method import Design, Kernel
+from bayesimpute.sampling.row_draws import NEW, Further, Moment, Positions
 from bayesimpute.wrappers.base import (
+    Options,
     Scope,
+    Wrapped,
     WrappedKernel,
     Wrapper,
-    density_of_rows,
     inner_kernel,
     method_text,
     wrappable,
 )
-from bayesimpute.wrappers.row_draws import FixedDraws
 
 
 @checked
@@ -106,13 +105,11 @@ class FixedClusters(Wrapper):
         decided, events = super().decided(scope)
         return replace(decided, cluster=scope.cluster), events
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    def model(self, design: Design, priors: Options, options: Options) -> Any:
         """Build the textbook model with an indicator column a cluster."""
-        return resolve(self.method).model(self._with(design, _own_columns(design)), priors, options)
+        return super().model(self._with(design, _own_columns(design)), priors, options)
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
+    def kernel(self, design: Design, priors: Options, options: Options) -> Kernel:
         """Build the kernel of the method inside, with an indicator column a cluster."""
         columns = _own_columns(design)
         inside = inner_kernel(self.method, self._with(design, columns), priors, options)
@@ -143,7 +140,9 @@ def _own_columns(design: Design) -> npt.NDArray[np.int64]:
 
 
 class FixedKernel(WrappedKernel):
-    """A kernel that sees the clusters as indicator columns."""
+    """A kernel that sees the clusters as indicator columns, which are no effects."""
+
+    effects_inside = False
 
     def __init__(
         self,
@@ -157,7 +156,7 @@ class FixedKernel(WrappedKernel):
         self._columns = columns
         self._present = present
 
-    def seen(self, design: Design, rng: np.random.Generator) -> Design:
+    def seen(self, design: Design, rng: Generator) -> Design:
         """Give the design with indicator columns."""
         # rows come and go where a condition on incomplete columns chooses them
         observed = np.bincount(design.cluster[design.fit], minlength=design.n_clusters)
@@ -172,28 +171,61 @@ class FixedKernel(WrappedKernel):
             )
         return self._wrapper._with(design, self._columns)
 
-    def predict(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-        by_cluster: bool = False,
-    ) -> Prediction:
-        """Predict with the indicator columns, which are no effects to integrate out."""
-        return super().predict(design, adaptation, state, rng, first)
+    def rows_seen(self, rows: Design, rng: Generator) -> Design:
+        """Give rows their indicator columns, be they of any clusters."""
+        return self._wrapper._with(rows, self._columns)
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
-        """Give the log density of rows, which get their indicator columns."""
-        inside = density_of_rows(self.inside, self.seen(design, rng), state, rng)
-        return lambda rows: inside(self._wrapper._with(rows, self._columns))
-
-    def row_draws(self, moment: Moment) -> FixedDraws:
+    def row_draws(self, moment: Moment) -> "FixedDraws":
         """Give the model of new rows of the same clusters."""
-        seen = replace(moment, design=self.seen(moment.design, moment.rng))
-        inside, count = row_draws(self.inside, seen), moment.design.n_clusters
+        inside, count = self.draws_inside(moment), moment.design.n_clusters
         name = self._wrapper.cluster
         return FixedDraws(inside, self._columns, np.arange(count), name, count)
+
+
+@dataclass(frozen=True, eq=False)
+class FixedDraws(Wrapped):
+    """A model that sees clusters as indicator columns.
+
+    Attributes
+    ----------
+    columns
+        Numbers of the clusters that have a column.
+    clusters
+        Numbers that rows' clusters had when the model was fitted, (cluster,).
+    name
+        Of the column of clusters.
+    fitted
+        How many there were.
+    """
+
+    columns: Positions
+    clusters: Positions
+    name: str
+    fitted: int
+
+    def of_clusters(self, clusters: Positions, rng: Generator, further: Further = ()) -> Self:
+        """Choose clusters.
+
+        Raises
+        ------
+        DataError
+            If one is new.
+        """
+        if (clusters == NEW).any():
+            raise DataError(
+                f"fixed_clusters knows the effects of the clusters of {self.name!r} that it was "
+                "fitted to, and of no others"
+            )
+        return replace(self, clusters=clusters)
+
+    def seen(self, design: Design) -> Design:
+        """Give the design that the model inside gets."""
+        chain, within = np.divmod(design.cluster, len(self.clusters))
+        number = self.clusters[within]
+        indicators = (number[:, None] == self.columns).astype(float)
+        return replace(
+            design,
+            x=np.hstack([design.x, indicators]),
+            z=np.empty((len(design.y), 0)),
+            cluster=chain * self.fitted + number,
+        )

@@ -10,23 +10,19 @@ import pandas as pd
 
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Kind, Table
-from bayesimpute.errors import DataError, SamplingError, SpecificationError
+from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.events import Event
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
-from bayesimpute.registry import resolve
-from bayesimpute.sampling.prediction import predict, scattered
-from bayesimpute.sampling.row_draws import Moment, row_draws
+from bayesimpute.method import Array, Design, Kernel
 from bayesimpute.wording import listed, one_line
 from bayesimpute.wrappers.base import (
+    Options,
     Rows,
+    RowsKernel,
     Scope,
-    WrappedKernel,
     Wrapper,
-    density_of_rows,
     inner_kernel,
     layers,
     method_text,
-    visit_rows,
     wrappable,
 )
 from bayesimpute.wrappers.conditions import (
@@ -35,7 +31,6 @@ from bayesimpute.wrappers.conditions import (
     truth,
     truth_of_function,
 )
-from bayesimpute.wrappers.row_draws import WhereDraws
 
 
 @checked
@@ -128,10 +123,7 @@ class OnlyWhere(Wrapper):
         """
         place = f"only_where of {target!r}: "
         if isinstance(self.condition, str):
-            try:
-                check_condition(self.condition, table)
-            except SpecificationError as error:
-                raise SpecificationError(f"{place}{error}") from None
+            check_condition(self.condition, table, place)
             if target in condition_columns(self.condition):
                 raise SpecificationError(f"{place}the condition reads {target!r} itself.")
             open_columns = [c for c in condition_columns(self.condition) if table.missing(c).any()]
@@ -180,12 +172,12 @@ class OnlyWhere(Wrapper):
         if self.otherwise is not None:
             self._otherwise(scope.target, scope.kind, scope.categories)
         holds = self._static(scope.target, scope.table)
-        if scope.level == 2 and scope.clusters is not None and not scope.clusters.is_level2(holds):
-            raise DataError(
-                f"only_where of {scope.target!r}: it has one value a cluster, but "
-                f"{self._condition_text} varies within clusters of {scope.cluster!r}; use a "
-                "condition on variables of the clusters."
-            )
+        scope.check_level(
+            f"only_where of {scope.target!r}: ",
+            holds,
+            self._condition_text,
+            "use a condition on variables of the clusters",
+        )
         place = f" where {self._condition_text}"
         decided, events = super().decided(scope.within(holds != 0, place))
         return replace(decided, target=scope.target), events
@@ -233,22 +225,31 @@ class OnlyWhere(Wrapper):
             raise SpecificationError(f"{place}must be a number, as {target!r} is numeric.")
         return float(self.otherwise)
 
-    def model(self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    def model(self, design: Design, priors: Options, options: Options) -> Any:
         """Build the textbook model on the rows where the condition holds."""
-        return resolve(self.method).model(design.rows(self._holds(design)), priors, options)
+        return super().model(design.rows(self._holds(design)), priors, options)
 
-    def kernel(
-        self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Kernel:
+    def kernel(self, design: Design, priors: Options, options: Options) -> Kernel:
         """Build the kernel of the method inside."""
         elsewhere = np.nan
         if self.otherwise is not None:
             elsewhere = self._otherwise(design.target, design.kind, design.categories)
         inside = inner_kernel(self.method, design.rows(self._holds(design)), priors, options)
-        return WhereKernel(inside, self._holds, self._key, elsewhere)
+        return RowsKernel(self, {None: inside}, elsewhere)
+
+    def rows(self, design: Design) -> dict[None, Rows]:
+        """Give the rows of a design where the condition holds, of which some can be learnt from."""
+        return {None: self._holds(design)}
+
+    def rows_asked(self, design: Design) -> dict[None, Rows]:
+        """Give the rows of any design where the condition holds."""
+        return {None: design.columns[self._key] == 1}
+
+    def check_nobodys(self, target: str, n: int) -> None:
+        """Allow rows where the condition does not hold."""
 
     def _holds(self, design: Design) -> Rows:
-        holds = design.columns[self._key] == 1
+        holds = self.rows_asked(design)[None]
         if len(np.unique(design.y[holds & design.fit])) < 2:
             raise SamplingError(
                 f"{design.target!r} has fewer than two different observed values where "
@@ -260,74 +261,3 @@ class OnlyWhere(Wrapper):
         """Say where the model holds, and what holds elsewhere."""
         elsewhere = "missing" if self.otherwise is None else self.otherwise
         return f"{inner};  only where {self._condition_text}, otherwise {elsewhere}"
-
-
-class WhereKernel(WrappedKernel):
-    """A kernel on the rows where a condition holds."""
-
-    def __init__(
-        self, inside: Kernel, holds: Callable[[Design], Rows], key: str, elsewhere: float
-    ) -> None:
-        super().__init__(inside)
-        self._key = key
-        self._holds = holds
-        self._elsewhere = elsewhere
-
-    def seen(self, design: Design, rng: np.random.Generator) -> Design:
-        """Give the rows where the condition holds."""
-        return design.rows(self._holds(design))
-
-    def visit(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-    ) -> Visit:
-        """Draw where the condition holds, put the known value elsewhere."""
-        holds = self._holds(design)
-        visit, values = visit_rows(self.inside, design, holds, adaptation, state, rng, first)
-        values[~holds] = self._elsewhere
-        return Visit(visit.state, values[design.draw], visit.parameters, visit.statistics)
-
-    def row_draws(self, moment: Moment) -> WhereDraws:
-        """Give the model of new rows where the condition holds."""
-        seen = replace(moment, design=self.seen(moment.design, moment.rng))
-        return WhereDraws(row_draws(self.inside, seen), self._key, self._elsewhere)
-
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
-        """Give the log density of rows where the condition holds; elsewhere there is no model."""
-        inside = density_of_rows(self.inside, self.seen(design, rng), state, rng)
-
-        def of(rows: Design) -> Array:
-            holds = rows.columns[self._key] == 1
-            out = np.zeros(len(rows.y))
-            if holds.any():
-                out[holds] = inside(rows.rows(holds))
-            return out
-
-        return of
-
-    def predict(
-        self,
-        design: Design,
-        adaptation: Adaptation,
-        state: Array,
-        rng: np.random.Generator,
-        first: bool,
-        by_cluster: bool = False,
-    ) -> Prediction:
-        """Predict where the condition holds; elsewhere there is no model."""
-        holds, fit = self._holds(design), design.fit
-        part = predict(self.inside, design.rows(holds), adaptation, state, rng, first, by_cluster)
-        values = scattered(part.values, holds, fit)
-        assert values is not None
-        return replace(
-            part,
-            values=values,
-            log_likelihood=scattered(part.log_likelihood, holds, fit),
-            learnt=scattered(part.learnt, holds, fit),
-        )

@@ -16,7 +16,7 @@ import bayesimpute as bi
 from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.result.frame_store import decode_frame, encode_frame
-from bayesimpute.specification.leftovers import remedy
+from bayesimpute.specification.requests import remedy
 
 pa = pytest.importorskip("pyarrow")
 

@@ -12,8 +12,15 @@ import pytest
 import bayesimpute as bi
 from bayesimpute import content
 from bayesimpute.result.run import versions
-from bayesimpute.specification.fingerprint import SAYS_NOTHING, Fingerprint, fingerprint
-from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.specification.specification import (
+    SAYS_NOTHING,
+    Fingerprint,
+    Passive,
+    Specification,
+    Target,
+    Term,
+    fingerprint,
+)
 from bayesimpute.specification.specify import specify
 
 

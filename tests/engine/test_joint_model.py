@@ -18,8 +18,7 @@ from bayesimpute.engine.joint_model import Joint
 from bayesimpute.engine.live import rows_that_say
 from bayesimpute.sampling.groupings import GroupedKernel, designs_of
 from bayesimpute.sampling.selection_kernel import SelectionKernel
-from bayesimpute.wrappers.base import size_of
-from bayesimpute.wrappers.by_group import GroupKernel
+from bayesimpute.wrappers.base import RowsKernel, size_of
 
 RNG_SEED = 3
 
@@ -139,12 +138,15 @@ def parameters_of(kernel, design, state, rng):
                 values = values.reshape(len(values), len(several.categories), each.z.shape[1])
             found[f"effect|{each.grouping}"] = values * units.scale_y / units.scale_z
         return found
-    if isinstance(kernel, GroupKernel):
+    if isinstance(kernel, RowsKernel):
         found, first = {}, 0
-        for (label, rows), part in zip(kernel._rows(design).items(), kernel.parts, strict=True):
+        for (label, rows), part in zip(
+            kernel.wrapper.rows(design).items(), kernel.parts, strict=True
+        ):
             own, first = state[first : first + size_of(part)], first + size_of(part)
             of_group = parameters_of(part, design.rows(rows), own, rng)
-            found |= {f"{name}[{label}]": value for name, value in of_group.items()}
+            end = "" if label is None else f"[{label}]"
+            found |= {f"{name}{end}": value for name, value in of_group.items()}
         return found
     if getattr(kernel, "parts", ()):  # of a shifted variable: without its shift
         design = kernel.seen(design, np.random.default_rng())
@@ -220,7 +222,7 @@ def by_the_joint_model(bench, state, joint):
         if design.live is not None and name not in joint.categories:
             raw = design.y if design.around is None else design.y + design.around
             live = design.live & design.usable
-            groups = kernel._rows(design) if isinstance(kernel, GroupKernel) else {"": live}
+            groups = kernel.wrapper.rows(design) if isinstance(kernel, RowsKernel) else {"": live}
             for label, rows in groups.items():
                 what = f"missing[{label}]" if label else "missing"
                 given[safe_pair(name, what)] = raw[live & rows]

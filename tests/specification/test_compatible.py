@@ -7,7 +7,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
 from bayesimpute.pooling.formula_design import ModelDesign, checked_formula, with_fixed_bases
-from bayesimpute.specification.specification import Target
+from bayesimpute.specification.specification import Target, sources_first
 from bayesimpute.specification.specify import specify
 
 
@@ -224,3 +224,8 @@ def test_bases_span_what_fit_would_take_from_the_observed_values(frame, formula)
         assert np.linalg.matrix_rank(columns) == theirs.shape[1]
         left = columns - others @ np.linalg.lstsq(others, columns, rcond=None)[0]
         assert np.abs(left).max() < 1e-5 * np.abs(columns).max()
+
+
+def test_the_order_of_models_is_not_that_in_which_a_set_happens_to_stand():
+    parents = {"z": {"b": 0, "a": 0}.keys(), "a": set(), "b": set()}
+    assert sources_first(parents, str) == ["a", "b", "z"]

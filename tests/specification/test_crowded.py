@@ -8,8 +8,8 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
-from bayesimpute.specification.crowded import FEW, MOST
-from bayesimpute.specification.said_once import one_a_fact
+from bayesimpute.specification.screening import FEW, MOST
+from bayesimpute.specification.specification import one_a_fact
 from bayesimpute.specification.specify import specify
 
 

@@ -7,12 +7,13 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.data.table import Table
 from bayesimpute.specification.expressions import (
+    canonical,
     evaluate,
     evaluate_symbols,
     names_in,
+    quoted,
     with_category_codes,
 )
-from bayesimpute.specification.spelling import canonical, quoted
 
 COLUMNS = {
     "x": np.array([1.0, 4.0, np.nan]),

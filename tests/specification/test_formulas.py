@@ -7,7 +7,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.equations import equations
-from bayesimpute.specification.formulas import parse_formula
+from bayesimpute.specification.formula_reader import parse_formula
 from bayesimpute.specification.specify import specify
 
 COLUMNS = ("y", "x", "z", "g", "h", "body fat")

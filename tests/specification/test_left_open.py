@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.specification.said_once import one_a_fact
+from bayesimpute.specification.specification import one_a_fact
 from bayesimpute.specification.specify import specify
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Adaptation, Design, Visit
-from bayesimpute.wrappers.base import visit_rows
+from bayesimpute.wrappers.base import RowsKernel, visit_rows
 
 NOTHING = Adaptation(1.0, np.empty(0), np.empty(0), np.empty(0))
 
@@ -41,3 +41,32 @@ def test_rows_without_a_draw_still_give_parameters():
     visit, values = visited([0, 0, 1, 0, 0, 0], [1, 1, 0, 0, 0, 1])
     assert visit.parameters["rows"] == 3
     assert np.isnan(values).all()
+
+
+class Named(Echo):
+    """The same with a name for what it counts, and nothing to tune."""
+
+    def __init__(self):
+        self.labels = {"rows": ()}
+
+    def adapt(self, design, rng):
+        return NOTHING
+
+
+class Halves:
+    """The first three rows, of a group whose name is empty, and the others."""
+
+    def rows(self, design):
+        first = np.arange(len(design.y)) < 3
+        return {"": first, "b": ~first}
+
+
+def test_a_group_whose_name_is_empty_is_one_of_several():
+    rng = np.random.default_rng(1)
+    kernel = RowsKernel(Halves(), {"": Named(), "b": Named()}, np.nan)
+    design = six_rows([0, 1, 0, 0, 1, 0])
+    tuned = kernel.adapt(design, rng)
+    visit = kernel.visit(design, tuned, np.empty(0), rng, True)
+    assert list(kernel.labels) == ["rows[]", "rows[b]"] and len(tuned.parts) == 2
+    assert visit.parameters == {"rows[]": 3.0, "rows[b]": 3.0}
+    np.testing.assert_array_equal(visit.values, [1, 4])

@@ -1,21 +1,171 @@
-"""Numbers that are exact linear combinations of other numbers, found in the incomplete data.
+"""What it means that a column follows exactly from others, how it is found, and how it is written.
 
-Columns are standardised and reduced by one pivoted QR on complete rows; what it finds is checked
+Numbers that are exact linear combinations of other numbers, found in the incomplete data:
+columns are standardised and reduced by one pivoted QR on complete rows; what it finds is checked
 in every row in which the columns concerned are known. Where rows complete in all columns are too
 few, the columns with the most gaps are looked at one by one beside those they correlate with most.
+
+Categories, and numbers of few values, that follow exactly from one other column.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
-from bayesimpute.specification.relation import (
-    ROUNDING,
-    NearRelation,
-    Relation,
-    linear_relation,
-)
+from bayesimpute.specification.expressions import quoted
+
+#: Largest distance from an identity, as a share of its terms, that is rounding.
+ROUNDING = 1e-8
+#: The same where coefficients are shortened: no more than arithmetic itself leaves.
+ARITHMETIC = 1e-13
+
+
+@dataclass(frozen=True)
+class Relation:
+    """An identity found in the data.
+
+    Attributes
+    ----------
+    text
+        As people write it: ``"total = i1 + i2"``, ``"label ↔ code"``.
+    expressions
+        Column -> its value from the others; columns it cannot be solved for are not in it.
+    names
+        All columns of the identity, in column order.
+    rows
+        Rows in which all of them are known: it holds in every one.
+    """
+
+    text: str
+    expressions: Mapping[str, str]
+    names: tuple[str, ...]
+    rows: int
+
+    @property
+    def is_code(self) -> bool:
+        """Whether values are looked up one by one, and not calculated."""
+        return any("where(" in each for each in self.expressions.values())
+
+
+@dataclass(frozen=True)
+class NearRelation:
+    """Something that is nearly an identity, and so none.
+
+    Attributes
+    ----------
+    target
+        Column nearly given by the others.
+    others
+        These.
+    r_squared
+        Share of its variance they explain.
+    deviating, rows
+        Rows in which it deviates, of so many.
+    """
+
+    target: str
+    others: tuple[str, ...]
+    r_squared: float
+    deviating: int
+    rows: int
+
+
+def linear_relation(
+    names: Sequence[str], coefficients: np.ndarray, constant: float, x: np.ndarray
+) -> Relation:
+    """Write Σ coefficient × column + constant = 0, solved for each column.
+
+    Parameters
+    ----------
+    names, coefficients, constant
+        Of the equation; no coefficient is 0.
+    x
+        Rows in which it holds, (row, column).
+    """
+    solved = {}
+    for k, name in enumerate(names):
+        rest = [j for j in range(len(names)) if j != k]
+        solved[name] = _solved(
+            [names[j] for j in rest],
+            -coefficients[rest] / coefficients[k],
+            -constant / coefficients[k],
+            x[:, rest],
+            x[:, k],
+        )
+    # people put the sum on the left, and the shorter numbers
+    first = min(solved, key=lambda name: (solved[name].count("-"), len(solved[name])))
+    return Relation(f"{quoted(first)} = {solved[first]}", solved, tuple(names), len(x))
+
+
+def _solved(
+    names: Sequence[str], slopes: np.ndarray, constant: float, x: np.ndarray, y: np.ndarray
+) -> str:
+    """Right side for one column, in the shortest numbers that still give it exactly."""
+    size = float((np.abs(x) @ np.abs(slopes) + abs(constant) + np.abs(y)).max())
+    if abs(constant) < ROUNDING * size:
+        constant = 0.0
+    for digits in range(1, 16):
+        shortest = [_short(float(slope), digits) for slope in slopes]
+        rounded = float(f"{constant:.{digits}g}")
+        values = sum((column / b if over else column * b) for column, (b, over) in
+                     zip(x.T, shortest, strict=True))  # fmt: skip
+        if np.abs(values + rounded - y).max() <= ARITHMETIC * size:
+            return _written(names, shortest, rounded)
+    return _written(names, [(float(slope), False) for slope in slopes], constant)
+
+
+def _short(slope: float, digits: int) -> tuple[float, bool]:
+    """Shorten a slope to so many digits, or its reciprocal (True) if that comes nearer."""
+    plain, inverse = float(f"{slope:.{digits}g}"), float(f"{1 / slope:.{digits}g}")
+    over = abs(1 / inverse - slope) < abs(plain - slope) * (1 - 1e-3)
+    return (inverse, True) if over else (plain, False)
+
+
+def _written(names: Sequence[str], slopes: Sequence[tuple[float, bool]], constant: float) -> str:
+    text = ""
+    for name, (number, over) in sorted(
+        zip(names, slopes, strict=True), key=lambda part: part[1][0] < 0
+    ):
+        size = abs(number)
+        part = quoted(name)
+        if size != 1:
+            part = f"{part} / {size:.17g}" if over else f"{_number(size)} * {part}"
+            part = part.replace(f"{size:.17g}", _number(size))
+        text += _signed(part, number < 0, bool(text))
+    if constant:
+        text += _signed(_number(abs(constant)), constant < 0, True)
+    return text
+
+
+def _signed(part: str, negative: bool, further: bool) -> str:
+    if further:
+        return f" - {part}" if negative else f" + {part}"
+    return f"-{part}" if negative else part
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) and value < 1e15 else repr(value)
+
+
+def step_expression(source: str, values: np.ndarray, results: np.ndarray) -> str:
+    """Expression that gives `results` for the ascending `values` of a column.
+
+    Examples
+    --------
+    >>> step_expression("code", np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 1.0]))
+    'where(code < 2.5, 0, 1)'
+    """
+    if (results == results[0]).all():
+        return _number(float(results[0]))
+    changes = np.flatnonzero(np.diff(results)) + 1
+    at = int(changes[len(changes) // 2])
+    below = step_expression(source, values[:at], results[:at])
+    above = step_expression(source, values[at:], results[at:])
+    limit = _number(float((values[at - 1] + values[at]) / 2))
+    return f"where({quoted(source)} < {limit}, {below}, {above})"
+
 
 #: Rows the first look is taken at; all rows are looked at before anything is believed.
 FIRST_LOOK = 1000
@@ -243,3 +393,100 @@ def _deviations(
     return NearRelation(
         names[target], tuple(names[k] for k in others), r_squared, deviating, len(y)
     )
+
+
+#: Rows the first look is taken at.
+LOOKED_AT = 256
+#: Rows outside the commonest category, beyond one for each value of the source, that it takes.
+CONFIRMED = 10
+#: Most different values of a column that is read as a code.
+MOST_VALUES = 300
+
+
+def category_relations(
+    columns: Mapping[str, np.ndarray], targets: Sequence[str]
+) -> Iterator[Relation]:
+    """Find targets that are functions of one other column.
+
+    Both may be incomplete if each gives the other; a source that does not follow from the target
+    in turn has to be complete.
+
+    Parameters
+    ----------
+    columns
+        Codes or numbers, (row,), NaN where missing.
+    targets
+        Those that are incomplete.
+    """
+    coded = {name: values for name, values in columns.items() if _is_code(values)}
+    wanted = [name for name in targets if name in coded]
+    if not wanted or len(coded) < 2:
+        return
+    candidates = np.column_stack([coded[name] for name in wanted])
+    said: set[frozenset[str]] = set()
+    for source, values in coded.items():
+        for k in _first_look(values, candidates):
+            target = wanted[k]
+            if target == source or frozenset((source, target)) in said:
+                continue
+            relation = _relation(source, target, coded)
+            if relation is not None:
+                said.add(frozenset((source, target)))
+                yield relation
+
+
+def _is_code(values: np.ndarray) -> bool:
+    seen = values[~np.isnan(values)]
+    start = len(np.unique(seen[:LOOKED_AT]))
+    if not 2 <= start <= max(2 * LOOKED_AT // 3, 2):
+        return False
+    distinct = len(np.unique(seen))
+    return 2 <= distinct <= min(MOST_VALUES, len(seen) / 2)
+
+
+def _first_look(source: np.ndarray, candidates: np.ndarray) -> list[int]:
+    """Columns that no two neighbouring rows with one value of the source contradict."""
+    step = max(1, len(source) // LOOKED_AT)
+    part, others = source[::step], candidates[::step]
+    order = np.argsort(part, kind="stable")
+    part, others = part[order], others[order]
+    same = part[1:] == part[:-1]
+    differ = (others[1:] != others[:-1]) & ~np.isnan(others[1:]) & ~np.isnan(others[:-1])
+    return np.flatnonzero(~(differ & same[:, None]).any(axis=0)).tolist()
+
+
+def _relation(source: str, target: str, coded: Mapping[str, np.ndarray]) -> Relation | None:
+    forward = _mapping(coded[source], coded[target])
+    if forward is None:
+        return None
+    back = _mapping(coded[target], coded[source])
+    expressions = {target: step_expression(source, *forward)}
+    if back is not None:
+        expressions[source] = step_expression(target, *back)
+    elif np.isnan(coded[source]).any():
+        return None  # what is known of the target must go on informing the source
+    arrow = "↔" if back is not None else "→"
+    both = ~np.isnan(coded[source]) & ~np.isnan(coded[target])
+    return Relation(
+        f"{quoted(source)} {arrow} {quoted(target)}",
+        expressions,
+        tuple(name for name in coded if name in (source, target)),
+        int(both.sum()),
+    )
+
+
+def _mapping(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Values of the source and what each gives; None if it gives two things, or by chance."""
+    both = ~np.isnan(source) & ~np.isnan(target)
+    if not both.any():
+        return None
+    pairs = np.unique(np.column_stack([source[both], target[both]]), axis=0)
+    values, results = pairs.T
+    every = np.unique(source[~np.isnan(source)])
+    if len(np.unique(values)) < len(values) or len(every) > len(values):
+        return None  # two results of one value, or a value never seen with a result
+    results_seen, counts = np.unique(target[both], return_counts=True)
+    commonest = results_seen[counts.argmax()]
+    if int(both.sum() - counts.max()) - int((results != commonest).sum()) < CONFIRMED:
+        return None
+    return values, results
