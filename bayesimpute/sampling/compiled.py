@@ -6,6 +6,8 @@ from typing import Any
 import numba
 from numba import types
 
+import bayesimpute.sampling.interrupts  # noqa: F401  (from here on, Ctrl-C waits for the compiler)
+
 #: Without the wrappers by which Python or other machine code call it: a small function takes less.
 _PART: dict[str, Any] = {
     "error_model": "numpy",
