@@ -85,12 +85,23 @@ def level_names(names: Iterable[str], levels: Mapping[str, Iterable[Any]]) -> li
     return [":".join(spelled.get(factor, factor) for factor in factors) for factors in split]
 
 
+#: What the grouping factor of a fit of statsmodels is called, which has no name for it.
+STATSMODELS_GROUP = "Group"
+
+
+def is_statsmodels_mixed(result: Any) -> bool:
+    """Whether an object is a fit of statsmodels' MixedLM."""
+    return hasattr(result, "fe_params") and hasattr(result, "cov_re")
+
+
 def statsmodels_components(result: Any) -> dict[str, float]:
     """Components of a fit of statsmodels' MixedLM, whose grouping factor has no name."""
     between = np.asarray(result.cov_re, dtype=float)
     names = [str(name) for name in result.model.data.exog_re_names]
     pairs = [(i, i) for i in range(len(names))] + list(combinations(range(len(names)), 2))
-    components = {f"{names[i]}~~{names[j]}|Group": float(between[i, j]) for i, j in pairs}
+    components = {
+        f"{names[i]}~~{names[j]}|{STATSMODELS_GROUP}": float(between[i, j]) for i, j in pairs
+    }
     components["Residual~~Residual"] = float(result.scale)
     return components
 
@@ -124,7 +135,7 @@ def from_params(result: Any) -> Reported:
     array([[0.25]])
     """
     covariance, errors = _first(result, COVARIANCES), _first(result, ERRORS)
-    mixed = hasattr(result, "fe_params") and hasattr(result, "cov_re")
+    mixed = is_statsmodels_mixed(result)
     params = result.fe_params if mixed else result.params
     if np.ndim(params) == 2:
         return _several_equations(result, params, covariance, errors)

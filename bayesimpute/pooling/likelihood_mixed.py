@@ -13,6 +13,13 @@ from bayesimpute.errors import AnalysisError
 from bayesimpute.pooling.likelihood import Likelihood, maximum, root
 
 
+@dataclass(frozen=True)
+class RandomPart:
+    """A random part of so many levels, where mixedlm has not described one."""
+
+    n_levels: int
+
+
 @dataclass(frozen=True, eq=False)
 class MixedData:
     """Rows of one data set, scaled by the roots of their weights.

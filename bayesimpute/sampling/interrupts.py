@@ -1,4 +1,4 @@
-"""Ctrl-C while machine code is made: numba is left between two steps only, never within one."""
+"""Ctrl-C while machine code is made: numba is left between two functions, never within one."""
 
 import signal
 import threading
@@ -9,71 +9,73 @@ from typing import Any
 
 from numba.core import event
 
-#: Numba's lock around every step of compiling, and of taking from disk what was compiled before.
+#: Numba's lock around all that it compiles, or takes from disk; steps within steps take it, too.
 COMPILING = "numba:compiler_lock"
 
 type Answer = Callable[[int, FrameType | None], Any]
 
 
-class BetweenSteps(event.Listener):
-    """Answer Ctrl-C between steps of the compiler.
+class BetweenFunctions(event.Listener):
+    """Answer Ctrl-C when the function that is being compiled is finished.
 
     LLVM calls Python back through ctypes, where an exception is printed and lost: KeyboardInterrupt
-    too, and then numba misses what it should have been told and fails with an error of its own. So
-    a Ctrl-C is noted, and answered as soon as the step is made: a moment later, seconds in large
-    functions. A second one does not wait; if the compiler loses it, the step's end still answers.
+    too, and then numba misses what it should have been told and fails with an error of its own.
+    Elsewhere within a function KeyboardInterrupt comes out, but leaves numba's tables half filled,
+    and the next function fails. So a Ctrl-C is noted, and answered a few seconds later at most.
 
     Attributes
     ----------
     given_up
-        Threads that are to make no further step, by their idents.
+        Threads that are to compile no further function, by their idents.
     """
 
     def __init__(self) -> None:
         self.given_up: set[int] = set()
-        self._depth = 0  # of steps within steps of the main thread
+        self._within = threading.local()  # depth of steps within steps of each thread
         self._answer: Answer | None = None
         self._noted: tuple[int, FrameType | None] | None = None
 
     def on_start(self, _: event.Event) -> None:
-        """Note Ctrl-C from here on. Python answers signals in its main thread only."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        if not self._depth:
+        """Note Ctrl-C from here on, which Python answers in its main thread only."""
+        depth = getattr(self._within, "depth", 0)
+        if not depth and _in_main_thread():
             answer = signal.getsignal(signal.SIGINT)
             self._answer = answer if callable(answer) else None
             if self._answer is not None:
                 signal.signal(signal.SIGINT, self._note)
-        self._depth += 1
+        self._within.depth = depth + 1
 
     def on_end(self, _: event.Event) -> None:
-        """Answer what was noted: nothing is half done, and the lock of this step is free."""
-        if threading.current_thread() is not threading.main_thread():
+        """Answer what was noted: numba is in order, and its lock is free."""
+        depth = getattr(self._within, "depth", 0)
+        self._within.depth = max(depth - 1, 0)
+        if depth != 1:
+            return
+        if not _in_main_thread():
             if threading.get_ident() in self.given_up:
                 raise KeyboardInterrupt
             return
-        if not self._depth:
-            return
-        self._depth -= 1
         noted, self._noted = self._noted, None
-        if not self._depth and self._answer is not None:
+        if self._answer is not None:
             signal.signal(signal.SIGINT, self._answer)
-        if noted is not None and self._answer is not None:
-            self._answer(*noted)
+            if noted is not None:
+                self._answer(*noted)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        again, self._noted = self._noted is not None, (number, frame)
-        if again and self._answer is not None:
-            self._answer(number, frame)
+        self._noted = number, frame
 
 
-_LISTENER = BetweenSteps()
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+_LISTENER = BetweenFunctions()
 event.register(COMPILING, _LISTENER)
 
 
 @contextmanager
 def compiling_no_further(threads: Set[int]) -> Iterator[None]:
-    """Let threads, named by their idents, end their work at the compiler's next step."""
+    """Let threads, named by their idents, end their work after the function they compile."""
     _LISTENER.given_up |= threads
     try:
         yield

@@ -51,8 +51,9 @@ class Replicates(html.Told):
     estimates
         One row a replicate, method and term: replicate, method, term, truth, estimate, std_error,
         df, conf_low, conf_high, fmi, seconds (of imputation and analysis; the one column that is
-        not the same in another run). NaN where there is nothing: variance components have no
-        std_error, a single analysis no fmi.
+        not the same in another run). NaN where there is nothing: a single analysis has no fmi,
+        variance components no std_error, for their intervals are those of
+        ``Pooled.random_effects``, made on another scale (of a variance that of the SD, squared).
     failures
         What failed: replicate, method, error.
     warnings

@@ -248,21 +248,17 @@ def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:
 def _estimates(
     outcomes: Sequence[Outcome], truth: Mapping[str, float] | None, ci_prob: float
 ) -> pd.DataFrame:
-    from scipy import stats
-
     rows = []
     for each in outcomes:
         true = each.truth if truth is None else truth
-        for term, estimate, std_error, df, fmi in each.answers:
-            value = float(true.get(term, np.nan))
-            rows.append((each.replicate, each.method, term, value, estimate, std_error, df, np.nan,
-                         np.nan, fmi, each.seconds))  # fmt: skip
+        for answer in each.answers:
+            value = float(true.get(answer.term, np.nan))
+            rows.append((each.replicate, each.method, answer.term, value, answer.estimate,
+                         answer.std_error, answer.df, *answer.interval(ci_prob), answer.fmi,
+                         each.seconds))  # fmt: skip
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     numbers = dict.fromkeys(COLUMNS[3:], float)
-    table = table.astype({"replicate": int, "method": str, "term": str, **numbers})
-    half = stats.t.ppf((1 + ci_prob) / 2, table["df"]) * table["std_error"]
-    table["conf_low"], table["conf_high"] = table["estimate"] - half, table["estimate"] + half
-    return table
+    return table.astype({"replicate": int, "method": str, "term": str, **numbers})
 
 
 def _texts(what: str, pairs: Sequence[tuple[Outcome, str | None]]) -> pd.DataFrame:
