@@ -91,16 +91,22 @@ html_theme_options = {
 html_math_renderer = "mathml"
 
 
+def mathml(latex: str, display: str = "inline") -> str:
+    """Write a formula as MathML, underscores of names as such, and ∼ as the relation it is."""
+    drawn = convert(latex.replace(r"\_", "_"), display=display)
+    return drawn.replace("<mi>&#x0007E;</mi>", "<mo>∼</mo>")
+
+
 def inline_math(self: nodes.NodeVisitor, node: nodes.math) -> None:
     """Write a formula within a line."""
-    self.body.append(convert(node.astext()))
+    self.body.append(mathml(node.astext()))
     raise nodes.SkipNode
 
 
 def displayed_math(self: nodes.NodeVisitor, node: nodes.math_block) -> None:
     """Write a formula on lines of its own; what is wider than the page scrolls."""
     for line in node.astext().strip().split("\n\n"):  # a blank line begins another formula
-        self.body.append(f'<div class="displayed-math">{convert(line, display="block")}</div>')
+        self.body.append(f'<div class="displayed-math">{mathml(line, display="block")}</div>')
     raise nodes.SkipNode
 
 

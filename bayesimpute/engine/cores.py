@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.sampling.interrupts import compiling_no_further
+from bayesimpute.interrupts import going_no_further
 
 _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
@@ -69,5 +69,5 @@ def side_by_side(calls: Sequence[Callable[[], Any]], cores: int) -> Generator[An
     try:
         yield from (future.result() for future in [pool.submit(call) for call in calls])
     finally:
-        with compiling_no_further(threads):
+        with going_no_further(threads):
             pool.shutdown(wait=True, cancel_futures=True)

@@ -338,7 +338,7 @@ def _covariance(fit: _Fit, names: Sequence[str], at: Array, fixed: Mask) -> tupl
     if not _is_positive(information) and np.isfinite(information).all():
         own = np.diagonal(information)
         weak[free] = [
-            names[i].startswith("sd(") and each < MOST_ERROR**-2
+            names[int(i)].startswith("sd(") and each < MOST_ERROR**-2
             for i, each in zip(free, own, strict=True)
         ]
         kept = ~weak[free]

@@ -5,8 +5,30 @@ from typing import Any
 
 import numba
 from numba import types
+from numba.core import event
 
-import bayesimpute.sampling.interrupts  # noqa: F401  (from here on, Ctrl-C waits for the compiler)
+from bayesimpute import interrupts
+
+
+class _Compiling(event.Listener):
+    """Let Ctrl-C wait for the function that numba is compiling.
+
+    LLVM calls Python back through ctypes, where an exception is printed and lost: KeyboardInterrupt
+    too, and then numba misses what it should have been told and fails with an error of its own.
+    Elsewhere within a function KeyboardInterrupt comes out, but leaves numba's tables half filled,
+    and the next function fails.
+    """
+
+    def on_start(self, _: event.Event) -> None:
+        """Wait from here on: numba takes its lock."""
+        interrupts.begin()
+
+    def on_end(self, _: event.Event) -> None:
+        """Answer here: the lock is free again, unless it is that of a step within a step."""
+        interrupts.end()
+
+
+event.register("numba:compiler_lock", _Compiling())
 
 #: Without the wrappers by which Python or other machine code call it: a small function takes less.
 _PART: dict[str, Any] = {

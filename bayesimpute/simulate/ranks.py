@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute import html
+from bayesimpute.checking.uniformity import band, chi2_p, ecdf, ecdf_p, expected
 from bayesimpute.plots.style import GREY, IMPUTED, OBSERVED, literal, subplots, tidy
 from bayesimpute.simulate.scenario import Scenario
-from bayesimpute.uniformity import band, chi2_p, ecdf, ecdf_p, expected
 from bayesimpute.wording import not_zero, one_line
 
 if TYPE_CHECKING:

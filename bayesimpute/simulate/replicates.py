@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import Count, Level, Positive, Seed, checked
-from bayesimpute.engine.failures import StoppedWarning
+from bayesimpute.engine.failures import warn_of_stop
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import warn
 from bayesimpute.files import make_folder, place
@@ -200,7 +200,8 @@ def replicate(
     check_truth(truth, found)
     whole = _whole(study, found, replicates)
     if len(whole) < replicates:
-        _warn_of_stop(len(whole), replicates, store)
+        folder = None if store is None else store.path
+        warn_of_stop("replicate", "replicates", len(whole), replicates, folder)
     ordered = [found[number, name] for number in whole for name in study.methods]
     return Replicates(
         _estimates(ordered, truth, ci_prob),
@@ -230,19 +231,6 @@ def _unwritten(store: Folder, outcome: Outcome, first: bool) -> bool:
             )
         return True
     return False
-
-
-def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:
-    again = (
-        "folder= would have kept them to go on from"
-        if store is None
-        else f"the same call goes on from folder {store.path.name!r}, bit for bit"
-    )
-    warn(
-        f"replicate: stopped by Ctrl-C after {done} of {wanted} replicates, which is what is "
-        f"returned; {again}.",
-        StoppedWarning,
-    )
 
 
 def _estimates(

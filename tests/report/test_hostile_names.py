@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import bayesimpute as bi
-from bayesimpute.cli_show import describe
+from bayesimpute.cli.show import describe
 from bayesimpute.errors import warn
 from bayesimpute.events import Event
 from bayesimpute.explore.icc import IntraclassCorrelation

@@ -132,10 +132,25 @@ def test_ctrl_c_at_any_time_of_a_first_run_is_ctrl_c_and_a_second_run_is_whole(c
         kept = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / str(seconds))}
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", RUN, str(seconds), str(cores)],
-            env=kept, capture_output=True, text=True, check=False, timeout=600,
+            env=kept, capture_output=True, text=True, check=False, timeout=1800,
         )  # fmt: skip
         assert not done.stderr and done.returncode == 0, done.stderr
         how, total = done.stdout.splitlines()
         assert how == "ended"
         sums.add(total)
     assert len(sums) == 1
+
+
+def test_ctrl_c_waits_until_a_name_of_the_package_is_imported(monkeypatch):
+    import bayesimpute as bi
+
+    went_on = []
+
+    def load(name):
+        signal.raise_signal(signal.SIGINT)
+        went_on.append(name)
+
+    monkeypatch.setattr(bi, "_load", load)
+    with pytest.raises(KeyboardInterrupt):
+        bi.__getattr__("impute")
+    assert went_on == ["impute"]

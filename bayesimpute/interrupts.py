@@ -1,4 +1,4 @@
-"""Ctrl-C while machine code is made: numba is left between two functions, never within one."""
+"""Ctrl-C where it would leave things half done: it waits until they are whole."""
 
 import signal
 import threading
@@ -7,36 +7,28 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from numba.core import event
-
-#: Numba's lock around all that it compiles, or takes from disk; steps within steps take it, too.
-COMPILING = "numba:compiler_lock"
-
 type Answer = Callable[[int, FrameType | None], Any]
 
 
-class BetweenFunctions(event.Listener):
-    """Answer Ctrl-C when the function that is being compiled is finished.
+class _Whole:
+    """What is begun and ended, within each other too; Python answers signals between, not within.
 
-    LLVM calls Python back through ctypes, where an exception is printed and lost: KeyboardInterrupt
-    too, and then numba misses what it should have been told and fails with an error of its own.
-    Elsewhere within a function KeyboardInterrupt comes out, but leaves numba's tables half filled,
-    and the next function fails. So a Ctrl-C is noted, and answered a few seconds later at most.
+    In threads besides the main one, which signals do not reach, some may be told to go no further.
 
     Attributes
     ----------
     given_up
-        Threads that are to compile no further function, by their idents.
+        Those threads, by their idents.
     """
 
     def __init__(self) -> None:
         self.given_up: set[int] = set()
-        self._within = threading.local()  # depth of steps within steps of each thread
+        self._within = threading.local()  # depth in each thread
         self._answer: Answer | None = None
         self._noted: tuple[int, FrameType | None] | None = None
 
-    def on_start(self, _: event.Event) -> None:
-        """Note Ctrl-C from here on, which Python answers in its main thread only."""
+    def begin(self) -> None:
+        """Note Ctrl-C from here on."""
         depth = getattr(self._within, "depth", 0)
         if not depth and _in_main_thread():
             answer = signal.getsignal(signal.SIGINT)
@@ -45,8 +37,8 @@ class BetweenFunctions(event.Listener):
                 signal.signal(signal.SIGINT, self._note)
         self._within.depth = depth + 1
 
-    def on_end(self, _: event.Event) -> None:
-        """Answer what was noted: numba is in order, and its lock is free."""
+    def end(self) -> None:
+        """Answer what was noted."""
         depth = getattr(self._within, "depth", 0)
         self._within.depth = max(depth - 1, 0)
         if depth != 1:
@@ -69,15 +61,25 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-_LISTENER = BetweenFunctions()
-event.register(COMPILING, _LISTENER)
+_WHOLE = _Whole()
+begin, end = _WHOLE.begin, _WHOLE.end
 
 
 @contextmanager
-def compiling_no_further(threads: Set[int]) -> Iterator[None]:
-    """Let threads, named by their idents, end their work after the function they compile."""
-    _LISTENER.given_up |= threads
+def whole() -> Iterator[None]:
+    """Let Ctrl-C wait until the block has ended."""
+    begin()
     try:
         yield
     finally:
-        _LISTENER.given_up -= threads
+        end()
+
+
+@contextmanager
+def going_no_further(threads: Set[int]) -> Iterator[None]:
+    """Let threads, named by their idents, end their work after what must be whole."""
+    _WHOLE.given_up |= threads
+    try:
+        yield
+    finally:
+        _WHOLE.given_up -= threads

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bayesimpute.cli_completion import completion
-from bayesimpute.cli_config import config_text
-from bayesimpute.cli_explore import run_explore
-from bayesimpute.cli_impute import add_impute, add_reading, add_run_options, read_data
-from bayesimpute.cli_show import run_show
+from bayesimpute.cli.completion import completion
+from bayesimpute.cli.config import config_text
+from bayesimpute.cli.explore import run_explore
+from bayesimpute.cli.impute import add_impute, add_reading, add_run_options, read_data
+from bayesimpute.cli.show import run_show
 from bayesimpute.errors import BayesimputeError, SpecificationError
 from bayesimpute.files import check_target, write
-from bayesimpute.tables import read_table
+from bayesimpute.tables.files import read_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from bayesimpute.demo import demo
+    from bayesimpute.cli.demo import demo
 
     data = None if options.data is None else read_table(options.data)
     demo(
