@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
-from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
 import bayesimpute
@@ -13,6 +12,8 @@ import bayesimpute
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT)]
+
+from formulas import mathml  # noqa: E402  (of this folder)
 
 project = "bayesimpute"
 author = "The bayesimpute developers"
@@ -89,12 +90,6 @@ html_theme_options = {
 
 # MathML, which browsers draw themselves: no script, no font, nothing to fetch.
 html_math_renderer = "mathml"
-
-
-def mathml(latex: str, display: str = "inline") -> str:
-    """Write a formula as MathML, underscores of names as such, and ∼ as the relation it is."""
-    drawn = convert(latex.replace(r"\_", "_"), display=display)
-    return drawn.replace("<mi>&#x0007E;</mi>", "<mo>∼</mo>")
 
 
 def inline_math(self: nodes.NodeVisitor, node: nodes.math) -> None:
