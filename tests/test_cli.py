@@ -15,7 +15,7 @@ from bayesimpute.errors import BayesimputeError
 from bayesimpute.imputation import impute
 from bayesimpute.opening import open_file
 from bayesimpute.simulate import TRUTH, simulate_popularity
-from bayesimpute.tables.files import read_table
+from bayesimpute.tables.read_write import read_table
 
 SHORT = ["--m", "2", "--iterations", "2", "--seed", "1"]
 

@@ -13,7 +13,7 @@ from bayesimpute.cli.impute import add_impute, add_reading, add_run_options, rea
 from bayesimpute.cli.show import run_show
 from bayesimpute.errors import BayesimputeError, SpecificationError
 from bayesimpute.files import check_target, write
-from bayesimpute.tables.files import read_table
+from bayesimpute.tables.read_write import read_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

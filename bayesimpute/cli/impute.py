@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bayesimpute.cli.config import read_config
 from bayesimpute.errors import ImputationWarning, SpecificationError, WritingError
 from bayesimpute.files import check_target, place
-from bayesimpute.tables.files import read_table, write_table
 from bayesimpute.tables.notes import notes_on, spoilt_numbers
+from bayesimpute.tables.read_write import read_table, write_table
 from bayesimpute.wording import listed, one_line
 
 if TYPE_CHECKING:

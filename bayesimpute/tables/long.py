@@ -11,7 +11,7 @@ import pandas as pd
 from bayesimpute.arguments import checked
 from bayesimpute.result import completion
 from bayesimpute.result.run import Run
-from bayesimpute.tables.files import form_of, write_table
+from bayesimpute.tables.read_write import form_of, write_table
 
 
 @checked
