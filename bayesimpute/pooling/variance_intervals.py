@@ -202,7 +202,9 @@ def _from_mixedlm(result: Any) -> _Fit | None:
 def _from_statsmodels(result: Any) -> _Fit | None:
     """Random effects of the groups, and variance components within them, as random parts."""
     model = result.model
-    if model.fe_pen is not None or model.re_pen is not None or result.freepat is not None:
+    penalised = model.fe_pen is not None or model.re_pen is not None
+    held = getattr(result, "freepat", True)  # which fit_regularized does not say
+    if penalised or held is not None:
         return None
     codes, groups = pd.factorize(np.asarray(model.groups))
     parts, columns, structures = [], [], []
@@ -233,7 +235,7 @@ def _from_statsmodels(result: Any) -> _Fit | None:
         sparse.hstack(columns, format="csc"),
         structures=tuple(structures),
     )
-    deviance = _of_linear(data, bool(model.reml), parts)
+    deviance = _of_linear(data, bool(result.reml), parts)
     return _Fit(
         parts, float(result.scale) ** 0.5, deviance, converged=bool(result.converged)
     )  # fmt: skip

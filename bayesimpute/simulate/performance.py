@@ -299,7 +299,7 @@ def _panels(
         right.set_visible(bool(part["coverage"].notna().any()))
     of = "bias" if control is None else f"bias against {control}"
     axes[-1, 0].set_xlabel(f"{of} ± {INTERVAL} MCSE", fontsize=8, color=GREY)
-    # variance components, often the last ones, have no coverage
+    # the last ones may have none: covariances, and terms without a truth
     seen = [row for row in range(len(terms)) if axes[row, 1].get_visible()]
     if seen:
         label = f"coverage of {conf_level:.0%} intervals"
