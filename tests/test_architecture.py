@@ -144,7 +144,7 @@ OTHER_MEANINGS = {
     "posterior.compare_joint": {"joint"},  # group of the table: the joint model
     "posterior.pooled": {"sample"},  # ArviZ's dimension of stacked draws
     "report.models": {"normal"},  # MathML's variant of a letter
-    "tables": {"ordinal"},  # how SPSS calls a scale
+    "tables.read_write": {"ordinal"},  # how SPSS calls a scale
     "simulate.scenario": {"ordinal"},  # kind of a variable
     "simulate.ranks": {"normal"},  # weight of a font
     "simulate.selection": {"normal"},  # distribution of errors
