@@ -7,6 +7,8 @@ loads its module at first use. What is used in nearly every analysis stands here
 
 import lazy_loader
 
+from bayesimpute.interrupts import whole
+
 _load, _, _known = lazy_loader.attach_stub(__name__, __file__)
 
 #: What ``from bayesimpute import *`` brings and ``dir(bi)`` shows.
@@ -26,7 +28,8 @@ def __getattr__(name: str) -> object:
         return globals().setdefault(name, version("bayesimpute"))
     if name not in _known:
         raise AttributeError(f"module 'bayesimpute' has no attribute {name!r}")
-    return _load(name)
+    with whole():  # a module that Ctrl-C has left half imported fails ever after
+        return _load(name)
 
 
 def __dir__() -> list[str]:

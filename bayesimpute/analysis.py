@@ -288,7 +288,8 @@ class Fits:
         Raises
         ------
         AnalysisError
-            Fits by no formula or of Cox's model, or a variable the formula does not have.
+            Fits by no formula or of Cox's model, or a variable the formula or `newdata` does not
+            have.
 
         Examples
         --------

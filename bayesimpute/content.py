@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from bayesimpute.content_of_arrays import array_text, cells_of
 
 #: Bytecode is of one minor version of Python.
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -178,11 +176,8 @@ def _callable(value: Any, inside: _Walk) -> str:
 
 
 def _object(value: Any, inside: _Walk) -> str:
-    if "pytensor" in sys.modules:
-        from bayesimpute.content_of_graphs import graph_text, is_graph
-
-        if is_graph(value):  # a prior
-            return f"{type(value).__qualname__}#{digest(graph_text(value, inside))[:16]}"
+    if "pytensor" in sys.modules and is_graph(value):  # a prior
+        return f"{type(value).__qualname__}#{digest(graph_text(value, inside))[:16]}"
     if isinstance(value, functools.cached_property):
         return f"cached_property {inside(value.func)}"
     if is_dataclass(value):
@@ -295,3 +290,107 @@ def _code(code: CodeType, inside: _Walk) -> str:
     ]
     names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
     return f"{code.co_code.hex()} {names} {constants}"
+
+
+def array_text(values: np.ndarray, inside: Callable[[Any], str]) -> bytes:
+    """Type, shape and values of an array; one NaN is as any other, and −0 is 0.
+
+    Parameters
+    ----------
+    values
+        Of any type.
+    inside
+        Text of an element that is an object.
+    """
+    head = f"{values.dtype} {values.shape} ".encode()
+    if values.dtype.hasobject:
+        return head + " ".join(inside(each) for each in values.ravel().tolist()).encode()
+    if values.dtype.kind in "fc":
+        values = values + 0  # no negative zeros
+        values = np.where(np.isnan(values), np.asarray(np.nan, values.dtype), values)
+    return head + np.ascontiguousarray(values).tobytes()
+
+
+def cells_of(column: "pd.Series[Any]", inside: Callable[[Any], str]) -> str:
+    """Type and cells of a column, missing ones alike whatever marks them."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        codes = array_text(column.cat.codes.to_numpy(), inside).hex()
+        return f"category {dtype.ordered} {cells_of(pd.Series(dtype.categories), inside)} {codes}"
+    if isinstance(dtype, np.dtype) and not dtype.hasobject:
+        return array_text(column.to_numpy(), inside).hex()
+    if not isinstance(dtype, np.dtype) and pd.api.types.infer_dtype(column) == "string":
+        # each text once: there may be few
+        which, distinct = pd.factorize(column)
+        texts = np.array([*map(inside, distinct), ""], dtype=object)
+        return f"{dtype} {'|'.join(texts[which])}"
+    missing = column.isna().to_numpy()
+    cells = column.to_numpy(dtype=object)
+    text = ("" if gone else inside(cell) for cell, gone in zip(cells, missing, strict=True))
+    return f"{dtype} {'|'.join(text)}"
+
+
+def is_graph(value: Any) -> bool:
+    """Whether a value is a variable of PyTensor."""
+    import pytensor
+
+    return isinstance(value, pytensor.graph.basic.Variable)
+
+
+def graph_text(variable: Any, inside: Callable[[Any], str], custom: bool = True) -> str:
+    """Text of a graph.
+
+    Parameters
+    ----------
+    variable
+        Its end, such as ``pm.Normal.dist(0, 1)``.
+    inside
+        Text of what the graph holds.
+    custom
+        Whether densities that the user wrote are looked into.
+    """
+    import pytensor
+    from pytensor.graph.traversal import ancestors
+
+    parts = [pytensor.dprint(variable, file="str")]
+    pending, nodes = [variable], []
+    while pending:
+        for each in ancestors([pending.pop()]):
+            nodes.append(each)
+            pending += getattr(getattr(each.owner, "op", None), "inner_outputs", ())
+    for each in nodes:
+        if each.owner is None:
+            parts += _leaf(each, inside)
+        elif custom and _made_by_user(type(each.owner.op)):
+            parts += _custom(each, inside)
+    return "\n".join(parts)
+
+
+def _leaf(variable: Any, inside: Callable[[Any], str]) -> list[str]:
+    """Value of a constant or shared variable; printing a graph shortens long arrays."""
+    from pytensor.compile.sharedvalue import SharedVariable
+    from pytensor.graph.basic import Constant
+    from pytensor.tensor.random.type import RandomType
+
+    if isinstance(variable.type, RandomType):
+        return []  # a density has no use for generators
+    if isinstance(variable, Constant):
+        return [inside(variable.data)]
+    return [inside(variable.get_value())] if isinstance(variable, SharedVariable) else []
+
+
+def _made_by_user(kind: type) -> bool:
+    """Whether a class was made by a call, such as that of ``pm.CustomDist``."""
+    return getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is not kind
+
+
+def _custom(variable: Any, inside: Callable[[Any], str]) -> list[str]:
+    """Functions the class holds, and the density they give."""
+    import pymc as pm
+
+    held = [inside(f) for f in vars(type(variable.owner.op)).values() if type(f) is FunctionType]
+    try:
+        density = pm.logp(variable, variable.type("value"))
+    except Exception:  # an output that has none, such as the generator's next state
+        return held
+    return [*held, graph_text(density, inside, custom=False)]

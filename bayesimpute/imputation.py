@@ -9,7 +9,6 @@ from typing import Any, Literal
 import pandas as pd
 
 from bayesimpute.arguments import Count, Seed, checked
-from bayesimpute.checkpoint import resume_point
 from bayesimpute.engine.cores import threads_of
 from bayesimpute.engine.failures import Stopped
 from bayesimpute.engine.history import History
@@ -20,6 +19,7 @@ from bayesimpute.events import Event
 from bayesimpute.files import check_target, place
 from bayesimpute.imputations import Imputations
 from bayesimpute.interchange import Frame, taken
+from bayesimpute.opening import resume_point
 from bayesimpute.pooling.formula_design import with_fixed_bases
 from bayesimpute.result.checks import warn_of_prior
 from bayesimpute.result.frame_store import check_storable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, overload
 
 import pandas as pd
 
-from bayesimpute import derived, long_files, raising
+from bayesimpute import derived
 from bayesimpute.analysis import Fits, fit
 from bayesimpute.arguments import Count, checked
 from bayesimpute.checking.compare import compare_models
@@ -24,6 +24,7 @@ from bayesimpute.engine.joint_model import joint_model
 from bayesimpute.engine.run import go_on, textbook_model
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.new_rows.impute_new import impute_new
+from bayesimpute.new_rows.predict_new import predict_new
 from bayesimpute.plots import frames
 from bayesimpute.plots import propensity as propensities
 from bayesimpute.plots.assumptions import plot_rho
@@ -35,7 +36,6 @@ from bayesimpute.plots.propensity import plot_propensity
 from bayesimpute.plots.scatter import plot_xy
 from bayesimpute.posterior.fitting import PosteriorFits, fit_posterior
 from bayesimpute.posterior.of_analysis import analysis_table, compare_joint
-from bayesimpute.predict_new import predict_new
 from bayesimpute.prior import of_run as used
 from bayesimpute.registry import resolve
 from bayesimpute.report import page
@@ -56,6 +56,7 @@ from bayesimpute.result.run import Run, iterate, noted_versions
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.latent_means import with_columns
 from bayesimpute.specification.specification import Analysed
+from bayesimpute.tables import long
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -156,13 +157,13 @@ class Imputations(Run):
     to_netcdf = storage.to_netcdf
     to_zarr = storage.to_zarr
     to_datatree = to_datatree
-    to_long = long_files.to_long
+    to_long = long.to_long
     cells = frames.cells
     propensity = propensities.propensity
     impute_new = impute_new
     predict_new = predict_new
-    more = raising.more
-    bind = raising.bind
+    more = derived.more
+    bind = derived.bind
     assign = derived.assign
     query = derived.query
     priors = used.priors

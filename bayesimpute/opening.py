@@ -1,15 +1,16 @@
-"""Opening a file that ``imp.to_netcdf`` wrote, or saying why it cannot be opened."""
+"""Files of a run: opened, or why they cannot be; and gone on with, if they are of the same run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bayesimpute.arguments import checked
 from bayesimpute.data.table import Table
-from bayesimpute.errors import FileFormatError
+from bayesimpute.errors import FileFormatError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.files import place
 from bayesimpute.imputations import Imputations
@@ -19,6 +20,7 @@ from bayesimpute.result.codec import Arrays, as_now, check_frame, check_run, dec
 from bayesimpute.result.frame_store import decode_frame, parse
 from bayesimpute.result.storage import read_arrays, read_zarr
 from bayesimpute.specification.latent_means import with_fixed_priors
+from bayesimpute.specification.specification import Fingerprint
 
 #: How a zip file begins.
 ZIP = b"PK"
@@ -142,3 +144,67 @@ def _without_library(imputations: Imputations) -> Imputations:
     if event in history.events:
         return imputations
     return replace(imputations, history=replace(history, events=(*history.events, event)))
+
+
+#: Differing parts that a refusal names.
+MOST_NAMED = 8
+
+
+def resume_point(
+    path: Path, run: Fingerprint, m: int, seed: int | None, iterations: int
+) -> Imputations | None:
+    """Give what is stored at `path`, None if there is no file yet.
+
+    Parameters
+    ----------
+    path
+        The file.
+    run
+        Fingerprint of all that decides the numbers of this run.
+    m, seed, iterations
+        As asked for; `seed` None is any.
+
+    Raises
+    ------
+    SpecificationError
+        If the file belongs to another run, naming what differs, or is further than asked for.
+    """
+    if not path.exists():
+        return None
+    stored = open_file(path)
+    where = f"checkpoint {path.name!r}"
+    if stored.fingerprint is None:
+        raise SpecificationError(
+            f"{where} was written by an earlier version of bayesimpute, which did not record all "
+            "that decides a run's numbers, so it cannot be gone on with here. bi.open reads it, "
+            "and extend() goes on; or delete it, or name another file."
+        )
+    differs = run.differences(stored.fingerprint)
+    differs += ["m"] if stored.m != m else []
+    differs += ["seed"] if seed not in (None, stored.seed) else []
+    if differs:
+        raise SpecificationError(
+            f"{where} is of another run (different: {_named(differs)}). "
+            f"{stored.fingerprint.why_not_compared()}{_of_functions(run, differs)}Delete it, or "
+            "name another file."
+        )
+    if stored.iterations > iterations:
+        raise SpecificationError(
+            f"{where} holds {stored.iterations} iterations, and iterations={iterations} were asked "
+            f"for; ask for at least {stored.iterations}, read it by bi.open({path.name!r}), or "
+            "name another file."
+        )
+    return stored
+
+
+def _of_functions(run: Fingerprint, differs: Sequence[str]) -> str:
+    """How functions are compared, if one of them may be what differs."""
+    both = [each for each in differs if each in run.parts]
+    if not any(each.startswith(("post", "monitor", "method of")) for each in both):
+        return ""
+    return "Functions are compared by their code and by the values they hold and read. "
+
+
+def _named(differs: Sequence[str]) -> str:
+    more = f" and {len(differs) - MOST_NAMED} more" if len(differs) > MOST_NAMED else ""
+    return ", ".join(differs[:MOST_NAMED]) + more

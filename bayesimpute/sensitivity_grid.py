@@ -1,7 +1,7 @@
 """How far an answer depends on what no data can tell: grids over ρ and δ."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,16 +22,20 @@ from bayesimpute.arguments import (
 )
 from bayesimpute.congeniality.check import warn_if_uncongenial
 from bayesimpute.engine.cores import threads_of
-from bayesimpute.engine.failures import StoppedWarning
+from bayesimpute.engine.failures import warn_of_stop
+from bayesimpute.engine.run import go_on, start
+from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder
 from bayesimpute.imputation import impute, specified
+from bayesimpute.imputations import Imputations
+from bayesimpute.opening import open_file, resume_point
 from bayesimpute.plots.assumptions import plot_sensitivity
 from bayesimpute.pooling.formula_design import check_formula
-from bayesimpute.sensitivity_points import Plan, imputed_points
+from bayesimpute.result.run import changed_versions
 from bayesimpute.specification.aliases import NUMBER, SELECTION
 from bayesimpute.specification.compatible import two_equations
-from bayesimpute.specification.specification import Specification
+from bayesimpute.specification.specification import Fingerprint, Specification, fingerprint
 from bayesimpute.wording import did_you_mean, one_line, visible
 from bayesimpute.wrappers.base import innermost, method_text
 from bayesimpute.wrappers.delta import delta as shifted
@@ -279,7 +283,7 @@ def sensitivity(
     except KeyboardInterrupt:
         if not rows:
             raise
-        _warn_of_stop(len(rows), len(points), plan.folder)
+        warn_of_stop("sensitivity", "points", len(rows), len(points), plan.folder)
     order = [name for name in AXES if name in rows[0]]
     table = pd.DataFrame(rows)
     return Sensitivity(
@@ -347,19 +351,6 @@ def _without_rho(
     return {**priors, variable: kept}
 
 
-def _warn_of_stop(done: int, wanted: int, folder: Path | None) -> None:
-    again = (
-        "folder= would have kept them to go on from"
-        if folder is None
-        else f"the same call goes on from folder {folder.name!r}, bit for bit"
-    )
-    warn(
-        f"sensitivity: stopped by Ctrl-C after {done} of {wanted} points, which is what is "
-        f"returned; {again}.",
-        StoppedWarning,
-    )
-
-
 def _answer(pooled: pd.DataFrame, term: str, null: float) -> dict[str, float]:
     from scipy import stats
 
@@ -379,3 +370,121 @@ def _answer(pooled: pd.DataFrame, term: str, null: float) -> dict[str, float]:
         "p_positive": float(positive),
         "fmi": float(row["fmi"]),
     }
+
+
+NOWHERE = "Points that were finished are lost; folder= keeps them."
+
+type Point = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How every point is run.
+
+    Attributes
+    ----------
+    m, iterations, further
+        Chains; iterations of a point by itself, and of one that goes on from its neighbour.
+    folder
+        Where finished points are kept, or None.
+    run
+        Arguments of :func:`bayesimpute.engine.run.go_on`: ``executor``, ``progress``, ``cores``.
+    """
+
+    m: int
+    iterations: int
+    further: int
+    folder: Path | None
+    run: Mapping[str, Any]
+
+    def path(self, k: int) -> Path | None:
+        """File of a point."""
+        return None if self.folder is None else self.folder / f"point-{k:03d}.nc"
+
+    def seed(self) -> int:
+        """Seed of the first point in the folder; a fresh one if there is none."""
+        files = [] if self.folder is None else sorted(self.folder.glob("point-*.nc"))
+        return open_file(files[0]).seed if files else fresh_seed()
+
+    @property
+    def kept(self) -> str:
+        """Sentence on where finished points are."""
+        if self.folder is None:
+            return NOWHERE
+        return (
+            f"Finished points are in folder {self.folder.name!r}; call again with the same "
+            "arguments and a new executor, and the grid goes on there."
+        )
+
+
+def imputed_points(
+    points: Sequence[Point], specifications: Sequence[Specification], plan: Plan, seed: int
+) -> Iterator[Imputations]:
+    """Impute point after point.
+
+    Raises
+    ------
+    SpecificationError
+        If a file in the folder is of another grid, naming what differs.
+    SamplingError
+        If a model or a worker fails.
+    """
+    runs = [fingerprint(each) for each in specifications]  # before any function is called
+    before: Imputations | None = None
+    for k, (point, specification, run) in enumerate(zip(points, specifications, runs, strict=True)):
+        # chains go on only where the model has the same parameters
+        if (point.get("rho") is None) != (points[k - 1].get("rho") is None):
+            before = None
+        before = _imputed(specification, _of_point(run, before, plan), before, plan, k, seed)
+        yield before
+
+
+def _warn_of_versions(stored: Imputations) -> None:
+    """Warn of a change that a result would have an event of: a grid has none."""
+    changed = changed_versions(stored.versions)
+    if changed:
+        warn(
+            f"sensitivity: finished points are of other versions ({', '.join(changed)}). Points "
+            "from here on may differ in their last bits, and so in their draws, from those of one "
+            "run; name another folder= to run all of them anew."
+        )
+
+
+def _of_point(run: Fingerprint, before: Imputations | None, plan: Plan) -> Fingerprint:
+    """Fingerprint of a point: its specification, and where its chains came from."""
+    if before is None or before.fingerprint is None:
+        return run.beside({"iterations": plan.iterations})
+    return run.beside({"further": plan.further, "points before": before.fingerprint.parts})
+
+
+def _imputed(
+    specification: Specification,
+    run: Fingerprint,
+    before: Imputations | None,
+    plan: Plan,
+    k: int,
+    seed: int,
+) -> Imputations:
+    wanted = plan.iterations if before is None else before.iterations + plan.further
+    path = plan.path(k)
+    stored = None if path is None else resume_point(path, run, plan.m, seed, wanted)
+    if stored is not None and stored.iterations == wanted:
+        _warn_of_versions(stored)
+        return replace(stored, specification=specification)
+    if before is None:
+        history, bench = start(
+            specification, plan.m, seed, plan.run.get("executor"), plan.run["cores"]
+        )
+        history = go_on(
+            specification, history, wanted, bench=bench, kept=plan.kept, **plan.run
+        )  # fmt: skip
+    else:
+        history = replace(before.history, events=specification.events)
+        history = go_on(specification, history, plan.further, kept=plan.kept, **plan.run)
+    imp = Imputations(specification, history, fingerprint=run)
+    if path is not None:
+        try:
+            imp.to_netcdf(path)
+        except OSError as error:  # the grid is worth more than its folder
+            warn(f"sensitivity: {error} This point is not kept; the grid goes on.")
+    return imp

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
-from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
 import bayesimpute
@@ -13,6 +12,8 @@ import bayesimpute
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT)]
+
+from formulas import mathml  # noqa: E402  (of this folder)
 
 project = "bayesimpute"
 author = "The bayesimpute developers"
@@ -93,14 +94,14 @@ html_math_renderer = "mathml"
 
 def inline_math(self: nodes.NodeVisitor, node: nodes.math) -> None:
     """Write a formula within a line."""
-    self.body.append(convert(node.astext()))
+    self.body.append(mathml(node.astext()))
     raise nodes.SkipNode
 
 
 def displayed_math(self: nodes.NodeVisitor, node: nodes.math_block) -> None:
     """Write a formula on lines of its own; what is wider than the page scrolls."""
     for line in node.astext().strip().split("\n\n"):  # a blank line begins another formula
-        self.body.append(f'<div class="displayed-math">{convert(line, display="block")}</div>')
+        self.body.append(f'<div class="displayed-math">{mathml(line, display="block")}</div>')
     raise nodes.SkipNode
 
 

@@ -11,17 +11,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up. A module may import the layers before its own, and its own.
 LAYERS = [
-    ("arrays", "uniformity", "checking.psis"),
+    ("arrays", "checking.uniformity", "checking.psis"),
     (
         "errors",
         "html",
+        "interrupts",
         "roles",
         "events",
         "progress",
         "wording",
         "content",
-        "content_of_arrays",
-        "content_of_graphs",
         "files",
         "interchange",
     ),
@@ -40,12 +39,10 @@ LAYERS = [
     ("engine",),
     ("diagnostics",),
     ("result",),
-    ("delimited", "table_notes"),
-    ("tables", "new_rows", "prior", "raising", "derived"),
-    ("long_files",),
+    ("tables", "new_rows", "prior", "derived"),
     ("pooling",),
     ("analysis", "congeniality"),
-    ("posterior", "predict_new"),
+    ("posterior", "new_rows.predict_new"),
     ("explore",),
     ("plots",),
     ("checking",),
@@ -53,12 +50,10 @@ LAYERS = [
     ("report",),
     ("imputations",),
     ("opening",),
-    ("checkpoint", "elsewhere", "imputation"),
-    ("sensitivity_grid", "sensitivity_points", "sklearn"),
+    ("elsewhere", "imputation"),
+    ("sensitivity_grid", "sklearn"),
     ("simulate",),
-    ("before", "demo"),
-    ("cli_config", "cli_completion", "cli_show"),
-    ("cli_impute", "cli_explore"),
+    ("before",),
     ("cli", "__main__"),
 ]
 WHAT_MODELS_KNOW = ("errors", "roles", "data", "method", "sampling", "models")
@@ -149,7 +144,7 @@ OTHER_MEANINGS = {
     "posterior.of_analysis": {"joint"},  # group of the table: the joint model
     "posterior.pooled": {"sample"},  # ArviZ's dimension of stacked draws
     "report.models": {"normal"},  # MathML's variant of a letter
-    "tables": {"ordinal"},  # how SPSS calls a scale
+    "tables.read_write": {"ordinal"},  # how SPSS calls a scale
     "simulate.scenario": {"ordinal"},  # kind of a variable
     "simulate.calibration": {"normal"},  # weight of a font
     "simulate.studies_not_at_random": {"normal"},  # distribution of errors

@@ -19,6 +19,8 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.analysis import Fits
+from bayesimpute.imputations import Plots
 from tests.public import GROUPS, NAMES
 
 matplotlib.use("Agg")
@@ -727,6 +729,20 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
             {"variable": "y"},
             {"variable": [*COLUMN, "x"]},
         ),
+        "Plots.propensity": (
+            imp.plot.propensity,
+            {"variable": "y"},
+            {
+                "predictors": ["nosuch", ["nosuch"], [], ["y"], 3, Thing()],
+                "imputation": [0, 4, -1, 1.5, NAN, "x", [], [9], None, Thing()],
+            },
+        ),
+        "Plots.effects": (
+            imp.plot.effects,
+            {"fits": t.linear},
+            {"fits": [*FITS, None, t.pooled], "variables": [*COLUMNS, []]},
+        ),
+        "Plots.rho": (imp.plot.rho, {"variable": "y"}, {"variable": [*COLUMN, "x", "y"]}),
         "Imputations.report": (
             imp.report,
             {"path": str(Path(tempfile.gettempdir()) / "never-written.html")},
@@ -788,6 +804,14 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, lis
                 "scale": OPTION,
             },
         ),
+        "Fits.average_effects": (
+            t.linear.average_effects,
+            {"newdata": df[["x", "z"]].dropna()},
+            {
+                "newdata": [3, "x", pd.DataFrame({"q": [1.0]}), [], None, Thing()],
+                "variables": [*COLUMNS, []],
+            },
+        ),
         "Pooled.summary": (t.pooled.summary, {}, {"exponentiate": FLAG}),
         "Overimputation.calibration": (
             t.over.calibration,
@@ -814,7 +838,7 @@ ANYTHING: dict[str, str] = {
 
 METHODS = {
     bi.Imputations, bi.Pooled, bi.ModelComparison, bi.Overimputation, bi.PooledPosterior,
-    bi.PosteriorFits,
+    bi.PosteriorFits, Fits,
 }  # fmt: skip
 
 
@@ -830,6 +854,9 @@ def public() -> Iterator[str]:
             named = inspect.isfunction(member) and not name.startswith("_")
             if named and len(inspect.signature(member).parameters) > 1:
                 yield f"{kind.__name__}.{name}"
+    for name in vars(Plots):  # those that are there only; the others are methods, too
+        if not name.startswith("_") and not hasattr(bi.Imputations, f"plot_{name}"):
+            yield f"Plots.{name}"
 
 
 def refused(name: str, argument: str, value: Any) -> str:
@@ -890,6 +917,19 @@ def test_every_argument_has_values_it_refuses(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(calls()))
 def test_bad_arguments_are_refused_in_a_sentence_that_names_them(name: str) -> None:
     assert [fault for each in wrong_values(name) if (fault := refused(name, *each))] == []
+
+
+PANELS = {
+    "plot_density": {"variable": "y"}, "plot_strip": {"variable": "y"},
+    "plot_box": {"variable": "y"}, "plot_xy": {"x": "x", "y": "y"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("by", [".IMP", ".id", "imp", [".imp"], (".imp", "g")])
+def test_panels_by_what_is_nearly_the_imputation_are_refused(name: str, by: Any) -> None:
+    with pytest.raises(bi.BayesimputeError, match="by"):
+        getattr(things().imp, name)(**PANELS[name], by=by)
 
 
 def test_the_table_tries_more_than_300_calls() -> None:

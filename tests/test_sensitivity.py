@@ -62,7 +62,7 @@ def test_the_same_call_gives_the_same_bits_and_goes_on_after_a_break(trial, tmp_
     call = ("y", "y ~ treated", "treated")
     whole = bi.sensitivity(trial, *call, **arguments, **formulas)
 
-    import bayesimpute.sensitivity_points as module
+    import bayesimpute.sensitivity_grid as module
 
     done = []
 

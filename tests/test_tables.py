@@ -11,8 +11,8 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.errors import BayesimputeError, DataError, SpecificationError
-from bayesimpute.table_notes import notes_on
-from bayesimpute.tables import read_table, write_table
+from bayesimpute.tables.notes import notes_on
+from bayesimpute.tables.read_write import read_table, write_table
 
 FRAME = pd.DataFrame(
     {

@@ -41,6 +41,7 @@ from bayesimpute.checking.replay import (
     refuse_censored,
     replay,
 )
+from bayesimpute.checking.uniformity import band, ecdf, ecdf_p, expected
 from bayesimpute.data.table import Kind
 from bayesimpute.engine.history import History
 from bayesimpute.engine.streams import Purpose, stream
@@ -50,7 +51,6 @@ from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.uniformity import band, ecdf, ecdf_p, expected
 from bayesimpute.wording import nearest, p_statement
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Threads: how many there is work for on this machine, and independent calls in them."""
 
 import os
+import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
+from bayesimpute.interrupts import going_no_further
 
 _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
@@ -54,13 +56,18 @@ def physical_cores() -> int:
 def side_by_side(calls: Sequence[Callable[[], Any]], cores: int) -> Generator[Any]:
     """Make independent calls in threads; gives their results in order, each as soon as it is known.
 
-    Whoever takes them works while later calls are made.
+    Whoever takes them works while later calls are made. What is not wanted any more, after Ctrl-C
+    or a failure, is left as soon as it can be: compiling takes many seconds.
     """
     if cores == 1 or len(calls) < 2:
         yield from (call() for call in calls)
         return
-    pool = ThreadPoolExecutor(min(cores, len(calls)))
+    threads: set[int] = set()
+    pool = ThreadPoolExecutor(
+        min(cores, len(calls)), initializer=lambda: threads.add(threading.get_ident())
+    )
     try:
         yield from (future.result() for future in [pool.submit(call) for call in calls])
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        with going_no_further(threads):
+            pool.shutdown(wait=True, cancel_futures=True)

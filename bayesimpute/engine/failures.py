@@ -1,6 +1,7 @@
 """What ends a run early: the user's own code, a worker, Ctrl-C; each said in a sentence."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from bayesimpute.engine.history import History
 from bayesimpute.errors import BayesimputeError, ImputationWarning, SamplingError, warn
@@ -40,6 +41,20 @@ def tuning_failed(target: str, error: BaseException) -> SamplingError:
 
 class StoppedWarning(ImputationWarning):
     """Ctrl-C ended a run early, and what is finished was returned."""
+
+
+def warn_of_stop(of: str, what: str, done: int, wanted: int, folder: Path | None) -> None:
+    """Say that Ctrl-C ended a series of runs, such as ``"points"`` of ``"sensitivity"``."""
+    again = (
+        "folder= would have kept them to go on from"
+        if folder is None
+        else f"the same call goes on from folder {folder.name!r}, bit for bit"
+    )
+    warn(
+        f"{of}: stopped by Ctrl-C after {done} of {wanted} {what}, which is what is returned; "
+        f"{again}.",
+        StoppedWarning,
+    )
 
 
 class Stopped(KeyboardInterrupt):

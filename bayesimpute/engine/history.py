@@ -45,14 +45,14 @@ def unpack_adaptations(data: bytes) -> dict[str, Adaptation]:
 
 def _flatten(adaptation: Adaptation, path: str, name: str, arrays: dict[str, np.ndarray]) -> None:
     """Put the fields of an adaptation and of its parts under ``field|path|name``."""
-    for part in FIELDS:
-        arrays[f"{part}|{path}|{name}"] = np.asarray(getattr(adaptation, part))
+    for own in FIELDS:
+        arrays[f"{own}|{path}|{name}"] = np.asarray(getattr(adaptation, own))
     for k, part in enumerate(adaptation.parts):
         _flatten(part, f"{path}/{k}", name, arrays)
 
 
 def _gathered(path: str, name: str, arrays: Mapping[str, np.ndarray]) -> Adaptation:
-    step_size, variance, mean, sd = (arrays[f"{field}|{path}|{name}"] for field in FIELDS)
+    step_size, variance, mean, sd = (arrays[f"{own}|{path}|{name}"] for own in FIELDS)
     parts: list[Adaptation] = []
     while f"{FIELDS[0]}|{path}/{len(parts)}|{name}" in arrays:
         parts.append(_gathered(f"{path}/{len(parts)}", name, arrays))

@@ -113,7 +113,6 @@ def _shared(specification: Specification, builders: Mapping[str, DesignBuilder],
     return any(np.isin(codes[~ignored], codes[live & ignored]).any() for codes in within)
 
 
-Positions = npt.NDArray[np.int64]
 #: Variable -> (row,) of the data: numbers, or a PyTensor vector.
 Values = Mapping[str, Any]
 

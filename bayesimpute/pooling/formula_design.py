@@ -18,7 +18,6 @@ from itertools import product as every
 import numpy as np
 import pandas as pd
 
-from bayesimpute.arguments import check_arguments
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.models.categorical import Categorical
@@ -28,6 +27,7 @@ from bayesimpute.pooling.formula_factors import (
     Polynomial,
     Spline,
     arithmetic,
+    check_arguments,
     learn,
 )
 from bayesimpute.specification.expressions import quoted

@@ -142,6 +142,13 @@ def root(covariance: Array) -> Array:
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
+@dataclass(frozen=True)
+class RandomPart:
+    """A random part of so many levels, where mixedlm has not described one."""
+
+    n_levels: int
+
+
 @dataclass(frozen=True, eq=False)
 class MixedData:
     """Rows of one data set, scaled by the roots of their weights.

@@ -258,6 +258,13 @@ def _squares(each: Estimates, sums_of_squares: int) -> pd.DataFrame:
     )
 
 
+#: Said below variance components of fits of which `Pooled.random_effects` knows no intervals.
+NO_INTERVALS = (
+    "Variance components of these fits have no intervals here; those of imp.fit('y ~ x + (1 | g)') "
+    "and of statsmodels' MixedLM have, and imp.fit_posterior has their posterior."
+)
+
+
 def _no_components() -> pd.Series:
     return pd.Series(dtype=float, name="estimate")
 
@@ -318,7 +325,8 @@ class Pooled(html.Told):
             error has variance π²/3). Columns estimate, conf_low, conf_high; scale; and on it
             std_error and df, fmi; ``at_boundary``, in how many imputations the SD is 0 or smaller
             than its standard error (the correlation ±1). Where that is not 0 there is no interval,
-            and the estimate is the plain mean. Empty for fits that are not mixedlm's.
+            and the estimate is the plain mean; so too where the likelihood of a fit has no maximum
+            at its estimates. Empty for fits that are not mixedlm's, nor of statsmodels' MixedLM.
 
         Examples
         --------
@@ -369,19 +377,21 @@ class Pooled(html.Told):
             yield from boundary_notes(self.random_effects, self.m)
         elif not self.variance_components.empty:
             yield self.variance_components.round(4).to_frame()
+            if any(model is not None for model in self.models):
+                yield NO_INTERVALS
 
 
 def boundary_notes(random_effects: pd.DataFrame, m: int) -> Iterator[str]:
-    """Say of each parameter at its boundary why it has no interval.
+    """Say of each parameter without an interval why it has none.
 
     Parameters
     ----------
     random_effects, m
         Of `Pooled`.
     """
-    for term, count in random_effects["at_boundary"].items():
-        if not count or str(term).startswith("icc("):  # which has the boundary of its SD
-            continue
+    # an ICC has the boundary of its SD
+    rows = random_effects[[not str(term).startswith("icc(") for term in random_effects.index]]
+    for term, count in rows.loc[rows["at_boundary"] > 0, "at_boundary"].items():
         where = "" if m == 1 else f" in {count} of {m} imputations"
         what = (
             "is ±1, or of an SD that is 0,"
@@ -391,6 +401,15 @@ def boundary_notes(random_effects: pd.DataFrame, m: int) -> Iterator[str]:
         yield (
             f"{term} {what}{where}: no interval holds there. A simpler random part, or the "
             "posterior (imp.fit_posterior, or imputation with analysis=), has an answer."
+        )
+    untold = rows.index[rows["conf_low"].isna() & (rows["at_boundary"] == 0)]
+    if len(untold):
+        yield (
+            f"{', '.join(map(str, untold))}: no interval, for the likelihood has no maximum at "
+            f"the estimates{'' if m == 1 else ' of some imputation'}: the fit has not converged, "
+            "or the data do not tell these parameters apart, as where a cluster has one row only. "
+            "A simpler random part has intervals; the posterior (imp.fit_posterior) shows what the "
+            "data leave open."
         )
 
 

@@ -386,7 +386,8 @@ def effects_by_imputation(
     Raises
     ------
     AnalysisError
-        Fits of no formula with coefficients, or a variable that the formula does not have.
+        Fits of no formula with coefficients, or a variable that the formula, or a frame, does not
+        have.
     """
     estimates = as_estimates(fits)
     frames = new_frames(newdata, len(estimates))
@@ -401,7 +402,16 @@ def effects_by_imputation(
                 f"{did_you_mean(name, known)}"
             )
     if not wanted:
-        raise AnalysisError("There is no predictor whose effect could be averaged.")
+        raise AnalysisError(
+            "There is no predictor whose effect could be averaged"
+            f"{'' if variables is None else ' in variables=[]'}."
+        )
+    for frame in frames:
+        if absent := [name for name in known if name not in frame.columns]:
+            raise AnalysisError(
+                f"newdata lacks {listed(absent)}; effects are averaged over rows with "
+                "all predictors of the formula."
+            )
     found = [
         dict(_effects(each, frame, wanted)) for each, frame in zip(estimates, frames, strict=True)
     ]
@@ -472,5 +482,6 @@ def _moved(
         yield f"{name}: True − False", True, False, 1.0
     else:
         values = column.astype(float)
-        step = STEP * (float(values.std()) or 1.0)
+        spread = float(values.std())  # none of a constant, NaN of one row
+        step = STEP * (spread if spread > 0 else 1.0)
         yield name, values + step, values - step, 2 * step

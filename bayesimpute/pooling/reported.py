@@ -335,10 +335,19 @@ def level_names(names: Iterable[str], levels: Mapping[str, Iterable[Any]]) -> li
     return [":".join(spelled.get(factor, factor) for factor in factors) for factors in split]
 
 
+#: What the grouping factor of a fit of statsmodels is called, which has no name for it.
+STATSMODELS_GROUP = "Group"
+
+
+def is_statsmodels_mixed(result: Any) -> bool:
+    """Whether an object is a fit of statsmodels' MixedLM."""
+    return hasattr(result, "fe_params") and hasattr(result, "cov_re")
+
+
 def statsmodels_components(result: Any) -> dict[str, float]:
     """Components of a fit of statsmodels' MixedLM, whose grouping factor has no name."""
     names = [str(name) for name in result.model.data.exog_re_names]
-    components = _named_components(np.asarray(result.cov_re, dtype=float), names, "Group")
+    components = _named_components(np.asarray(result.cov_re, dtype=float), names, STATSMODELS_GROUP)
     components["Residual~~Residual"] = float(result.scale)
     return components
 
@@ -372,7 +381,7 @@ def from_params(result: Any) -> Reported:
     array([[0.25]])
     """
     covariance, errors = _first(result, COVARIANCES), _first(result, ERRORS)
-    mixed = hasattr(result, "fe_params") and hasattr(result, "cov_re")
+    mixed = is_statsmodels_mixed(result)
     params = result.fe_params if mixed else result.params
     if np.ndim(params) == 2:
         return _several_equations(result, params, covariance, errors)

@@ -15,7 +15,10 @@ from typing import Any
 
 import numba
 from numba import types
+from numba.core import event
 from numba.experimental import structref
+
+from bayesimpute import interrupts
 
 # PyTensor's settings belong to the process: two threads must not change them at once
 _SETTINGS = RLock()
@@ -41,6 +44,26 @@ def exact_arithmetic() -> Iterator[None]:
     with _SETTINGS, pytensor.config.change_flags(numba__fastmath=False):
         yield
 
+
+class _Compiling(event.Listener):
+    """Let Ctrl-C wait for the function that numba is compiling.
+
+    LLVM calls Python back through ctypes, where an exception is printed and lost: KeyboardInterrupt
+    too, and then numba misses what it should have been told and fails with an error of its own.
+    Elsewhere within a function KeyboardInterrupt comes out, but leaves numba's tables half filled,
+    and the next function fails.
+    """
+
+    def on_start(self, _: event.Event) -> None:
+        """Wait from here on: numba takes its lock."""
+        interrupts.begin()
+
+    def on_end(self, _: event.Event) -> None:
+        """Answer here: the lock is free again, unless it is that of a step within a step."""
+        interrupts.end()
+
+
+event.register("numba:compiler_lock", _Compiling())
 
 #: Without the wrappers by which Python or other machine code call it: a small function takes less.
 _PART: dict[str, Any] = {

@@ -109,9 +109,6 @@ def draw_utilities(eta: Array, category: Codes, rng: np.random.Generator) -> Arr
     return np.asarray(out)
 
 
-Array = npt.NDArray[np.float64]
-
-
 class Latent(Protocol):
     """How values hang on latent ones; η is (row, equation)."""
 

@@ -320,8 +320,6 @@ class BinarySelectionLikelihood(SelectionLikelihood):
         return (super().draw(four, positive, seen, rng) > 0).astype(np.float64)
 
 
-Array = npt.NDArray[np.float64]
-
 #: Width of the slice in which log ν moves; a guess, it costs evaluations and no correctness.
 WIDTH = 1.0
 

@@ -39,6 +39,7 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, CountOrNone, Level, Seed, Within, checked
+from bayesimpute.checking.uniformity import band, chi2_p, ecdf, ecdf_p, expected
 from bayesimpute.engine.bench import Bench, model_of
 from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import fresh_seed
@@ -55,7 +56,6 @@ from bayesimpute.simulate.scenario import (
     Scenario,
     elements,
 )
-from bayesimpute.uniformity import band, chi2_p, ecdf, ecdf_p, expected
 from bayesimpute.wording import not_zero, one_line
 from bayesimpute.wrappers.base import method_text
 

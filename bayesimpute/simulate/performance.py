@@ -51,8 +51,9 @@ class Replicates(html.Told):
     estimates
         One row a replicate, method and term: replicate, method, term, truth, estimate, std_error,
         df, conf_low, conf_high, fmi, seconds (of imputation and analysis; the one column that is
-        not the same in another run). NaN where there is nothing: variance components have no
-        std_error, a single analysis no fmi.
+        not the same in another run). NaN where there is nothing: a single analysis has no fmi,
+        variance components no std_error, for their intervals are those of
+        ``Pooled.random_effects``, made on another scale (of a variance that of the SD, squared).
     failures
         What failed: replicate, method, error.
     warnings
@@ -298,7 +299,7 @@ def _panels(
         right.set_visible(bool(part["coverage"].notna().any()))
     of = "bias" if control is None else f"bias against {control}"
     axes[-1, 0].set_xlabel(f"{of} ± {INTERVAL} MCSE", fontsize=8, color=GREY)
-    # variance components, often the last ones, have no coverage
+    # the last ones may have none: covariances, and terms without a truth
     seen = [row for row in range(len(terms)) if axes[row, 1].get_visible()]
     if seen:
         label = f"coverage of {conf_level:.0%} intervals"

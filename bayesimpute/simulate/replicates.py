@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import Count, Level, Positive, Seed, check_arguments, checked
-from bayesimpute.engine.failures import StoppedWarning
+from bayesimpute.engine.failures import warn_of_stop
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import SpecificationError, warn
 from bayesimpute.files import make_folder, place
@@ -321,7 +321,8 @@ def replicate(
     check_truth(truth, found)
     whole = _whole(study, found, replicates)
     if len(whole) < replicates:
-        _warn_of_stop(len(whole), replicates, store)
+        folder = None if store is None else store.path
+        warn_of_stop("replicate", "replicates", len(whole), replicates, folder)
     ordered = [found[number, name] for number in whole for name in study.methods]
     return Replicates(
         _estimates(ordered, truth, ci_prob),
@@ -353,37 +354,20 @@ def _unwritten(store: Folder, outcome: Outcome, first: bool) -> bool:
     return False
 
 
-def _warn_of_stop(done: int, wanted: int, store: Folder | None) -> None:
-    again = (
-        "folder= would have kept them to go on from"
-        if store is None
-        else f"the same call goes on from folder {store.path.name!r}, bit for bit"
-    )
-    warn(
-        f"replicate: stopped by Ctrl-C after {done} of {wanted} replicates, which is what is "
-        f"returned; {again}.",
-        StoppedWarning,
-    )
-
-
 def _estimates(
     outcomes: Sequence[Outcome], truth: Mapping[str, float] | None, ci_prob: float
 ) -> pd.DataFrame:
-    from scipy import stats
-
     rows = []
     for each in outcomes:
         true = each.truth if truth is None else truth
-        for term, estimate, std_error, df, fmi in each.answers:
-            value = float(true.get(term, np.nan))
-            rows.append((each.replicate, each.method, term, value, estimate, std_error, df, np.nan,
-                         np.nan, fmi, each.seconds))  # fmt: skip
+        for answer in each.answers:
+            value = float(true.get(answer.term, np.nan))
+            rows.append((each.replicate, each.method, answer.term, value, answer.estimate,
+                         answer.std_error, answer.df, *answer.interval(ci_prob), answer.fmi,
+                         each.seconds))  # fmt: skip
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     numbers = dict.fromkeys(COLUMNS[3:], float)
-    table = table.astype({"replicate": int, "method": str, "term": str, **numbers})
-    half = stats.t.ppf((1 + ci_prob) / 2, table["df"]) * table["std_error"]
-    table["conf_low"], table["conf_high"] = table["estimate"] - half, table["estimate"] + half
-    return table
+    return table.astype({"replicate": int, "method": str, "term": str, **numbers})
 
 
 def _texts(what: str, pairs: Sequence[tuple[Outcome, str | None]]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from numbers import Real
 from pathlib import Path
 from threading import RLock, current_thread, main_thread
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,12 +30,64 @@ from bayesimpute.imputations import Imputations
 from bayesimpute.pooling.estimates import Estimates, estimates_from
 from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.pooling.variance_intervals import (
+    SCALES,
+    component_intervals,
+    pooled_parameters,
+)
 from bayesimpute.result.frame_store import parse
 from bayesimpute.simulate.performance import COMPLETE_CASES, COMPLETE_DATA
 
-ANSWER = ("term", "estimate", "std_error", "df", "fmi")
 
-type Answer = tuple[str, float, float, float, float]
+class Answer(NamedTuple):
+    """A term, its estimate, and the interval: around `middle` on a scale, if it is on one.
+
+    Attributes
+    ----------
+    scale
+        ``"log"`` or ``"logit"``; empty where the interval is of the estimate itself.
+    """
+
+    term: str
+    estimate: float
+    std_error: float
+    df: float
+    fmi: float
+    scale: str = ""
+    middle: float = np.nan
+    scaled_error: float = np.nan
+
+    def interval(self, ci_prob: float) -> tuple[float, float]:
+        """Give the ends of the interval, NaN where there is none."""
+        from scipy import stats
+
+        quantile = float(stats.t.ppf((1 + ci_prob) / 2, self.df))
+        if not self.scale:
+            half = quantile * self.std_error
+            return self.estimate - half, self.estimate + half
+        half, back = quantile * self.scaled_error, SCALES[self.scale]
+        return float(back(self.middle - half)), float(back(self.middle + half))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what is stored: no scale where there is none."""
+        stored = NUMBERS + (ON_SCALE if self.scale else ())
+        numbers = {name: _written(getattr(self, name)) for name in stored}
+        scale = {"scale": self.scale} if self.scale else {}
+        return {"term": self.term, **scale, **numbers}
+
+    @classmethod
+    def from_dict(cls, held: Mapping[str, Any]) -> "Answer":
+        """Read what :meth:`to_dict` gave."""
+        scale = held.get("scale", "")
+        if scale and scale not in SCALES:
+            raise ValueError(scale)
+        stored = NUMBERS + (ON_SCALE if scale else ())
+        return cls(held["term"], scale=scale, **{name: float(held[name]) for name in stored})
+
+
+#: Fields of an answer that are numbers: of all, and of those whose interval is on a scale.
+NUMBERS = ("estimate", "std_error", "df", "fmi")
+ON_SCALE = ("middle", "scaled_error")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +150,7 @@ class Outcome:
     def to_json(self) -> str:
         """One line of JSON; floats come back bit for bit."""
         held = {**asdict(self), "truth": {term: _written(x) for term, x in self.truth.items()}}
-        held["answers"] = [
-            {"term": term, **dict(zip(ANSWER[1:], map(_written, numbers), strict=True))}
-            for term, *numbers in self.answers
-        ]
+        held["answers"] = [answer.to_dict() for answer in self.answers]
         return json.dumps(held, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -109,10 +158,7 @@ class Outcome:
         """Read what :meth:`to_json` wrote."""
         held = parse(text.encode())
         held["truth"] = {term: float(x) for term, x in held["truth"].items()}
-        held["answers"] = [
-            (answer["term"], *(float(answer[name]) for name in ANSWER[1:]))
-            for answer in held["answers"]
-        ]
+        held["answers"] = [Answer.from_dict(answer) for answer in held["answers"]]
         return cls(**held)
 
 
@@ -231,7 +277,8 @@ def _answers(study: Study, data: Any, number: int, name: str, cores: int | None)
     if isinstance(analysed, Pooled):
         table = analysed.table
         terms = list(map(str, table.index))
-        columns = [table[column].to_list() for column in ANSWER[1:]]
+        columns = [table[column].to_list() for column in NUMBERS]
+        random_effects = analysed.random_effects
     else:
         df = study.dfcom if study.dfcom is not None else analysed.df_residual
         k, terms = len(analysed.terms), list(analysed.terms)
@@ -241,11 +288,24 @@ def _answers(study: Study, data: Any, number: int, name: str, cores: int | None)
             [float(df) if df is not None and df > 0 else np.inf] * k,
             [np.nan] * k,
         ]
-    components = [
-        (str(term), float(value), np.nan, np.nan, np.nan)
-        for term, value in analysed.variance_components.items()
-    ]
-    return [*zip(terms, *columns, strict=True), *components]
+        random_effects = pooled_parameters([analysed.model])
+    coefficients = [Answer(*each) for each in zip(terms, *columns, strict=True)]
+    return [*coefficients, *_components(analysed.variance_components, random_effects)]
+
+
+def _components(
+    components: Mapping[str, float] | pd.Series, random_effects: pd.DataFrame
+) -> Iterator[Answer]:
+    """Variance components, with the intervals of their roots where these have some."""
+    intervals = component_intervals(random_effects)
+    for term, value in components.items():
+        name, estimate = str(term), float(value)
+        if name not in intervals.index:
+            yield Answer(name, estimate, np.nan, np.nan, np.nan)
+            continue
+        scale, *numbers = intervals.loc[name]
+        middle, error, df, fmi = map(float, numbers)
+        yield Answer(name, estimate, np.nan, df, fmi, str(scale), middle, error)
 
 
 def _analysed(study: Study, given: Any) -> Pooled | Estimates:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bayesimpute.checking.uniformity import band, chi2_p, ecdf, ecdf_p
 from bayesimpute.errors import SpecificationError
 from bayesimpute.simulate import Calibration, Scenario, sbc, simulate_popularity
 from bayesimpute.simulate.calibration import _rank
-from bayesimpute.uniformity import band, chi2_p, ecdf, ecdf_p
 
 
 def calibration(ranks, draws=31):

@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import runpy
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,3 +137,15 @@ def test_files_and_targets_it_points_at_are_there(page: Path) -> None:
     for target in set(re.findall(r"`make ([a-z]+)|^make ([a-z]+)", text(page), re.MULTILINE)):
         rule = rf"^{''.join(target)}:"
         assert re.search(rule, text(ROOT / "Makefile"), flags=re.MULTILINE), target
+
+
+def test_formulas_of_the_models_are_drawn_without_what_is_of_latex():
+    names = runpy.run_path(str(DOCS / "formulas.py"))
+    found = 0
+    for path in sorted((DOCS.parent / "models").glob("*.py")):
+        for block in re.findall(r"\.\. math::\n((?:    .*\n|\n)+)", path.read_text("utf-8")):
+            for line in textwrap.dedent(block).strip().split("\n\n"):
+                drawn = names["mathml"](line, display="block")
+                assert "\\" not in drawn and "<mi>&#x0007E;</mi>" not in drawn, (path.name, line)
+                found += 1
+    assert found > 20

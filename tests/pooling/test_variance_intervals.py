@@ -157,3 +157,123 @@ def test_the_analysis_of_the_chains_has_the_posterior_of_the_icc(frames):
     assert row["estimate"] == pytest.approx(sd**2 / (sd**2 + sigma**2), abs=0.02)
     assert 0 < row["ci_low"] < row["pooled"] < row["ci_high"] < 1
     assert row["pooled_low"] == pytest.approx(row["ci_low"], abs=0.08)
+
+
+@pytest.mark.filterwarnings("ignore:.*onverge")
+@pytest.mark.parametrize("reml", [True, False])
+def test_fits_of_statsmodels_have_those_of_glmmtmb(reml):
+    import statsmodels.formula.api as smf
+
+    data = mixedlm.load_sleepstudy().sample(frac=1, random_state=1)  # in no order
+    model = smf.mixedlm("Reaction ~ Days", data, groups="Subject", re_formula="~ Days")
+    fitted = model.fit(reml=reml, method="lbfgs")
+    found = variance_parameters(fitted)
+    same = variance_parameters(mixedlm.lmer(SLEEP, data, REML=reml))
+    assert found.names == tuple(name.replace("Subject", "Group") for name in same.names)
+    np.testing.assert_allclose(found.transformed, same.transformed, rtol=2e-3)
+    pairs = zip(found.std_error, GLMMTMB[SLEEP, reml], strict=True)
+    for ours, theirs in [pair for pair in pairs if pair[1] is not None]:
+        assert ours == pytest.approx(theirs, rel=2e-3)
+
+
+def test_variance_components_of_statsmodels_have_those_of_glmmtmb():
+    import statsmodels.formula.api as smf
+
+    data = mixedlm.load_penicillin()
+    fitted = smf.mixedlm(
+        "diameter ~ 1", data, groups=np.ones(len(data)), re_formula="0",
+        vc_formula={"plate": "0 + C(plate)", "sample": "0 + C(sample)"},
+    ).fit()  # fmt: skip
+    found = variance_parameters(fitted)
+    assert found.names[:3] == ("sd((Intercept) | plate)", "sd((Intercept) | sample)", "sigma")
+    ours = found.std_error[:4]
+    for one, theirs in zip(ours, GLMMTMB[PENICILLIN, True][:4], strict=True):
+        assert one == pytest.approx(theirs, rel=2e-3)
+
+
+def test_components_within_groups_are_where_their_rows_are(frames):
+    import statsmodels.formula.api as smf
+
+    rng = np.random.default_rng(5)
+    data = frames[0].assign(part=np.tile([0, 0, 0, 1, 1, 2, 2, 2], 25))
+    data["y"] += rng.normal(size=75)[data["g"] * 3 + data["part"]]
+    data = data.sample(frac=1, random_state=2)
+    fitted = smf.mixedlm(
+        "y ~ x", data, groups="g", re_formula="1", vc_formula={"part": "0 + C(part)"}
+    ).fit()
+    found = variance_parameters(fitted)
+    same = variance_parameters(mixedlm.lmer("y ~ x + (1 | g/part)", data))
+    order = [same.names.index(name) for name in _names_of_nested(same.names)]
+    np.testing.assert_allclose(found.transformed[:3], same.transformed[order], rtol=5e-3, atol=5e-3)
+    np.testing.assert_allclose(found.std_error[:3], same.std_error[order], rtol=1e-2)
+
+
+def _names_of_nested(names):
+    """Those of the groups, of the parts within, and the residual."""
+    (part,) = (name for name in names if name.startswith("sd(") and "part" in name)
+    (group,) = (name for name in names if name.startswith("sd(") and "part" not in name)
+    return group, part, "sigma"
+
+
+@pytest.mark.filterwarnings("ignore:.*onverge", "ignore:.*optimiz")
+def test_pooled_fits_of_statsmodels_are_those_of_mixedlm_pooled(frames):
+    import statsmodels.formula.api as smf
+
+    models = [smf.mixedlm("y ~ x", each, groups="g") for each in frames]
+    pooled = bi.pool([each.fit(method=["powell", "lbfgs"]) for each in models])
+    ours = pooled.random_effects
+    same = bi.fit(frames, "y ~ x + (1 | g)").pool().random_effects
+    assert list(ours.index) == ["sd((Intercept) | Group)", "sigma", "icc(Group)"]
+    numbers = ["estimate", "conf_low", "conf_high", "std_error", "fmi"]
+    np.testing.assert_allclose(ours[numbers].astype(float), same[numbers].astype(float), rtol=5e-3)
+    # stopped where nothing says that it is a maximum
+    early = bi.pool([models[0].fit(maxiter=1, method="cg"), models[1].fit(method="powell")])
+    assert early.random_effects["conf_low"].isna().all()
+    assert "the fit has not converged" in str(early)
+
+
+def test_a_fit_whose_parameters_the_data_do_not_tell_apart_says_so(frames):
+    twice = [each.assign(h=each["g"]) for each in frames]
+    pooled = bi.fit(twice, "y ~ x + (1 | g) + (1 | h)").pool()
+    table = pooled.random_effects
+    assert table[["conf_low", "conf_high"]].isna().to_numpy().all()
+    assert (table["at_boundary"] == 0).all()
+    said = str(pooled)
+    assert "no maximum" in said and "smaller than its standard error" not in said
+    # what it advises
+    simpler = bi.fit(twice, "y ~ x + (1 | g)").pool()
+    assert simpler.random_effects["conf_low"].notna().all()
+    assert "no interval" not in str(simpler)
+
+
+def test_what_is_advised_at_the_boundary_has_an_answer(frames):
+    rng = np.random.default_rng(1)
+    data = frames[0].assign(y=rng.normal(size=200))[["g", "x", "y"]]
+    data["y"] -= data.groupby("g")["y"].transform("mean")
+    data.loc[rng.random(200) < 0.1, "y"] = np.nan
+    formula = "y ~ x + (1 | g)"
+    imp = bi.impute(data, cluster="g", m=2, iterations=6, seed=1, analysis=formula, progress=False)
+    with pytest.warns(bi.ImputationWarning, match="singular"):
+        pooled = imp.fit(formula).pool()
+    assert "smaller than its standard error" in str(pooled)
+    assert "interval" not in str(imp.fit("y ~ x").pool()).partition("\n")[2]
+    with pytest.warns(bi.ImputationWarning, match="singular"):
+        analysis = imp.analysis
+    (own,) = analysis.index[analysis.index.str.startswith("sd")]
+    assert analysis.loc[own, ["ci_low", "ci_high"]].gt(0).all()
+
+
+@pytest.mark.slow
+def test_the_posterior_that_is_advised_at_the_boundary_has_an_interval(frames):
+    import bambi
+
+    data = frames[0].assign(y=frames[0]["x"] + np.tile([-1.0, 1, 2, -2, 3, -3, 0.5, -0.5], 25))
+    data.loc[:20, "y"] = np.nan
+    imp = bi.impute(data[["g", "x", "y"]], cluster="g", m=2, iterations=4, seed=1, progress=False)
+    fits = imp.fit_posterior(
+        lambda frame: bambi.Model("y ~ x + (1 | g)", frame), draws=200, tune=200, seed=1
+    )
+    with pytest.warns(bi.ImputationWarning, match="m = 2 is few"):
+        pooled = fits.pool()
+    sd = pooled.table.filter(like="1|g_sigma", axis=0).filter(like="high", axis=1)
+    assert (sd > 0).to_numpy().all() and sd.size

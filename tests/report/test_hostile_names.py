@@ -12,7 +12,7 @@ import xarray as xr
 import bayesimpute as bi
 from bayesimpute.checking.compare import ModelComparison
 from bayesimpute.checking.overimputation import Overimputation
-from bayesimpute.cli_show import describe
+from bayesimpute.cli.show import describe
 from bayesimpute.errors import warn
 from bayesimpute.events import Event
 from bayesimpute.explore.icc import IntraclassCorrelation

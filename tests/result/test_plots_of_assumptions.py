@@ -86,6 +86,17 @@ def test_average_effects_of_a_logit_are_those_of_statsmodels(df):
     np.testing.assert_allclose(found["std_error"], margins.margeff_se, rtol=1e-4)
 
 
+def test_average_effects_at_one_row_are_slopes_and_a_predictor_that_lacks_is_named():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(30, 3)), columns=["x", "z", "y"])
+    fits = bi.fit([frame, frame], "y ~ x + z")
+    found = fits.average_effects(frame.iloc[:1])
+    for name in ("x", "z"):
+        assert found.loc[name, "estimate"] == pytest.approx(fits[0].model.params[name], rel=1e-6)
+    with pytest.raises(bi.AnalysisError, match="newdata lacks 'z'"):
+        fits.average_effects(frame[["x"]])
+
+
 def test_average_effects_of_products_hold_at_the_mean(imp):
     fits = bi.fit(imp.complete("all"), "y ~ x * kind + I(x^2) + (1 | g)")
     found = fits.average_effects(imp)

@@ -20,10 +20,11 @@ from bayesimpute.errors import (
     ImputationWarning,
     SpecificationError,
 )
+from bayesimpute.pooling.variance_intervals import pooled_parameters
 from bayesimpute.simulate import performance as measures_module
 from bayesimpute.simulate import replicates as runner_module
 from bayesimpute.simulate.performance import MEASURES, Replicates, measures, performance
-from bayesimpute.simulate.study import Outcome, Study, as_completed
+from bayesimpute.simulate.study import Answer, Outcome, Study, as_completed
 
 MCSE = [f"{name}_mcse" for name in MEASURES]
 
@@ -287,7 +288,7 @@ def test_floats_come_back_bit_for_bit(tmp_path):
     for column in ("estimate", "std_error", "df", "fmi", "conf_high", "seconds"):
         assert fresh[column].to_numpy().tobytes() == read[column].to_numpy().tobytes(), column
     assert fresh["df"].iloc[0] == np.inf
-    outcome = Outcome(0, "m", 1.0, {"a": np.nan, "b": -0.0}, [("x", *values)], [], None)
+    outcome = Outcome(0, "m", 1.0, {"a": np.nan, "b": -0.0}, [Answer("x", *values)], [], None)
     back = Outcome.from_json(outcome.to_json())
     assert repr(back.answers) == repr(outcome.answers) and repr(back.truth) == repr(outcome.truth)
 
@@ -426,6 +427,45 @@ def test_intervals_and_degrees_of_freedom():
     assert run(replicates=1).estimates["df"].iloc[0] == 29
     component = found.loc["complete data", "Residual~~Residual"]
     assert np.isnan(component["std_error"]) and component["estimate"] > 0
+
+
+def test_variance_components_have_the_intervals_of_random_effects(tmp_path):
+    formula = "popular ~ sex + (1 | school)"
+
+    def both(study, seed):
+        return [study.complete, study.complete.assign(popular=study.complete["popular"] + 0.1)]
+
+    def again(**given):
+        return run(
+            simulate=partial(bi.simulate.simulate_popularity, schools=15, pupils=200),
+            methods={"complete data": None, "both": both}, analysis=formula, replicates=2,
+            folder=tmp_path / "study", **given,
+        )  # fmt: skip
+
+    found = again()
+    study = bi.simulate.simulate_popularity(
+        Study(None, {}, formula, None, None, 3).data_seed(1), schools=15, pupils=200
+    )
+    for name, frames in {"complete data": [study.complete], "both": both(study, 0)}.items():
+        of = (found.estimates["replicate"] == 1) & (found.estimates["method"] == name)
+        rows = found.estimates[of].set_index("term")
+        random = pooled_parameters([each.model for each in bi.fit(frames, formula)])
+        ends, pairs = ["conf_low", "conf_high"], {"ICC|school": "icc(school)"}
+        for term, root in (pairs | SQUARES).items():
+            expected = random.loc[root, ends].astype(float) ** (2 if term in SQUARES else 1)
+            np.testing.assert_allclose(rows.loc[term, ends].astype(float), expected, rtol=1e-10)
+        assert rows.loc[[*SQUARES], "std_error"].isna().all()
+    table = found.performance().set_index("term").loc["Residual~~Residual"]
+    assert table[["coverage", "width"]].notna().to_numpy().all()
+    assert same(found, again())  # as they are read back
+    wider = again(conf_level=0.99).estimates
+    assert (wider["conf_high"] >= found.estimates["conf_high"])[wider["conf_high"].notna()].all()
+
+
+SQUARES = {
+    "Intercept~~Intercept|school": "sd((Intercept) | school)",
+    "Residual~~Residual": "sigma",
+}
 
 
 def test_methods_may_give_anything_that_can_be_analysed():

@@ -91,7 +91,7 @@ def demo(
         say("\nWhat imputation can give back is the column 'before deletion': it differs from the")
         say("truth by sampling pupils and schools, which no imputation undoes.")
     say(f"\nConvergence\n\n{convergence_table(imputations)}")
-    say(f"\n{verdict(imputations)}")
+    say(f"\n{imputations.diagnose().as_text()}\n")
     for path in _draw(imputations, out):
         say(f"Plot: {path}")
     return imputations
@@ -132,17 +132,6 @@ def convergence_table(imputations: Imputations) -> str:
     table = shown[columns].set_axis(list(labels))
     decimals = {"mean": "{:.3f}", "r_hat": "{:.3f}", "ess_bulk": "{:.0f}", "ess_tail": "{:.0f}"}
     return table.to_string(formatters={name: text.format for name, text in decimals.items()})
-
-
-def verdict(imputations: Imputations) -> str:
-    """One sentence on the largest R-hat."""
-    r_hat = imputations.diagnostics()["r_hat"]
-    if r_hat.isna().all():
-        return "R-hat needs at least 2 chains and 4 iterations."
-    largest = float(r_hat.max())
-    if largest <= 1.05:
-        return f"Largest R-hat {largest:.3f}: no sign against convergence (at most 1.05)."
-    return f"Largest R-hat {largest:.3f} is above 1.05: use more --iterations, or imp.extend()."
 
 
 def _check(data: pd.DataFrame) -> None:

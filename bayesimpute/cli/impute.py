@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayesimpute.cli_config import read_config
+from bayesimpute.cli.config import read_config
 from bayesimpute.errors import ImputationWarning, SpecificationError, WritingError
 from bayesimpute.files import check_target, place
-from bayesimpute.table_notes import notes_on, spoilt_numbers
-from bayesimpute.tables import read_table, write_table
+from bayesimpute.tables.notes import notes_on, spoilt_numbers
+from bayesimpute.tables.read_write import read_table, write_table
 from bayesimpute.wording import listed, one_line
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def run_impute(options: argparse.Namespace) -> None:
             file=sys.stderr,
         )
 
-    from bayesimpute.cli_show import describe
+    from bayesimpute.cli.show import describe
     from bayesimpute.imputation import impute
 
     try:

@@ -58,7 +58,7 @@ def read_delimited(
     na: Sequence[str],
     said: list[str],
 ) -> pd.DataFrame:
-    """Read a table of text; parameters are those of :func:`bayesimpute.tables.read_table`.
+    """Read a table of text; parameters are those of `bayesimpute.tables.read_write.read_table`.
 
     Raises
     ------

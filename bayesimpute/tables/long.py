@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayesimpute.arguments import checked
 from bayesimpute.result.run import Run, in_shape
-from bayesimpute.tables import form_of, write_table
+from bayesimpute.tables.read_write import form_of, write_table
 
 
 @checked

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.files import place
-from bayesimpute.table_notes import notes_on
+from bayesimpute.tables.notes import notes_on
 from bayesimpute.wording import did_you_mean, one_line
 
 if TYPE_CHECKING:

@@ -2,21 +2,18 @@
 
 import argparse
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from bayesimpute.cli_completion import completion
-from bayesimpute.cli_config import config_text
-from bayesimpute.cli_explore import run_explore
-from bayesimpute.cli_impute import add_impute, add_reading, add_run_options, read_data
-from bayesimpute.cli_show import run_show
+from bayesimpute.cli.completion import completion
+from bayesimpute.cli.config import config_text
+from bayesimpute.cli.explore import run_explore
+from bayesimpute.cli.impute import add_impute, add_reading, add_run_options, read_data
+from bayesimpute.cli.show import run_show
 from bayesimpute.errors import BayesimputeError, SpecificationError
 from bayesimpute.files import check_target, write
-from bayesimpute.tables import read_table
+from bayesimpute.tables.read_write import read_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,19 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         read (``| head``). ``bayesimpute --help`` lists them.
     """
     options = _parser().parse_args(arguments)
-    pressed: list[int] = []
     try:
-        with _noting_ctrl_c(pressed):
-            options.run(options)
+        options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # as a program that the signal had ended; Python would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (BayesimputeError, OSError) as problem:
-        if pressed:
-            print("bayesimpute: interrupted while models were compiled.", file=sys.stderr)
-            return 130
         print(f"bayesimpute: {' '.join(str(problem).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
@@ -55,30 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bayesimpute: interrupted{how}.", file=sys.stderr)
         return 130
     return 0
-
-
-@contextmanager
-def _noting_ctrl_c(pressed: list[int]) -> Iterator[None]:
-    """Note each Ctrl-C: numba's compiler loses the KeyboardInterrupt, and then fails some way."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: object) -> None:
-        pressed.append(number)
-        raise KeyboardInterrupt
-
-    def lost(what: "sys.UnraisableHookArgs") -> None:
-        if not issubclass(what.exc_type, KeyboardInterrupt):
-            told(what)
-
-    before, told = signal.signal(signal.SIGINT, stop), sys.unraisablehook
-    sys.unraisablehook = lost
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        sys.unraisablehook = told
 
 
 class _Version(argparse.Action):
@@ -143,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from bayesimpute.demo import demo
+    from bayesimpute.cli.demo import demo
 
     data = None if options.data is None else read_table(options.data)
     demo(

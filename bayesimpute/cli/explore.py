@@ -3,9 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from bayesimpute.cli_impute import read_data
+from bayesimpute.cli.impute import read_data
 from bayesimpute.errors import SpecificationError
-from bayesimpute.table_notes import notes_on
+from bayesimpute.tables.notes import notes_on
 from bayesimpute.wording import did_you_mean, visible
 
 if TYPE_CHECKING:

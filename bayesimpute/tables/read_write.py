@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bayesimpute.delimited import DECOMPRESS, MISSING, read_delimited
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.files import check_target, place, write
+from bayesimpute.tables.delimited import DECOMPRESS, MISSING, read_delimited
 from bayesimpute.wording import listed
 
 COMPRESSED = (*DECOMPRESS, ".zip")
