@@ -1,5 +1,6 @@
 """Whether what is missing of one variable depends on another: ``bi.missing_tests``."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -56,7 +57,9 @@ def welch(values: Array, missing: Mask) -> dict[str, float]:
     spread = np.array([observed.var(ddof=1), absent.var(ddof=1)])
     if spread.sum() == 0:
         return found
-    test = stats.ttest_ind(observed, absent, equal_var=False)
+    with warnings.catch_warnings():  # one group may have no spread, the other has some
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        test = stats.ttest_ind(observed, absent, equal_var=False)
     return {
         **found,
         "std_difference": found["difference"] / np.sqrt(spread.mean()),
