@@ -36,7 +36,7 @@ slow: setup ## the tests that take minutes
 	$(VENV)/pytest -m slow $(ARGS)
 
 sbc: setup ## calibrate every model by simulation; table and figure in calibration/; ARGS="--models normal"
-	$(VENV)/python benchmarks/calibration.py $(ARGS)
+	$(VENV)/python benchmarks/calibration.py --keep $(ARGS)
 	$(VENV)/pytest -m sbc tests/calibration/test_joint_calibration.py
 	$(VENV)/pytest -m sbc tests/calibration/test_heckman_calibration.py
 	$(VENV)/pytest -m sbc tests/calibration/test_compatible_calibration.py
@@ -47,15 +47,16 @@ simulation: setup ## published simulation of values missing not at random; ARGS=
 compatible: setup ## imputation compatible with an analysis, chained equations and complete data; ARGS="--designs square"
 	$(VENV)/python benchmarks/compatible.py $(ARGS)
 
-bench: setup ## speed against R, start-up times, scaling; prints Markdown tables
-	$(VENV)/python benchmarks/speed.py
-	$(VENV)/python benchmarks/categories.py
-	$(VENV)/python benchmarks/selection.py
-	$(VENV)/python benchmarks/joint.py
-	$(VENV)/python benchmarks/jags.py
-	$(VENV)/python benchmarks/groupings.py --parts speed
-	$(VENV)/python benchmarks/start.py
-	$(VENV)/python benchmarks/scaling.py
+bench: setup ## speed against R, start-up times, scaling; prints Markdown tables; ARGS=--keep for the site
+	$(VENV)/python benchmarks/seconds.py $(ARGS)
+	$(VENV)/python benchmarks/speed.py $(ARGS)
+	$(VENV)/python benchmarks/categories.py $(ARGS)
+	$(VENV)/python benchmarks/selection.py $(ARGS)
+	$(VENV)/python benchmarks/joint.py $(ARGS)
+	$(VENV)/python benchmarks/jags.py $(ARGS)
+	$(VENV)/python benchmarks/groupings.py --parts speed $(ARGS)
+	$(VENV)/python benchmarks/start.py $(ARGS)
+	$(VENV)/python benchmarks/scaling.py $(ARGS)
 
 notebooks: setup ## run every notebook from a clean start; with output in notebooks/executed/
 	@mkdir -p notebooks/executed

@@ -1,8 +1,10 @@
 """Simulation-based calibration of every model on every kind of gap; a table and a figure.
 
-``python benchmarks/calibration.py [--models normal ...] [--replicates 400] [--folder calibration]``
+``python benchmarks/calibration.py [--models normal ...] [--replicates 400] [--keep]``
 
-Writes ``table.md``, ``table.csv`` and ``figure.png`` into the folder. Ends with status 1 if any
+Writes ``table.md``, ``table.csv`` and ``figure.png`` into a folder (``--folder``), and with
+``--keep`` the rows of the models that were run into ``docs/results/calibration.csv``, from where
+the site has them. Ends with status 1 if any
 quantity is not uniform, at a level that all of the matrix shares (if every sampler is right, that
 happens in one run of twenty), or if a method fails.
 """
@@ -18,6 +20,7 @@ from time import perf_counter
 
 import pandas as pd
 from markdown import table as markdown_table
+from results import FOLDER, add_keep
 
 import bayesimpute as bi
 from bayesimpute.simulate import Calibration
@@ -49,6 +52,20 @@ def tidy(results: Mapping[Cell, Calibration]) -> pd.DataFrame:
             "uniform",
         ]
     ]
+
+
+def keep_rows(table: pd.DataFrame, path: Path = FOLDER / "calibration.csv") -> None:
+    """Put rows into the kept table, in place of those of the same model and data."""
+    if path.is_file():
+        held = pd.read_csv(path)
+        cells = ["model", "data"]
+        known = pd.MultiIndex.from_frame(held[cells])
+        others = held[~known.isin(pd.MultiIndex.from_frame(table[cells]))]
+        order = {name: place for place, name in enumerate(dict.fromkeys(held["model"]))}
+        table = pd.concat([others, table], ignore_index=True).sort_values(
+            "model", kind="stable", key=lambda names: names.map(order).fillna(len(order))
+        )
+    table.to_csv(path, index=False)
 
 
 def summary(results: Mapping[Cell, Calibration], failed: Mapping[Cell, str]) -> str:
@@ -98,6 +115,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=Path("calibration"))
+    add_keep(parser)
     chosen = parser.parse_args()
     cells = tuple(cell for cell in cells if cell.model in chosen.models)
     results: dict[Cell, Calibration] = {}
@@ -123,6 +141,8 @@ def main() -> int:
     (chosen.folder / "table.md").write_text(text + "\n", encoding="utf-8")
     if results:
         tidy(results).to_csv(chosen.folder / "table.csv", index=False)
+        if chosen.keep:
+            keep_rows(tidy(results))
         figure = matrix_panels({str(cell): result for cell, result in results.items()})
         figure.savefig(chosen.folder / "figure.png", dpi=150)
     print(f"\n{text}\n\nTables and figure are in {chosen.folder}/")

@@ -1,6 +1,6 @@
 """Seconds for variables that are no numbers, here and in R, in one run.
 
-``python benchmarks/categories.py``
+``python benchmarks/categories.py [--keep]``
 
 - one binary target with random intercept and slopes (FamOb of the obesity data): ``logistic``
   against mice's ``2l.bin``, m = 5, 5 iterations;
@@ -11,6 +11,7 @@ Ours in a warm process, the first call apart. The data lie beside the checkout o
 ``BAYESIMPUTE_SHARED`` names; without them nothing is timed.
 """
 
+import argparse
 import os
 import shutil
 import statistics
@@ -21,6 +22,7 @@ from time import perf_counter
 
 import pandas as pd
 from markdown import table
+from results import add_keep, keep
 
 import bayesimpute as bi
 
@@ -38,7 +40,7 @@ def shared(name: str) -> Path:
     return Path(os.environ.get("BAYESIMPUTE_SHARED", beside)) / "data" / name
 
 
-def obesity(seed: int) -> bi.Imputations:
+def obesity(seed: int, cores: int | None = None) -> bi.Imputations:
     """Impute FamOb from Time and Gender, both with slopes by cluster, as R does."""
     data = pd.read_csv(shared("obesity.csv"))[["Cluster", "Time", "Gender", "FamOb"]]
     formula = {"FamOb": "FamOb ~ Time + Gender + (1 + Time + Gender | Cluster)"}
@@ -49,18 +51,19 @@ def obesity(seed: int) -> bi.Imputations:
         method={"FamOb": "logistic"},
         formulas=formula,
         seed=seed,
+        cores=cores,
         progress=False,
     )
 
 
-def impact(seed: int) -> bi.Imputations:
+def impact(seed: int, cores: int | None = None) -> bi.Imputations:
     """Impute all incomplete variables of IMPACT, each by its own likelihood."""
     # "None" is a category of pupil, not a missing value
     data = pd.read_csv(shared("impact_incomplete.csv"), keep_default_na=False, na_values=[""])
     data["ct"] = pd.Categorical(data["ct"], ["I/II", "III", "IV/V"], ordered=True)
     return bi.impute(
         data, cluster="name", m=M, iterations=ITERATIONS, method=IMPACT_METHODS, seed=seed,
-        progress=False,
+        cores=cores, progress=False,
     )  # fmt: skip
 
 
@@ -87,6 +90,9 @@ def seconds_of_r(seed: int) -> float | None:
 
 def main() -> None:
     """Time everything and print a Markdown table."""
+    parser = argparse.ArgumentParser(description="Seconds for variables that are no numbers.")
+    add_keep(parser)
+    chosen = parser.parse_args()
     if not shared("obesity.csv").is_file():
         print("The data are not here: set BAYESIMPUTE_SHARED to the folder with data/.")
         return
@@ -99,7 +105,14 @@ def main() -> None:
         rows.append([f"FamOb, R 2l.bin ({r / ours:.0f} times ours)", f"{r:.2f}", ""])
     first, *warm = seconds_of(impact)
     rows.append(["IMPACT, six variables", f"{statistics.median(warm):.2f}", f"{first:.2f}"])
-    print(table(["what", "seconds", "first call"], rows))
+    header = ["what", "seconds", "first call"]
+    print(table(header, rows))
+    if chosen.keep:
+        what = (
+            f"m = {M}, {ITERATIONS} iterations, in one run: FamOb of the obesity data with random "
+            f"intercept and slopes, and IMPACT's six incomplete variables; medians of {ROUNDS}."
+        )
+        keep("categories", "seconds", what, header, rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Several groupings: coverage with three levels, subjects by items, and what a grouping costs.
 
-``python benchmarks/groupings.py [--replicates 200] [--parts three crossed speed] [--workers 2]``
+``python benchmarks/groupings.py [--replicates 200] [--parts three crossed speed] [--keep]``
 
 Three levels: pupils in classes in schools, values missing at each level; the same data imputed with
 two levels, and complete data, beside. Subjects by items: each item rated by each subject, 30 %
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from markdown import table
+from results import add_keep, keep
 
 import bayesimpute as bi
 
@@ -76,6 +77,21 @@ PARTS: dict[str, tuple[Callable[[np.random.Generator], Pair], str, dict[str, Any
 }
 
 
+#: What the site says was measured.
+WHAT = {
+    "three": (
+        f"{{replicates}} data sets of {SCHOOLS * CLASSES * PUPILS:,} pupils in {SCHOOLS * CLASSES} "
+        f"classes in {SCHOOLS} schools, values missing at each level, m = {M}, {ITERATIONS} "
+        "iterations, analysed with both groupings: bias (Monte-Carlo standard error), and coverage "
+        "of 95 % intervals; of variances the relative bias."
+    ),
+    "crossed": (
+        f"{{replicates}} data sets, {SUBJECTS} subjects rate {ITEMS} items, 30 % missing: the same."
+    ),
+    "speed": "Processor time of a model with two groupings, in times that of one.",
+}
+
+
 def replicate(task: tuple[str, int]) -> list[dict[str, Any]]:
     """Estimates of one data set, by how it was completed."""
     part, seed = task
@@ -109,7 +125,7 @@ def rows_of(way: str, fits: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def simulated(part: str, replicates: int, workers: int) -> str:
+def simulated(part: str, replicates: int, workers: int) -> tuple[list[str], list[list[str]]]:
     """Bias and coverage; of variances the relative bias."""
     with ProcessPoolExecutor(workers) as executor:
         tasks = [(part, seed) for seed in range(replicates)]
@@ -124,7 +140,7 @@ def simulated(part: str, replicates: int, workers: int) -> str:
             cover = "" if each["covered"].isna().all() else f", {each['covered'].mean():.3f}"
             line.append(f"{each['off'].mean():.3f} ({error:.3f}){cover}")
         shown.append(line)
-    return str(table(["bias, coverage; of variances relative bias", *ways], shown))
+    return ["bias, coverage; of variances relative bias", *ways], shown
 
 
 def seconds(df: pd.DataFrame, cluster: Any, iterations: int) -> npt.NDArray[np.float64]:
@@ -140,7 +156,7 @@ def seconds(df: pd.DataFrame, cluster: Any, iterations: int) -> npt.NDArray[np.f
     return np.array([times[2], (times[2] - times[1]) / iterations / 4])
 
 
-def speed() -> str:
+def speed() -> tuple[list[str], list[list[str]]]:
     """Ratios to a model of one grouping."""
     rng, rows = np.random.default_rng(1), []
     shapes = {
@@ -157,7 +173,7 @@ def speed() -> str:
         one, two = (seconds(df, c, iterations) for c in ("first", ["first", "second"]))
         rows.append([name, f"{len(df):,}", *(f"{each:.2f}" for each in two / one), f"{two[1]:.3f}"])
     head = ["", "rows", "run, times one grouping", "chain-iteration, times", "its seconds"]
-    return str(table(head, rows))
+    return head, rows
 
 
 def main() -> None:
@@ -166,12 +182,16 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=200)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--parts", nargs="+", default=["three", "crossed", "speed"])
+    add_keep(parser)
     options = parser.parse_args()
     for part in options.parts:
-        if part == "speed":
-            print(speed(), "\n", flush=True)
-        else:
-            print(simulated(part, options.replicates, options.workers), "\n", flush=True)
+        header, rows = (
+            speed() if part == "speed" else simulated(part, options.replicates, options.workers)
+        )
+        print(table(header, rows), "\n", flush=True)
+        if options.keep:
+            what = WHAT[part].format(replicates=options.replicates)
+            keep("groupings", part, what, header, rows)
 
 
 if __name__ == "__main__":

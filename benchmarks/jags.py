@@ -1,6 +1,6 @@
 """Compatible imputation against JAGS: the same posterior, and how fast each gets there.
 
-``python benchmarks/jags.py [--cases square ...] [--iterations 4000] [--no-speed]``
+``python benchmarks/jags.py [--cases square ...] [--iterations 4000] [--no-speed] [--keep]``
 
 The joint distribution of an analysis and its covariates is sampled twice: by the chains of
 ``bi.impute(..., analysis=)`` and by JAGS (Debian: jags, r-cran-rjags), which gets the incomplete
@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 from jags_models import CASES, SPEED, Case, Part
 from markdown import table as markdown_table
+from results import add_keep, keep
 
 import bayesimpute as bi
 from bayesimpute.design import DesignBuilder
@@ -268,15 +269,17 @@ def go_on(imputed: bi.Imputations, iterations: int, cores: int) -> tuple[bi.Impu
     return longer, Seconds(*(long - short for short, long in zip(*taken, strict=True)))
 
 
-def speed(iterations: int) -> list[list[object]]:
+def speed(iterations: int) -> tuple[list[list[object]], dict[str, float]]:
     """Effective draws a second on data of common size, and milliseconds of an iteration.
 
-    Both are timed after adaptation and burn-in, with one core and with all that there are: ours in
-    threads of one process, JAGS's chains in processes side by side.
+    Gives rows of a table, and the ratios that the site quotes. Both are timed after adaptation
+    and burn-in, with one core and with all that there are: ours in threads of one process, JAGS's
+    chains in processes side by side.
     """
     data = SPEED.data(SEED)
     imputed, _ = ours(SPEED, data, BURN)
     rows: list[list[object]] = []
+    values: dict[str, float] = {}
     for cores in sorted({1, min(CHAINS, os.cpu_count() or 1)}):
         longer, our_time = go_on(imputed, iterations, cores)
         theirs, their_time = jags(SPEED, data, imputed, iterations, 1, 100, cores)
@@ -289,6 +292,7 @@ def speed(iterations: int) -> list[list[object]]:
                 [f"effective draws a second of the {how}, {cores} core(s)", *rates,
                  f"{rates[0] / rates[1]:.1f}x"]
             )  # fmt: skip
+            values[f"effective_by_{how}"] = round(rates[0] / rates[1], 1)  # most cores last
     shares = [n / iterations / CHAINS for n in found]
     rows.append(["effective draws an iteration", *shares, f"{shares[0] / shares[1]:.1f}x"])
     taken = [1000 * t.processor / iterations / CHAINS for t in (our_time, their_time)]
@@ -296,7 +300,8 @@ def speed(iterations: int) -> list[list[object]]:
     chained, _ = ours(SPEED, data, 20, "conditional")
     alone = [go_on(each, 200, 1)[1].processor * 5 / CHAINS for each in (imputed, chained)]
     rows.append(["ms an iteration; chained equations", *alone, f"{alone[0] / alone[1]:.1f}x"])
-    return rows
+    values["iteration_to_chained"] = round(alone[0] / alone[1], 1)
+    return rows, values
 
 
 def main() -> int:
@@ -308,7 +313,10 @@ def main() -> int:
     parser.add_argument("--speed-iterations", type=int, default=1000, help="of both, when timed")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--file", type=Path, help="all comparisons go here, CSV")
+    add_keep(parser)
     chosen = parser.parse_args()
+    if chosen.keep and len(chosen.cases) < len(CASES):
+        parser.error("--keep is for all cases")
     if not shutil.which("Rscript"):
         print("R is not installed: no comparison.")
         return 0
@@ -331,12 +339,20 @@ def main() -> int:
     if rows:
         header = ["case", "compared", "farthest apart, in MCSE", "s, ours", "s, JAGS"]
         print(markdown_table(header, rows))
+        if chosen.keep:
+            what = "Joint posteriors of analyses and covariates, by `analysis=` and by JAGS."
+            farthest = float(max(table["z"].abs().max() for table in tables))
+            values = {
+                "posteriors": len(tables), "compared": sum(map(len, tables)), "farthest": farthest,
+            }  # fmt: skip
+            keep("jags", "posteriors", what, header, rows, values)
     if not chosen.no_speed:
-        print(
-            markdown_table(
-                ["n = 2,000, 100 clusters", "ours", "JAGS", "ratio"], speed(chosen.speed_iterations)
-            )
-        )
+        header = ["n = 2,000, 100 clusters", "ours", "JAGS", "ratio"]
+        compared, ratios = speed(chosen.speed_iterations)
+        print(markdown_table(header, compared))
+        if chosen.keep:
+            what = "2,000 rows in 100 clusters, two incomplete covariates (normal models)."
+            keep("jags", "speed", what, header, compared, ratios)
     apart = [table[table["z"].abs() > MOST] for table in tables]
     found = pd.concat(apart) if apart else pd.DataFrame()
     if len(found):

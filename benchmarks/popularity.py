@@ -28,7 +28,11 @@ def load() -> tuple[str, pd.DataFrame]:
 
 
 def impute(
-    data: pd.DataFrame, method: str, seed: int, executor: Executor | None = None
+    data: pd.DataFrame,
+    method: str,
+    seed: int,
+    executor: Executor | None = None,
+    cores: int | None = None,
 ) -> bi.Imputations:
     """Impute popularity from the school, sex with a random slope, and experience, as R does."""
     predictors = pd.DataFrame(0, index=COLUMNS, columns=COLUMNS)
@@ -41,5 +45,6 @@ def impute(
         predictors=predictors,
         seed=seed,
         executor=executor,
+        cores=cores,
         progress=False,
     )

@@ -1,6 +1,6 @@
 """Time and memory from a thousand to a million rows, for one ``normal`` target.
 
-``python benchmarks/scaling.py [--rows 1000 10000 ...]``
+``python benchmarks/scaling.py [--rows 1000 10000 ...] [--keep]``
 
 Clusters of 100 rows, a random intercept and one random slope, a third of the target missing. Each
 size has a process of its own, so that its peak memory is its own. Seconds a chain-iteration come
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markdown import table
+from results import add_keep, keep
 
 import bayesimpute as bi
 
@@ -91,11 +92,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time and memory against the number of rows.")
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--one", type=int, help="one size in this process, as JSON")
+    add_keep(parser)
     chosen = parser.parse_args()
     if chosen.one is not None:
         print(json.dumps(measure(chosen.one)))
         return
-    rows = []
+    rows: list[list[object]] = []
     for size in chosen.rows:
         found = measure_apart(size)
         rows.append(
@@ -118,6 +120,9 @@ def main() -> None:
         "MB at the peak",
     ]
     print(table(header, rows))
+    if chosen.keep:
+        what = f"One `normal` target, random intercept and slope, {ROWS_A_CLUSTER} rows a cluster."
+        keep("scaling", "rows", what, header, rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The published simulation of values missing not at random (Muñoz et al. 2023), in one command.
 
-``python benchmarks/simulation.py [--rho 0.6 ...] [--rows 100] [--replicates 40] [--folder F]``
+``python benchmarks/simulation.py [--rho 0.6 ...] [--rows 100] [--replicates 40] [--keep]``
 
 Simulates clusters whose outcome is seen or not because of what it is (the design is that of
 bi.simulate.simulate_selection), imputes at random and by selection models, and compares. Prints a
@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 from markdown import table as markdown_table
+from results import add_keep, keep
 
 import bayesimpute as bi
 from bayesimpute.registry import METHODS
@@ -31,6 +32,16 @@ ANALYSIS = "y ~ x1 + x2 + (1 | cluster) + (0 + x1 | cluster) + (0 + x2 | cluster
 #: Method of the outcome by name of the result, for numbers and for two values.
 OUTCOME = {"at random": "normal", "heckman": "heckman", "heckman.robust": "heckman.robust"}
 BINARY = {"at random": "logistic", "heckman": "heckman.binary"}
+
+#: Bias and coverage that were published for 2l.2stage.heckman, by ρ, clusters and rows.
+PUBLISHED = {
+    (0.0, 10, 1000): ("0.011, 0.002, 0.004", "0.92, 0.90, 0.94"),
+    (0.6, 10, 1000): ("−0.056, −0.094, 0.055", "0.93, 0.92, 0.93"),
+    (0.9, 10, 1000): ("−0.095, −0.132, 0.076", "0.94, 0.92, 0.93"),
+    (0.6, 10, 100): ("0.046, −0.145, 0.050", "0.94, 0.95, 0.95"),
+    (0.6, 100, 1000): ("−0.069, −0.090, 0.044", "0.85, 0.79, 0.93"),
+}
+TERMS = ["(Intercept)", "x1", "x2"]
 
 HELP = f"""The analysis is {ANALYSIS},
 linear, or with --binary a probit model as the truth is (slow: ten seconds and more a fit, and a
@@ -140,6 +151,28 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.3f}" if pd.isna(error) else f"{value:.3f} ({error:.3f})"
 
 
+def keep_design(rho: float, table: pd.DataFrame, chosen: argparse.Namespace) -> None:
+    """Keep the published design at one correlation: bias to complete data, coverage, published."""
+    found = table.set_index(["method", "term"])
+
+    def three(method: str, measure: str, digits: int) -> str:
+        return ", ".join(f"{found.loc[(method, term), measure]:.{digits}f}" for term in TERMS)
+
+    bias, coverage = PUBLISHED.get((rho, chosen.clusters, chosen.rows), ("", ""))
+    size = f"{chosen.clusters} × {chosen.rows}"
+    keep(
+        "simulation", f"published {rho:g} {chosen.clusters}x{chosen.rows}",
+        "Bias against the analysis of the complete data, and coverage of 95 % intervals, of "
+        "intercept, x1 and x2 by `heckman`; the coverage of the same analysis of the complete "
+        "data; and what was published for `2l.2stage.heckman`.",
+        ["ρ, rows", "bias", "coverage", COMPLETE, "published bias", "published coverage",
+         "data sets"],
+        [[f"{rho:g}, {size}", three("heckman", "bias_to_complete", 3),
+          three("heckman", "coverage", 2), three(COMPLETE, "coverage", 2), bias, coverage,
+          int(table["n"].max())]],
+    )  # fmt: skip
+
+
 def parsed() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -162,12 +195,16 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=Path("simulation"))
+    add_keep(parser)
     chosen = parser.parse_args()
     known = [COMPLETE, "complete cases", *available(chosen.binary)]
     chosen.methods = chosen.methods or known
     for name in chosen.methods:
         if name not in known:
             parser.error(f"there is no method {name!r}; there are {', '.join(map(repr, known))}")
+    departs = chosen.binary or chosen.self_masking or chosen.errors != "normal"
+    if chosen.keep and (departs or not {COMPLETE, "heckman"} <= set(chosen.methods)):
+        parser.error("--keep is for the published design, with complete data and heckman")
     return chosen
 
 
@@ -193,6 +230,8 @@ def main() -> int:
                 print(error, file=sys.stderr)
                 return 2
             tables.append(tidy(found, rho))
+            if chosen.keep:
+                keep_design(rho, tables[-1], chosen)
             failures += [f"ρ = {rho:g}: {each}" for each in found.failures.to_dict("records")]
             name = "figure.png" if len(chosen.rho) == 1 else f"figure-rho-{rho:g}.png"
             found.plot().savefig(chosen.folder / name, dpi=150)

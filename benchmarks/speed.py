@@ -1,6 +1,6 @@
 """Seconds for 20 imputations of the popularity case, here and in R, taking turns in one run.
 
-``python benchmarks/speed.py [--rounds 3]``
+``python benchmarks/speed.py [--rounds 3] [--keep]``
 
 Here: a warm process, so the first call is timed apart. R: the ``mice()`` call alone, without
 loading packages. Each round runs every method once; R's 2l.norm, the slowest by far, runs in the
@@ -26,6 +26,7 @@ from time import perf_counter
 import pandas as pd
 from markdown import table
 from popularity import ANALYSIS, ITERATIONS, M, impute, load
+from results import add_keep, keep
 
 import bayesimpute as bi
 
@@ -103,10 +104,10 @@ def compare(data: pd.DataFrame, rounds: int) -> tuple[dict[str, list[Run]], list
     return runs, remarks
 
 
-def report(label: str, runs: dict[str, list[Run]], remarks: list[str]) -> str:
-    """Markdown: medians, estimates, ratios."""
+def compared(runs: dict[str, list[Run]]) -> tuple[list[str], list[list[object]]]:
+    """Medians, estimates, ratios: header and rows."""
     seconds = {name: statistics.median(run[0] for run in done) for name, done in runs.items()}
-    rows = []
+    rows: list[list[object]] = []
     for name, done in runs.items():
         estimates = [statistics.mean(run[1][i] for run in done) for i in range(3)]
         slower = [seconds[name] / seconds[ours] for ours in OURS] if name.startswith("R ") else []
@@ -116,16 +117,26 @@ def report(label: str, runs: dict[str, list[Run]], remarks: list[str]) -> str:
         )
     header = ["method", "runs", "seconds", "intercept", "texp", "sex"]
     header += [f"/ {name}" for name in OURS]
-    title = f"{label}: m = {M}, {ITERATIONS} iterations, {os.cpu_count()} cores, warm process"
-    return "\n".join([f"### {title}", "", table(header, rows), "", *(f"- {r}" for r in remarks)])
+    return header, rows
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description="Speed against R's mice on the popularity case.")
     parser.add_argument("--rounds", type=int, default=3, help="how often each method runs")
+    add_keep(parser)
+    chosen = parser.parse_args()
     label, data = load()
-    print(report(label, *compare(data, parser.parse_args().rounds)))
+    runs, remarks = compare(data, chosen.rounds)
+    header, rows = compared(runs)
+    title = f"{label}: m = {M}, {ITERATIONS} iterations, {os.cpu_count()} cores, warm process"
+    print("\n".join([f"### {title}", "", table(header, rows), "", *(f"- {r}" for r in remarks)]))
+    if chosen.keep:
+        what = (
+            f"{label}, m = {M}, {ITERATIONS} iterations, all methods taking turns in one run, "
+            f"medians of {chosen.rounds}; R's `{ONCE_IS_ENOUGH}` once. Estimates beside."
+        )
+        keep("speed", "popmis", what, header, rows)
 
 
 if __name__ == "__main__":

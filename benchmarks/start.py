@@ -1,6 +1,6 @@
 """What a user waits for: the import, the first run ever on a machine, and every later run.
 
-``python benchmarks/start.py [--runs 3] [--methods normal poisson]``
+``python benchmarks/start.py [--runs 3] [--methods normal poisson] [--keep]``
 
 Each run is a whole Python process that imputes the popularity case (m = 20, 10 iterations) where a
 model of numbers is asked for, else a small table (m = 2, 3 iterations). The first one finds no
@@ -21,6 +21,7 @@ from time import perf_counter
 
 from markdown import table
 from popularity import ITERATIONS, M
+from results import add_keep, keep
 
 HERE = Path(__file__).resolve().parent
 IMPORT = """
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="later runs per method")
     methods = [*POPULARITY, *COLUMNS]
     parser.add_argument("--methods", nargs="+", default=methods, choices=methods)
+    add_keep(parser)
     given = parser.parse_args()
     rows: list[list[object]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +130,17 @@ def main() -> None:
             rows.append([f"whole process, {method}", *first_ever, *medians])
     print(f"### Start: m = {M}, {ITERATIONS} iterations, {os.cpu_count()} cores, seconds\n")
     headings = ["first ever (no caches)", "processor", f"later (median of {given.runs})"]
-    print(table(["what", *headings, "processor"], rows))
+    header = ["what", *headings, "processor"]
+    print(table(header, rows))
+    if given.keep:
+        processes = [row for row in rows if row[2] != ""]
+        firsts, laters = ([float(str(row[k])) for row in processes] for k in (1, 3))
+        values = {
+            "first_least": min(firsts), "first_most": max(firsts),
+            "later_least": min(laters), "later_most": max(laters),
+        }  # fmt: skip
+        what = f"Seconds of a whole Python process, m = {M}, {ITERATIONS} iterations."
+        keep("start", "processes", what, header, rows, values)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Directives whose text is written from the package when the site is built.
 
 ``{models}`` has every model file, ``{method-names}`` what names of other packages stand for,
-``{public-names} group`` what the docstrings of the public names of a group say.
+``{public-names} group`` what the docstrings of the public names of a group say, ``{calibration}``
+what ``make sbc`` found. ``{measured} file/part`` has a table of ``results/`` and how it was
+measured, the role ``{measured}`file/part/name:format``` one number: none is typed into a page.
 """
 
 import inspect
@@ -10,13 +12,12 @@ from collections.abc import Iterator
 from dataclasses import fields
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from docutils import nodes
+from measurements import RESULTS, calibration, calibration_of, measured, number
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import bayesimpute
 from bayesimpute.data.table import Kind
@@ -26,7 +27,6 @@ from bayesimpute.result.run import Run
 from bayesimpute.specification import aliases
 from tests.public import GROUPS, NAMES
 
-CALIBRATION = Path(__file__).resolve().parents[1] / "calibration" / "table.csv"
 KINDS = {
     Kind.NUMERIC: "numbers",
     Kind.BINARY: "two categories",
@@ -103,21 +103,8 @@ def _of_method(name: str, method: Any, alone: bool) -> Iterator[str]:
     ]
     facts["Also called"] = ", ".join(f"`{each}`" for each in known)
     facts["Options"] = ", ".join(f"`{k}={v!r}`" for k, v in method.options.items())
-    facts["Calibration"] = _calibration(name)
+    facts["Calibration"] = calibration_of(name)
     yield "\n".join(f":{key}: {value}" for key, value in facts.items() if value)
-
-
-def _calibration(name: str) -> str:
-    """Say what ``make sbc`` found, where its table lies."""
-    if not CALIBRATION.is_file():
-        return ""
-    table = pd.read_csv(CALIBRATION)
-    found = []
-    for data, own in table[table["model"] == name].groupby("data", sort=False):
-        off = own.loc[~own["uniform"], "quantity"].tolist()
-        told = f"not uniform: {', '.join(off)}" if off else "all uniform"
-        found.append(f"{data}: {len(own)} quantities, {own['replicates'].max()} data sets, {told}")
-    return "; ".join(found)
 
 
 def public_names(group: str) -> str:
@@ -168,17 +155,30 @@ class Written(SphinxDirective):
     """Parses what a function writes, headings too."""
 
     optional_arguments = 1
+    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
         """Give the parsed text."""
+        for file in RESULTS.iterdir():
+            self.env.note_dependency(str(file))
         write: Any = {
             "models": models, "method-names": method_names, "public-names": public_names,
+            "calibration": calibration, "measured": measured,
         }[self.name]  # fmt: skip
         return self.parse_text_to_nodes(write(*self.arguments), allow_section_headings=True)
 
 
+class Measured(SphinxRole):
+    """Writes one number that was measured."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Give the number as text."""
+        return [nodes.Text(number(self.text))], []
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Tell Sphinx of the directives."""
-    for name in ("models", "method-names", "public-names"):
+    """Tell Sphinx of the directives and of the role."""
+    for name in ("models", "method-names", "public-names", "calibration", "measured"):
         app.add_directive(name, Written)
+    app.add_role("measured", Measured())
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -98,7 +98,7 @@ REFUSED = {
     "no parquet.parquet": (RANDOM, "cannot be read"),
     "no Stata.dta": (RANDOM, "cannot be read"),
     "no SPSS.sav": (RANDOM, "cannot be read"),
-    "no workbook.xlsx": (RANDOM, "cannot be read"),
+    "no workbook.xlsx": (RANDOM, "is no Excel workbook"),
     "not packed.csv.gz": (RANDOM, "cannot be read"),
     "folder.csv": (None, "is a folder"),
 }
@@ -243,3 +243,82 @@ def test_numbers_with_words_among_them_are_labels_if_a_method_is_named_for_them(
     assert main(words) == 2
     assert main([*words, "--method", "id=sample"]) == 0
     assert open_file(tmp_path / "c.nc").data["id"].nunique() == 3
+
+
+def test_a_workbook_with_numbered_rows_and_one_with_a_title(tmp_path, capsys):
+    pytest.importorskip("openpyxl", reason="Excel files need openpyxl")
+    frame = pd.read_csv(io.StringIO(BASE)).drop(columns="id")
+    frame.to_excel(tmp_path / "rows.xlsx")
+    assert run(tmp_path, "rows.xlsx") == 0
+    assert list(open_file(tmp_path / "out.nc").data.columns) == ["x", "y", "g"]
+    frame.to_excel(tmp_path / "title.xlsx", startrow=3, index=False)
+    assert run(tmp_path, "title.xlsx") == 2
+    assert "no name for its column" in capsys.readouterr().err
+    (tmp_path / "text.xlsx").write_text(BASE)
+    assert run(tmp_path, "text.xlsx") == 2
+    assert "is no Excel workbook; if it is text" in capsys.readouterr().err
+
+
+def test_columns_of_lists_are_left_alone(tmp_path):
+    frame = pd.read_csv(io.StringIO(BASE)).assign(parts=[[1, 2]] * N)
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert run(tmp_path, "a.parquet") == 0
+    assert main(["explore", str(tmp_path / "a.parquet")]) == 0
+
+
+def test_a_separator_that_was_not_found_is_pointed_out(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(text("^"))
+    assert run(tmp_path, "a.csv") == 2
+    assert "if '^' stands between several, say so: --separator '^'" in capsys.readouterr().out
+    assert run(tmp_path, "a.csv", ["--separator", "^"]) == 0
+
+
+def coded(folder):
+    rows = ["ward,stage,weight,age"]
+    for i in range(60):
+        ward = "" if i % 7 == 0 else str(i * i % 3 + i % 2 + 9)
+        stage = "" if i % 5 == 1 else ("low", "mid", "high")[i % 3]
+        rows.append(f"{ward},{stage},{'' if i % 6 == 0 else 60 + i % 11},{20 + i % 17}")
+    (folder / "a.csv").write_text("\n".join(rows))
+
+
+def test_codes_become_categories_and_categories_get_their_order(tmp_path, capsys):
+    coded(tmp_path)
+    words = ["--category", "ward", "--ordered", "stage=low, mid,high"]
+    assert run(tmp_path, "a.csv", words) == 0
+    data = open_file(tmp_path / "out.nc").data
+    assert list(data["ward"].cat.categories) == ["9", "10", "11"] and not data["ward"].cat.ordered
+    assert list(data["stage"].cat.categories) == ["low", "mid", "high"]
+    assert data["stage"].cat.ordered and data["stage"].isna().sum() == 12
+    assert main(["explore", str(tmp_path / "a.csv"), *words]) == 0
+    assert "ordinal" in capsys.readouterr().out
+    (tmp_path / "run.toml").write_text(
+        'file = "a.csv"\nout = "b.nc"\ncategory = ["ward"]\nm = 2\niterations = 1\n'
+        'method = "sample"\n[ordered]\nstage = ["low", "mid", "high"]\n'
+    )
+    assert main(["impute", "--config", str(tmp_path / "run.toml")]) == 0
+    assert open_file(tmp_path / "b.nc").data.dtypes.equals(data.dtypes)
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--category", "wart"], "--category wart: there is no such column. Did you mean 'ward'"),
+    (["--ordered", "stage"], "write COLUMN=LOW,…,HIGH, such as stage=I,II,III"),
+    (["--ordered", "stage=low,mid"], "--ordered stage: 'high' is a value of the column and not"),
+])  # fmt: skip
+def test_categories_that_cannot_be_are_refused(words, said, tmp_path, capsys):
+    coded(tmp_path)
+    assert run(tmp_path, "a.csv", words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_analysis_is_pooled_printed_and_reported(tmp_path, capsys):
+    coded(tmp_path)
+    words = ["--fit", "weight ~ age + stage", "--fit", "ward ~ age", "--family", "weight=gaussian"]
+    report = ["--report", str(tmp_path / "r.html")]
+    assert run(tmp_path, "a.csv", [*words, *report]) == 0
+    said = capsys.readouterr().out
+    assert "weight ~ age + stage\n" in said and "stagemid" in said
+    assert "Note: The imputation does not hold all that 'weight ~ age + stage' asks for." in said
+    assert "ward ~ age" in (tmp_path / "r.html").read_text("utf-8")
+    assert run(tmp_path, "a.csv", ["--fit", "weight ~ heigt"]) == 2
+    assert "'heigt'" in capsys.readouterr().err and not (tmp_path / "out.nc").exists()

@@ -112,6 +112,15 @@ def test_the_commands_run(tmp_path, monkeypatch, capsys):
     study = bi.simulate.simulate_popularity(seed=1, schools=30, pupils=600)
     study.incomplete.to_csv("pupils.csv", index=False)
     study.incomplete.to_csv("popmis.csv", index=False)
+    rng = np.random.default_rng(1)
+    clinics = pd.DataFrame({"clinic": np.arange(200) % 10, "age": rng.normal(50, 9, 200)})
+    clinics["body weight"] = clinics["age"] + rng.normal(20, 9, 200)
+    clinics["stage"] = rng.choice(["I", "II", "III", ""], 200)
+    clinics.loc[::7, "body weight"] = np.nan
+    clinics.to_csv("clinics.csv", index=False)
     for command in COMMANDS:
         assert main(shlex.split(command)) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "popular ~ texp + sex + (1 | school)\n" in said and "stageII" in said
+    assert bi.open("clinics.nc").method["stage"] == "ordinal"
     assert len(bi.open("imp.nc").complete("all")) == 20

@@ -18,7 +18,8 @@ KEYS: dict[str, tuple[type, ...]] = {
     "file": (str,), "out": (str,), "separator": (str,), "decimal": (str,), "encoding": (str,),
     "na": (list,), "sheet": (str,), "cluster": (str,), "exclude": (list,), "method": (str, dict),
     "predictors": (str,), "formula": (list, dict), "analysis": (str, list),
-    "family": (str, list, dict), "on": (str,), "model_options": (dict,), "m": (int,),
+    "family": (str, list, dict), "on": (str,), "category": (list,), "ordered": (list, dict),
+    "fit": (str, list), "model_options": (dict,), "m": (int,),
     "iterations": (int,), "seed": (int,), "cores": (int,), "checkpoint": (str,),
     "completed": (str,), "report": (str,),
 }  # fmt: skip
@@ -82,9 +83,12 @@ def config_text(data: "pd.DataFrame", file: Path, cluster: str | None) -> str:
         f"cluster = {_quoted(cluster)}" if cluster else
         '# cluster = "school"            # column of cluster ids: models get random intercepts',
         '# exclude = ["id"]              # columns that are left out',
+        '# category = ["ward"]           # columns of numbers that stand for categories',
+        '# ordered = ["stage=I,II,III"]  # categories and their order',
         '# analysis = ["y ~ x * z"]      # what will be fitted: imputations compatible with it',
         '# family = "binomial"           # of its outcome',
         '# on = "conditional"            # chained equations whatever the analysis',
+        '# fit = ["y ~ x"]               # analyses of the completed data, pooled',
         "",
         "m = 20                          # imputations",
         "iterations = 10                 # of each chain",

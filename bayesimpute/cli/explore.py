@@ -26,6 +26,10 @@ def run_explore(options: argparse.Namespace) -> None:
         print(f"Note: {note}\n")
     for title, text in sections(data, cluster):
         print(visible(f"{title}\n{'-' * len(title)}\n{text}\n"))
+    print(
+        "Here and for bayesimpute impute: --ordered COLUMN=LOW,…,HIGH gives categories an order; "
+        "--category COLUMN makes categories of numbers."
+    )
 
 
 def sections(data: "pd.DataFrame", cluster: str | None) -> list[tuple[str, str]]:

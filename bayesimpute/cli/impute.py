@@ -4,7 +4,8 @@ import argparse
 import shlex
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from bayesimpute.errors import ImputationWarning, SpecificationError, WritingErr
 from bayesimpute.files import check_target, place
 from bayesimpute.tables.notes import notes_on, spoilt_numbers
 from bayesimpute.tables.read_write import read_table, write_table
-from bayesimpute.wording import listed, one_line
+from bayesimpute.wording import did_you_mean, listed, one_line, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,11 @@ def add_impute(commands: Any) -> argparse.ArgumentParser:
         help="of the outcome of the analysis: binomial, poisson, …; may be repeated",
     )  # fmt: skip
     parser.add_argument(
+        "--fit", action="append", metavar="'Y ~ X + (1 | G)'",
+        help="analysis of the completed data, pooled by Rubin's rules, printed and in the report; "
+        "may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
         "--on", choices=("analysis", "conditional"),
         help="impute compatibly with the analysis (default), or by chained equations all the same",
     )  # fmt: skip
@@ -100,6 +106,14 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="values that are missing, such as -99 (besides empty fields, NA, NaN, n/a, null, .)",
     )  # fmt: skip
     parser.add_argument("--sheet", metavar="NAME", help="of an Excel workbook; else the first")
+    parser.add_argument(
+        "--category", action="append", metavar="COLUMN",
+        help="a column of numbers that stand for categories; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ordered", action="append", metavar="COLUMN=LOW,…,HIGH",
+        help="a column of categories and their order; may be repeated",
+    )  # fmt: skip
 
 
 def add_run_options(
@@ -116,7 +130,7 @@ def add_run_options(
 
 def read_data(given: Mapping[str, Any], said: list[str] | None = None) -> "pd.DataFrame":
     """Read the table that options name; `said` takes what was decided in reading it."""
-    return read_table(
+    data = read_table(
         Path(given["file"]),
         given.get("separator"),
         given.get("decimal"),
@@ -125,6 +139,23 @@ def read_data(given: Mapping[str, Any], said: list[str] | None = None) -> "pd.Da
         given.get("sheet"),
         said,
     )
+    orders = given.get("ordered") or {}
+    if not isinstance(orders, Mapping):
+        orders = _orders(orders)
+    return with_categories(data, given.get("category") or (), orders)
+
+
+def _orders(words: Sequence[str]) -> dict[str, list[str]]:
+    """``COLUMN=LOW,…,HIGH`` words as a dict."""
+    found = {}
+    for word in words:
+        name, _, labels = word.partition("=")
+        if not labels:
+            raise SpecificationError(
+                f"--ordered {word}: write COLUMN=LOW,…,HIGH, such as stage=I,II,III."
+            )
+        found[name] = [label.strip() for label in labels.split(",")]
+    return found
 
 
 def run_impute(options: argparse.Namespace) -> None:
@@ -140,6 +171,7 @@ def run_impute(options: argparse.Namespace) -> None:
     arguments = _arguments(given)
     method = arguments["method"]
     _check_numbers(data, method if isinstance(method, Mapping) else {})
+    fitted = _fitted(given, data)
     for note in [*said, *notes_on(data)]:
         print(f"Note: {one_line(note)}", flush=True)
     if watched:
@@ -164,21 +196,73 @@ def run_impute(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt(_stopped(imputations, asked, given))
 
     describe(imputations)
-    problems = []
-    for name, kept in (("out", _result), ("completed", _completed), ("report", _report)):
+    problems: list[OSError] = []
+    _write(imputations, given, {"out": _result, "completed": _completed}, problems)
+    analyses = _analyse(imputations, fitted)
+    _write(imputations, given, {"report": partial(_report, analyses)}, problems)
+    if problems:
+        raise problems[0]
+    out = str(given["out"])
+    print(f"Analyse: in Python, bayesimpute.open({out!r}).fit('y ~ x').pool()")
+
+
+def _write(
+    imputations: "Imputations",
+    given: Mapping[str, Any],
+    kinds: Mapping[str, Callable[["Imputations", Path], None]],
+    problems: list[OSError],
+) -> None:
+    """Write what was asked for; what can be kept of the run is, whatever fails."""
+    for name, kept in kinds.items():
         path = given.get(name)
         if path is None:
             continue
         try:
             kept(imputations, Path(path))
-        except OSError as problem:  # what can be kept of the run is
+        except OSError as problem:
             problems.append(problem)
         else:
-            print(f"Written: {path}")
-    if problems:
-        raise problems[0]
-    out = str(given["out"])
-    print(f"Analyse: in Python, bayesimpute.open({out!r}).fit('y ~ x').pool()")
+            print(f"Written: {path}", flush=True)
+
+
+def _fitted(given: Mapping[str, Any], data: "pd.DataFrame") -> dict[str, str | None]:
+    """Formulas of ``--fit`` with their families, each looked at before hours are spent.
+
+    Raises
+    ------
+    AnalysisError
+        If a formula does not parse, or names no column.
+    """
+    formulas = given.get("fit") or ()
+    if not formulas:
+        return {}
+    from bayesimpute.pooling.formula_design import checked_formula
+
+    found: dict[str, str | None] = {}
+    families = _families(given) or {}
+    for formula in [formulas] if isinstance(formulas, str) else formulas:
+        outcome = checked_formula(formula, data.columns).outcome
+        found[formula] = families if isinstance(families, str) else families.get(outcome)
+    return found
+
+
+def _analyse(imputations: "Imputations", fitted: Mapping[str, str | None]) -> dict[str, Any]:
+    """Print the answers: of the analysis that the imputations are made for, then of ``--fit``."""
+    if imputations.specification.analyses:
+        columns = ["estimate", "sd", "low", "high", "r_hat"]
+        shown = imputations.analysis.filter(columns).round(3).to_string()
+        print(visible(f"Analysis, as the imputations were made for it:\n{shown}\n"), flush=True)
+    analyses = {}
+    for formula, family in fitted.items():
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            analyses[formula] = imputations.fit(formula, family=family)
+            pooled = analyses[formula].pool()
+        print(visible(f"{formula}\n{pooled!r}"))
+        for message in dict.fromkeys(str(each.message) for each in noted):
+            print(f"Note: {one_line(message)}")
+        print(flush=True)
+    return analyses
 
 
 def _stopped(imputations: "Imputations", asked: int, given: Mapping[str, Any]) -> str:
@@ -247,10 +331,76 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     analysis = given.get("analysis")
     if analysis:
         arguments["analysis"] = analysis if isinstance(analysis, str) else list(analysis)
-    family = given.get("family")
-    if family:
-        arguments["family"] = _pairs("--family", family) if isinstance(family, list) else family
+    family = _families(given)
+    if family and (analysis or not given.get("fit")):
+        arguments["family"] = family
     return arguments
+
+
+def _families(given: Mapping[str, Any]) -> Any:
+    family = given.get("family")
+    return _pairs("--family", family) if isinstance(family, list) else family
+
+
+def with_categories(
+    data: "pd.DataFrame", names: Sequence[str], orders: Mapping[str, Sequence[str]]
+) -> "pd.DataFrame":
+    """Make categories of columns of codes, and give categories their order.
+
+    Parameters
+    ----------
+    data
+        Table.
+    names
+        Columns whose values are labels, whatever they look like; ``1`` and ``1.0`` are one.
+    orders
+        Labels by column, lowest first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With these columns as categories; their labels are text.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no such column, or a value is not among the labels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> df = pd.DataFrame({"stage": ["I", None, "II"], "ward": [7.0, None, 12.0]})
+    >>> done = with_categories(df, ["ward"], {"stage": ["I", "II"]})
+    >>> done["ward"].cat.categories.tolist(), done["stage"].cat.ordered
+    (['7', '12'], True)
+    """
+    import pandas as pd
+
+    done = data.copy(deep=False)
+    asked = [*(("category", name) for name in names), *(("ordered", name) for name in orders)]
+    for option, name in asked:
+        if name not in data.columns:
+            raise SpecificationError(
+                f"--{option} {name}: there is no such column.{did_you_mean(name, data.columns)}"
+            )
+        column = data[name]
+        values = column.dropna().drop_duplicates().sort_values(ignore_index=True)
+        labels = {value: _label(value) for value in values}
+        wanted = [str(label) for label in orders.get(name, ())] or list(labels.values())
+        strange = [label for label in labels.values() if label not in wanted]
+        if strange:
+            raise SpecificationError(
+                f"--{option} {name}: {strange[0]!r} is a value of the column and not among "
+                f"{listed(wanted)}."
+            )
+        done[name] = pd.Categorical(column.map(labels), wanted, ordered=name in orders)
+    return done
+
+
+def _label(value: Any) -> str:
+    """Write a value as in the file: columns of whole numbers with gaps are read as 1.0, 2.0."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _without(data: "pd.DataFrame", excluded: Sequence[str]) -> "pd.DataFrame":
@@ -274,8 +424,8 @@ def _completed(imputations: "Imputations", path: Path) -> None:
         write_table(imputations.complete("long"), path)
 
 
-def _report(imputations: "Imputations", path: Path) -> None:
-    imputations.report(path)
+def _report(analyses: Mapping[str, Any], imputations: "Imputations", path: Path) -> None:
+    imputations.report(path, analyses=analyses or None)
 
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | str | None:

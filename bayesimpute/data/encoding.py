@@ -34,6 +34,10 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
+#: Largest number: a sum of as many of its squares as a table has rows is still finite.
+LARGEST = 1e145
+
+
 @dataclass(frozen=True)
 class Variable:
     """Name, kind and the way back to the user's dtype.
@@ -70,7 +74,7 @@ def encode(column: "pd.Series[Any]", dates: bool = False) -> tuple[Variable, np.
     Raises
     ------
     DataError
-        If a number is infinite.
+        If a number is infinite, or so large that sums of its square may be.
 
     Examples
     --------
@@ -172,6 +176,12 @@ def _finite(name: str, values: np.ndarray) -> np.ndarray:
         raise DataError(
             f"Variable '{name}' has {int(infinite.sum())} infinite value(s); "
             "replace them by a number or by a missing value (NaN)."
+        )
+    largest = float(np.nanmax(np.abs(values), initial=0.0))
+    if largest > LARGEST:
+        raise DataError(
+            f"Variable '{name}' has a number as large as {largest:.2g}, whose square is beyond "
+            "what a computer's numbers hold; divide the column by a constant."
         )
     return values
 

@@ -354,9 +354,9 @@ def twins(run: Examined) -> Iterator[Finding]:
     """Incomplete numbers that predict each other nearly exactly and are missing together."""
     table = run.specification.table
     numeric = [n for n in run.targets if run.kind(n) is Kind.NUMERIC]
+    predictors = {name: predictors_of(run.targets[name]) for name in numeric}
     for first, second in combinations(numeric, 2):
-        one, other = run.targets[first], run.targets[second]
-        if second not in predictors_of(one) or first not in predictors_of(other):
+        if second not in predictors[first] or first not in predictors[second]:
             continue
         gaps, others = table.missing(first), table.missing(second)
         both = ~gaps & ~others

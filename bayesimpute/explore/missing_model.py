@@ -1,5 +1,6 @@
 """Whether what is missing depends on other variables: by tests, and by a logistic model."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,9 @@ def welch(values: Array, missing: Mask) -> dict[str, float]:
     spread = np.array([observed.var(ddof=1), absent.var(ddof=1)])
     if spread.sum() == 0:
         return found
-    test = stats.ttest_ind(observed, absent, equal_var=False)
+    with warnings.catch_warnings():  # one group may have no spread, the other has some
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        test = stats.ttest_ind(observed, absent, equal_var=False)
     return {
         **found,
         "std_difference": found["difference"] / np.sqrt(spread.mean()),

@@ -41,6 +41,8 @@ NO_TABLES = {
     b"<?xml": "XML: save the table as CSV",
     b"<!doctype": "a web page, perhaps an error message of a server: download the table again",
     b"<html": "a web page, perhaps an error message of a server: download the table again",
+    b"RDX": "R data: save the table as CSV, by R's write.csv",
+    b"X\n\x00\x00": "R data: save the table as CSV, by R's write.csv",
     b"{": "JSON: save the table as CSV",
     b"[": "JSON: save the table as CSV",
 }
@@ -85,7 +87,7 @@ def read_delimited(
         io.StringIO(text), sep=separator, decimal=decimal, keep_default_na=False,
         na_values=[*MISSING, *na], skipinitialspace=True, index_col=False if trailing else None,
     )  # fmt: skip
-    frame = _named(path, frame, names)
+    frame = named(path, frame, names)
     for name in frame.columns:
         frame[name] = _understood(str(name), frame[name], decimal, said)
     return frame
@@ -223,7 +225,7 @@ def _is_number(text: str) -> bool:
     return bool(re.fullmatch(r"[-+]?\d*[.,]?\d+", text))
 
 
-def _named(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def named(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Take a first column without a name for labels of the rows, and leave out empty ones."""
     if len(names) != frame.shape[1]:
         return frame

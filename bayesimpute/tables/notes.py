@@ -33,6 +33,8 @@ def spoilt_numbers(frame: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
 
 def notes_on(frame: pd.DataFrame) -> Iterator[str]:
     """Say what a user may not expect of a table that was read."""
+    if frame.shape[1] == 1:
+        yield from _hidden_separator(frame)
     spoilt = dict(spoilt_numbers(frame))
     for name, texts in spoilt.items():
         yield f"Column {name!r} is of numbers, but for {listed(texts)}, and so taken for text."
@@ -56,6 +58,17 @@ def notes_on(frame: pd.DataFrame) -> Iterator[str]:
             )
 
 
+def _hidden_separator(frame: pd.DataFrame) -> Iterator[str]:
+    """Say which sign stands as often in the one name as in each value, as a separator does."""
+    name, values = str(frame.columns[0]), frame.iloc[:, 0].dropna().astype(str)
+    for sign in dict.fromkeys(re.findall(r"[^\w\s.-]", name)):
+        if len(values) and (values.str.count(re.escape(sign)) == name.count(sign)).all():
+            yield (
+                f"There is one column, {name!r}; if {sign!r} stands between several, say so: "
+                f"--separator {sign!r}."
+            )
+
+
 def _codes(name: str, column: "pd.Series[Any]") -> Iterator[str]:
     """Numbers at an end, far from all others, that are written as codes are."""
     if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
@@ -73,8 +86,9 @@ def _codes(name: str, column: "pd.Series[Any]") -> Iterator[str]:
 
 
 def _tells_rows_apart(column: "pd.Series[Any]") -> bool:
-    if len(column) < ENOUGH_ROWS or column.hasnans or not column.is_unique:
+    whole, text = (
+        of(column) for of in (pd.api.types.is_integer_dtype, pd.api.types.is_string_dtype)
+    )
+    if not (whole or text) or len(column) < ENOUGH_ROWS or column.hasnans or not column.is_unique:
         return False
-    if pd.api.types.is_integer_dtype(column.dtype):
-        return bool(column.max() - column.min() == len(column) - 1)
-    return bool(pd.api.types.is_string_dtype(column))
+    return text or bool(column.max() - column.min() == len(column) - 1)

@@ -1,6 +1,7 @@
 """Tables on disk: read whatever made them, and completed data written for other programs."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pandas as pd
 
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.files import check_target, place, write
-from bayesimpute.tables.delimited import DECOMPRESS, MISSING, read_delimited
+from bayesimpute.tables.delimited import DECOMPRESS, MISSING, named, read_delimited
 from bayesimpute.wording import listed
 
 COMPRESSED = (*DECOMPRESS, ".zip")
@@ -111,7 +112,13 @@ def _by_pandas(path: Path, suffix: str, sheet: str | None, said: list[str]) -> p
 
 
 def _sheet(path: Path, sheet: str | None, said: list[str]) -> pd.DataFrame:
-    with pd.ExcelFile(path) as book:
+    try:
+        book = pd.ExcelFile(path)
+    except ValueError:  # pandas wants an engine named
+        raise DataError(
+            f"{str(path)!r} is no Excel workbook; if it is text, give it the ending .csv."
+        ) from None
+    with book:
         names = [str(name) for name in book.sheet_names]
         if sheet is not None and sheet not in names:
             raise DataError(f"{str(path)!r} has no sheet {sheet!r}; there are {listed(names)}.")
@@ -121,7 +128,10 @@ def _sheet(path: Path, sheet: str | None, said: list[str]) -> pd.DataFrame:
                 "by --sheet."
             )
         chosen = names[0] if sheet is None else sheet
-        return pd.read_excel(book, chosen, keep_default_na=False, na_values=list(MISSING))
+        frame = pd.read_excel(book, chosen, keep_default_na=False, na_values=list(MISSING))
+    # what pandas calls a column without a name; a title above the table leaves several
+    names = ["" if re.fullmatch(r"Unnamed: \d+", str(name)) else str(name) for name in frame]
+    return named(path, frame, names)
 
 
 def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) -> pd.DataFrame:

@@ -163,3 +163,11 @@ def test_complete_data_have_no_tests():
     assert found.empty
     assert "p_value" in found.columns
     assert "p_cluster" not in found.columns
+
+
+def test_a_group_without_any_spread_is_compared_without_a_warning():
+    seen = np.array([5.0, 6.5, 8.0, 9.5] * 5)
+    found = welch(np.append(np.full(20, 7.1), seen), np.arange(40) < 20)
+    expected = (seen.mean() - 7.1) / np.sqrt(seen.var(ddof=1) / 20)
+    assert found["statistic"] == pytest.approx(expected)
+    assert found["df"] == pytest.approx(19)

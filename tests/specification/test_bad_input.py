@@ -99,6 +99,13 @@ CASES = [
         ("'score'", "infinite", "NaN"),
         changed(score=[np.inf, np.nan] + [1.0, 2.0] * 19),
     ),
+    Case(
+        "numbers beyond squaring",
+        specify,
+        DATA,
+        ("'score'", "3e+300", "divide"),
+        changed(score=[3e300, np.nan] + [1.0, 2.0] * 19),
+    ),
     Case("all missing", specify, DATA, ("'score'", "no observed", "Drop"), changed(score=np.nan)),
     Case(
         "constant target",
