@@ -2,6 +2,11 @@
 
 import json
 import os
+
+# Tests run side by side, and a second thread for matrices this small waits at full speed for most
+# of its time; numpy reads this when it is imported.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
