@@ -208,7 +208,7 @@ def test_the_prior_of_the_cutpoints_is_uniform_in_the_shares():
     likelihood = CumulativeLikelihood(3, np.ones(3))
     # integrate the density over a grid of intercept and log gap: a proper prior has mass 1 / 2
     # times that of the Dirichlet(1, 1, 1), whose density is 2
-    intercepts, gaps = np.linspace(-14, 14, 141), np.linspace(-9, 4, 131)
+    intercepts, gaps = np.linspace(-14, 14, 57), np.linspace(-9, 4, 53)
     density = np.exp([[calls.prior(likelihood, [a], [g])[0] for g in gaps] for a in intercepts])
     area = (intercepts[1] - intercepts[0]) * (gaps[1] - gaps[0])
     assert density.sum() * area == pytest.approx(0.5, rel=1e-2)
