@@ -17,9 +17,10 @@ demo: setup ## impute the simulated popularity study and compare with its truth;
 	$(VENV)/bayesimpute demo $(ARGS)
 
 # mypy uses one core: the tests begin beside it. numba's cache looks at a function's own file only, and
-# kernels call each other across files.
+# kernels call each other across files: what was compiled before the last change of any is thrown away.
 test: style ## ruff, mypy and the quick tests; ARGS goes to pytest
-	@find bayesimpute/sampling -name '*.nb[ic]' -delete
+	@newest=$$(ls -t bayesimpute/sampling/*.py models/*.py | head -n 1); \
+	    find bayesimpute/sampling models -name '*.nb[ic]' ! -newer "$$newest" -delete
 	@$(VENV)/mypy & types=$$!; $(VENV)/pytest -n 2 --dist worksteal $(ARGS); tests=$$?; \
 	    wait $$types && exit $$tests
 

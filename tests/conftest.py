@@ -2,8 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable
+
+# Tests run side by side, and a second thread for matrices this small waits at full speed for most
+# of its time; numpy reads this when it is imported.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +65,10 @@ def reference_table() -> Callable[[str], pd.DataFrame]:
 def shared_text() -> Callable[[str], str]:
     """`shared_text("paper.txt")` is the text of that file."""
     return lambda name: _shared_file(".", name).read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """Two spawned processes for all tests: each imports everything anew, which takes seconds."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        yield executor

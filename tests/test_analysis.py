@@ -1,8 +1,7 @@
 """Fitting an analysis to completed data: lme4's, mice's and mitml's numbers, and errors."""
 
 import os
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -306,18 +305,22 @@ def test_a_callable_cannot_change_the_data(small):
     pd.testing.assert_frame_equal(small[0], before)
 
 
-@pytest.mark.parametrize("pool_of", [ThreadPoolExecutor, ProcessPoolExecutor])
-def test_an_executor_gives_the_same_fits(small, pool_of):
-    spawned = {"mp_context": get_context("spawn")} if pool_of is ProcessPoolExecutor else {}
-    analysis = (
-        "y ~ x + sex"
-        if pool_of is ProcessPoolExecutor
-        else (lambda data: smf.ols("y ~ x + sex", data).fit())
-    )
-    with pool_of(max_workers=1, **spawned) as executor:
-        found = fit(small, analysis, executor=executor)
-    for one, other in zip(found, fit(small, analysis), strict=True):
+def assert_same_fits(found, expected):
+    for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one.estimate, other.estimate)
+
+
+def test_processes_give_the_same_fits(small, processes):
+    found = fit(small, "y ~ x + sex", executor=processes)
+    assert_same_fits(found, fit(small, "y ~ x + sex"))
+
+
+def test_threads_give_the_same_fits_of_a_function(small):
+    def analysis(data):
+        return smf.ols("y ~ x + sex", data).fit()
+
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        assert_same_fits(fit(small, analysis, executor=threads), fit(small, analysis))
 
 
 def test_fits_tell_what_they_are(small):

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -96,8 +97,15 @@ def imported(tree: ast.AST) -> set[str]:
     return own
 
 
-TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
-IMPORTS = {name: imported(tree) for name, tree in TREES.items()}
+@cache
+def trees() -> dict[str, ast.Module]:
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """Modules of this package that each module imports."""
+    return {name: imported(tree) for name, tree in trees().items()}
 
 
 def inside(name: str, unit: str) -> bool:
@@ -111,14 +119,18 @@ def layer(name: str) -> int:
     return max(fitting)[1]
 
 
-@pytest.mark.parametrize("module", sorted(SOURCES))
-def test_a_module_imports_only_its_own_layer_and_those_below(module: str) -> None:
-    upward = {other for other in IMPORTS[module] if not other or layer(other) > layer(module)}
-    assert not upward, f"{module} imports from above: {sorted(upward)}"
+def test_a_module_imports_only_its_own_layer_and_those_below() -> None:
+    upward = [
+        f"{module} imports {other or 'the root'} from above"
+        for module, others in imports().items()
+        for other in sorted(others)
+        if not other or layer(other) > layer(module)
+    ]
+    assert upward == []
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    remaining = {name: set(others) - {name, ""} for name, others in IMPORTS.items()}
+    remaining = {name: set(others) - {name, ""} for name, others in imports().items()}
     while free := [name for name, others in remaining.items() if not others & remaining.keys()]:
         for name in free:
             del remaining[name]
@@ -129,10 +141,15 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert not remaining, f"a circle among {sorted(remaining)}"
 
 
-@pytest.mark.parametrize("module", sorted(name for name in SOURCES if inside(name, "models")))
-def test_a_model_knows_the_contract_and_the_samplers_but_not_the_engine(module: str) -> None:
-    others = {o for o in IMPORTS[module] if not any(inside(o, unit) for unit in WHAT_MODELS_KNOW)}
-    assert not others
+def test_a_model_knows_the_contract_and_the_samplers_but_not_the_engine() -> None:
+    beyond = [
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        if inside(module, "models")
+        for other in sorted(others)
+        if not any(inside(other, unit) for unit in WHAT_MODELS_KNOW)
+    ]
+    assert beyond == []
 
 
 #: Where methods have their names: the registry, mice's names of them, and their own files.
@@ -176,14 +193,19 @@ def methods_named(tree: ast.AST) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("module", sorted(SOURCES))
-def test_a_method_has_its_name_in_the_registry_and_in_its_file_alone(module: str) -> None:
-    assert not any(inside(other, "models") for other in IMPORTS[module]) or inside(module, "models")
-    if any(inside(module, unit) for unit in NAMING):
-        return
-    named = methods_named(TREES[module])
-    named -= OTHER_MEANINGS.get(module, set())
-    assert not named, f"{module} names {sorted(named)}: let the class of the method say what it is"
+def test_only_models_import_models() -> None:
+    outside = {name: others for name, others in imports().items() if not inside(name, "models")}
+    assert [m for m, others in outside.items() if any(inside(o, "models") for o in others)] == []
+
+
+def test_a_method_has_its_name_in_the_registry_and_in_its_file_alone() -> None:
+    named = {
+        module: methods_named(tree) - OTHER_MEANINGS.get(module, set())
+        for module, tree in trees().items()
+        if not any(inside(module, unit) for unit in NAMING)
+    }
+    # let the class of the method say what it is
+    assert {module: names for module, names in named.items() if names} == {}
 
 
 @pytest.mark.parametrize(
@@ -196,4 +218,4 @@ def test_names_of_methods_are_found(source: str) -> None:
 
 def test_no_other_meaning_is_allowed_for_nothing() -> None:
     for module, words in OTHER_MEANINGS.items():
-        assert words <= methods_named(TREES[module]), module
+        assert words <= methods_named(trees()[module]), module

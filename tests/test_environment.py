@@ -5,6 +5,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from threadpoolctl import threadpool_info
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
@@ -46,6 +49,12 @@ def test_every_requirement_says_why_it_is_there() -> None:
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     for requirement in NEEDED + EXTRAS["docs"]:
         assert re.search(rf'"{re.escape(requirement)}",\s*# \S', text), requirement
+
+
+def test_linear_algebra_has_one_thread_while_tests_run_side_by_side() -> None:
+    np.linalg.inv(np.eye(2))
+    found = [each for each in threadpool_info() if each["internal_api"] == "openblas"]
+    assert {each["num_threads"] for each in found} <= {1}
 
 
 def test_the_python_to_develop_with_is_one_that_is_supported() -> None:

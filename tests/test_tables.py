@@ -145,7 +145,8 @@ def rscript():
     found = shutil.which("Rscript")
     if found is None:
         pytest.skip("R is not installed")
-    done = subprocess.run([found, "-e", "library(mice)"], capture_output=True, check=False)
+    there = 'quit(status = !nzchar(system.file(package = "mice")))'
+    done = subprocess.run([found, "-e", there], capture_output=True, check=False)
     if done.returncode:
         pytest.skip("R has no package mice")
     return found

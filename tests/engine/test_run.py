@@ -1,7 +1,6 @@
 """The run as a whole: what must never depend on how it was run."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -56,10 +55,8 @@ def test_threads_give_the_same_bits(study, run):
         assert_same(run, bi.impute(study, executor=executor, **RUN))
 
 
-def test_spawned_processes_give_the_same_bits(study, run):
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context) as executor:
-        assert_same(run, bi.impute(study, executor=executor, **RUN))
+def test_spawned_processes_give_the_same_bits(study, run, processes):
+    assert_same(run, bi.impute(study, executor=processes, **RUN))
 
 
 def test_extending_equals_one_longer_run(study, run):

@@ -2,9 +2,8 @@
 
 import doctest
 import json
-import multiprocessing
 import warnings
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import matplotlib
@@ -158,13 +157,11 @@ def test_a_control_takes_away_what_both_methods_share():
 # --- the same numbers --------------------------------------------------------------------------
 
 
-def test_threads_and_spawned_processes_give_the_same_bits():
+def test_threads_and_spawned_processes_give_the_same_bits(processes):
     here = run()
     with ThreadPoolExecutor(3) as pool:
         assert same(run(executor=pool), here)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        assert same(run(executor=pool), here)
+    assert same(run(executor=processes), here)
     assert len(here.estimates) == 6 * 4 * 2 and here.failures.empty
     assert not same_numbers(here, run(seed=4))
 

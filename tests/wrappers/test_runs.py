@@ -1,8 +1,7 @@
 """What must not depend on how a run with wrappers was run, stored, or gone on with."""
 
-import multiprocessing
 import pickle
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pymc as pm
@@ -89,17 +88,15 @@ def test_the_seed_decides_the_bits_and_rows_may_be_shuffled(gaps, run):
     assert again.complete(2).sort_index().equals(run.complete(2))
 
 
-def test_threads_and_spawned_processes_give_the_same_bits(gaps, run):
-    with ThreadPoolExecutor(2) as executor:
-        assert_same(run, bi.impute(gaps, iterations=3, method=methods(), executor=executor, **RUN))
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
-        assert_same(run, bi.impute(gaps, iterations=3, method=methods(), executor=executor, **RUN))
+def test_threads_and_spawned_processes_give_the_same_bits(gaps, run, processes):
+    with ThreadPoolExecutor(2) as threads:
+        for executor in (threads, processes):
+            again = bi.impute(gaps, iterations=3, method=methods(), executor=executor, **RUN)
+            assert_same(run, again)
 
 
-def test_code_in_wrappers_travels_to_processes(gaps, builder, coded_run):
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
-        method = coded(builder)
-        again = bi.impute(gaps, iterations=1, method=method, executor=executor, **RUN)
+def test_code_in_wrappers_travels_to_processes(gaps, builder, coded_run, processes):
+    again = bi.impute(gaps, iterations=1, method=coded(builder), executor=processes, **RUN)
     assert_same(coded_run, again)
 
 
