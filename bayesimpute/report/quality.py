@@ -52,10 +52,10 @@ def diagnosis(content: Content) -> Html:
         return join([paragraph(light(None), " Nothing was found wrong."), note(found.checked)])
     drawn = []
     for row in found.itertuples(index=False):
-        where = f" {_ABOUT[str(row.about)]}{row.variable}: " if row.variable else " "
+        where = (_ABOUT[str(row.about)], row.variable, ": ") if row.variable else ()
         advice = tag("p", "What to do: ", tag("code", row.advice)) if row.advice else ""
         what, why = tag("strong", row.finding), tag("p", row.evidence, " ", row.cause)
-        drawn.append(tag("li", light(str(row.severity)), where, what, ". ", why, advice))
+        drawn.append(tag("li", light(str(row.severity)), " ", *where, what, ". ", why, advice))
     first = tag("ul", *drawn[:MOST_OPEN], class_="findings")
     rest = drawn[MOST_OPEN:]
     more = folded(f"{len(rest)} more", tag("ul", *rest, class_="findings")) if rest else ""
