@@ -62,6 +62,7 @@ def tidy(found: Replicates, name: str, design: Design) -> pd.DataFrame:
     seconds = found.estimates.groupby("method")["seconds"].median()
     table["median_seconds"] = table["method"].map(seconds)
     table.insert(0, "design", name)
+    table["truth"] = table["term"].map(dict(design.truth))
     return table[table["term"].isin(list(design.truth))]
 
 
