@@ -170,12 +170,12 @@ def mixed() -> Part:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few draws a chain, of which there are two hundred
         posterior = run.fit_posterior(mixed_model, draws=300, tune=300, chains=2, seed=1)
-        mixture = posterior.pool(names=list(names)).table
-    rules = run.fit(ANALYSIS).pool().table
+        mixture: dict[Any, Any] = posterior.pool(names=list(names)).table.to_dict("index")
+    rules: dict[Any, Any] = run.fit(ANALYSIS).pool().table.to_dict("index")
     rows: list[list[object]] = [
-        [name, f"{mixture.loc[name, 'mean']:.4f} ({mixture.loc[name, 'sd']:.4f})",
-         f"{rules.loc[term, 'estimate']:.4f} ({rules.loc[term, 'std_error']:.4f})",
-         f"{mixture.loc[name, 'fmi']:.3f}", f"{rules.loc[term, 'fmi']:.3f}"]
+        [name, f"{mixture[name]['mean']:.4f} ({mixture[name]['sd']:.4f})",
+         f"{rules[term]['estimate']:.4f} ({rules[term]['std_error']:.4f})",
+         f"{mixture[name]['fmi']:.3f}", f"{rules[term]['fmi']:.3f}"]
         for name, term in names.items()
     ]  # fmt: skip
     header = ["", "mixed: mean (SD)", "Rubin: estimate (SE)", "mixed: fmi", "Rubin: fmi"]

@@ -15,6 +15,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,7 @@ def tidy(found: Replicates, name: str, design: Design) -> pd.DataFrame:
     seconds = found.estimates.groupby("method")["seconds"].median()
     table["median_seconds"] = table["method"].map(seconds)
     table.insert(0, "design", name)
+    table["truth"] = table["term"].map(dict(design.truth))
     return table[table["term"].isin(list(design.truth))]
 
 
@@ -121,11 +123,11 @@ def keep_all(table: pd.DataFrame, m: int, iterations: int) -> None:
     settings = f"{sets} data sets each, m = {m}, {iterations} iterations"
     rows: list[list[str]] = []
     for key, own in table.groupby(["design", "term"], sort=False):
-        by_method = own.set_index("method")
-        line = [f"{key[0]}: {key[1]} ({by_method['truth'].iloc[0]:g})"]
+        by_method: dict[Any, Any] = own.set_index("method").to_dict("index")
+        line = [f"{key[0]}: {key[1]} ({by_method[COMPLETE]['truth']:g})"]
         for method in (COMPLETE, CHAINED, COMPATIBLE):
-            cover = by_method.loc[method, "coverage"]
-            bias = f"{by_method.loc[method, 'bias']:.3f}"
+            cover = by_method[method]["coverage"]
+            bias = f"{by_method[method]['bias']:.3f}"
             line.append(bias if pd.isna(cover) else f"{bias}, {cover:.2f}")
         rows.append(line)
     keep(
@@ -136,7 +138,7 @@ def keep_all(table: pd.DataFrame, m: int, iterations: int) -> None:
     )  # fmt: skip
     ours = table[table["method"] == COMPATIBLE]
     far = ours[ours["bias_to_complete"].abs() > NOTEWORTHY]
-    cover = 100 * ours["coverage"].dropna()
+    covered = 100 * ours["coverage"].dropna()
     keep(
         "compatible", "farthest",
         "All designs: where the bias of compatible imputation to the complete data is beyond "
@@ -148,7 +150,7 @@ def keep_all(table: pd.DataFrame, m: int, iterations: int) -> None:
             for row in far.to_dict("records")
         ],
         {"designs": table["design"].nunique(), "data_sets": sets,
-         "coverage_least": float(cover.min()), "coverage_most": float(cover.max())},
+         "coverage_least": float(covered.min()), "coverage_most": float(covered.max())},
     )  # fmt: skip
 
 

@@ -153,10 +153,10 @@ def with_error(value: float, error: float) -> str:
 
 def keep_design(rho: float, table: pd.DataFrame, chosen: argparse.Namespace) -> None:
     """Keep the published design at one correlation: bias to complete data, coverage, published."""
-    found = table.set_index(["method", "term"])
+    found: dict[Any, Any] = table.set_index(["method", "term"]).to_dict("index")
 
     def three(method: str, measure: str, digits: int) -> str:
-        return ", ".join(f"{found.loc[(method, term), measure]:.{digits}f}" for term in TERMS)
+        return ", ".join(f"{found[method, term][measure]:.{digits}f}" for term in TERMS)
 
     bias, coverage = PUBLISHED.get((rho, chosen.clusters, chosen.rows), ("", ""))
     size = f"{chosen.clusters} × {chosen.rows}"
