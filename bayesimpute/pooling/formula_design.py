@@ -20,8 +20,8 @@ import pandas as pd
 
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, SpecificationError
-from bayesimpute.models.categorical import Categorical
 from bayesimpute.pooling.formula_factors import (
+    Categorical,
     Learned,
     Numeric,
     Polynomial,

@@ -13,7 +13,6 @@ import pandas as pd
 
 from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError
-from bayesimpute.models.categorical import Categorical
 from bayesimpute.pooling.estimates import Estimates, estimates_from, explained
 from bayesimpute.pooling.formula_design import (
     INTERCEPT,
@@ -22,7 +21,7 @@ from bayesimpute.pooling.formula_design import (
     checked_formula,
     model_data,
 )
-from bayesimpute.pooling.formula_factors import Numeric, learn
+from bayesimpute.pooling.formula_factors import Categorical, Numeric, learn
 from bayesimpute.specification.formula_terms import Factor, Formula, label_of
 from bayesimpute.wording import nearest
 

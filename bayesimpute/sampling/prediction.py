@@ -1,7 +1,6 @@
 """Asking any kernel what it says of the rows it is fitted to."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -31,22 +30,3 @@ def predict(
     )
     visit = kernel.visit(asked, adaptation, state, rng, first)
     return Prediction(visit.state, visit.values, visit.parameters, statistics=visit.statistics)
-
-
-def scattered(part: Any, rows: Any, fit: Any) -> Array | None:
-    """Values of a part's fitted rows, at their places among the whole's; NaN elsewhere.
-
-    Parameters
-    ----------
-    part
-        By fitted row of the part; None stays None.
-    rows
-        Rows of the part, (row,) bool.
-    fit
-        Rows of the whole that are fitted to, (row,) bool.
-    """
-    if part is None:
-        return None
-    out = np.full(len(fit), np.nan)
-    out[rows & fit] = part
-    return np.asarray(out[fit])
