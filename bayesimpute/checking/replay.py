@@ -300,7 +300,7 @@ def gathered(
     assert rows is not None  # there is a chain
     if target.block:
         measure = "density" if rows.kind is Kind.NUMERIC else "probability"
-    stacked = {
+    stacked: dict[str, Any] = {
         k: None if any(v is None for v in each) else np.stack(each) for k, each in parts.items()
     }
     if stacked["learnt"] is None:

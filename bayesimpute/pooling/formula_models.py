@@ -131,6 +131,7 @@ def _mixed(
     text = _text_for_mixedlm(str(outcome.name), design)
     offset = design.offset(data) if design.formula.offsets else None
 
+    fit: Any
     with explained(f"{design.formula.text!r} cannot be fitted"):
         # mixedlm would drop a collinear column and print that to stdout.
         if _is_gaussian(chosen):
