@@ -53,9 +53,10 @@ def test_a_small_run_keeps_labels_and_order(data):
 
 @pytest.mark.slow
 def test_pooled_log_odds_and_convergence(data):
-    imp = bi.impute(data, cluster="name", m=20, iterations=20, method=METHOD, seed=1)
+    # of a hundred quantities the largest R-hat of 20 iterations may well be 1.07 by chance
+    imp = bi.impute(data, cluster="name", m=20, iterations=60, method=METHOD, seed=1)
     found = imp.diagnostics()
-    assert found["r_hat"].max() <= 1.05, found.sort_values("r_hat").tail()
+    assert found["r_hat"].max() <= 1.03, found.sort_values("r_hat").tail()
     table = imp.fit(ANALYSIS, family="binomial").pool().table
     for term, (estimate, error) in PAPER.items():
         assert abs(table.loc[term, "estimate"] - estimate) <= error, term

@@ -129,6 +129,18 @@ def test_an_sd_at_zero_is_said_and_has_no_interval(frames):
     assert "in 1 of 7 imputations" in str(pooled)
 
 
+def test_where_every_component_is_at_zero_there_is_a_table_all_the_same(frames):
+    # of a logistic model no residual SD is left to have an interval
+    late = np.tile([0, 1], 100)
+    alike = frames[0].assign(late=late)
+    with pytest.warns(bi.ImputationWarning, match="singular"):
+        pooled = bi.fit([alike] * 2, "late ~ 1 + (1 | g)", family="binomial").pool()
+    table = pooled.random_effects
+    assert list(table["at_boundary"]) == [2, 2]
+    assert table[["conf_low", "conf_high"]].isna().to_numpy().all()
+    assert "in 2 of 2 imputations" in str(pooled)
+
+
 def test_a_correlation_of_one_leaves_the_sds_their_intervals():
     rng = np.random.default_rng(2)
     g = np.repeat(np.arange(30), 10)
