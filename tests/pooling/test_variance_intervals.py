@@ -283,9 +283,11 @@ def test_the_posterior_that_is_advised_at_the_boundary_has_an_interval(frames):
     data.loc[:20, "y"] = np.nan
     imp = bi.impute(data[["g", "x", "y"]], cluster="g", m=2, iterations=4, seed=1, progress=False)
     fits = imp.fit_posterior(
-        lambda frame: bambi.Model("y ~ x + (1 | g)", frame), draws=200, tune=200, seed=1
+        lambda frame: bambi.Model("y ~ x + (1 | g)", frame).fit(
+            draws=200, tune=500, chains=2, target_accept=0.99, random_seed=1, progressbar=False
+        )
     )
     with pytest.warns(bi.ImputationWarning, match="m = 2 is few"):
         pooled = fits.pool()
-    sd = pooled.table.filter(like="1|g_sigma", axis=0).filter(like="high", axis=1)
-    assert (sd > 0).to_numpy().all() and sd.size
+    low, high = pooled.table.loc["1|g_sigma", ["low", "high"]]
+    assert 0 < low < high
