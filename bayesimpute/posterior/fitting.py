@@ -22,7 +22,7 @@ from bayesimpute.pooling.estimates import is_bambi_model
 from bayesimpute.pooling.reported import is_posterior
 from bayesimpute.posterior.draws import FEWEST_DRAWS
 from bayesimpute.posterior.pooled import Interval, PooledPosterior, pool_posteriors
-from bayesimpute.sampling.compiled import exact_arithmetic
+from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.model_density import ModelDensity
 from bayesimpute.sampling.nuts import statistics_of
 from bayesimpute.wording import listed, one_line

@@ -18,7 +18,6 @@ of version 1 have the name of the format in that heap, and there it is left unre
 nothing that the group's name, the version and a description that fits every array do not.
 """
 
-import hashlib
 import io
 import json
 import tempfile
@@ -26,7 +25,7 @@ import zipfile
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,59 +35,11 @@ from bayesimpute.files import check_target, write
 from bayesimpute.result.codec import Arrays, encode
 from bayesimpute.result.frame_store import encode_frame
 from bayesimpute.result.run import Run
+from bayesimpute.result.seal import ADVICE, check_seal, sealed
 from bayesimpute.specification.latent_means import without_fixed_priors
 
 if TYPE_CHECKING:
     import xarray as xr
-
-
-MARK = b"\nbayesimpute sha256 "
-LENGTH = len(MARK) + hashlib.sha256().digest_size
-HDF5 = b"\x89HDF\r\n\x1a\n"
-ADVICE = "give a file written by imp.to_netcdf()"
-
-
-def sealed(content: bytes) -> bytes:
-    """Give the contents of a file with mark and checksum behind them."""
-    return content + MARK + hashlib.sha256(content).digest()
-
-
-def seal(path: Path) -> None:
-    """Append mark and checksum to a file, as whoever changed one in another program has to."""
-    path.write_bytes(sealed(path.read_bytes()))
-
-
-def check_seal(path: Path) -> None:
-    """Raise unless a file is complete and unchanged since it was sealed.
-
-    Raises
-    ------
-    FileFormatError
-        If it is no netCDF-4 file, bears no seal, or was changed afterwards.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if file.read(len(HDF5)) != HDF5:
-            raise FileFormatError(f"{str(path)!r} is not a netCDF-4 file; {ADVICE}.")
-        file.seek(max(size - LENGTH, 0))
-        end = file.read()
-        if not end.startswith(MARK):
-            raise FileFormatError(
-                f"{str(path)!r} is not a whole result of bayesimpute: of another program, "
-                f"or cut off; {ADVICE}."
-            )
-        if _digest(file, size - LENGTH) != end[len(MARK) :]:
-            raise FileFormatError(f"{str(path)!r} is damaged: its checksum does not fit; {ADVICE}.")
-
-
-def _digest(file: BinaryIO, length: int) -> bytes:
-    """SHA-256 of the first bytes of a file, in pieces so that size costs no memory."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    while length > 0 and (piece := file.read(min(length, 1 << 20))):
-        digest.update(piece)
-        length -= len(piece)
-    return digest.digest()
 
 
 GROUP = "bayesimpute"

@@ -6,11 +6,8 @@ and counts the references of all thirty, at every call of every function that is
 slow to run and slower to compile.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import numba
@@ -19,30 +16,6 @@ from numba.core import event
 from numba.experimental import structref
 
 from bayesimpute import interrupts
-
-# PyTensor's settings belong to the process: two threads must not change them at once
-_SETTINGS = RLock()
-
-
-@contextmanager
-def exact_arithmetic() -> Iterator[None]:
-    """Let PyTensor functions compiled, and called for the first time, inside keep their order.
-
-    By default PyTensor allows numba to reorder floating-point sums. How it does so depends on
-    what was compiled just now and what came from the cache on disk, so the first run of a machine
-    and the second would differ in the last bit, and NUTS soon makes that bit a different draw.
-
-    Examples
-    --------
-    >>> import pytensor
-    >>> with exact_arithmetic():
-    ...     print(pytensor.config.numba__fastmath)
-    False
-    """
-    import pytensor
-
-    with _SETTINGS, pytensor.config.change_flags(numba__fastmath=False):
-        yield
 
 
 class _Compiling(event.Listener):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bayesimpute.sampling.compiled import Callable, exact_arithmetic
+from bayesimpute.sampling.arithmetic import exact_arithmetic
+from bayesimpute.sampling.compiled import Callable
 from bayesimpute.sampling.linear_parts import OneEquation
 
 Array = npt.NDArray[np.float64]

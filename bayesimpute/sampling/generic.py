@@ -21,7 +21,7 @@ import numpy as np
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
-from bayesimpute.sampling.compiled import exact_arithmetic
+from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.model_density import ModelDensity
 from bayesimpute.sampling.nuts import dispersed, statistics_of
 from bayesimpute.sampling.row_draws import NEW, Further, Moment, Positions, by_chain

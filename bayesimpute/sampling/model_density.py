@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.sampling import nuts
-from bayesimpute.sampling.compiled import Callable, density_of, exact_arithmetic
+from bayesimpute.sampling.arithmetic import exact_arithmetic
+from bayesimpute.sampling.compiled import Callable, density_of
 
 Array = npt.NDArray[np.float64]
 

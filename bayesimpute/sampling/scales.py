@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from bayesimpute.sampling.compiled import Callable, exact_arithmetic, part_of
+from bayesimpute.sampling.arithmetic import exact_arithmetic
+from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.priors import attach
 
 

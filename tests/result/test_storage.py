@@ -13,7 +13,8 @@ import xarray as xr
 from bayesimpute.errors import DataError, FileFormatError, SpecificationError
 from bayesimpute.opening import open_file
 from bayesimpute.result.frame_store import decode_frame, encode_frame
-from bayesimpute.result.storage import GROUP, LENGTH, seal, to_netcdf
+from bayesimpute.result.seal import LENGTH, seal
+from bayesimpute.result.storage import GROUP, to_netcdf
 
 
 @pytest.fixture
