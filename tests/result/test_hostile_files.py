@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.result import codec, frame_store, storage
+from bayesimpute.result import codec, frame_store, seal
 from bayesimpute.result.codec import as_now
 
 GROUP = "bayesimpute"
@@ -45,10 +45,10 @@ def opened(path, content: bytes) -> str:
 
 def rebuilt(good, path, change) -> bytes:
     """The file with its HDF5 part changed, sealed again."""
-    path.write_bytes(good.read_bytes()[: -storage.LENGTH])
+    path.write_bytes(good.read_bytes()[: -seal.LENGTH])
     with h5py.File(path, "a") as file:
         change(file[GROUP])
-    return storage.sealed(path.read_bytes())
+    return seal.sealed(path.read_bytes())
 
 
 def described(group: Any, text: str) -> None:
@@ -321,12 +321,12 @@ def test_methods_around_methods_of_the_second_version_are_what_they_were():
 @pytest.mark.parametrize("number", range(24))
 def test_flipped_bytes_of_a_file_sealed_again_are_refused_or_change_nothing(good, tmp_path, number):
     draw = random.Random(number)
-    content = bytearray(good.read_bytes()[: -storage.LENGTH])
+    content = bytearray(good.read_bytes()[: -seal.LENGTH])
     heap = content.find(b"GCOL")  # where HDF5 keeps text of any length, without a checksum
     for _ in range(draw.randint(1, 8)):
         place = [draw.randrange(4096), heap + draw.randrange(4096), draw.randrange(len(content))]
         content[place[number % 3] % len(content)] ^= 1 << draw.randrange(8)
-    opened(tmp_path / "flipped.nc", storage.sealed(bytes(content)))
+    opened(tmp_path / "flipped.nc", seal.sealed(bytes(content)))
 
 
 def test_text_of_any_length_is_not_asked_of_hdf5(good, tmp_path):
@@ -336,8 +336,8 @@ def test_text_of_any_length_is_not_asked_of_hdf5(good, tmp_path):
         group.attrs["format"] = "bayesimpute imputations"
         group.attrs["format_version"] = np.array([1])
 
-    content = bytearray(rebuilt(good, damaged, as_it_was))[: -storage.LENGTH]
+    content = bytearray(rebuilt(good, damaged, as_it_was))[: -seal.LENGTH]
     for heap in re.finditer(b"GCOL", content):
         content[heap.start() + 16 : heap.start() + 4096] = bytes(4080)  # HDF5 would walk for ever
     assert b"bayesimpute imputations" not in content
-    assert opened(damaged, storage.sealed(bytes(content))) == ""
+    assert opened(damaged, seal.sealed(bytes(content))) == ""
