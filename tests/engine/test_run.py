@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.engine.chain import ChainState
 
 RUN = {"cluster": "school", "m": 3, "iterations": 3, "seed": 7}
 
@@ -138,6 +139,18 @@ def test_where_imputes_observed_cells_in_the_result_only(study):
     assert len(imp.history.imputed["y"][0]) == int(cells["y"].sum())
     seen = study["y"].notna() & ~cells["y"]
     assert imp.complete(1).loc[seen, "y"].equals(study.loc[seen, "y"])
+
+
+def test_what_is_drawn_of_an_observed_cell_is_no_predictor_of_other_variables(study):
+    cells = study.isna()
+    cells["y"] = True
+    imp = bi.impute(study, where=cells, **{**RUN, "iterations": 1})
+    known = imp.specification.known["y"]
+    seen = ~np.isnan(known)
+    for state in imp.history.states:
+        values = ChainState.from_bytes(imp.specification, state).values["y"]
+        assert np.array_equal(values[seen], known[seen])
+    assert not np.array_equal(imp.history.imputed["y"][0][seen], known[seen])
 
 
 def test_ignored_rows_are_imputed_but_never_donors(study):
