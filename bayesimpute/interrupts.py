@@ -18,11 +18,11 @@ class _Whole:
     Attributes
     ----------
     given_up
-        Those threads, by their idents.
+        Groups of those threads, by their idents; threads may join a group later.
     """
 
     def __init__(self) -> None:
-        self.given_up: set[int] = set()
+        self.given_up: list[Set[int]] = []
         self._within = threading.local()  # depth in each thread
         self._answer: Answer | None = None
         self._noted: tuple[int, FrameType | None] | None = None
@@ -44,7 +44,7 @@ class _Whole:
         if depth != 1:
             return
         if not _in_main_thread():
-            if threading.get_ident() in self.given_up:
+            if any(threading.get_ident() in group for group in self.given_up):
                 raise KeyboardInterrupt
             return
         noted, self._noted = self._noted, None
@@ -77,9 +77,12 @@ def whole() -> Iterator[None]:
 
 @contextmanager
 def going_no_further(threads: Set[int]) -> Iterator[None]:
-    """Let threads, named by their idents, end their work after what must be whole."""
-    _WHOLE.given_up |= threads
+    """Let threads, named by their idents, end their work after what must be whole.
+
+    Threads that begin within the block and are added to the set end theirs, too.
+    """
+    _WHOLE.given_up.append(threads)
     try:
         yield
     finally:
-        _WHOLE.given_up -= threads
+        _WHOLE.given_up = [group for group in _WHOLE.given_up if group is not threads]

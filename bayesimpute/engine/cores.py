@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesimpute.errors import SpecificationError
-from bayesimpute.interrupts import going_no_further
+from bayesimpute.interrupts import going_no_further, whole
 
 _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
@@ -67,7 +67,9 @@ def side_by_side(calls: Sequence[Callable[[], Any]], cores: int) -> Generator[An
         min(cores, len(calls)), initializer=lambda: threads.add(threading.get_ident())
     )
     try:
-        yield from (future.result() for future in [pool.submit(call) for call in calls])
+        with whole():  # a thread that Ctrl-C met while it started would not be waited for
+            futures = [pool.submit(call) for call in calls]
+        yield from (future.result() for future in futures)
     finally:
         with going_no_further(threads):
             pool.shutdown(wait=True, cancel_futures=True)

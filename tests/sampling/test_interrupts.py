@@ -5,14 +5,31 @@ import signal
 import subprocess
 import sys
 import threading
-from time import sleep
+from contextlib import contextmanager
 
 import numba
 import pytest
 from numba.core import event
 
 import bayesimpute.sampling.compiled  # noqa: F401  (which holds Ctrl-C back)
+from bayesimpute.engine import cores
 from bayesimpute.engine.cores import side_by_side
+from bayesimpute.interrupts import going_no_further, whole
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Set as soon as threads have been told to go no further: no clock decides these tests."""
+    told = threading.Event()
+
+    @contextmanager
+    def telling(threads):
+        with going_no_further(threads):
+            told.set()
+            yield
+
+    monkeypatch.setattr(cores, "going_no_further", telling)
+    return told
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +86,7 @@ def test_whoever_answers_ctrl_c_otherwise_goes_on_doing_so(answer):
     assert signal.getsignal(signal.SIGINT) is answer
 
 
-def test_ctrl_c_does_not_wait_for_what_other_threads_have_not_begun_to_compile():
+def test_ctrl_c_does_not_wait_for_what_other_threads_have_not_begun_to_compile(told):
     compiling, made = threading.Event(), []
 
     def call(function):
@@ -77,22 +94,61 @@ def test_ctrl_c_does_not_wait_for_what_other_threads_have_not_begun_to_compile()
         function(1.5)
         made.append(function)
 
-    class Slow(event.Listener):
+    class Waiting(event.Listener):
         def on_start(self, _):
             if threading.current_thread() is not threading.main_thread():
-                sleep(0.5)
+                told.wait(30)
 
         def on_end(self, _):
-            """Nothing is slow about that."""
+            """Only the start waits."""
 
     functions = [twice() for _ in range(2)]
-    with event.install_listener("numba:compile", Slow()):
+    with event.install_listener("numba:compile", Waiting()):
         results = side_by_side([lambda f=f: call(f) for f in functions], 2)
         threading.Thread(target=lambda: (compiling.wait(), press())).start()
         with pytest.raises(KeyboardInterrupt):
             list(results)
     assert not made  # nothing was done after compiling
     assert [f(1.5) for f in functions] == [3, 3]
+
+
+def test_ctrl_c_as_soon_as_work_begins_reaches_threads_that_begin_later(monkeypatch, told):
+    made = []
+    start = threading.Thread.start
+
+    def pressed(thread):  # Ctrl-C while the first thread starts; the second is slow to begin
+        if not made:
+            signal.raise_signal(signal.SIGINT)
+        made.append("thread")
+        start(thread)
+
+    def call():
+        with whole():
+            told.wait(30)
+        made.append("call")
+
+    monkeypatch.setattr(threading.Thread, "start", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        list(side_by_side([call] * 2, 2))
+    assert made == ["thread"] * 2
+
+
+def test_threads_that_join_those_given_up_later_end_too():
+    threads, ended = set(), []
+
+    def work():
+        threads.add(threading.get_ident())
+        try:
+            with whole():
+                pass
+        except KeyboardInterrupt:
+            ended.append(True)
+
+    with going_no_further(threads):
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+    assert ended
 
 
 def press():
