@@ -51,8 +51,8 @@ class Grouping:
     equations_z: tuple[str, ...] = ()
     blocks_z: tuple[int, ...] = ()
 
-    def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Grouping":
-        """Keep the chosen rows (mask or positions) only; clusters keep their numbers."""
+    def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> "Grouping":
+        """Keep the chosen rows (mask, positions or place) only; clusters keep their numbers."""
         return replace(self, z=self.z[chosen], cluster=self.cluster[chosen])
 
 
@@ -190,8 +190,8 @@ class Design:
             coords[f"random_effect|{each.name}"] = list(each.random_effects)
         return coords
 
-    def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Design":
-        """Keep the chosen rows (mask or positions) only; clusters keep their numbers."""
+    def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> "Design":
+        """Keep the chosen rows (mask, positions or place) only; clusters keep their numbers."""
         return replace(
             self,
             y=self.y[chosen],

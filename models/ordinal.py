@@ -284,7 +284,9 @@ class CumulativeLikelihood(OneEquation):
 
 
 def _cutpoints(free: Array) -> Array:
-    return np.append(0.0, np.cumsum(np.exp(free)))
+    cutpoints = np.zeros(free.size + 1)
+    np.cumsum(np.exp(free), out=cutpoints[1:])
+    return cutpoints
 
 
 def _shares(eta: Array, cutpoints: Array) -> tuple[Array, Array]:

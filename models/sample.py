@@ -166,9 +166,9 @@ class SampleDraws:
         """Draw each wanted value by its share."""
         rows = design.rows(design.draw)
 
-        def of_chain(k: int, where: Positions) -> Array:
+        def of_chain(k: int, where: slice) -> Array:
             values, share = self.chains[k]
-            return rng.choice(values, size=len(where), p=share)
+            return rng.choice(values, size=where.stop - where.start, p=share)
 
         drawn = by_chain(rows.cluster // self.clusters, len(self.chains), of_chain)
         return drawn if rows.shift is None else drawn + rows.shift

@@ -151,12 +151,19 @@ def decode(
             variable.name, variable.dtype, variable.ticks, new
         )
         return column
-    column = _widened(original, new) if variable.kind is Kind.NUMERIC else original.copy()
     if variable.kind is Kind.NUMERIC:
-        cells = _numeric_cells(column.dtype, new)
-    else:
-        cells = _category_cells(variable, new)
-    column.iloc[np.flatnonzero(changed)] = cells
+        column = _widened(original, new)
+        column.iloc[np.flatnonzero(changed)] = _numeric_cells(column.dtype, new)
+        return column
+    _check_positions(variable, new)
+    if isinstance(original.dtype, pd.CategoricalDtype):  # labels would be looked up one by one
+        codes = original.cat.codes.to_numpy(copy=True)
+        codes[changed] = np.where(np.isnan(new), -1, new)
+        cells = pd.Categorical.from_codes(codes, dtype=original.dtype)
+        return pd.Series(cells, original.index, name=original.name)
+    labels = [None if np.isnan(value) else variable.categories[int(value)] for value in new]
+    column = original.copy()
+    column.iloc[np.flatnonzero(changed)] = labels
     return column
 
 
@@ -279,7 +286,8 @@ def _numeric_cells(dtype: Any, new: np.ndarray) -> Any:
     return new.astype(dtype)
 
 
-def _category_cells(variable: Variable, new: np.ndarray) -> list[Any]:
+def _check_positions(variable: Variable, new: np.ndarray) -> None:
+    """Raise DataError if a number is not the position of a category."""
     present = new[~np.isnan(new)]
     last = len(variable.categories) - 1
     if np.any((present != np.round(present)) | (present < 0) | (present > last)):
@@ -287,7 +295,6 @@ def _category_cells(variable: Variable, new: np.ndarray) -> list[Any]:
             f"Values for '{variable.name}' must be category positions 0 to {last}; "
             f"got {np.unique(present)[:5].tolist()}."
         )
-    return [None if np.isnan(value) else variable.categories[int(value)] for value in new]
 
 
 def recoded(

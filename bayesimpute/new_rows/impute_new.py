@@ -514,5 +514,6 @@ def impute_new(run: Run, df: Frame, seed: Seed | None = None) -> list[pd.DataFra
     for name in specification.where:
         if name in known and np.isnan(known[name]).any():
             whole[name] = table.decode(name, drawn[name])
+    whole = whole.copy()  # columns side by side, which slices are many times faster of
     frames = (whole.iloc[k * n : (k + 1) * n].copy() for k in range(learnt.chains))
     return [given(each, origin) for each in frames]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,22 @@ class Learnt:
     def specification(self) -> Specification:
         """That of the run."""
         return self.bench.specification
+
+    @cached_property
+    def groupings(self) -> tuple[str, ...]:
+        """Names of the clusters of all models."""
+        return tuple(dict.fromkeys(name for each in self._models for name in groupings_of(each)))
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """Columns of cluster ids that are nothing else: no category of them has to be known."""
+        targets = self.specification.targets
+        columns = self.specification.table.columns_of(self.groupings)
+        return frozenset(columns).difference(*(sources_of(each, targets) for each in self._models))
+
+    @property
+    def _models(self) -> list[Target]:
+        return [t for t in self.specification.targets.values() if isinstance(t, Target)]
 
 
 def learn(run: Run) -> Learnt:
@@ -295,16 +312,11 @@ def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
     rows = canonical_rows(frame.index)
     variables: dict[str, Variable] = {}
     values: dict[str, np.ndarray] = {}
-    targets = [t for t in specification.targets.values() if isinstance(t, Target)]
-    groupings = dict.fromkeys(name for target in targets for name in groupings_of(target))
-    columns = {c for n in groupings for c in ([n] if n in table.variables else n.split(":"))}
-    predicting = [sources_of(target, specification.targets) for target in targets]
-    ids = columns.difference(*predicting)  # of which no category has to be known
     for name, variable in table.variables.items():
         if name not in frame.columns:
             continue
         variables[name] = variable
-        if name in learnt.used and name not in ids and variable.kind is not Kind.OTHER:
+        if name in learnt.used and name not in learnt.ids and variable.kind is not Kind.OTHER:
             given = frame[name]
             seen = learnt.seen.get(name, NOTHING)
             column, encoded = recoded(given, variable, seen, "impute_new", UNKNOWN)
@@ -312,7 +324,7 @@ def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
                 frame[name] = column
             values[name] = encoded[rows]
     plain = Table(frame, variables, {}, rows)
-    clusters = {name: _clusters_of(name, plain, table) for name in groupings}
+    clusters = {name: _clusters_of(name, plain, table) for name in learnt.groupings}
     return Rows(frame, variables, values, rows, clusters)
 
 

@@ -81,11 +81,11 @@ class LinearDraws:
         return np.stack([point.factor for point in self.points])
 
     def of_rows(
-        self, rows: Design, eta: Array, function: Callable[[Positions | slice, Array, Point], Array]
+        self, rows: Design, eta: Array, function: Callable[[slice, Array, Point], Array]
     ) -> Array:
         """Values of a function of linear predictors and of what else a model has, (row,).
 
-        `function` takes positions of rows, their linear predictors, and parameters.
+        `function` takes the place of rows, their linear predictors, and parameters.
         """
         point = self.points[0]
         if not (point.positive.size or point.free.size):
@@ -111,7 +111,7 @@ class FamilyDraws(LinearDraws):
 
     def draw(self, design: Design, rng: np.random.Generator) -> Array:
         """Draw each wanted value from its likelihood."""
-        rows = design.rows(design.draw)
+        rows = design if design.draw.all() else design.rows(design.draw)
         eta = self.predictors(rows)
         if rows.shift is not None:
             eta = eta + self.posterior.shifts(rows.shift)

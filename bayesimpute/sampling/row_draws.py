@@ -8,6 +8,7 @@ second; without clusters it is the number of the chain.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -97,26 +98,26 @@ def row_draws(kernel: Kernel, moment: Moment) -> RowDraws:
 
 
 def by_chain(
-    chain: Positions, chains: int, draw: Callable[[int, Positions], Array], columns: int = 0
+    chain: Positions, chains: int, draw: Callable[[int, slice], Array], columns: int = 0
 ) -> Array:
     """Fill an array row by row, one chain after the other.
 
     Parameters
     ----------
     chain
-        Of each row, (row,).
+        Of each row, (row,), ascending.
     chains
         How many there are.
     draw
-        Takes a chain and the positions of its rows; gives their values.
+        Takes a chain and the place of its rows; gives their values.
     columns
         Of each row's value; 0 for a number.
     """
     out = np.empty((len(chain), columns) if columns else len(chain))
-    for k in range(chains):
-        rows = np.flatnonzero(chain == k)
-        if rows.size:
-            out[rows] = draw(k, rows)
+    ends = np.searchsorted(chain, np.arange(chains + 1)).tolist()
+    for k, (first, end) in enumerate(pairwise(ends)):
+        if first < end:
+            out[first:end] = draw(k, slice(first, end))
     return out
 
 
