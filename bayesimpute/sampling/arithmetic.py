@@ -1,4 +1,4 @@
-"""Compiled functions whose bits do not depend on how they came to be compiled."""
+"""PyTensor functions: bits that do not depend on how they were compiled; and no compiling."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,4 +26,17 @@ def exact_arithmetic() -> Iterator[None]:
     import pytensor
 
     with _SETTINGS, pytensor.config.change_flags(numba__fastmath=False):
+        yield
+
+
+@contextmanager
+def no_c_code() -> Iterator[None]:
+    """Let PyTensor functions made inside run in Python, loops within them too.
+
+    For what is called a few hundred times: a C compiler takes many seconds for each loop, and need
+    not be there.
+    """
+    import pytensor
+
+    with _SETTINGS, pytensor.config.change_flags(cxx=""):
         yield

@@ -16,6 +16,7 @@ from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design, Grouping
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
+from bayesimpute.sampling.arithmetic import no_c_code
 from bayesimpute.sampling.generic import reseed
 from bayesimpute.specification.specification import Specification
 from bayesimpute.specification.specify import specify
@@ -250,7 +251,8 @@ class Forward:
         drawn = [*(model[name] for name in labels), observed]
         # a few hundred calls do not repay seconds of compiling
         mode = Mode(linker="py", optimizer="fast_compile")
-        self._function = pm.compile([], drawn, random_seed=0, mode=mode)
+        with no_c_code():
+            self._function = pm.compile([], drawn, random_seed=0, mode=mode)
 
     def draw(self, rng: np.random.Generator) -> tuple[dict[str, Array], Array]:
         """Draw parameters, (element,) each, and the data, (row,).
