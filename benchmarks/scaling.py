@@ -1,8 +1,8 @@
-"""Time and memory from a thousand to a million rows, for one ``normal`` target.
+"""Time and memory from a thousand to a million rows, and up to 100,000 clusters, for one target.
 
-``python benchmarks/scaling.py [--rows 1000 10000 ...] [--keep]``
+``python benchmarks/scaling.py [--sizes 1000x10 1000000x100000 ...] [--method normal] [--keep]``
 
-Clusters of 100 rows, a random intercept and one random slope, a third of the target missing. Each
+Rows x clusters, a random intercept and one random slope, a third of the target missing. Each
 size has a process of its own, so that its peak memory is its own. Seconds a chain-iteration come
 from the difference of a long and a short `extend` of one chain, which cancels what is done once.
 """
@@ -22,15 +22,14 @@ from results import add_keep, keep
 
 import bayesimpute as bi
 
-ROWS = [1_000, 10_000, 100_000, 1_000_000]
-ROWS_A_CLUSTER = 100
+SIZES = ["1000x10", "100000x1000", "1000000x10000", "100000x10000", "1000000x100000"]
 SHORT, LONG = 1, 6
 
 
-def simulate(rows: int) -> pd.DataFrame:
+def simulate(rows: int, clusters: int) -> pd.DataFrame:
     """Rows in clusters, ``y`` with an effect of ``x`` that varies, a third of it missing."""
     rng = np.random.default_rng(1)
-    cluster = np.arange(rows) // ROWS_A_CLUSTER
+    cluster = np.arange(rows) * clusters // rows
     x = rng.normal(size=rows)
     intercept = rng.normal(0.0, 0.7, size=cluster[-1] + 1)
     slope = rng.normal(0.5, 0.3, size=cluster[-1] + 1)
@@ -47,11 +46,13 @@ def peak_megabytes() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def measure(rows: int) -> dict[str, float]:
+def measure(rows: int, clusters: int, method: str) -> dict[str, float]:
     """Seconds and megabytes at one size; runs in a process of its own."""
     import_module("pymc")  # its memory belongs to the start, not to the rows
 
-    data = simulate(rows)
+    data = simulate(rows, clusters)
+    if method == "logistic":
+        data["y"] = (data["y"] > 0).astype(float).where(data["y"].notna())
     before = peak_megabytes()
     predictors = pd.DataFrame(0, index=data.columns, columns=data.columns)
     predictors.loc["y", ["cluster", "x"]] = [-2, 2]
@@ -60,7 +61,7 @@ def measure(rows: int) -> dict[str, float]:
         data,
         m=1,
         iterations=1,
-        method={"y": "normal"},
+        method={"y": method},
         predictors=predictors,
         seed=1,
         progress=False,
@@ -79,9 +80,9 @@ def measure(rows: int) -> dict[str, float]:
     }
 
 
-def measure_apart(rows: int) -> dict[str, Any]:
+def measure_apart(size: str, method: str) -> dict[str, Any]:
     """`measure` in a fresh process."""
-    command = [sys.executable, __file__, "--one", str(rows)]
+    command = [sys.executable, __file__, "--one", size, "--method", method]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -90,27 +91,27 @@ def measure_apart(rows: int) -> dict[str, Any]:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description="Time and memory against the number of rows.")
-    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
-    parser.add_argument("--one", type=int, help="one size in this process, as JSON")
+    parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="ROWSxCLUSTERS")
+    parser.add_argument("--method", choices=["normal", "logistic"], default="normal")
+    parser.add_argument("--one", help="one size in this process, as JSON")
     add_keep(parser)
     chosen = parser.parse_args()
     if chosen.one is not None:
-        print(json.dumps(measure(chosen.one)))
+        print(json.dumps(measure(*map(int, chosen.one.split("x")), chosen.method)))
         return
     rows: list[list[object]] = []
-    for size in chosen.rows:
-        found = measure_apart(size)
+    for size in chosen.sizes:
+        found = measure_apart(size, chosen.method)
         rows.append(
             [
-                f"{size:,}",
-                f"{size // ROWS_A_CLUSTER:,}",
+                *(f"{int(number):,}" for number in size.split("x")),
                 found["iteration"],
                 found["first"],
                 f"{found['before']:.0f}",
                 f"{found['peak']:.0f}",
             ]
         )
-    print("### Scaling: one `normal` target, random intercept and slope\n")
+    print(f"### Scaling: one `{chosen.method}` target, random intercept and slope\n")
     header = [
         "rows",
         "clusters",
@@ -121,7 +122,7 @@ def main() -> None:
     ]
     print(table(header, rows))
     if chosen.keep:
-        what = f"One `normal` target, random intercept and slope, {ROWS_A_CLUSTER} rows a cluster."
+        what = f"One `{chosen.method}` target, random intercept and slope."
         keep("scaling", "rows", what, header, rows)
 
 
