@@ -2,6 +2,9 @@
 
 ``python benchmarks/calibration.py [--models normal ...] [--replicates 400] [--keep]``
 
+Selection models and joint blocks are calibrated by the scenarios of ``tests/calibration``: their
+data have two equations, or several targets.
+
 Writes ``table.md``, ``table.csv`` and ``figure.png`` into a folder (``--folder``), and with
 ``--keep`` the rows of the models that were run into ``docs/results/calibration.csv``, from where
 the site has them. Ends with status 1 if any
@@ -12,24 +15,74 @@ happens in one run of twenty), or if a method fails.
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
 import pandas as pd
 from markdown import table as markdown_table
-from results import FOLDER, add_keep
+from results import FOLDER, ROOT, add_keep
 
 import bayesimpute as bi
 from bayesimpute.simulate import Calibration
 from bayesimpute.simulate.calibration import Cell, matrix, matrix_panels
 
+sys.path.insert(0, str(ROOT))
+
+from tests.calibration import heckman_scenario, joint_scenario
+
 LEVEL = 0.05
+PATTERNS = {
+    "heckman": ("sporadic", "systematic", "single level"),
+    "heckman.binary": ("sporadic", "systematic", "single level"),
+    "heckman.robust": ("sporadic", "systematic", "single level"),
+    "joint": ("sporadic", "systematic", "level 2"),
+}
 
 
-def tidy(results: Mapping[Cell, Calibration]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Job:
+    """What is calibrated: a model on some data."""
+
+    model: str
+    data: str
+    run: Callable[[int, int, ProcessPoolExecutor, int], Calibration]
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.data}"
+
+
+def jobs() -> list[Job]:
+    """Give the matrix of models of one variable, then models with scenarios of their own."""
+    return [_of_cell(cell) for cell in matrix()] + [
+        _of_scenario(model, pattern) for model, patterns in PATTERNS.items() for pattern in patterns
+    ]
+
+
+def _of_cell(cell: Cell) -> Job:
+    def run(replicates: int, seed: int, pool: ProcessPoolExecutor, workers: int) -> Calibration:
+        return bi.simulate.sbc(
+            cell.method, replicates=replicates, seed=seed, executor=pool, **cell.arguments
+        )
+
+    return Job(cell.model, cell.data, run)
+
+
+def _of_scenario(model: str, pattern: str) -> Job:
+    def run(replicates: int, seed: int, pool: ProcessPoolExecutor, workers: int) -> Calibration:
+        if model == "joint":
+            task = joint_scenario.Task(pattern, seed=seed)
+            return joint_scenario.calibrate(task, replicates, pool, workers)
+        own = heckman_scenario.Task(model, pattern, seed=seed)
+        return heckman_scenario.calibrate(own, replicates, pool, workers)
+
+    return Job(model, pattern, run)
+
+
+def tidy(results: Mapping[Job, Calibration]) -> pd.DataFrame:
     """One row a model, data and quantity."""
     return pd.concat(
         [
@@ -68,7 +121,7 @@ def keep_rows(table: pd.DataFrame, path: Path = FOLDER / "calibration.csv") -> N
     table.to_csv(path, index=False)
 
 
-def summary(results: Mapping[Cell, Calibration], failed: Mapping[Cell, str]) -> str:
+def summary(results: Mapping[Job, Calibration], failed: Mapping[Job, str]) -> str:
     """Write a Markdown table with one row a model and data."""
     rows: list[list[object]] = []
     for cell, result in results.items():
@@ -107,7 +160,7 @@ def summary(results: Mapping[Cell, Calibration], failed: Mapping[Cell, str]) -> 
 
 def main() -> int:
     """Run, write and print."""
-    cells = matrix()
+    cells = jobs()
     models = list(dict.fromkeys(cell.model for cell in cells))
     parser = argparse.ArgumentParser(description="Simulation-based calibration of all models.")
     parser.add_argument("--models", nargs="+", choices=models, default=models)
@@ -117,21 +170,15 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("calibration"))
     add_keep(parser)
     chosen = parser.parse_args()
-    cells = tuple(cell for cell in cells if cell.model in chosen.models)
-    results: dict[Cell, Calibration] = {}
-    failed: dict[Cell, str] = {}
+    cells = [cell for cell in cells if cell.model in chosen.models]
+    results: dict[Job, Calibration] = {}
+    failed: dict[Job, str] = {}
     with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
         for cell in cells:
             start = perf_counter()
             try:
-                results[cell] = bi.simulate.sbc(
-                    cell.method,
-                    replicates=chosen.replicates,
-                    level=LEVEL / len(cells),
-                    seed=chosen.seed,
-                    executor=pool,
-                    **cell.arguments,
-                )
+                found = cell.run(chosen.replicates, chosen.seed, pool, chosen.workers)
+                results[cell] = replace(found, level=LEVEL / len(cells))
                 verdict = "uniform" if results[cell].ok else "NOT UNIFORM"
             except bi.BayesimputeError as error:  # the other cells are still worth their time
                 failed[cell] = verdict = str(error)

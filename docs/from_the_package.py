@@ -33,6 +33,8 @@ KINDS = {
     Kind.NOMINAL: "categories without an order",
     Kind.ORDINAL: "ordered categories",
 }
+#: Of methods without a likelihood.
+COPIES = "none: values are copied from donors, so that no parameter gives the data their ranks"
 
 
 def method_names() -> str:
@@ -103,7 +105,8 @@ def _of_method(name: str, method: Any, alone: bool) -> Iterator[str]:
     ]
     facts["Also called"] = ", ".join(f"`{each}`" for each in known)
     facts["Options"] = ", ".join(f"`{k}={v!r}`" for k, v in method.options.items())
-    facts["Calibration"] = calibration_of(name)
+    copies = not getattr(method, "has_likelihood", True)
+    facts["Calibration"] = COPIES if copies else calibration_of(name)
     yield "\n".join(f":{key}: {value}" for key, value in facts.items() if value)
 
 
