@@ -470,7 +470,8 @@ def pooled_parameters(
     first = found[0]
 
     def back(numbers: Array) -> list[float]:
-        return [float(SCALES[s](number)) for s, number in zip(first.scales, numbers, strict=True)]
+        with np.errstate(over="ignore"):  # with a degree of freedom an SD may be up to infinity
+            return [float(SCALES[s](each)) for s, each in zip(first.scales, numbers, strict=True)]
 
     # the logarithm of 0 has no mean: there the mean of the numbers themselves
     plain = np.mean([one.estimate for one in found], axis=0)
