@@ -36,10 +36,12 @@ lint: style
 slow: setup ## the tests that take minutes
 	$(VENV)/pytest -m slow $(ARGS)
 
-sbc: setup ## calibrate every model by simulation; table and figure in calibration/; ARGS="--models normal"
-	$(VENV)/python benchmarks/calibration.py --keep $(ARGS)
+sbc: setup ## calibrate every model by simulation; table and figure in calibration/; ARGS="--models normal": these alone
+	$(VENV)/python benchmarks/calibration.py $(or $(ARGS),--keep)
+ifeq ($(strip $(ARGS)),)
 	$(VENV)/pytest -m sbc tests/calibration/test_heckman_calibration.py -k independent
 	$(VENV)/pytest -m sbc tests/calibration/test_compatible_calibration.py
+endif
 
 simulation: setup ## published simulation of values missing not at random; ARGS="--rho 0 0.6 --replicates 100"
 	$(VENV)/python benchmarks/simulation.py $(ARGS)

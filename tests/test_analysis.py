@@ -1,6 +1,7 @@
 """Fitting an analysis to completed data: lme4's, mice's and mitml's numbers, and errors."""
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -215,6 +216,18 @@ def test_the_second_category_is_the_success_of_a_binomial_outcome(small, random)
     )
     if not random:
         np.testing.assert_allclose(labelled[0].estimate, expected.fit().params)
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ("gamma", "'gamma'; there are gaussian, binomial, poisson. For"),
+        ("binomail", "'binomail'; did you mean 'binomial'? For"),
+    ],
+)
+def test_an_unknown_family_is_refused_in_whole_sentences(small, family, said):
+    with pytest.raises(AnalysisError, match=re.escape(f"Unknown family {said} another one")):
+        fit(small, "y ~ x", family=family)
 
 
 @SINGULAR

@@ -293,9 +293,11 @@ class Pooled(html.Told):
         T = Ū + (1 + 1/m) B as a matrix by term; None if only variances were pooled.
     explained
         R² of each analysis, as `r_squared` pools them; empty where numbers were pooled.
-    models, rule
-        What the fitting package returned of each analysis, and the pooling rule: what
-        `random_effects` is made of. Empty where numbers were pooled.
+    models
+        What the fitting package returned of each analysis, of which `random_effects` is made;
+        empty where numbers were pooled.
+    rule
+        The pooling rule.
     """
 
     table: pd.DataFrame
@@ -370,7 +372,9 @@ class Pooled(html.Told):
     def _said(self) -> Iterator[str | pd.DataFrame]:
         sets = "1 imputation" if self.m == 1 else f"{self.m} imputations"
         df = "infinite" if np.isinf(self.dfcom) else f"{self.dfcom:g}"
-        yield f"Pooled over {sets}; complete-data df {df}; {self.conf_level:.0%} intervals"
+        rule = RULES[self.rule]
+        how = f"; complete-data df {df}" if rule.of_dfcom else f" by {rule.name}"
+        yield f"Pooled over {sets}{how}; {self.conf_level:.0%} intervals"
         yield rounded(self.summary(), 4)
         if not self.random_effects.empty:
             yield rounded(self.random_effects[["estimate", "conf_low", "conf_high", "fmi"]], 4)
@@ -485,13 +489,13 @@ def pool(
             "errors ignore that data were missing. Impute with m = 20 or more."
         )
     each = np.diagonal(u, axis1=1, axis2=2) if u.ndim == 3 else u
-    combined = (single if m == 1 else RULES[rule])(q, each, complete)
+    combined = (single if m == 1 else RULES[rule].combine)(q, each, complete)
     covariance = None
     if u.ndim == 3 and rule == "rubin1987":
         covariance = pd.DataFrame(total_covariance(q, u), index=names, columns=names)
     table = _table(combined, names, ci_prob)
     components = _mean_components(variance_components, m)
-    return Pooled(table, m, complete, ci_prob, components, covariance)
+    return Pooled(table, m, complete, ci_prob, components, covariance, rule=rule)
 
 
 def _of_fits(fits: Any, dfcom: float | None, ci_prob: float, rule: Rule) -> Pooled:
@@ -512,7 +516,6 @@ def _of_fits(fits: Any, dfcom: float | None, ci_prob: float, rule: Rule) -> Pool
         pooled,
         explained=tuple(explained(each) for each in analyses),
         models=tuple(each.model for each in analyses),
-        rule=rule,
     )
 
 

@@ -188,6 +188,31 @@ def _share(part: Array, whole: Array) -> Array:
 
 type Rule = Literal["rubin1987", "reiter2003"]
 
-RULES: Mapping[Rule, Callable[[ArrayLike, ArrayLike, ArrayLike], Combined]] = MappingProxyType(
-    {"rubin1987": rubin1987, "reiter2003": reiter2003}
+
+@dataclass(frozen=True)
+class PoolingRule:
+    """A rule, and how people are told of it.
+
+    Attributes
+    ----------
+    combine
+        Function of (estimates, variances, dfcom).
+    name
+        What a paper calls it.
+    of_dfcom
+        Whether degrees of freedom of the analysis of complete data play a part.
+    """
+
+    combine: Callable[[ArrayLike, ArrayLike, ArrayLike], Combined]
+    name: str
+    of_dfcom: bool
+
+
+RULES: Mapping[Rule, PoolingRule] = MappingProxyType(
+    {
+        "rubin1987": PoolingRule(rubin1987, "Rubin's rules", of_dfcom=True),
+        "reiter2003": PoolingRule(
+            reiter2003, "Reiter's rules for partially synthetic data", of_dfcom=False
+        ),
+    }
 )

@@ -461,7 +461,8 @@ def pooled_parameters(
         return pd.DataFrame(columns=list(COLUMNS), index=pd.Index([], name="term"))
     values = np.array([one.transformed for one in found])
     errors = np.array([one.std_error for one in found])
-    combined: Combined = (single if len(found) == 1 else RULES[rule])(values, errors**2, np.inf)
+    combine = single if len(found) == 1 else RULES[rule].combine
+    combined: Combined = combine(values, errors**2, np.inf)
     error = np.sqrt(combined.t)
     half = stats.t.ppf((1 + ci_prob) / 2, combined.df) * error
     boundary = np.sum([one.at_boundary for one in found], axis=0)
@@ -469,7 +470,8 @@ def pooled_parameters(
     first = found[0]
 
     def back(numbers: Array) -> list[float]:
-        return [float(SCALES[s](number)) for s, number in zip(first.scales, numbers, strict=True)]
+        with np.errstate(over="ignore"):  # with a degree of freedom an SD may be up to infinity
+            return [float(SCALES[s](each)) for s, each in zip(first.scales, numbers, strict=True)]
 
     # the logarithm of 0 has no mean: there the mean of the numbers themselves
     plain = np.mean([one.estimate for one in found], axis=0)

@@ -12,6 +12,7 @@ from bayesimpute.errors import BayesimputeError, SpecificationError
 from bayesimpute.html import Html, decimals, frame, join, number, tag
 from bayesimpute.plots.estimates import compare_estimates, plot_effects, plot_estimates
 from bayesimpute.pooling.pooled import Pooled, boundary_notes
+from bayesimpute.pooling.rubin import RULES
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.report.content import (
     CompleteCases,
@@ -175,8 +176,10 @@ def _one(analysis: Any, given: Any) -> Html:
 
 def _pooled(analysis: Pooled) -> Html:
     df = "infinite" if np.isinf(analysis.dfcom) else number(analysis.dfcom)
-    how = f"Pooled over m = {analysis.m} by Rubin's rules" if analysis.m > 1 else "One data set"
-    about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals, complete-data df {df}.")
+    rule = RULES[analysis.rule]
+    how = f"Pooled over m = {analysis.m} by {rule.name}" if analysis.m > 1 else "One data set"
+    complete = f", complete-data df {df}" if rule.of_dfcom or analysis.m == 1 else ""
+    about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals{complete}.")
     numbers = {str(term): _numbers(row) for term, row in analysis.table.iterrows()}
     shown = [_columns(numbers, RESULT)]
     if analysis.m > 1:

@@ -21,6 +21,7 @@ from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.html import Html, join, number, percent, tag
 from bayesimpute.method import words_of
 from bayesimpute.pooling.pooled import Pooled
+from bayesimpute.pooling.rubin import RULES
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.registry import resolve
@@ -294,11 +295,6 @@ def _converged(content: Content) -> Iterator[str]:
         yield f"{said}."
 
 
-def rule_name(pooled: Pooled) -> str:
-    """Give the pooling rule its name."""
-    return "Rubin's rules" if pooled.rule == "rubin1987" else "Reiter's rules"
-
-
 def _analyses(content: Content) -> Iterator[str]:
     for label, given in content.analyses.items():
         if isinstance(given, PosteriorFits):
@@ -310,6 +306,7 @@ def _analyses(content: Content) -> Iterator[str]:
         if isinstance(given, Fits):
             package = type(given.estimates[0].model).__module__.partition(".")[0]
             what = f"{label} ({given.formula or given.analysis}, fitted by {package})"
+        rule = RULES[pooled.rule]
         df = (
             "for large samples"
             if np.isinf(pooled.dfcom)
@@ -324,8 +321,7 @@ def _analyses(content: Content) -> Iterator[str]:
         )
         yield (
             f"Estimates of {what} in the {pooled.m} completed data sets were pooled by "
-            f"{rule_name(pooled)}, "
-            f"degrees of freedom {df}{most}."
+            f"{rule.name}{f', degrees of freedom {df}' if rule.of_dfcom else ''}{most}."
         )
 
 
@@ -464,7 +460,7 @@ def _pooling(content: Content) -> str:
     by: dict[str, list[str]] = {}
     for label, each in content.pooled.items():
         if isinstance(each, Pooled) and each.m > 1:
-            by.setdefault(rule_name(each), []).append(label)
+            by.setdefault(RULES[each.rule].name, []).append(label)
         elif isinstance(each, PooledPosterior):
             by.setdefault("posteriors mixed", []).append(label)
     return "; ".join(f"{how}: {names(labels)}" for how, labels in by.items())

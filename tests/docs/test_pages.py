@@ -120,6 +120,16 @@ def test_every_page_is_in_a_table_of_contents_and_every_entry_is_a_page() -> Non
     assert entries == pages | notebooks
 
 
+#: Lists of pages; the front page, which has a table of contents too, has cards.
+LISTS = [page for page in SITE if ":hidden:" in text(page) and page != DOCS / "index.md"]
+
+
+@pytest.mark.parametrize("page", LISTS, ids=name)
+def test_what_a_hidden_table_of_contents_lists_is_linked_on_its_page(page: Path) -> None:
+    links = set(re.findall(r"\]\(([^)#\s]+)\)", FENCE.sub(r"\3", text(page))))
+    assert listed(page) <= {(page.parent / link).with_suffix("") for link in links}
+
+
 @pytest.mark.parametrize("page", SITE, ids=name)
 def test_a_page_has_one_title_and_cells_only_where_they_are_executed(page: Path) -> None:
     outside = FENCE.sub("", text(page))

@@ -1,5 +1,8 @@
 """The intraclass correlation: plain estimates, formulas on the latent scale, and the posterior."""
 
+import inspect
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +17,7 @@ from bayesimpute.explore.patterns import (
 )
 from bayesimpute.models.beta import share_beta
 from bayesimpute.models.gamma import share_gamma
+from bayesimpute.registry import METHODS, resolve
 from bayesimpute.sampling.variance_shares import share_counts, share_logit, share_softmax
 
 
@@ -228,3 +232,9 @@ def test_what_has_no_icc_says_so():
         bi.icc(level2, "g", "g")
     with pytest.raises(bi.SpecificationError, match=r"conf_level=95 must be a number from 0 to 1"):
         bi.icc(level2, "y", "g", conf_level=95)
+
+
+def test_its_help_names_every_method_that_has_one():
+    having = {name for name in METHODS if getattr(resolve(name), "share", None)}
+    about = inspect.getdoc(bi.icc).partition("\nmethod\n")[2].partition("(default)")[0]
+    assert set(re.findall(r'"([\w.]+)"', about)) == having

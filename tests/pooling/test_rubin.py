@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from bayesimpute.analysis import Fits
+from bayesimpute.pooling.pooled import pool
 from bayesimpute.pooling.rubin import (
+    RULES,
     barnard_rubin,
     reiter2003,
     rubin1987,
@@ -69,6 +72,11 @@ def test_reiter_2003_of_mice_is_reproduced(reference):
             expected = np.nan if expected is None else expected
             found = getattr(combined, NAMES.get(key, key))[column]
             np.testing.assert_allclose(found, expected, **EXACT, err_msg=f"{name} {key}")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_is_explained_where_it_is_chosen(rule):
+    assert all(f'``"{rule}"``' in function.__doc__ for function in (pool, Fits.pool))
 
 
 @pytest.mark.parametrize(

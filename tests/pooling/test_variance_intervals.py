@@ -100,6 +100,13 @@ def test_rubins_rules_combine_on_the_scale(frames):
     assert 0 < sd["conf_low"] < sd["estimate"] < sd["conf_high"]
 
 
+def test_an_interval_without_an_upper_end_is_no_failure(frames):
+    apart = frames[1].assign(y=3.0 * frames[1]["y"])
+    found = bi.fit([frames[0], apart], "y ~ x + (1 | g)").pool(ci_prob=0.9999).random_effects
+    assert found.loc["sigma", "df"] < 2 and np.isinf(found.loc["sigma", "conf_high"])
+    assert found.loc["sigma", "conf_low"] >= 0 and found.loc["icc(g)", "conf_high"] <= 1
+
+
 def test_a_logistic_model_has_the_share_of_the_latent_variable(frames):
     fits = bi.fit(frames, "late ~ x + (1 | g)", family="binomial")
     table = fits.pool().random_effects

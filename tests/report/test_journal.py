@@ -93,6 +93,20 @@ def test_pooling_is_that_of_the_analyses(imp, fits, df):
     assert "pooled by" not in said(imp)
 
 
+def test_another_pooling_rule_is_called_by_its_name(imp, fits):
+    numbers = bi.pool([[1.0], [1.2]], [[0.04], [0.05]], dfcom=50, rule="reiter2003")
+    assert numbers.rule == "reiter2003"
+    assert fits.constraint_estimates("x", rule="reiter2003").rule == "reiter2003"
+    given = {"synthetic": fits.pool(rule="reiter2003")}
+    shown = analyses(content(imp, given))
+    for text in (said(imp, given), Page(shown).words, repr(given["synthetic"]), repr(numbers)):
+        assert "by Reiter's rules for partially synthetic data" in text
+        # its degrees of freedom are not made of those of the complete data
+        assert "Rubin" not in text and "complete-data df" not in text
+    answers = items(content(imp, given))["answer"].tolist()
+    assert "Reiter's rules for partially synthetic data: synthetic" in answers
+
+
 @pytest.mark.parametrize(
     ("method", "expected", "other"),
     [

@@ -14,16 +14,24 @@ ENTRIES = [
     for name, entry in vars(group).items()
     if isinstance(entry, Entry)
 ]
-#: Entries that came with the groups; the others have an older name, a method of the result.
-NEW = {"propensity", "effects", "rho", "compare_joint"}
+#: Entries that are older than the groups, and are methods of the result too.
+OLD = {
+    "density", "strip", "box", "xy", "trace", "chains", "ppc", "loo_pit", "predictors",
+    "prior_predictive", "convergence", "diagnostics", "identification", "predictive", "overimpute",
+    "compare_models", "congenial",
+}  # fmt: skip
 ALIASES = {
-    name: f"plot_{name}" if group is Plots else name for group, name in ENTRIES if name not in NEW
+    name: f"plot_{name}" if group is Plots else name for group, name in ENTRIES if name in OLD
 }
 
 
 @pytest.fixture
 def imp(make_imputations):
     return make_imputations(pd.DataFrame({"x": [1.0, 2.0, None, 4.0, 2.5, 1.5]}), {"x": "pmm"})
+
+
+def test_no_older_name_is_lost():
+    assert ALIASES.keys() == OLD
 
 
 def test_a_group_names_its_entries(imp):
