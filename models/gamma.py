@@ -29,7 +29,7 @@ Draw
 2. A missing value is drawn from its distribution.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -97,3 +97,10 @@ class Gamma(LogLinear):
                 f"{design.target!r} has {int(bad.sum())} observed value(s) that are not positive, "
                 f"such as {y[bad][0]:g}; a gamma distribution has none. Use 'pmm' or 'normal'."
             )
+
+    def values(
+        self, likelihood: Any, design: Design, options: Mapping[str, Any], units: Any
+    ) -> Callable[..., Any]:
+        """Draw positive numbers; one that rounds to 0 is the number next to it."""
+        drawn = super().values(likelihood, design, options, units)
+        return lambda *given: np.maximum(drawn(*given), np.nextafter(0.0, 1.0))

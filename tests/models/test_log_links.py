@@ -23,3 +23,13 @@ def test_a_mean_far_beyond_the_data_is_refused(method, kind, unit):
     assert (draw(near, extra, np.empty(0), rng) < 1e3 * unit).all()
     with pytest.raises(SamplingError, match="extrapolates far beyond the data"):
         draw(near + 40.0, extra, np.empty(0), rng)
+
+
+def test_positive_numbers_that_round_to_zero_are_drawn_next_to_it():
+    design, gamma = make_design("positive", slope=False), resolve("gamma")
+    likelihood = gamma.likelihood(design, gamma.options, None)
+    draw = gamma.values(likelihood, design, gamma.options, None)
+    eta, variation = np.zeros((2000, 1)), np.full(1, 25.0)
+    numbers = (eta, variation, np.empty(0), np.random.default_rng(1))
+    assert (likelihood.values(*numbers) == 0).any()
+    assert (draw(*numbers) > 0).all()
