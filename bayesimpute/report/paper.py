@@ -342,7 +342,7 @@ def sensitivity_words(content: Content) -> Iterator[str]:
         table = each.table
         axes = [
             f"{'ρ' if axis == 'rho' else 'δ'} from {number(table[axis].min())} to "
-            f"{number(table[axis].max())}"
+            f"{number(table[axis].max())}{' or estimated' if table[axis].isna().any() else ''}"
             for axis in each.axes
         ]
         tips = [
