@@ -294,8 +294,8 @@ class Pooled(html.Told):
     explained
         R² of each analysis, as `r_squared` pools them; empty where numbers were pooled.
     models, rule
-        What the fitting package returned of each analysis, and the pooling rule: what
-        `random_effects` is made of. Empty where numbers were pooled.
+        What the fitting package returned of each analysis, empty where numbers were pooled, and
+        the pooling rule: what `random_effects` is made of.
     """
 
     table: pd.DataFrame
@@ -491,7 +491,7 @@ def pool(
         covariance = pd.DataFrame(total_covariance(q, u), index=names, columns=names)
     table = _table(combined, names, ci_prob)
     components = _mean_components(variance_components, m)
-    return Pooled(table, m, complete, ci_prob, components, covariance)
+    return Pooled(table, m, complete, ci_prob, components, covariance, rule=rule)
 
 
 def _of_fits(fits: Any, dfcom: float | None, ci_prob: float, rule: Rule) -> Pooled:
@@ -512,7 +512,6 @@ def _of_fits(fits: Any, dfcom: float | None, ci_prob: float, rule: Rule) -> Pool
         pooled,
         explained=tuple(explained(each) for each in analyses),
         models=tuple(each.model for each in analyses),
-        rule=rule,
     )
 
 

@@ -26,7 +26,7 @@ from bayesimpute.report.content import (
     scroll,
     subheading,
 )
-from bayesimpute.report.paper import sensitivity_words
+from bayesimpute.report.paper import rule_name, sensitivity_words
 from bayesimpute.wording import p_value
 
 #: Terms of an analysis in the words for a forest plot.
@@ -53,8 +53,8 @@ SCALES = (
     "logit scale, and transformed back."
 )
 LEGEND = (
-    "Ū: mean variance within imputations; B: variance between them; T = Ū + (1 + 1/m) B, whose "
-    "root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in variance by what is missing; "
+    "By Rubin's rules, Ū: mean variance within imputations; B: variance between them; "
+    "T = Ū + (1 + 1/m) B, whose root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in variance by what is missing; "
     "λ = (1 + 1/m) B / T: its share of the whole; FMI: fraction of missing information, λ with "
     "the finite number of imputations counted in."
 )
@@ -74,7 +74,7 @@ def analyses(content: Content) -> Html:
         if label in content.complete_cases:
             parts.append(_beside(each, content.complete_cases[label]))
             parts.append(_effects(content, content.analyses[label]))
-    if any(isinstance(each, Pooled) for each in pooled.values()):
+    if any(isinstance(each, Pooled) and each.rule == "rubin1987" for each in pooled.values()):
         parts.append(note(LEGEND))
     return join(parts)
 
@@ -175,8 +175,12 @@ def _one(analysis: Any, given: Any) -> Html:
 
 def _pooled(analysis: Pooled) -> Html:
     df = "infinite" if np.isinf(analysis.dfcom) else number(analysis.dfcom)
-    how = f"Pooled over m = {analysis.m} by Rubin's rules" if analysis.m > 1 else "One data set"
-    about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals, complete-data df {df}.")
+    how = "One data set"
+    if analysis.m > 1:
+        how = f"Pooled over m = {analysis.m} by {rule_name(analysis)}"
+    synthetic = " T = Ū + B / m." if analysis.rule == "reiter2003" and analysis.m > 1 else ""
+    complete = "" if synthetic else f", complete-data df {df}"
+    about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals{complete}.{synthetic}")
     numbers = {str(term): _numbers(row) for term, row in analysis.table.iterrows()}
     shown = [_columns(numbers, RESULT)]
     if analysis.m > 1:

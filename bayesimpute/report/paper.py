@@ -37,6 +37,8 @@ from bayesimpute.wrappers.delta import Delta
 
 #: Variables of which each share of missing values is named; of more the range.
 MOST_SHARES = 8
+#: That fit analyses; what a function of the user returns may be of any type.
+PACKAGES = ("statsmodels", "mixedlm", "linearmodels", "pyfixest", "lifelines")
 #: How the software is cited; CITATION.cff says the same.
 AUTHORS = "The bayesimpute developers"
 TITLE = "bayesimpute: Bayesian multilevel multiple imputation by chained equations"
@@ -309,9 +311,12 @@ def _analyses(content: Content) -> Iterator[str]:
         what = label
         if isinstance(given, Fits):
             package = type(given.estimates[0].model).__module__.partition(".")[0]
-            what = f"{label} ({given.formula or given.analysis}, fitted by {package})"
+            by = f", fitted by {package}" if package in PACKAGES else ""
+            what = f"{label} ({given.formula or given.analysis}{by})"
         df = (
-            "for large samples"
+            "those of partially synthetic data"
+            if pooled.rule == "reiter2003"
+            else "for large samples"
             if np.isinf(pooled.dfcom)
             else f"by Barnard and Rubin for {number(pooled.dfcom)} complete-data df"
         )
@@ -399,6 +404,8 @@ def _differences(content: Content) -> str:
 def _software(content: Content) -> str:
     run = content.run
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    if made_elsewhere(run.specification):
+        return f"imputed by another program; taken in, analysed and reported by {versions}"
     iterations = "" if without_models(run.specification) else f", {run.iterations} iterations"
     return f"{versions}; seed {run.seed}{iterations}"
 

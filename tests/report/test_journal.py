@@ -232,3 +232,29 @@ def test_findings_say_whether_they_are_of_a_term_or_a_variable(imp, fits):
     assert not of_terms.empty
     assert set(found["about"]) <= {"term", "variable", "run"}
     assert (found.loc[found["variable"] == "", "about"] == "run").all()
+
+
+def test_what_a_function_returned_was_fitted_by_no_package(imp):
+    fits = imp.fit(lambda data: {"estimate": data["x"].mean(), "std_error": data["x"].sem()})
+    text = said(imp, {"mean": fits})
+    assert "Estimates of mean (<lambda>) in the 3 completed data sets" in text
+
+
+def test_reiters_rules_are_called_so(imp, fits):
+    pooled = fits.pool(rule="reiter2003")
+    numbers = bi.pool([[1.0], [1.2], [0.9]], [[0.1]] * 3, rule="reiter2003")
+    text = said(imp, {"of fits": pooled, "of numbers": numbers})
+    assert (
+        text.count("by Reiter's rules, degrees of freedom those of partially synthetic data") == 2
+    )
+    shown = str(analyses(content(imp, {"of fits": pooled})))
+    assert "by Reiter&#x27;s rules" in shown and "T = Ū + B / m." in shown
+    assert "Rubin" not in shown and "(1 + 1/m) B" not in shown
+    assert "(1 + 1/m) B" in str(analyses(content(imp, {"usual": fits.pool()})))
+
+
+def test_software_of_imputations_made_elsewhere_is_not_this_one(imp, df):
+    taken = bi.from_completed(imp.complete("all"), incomplete=df)
+    answers = items(content(taken)).set_index("item")["answer"]
+    assert answers["Software and settings"].startswith("imputed by another program; taken in")
+    assert "seed" not in answers["Software and settings"]
