@@ -54,7 +54,8 @@ SCALES = (
 )
 LEGEND = (
     "By Rubin's rules, Ū: mean variance within imputations; B: variance between them; "
-    "T = Ū + (1 + 1/m) B, whose root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in variance by what is missing; "
+    "T = Ū + (1 + 1/m) B, whose root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in "
+    "variance by what is missing; "
     "λ = (1 + 1/m) B / T: its share of the whole; FMI: fraction of missing information, λ with "
     "the finite number of imputations counted in."
 )
