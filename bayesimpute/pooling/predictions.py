@@ -23,7 +23,7 @@ from bayesimpute.pooling.formula_design import ModelDesign
 from bayesimpute.pooling.pooled import pool
 from bayesimpute.pooling.reported import is_mixedlm
 from bayesimpute.pooling.rubin import Rule
-from bayesimpute.specification.formula_terms import unique
+from bayesimpute.specification.formula_terms import MEANS, unique
 from bayesimpute.wording import did_you_mean, listed
 
 #: Models of counts without a family, whose mean is the exponential of the linear predictor.
@@ -445,7 +445,7 @@ def effects_by_imputation(
 
 
 def _variables(each: Estimates) -> list[str]:
-    """Columns that the fixed part of a formula reads."""
+    """Columns that the fixed part of a formula reads; means of clusters stay as they are."""
     design = each.design
     kind = type(getattr(each.model, "model", None)).__name__
     if not isinstance(design, ModelDesign) or kind == "PHReg":
@@ -454,7 +454,13 @@ def _variables(each: Estimates) -> list[str]:
             "imp.fit('y ~ x + z')."
         )
     return list(
-        unique(name for term in design.formula.terms for factor in term for name in factor.names)
+        unique(
+            name
+            for term in design.formula.terms
+            for factor in term
+            if factor.function not in MEANS
+            for name in factor.names
+        )
     )
 
 
