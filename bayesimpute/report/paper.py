@@ -24,7 +24,7 @@ from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.registry import resolve
-from bayesimpute.report.content import Content, counted, grid, note, subheading
+from bayesimpute.report.content import Content, counted, grid, note, seeds_of, subheading
 from bayesimpute.report.models import names
 from bayesimpute.result.checks import diagnostics
 from bayesimpute.result.restored import made_elsewhere, without_models
@@ -129,7 +129,7 @@ def _what(content: Content) -> Iterator[str]:
         )
     yield (
         f"Values of {which} were multiply imputed (m = {run.m}) by {how}, with the Python package "
-        f"bayesimpute{f' {version}' if version else ''} (seed {run.seed})."
+        f"bayesimpute{f' {version}' if version else ''} ({seeds_of(run)})."
     )
 
 
@@ -406,8 +406,9 @@ def _software(content: Content) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     if made_elsewhere(run.specification):
         return f"imputed by another program; taken in, analysed and reported by {versions}"
-    iterations = "" if without_models(run.specification) else f", {run.iterations} iterations"
-    return f"{versions}; seed {run.seed}{iterations}"
+    length = counted(run.iterations, "iteration")
+    iterations = "" if without_models(run.specification) else f", {length}"
+    return f"{versions}; {seeds_of(run)}{iterations}"
 
 
 def _variables(content: Content) -> str:

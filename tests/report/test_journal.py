@@ -12,6 +12,7 @@ from bayesimpute.report import page as page_module
 from bayesimpute.report.analyses import analyses
 from bayesimpute.report.content import Content
 from bayesimpute.report.data import gaps
+from bayesimpute.report.origin import call_text
 from bayesimpute.report.page import SECTIONS
 from bayesimpute.report.paper import AUTHORS, NOT_STATED, TITLE, items, sentences
 from bayesimpute.result.checks import diagnostics
@@ -258,3 +259,18 @@ def test_software_of_imputations_made_elsewhere_is_not_this_one(imp, df):
     answers = items(content(taken)).set_index("item")["answer"]
     assert answers["Software and settings"].startswith("imputed by another program; taken in")
     assert "seed" not in answers["Software and settings"]
+
+
+def test_runs_that_were_put_together_have_the_seeds_of_all(df):
+    one, other = (
+        bi.impute(df, "g", method="sample", m=2, iterations=1, seed=seed, progress=False)
+        for seed in (4, 11)
+    )
+    both = one.bind(other)
+    assert "(seeds 4 and 11)" in said(both)
+    call, by_hand = call_text(both)
+    assert "m=…," in call and "seed=…," in call
+    assert any("imp.bind has put together (seeds 4 and 11" in each for each in by_hand)
+    assert "seed=4," in call_text(one)[0]
+    software = items(content(both)).set_index("item")["answer"]["Software and settings"]
+    assert "seeds 4 and 11, 1 iteration" in software
