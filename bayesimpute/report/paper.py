@@ -118,6 +118,7 @@ def _what(content: Content) -> Iterator[str]:
             f"Values of {which} were multiply imputed by another program (m = {run.m}); how is "
             "not known here."
         )
+        yield from _left_missing(content)
         return
     version = run.versions.get("bayesimpute", "")
     how = "chained equations (fully conditional specification) of Bayesian models"
@@ -131,6 +132,23 @@ def _what(content: Content) -> Iterator[str]:
         f"Values of {which} were multiply imputed (m = {run.m}) by {how}, with the Python package "
         f"bayesimpute{f' {version}' if version else ''} ({seeds_of(run)})."
     )
+    yield from _left_missing(content)
+
+
+def _left_missing(content: Content) -> Iterator[str]:
+    """Say which missing values no imputation fills, such as those outside a condition."""
+    specification = content.run.specification
+    table, where = specification.table, specification.where
+    left = {
+        name: int((table.missing(name) & ~where[name]).sum())
+        if name in where
+        else int(table.missing(name).sum())
+        for name in table.incomplete()
+        if mean_of(name, table) is None
+    }
+    each = [f"{name} ({count:,})" for name, count in left.items() if count]
+    if each:
+        yield f"Missing values of {names(each)} were left missing."
 
 
 def _chains(content: Content) -> Iterator[str]:

@@ -274,3 +274,24 @@ def test_runs_that_were_put_together_have_the_seeds_of_all(df):
     assert "seed=4," in call_text(one)[0]
     software = items(content(both)).set_index("item")["answer"]["Software and settings"]
     assert "seeds 4 and 11, 1 iteration" in software
+
+
+def test_what_stays_missing_is_said_not_to_be_imputed():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"sex": ["f", "m", "m"] * 30, "x": rng.normal(size=90)})
+    frame["Days"] = np.where(frame["sex"] == "f", frame["x"], np.nan)
+    frame.loc[frame.index[::9], "Days"] = np.nan
+    frame["note"] = frame["x"].where(frame["x"] > -1)
+    imp = bi.impute(
+        frame, method={"Days": bi.only_where("sample", "sex == 'f'"), "note": ""},
+        m=2, iterations=1, seed=1, progress=False,
+    )  # fmt: skip
+    left = int(imp.complete(1)["Days"].isna().sum()), int(frame["note"].isna().sum())
+    assert left[0] == 60
+    assert f"Missing values of Days ({left[0]}) and note ({left[1]}) were left missing." in said(
+        imp
+    )
+    evidence = imp.diagnose().query("finding == 'few imputations'")["evidence"].item()
+    assert "33 % of 'Days' is imputed" in evidence  # 10 of 30
+    taken = bi.from_completed(imp.complete("all"), incomplete=frame)
+    assert f"Missing values of Days ({left[0]}) and note" in said(taken)
