@@ -451,11 +451,11 @@ def _kinds(content: Content) -> str:
 
 def _interactions(content: Content) -> str:
     specification = content.run.specification
-    formulas = analysed_formulas(content)
+    formulas, columns = analysed_formulas(content), list(specification.table.frame.columns)
     products = {
         label: formula
         for label, formula in formulas.items()
-        if any(len(term) > 1 for term in read_formula(formula).terms)
+        if any(len(term) > 1 for term in read_formula(formula, columns).terms)
     }
     if not formulas or without_models(specification):
         return ""

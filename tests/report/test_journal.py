@@ -295,3 +295,11 @@ def test_what_stays_missing_is_said_not_to_be_imputed():
     assert "33 % of 'Days' is imputed" in evidence  # 10 of 30
     taken = bi.from_completed(imp.complete("all"), incomplete=frame)
     assert f"Missing values of Days ({left[0]}) and note" in said(taken)
+
+
+def test_a_formula_of_all_columns_is_reported(imp):
+    with pytest.warns(bi.ImputationWarning, match="an interaction of the analysis"):
+        fits = imp.fit("y ~ . + x:z + (1 | g)")
+    answers = items(content(imp, {"all": fits})).set_index("item")["answer"]
+    asked = answers["Interactions of the analysis in the imputation models"]
+    assert asked.startswith("not all that all asks")
