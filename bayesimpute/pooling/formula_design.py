@@ -584,7 +584,7 @@ def with_observed_knots(formula: Formula, df: pd.DataFrame) -> tuple[str, dict[s
                 f"Boundary.knots = c({float(low)!r}, {float(high)!r})",
             ]
             written = f"{factor.function}({', '.join(part for part in given if part)})"
-            text = _as_labelled(factor.label).sub(lambda _, new=written: new, text)
+            text = _as_labelled(factor.label).sub(written.replace("\\", r"\\"), text)
             called[written] = factor.label
     return text, called
 
