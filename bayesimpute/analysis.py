@@ -263,9 +263,10 @@ class Fits:
         """Average marginal effects: by how much the expected outcome changes with a variable.
 
         Of a number x the mean over rows of the derivative of the expected outcome by x, whatever
-        the formula makes of x (products, splines, its cluster mean); of categories and truth
-        values the mean difference between each and the first. Standard errors by the delta method
-        given the rows; pooled by Rubin's rules on the scale of the outcome.
+        the formula makes of x (products, splines); of categories and truth values the mean
+        difference between each and the first. Cluster means are held, as for a row that differs
+        from others of its cluster. Standard errors by the delta method given the rows; pooled by
+        Rubin's rules on the scale of the outcome.
 
         Parameters
         ----------
@@ -273,7 +274,7 @@ class Fits:
             Rows to average over: the imputations, ``fits.average_effects(imp)``, one frame, or
             one an imputation.
         variables
-            Which; by default all predictors of the formula.
+            Which; by default all predictors of the formula but cluster means.
         ci_prob
             Coverage (0.95).
         dfcom, rule

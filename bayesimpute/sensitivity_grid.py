@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,7 +75,7 @@ class Sensitivity:
     def axes(self) -> tuple[str, ...]:
         """Which of ρ and δ vary."""
         given = [axis for axis in AXES if axis in self.table]
-        varying = [axis for axis in given if self.table[axis].nunique() > 1]
+        varying = [axis for axis in given if self.table[axis].nunique(dropna=False) > 1]
         return tuple(varying or given[:1])
 
     @property
@@ -86,13 +86,16 @@ class Sensitivity:
         -------
         pandas.DataFrame
             One row a crossing: the axis along which it was found, the value there, the value of
-            the other axis (NaN if only one varies), and what happens: ``"interval reaches"`` or
-            ``"estimate crosses"`` the null value. Empty where nothing changes.
+            the other axis (NaN if only one varies, or where ρ is estimated), and what happens:
+            ``"interval reaches"`` or ``"estimate crosses"`` the null value. Empty where nothing
+            changes.
         """
         rows = []
         for axis in self.axes:
             others = [other for other in self.axes if other != axis]
-            groups = self.table.groupby(others[0], sort=True) if others else [(np.nan, self.table)]
+            groups: Any = [(np.nan, self.table)]
+            if others:  # an estimated ρ is a value of its own
+                groups = self.table.groupby(others[0], sort=True, dropna=False)
             for fixed, part in groups:
                 part = part.dropna(subset=[axis]).sort_values(axis)
                 at = part[axis].to_numpy(dtype=float)
@@ -102,10 +105,12 @@ class Sensitivity:
                 }.items():
                     for column in columns:
                         away = part[column].to_numpy(dtype=float) - self.null
-                        for k in np.flatnonzero(np.sign(away[:-1]) * np.sign(away[1:]) < 0):
-                            share = away[k] / (away[k] - away[k + 1])
-                            value = at[k] + share * (at[k + 1] - at[k])
-                            rows.append((axis, float(value), fixed, what))
+                        # a point that lies on the null value is where the sides change
+                        for k, after in pairwise(np.flatnonzero(away != 0)):
+                            if away[k] * away[after] < 0:
+                                share = away[k] / (away[k] - away[k + 1])
+                                value = at[k] + share * (at[k + 1] - at[k])
+                                rows.append((axis, float(value), fixed, what))
         return pd.DataFrame(rows, columns=["axis", "value", "other", "what"])
 
     @checked

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -32,7 +33,9 @@ from bayesimpute.simulate.calibration import Cell, matrix, matrix_panels
 
 sys.path.insert(0, str(ROOT))
 
-from tests.calibration import heckman_scenario, joint_scenario
+heckman_scenario, joint_scenario = (
+    import_module(f"tests.calibration.{name}_scenario") for name in ("heckman", "joint")
+)
 
 LEVEL = 0.05
 PATTERNS = {
@@ -74,10 +77,12 @@ def _of_cell(cell: Cell) -> Job:
 def _of_scenario(model: str, pattern: str) -> Job:
     def run(replicates: int, seed: int, pool: ProcessPoolExecutor, workers: int) -> Calibration:
         if model == "joint":
-            task = joint_scenario.Task(pattern, seed=seed)
-            return joint_scenario.calibrate(task, replicates, pool, workers)
-        own = heckman_scenario.Task(model, pattern, seed=seed)
-        return heckman_scenario.calibrate(own, replicates, pool, workers)
+            task, calibrate = joint_scenario.Task(pattern, seed=seed), joint_scenario.calibrate
+        else:
+            task = heckman_scenario.Task(model, pattern, seed=seed)
+            calibrate = heckman_scenario.calibrate
+        found: Calibration = calibrate(task, replicates, pool, workers)
+        return found
 
     return Job(model, pattern, run)
 

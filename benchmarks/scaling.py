@@ -97,14 +97,15 @@ def main() -> None:
     add_keep(parser)
     chosen = parser.parse_args()
     if chosen.one is not None:
-        print(json.dumps(measure(*map(int, chosen.one.split("x")), chosen.method)))
+        size, clusters = map(int, chosen.one.split("x"))
+        print(json.dumps(measure(size, clusters, chosen.method)))
         return
     rows: list[list[object]] = []
-    for size in chosen.sizes:
-        found = measure_apart(size, chosen.method)
+    for each in chosen.sizes:
+        found = measure_apart(each, chosen.method)
         rows.append(
             [
-                *(f"{int(number):,}" for number in size.split("x")),
+                *(f"{int(number):,}" for number in each.split("x")),
                 found["iteration"],
                 found["first"],
                 f"{found['before']:.0f}",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bayesimpute.analysis import fit
 from bayesimpute.cli import main
 from bayesimpute.engine.record import lengthen
 from bayesimpute.errors import BayesimputeError
@@ -237,6 +238,22 @@ def test_a_run_is_written_down_and_made_from_the_file(csv, tmp_path, capsys):
     assert "m = 20" in capsys.readouterr().out
 
 
+def test_a_run_that_is_written_down_reads_the_table_as_it_was_read(tmp_path, monkeypatch, capsys):
+    lines = "\n".join(f"{k % 3};{k},5;{'ab'[k % 2]}" for k in range(29))
+    (tmp_path / "data.csv").write_text(f"ward;x;grade\n1;-99;a\n{lines}\n")
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    how = ["--na", "-99", "--separator", ";", "--category", "ward", "--ordered", "grade=b,a"]
+    assert main(["config", "data.csv", *how, "--out", "runs/run.toml"]) == 0
+    text = (tmp_path / "runs" / "run.toml").read_text("utf-8")
+    assert "# sheet" in text and "decimal" not in text.replace("separator, decimal", "")
+    assert main(["impute", "--config", "runs/run.toml", "--method", "sample", *SHORT]) == 0
+    found = open_file(tmp_path / "runs" / "data.nc").data
+    assert found["x"].isna().sum() == 1 and found["ward"].cat.categories.tolist() == ["0", "1", "2"]
+    assert found["grade"].cat.ordered and found["grade"].cat.categories.tolist() == ["b", "a"]
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize(("text", "sentence"), [
     ("m = ", "is no TOML"),
     ("itrations = 3", "'itrations' is no option. Did you mean 'iterations'?"),
@@ -274,6 +291,63 @@ def test_analyses_formulas_codes_and_predictors_from_the_command_line(tmp_path, 
     words = ["--predictors", str(tmp_path / "codes.csv"), "--out", str(tmp_path / "c.nc")]
     assert main([*common, *words, "--method", "x=normal", "--method", "y=sample"]) == 0
     assert open_file(tmp_path / "c.nc").predictors.loc["x"].tolist() == [0, -2, 0]
+    capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A table of numbers, two of them with gaps, and a yes or no."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(rng.normal(size=(60, 3)), columns=["x", "body fat", "y"])
+    frame["yes"] = (frame["x"] + rng.normal(size=60) > 0).astype(int)
+    frame.loc[::5, "x"] = np.nan
+    frame.loc[1::6, "body fat"] = np.nan
+    path = tmp_path_factory.mktemp("measured") / "data.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_an_analysis_is_printed_with_its_intervals(measured, tmp_path, capsys):
+    words = ["impute", str(measured), "--analysis", "y ~ x", "--out", str(tmp_path / "a.nc")]
+    assert main([*words, *SHORT]) == 0
+    table = open_file(tmp_path / "a.nc").analysis
+    said = capsys.readouterr().out.partition("Analysis, as the imputations")[2].splitlines()
+    row = next(line for line in said if line.startswith("x ")).split()[1:]
+    wanted = table.loc["x", ["estimate", "sd", "ci_low", "ci_high"]].astype(float).round(3)
+    assert [float(each) for each in row[:4]] == wanted.tolist()
+
+
+def test_an_analysis_by_chained_equations_leaves_fits_and_report(measured, tmp_path, capsys):
+    words = ["impute", str(measured), "--analysis", "y ~ x", "--on", "conditional", *SHORT]
+    words += ["--out", str(tmp_path / "c.nc"), "--report", str(tmp_path / "c.html")]
+    assert main([*words, "--fit", "y ~ x"]) == 0
+    assert "Pooled over 2 imputations" in capsys.readouterr().out
+    assert (tmp_path / "c.html").is_file()
+
+
+def test_families_of_fits_and_names_in_backticks(measured, tmp_path, capsys):
+    words = ["impute", str(measured), "--out", str(tmp_path / "f.nc"), *SHORT]
+    asked = ["--analysis", "y ~ x", "--fit", "yes ~ x", "--family", "yes=binomial"]
+    assert main([*words, *asked]) == 0
+    frames = open_file(tmp_path / "f.nc").complete("all")
+    odds = fit(frames, "yes ~ x", family="binomial").pool().table.loc["x", "estimate"]
+    assert f"{odds:.4f}" in capsys.readouterr().out
+    assert main([*words, "--formula", "`body fat` ~ y"]) == 0
+    assert open_file(tmp_path / "f.nc").predictors.loc["body fat"].tolist() == [0, 0, 1, 0]
+    assert main([*words, *asked[:2], "--family", "no=binomial"]) == 2
+    assert "family names 'no'" in capsys.readouterr().err
+
+
+def test_words_of_one_column_leave_the_others_as_the_file_has_them(measured, tmp_path, capsys):
+    (tmp_path / "run.toml").write_text(
+        f"file = {str(measured)!r}\nout = 'm.nc'\n[method]\nx = 'normal'\n'body fat' = 'normal'\n"
+    )
+    words = ["impute", "--config", str(tmp_path / "run.toml"), *SHORT, "--method"]
+    assert main([*words, "body fat=sample"]) == 0
+    found = open_file(tmp_path / "m.nc").method
+    assert (found["x"], found["body fat"]) == ("normal", "sample")
+    assert main([*words, "sample"]) == 0
+    assert open_file(tmp_path / "m.nc").method["x"] == "sample"
     capsys.readouterr()
 
 

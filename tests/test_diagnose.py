@@ -450,3 +450,13 @@ def test_a_real_run_of_a_real_model_is_healthy():
     study = bi.simulate.simulate_popularity(seed=1, schools=30, pupils=600)
     imp = bi.impute(study.incomplete, cluster="school", seed=1, progress=False)
     assert imp.diagnose(imp.fit("popular ~ sex + texp + (1 | school)")).empty
+
+
+@pytest.mark.filterwarnings("error")
+def test_observed_cells_imputed_anew_are_missing_together_in_none():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=60)
+    frame = pd.DataFrame({"x": x, "twin": x + 0.01 * rng.normal(size=60)})
+    again = pd.DataFrame({name: np.arange(60) < 20 for name in frame})
+    imp = made(frame, where=again, method="normal")
+    assert "strong mutual dependence" not in {finding for _, finding in found(imp)}

@@ -11,6 +11,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.errors import ImputationWarning, SamplingError, SpecificationError
 from bayesimpute.result.run import versions
+from bayesimpute.sensitivity_grid import Sensitivity
 
 RUN = {"m": 4, "iterations": 3, "further": 2, "seed": 1, "progress": False}
 
@@ -180,3 +181,34 @@ def test_a_dead_worker_names_the_folder(trial, tmp_path):
             trial, "y", "y ~ 1", "(Intercept)", delta=[0], method={"y": "pmm"}, folder=tmp_path,
             executor=Dead(), **RUN,
         )  # fmt: skip
+
+
+def of_points(**columns):
+    table = pd.DataFrame(columns)
+    half = pd.Series(0.2, index=table.index)
+    ends = {"conf_low": table["estimate"] - half, "conf_high": table["estimate"] + half}
+    return Sensitivity(table.assign(std_error=0.1, df=9.0, **ends), "x")
+
+
+def test_points_of_an_estimated_rho_tip_by_themselves():
+    found = of_points(rho=[None, 0.5] * 2, delta=[-1, -1, 1, 1], estimate=[-1.0, 2, 1, 3])
+    assert found.axes == ("rho", "delta")
+    tips = found.tipping
+    assert tips["axis"].eq("delta").all() and tips["other"].isna().all()
+    np.testing.assert_allclose(tips["value"], [0.0, 0.2, -0.2])
+    lines = {line.get_label(): list(line.get_ydata()) for line in found.plot().axes[0].lines}
+    assert lines["ρ estimated"] == [-1, 1] and lines["ρ = 0.5"] == [2, 3]
+
+
+def test_an_estimated_rho_among_others_is_not_left_out_of_tipping_points():
+    found = of_points(
+        rho=[None, None, 0.0, 0.0, 0.5, 0.5], delta=[-1, 1] * 3, estimate=[-1.0, 1, 2, 3, 2, 3]
+    )
+    assert set(found.tipping["what"]) == {"estimate crosses", "interval reaches"}
+
+
+def test_a_point_on_the_null_value_is_where_the_sides_change():
+    crossing = of_points(delta=[-1.0, 0, 1], estimate=[-1.0, 0, 1]).tipping
+    assert crossing.query("what == 'estimate crosses'")["value"].tolist() == [0.0]
+    touched = of_points(delta=[-1.0, 0, 1], estimate=[1.0, 0, 1]).tipping
+    assert touched.query("what == 'estimate crosses'").empty

@@ -64,7 +64,10 @@ def test_text_of_many_makings_is_read(name, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz", "parquet", "dta", "xlsx"])
+ENDINGS = ("csv", "tsv", "csv.gz", "csv.bz2", "csv.xz", "tsv.zip", "parquet", "dta", "xlsx")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_what_is_written_is_read(ending, tmp_path):
     path = tmp_path / f"table.{ending}"
     if ending == "xlsx":

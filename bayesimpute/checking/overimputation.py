@@ -564,6 +564,11 @@ def overimpute(
         names = [variables] if isinstance(variables, str) else list(variables)
     for name in names:
         refuse_censored(modelled(specification, name, "Overimputation"), "Overimputation")
+    if not names:
+        raise SpecificationError(
+            "Overimputation needs a variable with a model; "
+            f"{'none was given.' if variables is not None else 'no variable of this run has one.'}"
+        )
     draws = -(-DRAWS // history.m) if draws is None else draws
     draws = check_draws(draws, history.m, 4 * FEWEST)
     cells, rows, probabilities = [], {}, {}

@@ -12,7 +12,7 @@ from bayesimpute.cli.explore import run_explore
 from bayesimpute.cli.impute import add_impute, add_reading, add_run_options, read_data
 from bayesimpute.cli.show import run_show
 from bayesimpute.errors import BayesimputeError, SpecificationError
-from bayesimpute.files import check_target, write
+from bayesimpute.files import check_target, place, write
 from bayesimpute.tables.read_write import read_table
 
 
@@ -125,7 +125,11 @@ def _config(options: argparse.Namespace) -> None:
         raise SpecificationError(f"--cluster {options.cluster}: there is no such column.")
     if options.out is not None:
         check_target(options.out)
-    text = config_text(data, options.file, options.cluster)
+    file = options.file
+    if options.out is not None and not place(file).is_absolute():
+        # paths in it are taken from its folder
+        file = Path(os.path.relpath(place(file), place(options.out).parent))
+    text = config_text(data, file, options.cluster, vars(options))
     if options.out is None:
         print(text, end="")
     else:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,44 @@ def read_config(path: Path) -> dict[str, Any]:
     return {key: path.parent / value if key in FILES else value for key, value in given.items()}
 
 
-def config_text(data: "pd.DataFrame", file: Path, cluster: str | None) -> str:
-    """Write a run of a table down, with comments: defaults, and what may be chosen."""
+#: Options by which a table is read, as examples of what may be chosen.
+READING = {
+    "na": '["-99"]                  # further values that are missing',
+    "separator": '";"               # of text: separator, decimal, encoding are found else',
+    "decimal": "",
+    "encoding": "",
+    "sheet": '"2020"                # of an Excel workbook; else the first',
+    "category": '["ward"]           # columns of numbers that stand for categories',
+    "ordered": '["stage=I,II,III"]  # categories and their order',
+}
+
+
+def _reading(given: Mapping[str, Any], *names: str) -> Iterator[str]:
+    """Options that were given, as they will be read again; of others an example."""
+    for name in names:
+        value = given.get(name)
+        if value:
+            yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        elif READING[name]:
+            yield f"# {name} = {READING[name]}"
+
+
+def config_text(
+    data: "pd.DataFrame", file: Path, cluster: str | None, given: Mapping[str, Any]
+) -> str:
+    """Write a run of a table down, with comments: defaults, and what may be chosen.
+
+    Parameters
+    ----------
+    data
+        The table, read.
+    file
+        Its file, as it is called from where the text will be.
+    cluster
+        Column of cluster ids.
+    given
+        Options by which it was read; a run must read it in the same way.
+    """
     from bayesimpute.data.table import Table
     from bayesimpute.specification.defaults import make_method
 
@@ -76,15 +113,12 @@ def config_text(data: "pd.DataFrame", file: Path, cluster: str | None) -> str:
         '# report = "report.html"        # one page: data, models, diagnosis, pictures',
         '# checkpoint = "checkpoint.nc"  # an interrupted run goes on from it',
         "",
-        '# na = ["-99"]                  # further values that are missing',
-        '# separator = ";"               # of text: separator, decimal, encoding are found else',
-        '# sheet = "2020"                # of an Excel workbook; else the first',
+        *_reading(given, "na", "separator", "decimal", "encoding", "sheet"),
         "",
         f"cluster = {_quoted(cluster)}" if cluster else
         '# cluster = "school"            # column of cluster ids: models get random intercepts',
         '# exclude = ["id"]              # columns that are left out',
-        '# category = ["ward"]           # columns of numbers that stand for categories',
-        '# ordered = ["stage=I,II,III"]  # categories and their order',
+        *_reading(given, "category", "ordered"),
         '# analysis = ["y ~ x * z"]      # what will be fitted: imputations compatible with it',
         '# family = "binomial"           # of its outcome',
         '# on = "conditional"            # chained equations whatever the analysis',

@@ -233,14 +233,14 @@ def _fitted(given: Mapping[str, Any], data: "pd.DataFrame") -> dict[str, str | N
     AnalysisError
         If a formula does not parse, or names no column.
     """
-    formulas = given.get("fit") or ()
+    formulas = _texts(given.get("fit"))
     if not formulas:
         return {}
     from bayesimpute.pooling.formula_design import checked_formula
 
     found: dict[str, str | None] = {}
     families = _families(given) or {}
-    for formula in [formulas] if isinstance(formulas, str) else formulas:
+    for formula in formulas:
         outcome = checked_formula(formula, data.columns).outcome
         found[formula] = families if isinstance(families, str) else families.get(outcome)
     return found
@@ -248,8 +248,8 @@ def _fitted(given: Mapping[str, Any], data: "pd.DataFrame") -> dict[str, str | N
 
 def _analyse(imputations: "Imputations", fitted: Mapping[str, str | None]) -> dict[str, Any]:
     """Print the answers: of the analysis that the imputations are made for, then of ``--fit``."""
-    if imputations.specification.analyses:
-        columns = ["estimate", "sd", "low", "high", "r_hat"]
+    if imputations.specification.live is not None:  # else the analysis says no more than --fit
+        columns = ["estimate", "sd", "ci_low", "ci_high", "r_hat"]
         shown = imputations.analysis.filter(columns).round(3).to_string()
         print(visible(f"Analysis, as the imputations were made for it:\n{shown}\n"), flush=True)
     analyses = {}
@@ -306,11 +306,34 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
         for name, value in vars(options).items()
         if value is not None and name not in ("run", "parser", "config")
     }
-    given |= own
+    given |= {name: _over(name, given.get(name), value) for name, value in own.items()}
     lacking = [shown for name, shown in (("file", "FILE"), ("out", "--out")) if name not in given]
     if lacking:
         options.parser.error(f"the following arguments are required: {', '.join(lacking)}")
     return given
+
+
+def _over(name: str, of_file: Any, of_words: Any) -> Any:
+    """Put what words say of columns over what a file says of them; other words go alone."""
+    if not isinstance(of_file, Mapping) or not isinstance(of_words, list):
+        return of_words
+    said: Any
+    if name == "ordered":
+        said = _orders(of_words)
+    elif name == "formula":
+        said = _by_outcome(of_words)
+    else:
+        said = _pairs(f"--{name}", of_words)
+    return {**of_file, **said} if isinstance(said, Mapping) else said
+
+
+def _outcome(formula: str) -> str:
+    """Left side of a formula, as the name of a column."""
+    return formula.partition("~")[0].strip().strip("`")
+
+
+def _by_outcome(formulas: Sequence[str]) -> dict[str, str]:
+    return {_outcome(text): text for text in formulas}
 
 
 def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,16 +348,24 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         arguments["predictors"] = matrix
     formulas = given.get("formula")
     if isinstance(formulas, list):
-        formulas = {text.partition("~")[0].strip(): text for text in formulas}
+        formulas = _by_outcome(formulas)
     if formulas:
         arguments["formulas"] = formulas
     analysis = given.get("analysis")
     if analysis:
         arguments["analysis"] = analysis if isinstance(analysis, str) else list(analysis)
     family = _families(given)
+    if isinstance(family, Mapping):  # those of --fit are no business of the imputation
+        analysed, fitted = (_by_outcome(_texts(given.get(name))) for name in ("analysis", "fit"))
+        family = {k: v for k, v in family.items() if k in analysed or k not in fitted}
     if family and (analysis or not given.get("fit")):
         arguments["family"] = family
     return arguments
+
+
+def _texts(given: Any) -> list[str]:
+    """Formulas of an option: one, several or none."""
+    return [given] if isinstance(given, str) else list(given or ())
 
 
 def _families(given: Mapping[str, Any]) -> Any:

@@ -58,13 +58,14 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
     if not fits:
         table = run.specification.table
         names = [name for name in run.targets if not mean_of(name, table)]
-        name = max(names, key=lambda each: table.missing(each).mean(), default="")
-        share = float(table.missing(name).mean()) if name else 0.0
+        shares = {name: _share_imputed(run, name) for name in names}
+        name = max(names, key=lambda each: shares[each], default="")
+        share = shares[name] if name else 0.0
         needed = int(imputations_for(share, WANTED)) if name else 0
         if run.m < needed:
             yield Finding(
                 "info", name, "few imputations",
-                f"m = {run.m}; {100 * share:.0f} % of {name!r} is missing. If that is the "
+                f"m = {run.m}; {100 * share:.0f} % of {name!r} is imputed. If that is the "
                 f"missing information of the analysis, {needed} keep the Monte-Carlo error of a "
                 f"standard error below {100 * WANTED:.0f} %.",
                 "Standard errors and p values change from one seed to the next.",
@@ -94,6 +95,13 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
             "See with bi.sensitivity how it depends on what is assumed of the missing values.",
             "term",
         )  # fmt: skip
+
+
+def _share_imputed(run: Examined, name: str) -> float:
+    """Share that was missing of the values that a variable has once it is imputed."""
+    gone = run.specification.table.missing(name)
+    filled = gone & run.specification.where[name]
+    return float(filled.sum() / max(int((~gone | filled).sum()), 1))
 
 
 #: What events that call for attention mean.

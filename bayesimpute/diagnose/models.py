@@ -361,7 +361,8 @@ def twins(run: Examined) -> Iterator[Finding]:
         gaps, others = table.missing(first), table.missing(second)
         both = ~gaps & ~others
         x, y = table.values[first][both], table.values[second][both]
-        if both.sum() < 10 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        nothing = both.all()  # missing of either, both being imputed where they are observed
+        if nothing or both.sum() < 10 or np.ptp(x) == 0 or np.ptp(y) == 0:
             continue
         r = float(np.corrcoef(x, y)[0, 1])
         together = float((gaps & others).sum() / (gaps | others).sum())

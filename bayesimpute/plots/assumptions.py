@@ -276,6 +276,8 @@ def plot_sensitivity(
     drawn = panels.panels(1, ax, figsize, picture="plot", single=size)
     if len(axes) == 1:
         _line(drawn.axes[0], table, axes[0], term, null, tipping)
+    elif table["rho"].nunique() < 2:
+        _lines(drawn.axes[0], table, term, null)
     else:
         _contours(drawn.axes[0], table, term, null)
     return drawn.figure
@@ -314,6 +316,25 @@ def _line(
             bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
     ax.set_xlabel(SYMBOLS[axis])
+    ax.set_ylabel(style.fitted(f"{term}: estimate, interval", 10, style.extent(ax)[1]))
+
+
+def _lines(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
+    """Draw δ across, a line and band for one ρ and one for the estimated."""
+    looks = {False: (style.IMPUTED, "-"), True: (style.PRIOR, "--")}
+    for rho, part in table.groupby("rho", dropna=False):
+        estimated = bool(np.isnan(float(str(rho))))
+        colour, line = looks[estimated]
+        each = part.sort_values("delta")
+        at = each["delta"].to_numpy(dtype=float)
+        ax.fill_between(
+            at, each["conf_low"], each["conf_high"], color=colour, alpha=0.15, linewidth=0
+        )
+        label = "ρ estimated" if estimated else f"ρ = {float(str(rho)):g}"
+        ax.plot(at, each["estimate"], line, color=colour, marker="o", markersize=3, label=label)
+    ax.axhline(null, color=style.GREY, linewidth=0.8)
+    ax.legend(fontsize=8, frameon=False)
+    ax.set_xlabel(SYMBOLS["delta"])
     ax.set_ylabel(style.fitted(f"{term}: estimate, interval", 10, style.extent(ax)[1]))
 
 

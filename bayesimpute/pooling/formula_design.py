@@ -10,6 +10,7 @@ knots, here as powers and truncated powers (Hastie, Tibshirani & Friedman 2009, 
 """
 
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -480,6 +481,9 @@ CODED = ("C", "factor", "relevel")
 def with_fixed_bases(formula: str, df: pd.DataFrame) -> str:
     """Write a formula so that nothing in it is learned from data.
 
+    A term that ``fit`` gives all categories, as x:s has without x, is written with its margins:
+    models code categories against a reference, whatever else is there.
+
     Parameters
     ----------
     formula
@@ -497,9 +501,13 @@ def with_fixed_bases(formula: str, df: pd.DataFrame) -> str:
     >>> df = pd.DataFrame({"y": [1.0, 2, 3, 4], "x": [0.0, 1, 3, np.nan]})
     >>> with_fixed_bases("y ~ poly(x, 2)", df)
     'y ~ 1 + x + I(((x - 1.33333) / 1.52753)**2)'
+    >>> with_fixed_bases("y ~ x:s", df.assign(s=["a", "b", "b", "a"]))
+    'y ~ 1 + x + x:s'
     """
     read = checked_formula(formula, df.columns)
-    if not any(factor.function in (*LEARNED, *CODED) for factor in read.factors):
+    margins = _margins(read, df)
+    learned = any(factor.function in (*LEARNED, *CODED) for factor in read.factors)
+    if not learned and not margins:
         return formula
     assert read.response is not None
     parts = [
@@ -507,7 +515,55 @@ def with_fixed_bases(formula: str, df: pd.DataFrame) -> str:
         f"{':'.join(map(quoted, part.groups))})"
         for part in read.random
     ]
-    return " + ".join([f"{read.response.text} ~ {_sum(read.terms, read.intercept, df)}", *parts])
+    terms = by_order([*margins, *read.terms])
+    _check_products(terms)
+    offsets = [f"offset({factor.text})" for factor in read.offsets]
+    fixed = _sum(terms, read.intercept, df)
+    return " + ".join([f"{read.response.text} ~ {fixed}", *offsets, *parts])
+
+
+def _check_products(terms: Sequence[Product]) -> None:
+    """Refuse products of which a constant by which a function is moved would make other columns."""
+    known = {key_of(term) for term in terms}
+    for term in terms:
+        for factor in term:
+            rest = tuple(each for each in term if each.key != factor.key)
+            if factor.function in LEARNED and rest and key_of(rest) not in known:
+                raise AnalysisError(
+                    f"{label_of(term)}: a product with {factor.function}() needs "
+                    f"{label_of(rest)!r} as a term of its own; write {label_of(rest)} * "
+                    f"{factor.label}, or compute the column before imputing."
+                )
+
+
+def _margins(read: Formula, df: pd.DataFrame) -> list[Product]:
+    """Terms within others that `fit` gives all categories in their place."""
+    categorical = {
+        factor.key
+        for term in read.terms
+        for factor in term
+        if factor.function in CODED
+        or (factor.column is not None and not _is_number(df[factor.column]))
+    }
+    known = {frozenset[str](): {frozenset[str]()} if read.intercept else set[frozenset[str]]()}
+    found: list[Product] = []
+    for term in by_order(read.terms):
+        own = [factor.key for factor in term if factor.key in categorical]
+        numeric = key_of(term) - set(own)
+        spanned = known.setdefault(numeric, set())
+        for size in range(len(own)):
+            for chosen in map(frozenset, combinations(own, size)):
+                kept = tuple(f for f in term if f.key in numeric or f.key in chosen)
+                if chosen not in spanned and kept:
+                    found.append(kept)
+                spanned.add(chosen)
+        spanned.add(frozenset(own))
+    return found
+
+
+def _is_number(column: pd.Series) -> bool:
+    of = pd.api.types
+    return of.is_numeric_dtype(column.dtype) and not of.is_bool_dtype(column.dtype)
 
 
 def with_observed_knots(formula: Formula, df: pd.DataFrame) -> tuple[str, dict[str, str]]:
@@ -528,9 +584,15 @@ def with_observed_knots(formula: Formula, df: pd.DataFrame) -> tuple[str, dict[s
                 f"Boundary.knots = c({float(low)!r}, {float(high)!r})",
             ]
             written = f"{factor.function}({', '.join(part for part in given if part)})"
-            text = text.replace(factor.label, written)
+            text = _as_labelled(factor.label).sub(written.replace("\\", r"\\"), text)
             called[written] = factor.label
     return text, called
+
+
+def _as_labelled(label: str) -> re.Pattern[str]:
+    """Match what stands in a formula for a label, whose backticks and some blanks are left out."""
+    signs = map(re.escape, re.sub(r"[\s`]", "", label))
+    return re.compile(r"(?<![\w.])" + r"[\s`]*".join(signs))
 
 
 def _sum(terms: Sequence[Product], intercept: bool, df: pd.DataFrame) -> str:

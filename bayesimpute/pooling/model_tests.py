@@ -20,7 +20,7 @@ References
    Statistica Sinica 32, 1489-1514.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -320,11 +320,18 @@ def joint_test(
         As in `PooledTest`.
     """
     m, k = estimates.shape
-    if method == "D1":
-        found = wald(estimates, covariances, dfcom)
-        return pooled_test(found, "D1", m, hypothesis, dfcom)
-    pairs = zip(estimates, covariances, strict=True)
-    squares = [float(each @ np.linalg.solve(u, each)) for each, u in pairs]
+    try:
+        if method == "D1":
+            found = wald(estimates, covariances, dfcom)
+            return pooled_test(found, "D1", m, hypothesis, dfcom)
+        pairs = zip(estimates, covariances, strict=True)
+        squares = [float(each @ np.linalg.solve(u, each)) for each, u in pairs]
+    except np.linalg.LinAlgError as error:
+        raise AnalysisError(
+            f"The covariance matrix of {', '.join(hypothesis)} is singular, and there is no Wald "
+            "test of it: the terms follow from each other, or the model fits perfectly. Leave "
+            "terms out."
+        ) from error
     return pooled_test(chi_squares(squares, k), "D2, Wald", m, hypothesis)
 
 
@@ -533,6 +540,7 @@ def D3(fits: Any, fits0: Any = None, like: Literal["mitml", "mice"] = "mitml") -
         else full.at_average_slopes() - restricted.at_average_slopes()
     )
     statistic = likelihood_ratio(2 * own, 2 * common, df)
+    _refuse_no_variance(statistic, "use D1")
     method = "D3" if like == "mitml" else "D3, as mice"
     return pooled_test(statistic, method, m, hypothesis, notes=notes)
 
@@ -582,13 +590,17 @@ def D4(fits: Any, fits0: Any = None, ariv: Ariv = "default") -> PooledTest:
         full.n_parameters,
         ariv,
     )
+    _refuse_no_variance(statistic, "use ariv='robust'")
+    method = "D4" if ariv == "default" else f"D4, {ariv}"
+    return pooled_test(statistic, method, m, hypothesis, notes=notes)
+
+
+def _refuse_no_variance(statistic: Statistic, instead: str) -> None:
     if statistic.riv <= -1:
         raise AnalysisError(
             f"The estimated relative increase in variance is {statistic.riv:.3g}, which no "
-            "variance can have; use ariv='robust', or more imputations."
+            f"variance can have; {instead}, or more imputations."
         )
-    method = "D4" if ariv == "default" else f"D4, {ariv}"
-    return pooled_test(statistic, method, m, hypothesis, notes=notes)
 
 
 def _zero(terms: tuple[str, ...]) -> tuple[str, ...]:
@@ -653,12 +665,7 @@ def _nested(
     else:
         smaller = _smaller(estimates, fits0)
         restricted, refitted = likelihood_of(smaller), refitted or _is_reml(smaller)
-    for number, (y, y0) in enumerate(zip(full.outcomes, restricted.outcomes, strict=True), start=1):
-        if len(y) != len(y0) or not np.allclose(y, y0):
-            raise AnalysisError(
-                f"The two models have different outcomes or rows in imputation {number}; "
-                "likelihoods can be compared on the same data only."
-            )
+    _refuse_other_data(zip(full.outcomes, restricted.outcomes, strict=True))
     df = full.n_parameters - restricted.n_parameters
     if df < 1:
         raise AnalysisError(
@@ -680,17 +687,53 @@ def _ratios(
     try:
         full, restricted, df, hypothesis, notes = _nested(estimates, fits0)
     except AnalysisError:
-        told = fits0 is not None and not _is_reml(estimates)
-        smaller = _smaller(estimates, fits0) if told else ()
+        smaller = () if fits0 is None else _smaller(estimates, fits0)
         own = [each.log_likelihood for each in estimates]
         own0 = [each.log_likelihood for each in smaller]
-        tested = _extra_terms(estimates, fits0) if told else ()
+        tested = _extra_terms(estimates, fits0) if smaller else ()
         if not tested or None in own or None in own0:
             raise
+        _refuse_incomparable(estimates, smaller)
         ratios = 2 * (np.array(own, dtype=float) - np.array(own0, dtype=float))
         return ratios, len(tested), _zero(tested), ()
     return 2 * (full.maxima() - restricted.maxima()), df, hypothesis, notes
 
 
+def _refuse_incomparable(estimates: tuple[Estimates, ...], smaller: tuple[Estimates, ...]) -> None:
+    """Refuse log-likelihoods of other rows or outcomes, of REML, and of other random parts."""
+    pairs = zip(estimates, smaller, strict=True)
+    outcomes = [(_outcome_of(each), _outcome_of(other)) for each, other in pairs]
+    _refuse_other_data([pair for pair in outcomes if pair[0] is not None and pair[1] is not None])
+    kind = type(getattr(estimates[0].model, "model", estimates[0].model)).__name__
+    if _is_reml(estimates) or _is_reml(smaller):
+        raise AnalysisError(
+            f"{kind} was fitted by REML, whose likelihoods are of different data where "
+            "coefficients differ; fit both by maximum likelihood (reml=False), or give use='wald'."
+        )
+    if estimates[0].variance_components.keys() != smaller[0].variance_components.keys():
+        raise AnalysisError(
+            f"The random parts of the two differ, and how many parameters that makes is not known "
+            f"of {kind}; fit both by formula, imp.fit('y ~ x + (1 | g)'), which it is known of."
+        )
+
+
+def _outcome_of(each: Estimates) -> Array | None:
+    """Outcome that a fit was made of; None where it does not keep it."""
+    values = getattr(getattr(each.model, "model", None), "endog", None)
+    return None if values is None else np.asarray(values, dtype=float)
+
+
+def _refuse_other_data(outcomes: Iterable[tuple[Any, Any]]) -> None:
+    for number, (y, y0) in enumerate(outcomes, start=1):
+        if np.shape(y) != np.shape(y0) or not np.allclose(y, y0):
+            raise AnalysisError(
+                f"The two models have different outcomes or rows in imputation {number}; "
+                "likelihoods can be compared on the same data only."
+            )
+
+
 def _is_reml(estimates: tuple[Estimates, ...]) -> bool:
-    return any(bool(getattr(each.model, "REML", False)) for each in estimates)
+    """Whether a fit is by REML, as mixedlm and statsmodels say it."""
+    return any(
+        bool(getattr(each.model, name, False)) for each in estimates for name in ("REML", "reml")
+    )

@@ -23,9 +23,11 @@ from bayesimpute.pooling.formula_design import ModelDesign
 from bayesimpute.pooling.pooled import pool
 from bayesimpute.pooling.reported import is_mixedlm
 from bayesimpute.pooling.rubin import Rule
-from bayesimpute.specification.formula_terms import unique
+from bayesimpute.specification.formula_terms import MEANS, unique
 from bayesimpute.wording import did_you_mean, listed
 
+#: Models of counts without a family, whose mean is the exponential of the linear predictor.
+_OF_LOGS = ("Poisson", "NegativeBinomial", "NegativeBinomialP", "GeneralizedPoisson")
 #: Label of a cluster that no data have.
 _NEW_CLUSTER = "a cluster that is not in the data"
 
@@ -50,8 +52,8 @@ def predict_rows(
     complete = complete_data_df(estimates, dfcom)
     table = pool(q, u, complete, ci_prob=ci_prob, rule=rule).table
     found = table[["estimate", "std_error", "df", "conf_low", "conf_high", "fmi"]].copy()
-    inverse = inverse_link(estimates[0].model)
-    if scale == "response" and inverse is not None:
+    inverse = _response_of(estimates[0].model) if scale == "response" else None
+    if inverse is not None:
         at = table["estimate"].to_numpy()
         slope = (inverse(at + 1e-5) - inverse(at - 1e-5)) / 2e-5
         limits = np.sort([inverse(table[name].to_numpy()) for name in ("conf_low", "conf_high")], 0)
@@ -159,7 +161,21 @@ def inverse_link(result: Any) -> Callable[[Array], Array] | None:
     link = getattr(family, "link", None) or getattr(model, "link", None)
     if link is not None:
         return lambda at: np.asarray(link.inverse(at), dtype=float)
-    return np.exp if type(model).__name__ == "Poisson" else None
+    return np.exp if type(model).__name__ in _OF_LOGS else None
+
+
+def _response_of(result: Any) -> Callable[[Array], Array] | None:
+    """Give the inverse link; an error where it is not known."""
+    inverse = inverse_link(result)
+    linear = is_mixedlm(result) or hasattr(result, "rsquared")
+    kind = type(getattr(result, "model", result)).__name__
+    if inverse is None and not linear:
+        raise AnalysisError(
+            f"What the expected outcome is of a linear predictor of {kind} is not known here; "
+            "predict on its scale by scale='link', or pool (predictions, variances) yourself: "
+            "bi.pool."
+        )
+    return inverse
 
 
 @checked
@@ -429,7 +445,7 @@ def effects_by_imputation(
 
 
 def _variables(each: Estimates) -> list[str]:
-    """Columns that the fixed part of a formula reads."""
+    """Columns that the fixed part of a formula reads; means of clusters stay as they are."""
     design = each.design
     kind = type(getattr(each.model, "model", None)).__name__
     if not isinstance(design, ModelDesign) or kind == "PHReg":
@@ -438,7 +454,13 @@ def _variables(each: Estimates) -> list[str]:
             "imp.fit('y ~ x + z')."
         )
     return list(
-        unique(name for term in design.formula.terms for factor in term for name in factor.names)
+        unique(
+            name
+            for term in design.formula.terms
+            for factor in term
+            if factor.function not in MEANS
+            for name in factor.names
+        )
     )
 
 

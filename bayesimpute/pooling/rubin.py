@@ -199,20 +199,26 @@ class PoolingRule:
         Function of (estimates, variances, dfcom).
     name
         What a paper calls it.
+    variance
+        Its formula of the total variance.
     of_dfcom
         Whether degrees of freedom of the analysis of complete data play a part.
     """
 
     combine: Callable[[ArrayLike, ArrayLike, ArrayLike], Combined]
     name: str
+    variance: str
     of_dfcom: bool
 
 
 RULES: Mapping[Rule, PoolingRule] = MappingProxyType(
     {
-        "rubin1987": PoolingRule(rubin1987, "Rubin's rules", of_dfcom=True),
+        "rubin1987": PoolingRule(rubin1987, "Rubin's rules", "T = Ū + (1 + 1/m) B", of_dfcom=True),
         "reiter2003": PoolingRule(
-            reiter2003, "Reiter's rules for partially synthetic data", of_dfcom=False
+            reiter2003,
+            "Reiter's rules for partially synthetic data",
+            "T = Ū + B / m",
+            of_dfcom=False,
         ),
     }
 )

@@ -463,7 +463,7 @@ def by_imputation(draws: Draws) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index (term, imputation); posterior mean and SD, rank-normalised split R-hat (also with one
+        Index (term, imputation); posterior mean and SD, rank-normalised split R-hat (NaN with one
         chain), bulk and tail (5 % and 95 %) effective sample sizes, Monte-Carlo error of the mean,
         all NaN for a constant.
     """

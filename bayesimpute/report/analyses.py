@@ -54,8 +54,9 @@ SCALES = (
     "logit scale, and transformed back."
 )
 LEGEND = (
-    "Ū: mean variance within imputations; B: variance between them; T = Ū + (1 + 1/m) B, whose "
-    "root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in variance by what is missing; "
+    "By Rubin's rules, Ū: mean variance within imputations; B: variance between them; "
+    "T = Ū + (1 + 1/m) B, whose root is the SE. RIV = (1 + 1/m) B / Ū: relative increase in "
+    "variance by what is missing; "
     "λ = (1 + 1/m) B / T: its share of the whole; FMI: fraction of missing information, λ with "
     "the finite number of imputations counted in."
 )
@@ -75,7 +76,7 @@ def analyses(content: Content) -> Html:
         if label in content.complete_cases:
             parts.append(_beside(each, content.complete_cases[label]))
             parts.append(_effects(content, content.analyses[label]))
-    if any(isinstance(each, Pooled) for each in pooled.values()):
+    if any(isinstance(each, Pooled) and RULES[each.rule].of_dfcom for each in pooled.values()):
         parts.append(note(LEGEND))
     return join(parts)
 
@@ -179,7 +180,8 @@ def _pooled(analysis: Pooled) -> Html:
     rule = RULES[analysis.rule]
     how = f"Pooled over m = {analysis.m} by {rule.name}" if analysis.m > 1 else "One data set"
     complete = f", complete-data df {df}" if rule.of_dfcom or analysis.m == 1 else ""
-    about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals{complete}.")
+    variance = "" if rule.of_dfcom or analysis.m == 1 else f" {rule.variance}."
+    about = paragraph(f"{how}, {analysis.conf_level:.0%} intervals{complete}.{variance}")
     numbers = {str(term): _numbers(row) for term, row in analysis.table.iterrows()}
     shown = [_columns(numbers, RESULT)]
     if analysis.m > 1:

@@ -191,6 +191,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def seeds_of(run: Run) -> str:
+    """Give the seed of a run, or those of several that were put together."""
+    seeds = [str(each) for each in (run.seed, *run.history.further_seeds)]
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    return f"seeds {', '.join(seeds[:-1])} and {seeds[-1]}"
+
+
 def paragraph(*content: Any) -> Html:
     """Paragraph of text."""
     return tag("p", *content)

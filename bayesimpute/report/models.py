@@ -233,6 +233,11 @@ def names(labels: Any) -> str:
     return ", ".join(listed[:-1]) + (" and " if len(listed) > 1 else "") + listed[-1]
 
 
+def _begun(words: str) -> str:
+    """Begin a sentence; names in it keep their capitals."""
+    return words[:1].upper() + words[1:]
+
+
 def _about_clusters(specification: Specification, target: Target) -> list[str]:
     if target.cluster is None:
         return []
@@ -255,7 +260,7 @@ def _about_clusters(specification: Specification, target: Target) -> list[str]:
         if varying:
             verb = "vary" if len(varying) > 1 or len(slopes) > 1 else "varies"
             sentences.append(
-                f"{' and '.join(varying).capitalize()} {verb} between the "
+                f"{_begun(' and '.join(varying))} {verb} between the "
                 f"{table.clusters(each.name).n:,} clusters of {each.name}, whose effects come from "
                 "a common normal distribution."
             )
@@ -306,7 +311,7 @@ def _around(target: Target) -> list[str]:
         if isinstance(layer, ByGroup):
             sentences.append(f"Fitted separately for each value of {layer.by}.")
         elif isinstance(layer, OnlyWhere):
-            sentences.append(f"{words.capitalize()}.")
+            sentences.append(f"{_begun(words)}.")
         elif isinstance(layer, Delta):
             sentences.append(
                 "Shifted, as if not missing at random: "

@@ -12,6 +12,7 @@ from bayesimpute.report.content import (
     groupings_of,
     note,
     paragraph,
+    seeds_of,
 )
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
@@ -131,6 +132,12 @@ def call_text(run: Run) -> tuple[str, list[str]]:
             text = getattr(target.post, "__name__", str(target.post))
             code.setdefault("post", []).append(f"post of {name}: {text}")
     arguments |= dict.fromkeys(code, "…")
+    if run.history.further_seeds:  # a call each, put together by imp.bind
+        arguments |= {"m": "…", "seed": "…"}
+        by_hand.append(
+            f"m and seed of each of the runs that imp.bind has put together ({seeds_of(run)}; "
+            "Events say which imputations are whose)"
+        )
     by_hand += [text for texts in code.values() for text in texts]
     # by default that of the columns, a block at its first member
     order = [name for name in specification.table.variables if name in targets]
@@ -235,7 +242,7 @@ def origin(content: Content) -> Html:
     facts = [
         ("imputations (m)", f"{run.m}"),
         ("iterations", f"{run.iterations}"),
-        ("seed", f"{run.seed}"),
+        ("seed", seeds_of(run).partition(" ")[2]),
         ("imputed at", run.created_at),
         *(("report written at", content.written_at) for _ in [0] if content.written_at),
     ]

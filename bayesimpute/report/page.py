@@ -13,7 +13,7 @@ from bayesimpute.html import Html, join, tag
 from bayesimpute.report.analyses import analyses as analyses_section
 from bayesimpute.report.analyses import check_sensitivity
 from bayesimpute.report.analyses import sensitivity as sensitivity_section
-from bayesimpute.report.content import Content, Section, counted
+from bayesimpute.report.content import Content, Section, counted, seeds_of
 from bayesimpute.report.data import data, gaps, predictors
 from bayesimpute.report.models import models, priors, selection
 from bayesimpute.report.origin import events, origin
@@ -167,7 +167,7 @@ def _lead(content: Content) -> Html:
     noted = f" {counted(warned, 'warning')}: see Events." if warned else ""
     how = f"by chained equations of Bayesian models, {run.iterations} iterations"
     made = f"Imputed {run.created_at}"
-    seed = f"; seed {run.seed}"
+    seed = f"; {seeds_of(run)}"
     if made_elsewhere(run.specification):
         how, made, seed = "made by another program", f"Taken in {run.created_at}", ""
     return join(

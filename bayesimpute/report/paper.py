@@ -25,7 +25,7 @@ from bayesimpute.pooling.rubin import RULES
 from bayesimpute.posterior.fitting import PosteriorFits
 from bayesimpute.posterior.pooled import PooledPosterior
 from bayesimpute.registry import resolve
-from bayesimpute.report.content import Content, counted, grid, note, subheading
+from bayesimpute.report.content import Content, counted, grid, note, seeds_of, subheading
 from bayesimpute.report.models import names
 from bayesimpute.result.checks import diagnostics
 from bayesimpute.result.restored import made_elsewhere, without_models
@@ -38,6 +38,8 @@ from bayesimpute.wrappers.delta import Delta
 
 #: Variables of which each share of missing values is named; of more the range.
 MOST_SHARES = 8
+#: That fit analyses; what a function of the user returns may be of any type.
+PACKAGES = ("statsmodels", "mixedlm", "linearmodels", "pyfixest", "lifelines")
 #: How the software is cited; CITATION.cff says the same.
 AUTHORS = "The bayesimpute developers"
 TITLE = "bayesimpute: Bayesian multilevel multiple imputation by chained equations"
@@ -117,6 +119,7 @@ def _what(content: Content) -> Iterator[str]:
             f"Values of {which} were multiply imputed by another program (m = {run.m}); how is "
             "not known here."
         )
+        yield from _left_missing(content)
         return
     version = run.versions.get("bayesimpute", "")
     how = "chained equations (fully conditional specification) of Bayesian models"
@@ -128,8 +131,25 @@ def _what(content: Content) -> Iterator[str]:
         )
     yield (
         f"Values of {which} were multiply imputed (m = {run.m}) by {how}, with the Python package "
-        f"bayesimpute{f' {version}' if version else ''} (seed {run.seed})."
+        f"bayesimpute{f' {version}' if version else ''} ({seeds_of(run)})."
     )
+    yield from _left_missing(content)
+
+
+def _left_missing(content: Content) -> Iterator[str]:
+    """Say which missing values no imputation fills, such as those outside a condition."""
+    specification = content.run.specification
+    table, where = specification.table, specification.where
+    left = {
+        name: int((table.missing(name) & ~where[name]).sum())
+        if name in where
+        else int(table.missing(name).sum())
+        for name in table.incomplete()
+        if mean_of(name, table) is None
+    }
+    each = [f"{name} ({count:,})" for name, count in left.items() if count]
+    if each:
+        yield f"Missing values of {names(each)} were left missing."
 
 
 def _chains(content: Content) -> Iterator[str]:
@@ -305,7 +325,8 @@ def _analyses(content: Content) -> Iterator[str]:
         what = label
         if isinstance(given, Fits):
             package = type(given.estimates[0].model).__module__.partition(".")[0]
-            what = f"{label} ({given.formula or given.analysis}, fitted by {package})"
+            by = f", fitted by {package}" if package in PACKAGES else ""
+            what = f"{label} ({given.formula or given.analysis}{by})"
         rule = RULES[pooled.rule]
         df = (
             "for large samples"
@@ -338,7 +359,7 @@ def sensitivity_words(content: Content) -> Iterator[str]:
         table = each.table
         axes = [
             f"{'ρ' if axis == 'rho' else 'δ'} from {number(table[axis].min())} to "
-            f"{number(table[axis].max())}"
+            f"{number(table[axis].max())}{' or estimated' if table[axis].isna().any() else ''}"
             for axis in each.axes
         ]
         tips = [
@@ -395,8 +416,11 @@ def _differences(content: Content) -> str:
 def _software(content: Content) -> str:
     run = content.run
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    iterations = "" if without_models(run.specification) else f", {run.iterations} iterations"
-    return f"{versions}; seed {run.seed}{iterations}"
+    if made_elsewhere(run.specification):
+        return f"imputed by another program; taken in, analysed and reported by {versions}"
+    length = counted(run.iterations, "iteration")
+    iterations = "" if without_models(run.specification) else f", {length}"
+    return f"{versions}; {seeds_of(run)}{iterations}"
 
 
 def _variables(content: Content) -> str:
@@ -421,11 +445,11 @@ def _kinds(content: Content) -> str:
 
 def _interactions(content: Content) -> str:
     specification = content.run.specification
-    formulas = analysed_formulas(content)
+    formulas, columns = analysed_formulas(content), list(specification.table.frame.columns)
     products = {
         label: formula
         for label, formula in formulas.items()
-        if any(len(term) > 1 for term in read_formula(formula).terms)
+        if any(len(term) > 1 for term in read_formula(formula, columns).terms)
     }
     if not formulas or without_models(specification):
         return ""

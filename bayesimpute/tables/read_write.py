@@ -212,7 +212,8 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     frame
         The table; its index is not written.
     path
-        ``.csv``, ``.tsv``, ``.txt`` (also ``.gz``), ``.parquet``, ``.dta`` or ``.xlsx``.
+        ``.csv``, ``.tsv``, ``.txt`` (also ``.gz``, ``.bz2``, ``.xz``, ``.zip``), ``.parquet``,
+        ``.dta`` or ``.xlsx``.
 
     Raises
     ------
@@ -239,7 +240,11 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 def _writer(suffix: str, path: Path) -> Callable[[pd.DataFrame, Any], None]:
     if suffix in TEXT:
         tab = "\t" if suffix == ".tsv" else ","
-        compression: Any = "gzip" if path.suffix.lower() == ".gz" else None
+        compression: Any = None
+        if path.suffix.lower() in COMPRESSED:  # a zip archive names what it holds
+            packed = path.suffix.lower()
+            compression = {"method": packed[1:].replace("gz", "gzip")}
+            compression |= {"archive_name": path.stem} if packed == ".zip" else {}
         # R takes an empty field of text for a text
         return lambda frame, to: frame.to_csv(
             to, index=False, sep=tab, compression=compression, na_rep="NA"

@@ -437,3 +437,11 @@ def test_pictures_are_drawn_for_numbers_and_categories(mixed):
     compared = mixed.compare_models("number", {"now": {}, "pooled": "number ~ x"}, draws=100)
     assert compared.plot().axes
     assert "left out" in compared._repr_html_()
+
+
+def test_a_run_without_models_has_nothing_to_overimpute():
+    frame = pd.DataFrame({"x": np.arange(12.0), "y": np.where(np.arange(12) % 3, 0.0, np.nan)})
+    imp = bi.impute(frame, method={"y": "~ I(x * 2)"}, m=2, iterations=1, seed=1, progress=False)
+    for names in (None, []):
+        with pytest.raises(SpecificationError, match="needs a variable with a model"):
+            imp.overimpute(names)

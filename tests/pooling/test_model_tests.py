@@ -527,3 +527,49 @@ def test_singular_random_parts_are_evaluated(popmis):
     linear = likelihood_of(bi.fit(frames, "popular ~ sex").estimates)
     assert (likelihood.maxima() >= linear.maxima() - 1e-8).all()
     assert np.isfinite(bi.D3(fits).statistic)
+
+
+def test_own_log_likelihoods_of_other_rows_or_outcomes_are_refused(nhanes):
+    def ols(terms, rows=25):
+        return bi.fit(nhanes, lambda data: smf.ols(terms, data.head(rows)).fit())
+
+    fits = bi.fit(nhanes, "chl ~ age + bmi")
+    for smaller in (ols("chl ~ age", 20), bi.fit(nhanes, "bmi ~ age"), ols("np.log(chl) ~ age")):
+        with pytest.raises(AnalysisError, match="different outcomes or rows in imputation 1"):
+            bi.D2(ols("chl ~ age + bmi"), smaller, use="likelihood")
+        with pytest.raises(AnalysisError, match="different outcomes or rows in imputation 1"):
+            bi.D2(fits, smaller, use="likelihood")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_own_log_likelihoods_by_reml_and_of_other_random_parts_are_refused(popmis):
+    frames = [frame.head(400) for frame in popmis[:2]]
+
+    def mixed(terms, reml=False, **random):
+        return bi.fit(
+            frames, lambda data: smf.mixedlm(terms, data, groups="school", **random).fit(reml=reml)
+        )
+
+    with pytest.raises(AnalysisError, match=r"MixedLM was fitted by REML.*reml=False"):
+        bi.D2(mixed("popular ~ texp + sex", True), mixed("popular ~ texp", True), use="likelihood")
+    smaller = mixed("popular ~ texp")
+    with pytest.raises(AnalysisError, match=r"random parts of the two differ.*MixedLM"):
+        bi.D2(mixed("popular ~ texp + sex", re_formula="~sex"), smaller, use="likelihood")
+    found = bi.D2(mixed("popular ~ texp + sex"), smaller, use="likelihood")
+    by_formula = (bi.fit(frames, f"popular ~ texp{x} + (1 | school)") for x in (" + sex", ""))
+    expected = bi.D2(*by_formula, use="likelihood")
+    np.testing.assert_allclose(found.statistic, expected.statistic, rtol=1e-3)
+
+
+@pytest.mark.parametrize("run", [bi.D1, bi.D2])
+def test_terms_that_follow_from_each_other_have_no_wald_test(run):
+    with pytest.raises(AnalysisError, match="of a = 0, b = 0 is singular"):
+        run([(pd.Series({"a": 1.0, "b": 2.0}), [[1.0, 1.0], [1.0, 1.0]])] * 3)
+
+
+def test_d3_refuses_an_increase_that_no_variance_can_have(nhanes, monkeypatch):
+    made = model_tests.likelihood_ratio([2.0, 2.0], [9.0, 9.0], 1)
+    assert made.riv < -1 and made.f < 0  # a larger one would be above 0, with a small p value
+    monkeypatch.setattr(model_tests, "likelihood_ratio", lambda *_: made)
+    with pytest.raises(AnalysisError, match="which no variance can have; use D1"):
+        bi.D3(bi.fit(nhanes, "chl ~ age"))

@@ -6,6 +6,7 @@ Numbers that stand in this file were computed with R 4.2.2 and mice 3.15.0.
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy import stats
 
@@ -198,3 +199,27 @@ def test_intervals_of_observations_and_models_without_predictions_are_refused(nh
         bi.fit(nhanes, "h ~ age", family="binomial").predict(NEW, level="observation")
     with pytest.raises(AnalysisError, match="does not predict with standard errors"):
         bi.fit(nhanes, lambda d: {"coef": d["chl"].mean(), "se": d["chl"].sem()}).predict(NEW)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_models_of_counts_are_shown_on_the_response_too(clustered):
+    rng = np.random.default_rng(2)
+    share = [2 / (2 + np.exp(each["x"])) for each in clustered]
+    pairs = zip(clustered, share, strict=True)
+    frames = [each.assign(n=rng.negative_binomial(2, p)) for each, p in pairs]
+    new = pd.DataFrame({"x": [1.5, 2.5]})
+    for model in (sm.NegativeBinomial, sm.NegativeBinomialP, sm.GeneralizedPoisson):
+        fits = bi.fit(frames, lambda data, of=model: of.from_formula("n ~ x", data).fit(disp=0))
+        means = np.log([each.model.predict(new) for each in fits])
+        np.testing.assert_allclose(fits.predict(new)["estimate"], np.exp(means.mean(axis=0)))
+        np.testing.assert_allclose(fits.predict(new, scale="link")["estimate"], means.mean(axis=0))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_expected_outcome_of_an_unknown_link_is_no_linear_predictor(clustered):
+    rng = np.random.default_rng(2)
+    frames = [each.assign(n=rng.poisson(np.exp(each["x"]))) for each in clustered]
+    of = sm.ZeroInflatedPoisson.from_formula
+    fits = bi.fit(frames, lambda data: of("n ~ x", data).fit(disp=0))
+    with pytest.raises(AnalysisError, match=r"ZeroInflatedPoisson is not known here; .*'link'"):
+        fits.predict(pd.DataFrame({"x": [1.5]}))

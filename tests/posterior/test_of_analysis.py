@@ -89,3 +89,29 @@ def test_several_analyses_are_told_apart_by_outcome():
     assert imp.analysis.index.get_level_values(0).unique().tolist() == ["y", "z"]
     with pytest.raises(bi.AnalysisError, match="give a formula; 'y ~ x"):
         imp.fit()
+
+
+@pytest.mark.parametrize("formula", [
+    "y ~ c / x", "y ~ x:c", "y ~ x:c:t + t", "y ~ c:t", "y ~ I(x ** 2):c + x",
+    "y ~ bs( x,df =4) * t", "y ~ c + ns(x,  knots=c(4, 6))",
+])  # fmt: skip
+def test_a_model_has_all_columns_of_its_analysis(formula):
+    frame = simulated(120, 12)
+    frame["t"] = np.arange(120) % 7 > 2
+    frame.loc[::5, "x"] = np.nan
+    frame.loc[1::6, "y"] = np.nan
+    imp = bi.impute(frame, analysis=formula, m=2, iterations=4, seed=1, progress=False)
+    table, terms = imp.analysis, imp.fit()[0].terms
+    assert table.index.tolist() == [*terms, "sigma"]
+    assert table.loc[list(terms), "pooled"].notna().all()
+
+
+@pytest.mark.parametrize(("formula", "text"), [
+    ("y ~ scale(x):c", r"scale\(x\):c: a product with scale\(\) needs 'c' as a term of its own"),
+    ("y ~ ns(x, df=3):t + c", "needs 't' as a term of its own"),
+    ("y ~ poly(x, 2) + offset(g)", "a conditional model has no offset"),
+])  # fmt: skip
+def test_an_analysis_that_no_model_can_have_is_refused(formula, text):
+    frame = simulated(120, 12).assign(t=np.arange(120) % 7 > 2)
+    with pytest.raises(bi.SpecificationError, match=text):
+        bi.impute(frame, analysis=formula, m=2, iterations=1, seed=1, progress=False)

@@ -1,6 +1,7 @@
 """The call in a report leads to the specification it was written from."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ class Run:
         self.specification = specification
         self.m, self.iterations, self.seed = m, iterations, seed
         self.predictors = specification.predictors.copy()
+        self.history = SimpleNamespace(further_seeds=())
 
 
 def again(specification, df):

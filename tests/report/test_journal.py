@@ -12,6 +12,7 @@ from bayesimpute.report import page as page_module
 from bayesimpute.report.analyses import analyses
 from bayesimpute.report.content import Content
 from bayesimpute.report.data import gaps
+from bayesimpute.report.origin import call_text
 from bayesimpute.report.page import SECTIONS
 from bayesimpute.report.paper import AUTHORS, NOT_STATED, TITLE, items, sentences
 from bayesimpute.result.checks import diagnostics
@@ -246,3 +247,71 @@ def test_findings_say_whether_they_are_of_a_term_or_a_variable(imp, fits):
     assert not of_terms.empty
     assert set(found["about"]) <= {"term", "variable", "run"}
     assert (found.loc[found["variable"] == "", "about"] == "run").all()
+
+
+def test_what_a_function_returned_was_fitted_by_no_package(imp):
+    fits = imp.fit(lambda data: {"estimate": data["x"].mean(), "std_error": data["x"].sem()})
+    text = said(imp, {"mean": fits})
+    assert "Estimates of mean (<lambda>) in the 3 completed data sets" in text
+
+
+def test_reiters_rules_are_called_so(imp, fits):
+    pooled = fits.pool(rule="reiter2003")
+    numbers = bi.pool([[1.0], [1.2], [0.9]], [[0.1]] * 3, rule="reiter2003")
+    text = said(imp, {"of fits": pooled, "of numbers": numbers})
+    assert text.count("by Reiter's rules for partially synthetic data") == 2
+    shown = str(analyses(content(imp, {"of fits": pooled})))
+    assert "by Reiter&#x27;s rules" in shown and "T = Ū + B / m." in shown
+    assert "Rubin" not in shown and "(1 + 1/m) B" not in shown
+    assert "(1 + 1/m) B" in str(analyses(content(imp, {"usual": fits.pool()})))
+
+
+def test_software_of_imputations_made_elsewhere_is_not_this_one(imp, df):
+    taken = bi.from_completed(imp.complete("all"), incomplete=df)
+    answers = items(content(taken)).set_index("item")["answer"]
+    assert answers["Software and settings"].startswith("imputed by another program; taken in")
+    assert "seed" not in answers["Software and settings"]
+
+
+def test_runs_that_were_put_together_have_the_seeds_of_all(df):
+    one, other = (
+        bi.impute(df, "g", method="sample", m=2, iterations=1, seed=seed, progress=False)
+        for seed in (4, 11)
+    )
+    both = one.bind(other)
+    assert "(seeds 4 and 11)" in said(both)
+    call, by_hand = call_text(both)
+    assert "m=…," in call and "seed=…," in call
+    assert any("imp.bind has put together (seeds 4 and 11" in each for each in by_hand)
+    assert "seed=4," in call_text(one)[0]
+    software = items(content(both)).set_index("item")["answer"]["Software and settings"]
+    assert "seeds 4 and 11, 1 iteration" in software
+
+
+def test_what_stays_missing_is_said_not_to_be_imputed():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"sex": ["f", "m", "m"] * 30, "x": rng.normal(size=90)})
+    frame["Days"] = np.where(frame["sex"] == "f", frame["x"], np.nan)
+    frame.loc[frame.index[::9], "Days"] = np.nan
+    frame["note"] = frame["x"].where(frame["x"] > -1)
+    imp = bi.impute(
+        frame, method={"Days": bi.only_where("sample", "sex == 'f'"), "note": ""},
+        m=2, iterations=1, seed=1, progress=False,
+    )  # fmt: skip
+    left = int(imp.complete(1)["Days"].isna().sum()), int(frame["note"].isna().sum())
+    assert left[0] == 60
+    assert f"Missing values of Days ({left[0]}) and note ({left[1]}) were left missing." in said(
+        imp
+    )
+    evidence = imp.diagnose().query("finding == 'few imputations'")["evidence"].item()
+    assert "33 % of 'Days' is imputed" in evidence  # 10 of 30
+    taken = bi.from_completed(imp.complete("all"), incomplete=frame)
+    assert f"Missing values of Days ({left[0]}) and note" in said(taken)
+
+
+def test_a_formula_of_all_columns_is_reported(imp):
+    with pytest.warns(bi.ImputationWarning, match="an interaction of the analysis"):
+        fits = imp.fit("y ~ . + x:z + (1 | g)")
+    answers = items(content(imp, {"all": fits})).set_index("item")["answer"]
+    asked = answers["Interactions of the analysis in the imputation models"]
+    assert asked.startswith("not all that all asks")

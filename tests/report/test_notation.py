@@ -183,3 +183,18 @@ def test_a_long_predictor_is_broken_into_lines_before_plus_signs():
     shown = equations_html(specification, "y", "")
     assert shown.count('class="line more"') == len(parts) - 1
     assert shown.count('<mo form="infix">') == len(parts) - 1
+
+
+def test_sentences_keep_the_capitals_of_names():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"School": np.arange(60) % 6, "Age": rng.normal(size=60)})
+    frame["Sex"] = np.where(rng.random(60) < 0.5, "Girl", "Boy")
+    frame["Y"] = frame["Age"] + rng.normal(size=60)
+    frame["Days"] = np.where(frame["Sex"] == "Girl", frame["Y"], np.nan)
+    frame.loc[frame.index[frame["Sex"] == "Girl"][::3], ["Y", "Days"]] = np.nan
+    specification = specify(
+        frame, formulas={"Y": "Y ~ Sex + Age + (1 + Age | School)"},
+        method={"Y": "normal", "Days": bi.only_where("pmm", "Sex == 'Girl'")},
+    )  # fmt: skip
+    assert "The intercept and the effect of Age vary" in " ".join(says(specification, "Y"))
+    assert "Only where Sex == 'Girl', otherwise missing." in says(specification, "Days")

@@ -112,6 +112,15 @@ def test_average_effects_of_products_hold_at_the_mean(imp):
     np.testing.assert_allclose(found["estimate"].iloc[:2], np.mean(by_hand, axis=0), rtol=1e-6)
 
 
+def test_cluster_means_are_held_and_are_no_effect_of_their_own(imp):
+    frames = imp.complete("all")
+    fits = bi.fit(frames, "y ~ x + cluster_mean(x) + (1 | g)")
+    within = fits.pool().table.loc["x", "estimate"]
+    assert fits.average_effects(imp)["estimate"].tolist() == pytest.approx([within])
+    with pytest.raises(bi.AnalysisError, match="no predictor whose effect"):
+        bi.fit(frames, "y ~ cluster_mean(x) + (1 | g)").average_effects(imp)
+
+
 def test_effects_are_drawn_with_their_intervals(imp):
     fits = bi.fit(imp.complete("all"), "y ~ x + kind")
     found = fits.average_effects(imp)
