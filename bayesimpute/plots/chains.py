@@ -450,9 +450,15 @@ def plot_trace(
     given = axes if ax is None else ax
     history, known = run.history, run.specification.table.variables
     imputed = history.variables
-    chosen = [variables] if isinstance(variables, str) else list(variables or imputed)
+    # columns that imp.assign has computed have no chain
+    moving = [name for name in imputed if name in history.chain_mean]
+    chosen = [variables] if isinstance(variables, str) else list(variables or moving)
     for name in chosen:
         style.check_imputed(name, imputed, known)
+        if name not in moving:
+            raise SpecificationError(
+                f"{name!r} was computed by imp.assign from completed data, and has no chain."
+            )
     if not chosen:
         raise SpecificationError("Nothing was imputed, so there is no trace to plot.")
     found = scalars(run.datatree["posterior"].to_dataset())

@@ -447,3 +447,14 @@ def test_discarded_iterations_are_not_drawn(imputations):
     collection = imputations.plot_chains("trace", "popular", "mean", discard=2)
     lines = collection.viz["figure"].item().axes[0].get_lines()[:4]
     assert [line.get_xdata().tolist() for line in lines] == [[2, 3, 4, 5]] * 4
+
+
+def test_columns_computed_afterwards_have_no_trace():
+    frame = pd.DataFrame({"x": np.where(np.arange(20) % 4, np.arange(20.0), np.nan)})
+    imp = bi.impute(frame, method="sample", m=2, iterations=2, seed=1, progress=False)
+    more = imp.assign(twice=lambda data: 2 * data["x"])
+    assert [ax.get_title(loc="left").partition(":")[0] for ax in more.plot_trace().axes] == [
+        "x"
+    ] * 2
+    with pytest.raises(bi.SpecificationError, match=r"'twice' was computed by imp\.assign"):
+        more.plot_trace("twice")
