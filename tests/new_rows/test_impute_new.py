@@ -395,6 +395,33 @@ def test_models_that_know_no_population_refuse_new_clusters(method):
         imp.impute_new(df.assign(school="s9"))
 
 
+def shops(seed=2, n=320):
+    """Values of eight shops and four items, whose effects are known well; rows that are new.
+
+    In the new rows shops and items come in another order, and one of each is not there.
+    """
+    rng = np.random.default_rng(seed)
+    shop, item, x = rng.integers(0, 8, n), rng.integers(0, 4, n), rng.normal(size=n)
+    y = 20.0 * item + 5.0 * shop + x + rng.normal(0, 0.3, n)
+    shop, item = (np.char.add(*each) for each in (("s", shop.astype(str)), ("i", item.astype(str))))
+    df = pd.DataFrame({"shop": shop, "item": item, "x": x, "y": y})
+    new = df[(shop != "s0") & (item != "i0")].iloc[::-1].reset_index(drop=True)
+    return df.assign(y=df["y"].where(rng.random(n) < 0.8)), new
+
+
+@pytest.mark.parametrize("method", ["normal", "normal.robust", "bart", "joint"])
+def test_rows_of_clusters_whose_model_has_no_effects_are_drawn(method):
+    df, new = shops()
+    methods = {"means": (method, {"formulas": {"y": "y ~ item + x + cluster_mean(x)"}})}
+    if method != "joint":
+        methods["fixed"] = (bi.fixed_clusters(method), {})
+    for chosen, arguments in methods.values():
+        imp = bi.impute(df, cluster="shop", m=2, iterations=1, seed=1, progress=False,
+                        method={"y": chosen}, **arguments)  # fmt: skip
+        for frame in imp.impute_new(new.assign(y=np.nan)):
+            assert np.corrcoef(frame["y"], new["y"])[0, 1] > 0.5
+
+
 def test_code_that_the_file_could_not_hold_is_asked_for(tmp_path):
     imp, rows = plain(m=1, post={"y": lambda values, data, rng: values})
     imp.to_netcdf(tmp_path / "run.nc")
