@@ -409,6 +409,17 @@ def shops(seed=2, n=320):
     return df.assign(y=df["y"].where(rng.random(n) < 0.8)), new
 
 
+@pytest.mark.parametrize("method", ["normal", "pmm", "normal.robust", "bart"])
+def test_new_rows_have_the_effects_of_all_their_clusters_where_some_are_fixed(method):
+    df, new = shops()
+    imp = bi.impute(
+        df, m=2, iterations=1, seed=1, progress=False, method={"y": bi.fixed_clusters(method)},
+        formulas={"y": "y ~ x + (1 | shop) + (1 | item)"},
+    )  # fmt: skip
+    for frame in imp.impute_new(new.assign(y=np.nan)):
+        assert np.abs(frame["y"] - new["y"]).mean() < 5
+
+
 @pytest.mark.parametrize("method", ["normal", "normal.robust", "bart", "joint"])
 def test_rows_of_clusters_whose_model_has_no_effects_are_drawn(method):
     df, new = shops()
