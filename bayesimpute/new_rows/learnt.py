@@ -329,7 +329,10 @@ def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
 
 
 def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
-    """Give the rows once for each chain; a cluster's known values are those of the chain."""
+    """Give the rows once for each chain, with what is known of their clusters.
+
+    A cluster has the value that another of the rows gives; else that of the chain.
+    """
     n, chains = len(new.rows), learnt.chains
     frame = new.frame.iloc[np.tile(np.arange(n), chains)]
     values = {name: np.tile(column, chains) for name, column in new.values.items()}
@@ -341,9 +344,11 @@ def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
     for name, known in learnt.by_cluster.items():
         target = learnt.specification.targets[name]
         assert isinstance(target, Target) and target.cluster
-        own = new.clusters[target.cluster]
-        number = own.numbers[own.codes]
-        found = np.where(number == NEW, np.nan, known[:, number]).reshape(-1)
+        own, seen = new.clusters[target.cluster], ~np.isnan(new.values[name])
+        given = np.full(len(own.numbers), np.nan)
+        given[own.codes[seen]] = new.values[name][seen]
+        of_run = np.where(own.numbers == NEW, np.nan, known[:, own.numbers])
+        found = np.where(np.isnan(given), of_run, given)[:, own.codes].reshape(-1)
         values[name] = np.where(np.isnan(values[name]), found, values[name])
     rows = np.concatenate([new.rows + chain * n for chain in range(chains)])
     return ManyTable(frame, new.variables, values, rows, indices)

@@ -433,6 +433,37 @@ def test_rows_of_clusters_whose_model_has_no_effects_are_drawn(method):
             assert np.corrcoef(frame["y"], new["y"])[0, 1] > 0.5
 
 
+@pytest.mark.parametrize("arguments", [{}, {"analysis": "y ~ x + size + (1 | school)"}])
+def test_a_property_of_clusters_seen_in_one_new_row_is_that_of_its_other_rows(arguments):
+    df, _ = data(each=6)
+    df = with_gaps(df, "size")[["school", "size", "x", "y"]].assign(
+        y=df["y"].mask(df.index % 7 == 0)
+    )
+    imp = bi.impute(df, cluster="school", m=2, iterations=1, seed=1, progress=False, **arguments)
+    new = df[df["school"].isin(["s1", "s2"])].copy()  # s1 has no size in the run
+    new["school"] = new["school"].replace("s2", "a new one")
+    new["size"] = np.nan
+    new.loc[~new["school"].duplicated(), "size"] = [3.0, 4.0]
+    for frame in imp.impute_new(new):
+        assert (frame["size"] == np.where(frame["school"] == "s1", 3.0, 4.0)).all()
+
+
+def test_numbers_that_are_no_categories_of_their_model_are_refused_where_it_would_be_asked():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=120)
+    grade = np.digitize(x + rng.logistic(size=120), [-1, 0, 1]).astype(float)
+    df = pd.DataFrame({"x": np.where(rng.random(120) < 0.3, np.nan, x), "grade": grade})
+    imp = bi.impute(df, analysis="grade ~ x", family="ordinal", m=2, iterations=1, seed=1,
+                    progress=False)  # fmt: skip
+    new = pd.DataFrame({"x": [np.nan, 0.5], "grade": [2.0, 2.5]})
+    assert imp.impute_new(new)[0]["x"].notna().all()
+    for grade in (7.0, 2.5, -1.0):
+        with pytest.raises(
+            DataError, match="'grade' is .* in 1 row.*category that was not observed"
+        ):
+            imp.impute_new(new.assign(grade=[grade, 2.0]))
+
+
 def test_code_that_the_file_could_not_hold_is_asked_for(tmp_path):
     imp, rows = plain(m=1, post={"y": lambda values, data, rng: values})
     imp.to_netcdf(tmp_path / "run.nc")
