@@ -459,7 +459,7 @@ def test_numbers_that_are_no_categories_of_their_model_are_refused_where_it_woul
     assert imp.impute_new(new)[0]["x"].notna().all()
     for grade in (7.0, 2.5, -1.0):
         with pytest.raises(
-            DataError, match="'grade' is .* in 1 row.*category that was not observed"
+            DataError, match=r"'grade' is .* in 1 row.*category that was not observed"
         ):
             imp.impute_new(new.assign(grade=[grade, 2.0]))
 
