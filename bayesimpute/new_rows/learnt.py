@@ -369,8 +369,11 @@ def _clusters_of(name: str, new: Table, table: Table) -> Clusters:
             f"impute_new: {error} A row of a cluster that was not in the data gets an id of its "
             "own."
         ) from None
-    known = {label: number for number, label in enumerate(table.clusters(name).labels)}
-    numbers = np.array([known.get(label, NEW) for label in own.labels], dtype=np.int64)
+    ids, of_run = own.labels, table.clusters(name).labels
+    if len(set(of_run)) < len(of_run):  # of 1 and "1" in one column, joined labels are the same
+        ids, of_run = _apart(name, new), _apart(name, table)
+    known = {label: number for number, label in enumerate(of_run)}
+    numbers = np.array([known.get(label, NEW) for label in ids], dtype=np.int64)
     spelled = {str(label): label for label in known} if (numbers == NEW).any() else {}
     for label, number in zip(own.labels, numbers, strict=True):
         if number == NEW and str(label) in spelled:
@@ -381,3 +384,11 @@ def _clusters_of(name: str, new: Table, table: Table) -> Clusters:
                 "the column, or these are new clusters."
             )
     return Clusters(own.codes, numbers, own.labels)
+
+
+def _apart(name: str, table: Table) -> tuple[Any, ...]:
+    """Ids of clusters by several columns, one by one, (cluster,)."""
+    parts = [table.clusters(column) for column in name.split(":")]
+    first = table.clusters(name).first_rows
+    each = ([part.labels[code] for code in part.codes[first]] for part in parts)
+    return tuple(zip(*each, strict=True))

@@ -381,6 +381,19 @@ def test_ids_of_another_type_are_no_new_clusters():
         imp.impute_new(df.assign(school=df["school"].astype(str)))
 
 
+def test_clusters_of_two_columns_are_told_apart_by_the_ids_and_not_by_their_text():
+    rng = np.random.default_rng(3)
+    number = rng.integers(0, 8, 240)
+    df = pd.DataFrame({"site": [1 if k < 4 else "1" for k in number], "room": number % 4})
+    df["y"] = 20.0 * (number == 1) + rng.normal(size=240)
+    gone = rng.random(240) < 0.2
+    imp = bi.impute(df.assign(y=df["y"].mask(gone)), cluster="site/room", m=2, iterations=1,
+                    method={"y": "normal"}, seed=1, progress=False)  # fmt: skip
+    new = df[df["room"] == 1].groupby(df["site"].map(repr)).head(1)
+    for frame in imp.impute_new(new.assign(y=np.nan)):
+        assert np.abs(frame["y"] - new["y"]).max() < 10
+
+
 @pytest.mark.parametrize(
     "method", [bi.fixed_clusters("normal"), pytest.param(builder, marks=pytest.mark.slow)]
 )
