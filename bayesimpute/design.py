@@ -265,6 +265,7 @@ class DesignBuilder:
             self.draw,
             main.cluster_labels,
             usable=self.usable,
+            asked=self._asked_for(),
             live=self.live,
             equations_x=tuple(equation for _, equation in (*fixed, *means)),
             equations_z=main.equations_z,
@@ -272,6 +273,14 @@ class DesignBuilder:
             grouping=main.name if len(groupings) > 1 else "",
             groupings=groupings[1:],
         )
+
+    def _asked_for(self) -> npt.NDArray[np.bool_] | None:
+        """Rows whose observed value is wanted anew, and not learnt from; None for none."""
+        observed = ~np.isnan(self.known)
+        if self.of_clusters is not None:
+            observed = np.bincount(self.of_clusters.codes, observed, self.of_clusters.n) > 0
+        rows = observed & self.draw & ~self.fit
+        return rows if rows.any() else None
 
     def _grouping(
         self, effects: Effects, labels: Mapping[str, tuple[str, ...]], rows: int

@@ -101,6 +101,9 @@ class Design:
     usable
         Rows a model may learn from, the target missing or not, (row,) bool; None for all. A model
         of whether the target is seen takes these.
+    asked
+        Rows not learnt from whose value is observed and wanted anew all the same, (row,) bool; None
+        for none.
     around
         Latent mean of the target in the cluster of each row, (row,): `y` is the difference to it.
         None for none.
@@ -150,6 +153,7 @@ class Design:
     columns: Mapping[str, Array] = field(default_factory=dict)
     members: tuple["Design", ...] = ()
     usable: npt.NDArray[np.bool_] | None = None
+    asked: npt.NDArray[np.bool_] | None = None
     live: npt.NDArray[np.bool_] | None = None
     around: Array | None = None
     equations_x: tuple[str, ...] = ()
@@ -204,6 +208,7 @@ class Design:
             columns={name: column[chosen] for name, column in self.columns.items()},
             members=tuple(member.rows(chosen) for member in self.members),
             usable=None if self.usable is None else self.usable[chosen],
+            asked=None if self.asked is None else self.asked[chosen],
             live=None if self.live is None else self.live[chosen],
             around=None if self.around is None else self.around[chosen],
             groupings=tuple(each.rows(chosen) for each in self.groupings),

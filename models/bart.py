@@ -191,7 +191,8 @@ class Bart:
             categories,
             tuple(map(str, design.categories)) if latent.cutpoints else (),
             tuple(each.n_clusters for each in _grouped(design)),
-            tuple(each.grouping for each in designs_of(design)),
+            tuple(each.grouping for each in _grouped(design)) or ("",),
+            tuple(bool(each.random_effects) for each in designs_of(design)),
         )
         return ForestKernel(model, options)
 
@@ -282,9 +283,11 @@ def _sd_names(design: Design) -> list[str]:
 
 def _priors(design: Design, priors: Mapping[str, Any]) -> dict[str, Any]:
     """Priors by the names of the model: ``sd_intercept`` is of all groupings not named."""
-    by_grouping = priors_of(priors, designs_of(design))
+    designs = designs_of(design)
+    pairs = zip(priors_of(priors, designs), designs, strict=True)
+    by_grouping = [own for own, each in pairs if each.random_effects]
     given = {name: prior for name, prior in priors.items() if "|" not in name}
-    for own, name in zip(by_grouping, _sd_names(design), strict=False):
+    for own, name in zip(by_grouping, _sd_names(design), strict=True):
         if "sd_intercept" in own:
             given[name] = own["sd_intercept"]
     return given

@@ -270,8 +270,13 @@ class PMMDraws:
 
 
 def tolerance_of(predicted: Array) -> float:
-    """Distance below which linear predictors are equal."""
-    return 1e-10 * max(float(np.ptp(predicted)), float(np.abs(predicted).max()), 1e-300)
+    """Distance below which linear predictors are equal.
+
+    Far from 0 it is what numbers of that size are rounded by: in proportion to the size, as to the
+    range, all of a variable such as 1e10 + x would be equal, and donors any rows.
+    """
+    rounding = 1e-14 * float(np.abs(predicted).max())
+    return max(1e-10 * float(np.ptp(predicted)), rounding, 1e-300)
 
 
 def nearest_others(predicted: Array, k: int, rng: np.random.Generator) -> np.ndarray:

@@ -356,3 +356,18 @@ def test_no_variation_in_the_selection_is_an_event(study):
     run = bi.impute(whole, cluster="g", method={"y": "heckman"}, **{**RUN, "m": 2})
     assert {"no selection to learn from", "clusters without gaps"} <= set(run.events["action"])
     assert np.isfinite(run.complete(1)["y"]).all()
+
+
+def test_an_observed_value_that_is_asked_for_is_drawn_as_a_seen_one_in_ignored_rows_too():
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(2, 400))
+    seen, ignored = y + x + 0.5 * rng.normal(size=400) > 0, rng.random(400) < 0.5
+    df = pd.DataFrame({"x": x, "y": np.where(seen, y, np.nan)})
+    imp = bi.impute(
+        df, method={"y": "heckman"}, model_options={"y": {"rho": 0.9}}, where="all",
+        ignore=ignored, **{**RUN, "m": 10},
+    )  # fmt: skip
+    drawn = np.mean([frame["y"] for frame in imp], axis=0)
+    of_seen = drawn[seen & ~ignored].mean()
+    assert of_seen > drawn[~seen].mean() + 0.6
+    assert drawn[seen & ignored].mean() == pytest.approx(of_seen, abs=0.3)

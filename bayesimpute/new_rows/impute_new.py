@@ -27,6 +27,7 @@ from bayesimpute.errors import DataError
 from bayesimpute.interchange import Frame, given, taken
 from bayesimpute.method import Array, Design, RowDensity
 from bayesimpute.new_rows.learnt import (
+    UNKNOWN,
     Learnt,
     Rows,
     events_of,
@@ -41,6 +42,7 @@ from bayesimpute.specification.joint_order import sources_of, with_live
 from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.survival import indicator
+from bayesimpute.wording import listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +198,7 @@ def complete(learnt: Learnt, new: Rows, seed: int) -> tuple[Specification, Mappi
     specification = _on_new_rows(learnt, new)
     targets = _missing_targets(specification)
     _check_predictors(specification, learnt, new)
+    _check_coded(specification, learnt, new)
     draws = _draws(learnt, new, targets, seed)
     rng = stream(seed, Purpose.NEW_ROWS)
     values = _start(specification, learnt, new, rng)
@@ -270,6 +273,24 @@ def _check_predictors(specification: Specification, learnt: Learnt, new: Rows) -
             "imputations were made has no model. Fill these values in, leave the rows out, or "
             "impute again with a row in which the column is missing, so that it gets a model."
         )
+
+
+def _check_coded(specification: Specification, learnt: Learnt, new: Rows) -> None:
+    """Refuse numbers that are none of a model's categories where what is missing is drawn by it."""
+    if specification.live is None:  # a value says nothing of its own model's others
+        return
+    gaps = np.any([cells[: len(new.rows)] for cells in specification.where.values()], axis=0)
+    for builder in learnt.bench.builders.values():
+        name, coded = builder.target.name, builder.coded
+        values = new.values.get(name)
+        if not coded.size or values is None:
+            continue
+        strange = gaps & ~np.isnan(values) & ~np.isin(values, coded)
+        if strange.any():
+            raise DataError(
+                f"impute_new: {name!r} is {values[strange][0]:g} in {int(strange.sum())} row(s) "
+                f"with gaps, {UNKNOWN}. Known are {listed(coded.tolist())}."
+            )
 
 
 def _draws(learnt: Learnt, new: Rows, targets: Iterable[str], seed: int) -> dict[str, RowDraws]:
@@ -359,10 +380,11 @@ def _sweep(
     for name in targets:
         builder = designs.builders[name]
         design = designs.build(name, values)
-        if not design.draw.any() and not any(m.draw.any() for m in design.members):
-            continue
+        wanted = design.draw.any() or any(m.draw.any() for m in design.members)
+        # values of clusters that are known from other rows are copied all the same
+        of_model = draws[name].draw(design, rng) if wanted else np.empty(0)
         changed = []
-        for part, drawn in builder.parts(draws[name].draw(design, rng), values):
+        for part, drawn in builder.parts(of_model, values):
             drawn = post_processed(part, drawn, values, rng)
             column = values[part.target.name].copy()
             column[part.cells] = drawn

@@ -329,7 +329,10 @@ def read(df: pd.DataFrame, learnt: Learnt) -> Rows:
 
 
 def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
-    """Give the rows once for each chain; a cluster's known values are those of the chain."""
+    """Give the rows once for each chain, with what is known of their clusters.
+
+    A cluster has the value that another of the rows gives; else that of the chain.
+    """
     n, chains = len(new.rows), learnt.chains
     frame = new.frame.iloc[np.tile(np.arange(n), chains)]
     values = {name: np.tile(column, chains) for name, column in new.values.items()}
@@ -341,9 +344,11 @@ def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
     for name, known in learnt.by_cluster.items():
         target = learnt.specification.targets[name]
         assert isinstance(target, Target) and target.cluster
-        own = new.clusters[target.cluster]
-        number = own.numbers[own.codes]
-        found = np.where(number == NEW, np.nan, known[:, number]).reshape(-1)
+        own, seen = new.clusters[target.cluster], ~np.isnan(new.values[name])
+        given = np.full(len(own.numbers), np.nan)
+        given[own.codes[seen]] = new.values[name][seen]
+        of_run = np.where(own.numbers == NEW, np.nan, known[:, own.numbers])
+        found = np.where(np.isnan(given), of_run, given)[:, own.codes].reshape(-1)
         values[name] = np.where(np.isnan(values[name]), found, values[name])
     rows = np.concatenate([new.rows + chain * n for chain in range(chains)])
     return ManyTable(frame, new.variables, values, rows, indices)
@@ -364,8 +369,11 @@ def _clusters_of(name: str, new: Table, table: Table) -> Clusters:
             f"impute_new: {error} A row of a cluster that was not in the data gets an id of its "
             "own."
         ) from None
-    known = {label: number for number, label in enumerate(table.clusters(name).labels)}
-    numbers = np.array([known.get(label, NEW) for label in own.labels], dtype=np.int64)
+    ids, of_run = own.labels, table.clusters(name).labels
+    if len(set(of_run)) < len(of_run):  # of 1 and "1" in one column, joined labels are the same
+        ids, of_run = _apart(name, new), _apart(name, table)
+    known = {label: number for number, label in enumerate(of_run)}
+    numbers = np.array([known.get(label, NEW) for label in ids], dtype=np.int64)
     spelled = {str(label): label for label in known} if (numbers == NEW).any() else {}
     for label, number in zip(own.labels, numbers, strict=True):
         if number == NEW and str(label) in spelled:
@@ -376,3 +384,11 @@ def _clusters_of(name: str, new: Table, table: Table) -> Clusters:
                 "the column, or these are new clusters."
             )
     return Clusters(own.codes, numbers, own.labels)
+
+
+def _apart(name: str, table: Table) -> tuple[Any, ...]:
+    """Ids of clusters by several columns, one by one, (cluster,)."""
+    parts = [table.clusters(column) for column in name.split(":")]
+    first = table.clusters(name).first_rows
+    each = ([part.labels[code] for code in part.codes[first]] for part in parts)
+    return tuple(zip(*each, strict=True))

@@ -131,9 +131,12 @@ class ForestModel:
     levels
         Labels of all categories of an ordered target.
     clusters
-        Numbers of clusters of each grouping.
+        Numbers of clusters of each grouping with effects.
     names
-        Of the groupings where there are several; one of no name else.
+        Of these groupings where there are several; one of no name else.
+    varying
+        Whether there are effects by each grouping of a design: fixed ones, and means of clusters
+        without effects, leave it without.
     """
 
     latent: Latent
@@ -148,6 +151,7 @@ class ForestModel:
     levels: tuple[str, ...] = ()
     clusters: tuple[int, ...] = ()
     names: tuple[str, ...] = ("",)
+    varying: tuple[bool, ...] = (False,)
 
     @property
     def sd_names(self) -> tuple[str, ...]:
@@ -174,13 +178,17 @@ class ForestDraws:
     between
         SDs between clusters in each chain, (grouping, equation).
     clusters
-        How many clusters a chain has in each grouping; one grouping of one for none.
+        How many clusters a chain has in each grouping, with effects or without; one of one for
+        none.
+    varying
+        Whether there are effects by each grouping.
     """
 
     kernel: Any
     chains: tuple[Any, ...]
     between: tuple[Array, ...]
     clusters: tuple[int, ...]
+    varying: tuple[bool, ...]
 
     def beside(self, others: Sequence[Self]) -> Self:
         """Put the draws of further chains behind these."""
@@ -196,10 +204,11 @@ class ForestDraws:
     ) -> Self:
         """Choose clusters; effects of new ones come from the population."""
         numbers = (clusters, *further)
+        with_effects = [own for own, kept in zip(numbers, self.varying, strict=True) if kept]
         chains = []
         for chain, between in zip(self.chains, self.between, strict=True):
             chosen = []
-            for effects, sd, own in zip(chain.effects, between, numbers, strict=True):
+            for effects, sd, own in zip(chain.effects, between, with_effects, strict=True):
                 new = np.flatnonzero(own == NEW)
                 found = effects[:, own]
                 found[:, new] = sd[:, None] * rng.standard_normal((len(sd), new.size))
@@ -322,8 +331,9 @@ class ForestKernel:
         return Rows(y, codes, self._clusters(rows), offset)
 
     def _clusters(self, rows: Design) -> tuple[npt.NDArray[np.int64], ...]:
-        """Clusters of rows in each grouping."""
-        return tuple(each.cluster for each in designs_of(rows)) if self._model.clusters else ()
+        """Clusters of rows in each grouping with effects."""
+        pairs = zip(designs_of(rows), self._model.varying, strict=True)
+        return tuple(each.cluster for each, has_effects in pairs if has_effects)
 
     def _shift(self, shift: Array) -> Array:
         """Shift of the linear predictors, (row, equation) or (row, 1)."""
@@ -541,8 +551,8 @@ class ForestKernel:
     def row_draws(self, moment: Moment) -> ForestDraws:
         """Give the model of new rows at the trees and effects of a state."""
         at = self._apart(moment.state)
-        clusters = self._model.clusters or (1,)
-        return ForestDraws(self, (at,), (self._scales(at)[1],), clusters)
+        clusters = tuple(max(each.n_clusters, 1) for each in designs_of(moment.design))
+        return ForestDraws(self, (at,), (self._scales(at)[1],), clusters, self._model.varying)
 
     def predict(
         self,

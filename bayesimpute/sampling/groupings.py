@@ -458,7 +458,18 @@ class GroupedKernel:
             self._move(designs, 0, tuned, states, effects, rng)
         for k in few:
             tuned[k] = self.parts[k].adapt(self._given(designs, k, effects), rng)
-        return _together([tuned[k] for k in range(len(self.parts))])
+        return self._together([tuned[k] for k in range(len(self.parts))])
+
+    def _together(self, parts: Sequence[Adaptation]) -> Adaptation:
+        """Make one adaptation of those of all groupings, for a state as long as this kernel's."""
+        effects = [np.zeros(self._shape(k)) for k in range(len(self.parts))]
+        return Adaptation(
+            parts[0].step_size,
+            np.concatenate([part.variance for part in parts]),
+            self._join([part.start_mean for part in parts], effects),
+            self._join([part.start_sd for part in parts], effects),
+            tuple(parts),
+        )
 
     def start(self, adaptation: Adaptation, rng: np.random.Generator) -> Array:
         """Give a dispersed start; effects follow at the first visit."""
@@ -580,17 +591,6 @@ class GroupedKernel:
                 if of_grouping(name)
             }
         return found
-
-
-def _together(parts: Sequence[Adaptation]) -> Adaptation:
-    """Make one adaptation of those of all groupings."""
-    return Adaptation(
-        parts[0].step_size,
-        np.concatenate([part.variance for part in parts]),
-        np.concatenate([part.start_mean for part in parts]),
-        np.concatenate([part.start_sd for part in parts]),
-        tuple(parts),
-    )
 
 
 def _alike(mine: EffectColumn, theirs: EffectColumn) -> bool:

@@ -217,7 +217,7 @@ class Sizes:
         # an effect of any predictor is correlated with those of its block in all of them
         blocks = np.tile(blocks_of(design), (self.equations, 1))[equations.varying]
         self.blocks = CorrelationBlocks(blocks.tolist(), eta)
-        self.clusters = design.n_clusters if self.random else 0
+        self.clusters = design.n_clusters  # rows of them say which they are, effects or none
         self.scales = self.effects + positive
         self.correlations = self.blocks.count
         first = self.scales + self.correlations

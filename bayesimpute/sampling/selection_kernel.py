@@ -178,8 +178,13 @@ def known_of(design: Design, selected: SelectedClusters) -> Array:
     live = np.zeros(len(design.y), dtype=bool) if design.live is None else design.live
     drawn = np.where(selected.have(design), DRAWN, VALUE_ONLY)
     # an observed value that is not learnt from is seen all the same
-    seen = (design.fit | ~(design.draw | np.isnan(design.y))) & ~live
+    seen = (_seen(design) | ~(design.draw | np.isnan(design.y))) & ~live
     return np.where(live, drawn, np.where(seen, SEEN, UNSEEN))
+
+
+def _seen(design: Design) -> Rows:
+    """Rows learnt from, and those of which an observed value is only asked for, (row,) bool."""
+    return design.fit if design.asked is None else design.fit | design.asked
 
 
 def selection_kernel(
@@ -387,7 +392,7 @@ class SelectionKernel:
         wanted = design.draw
         # unseen, unless the whole cluster is; a cell that is only asked for is a seen one
         some = selected_clusters(design, self._options["select_whole_clusters"])
-        seen = np.where(design.fit, 1.0, np.where(some.have(design), 0.0, np.nan))[wanted]
+        seen = np.where(_seen(design), 1.0, np.where(some.have(design), 0.0, np.nan))[wanted]
         eta = posterior.predictors(design, wanted, state)
         if design.shift is not None:
             eta = eta + posterior.shifts(design.shift[wanted])

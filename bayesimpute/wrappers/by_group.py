@@ -125,9 +125,14 @@ class ByGroup(Wrapper):
         """Give the grouping column."""
         return (self.by,)
 
+    @property
+    def _key(self) -> str:
+        # not the name alone: an option of the method inside may be called so, as event
+        return f"group of {self.by}"
+
     def columns(self, table: Table, values: Mapping[str, Array]) -> Mapping[str, Array]:
         """Give the codes of the groups."""
-        return {self.by: values[self.by]}
+        return {self._key: values[self.by]}
 
     def model(self, design: Design, priors: Options, options: Options) -> Any:
         """Build the textbook models of all groups, side by side in one PyMC model.
@@ -155,7 +160,7 @@ class ByGroup(Wrapper):
 
     def rows(self, design: Design) -> dict[str, Rows]:
         """Give the rows of a design that are in each group, by its label, (row,) bool."""
-        codes = design.columns[self.by]
+        codes = design.columns[self._key]
         return {label: codes == value for value, label in self.groups}
 
     rows_asked = rows

@@ -216,7 +216,9 @@ class FixedDraws(Wrapped):
                 f"fixed_clusters knows the effects of the clusters of {self.name!r} that it was "
                 "fitted to, and of no others"
             )
-        return replace(self, clusters=clusters)
+        # inside, the numbers of these clusters stay; those of further groupings are chosen there
+        inside = self.inside.of_clusters(np.arange(self.fitted), rng, further)
+        return replace(self, inside=inside, clusters=clusters)
 
     def seen(self, design: Design) -> Design:
         """Give the design that the model inside gets."""

@@ -6,7 +6,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.data.table import Kind
-from bayesimpute.models.pmm import category_scores, nearest_donors
+from bayesimpute.models.pmm import category_scores, nearest_donors, nearest_others
 
 
 def shares(donors, wanted, k, draws=4000):
@@ -85,3 +85,13 @@ def test_imputed_values_are_observed_values_of_every_kind():
     guessed = completed.loc[df["town"].isna()]
     right = np.where(guessed.x > 0.5, "Ghent", np.where(guessed.x < -0.5, "Oslo", "Turin"))
     assert (guessed["town"] == right).mean() > 0.6
+
+
+@pytest.mark.parametrize("far", [0.0, 1e6, 1e10, 1e12])
+def test_donors_are_the_nearest_however_far_from_zero_values_lie(far):
+    rng = np.random.default_rng(1)
+    donors, wanted = rng.permutation(200) / 10, rng.uniform(0, 20, 50)
+    chosen = nearest_donors(far + donors, far + wanted, 5, rng)
+    assert np.abs(donors[chosen] - wanted).max() < 0.51
+    others = nearest_others(far + donors, 5, rng)
+    assert np.abs(donors[others] - donors).max() < 0.51

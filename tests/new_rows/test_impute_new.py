@@ -381,6 +381,19 @@ def test_ids_of_another_type_are_no_new_clusters():
         imp.impute_new(df.assign(school=df["school"].astype(str)))
 
 
+def test_clusters_of_two_columns_are_told_apart_by_the_ids_and_not_by_their_text():
+    rng = np.random.default_rng(3)
+    number = rng.integers(0, 8, 240)
+    df = pd.DataFrame({"site": [1 if k < 4 else "1" for k in number], "room": number % 4})
+    df["y"] = 20.0 * (number == 1) + rng.normal(size=240)
+    gone = rng.random(240) < 0.2
+    imp = bi.impute(df.assign(y=df["y"].mask(gone)), cluster="site/room", m=2, iterations=1,
+                    method={"y": "normal"}, seed=1, progress=False)  # fmt: skip
+    new = df[df["room"] == 1].groupby(df["site"].map(repr)).head(1)
+    for frame in imp.impute_new(new.assign(y=np.nan)):
+        assert np.abs(frame["y"] - new["y"]).max() < 10
+
+
 @pytest.mark.parametrize(
     "method", [bi.fixed_clusters("normal"), pytest.param(builder, marks=pytest.mark.slow)]
 )
@@ -393,6 +406,75 @@ def test_models_that_know_no_population_refuse_new_clusters(method):
     assert imp.impute_new(df)[0]["y"].notna().all()
     with pytest.raises(DataError, match="cluster that was not in the data"):
         imp.impute_new(df.assign(school="s9"))
+
+
+def shops(seed=2, n=320):
+    """Values of eight shops and four items, whose effects are known well; rows that are new.
+
+    In the new rows shops and items come in another order, and one of each is not there.
+    """
+    rng = np.random.default_rng(seed)
+    shop, item, x = rng.integers(0, 8, n), rng.integers(0, 4, n), rng.normal(size=n)
+    y = 20.0 * item + 5.0 * shop + x + rng.normal(0, 0.3, n)
+    shop, item = (np.char.add(*each) for each in (("s", shop.astype(str)), ("i", item.astype(str))))
+    df = pd.DataFrame({"shop": shop, "item": item, "x": x, "y": y})
+    new = df[(shop != "s0") & (item != "i0")].iloc[::-1].reset_index(drop=True)
+    return df.assign(y=df["y"].where(rng.random(n) < 0.8)), new
+
+
+@pytest.mark.parametrize("method", ["normal", "pmm", "normal.robust", "bart"])
+def test_new_rows_have_the_effects_of_all_their_clusters_where_some_are_fixed(method):
+    df, new = shops()
+    imp = bi.impute(
+        df, m=2, iterations=1, seed=1, progress=False, method={"y": bi.fixed_clusters(method)},
+        formulas={"y": "y ~ x + (1 | shop) + (1 | item)"},
+    )  # fmt: skip
+    for frame in imp.impute_new(new.assign(y=np.nan)):
+        assert np.abs(frame["y"] - new["y"]).mean() < 5
+
+
+@pytest.mark.parametrize("method", ["normal", "normal.robust", "bart", "joint"])
+def test_rows_of_clusters_whose_model_has_no_effects_are_drawn(method):
+    df, new = shops()
+    methods = {"means": (method, {"formulas": {"y": "y ~ item + x + cluster_mean(x)"}})}
+    if method != "joint":
+        methods["fixed"] = (bi.fixed_clusters(method), {})
+    for chosen, arguments in methods.values():
+        imp = bi.impute(df, cluster="shop", m=2, iterations=1, seed=1, progress=False,
+                        method={"y": chosen}, **arguments)  # fmt: skip
+        for frame in imp.impute_new(new.assign(y=np.nan)):
+            assert np.corrcoef(frame["y"], new["y"])[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("arguments", [{}, {"analysis": "y ~ x + size + (1 | school)"}])
+def test_a_property_of_clusters_seen_in_one_new_row_is_that_of_its_other_rows(arguments):
+    df, _ = data(each=6)
+    df = with_gaps(df, "size")[["school", "size", "x", "y"]].assign(
+        y=df["y"].mask(df.index % 7 == 0)
+    )
+    imp = bi.impute(df, cluster="school", m=2, iterations=1, seed=1, progress=False, **arguments)
+    new = df[df["school"].isin(["s1", "s2"])].copy()  # s1 has no size in the run
+    new["school"] = new["school"].replace("s2", "a new one")
+    new["size"] = np.nan
+    new.loc[~new["school"].duplicated(), "size"] = [3.0, 4.0]
+    for frame in imp.impute_new(new):
+        assert (frame["size"] == np.where(frame["school"] == "s1", 3.0, 4.0)).all()
+
+
+def test_numbers_that_are_no_categories_of_their_model_are_refused_where_it_would_be_asked():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=120)
+    grade = np.digitize(x + rng.logistic(size=120), [-1, 0, 1]).astype(float)
+    df = pd.DataFrame({"x": np.where(rng.random(120) < 0.3, np.nan, x), "grade": grade})
+    imp = bi.impute(df, analysis="grade ~ x", family="ordinal", m=2, iterations=1, seed=1,
+                    progress=False)  # fmt: skip
+    new = pd.DataFrame({"x": [np.nan, 0.5], "grade": [2.0, 2.5]})
+    assert imp.impute_new(new)[0]["x"].notna().all()
+    for grade in (7.0, 2.5, -1.0):
+        with pytest.raises(
+            DataError, match=r"'grade' is .* in 1 row.*category that was not observed"
+        ):
+            imp.impute_new(new.assign(grade=[grade, 2.0]))
 
 
 def test_code_that_the_file_could_not_hold_is_asked_for(tmp_path):

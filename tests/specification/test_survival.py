@@ -48,6 +48,16 @@ def test_the_event_goes_to_the_model_and_is_no_column_of_any_other(df):
     np.testing.assert_array_equal(rows.rows(rows.y > 1).columns["event"], df["died"][df.time > 1])
 
 
+def test_events_stay_events_where_the_groups_are_a_column_called_event(df):
+    df = df.assign(event=np.arange(60) % 3)
+    found = made(df, method={"time": bi.by_group("weibull", "event")})
+    target = found.targets["time"]
+    rows = DesignBuilder.of(found, target).build(dict(found.known))
+    np.testing.assert_array_equal(rows.columns["event"], df["died"])
+    groups = target.method.rows(rows)
+    np.testing.assert_array_equal(groups["2"], df["event"] == 2)
+
+
 @pytest.mark.parametrize(
     ("column", "which"),
     [

@@ -36,6 +36,34 @@ def test_each_group_is_imputed_as_if_alone(trial, method):
             assert (np.abs(mine.mean(axis=(0, 1)) - draws.mean(axis=(0, 1))) < spread).all(), name
 
 
+@pytest.mark.parametrize("method", ["normal", "logistic"])
+def test_each_group_has_the_effects_of_several_groupings(method):
+    rng = np.random.default_rng(4)
+    n = 300
+    shop, item, arm = rng.integers(0, 6, n), rng.integers(0, 4, n), rng.choice(["a", "b"], n)
+    level = 4.0 * np.where(arm == "a", item - 1.5, 1.5 - item) + 2.0 * (shop % 2)
+    if method == "logistic":
+        y = np.where(level > 1, "yes", "no")
+        gone = rng.random(n) < 0.2
+        df = pd.DataFrame({"y": y, "shop": shop, "item": item, "arm": arm})
+        df.loc[gone, "y"] = None
+    else:
+        y, gone = level + rng.normal(0, 0.2, n), rng.random(n) < 0.2
+        df = pd.DataFrame({"y": y, "shop": shop, "item": item, "arm": arm})
+        df.loc[gone, "y"] = np.nan
+    imp = bi.impute(
+        df, m=2, iterations=2, seed=3, progress=False, method={"y": bi.by_group(method, "arm")},
+        formulas={"y": "y ~ (1 | shop) + (1 | item)"},
+    )  # fmt: skip
+    assert {"sd_intercept|item[a]", "sd_intercept|shop[b]"} <= imp.history.labels["y"].keys()
+    for frame in [*imp, *(each.loc[gone] for each in imp.impute_new(df))]:
+        drawn = frame.loc[gone[: len(frame)] if len(frame) == n else slice(None), "y"]
+        if method == "logistic":
+            assert (drawn == y[gone]).mean() > 0.8
+        else:
+            assert np.abs(drawn - y[gone]).mean() < 1
+
+
 def test_random_draws_come_from_the_own_group(trial):
     far = trial.assign(y=trial["y"] + np.where(trial["arm"] == "b", 1000, 0))
     imp = bi.impute(far, m=3, method={"y": bi.by_group("sample", "arm")}, **RUN)

@@ -52,8 +52,8 @@ def test_delta_shifts_live_values_and_no_observed_ones(name, gaussian_design):
 
 def test_each_group_has_the_density_of_its_own_model(gaussian_design):
     arm = (np.arange(len(gaussian_design.y)) % 2).astype(float)
-    design = replace(gaussian_design, columns={"arm": arm})
     wrapped = replace(bi.by_group("normal.robust", "arm"), groups=((0.0, "a"), (1.0, "b")))
+    design = replace(gaussian_design, columns={wrapped._key: arm})
     kernel, state = kernel_and_state(wrapped, design)
     found = density(kernel, state, design)(design.rows(np.arange(7)))
     for value, half in ((0.0, state[: kernel.size // 2]), (1.0, state[kernel.size // 2 :])):
