@@ -93,9 +93,11 @@ def impute(
         :func:`~bayesimpute.make_predictors`. A square array without labels is taken in column
         order.
     formulas
-        lme4-style formula by target, in place of its row of `predictors`. Effects by cluster in one
-        pair of brackets are correlated, ``(1 + x | school)``; those in different ones, and after
-        ``||``, are independent, ``(1 | school) + (0 + x | school)``.
+        lme4-style formula by target, in place of its row of `predictors`. Products with a category
+        have the columns that R gives them: ``x:s`` a slope of x in each category of s, written as
+        ``x`` and its differences. Effects by cluster in one pair of brackets are correlated,
+        ``(1 + x | school)``; those in different ones, and after ``||``, are independent,
+        ``(1 | school) + (0 + x | school)``.
     priors
         PyMC distributions by target and parameter, on the data's scale:
         ``{"popular": {"sd_intercept": pm.HalfNormal.dist(1)}}``.

@@ -40,6 +40,7 @@ from bayesimpute.specification.formula_terms import (
     Product,
     key_of,
     label_of,
+    lacking_margins,
     unique,
 )
 from bayesimpute.wording import nearest
@@ -545,20 +546,10 @@ def _margins(read: Formula, df: pd.DataFrame) -> list[Product]:
         if factor.function in CODED
         or (factor.column is not None and not _is_number(df[factor.column]))
     }
-    known = {frozenset[str](): {frozenset[str]()} if read.intercept else set[frozenset[str]]()}
-    found: list[Product] = []
-    for term in by_order(read.terms):
-        own = [factor.key for factor in term if factor.key in categorical]
-        numeric = key_of(term) - set(own)
-        spanned = known.setdefault(numeric, set())
-        for size in range(len(own)):
-            for chosen in map(frozenset, combinations(own, size)):
-                kept = tuple(f for f in term if f.key in numeric or f.key in chosen)
-                if chosen not in spanned and kept:
-                    found.append(kept)
-                spanned.add(chosen)
-        spanned.add(frozenset(own))
-    return found
+    factors = {factor.key: factor for factor in read.factors}
+    keys = [[factor.key for factor in term] for term in read.terms]
+    lacking = lacking_margins(keys, categorical, read.intercept)
+    return [tuple(factors[key] for key in term) for term in lacking]
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -4,9 +4,10 @@ Factors are columns, arithmetic, or calls of known functions. Nothing is ever ev
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.expressions import (
@@ -209,6 +210,47 @@ def key_of(term: Product) -> frozenset[str]:
 def label_of(term: Product) -> str:
     """Factors in their order."""
     return ":".join(factor.label for factor in term)
+
+
+def lacking_margins(
+    terms: Iterable[Sequence[str]], categorical: Container[str], intercept: bool
+) -> list[tuple[str, ...]]:
+    """Give the terms within others that R spans by all categories of these others.
+
+    R codes a category in full where no other term has its margin: ``x:s`` without ``x`` has a slope
+    of x in each category. Models here code categories against a reference, whatever else is there,
+    and span the same with ``x`` beside ``x:s``.
+
+    Parameters
+    ----------
+    terms
+        Factors of each.
+    categorical
+        Factors that are categories.
+    intercept
+        Whether there is one.
+
+    Examples
+    --------
+    >>> lacking_margins([("x", "s")], {"s"}, True), lacking_margins([("x", "s"), "x"], {"s"}, True)
+    ([('x',)], [])
+    """
+    spanned: dict[frozenset[str], set[frozenset[str]]] = {frozenset(): set()}
+    if intercept:
+        spanned[frozenset()].add(frozenset())
+    found: list[tuple[str, ...]] = []
+    for term in sorted(terms, key=len):
+        own = [factor for factor in term if factor in categorical]
+        numeric = frozenset(term) - set(own)
+        known = spanned.setdefault(numeric, set())
+        for size in range(len(own)):
+            for chosen in map(frozenset, combinations(own, size)):
+                kept = tuple(factor for factor in term if factor in numeric | chosen)
+                if chosen not in known and kept:
+                    found.append(kept)
+                known.add(chosen)
+        known.add(frozenset(own))
+    return found
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from bayesimpute.specification.aliases import LIKELIHOODS, MATCHING, NUMBER, SHA
 from bayesimpute.specification.defaults import usable_as_predictor
 from bayesimpute.specification.expressions import evaluate, names_in, with_category_codes
 from bayesimpute.specification.formula_reader import ParsedFormula, parse_formula
+from bayesimpute.specification.formula_terms import lacking_margins
 from bayesimpute.specification.groupings import above, check_groupings, in_order, placed_terms
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.requests import Request, clusters_of, terms_of
@@ -173,7 +174,7 @@ def build_target(
     formula: ParsedFormula | None = None
     if name in request.formulas:
         formula = parse_formula(request.formulas[name], name, table.variables)
-        terms = formula.terms
+        terms = _with_margins(formula.terms, table)
         groupings = _groupings_of(name, formula, request.clusters, alias, events)
     else:
         matrix = request.predictors if request.predictors is not None else defaults
@@ -454,6 +455,18 @@ def _at_level_2(name: str, terms: Sequence[Term], events: Log) -> tuple[Term, ..
                 "slope by cluster or a further cluster mean has no meaning there and is left out.",
             )
     return tuple(replace(term, fixed=True, random=False, cluster_mean=False) for term in terms)
+
+
+def _with_margins(terms: Sequence[Term], table: Table) -> tuple[Term, ...]:
+    """Put terms before others that R would give all categories in their place."""
+    kinds = {name: variable.kind for name, variable in table.variables.items()}
+    categorical = {name for name, kind in kinds.items() if kind not in (Kind.NUMERIC, Kind.OTHER)}
+    fixed = [term.factors for term in terms if term.fixed]
+    margins = {":".join(each): each for each in lacking_margins(fixed, categorical, True)}
+    found = {label: Term(label, factors) for label, factors in margins.items()}
+    for term in terms:  # such a term may be there already, varying by cluster only
+        found[term.label] = found[term.label].and_also(term) if term.label in found else term
+    return tuple(found.values())
 
 
 def _checked_terms(

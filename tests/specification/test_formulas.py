@@ -256,3 +256,39 @@ def test_the_equation_shows_slopes_residuals_and_donors() -> None:
     assert "b0_j ~ N(0, τ0²),  b1_j ~ N(0, τ1²)" in text
     formula = {"popular": "popular ~ texp * sex + (1 | school)"}
     assert "β3·(texp·sex)_ij" in equations(specify(df, formulas=formula))["popular"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "lacking"),
+    [
+        ("y ~ x:s", {"x"}),
+        ("y ~ s / x", {"x"}),
+        ("y ~ x:s + (1 + x | g)", {"x"}),
+        ("y ~ s:t", {"s", "t"}),
+        ("y ~ x:s:t + t", {"x", "x:s", "x:t"}),
+        ("y ~ x * s", set()),
+        ("y ~ x:z", set()),
+        ("y ~ x:s + x", set()),
+    ],
+)
+def test_products_with_categories_span_what_they_span_in_r(formula, lacking):
+    rng = np.random.default_rng(1)
+    df = pd.DataFrame({"x": rng.normal(size=60), "z": rng.normal(size=60), "g": np.arange(60) % 6})
+    df["s"], df["t"] = rng.choice(list("abc"), 60), rng.random(60) < 0.5
+    df["y"] = np.where(np.arange(60) % 4, df["x"], np.nan)
+    written = {term.label for term in parse_formula(formula, "y", tuple(df)).terms if term.fixed}
+    target = specify(df, formulas={"y": formula}).targets["y"]
+    assert {term.label for term in target.terms if term.fixed} - written == lacking
+
+
+def test_a_slope_within_each_category_is_imputed_with_all_of_them():
+    rng = np.random.default_rng(2)
+    df = pd.DataFrame({"x": rng.normal(size=300), "s": rng.choice(list("ab"), 300)})
+    df["y"] = 3 * df["x"] + rng.normal(0, 0.1, 300)
+    df.loc[::3, "y"] = np.nan
+    imp = bi.impute(
+        df, formulas={"y": "y ~ x:s"}, method={"y": "normal"}, m=2, iterations=1, seed=1,
+        progress=False,
+    )  # fmt: skip
+    away = [(frame["y"] - 3 * frame["x"]).abs().max() for frame in imp.complete("all")]
+    assert max(away) < 1  # without a slope in the first category it would be more than 3
