@@ -85,9 +85,8 @@ class Prior:
             names = ("sd_intercept", "sd_x1", "selection_sd_intercept", "selection_sd_x1",
                      *(f"sd_{name}" for name in further))  # fmt: skip
             # of intercepts 1; by default slopes, and what else varies, have half of that
-            sd = abs(rng.normal(size=self.size)) * np.where(
-                np.isin(np.arange(self.size), (0, 2)), 1, 0.5
-            )
+            scale = np.where(np.isin(np.arange(self.size), (0, 2)), 1, 0.5)
+            sd = scale * abs(rng.normal(size=self.size))
             truth |= dict(zip(names, sd, strict=True))
             effect = rng.normal(size=(CLUSTERS, self.size)) @ (sd[:, None] * self.lkj[number]).T
             own = np.tanh(t[0] + effect[:, -1])
