@@ -227,11 +227,6 @@ def frames_by_imputation(frame: pd.DataFrame) -> list[pd.DataFrame]:
     reported = from_frame(frame)
     terms = pd.Series(reported.estimates.index)
     at = frame[numbers[0]].to_numpy() if numbers else terms.groupby(terms).cumcount().to_numpy()
-    if ".imp" in numbers[:1] and (at == 0).any():
-        raise AnalysisError(
-            "the tidy table has rows with .imp = 0, which is the incomplete data in mice's long "
-            "frames and no imputation; leave these rows out, or number imputations from 1."
-        )
     counts = terms.value_counts()
     if counts.nunique() > 1:
         raise AnalysisError(

@@ -165,11 +165,3 @@ def test_what_is_no_set_of_fits_gets_one_clear_sentence(fits, frames, given, tex
 def test_options_of_numbers_do_not_belong_to_fits(fits):
     with pytest.raises(AnalysisError, match="fits bring their terms"):
         bi.pool(fits, terms=["a", "b", "c"])
-
-
-@pytest.mark.parametrize(("column", "first"), [(".imp", 1), ("imp", 0), ("imputation", 1)])
-def test_a_tidy_table_of_imputations_is_pooled_and_the_incomplete_data_are_none(column, first):
-    long = pd.DataFrame({"term": ["x"] * 3, "estimate": [1.0, 2.0, 3.0], "std_error": [0.1] * 3})
-    assert bi.pool(long.assign(**{column: range(first, first + 3)})).m == 3
-    with pytest.raises(bi.AnalysisError, match=r"\.imp = 0, which is the incomplete data"):
-        bi.pool(long.assign(**{".imp": range(3)}))
