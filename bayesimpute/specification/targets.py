@@ -462,10 +462,13 @@ def _with_margins(terms: Sequence[Term], table: Table) -> tuple[Term, ...]:
     kinds = {name: variable.kind for name, variable in table.variables.items()}
     categorical = {name for name, kind in kinds.items() if kind not in (Kind.NUMERIC, Kind.OTHER)}
     fixed = [term.factors for term in terms if term.fixed]
-    margins = {":".join(each): each for each in lacking_margins(fixed, categorical, True)}
-    found = {label: Term(label, factors) for label, factors in margins.items()}
-    for term in terms:  # such a term may be there already, varying by cluster only
-        found[term.label] = found[term.label].and_also(term) if term.label in found else term
+    lacking = lacking_margins(fixed, categorical, True)
+    found: dict[str, Term] = {}
+    for term in terms:
+        margins = [Term(":".join(each), each) for each in lacking if set(each) < set(term.factors)]
+        for each in (*margins, term):  # a margin may be there already, varying by cluster only
+            old = found.get(each.label)
+            found[each.label] = each if old is None else old.and_also(each)
     return tuple(found.values())
 
 
