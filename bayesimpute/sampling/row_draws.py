@@ -114,6 +114,7 @@ def by_chain(
         Of each row's value; 0 for a number.
     """
     out = np.empty((len(chain), columns) if columns else len(chain))
+    assert (np.diff(chain) >= 0).all()  # else rows would be left as memory was
     ends = np.searchsorted(chain, np.arange(chains + 1)).tolist()
     for k, (first, end) in enumerate(pairwise(ends)):
         if first < end:
