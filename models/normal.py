@@ -70,7 +70,7 @@ from bayesimpute.method import (
 from bayesimpute.sampling.cluster_effects import Moved
 from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import GaussianEffects, GaussianPosterior, Units, blocks_of
-from bayesimpute.sampling.generic import ModelKernel
+from bayesimpute.sampling.generic import plain_kernel
 from bayesimpute.sampling.normal_rows import NormalDraws, NormalRows, log_normal_density
 from bayesimpute.sampling.priors import attach, check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.row_draws import Moment, RowDraws
@@ -185,7 +185,7 @@ class Normal:
         """Collapsed kernel, or the plain model's where the priors forbid integration."""
         posterior = gaussian_posterior(design, priors, options)
         if posterior is None:
-            return ModelKernel(self.model(design, priors, options), design, options)
+            return plain_kernel(self, design, priors, options)
         return NormalKernel(design, posterior, options)
 
 

@@ -6,6 +6,9 @@ import os
 # Tests run side by side, and a second thread for matrices this small waits at full speed for most
 # of its time; numpy reads this when it is imported.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# What PyTensor evaluates once runs in Python then, whoever has a C compiler, which takes half a
+# minute for a loop; nothing of ours needs one.
+os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), "cxx="]))
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor

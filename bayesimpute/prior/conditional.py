@@ -3,7 +3,6 @@
 ``bi.prior_predictive`` gives data as the model expects them before it has seen the target.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from bayesimpute.engine.failures import FAILURES, said
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Design
+from bayesimpute.sampling.arithmetic import without_compiling
 from bayesimpute.sampling.priors import check_names
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.specification.specify import specify
@@ -150,11 +150,10 @@ def drawn_variables(
 
     if not variables:
         return []
+    seed = int(rng.integers(2**31))
     try:
-        with warnings.catch_warnings():
-            # a distribution may draw in Python
-            warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
-            drawn = pm.draw(variables, draws=draws, random_seed=int(rng.integers(2**31)))
+        with without_compiling() as mode:
+            drawn = pm.draw(variables, draws=draws, random_seed=seed, mode=mode)
     except FAILURES as error:
         raise SamplingError(
             f"target {target!r}: nothing can be drawn from its priors: {said(error)}. A prior must "

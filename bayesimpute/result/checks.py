@@ -14,6 +14,7 @@ from bayesimpute.arrays import Array
 from bayesimpute.engine.history import History, labels_of
 from bayesimpute.errors import warn
 from bayesimpute.result.run import Run
+from bayesimpute.sampling.arithmetic import without_compiling
 from bayesimpute.specification.compatible import two_equations
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wrappers.base import layers
@@ -461,7 +462,8 @@ def _prior_draws(target: Target) -> tuple[Array, Array]:
     else:
         import pymc as pm
 
-        sd = np.asarray(pm.draw(spread, PRIOR_DRAWS, random_seed=0), dtype=float)
+        with without_compiling() as mode:
+            sd = np.asarray(pm.draw(spread, PRIOR_DRAWS, random_seed=0, mode=mode), dtype=float)
     return population, population + sd * rng.normal(size=PRIOR_DRAWS)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
+from typing import Any
 
 # PyTensor's settings belong to the process: two threads must not change them at once
 _SETTINGS = RLock()
@@ -30,13 +31,22 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 @contextmanager
-def no_c_code() -> Iterator[None]:
-    """Let PyTensor functions made inside run in Python, loops within them too.
+def without_compiling() -> Iterator[Any]:
+    """Give the mode of PyTensor functions that run in Python, loops within them too.
 
-    For what is called a few hundred times: a C compiler takes many seconds for each loop, and need
-    not be there.
+    For what is called a few hundred times: machine code takes seconds for each function, and for
+    a loop half a minute; and a C compiler need not be there.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> with without_compiling() as mode:
+    ...     draws = pm.draw(pm.Normal.dist(), draws=3, random_seed=1, mode=mode)
+    >>> draws.shape
+    (3,)
     """
     import pytensor
+    from pytensor.compile.mode import Mode
 
     with _SETTINGS, pytensor.config.change_flags(cxx=""):
-        yield
+        yield Mode(linker="py", optimizer="fast_compile")

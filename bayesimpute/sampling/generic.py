@@ -20,7 +20,7 @@ import numpy as np
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import DataError, SpecificationError
-from bayesimpute.method import Adaptation, Array, Design, Kernel, Prediction, Visit
+from bayesimpute.method import Adaptation, Array, Design, Kernel, Method, Prediction, Visit
 from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.model_density import ModelDensity
 from bayesimpute.sampling.nuts import dispersed, statistics_of
@@ -261,6 +261,25 @@ class ModelKernel:
                 f"method of {design.target!r}: observe pm.Data('y', design.y), so that the "
                 "likelihood has as many rows as the data put in."
             )
+
+
+def plain_kernel(
+    method: Method, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]
+) -> ModelKernel:
+    """Kernel of a method's textbook model, where its own takes none of these priors.
+
+    Raises
+    ------
+    SpecificationError
+        If there are several groupings: the plain model cannot take effects of others as known.
+    """
+    if design.grouping:
+        raise SpecificationError(
+            f"priors of {design.target!r}: with several groupings, as {design.grouping!r} and "
+            "others here, intercept and beta take normal priors and correlations "
+            "pm.LKJCorr.dist(n=2, eta=…)."
+        )
+    return ModelKernel(method.model(design, priors, options), design, options)
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,6 @@ import numpy.typing as npt
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Parameters, Prediction, Visit
 from bayesimpute.sampling.cluster_effects import ClusterEffects, EffectColumn, Moved, added
-from bayesimpute.sampling.generic import ModelKernel
 from bayesimpute.sampling.nested import Between
 from bayesimpute.sampling.row_draws import Further, Moment, Positions, chosen_effects
 
@@ -173,12 +172,6 @@ def grouped_kernel(
     if "transitions" in options:
         options = {**options, "transitions": max(1, options["transitions"] // 2)}
     first = build(design, by_grouping[0], options)
-    if isinstance(first, ModelKernel):
-        raise SpecificationError(
-            f"priors of {design.target!r}: with several groupings "
-            f"({', '.join(each.grouping for each in designs)}) intercept and beta take normal "
-            "priors and correlations pm.LKJCorr.dist(n=2, eta=…)."
-        )
     if not isinstance(first, GroupableKernel):
         return first
     further = zip(designs[1:], by_grouping[1:], strict=True)

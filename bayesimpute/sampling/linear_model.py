@@ -9,7 +9,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.method import Design, Kernel, Words
 from bayesimpute.sampling.from_pymc import pymc_likelihood
 from bayesimpute.sampling.gaussian import Units
-from bayesimpute.sampling.generic import ModelKernel
+from bayesimpute.sampling.generic import plain_kernel
 from bayesimpute.sampling.linear_kernel import Family, linear_kernel
 from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.textbook import (
@@ -116,7 +116,7 @@ class LinearModel:
         """
         self.check(design, options)
         kernel = linear_kernel(design, self.family(design, priors, options), priors, options)
-        return kernel or ModelKernel(self.model(design, priors, options), design, options)
+        return kernel or plain_kernel(self, design, priors, options)
 
     def family(
         self, design: Design, priors: Mapping[str, Any], options: Mapping[str, Any]

@@ -16,7 +16,7 @@ from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design, Grouping
 from bayesimpute.registry import resolve
 from bayesimpute.roles import Role
-from bayesimpute.sampling.arithmetic import no_c_code
+from bayesimpute.sampling.arithmetic import without_compiling
 from bayesimpute.sampling.generic import reseed
 from bayesimpute.specification.specification import Specification
 from bayesimpute.specification.specify import specify
@@ -227,7 +227,6 @@ class Forward:
 
     def __init__(self, model: Any, labels: Mapping[str, tuple[str, ...]], rows: int) -> None:
         import pymc as pm
-        from pytensor.compile.mode import Mode
 
         if len(model.observed_RVs) != 1:
             raise SpecificationError(
@@ -250,8 +249,7 @@ class Forward:
         self._labels = labels
         drawn = [*(model[name] for name in labels), observed]
         # a few hundred calls do not repay seconds of compiling
-        mode = Mode(linker="py", optimizer="fast_compile")
-        with no_c_code():
+        with without_compiling() as mode:
             self._function = pm.compile([], drawn, random_seed=0, mode=mode)
 
     def draw(self, rng: np.random.Generator) -> tuple[dict[str, Array], Array]:

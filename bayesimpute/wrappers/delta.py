@@ -17,6 +17,7 @@ from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
+from bayesimpute.sampling.arithmetic import without_compiling
 from bayesimpute.sampling.generic import reseed
 from bayesimpute.sampling.priors import attach
 from bayesimpute.sampling.row_draws import Further, Moment, Positions
@@ -100,7 +101,8 @@ class Amounts:
                 copies = [
                     attach(a, f"delta_{k}") for k, a in enumerate(amounts) if is_distribution(a)
                 ]
-            self._function = pm.compile([], copies, random_seed=0)
+            with without_compiling() as mode:
+                self._function = pm.compile([], copies, random_seed=0, mode=mode)
 
     def draw(self, rng: np.random.Generator) -> Array:
         """Give the numbers as they are and a draw of each distribution, (amount,).
