@@ -47,7 +47,10 @@ METHODS = {
             "x": "normal",
         }
     },
-    "trees": {"method": {"y": "bart", "kind": "bart", "x": "bart"}},
+    "trees": {
+        "method": dict.fromkeys(("y", "kind", "x"), "bart"),
+        "model_options": {key: {"trees": 5, "tune": 20} for key in ("y", "kind", "x")},
+    },
     "a block": {"method": {"y": "joint", "kind": "joint", "x": "normal"}},
 }
 
