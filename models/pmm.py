@@ -368,10 +368,18 @@ def _drawn(
             first[groups] = i
             groups += 1
     first[groups] = donors.size
-    level = donors[first[:groups]]
+    level = np.empty(groups)
+    for k in range(groups):
+        level[k] = donors[first[k]]
     out = np.empty(wanted.size, dtype=np.int64)
     for i in range(wanted.size):
-        above = np.searchsorted(level, wanted[i])
+        above, end = 0, groups
+        while above < end:
+            middle = (above + end) // 2
+            if level[middle] < wanted[i]:
+                above = middle + 1
+            else:
+                end = middle
         below, start = above - 1, above - tie_break.shape[1] // 2
         chosen, pool = 0, 0
         while pool <= place[i]:  # from the nearest group outwards

@@ -179,7 +179,8 @@ def cross_products(
                     ww[0, a, b] += _dot(w[a], w[b], 0, m)
     for a in range(q):
         for b in range(a):
-            zz[b, a] = zz[a, b]
+            for j in range(clusters):
+                zz[b, a, j] = zz[a, b, j]
     for g in range(groups):
         for a in range(p + 1):
             for b in range(a):
@@ -341,8 +342,9 @@ def integrate(
         log_det += rows[j] * _LOG_2_PI + (rows[j] - q) * log_sigma2
     for a in range(q):
         log_det += 2.0 * sum_of_logs(inner[a, a])
-        if not inner[a, a].max() < np.inf:  # whose logarithm is not looked for there
-            log_det = np.inf
+        for j in range(clusters):
+            if not inner[a, a, j] < np.inf:  # whose logarithm is not looked for there
+                log_det = np.inf
     for a in range(p1):
         for b in range(a + 1):
             for c in range(q):

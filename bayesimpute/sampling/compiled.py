@@ -4,6 +4,10 @@ Functions go as arguments, by their address (:class:`Callable`); groups of array
 one pointer (:class:`Struct`): a named tuple of thirty arrays goes by value, and numba copies it,
 and counts the references of all thirty, at every call of every function that is given it. That is
 slow to run and slower to compile.
+
+For the time that compiling takes, elements are put into arrays one by one: where an array goes into
+another, or is indexed by one, numba compiles seconds of text for an error about their shapes; and
+small loops stand in place of ``max`` and ``searchsorted`` of arrays.
 """
 
 from hashlib import sha256

@@ -71,7 +71,9 @@ def _largest(eta: Array, category: Codes, rng: np.random.Generator) -> Array:
     out = np.empty(category.size)
     for i in range(category.size):
         row, k = eta[i], category[i]
-        at = max(row.max(), row[k])
+        at = row[k]
+        for other in row:
+            at = max(at, other)
         for _ in range(STEPS):
             _, slope, curvature = _log_largest(at, row[k], row, k)
             at -= slope / curvature

@@ -273,7 +273,8 @@ def _sums_of(
         if not seen[c]:
             continue
         s = within[c]
-        sums[:] = effects[c]
+        for a in range(sums.size):
+            sums[a] = effects[c, a]
         for i in range(of_class.size):
             sums[of_class[i]] += above[s, of_school[i]]
         count[s] += 1.0
