@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pymc as pm
-import pytensor
 import pytest
+from numba.core import event
 
 import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
@@ -16,21 +16,12 @@ def study():
     return bi.simulate.simulate_popularity(seed=1, schools=10, pupils=200).incomplete
 
 
-@pytest.fixture
-def cheaply():
-    """To compile takes longer than to draw."""
-    with pytensor.config.change_flags(mode="FAST_COMPILE"):
-        yield
-
-
-@pytest.mark.usefixtures("cheaply")
 def test_every_parameter_is_listed_with_its_prior(study):
     table = bi.priors(study, "popular", cluster="school", method={"popular": "normal"}, seed=1)
     assert {"intercept", "beta", "sd_intercept", "sigma"} <= set(table["parameter"])
     assert not table["replaced"].any()
 
 
-@pytest.mark.usefixtures("cheaply")
 @pytest.mark.parametrize("method", ["logistic", "categorical"])
 def test_effects_of_single_clusters_are_no_parameters_of_the_population(study, method):
     labels = ["no", "yes"] if method == "logistic" else ["no", "some", "yes"]
@@ -43,7 +34,16 @@ def test_effects_of_single_clusters_are_no_parameters_of_the_population(study, m
     assert not table["parameter"].str.contains("effect").any()
 
 
-@pytest.mark.usefixtures("cheaply")
+def test_nothing_is_compiled_to_draw_forward(study):
+    kind = pd.cut(study["popular"], 3, labels=["no", "some", "yes"], ordered=False)
+    df = study.assign(kind=kind).drop(columns="popular")
+    formula = {"kind": "kind ~ sex + (sex | school)"}  # the correlation is drawn by a loop
+    with event.install_recorder("numba:compile") as compiled:
+        tree = bi.prior_predictive(df, "kind", cluster="school", formulas=formula, draws=5, seed=1)
+    assert not compiled.buffer
+    assert tree["prior_predictive"].sizes["draw"] == 5
+
+
 def test_a_replaced_prior_is_marked_and_moves_the_draws(study):
     priors = {"popular": {"intercept": pm.Normal.dist(100, 0.1)}}
     arguments = {"cluster": "school", "method": {"popular": "normal"}, "seed": 1}
@@ -57,7 +57,6 @@ def test_a_replaced_prior_is_marked_and_moves_the_draws(study):
     assert np.allclose(tree["prior"]["intercept"].mean(), 100, atol=0.1)
 
 
-@pytest.mark.usefixtures("cheaply")
 def test_draws_cover_the_observed_rows_in_the_order_of_the_frame(study):
     shuffled = study.sample(frac=1, random_state=3)
     tree = bi.prior_predictive(shuffled, "popular", cluster="school", draws=5, seed=1)
@@ -73,7 +72,6 @@ def test_the_same_seed_gives_the_same_draws_with_and_without_imputations(study):
     np.testing.assert_array_equal(one, two["prior_predictive"]["popular_observed"])
 
 
-@pytest.mark.usefixtures("cheaply")
 def test_an_own_model_has_priors_and_a_picture(study):
     def own(design):
         with pm.Model(coords=design.coords) as model:
@@ -99,7 +97,6 @@ def test_unknown_variables_and_draws_are_refused(study):
         bi.plot_prior_predictive(pd.DataFrame())
 
 
-@pytest.mark.usefixtures("cheaply")
 def test_a_block_is_drawn_forward_and_correlations_are_shown_as_such():
     from tests.test_joint_block import BLOCK, simulated
 
