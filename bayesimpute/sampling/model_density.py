@@ -5,6 +5,7 @@ the same type, and the sampler is compiled once for all of them.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numba
@@ -66,24 +67,30 @@ class ModelDensity:
         import pymc as pm
         import pytensor
         import pytensor.tensor as pt
-        from pymc.pytensorf import join_nonshared_inputs
         from pytensor.graph.traversal import graph_inputs
 
         self._variables = list(model.value_vars)
         point = model.initial_point(random_seed=0)
         self._shapes = [np.shape(point[v.name]) for v in self._variables]
         self.initial = self.join([point[v.name] for v in self._variables])
-        (value,), position = join_nonshared_inputs(point, [model.logp()], self._variables)
+        value = model.logp()
         self._data = [v for v in graph_inputs([value]) if hasattr(v, "get_value")]
+        # all lengths that are known are constants: to check others numba compiles for seconds
+        position = pt.tensor("position", dtype="float64", shape=self.initial.shape)
+        given, start = {}, 0
+        for variable, shape in zip(self._variables, self._shapes, strict=True):
+            end = start + int(np.prod(shape))
+            given[variable] = position[start:end].reshape(shape).astype(variable.dtype)
+            start = end
         numbers, lengths = pt.dvector("numbers"), pt.lvector("lengths")
-        given, first, axis = {}, pt.zeros((), dtype="int64"), 0
+        first, axis = pt.zeros((), dtype="int64"), 0
         for variable in self._data:
-            shape = [lengths[axis + k] for k in range(variable.type.ndim)]
-            size = pt.prod(pt.stack(shape)) if shape else pt.ones((), dtype="int64")
-            part = numbers[first : first + size].reshape(shape, ndim=variable.type.ndim)
-            part = part.astype(variable.type.dtype)
-            given[variable] = pt.specify_shape(part, variable.type.shape)
-            first, axis = first + size, axis + len(shape)
+            known = variable.type.shape
+            shape = [lengths[axis + k] if n is None else n for k, n in enumerate(known)]
+            size = prod(shape, start=pt.ones((), dtype="int64"))
+            part = numbers[first : first + size].reshape(shape, ndim=len(shape))
+            given[variable] = part.astype(variable.dtype)
+            first, axis = first + size, axis + len(known)
         value = pytensor.graph.clone_replace(value, given, rebuild_strict=False)
         with exact_arithmetic():
             function = pm.compile(
