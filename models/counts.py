@@ -38,11 +38,13 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.extending import register_jitable
 from scipy.special import gammaln
 
 from bayesimpute.data.table import Kind
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Array, Design, Words
+from bayesimpute.sampling.compiled import part_of
 from bayesimpute.sampling.linear_model import LinearModel, calm_priors
 from bayesimpute.sampling.linear_parts import OneEquation
 from bayesimpute.sampling.textbook import Defaults
@@ -50,6 +52,8 @@ from bayesimpute.sampling.variance_shares import VarianceShare, share_counts
 
 #: A mean so many times that of the data is not drawn from: the model has left them far behind.
 FAR = 1e12
+#: Counts up to this have their sums of logarithms from a table.
+TABULATED = 4096.0
 
 
 class LogLinear(LinearModel):
@@ -197,6 +201,44 @@ def check_counts(design: Design) -> None:
         )
 
 
+@register_jitable
+def _smooth(x: Any, size: float) -> tuple[Any, Any]:
+    """Euler–Maclaurin's sum of log(1 + k / size) below x, but for a constant; also by the size.
+
+    From ``TABULATED`` on what is left out is below 1e-11.
+    """
+    share, end = np.log1p(x / size), size + x
+    value = end * share - x - 0.5 * share + 1.0 / (12.0 * end)
+    slope = share - x / size + 0.5 * x / (size * end) - 1.0 / (12.0 * end * end)
+    return value, slope
+
+
+@part_of
+def _rising(counts: Array, size: float) -> tuple[Array, Array]:
+    """Give log Γ(y + size) − log Γ(size) − y log(size) of counts y, and its derivative by size.
+
+    As a sum of log(1 + k / size) over k = 0 … y − 1 it is exact for large sizes, too. All rows need
+    the same sums, so they are tabulated; what large counts need beyond comes in closed form.
+    """
+    largest = 0
+    for i in range(counts.size):
+        largest = max(largest, int(min(TABULATED, counts[i])))
+    log_table, table = np.zeros(largest + 1), np.zeros(largest + 1)
+    for k in range(largest):
+        log_table[k + 1] = log_table[k] + np.log1p(k / size)
+        table[k + 1] = table[k] + 1.0 / (size + k) - 1.0 / size
+    value, by_size = np.empty(counts.size), np.empty(counts.size)
+    start, start_slope = _smooth(TABULATED, size)
+    for i in range(counts.size):
+        k = int(min(TABULATED, counts[i]))
+        value[i], by_size[i] = log_table[k], table[k]
+        if counts[i] > TABULATED:
+            end, end_slope = _smooth(counts[i], size)
+            value[i] += end - start
+            by_size[i] += end_slope - start_slope
+    return value, by_size
+
+
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def negative_binomial_density(
     arguments: tuple[Array, Array, Array, Array],
@@ -205,16 +247,7 @@ def negative_binomial_density(
     columns, eta, extra, _ = arguments
     overdispersion = extra[0]
     size = 1.0 / (overdispersion * overdispersion)  # a power that divides by zero raises
-    # log Γ(y + size) − log Γ(size) as a sum over 0 … y − 1, exact for large sizes; all rows need
-    # the same sums, so they are tabulated up to the largest count
-    largest = 0
-    for i in range(eta.shape[1]):
-        largest = max(largest, int(columns[0, i]))
-    log_rising = np.zeros(largest + 1)
-    rising = np.zeros(largest + 1)
-    for k in range(largest):
-        log_rising[k + 1] = log_rising[k] + np.log1p(k / size)
-        rising[k + 1] = rising[k] + 1.0 / (size + k) - 1.0 / size
+    log_rising, rising = _rising(columns[0], size)
     value = 0.0
     by_eta = np.empty(eta.shape)
     by_size = 0.0
@@ -222,12 +255,11 @@ def negative_binomial_density(
         y = columns[0, i]
         mean = np.exp(min(eta[0, i], 700.0))
         ratio = mean / size
-        k = int(y)
         # y log μ − (y + size) log(1 + μ / size) + Σ log(1 + k / size)
         log1 = np.log1p(ratio)
-        value += y * eta[0, i] - (y + size) * log1 + log_rising[k]
+        value += y * eta[0, i] - (y + size) * log1 + log_rising[i]
         by_eta[0, i] = (y - mean) / (1.0 + ratio)
-        by_size += rising[k] - log1 + (y + size) * ratio / (size * (1.0 + ratio))
+        by_size += rising[i] - log1 + (y + size) * ratio / (size * (1.0 + ratio))
     by_extra = np.zeros(extra.size)
     by_extra[0] = -2.0 * by_size * size / overdispersion
     return np.full((), value), by_eta, by_extra
@@ -244,8 +276,11 @@ class NegativeBinomialLikelihood(OneEquation):
         size = positive[0] ** -2
         ratio = np.log1p(np.exp(np.minimum(eta[:, 0], 700.0)) / size)
         # Γ(y + size) / Γ(size) / size^y as a sum over 0 … y − 1, exact for large sizes
-        steps = np.log1p(np.arange(int(y.max(initial=0))) / size)
-        rising = np.append(0.0, np.cumsum(steps))[np.maximum(y, 0.0).astype(np.int64)]
+        tabulated = np.clip(y, 0.0, TABULATED).astype(np.int64)
+        steps = np.log1p(np.arange(tabulated.max(initial=0)) / size)
+        rising = np.append(0.0, np.cumsum(steps))[tabulated]
+        large = y > TABULATED
+        rising[large] += _smooth(y[large], size)[0] - _smooth(TABULATED, size)[0]
         value = y * eta[:, 0] - (y + size) * ratio + rising - gammaln(y + 1)
         return np.where(y >= 0.0, value, -np.inf)
 

@@ -212,3 +212,22 @@ def test_the_prior_of_the_cutpoints_is_uniform_in_the_shares():
     density = np.exp([[calls.prior(likelihood, [a], [g])[0] for g in gaps] for a in intercepts])
     area = (intercepts[1] - intercepts[0]) * (gaps[1] - gaps[0])
     assert density.sum() * area == pytest.approx(0.5, rel=1e-2)
+
+
+def test_counts_of_any_size_have_the_negative_binomial_density():
+    likelihood, rng = NegativeBinomialLikelihood(), np.random.default_rng(6)
+    counts = np.array([0, 7, 4095, 4096, 4097, 5000, 70_000, 3e8, 3e11])
+    eta, no_extras = np.log(counts + 1) + rng.normal(size=len(counts)), np.empty(0)
+    for overdispersion in (1e-3, 0.1, 1.0, 30.0):
+        positive = np.array([overdispersion])
+        size = overdispersion**-2
+        true = stats.nbinom.logpmf(counts, size, size / (size + np.exp(eta)))
+        found = likelihood.log_density(counts, eta[:, None], positive, no_extras, 1.0)
+        rounding = 1e-6 * (1.0 + np.abs(true)) + 1e-14 * counts
+        assert (np.abs(found - true) < rounding).all()
+        near = counts < 1e5  # beyond, differences of the value have no digits left
+        given = likelihood, counts[near], eta[near, None]
+        by_positive = calls.density(*given, positive, no_extras)[2]
+        step = 1e-5 * positive
+        ends = [calls.density(*given, positive + s, no_extras)[0] for s in (step, -step)]
+        assert by_positive == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-4)
