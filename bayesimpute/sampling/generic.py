@@ -106,6 +106,8 @@ class ModelKernel:
         self._model = model
         self._options = options
         self._observed = _likelihood(model, design)
+        # a parameter may have one of the names: z, of standardised effects, above all
+        self._data = {v.name: v for v in model.data_vars}
         self._check_data(design)
         self._density = ModelDensity(model)
         self._free = list(model.free_RVs)
@@ -240,14 +242,14 @@ class ModelKernel:
         for each in rows.groupings:
             given |= {f"z|{each.name}": each.z, f"cluster_index|{each.name}": each.cluster}
         for name, values in {**rows.columns, **given}.items():
-            if name in self._model.named_vars:
+            if name in self._data:
                 # not set_data, which warns while some rows are in and others not yet
-                self._model[name].set_value(_like(self._model[name], values))
+                self._data[name].set_value(_like(self._data[name], values))
 
     def _check_data(self, design: Design) -> None:
         """Refuse a model that has rows baked in: it would draw for the wrong rows."""
         used = {"x": bool(design.predictors), "cluster_index": bool(design.random_effects)}
-        present = self._model.named_vars
+        present = self._data
         if any(used.values()) and not any(name in present for name in DATA[:3]):
             missing = next(name for name, needed in used.items() if needed)
             source = "cluster" if missing == "cluster_index" else missing

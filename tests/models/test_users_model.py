@@ -72,6 +72,35 @@ def test_data_held_as_constants_are_refused(robust):
         bi.impute(robust[0], cluster="school", m=1, iterations=1, method={"y": constant}, seed=1)
 
 
+def test_parameters_may_have_the_names_of_data_that_the_model_does_not_take(robust):
+    def standardised(design):
+        with pm.Model(coords=design.coords) as model:
+            x = pm.Data("x", design.x, dims=("row", "predictor"))
+            school = pm.Data("cluster_index", design.cluster, dims="row")
+            y = pm.Data("y", design.y, dims="row")
+            z = pm.Normal("z", dims="cluster")
+            spread, sigma = pm.HalfNormal("spread", 2), pm.HalfNormal("sigma", 2)
+            slope = pm.Normal("slope", 0, 5, dims="predictor")
+            pm.Normal("value", 1 + x @ slope + spread * z[school], sigma, observed=y, dims="row")
+        return model
+
+    method = {"y": standardised}
+    imp = bi.impute(robust[0], cluster="school", m=2, iterations=2, method=method, seed=1)
+    assert imp.history.parameters["y"]["slope"].mean() == pytest.approx(2, abs=0.2)
+
+
+def test_a_likelihood_called_y_does_not_take_the_place_of_its_data(robust):
+    def named(design):
+        with pm.Model(coords=design.coords) as model:
+            x = pm.Data("x", design.x, dims=("row", "predictor"))
+            seen = pm.Data("seen", design.y, dims="row")
+            pm.Normal("y", x[:, 0], pm.HalfNormal("sigma", 1), observed=seen, dims="row")
+        return model
+
+    with pytest.raises(bi.SpecificationError, match=r"'y'.*pm\.Data\('y', design\.y\)"):
+        bi.impute(robust[0], m=1, iterations=1, method={"y": named}, seed=1)
+
+
 def test_a_builder_that_returns_nothing_is_named(robust):
     with pytest.raises(bi.SpecificationError, match=r"'y'.*returned NoneType.*return model"):
         bi.impute(robust[0], m=1, iterations=1, method={"y": lambda design: None}, seed=1)
