@@ -112,11 +112,8 @@ def linear_kernel(
         for head, block in zip(intercept, beta, strict=True)
     )
 
-    scale_names = {
-        (f"{name}[{category}]" if category else name): name
-        for category in family.categories or ("",)
-        for name in names
-    }
+    # by number: a category 1 and a category "1" have one label
+    scale_names = {f"{name}[{r}]": name for r in range(equations) for name in names}
     chosen = {key: priors[name] for key, name in scale_names.items() if name in priors}
     plain = {key: effect_scale(name.removeprefix("sd_")) for key, name in scale_names.items()}
     for name, default in family.positive.items():

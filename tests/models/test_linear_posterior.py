@@ -1,6 +1,7 @@
 """The kernels of the linear models against the textbook models sampled by PyMC's own NUTS."""
 
 import warnings
+from dataclasses import replace
 
 import arviz
 import numpy as np
@@ -146,6 +147,13 @@ def test_the_kernel_draws_from_the_textbook_model(name):
 @pytest.mark.parametrize("name", CASES)
 def test_every_kernel_draws_from_its_textbook_model_in_a_long_run(name):
     compare(name, 4000, 4000)
+
+
+def test_categories_of_one_label_have_scales_of_their_own():
+    method, design = resolve("categorical"), make_design("nominal", False)
+    mixed = replace(design, categories=(1, "1", "a"))
+    plain, same = (draws_of_kernel(method, d, method.options, 2) for d in (design, mixed))
+    np.testing.assert_array_equal(plain["sd_intercept"], same["sd_intercept"])
 
 
 def test_successive_visits_are_nearly_independent():
