@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.data.table import ClusterIndex, Kind, Table, indicator_order
+from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array, Design
 from bayesimpute.method import Grouping as RowGrouping
 from bayesimpute.registry import resolve
@@ -19,6 +20,9 @@ from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Grouping, Specification, Target, Term
 from bayesimpute.specification.survival import indicator, indicators_of
 from bayesimpute.wrappers.base import Wrapper, innermost, layers
+
+#: Effects that models have of their own, beside slopes.
+TAKEN = ("intercept", "log_sigma", "atanh_rho")
 
 
 @dataclass(frozen=True)
@@ -293,16 +297,27 @@ class DesignBuilder:
             if term.label in slopes:
                 random.extend((label, term.equation) for label in labels[term.label])
                 parts.extend([slopes[term.label]] * len(labels[term.label]))
+        names = tuple(label for label, _ in random)
+        self._check_effects(names[int(effects.grouping.intercept) :], names)
         return RowGrouping(
             effects.grouping.name,
             np.ones((rows, len(random))),
-            tuple(label for label, _ in random),
+            names,
             effects.codes,
             effects.of_rows.n,
             tuple(effects.of_rows.labels),
             tuple(equation for _, equation in random),
             (*parts,) if len(set(parts)) > 1 else (),
         )
+
+    def _check_effects(self, slopes: Sequence[str], names: Sequence[str]) -> None:
+        """Refuse two effects of one name: their SDs would be one parameter."""
+        for name in slopes:
+            if name in TAKEN or names.count(name) > 1:
+                raise SpecificationError(
+                    f"{self.target.name!r}: the slope of {name!r} varies by cluster, and its SD "
+                    f"cannot be 'sd_{name}', as that is the name of another one; rename the column."
+                )
 
     @cached_property
     def places_of_cells(self) -> npt.NDArray[np.int64]:

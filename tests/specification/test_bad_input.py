@@ -627,3 +627,15 @@ def test_the_study_itself_is_good_input() -> None:
 def test_names_of_the_cases_are_distinct() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names) >= 45
+
+
+@pytest.mark.parametrize(("column", "method"), [("intercept", "logistic"), ("log_sigma", "normal")])
+def test_a_slope_that_is_called_as_an_effect_of_the_model_is_refused(column, method):
+    rng = np.random.default_rng(1)
+    y, number = (rng.random(40) < 0.5).astype(float), rng.normal(size=40)
+    y[:9] = np.nan
+    df = pd.DataFrame({"g": np.arange(40) % 4, column: number, "y": y})
+    given = {"method": {"y": method}, "m": 1, "iterations": 1, "seed": 1, "cluster": "g"}
+    formulas = {"y": f"y ~ {column} + (1 + {column} | g)"}
+    with pytest.raises(bi.SpecificationError, match=f"'y'.*slope of '{column}'.*rename"):
+        bi.impute(df, formulas=formulas, **given)
