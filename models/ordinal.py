@@ -149,6 +149,11 @@ def _concentration(design: Design, prior: Any) -> Array:
             f"priors of {design.target!r}: the Dirichlet of 'share' has {found.size} "
             f"concentrations, {n} categories need {n}."
         )
+    if not (found > 0.0).all():
+        raise SpecificationError(
+            f"priors of {design.target!r}: concentrations of a Dirichlet are positive, those of "
+            f"'share' are {found.tolist()}."
+        )
     return found
 
 

@@ -264,7 +264,7 @@ def _spread(design: Design, prior: Any, intervals: int) -> float:
             f"priors of {design.target!r}: the prior of 'departure' must be a zero-sum normal, "
             f"pm.ZeroSumNormal.dist(1.5, shape={intervals})."
         )
-    sigma, size = value_of(prior.owner.inputs[-2]), int(value_of(prior.shape[0]))
+    sigma, size = value_of(prior.owner.inputs[-2]), prior.type.shape[0]
     if size != intervals:
         raise SpecificationError(
             f"priors of {design.target!r}: that of 'departure' is for {size} intervals, the model "

@@ -88,7 +88,7 @@ def linear_kernel(
     if CorrelationBlocks(blocks_of(design) * equations, 2.0).count:
         known.append("correlation")
     check_names(design.target, priors, known)
-    if any(priors[name].ndim for name in [*names, *family.positive] if name in priors):
+    if family.categories and any(priors[name].ndim for name in names if name in priors):
         return None
 
     intercept = normal_moments(

@@ -77,7 +77,7 @@ def check_distribution(target: str, name: str, prior: Any) -> None:
     SpecificationError
         Naming the parameter and how a prior is written.
     """
-    if not hasattr(prior, "owner"):
+    if getattr(prior, "owner", None) is None:
         raise SpecificationError(
             f"priors: the prior of {target!r}'s parameter {name!r} is {prior!r}, not a PyMC "
             "distribution; write for example pm.HalfNormal.dist(1)."
@@ -85,9 +85,23 @@ def check_distribution(target: str, name: str, prior: Any) -> None:
 
 
 def value_of(parameter: Any) -> Array:
-    """Value of a parameter of a prior; ``eval`` would compile a function even for a constant."""
-    from pytensor.graph.basic import Constant
+    """Value of a parameter of a prior; ``eval`` would compile a function even for a constant.
 
+    Raises
+    ------
+    SpecificationError
+        If it is random: its value would be one draw of it.
+    """
+    from pytensor.graph.basic import Constant
+    from pytensor.graph.traversal import ancestors
+    from pytensor.tensor.random.type import RandomType
+
+    if any(isinstance(variable.type, RandomType) for variable in ancestors([parameter])):
+        raise SpecificationError(
+            "priors: a parameter of a prior is a distribution itself, as in "
+            "pm.Normal.dist(pm.Normal.dist(0, 1), 1); give numbers, or write the model as a "
+            "function builder(design)."
+        )
     value = parameter.data if isinstance(parameter, Constant) else parameter.eval()
     return np.asarray(value, dtype=float)
 
@@ -95,13 +109,36 @@ def value_of(parameter: Any) -> Array:
 def normal_moments(
     prior: Any, size: int | tuple[int, ...], default_mean: Any, default_sd: Any
 ) -> tuple[Array, Array] | None:
-    """Mean and SD, of `size` each, of a normal prior or of the default; None for another family."""
+    """Mean and SD, of `size` each, of a normal prior or of the default; None for another family.
+
+    Raises
+    ------
+    SpecificationError
+        If the prior is of another size, or no distribution.
+    """
     if prior is None:
         return np.broadcast_to(default_mean, size) * 1.0, np.broadcast_to(default_sd, size) * 1.0
     if type(prior.owner.op).__name__ != "NormalRV":
         return None
     mean, sd = (value_of(part) for part in prior.owner.inputs[-2:])
+    wanted = size if isinstance(size, tuple) else (size,)
+    if prior.ndim and not _fits(prior.type.shape, wanted):
+        raise SpecificationError(
+            f"priors: a normal prior is of shape {prior.type.shape}, and what it is of has shape "
+            f"{wanted}; give pm.Normal.dist(0, 1) for all alike, or as many as there are."
+        )
+    if not (np.isfinite(mean) & np.isfinite(sd) & (sd > 0.0)).all():
+        raise SpecificationError(
+            f"priors: pm.Normal.dist({mean}, {sd}) is no distribution; a normal prior has a finite "
+            "mean and an SD above 0."
+        )
     return np.broadcast_to(mean, size) * 1.0, np.broadcast_to(sd, size) * 1.0
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a shape, in which None is not known, can be another."""
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(n in (None, w) for n, w in pairs)
 
 
 def lkj_eta(prior: Any, default: float) -> float | None:

@@ -8,7 +8,7 @@ a test: nearly every run has no others, and PyTensor would take longer over them
 of what a later run does.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
+from bayesimpute.errors import SpecificationError
 from bayesimpute.sampling.arithmetic import exact_arithmetic
 from bayesimpute.sampling.compiled import Callable, part_of
 from bayesimpute.sampling.priors import attach
@@ -123,16 +124,55 @@ def scale_priors(defaults: Mapping[str, float], replaced: Mapping[str, Any]) -> 
     Returns
     -------
     ScalePriors
+
+    Raises
+    ------
+    SpecificationError
+        If a prior is of several numbers, has no density, or allows numbers below 0.
     """
     names = tuple(defaults)
     constants = np.array([defaults[name] for name in names], dtype=float)
     chosen = {name: PriorKey.of(replaced[name]) for name in names if name in replaced}
     if chosen:
+        for name, prior in chosen.items():
+            if prior.distribution.ndim:
+                raise SpecificationError(
+                    f"priors: {_said(name)} is one number, and its prior is of several; give one, "
+                    "as in pm.HalfNormal.dist(1)."
+                )
         function = _compile(tuple(chosen.values()))
+        _check(list(chosen), function, constants)
     else:
         function = Callable(half_normals, (_TWO_VECTORS,))  # of the same type, and never called
     replaced_names = np.array([name in chosen for name in names], dtype=np.bool_)
     return ScalePriors(names, replaced_names, constants, function)
+
+
+#: Unconstrained values that a prior is looked at, none of them a number that one would fix.
+_LOOKED_AT = np.linspace(-29.7, 30.3, 41)
+
+
+def _check(names: Sequence[str], function: Callable, constants: Array) -> None:
+    """Refuse priors without a density, and those that allow numbers below 0."""
+    seen = [function(np.full(len(names), u), constants) for u in _LOOKED_AT]
+    each, parameters = (np.array([part[k][: len(names)] for part in seen]) for k in (0, 2))
+    possible = np.isfinite(each)
+    for k, name in enumerate(names):
+        if not possible[:, k].any():
+            raise SpecificationError(
+                f"priors: that of {_said(name)} has no density anywhere; a number that is known is "
+                "given as a narrow distribution, pm.LogNormal.dist(np.log(2), 0.01) for about 2."
+            )
+        if (possible[:, k] & (parameters[:, k] < 0.0)).any():
+            raise SpecificationError(
+                f"priors: {_said(name)} is positive, and its prior allows numbers below 0; "
+                "pm.HalfNormal.dist(1), or pm.TruncatedNormal.dist(2, 1, lower=0), does not."
+            )
+
+
+def _said(name: str) -> str:
+    """Name of a parameter without the number of its category."""
+    return repr(name.partition("[")[0])
 
 
 @part_of
