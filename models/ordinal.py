@@ -48,7 +48,7 @@ from bayesimpute.sampling.exponentials import exponentials, sum_of_logs
 from bayesimpute.sampling.linear_kernel import Family
 from bayesimpute.sampling.linear_model import LinearModel
 from bayesimpute.sampling.linear_parts import OneEquation, Point
-from bayesimpute.sampling.priors import attach, value_of
+from bayesimpute.sampling.priors import attach, check_distribution, value_of
 from bayesimpute.sampling.textbook import (
     Columns,
     Defaults,
@@ -138,6 +138,7 @@ def _concentration(design: Design, prior: Any) -> Array:
     n = len(design.categories)
     if prior is None:
         return np.ones(n)
+    check_distribution(design.target, "share", prior)
     if type(prior.owner.op).__name__ != "DirichletRV":
         raise SpecificationError(
             f"priors of {design.target!r}: the prior of 'share' must be a Dirichlet, such as "

@@ -137,7 +137,7 @@ def integrated_density(
     factor, varying = point.factor, posterior.sizes.varying
     equations, q = posterior.sizes.equations, posterior.sizes.random
     z = posterior.units.z(rows)
-    fixed = posterior.units.x(rows) @ point.beta.T
+    fixed = posterior.units.x(rows) @ point.beta.T + posterior.offset(rows)
     if rows.offset is not None:
         fixed = fixed + rows.offset
     k = len(factor)

@@ -226,6 +226,23 @@ def test_a_clusters_density_in_the_logistic_model_is_the_integral_over_its_effec
     assert drawn.by_cluster_error.max() < 0.05
 
 
+def test_values_that_are_learnt_from_with_a_shift_have_it_in_a_clusters_density_too(
+    made, many_points
+):
+    design = made("binary")
+    drawn_rows = design.fit & (np.arange(len(design.fit)) % 2 == 0)
+    shifted = replace(design, live=drawn_rows, shift=np.full(len(design.fit), 2.0))
+    drawn, kernel = predicted("logistic", shifted, {}, by_cluster=True)
+    fixed, z, rows, psi = centred(shifted, drawn, kernel)
+    fixed = fixed + 2.0 * drawn_rows[design.fit]
+    grid, weight = hermite(2, 80)
+    effects = grid @ np.linalg.cholesky(psi).T
+    own = rows.cluster == 0
+    each = log_expit(np.where(rows.y[own] == 1, 1, -1) * (fixed[own] + effects @ z[own].T))
+    wanted = logsumexp(each.sum(axis=1) + weight)
+    assert drawn.by_cluster[0] == pytest.approx(wanted, abs=0.02)
+
+
 @pytest.mark.slow
 def test_a_clusters_density_in_a_selection_model_is_given_what_is_seen(made, many_points):
     design = made("number")

@@ -57,6 +57,8 @@ def test_concentrations_of_shares_are_positive():
     with pytest.raises(SpecificationError, match=r"'share' are \[-1\.0, 1\.0, 1\.0\]"):
         prior = {"share": pm.Dirichlet.dist([-1.0, 1, 1])}
         method.kernel(make_design("ordinal", False), prior, method.options)
+    with pytest.raises(SpecificationError, match="'share' is 1, not a PyMC distribution"):
+        method.kernel(make_design("ordinal", False), {"share": 1}, method.options)
 
 
 def test_a_constant_is_no_distribution():
