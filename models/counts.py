@@ -52,6 +52,8 @@ from bayesimpute.sampling.variance_shares import VarianceShare, share_counts
 
 #: A mean so many times that of the data is not drawn from: the model has left them far behind.
 FAR = 1e12
+#: Nor is a count that is larger.
+LARGEST = 1e18
 #: Counts up to this have their sums of logarithms from a table.
 TABULATED = 4096.0
 
@@ -99,8 +101,8 @@ class _Counts(LogLinear):
     least_mean = 0.1
 
     def limit(self, design: Design) -> float:
-        """Largest count that is drawn, whatever was observed."""
-        return FAR
+        """Largest count that is drawn, however small those seen; NumPy has a largest, too."""
+        return min(max(super().limit(design), FAR), LARGEST)
 
     def calibration(self, data: str) -> Mapping[str, Any]:
         """Give typical counts, and priors under which they stay in the hundreds everywhere."""
@@ -287,5 +289,5 @@ class NegativeBinomialLikelihood(OneEquation):
     def values(self, eta: Array, positive: Array, free: Array, rng: np.random.Generator) -> Array:
         """Draw counts."""
         shape = max(positive[0], 1e-6) ** -2
-        mean = np.minimum(np.exp(eta[:, 0]) * rng.gamma(shape, 1 / shape, size=len(eta)), 1e18)
+        mean = np.minimum(np.exp(eta[:, 0]) * rng.gamma(shape, 1 / shape, size=len(eta)), LARGEST)
         return rng.poisson(mean).astype(np.float64)

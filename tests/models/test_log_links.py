@@ -10,7 +10,8 @@ from tests.models.test_linear_posterior import make_design
 
 @pytest.mark.parametrize(
     ("method", "kind", "unit"), [("gamma", "positive", 1.0), ("gamma", "positive", 1e9),
-                                 ("poisson", "count", 1.0), ("negative_binomial", "count", 1.0)],
+                                 ("poisson", "count", 1.0), ("negative_binomial", "count", 1.0),
+                                 ("negative_binomial", "count", 1e13)],
 )  # fmt: skip
 def test_a_mean_far_beyond_the_data_is_refused(method, kind, unit):
     design = make_design(kind, slope=False)
