@@ -134,6 +134,22 @@ def test_units_with_an_offset_and_several_copies(rng):
     assert np.allclose(filled["k"], filled["c"] + 273.15)
 
 
+@pytest.mark.parametrize(("far", "offset"), [(1.6e9, 30.0), (1e6, 0.01), (-1e8, 0.5)])
+def test_an_offset_is_kept_however_far_from_zero_the_numbers_are(rng, far, offset):
+    start = far + rng.integers(0, 10**5, N).astype(float)
+    frame = with_gaps(pd.DataFrame({"start": start, "end": start + offset}), rng, end=0.3)
+    specification = specify(frame)
+    filled = specification.known["end"]
+    np.testing.assert_allclose(filled, start + offset, rtol=1e-15)
+
+
+def test_coefficients_that_cannot_be_shortened_are_numbers_too(rng):
+    x = rng.normal(20, 5, N)
+    y = np.round(x / 7 + np.pi, 9)  # exact to its last decimal only
+    frame = with_gaps(pd.DataFrame({"x": x, "y": y}), rng, y=0.3)
+    np.testing.assert_allclose(specify(frame).known["y"], y, atol=1e-8)
+
+
 @pytest.mark.parametrize("spoil", ["rounded", "mistyped"])
 def test_what_is_nearly_exact_is_kept_and_said_once(rng, spoil):
     frame = weights(rng)
