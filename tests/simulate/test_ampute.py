@@ -533,6 +533,15 @@ def test_selection_and_patterns_go_together_where_both_are_asked_for():
     assert np.corrcoef(made.scores, df["w"])[0, 1] == pytest.approx(1)
 
 
+def test_the_share_of_a_selection_is_that_of_the_call_where_patterns_count_cells():
+    made = ampute(
+        clustered(), 0.1, ["x"], bycases=False, cluster="c", seed=1,
+        selection={"y": Selection({"x": 1.0})},
+    )  # fmt: skip
+    assert made.selection["y"]["probability"].mean() == pytest.approx(0.1, abs=1e-8)
+    assert made.probability.mean() == pytest.approx(0.1 * (made.patterns.shape[1]), abs=1e-8)
+
+
 def test_the_share_of_a_selection_can_differ_by_cluster():
     df = clustered(3, 300)
     made = ampute(df, {0: 0.1, 1: 0.5, 2: 0.0}, cluster="c", seed=1,
