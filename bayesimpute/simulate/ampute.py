@@ -13,9 +13,10 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Seed, checked
-from bayesimpute.data.table import ClusterIndex, Kind, Table
+from bayesimpute.data.table import ClusterIndex, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.explore.patterns import distinct_codes
 from bayesimpute.interchange import Frame, taken
 from bayesimpute.interchange import given as as_given
 from bayesimpute.simulate.ampute_patterns import (
@@ -76,9 +77,7 @@ class Factors:
         """
         found = {}
         for name in names:
-            values = table.values[name]
-            if table.variables[name].kind is Kind.OTHER:  # its encoding says only what is missing
-                values = pd.factorize(table.frame[name].iloc[table.rows])[0].astype(np.float64)
+            values = distinct_codes(table, name)
             constant = [f for f, clusters in self.by_name.items() if clusters.is_level2(values)]
             if constant:
                 found[name] = min(constant, key=lambda factor: self.by_name[factor].n)

@@ -368,6 +368,14 @@ def test_a_date_of_clusters_is_known_to_be_constant_in_them():
     assert missing_by_cluster(made, "visit").between(0.01, 0.99).any()
 
 
+@pytest.mark.parametrize("cluster", [None, "c"])
+def test_cells_without_a_hash_go_missing_too(cluster):
+    df = clustered(6, 4).assign(lists=lambda df: [[k] for k in df["c"]])
+    made = ampute(df, 0.5, ["lists"], mech="MCAR", cluster=cluster, seed=1)
+    gone = made.incomplete["lists"].isna().groupby(df["c"]).mean()
+    assert 0 < gone.mean() < 1 and gone.isin([0, 1]).all() == (cluster is not None)
+
+
 def test_chances_vary_between_clusters_with_the_sd_asked_for():
     df = clustered(400, 10)
     made = ampute(df, 0.3, ["y"], mech="MCAR", cluster="c", prop_sd=0.8, seed=1)
