@@ -166,8 +166,9 @@ def step_expression(source: str, values: np.ndarray, results: np.ndarray) -> str
     at = int(changes[len(changes) // 2])
     below = step_expression(source, values[:at], results[:at])
     above = step_expression(source, values[at:], results[at:])
-    limit = _number(float((values[at - 1] + values[at]) / 2))
-    return f"where({quoted(source)} < {limit}, {below}, {above})"
+    last, first = values[at - 1], values[at]
+    limit = max((last + first) / 2, np.nextafter(last, first))  # neighbours have no middle
+    return f"where({quoted(source)} < {_number(float(limit))}, {below}, {above})"
 
 
 #: Rows the first look is taken at; all rows are looked at before anything is believed.

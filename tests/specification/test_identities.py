@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.relations import step_expression
 from bayesimpute.specification.specification import Passive
 from bayesimpute.specification.specify import specify
 
@@ -148,6 +150,13 @@ def test_coefficients_that_cannot_be_shortened_are_numbers_too(rng):
     y = np.round(x / 7 + np.pi, 9)  # exact to its last decimal only
     frame = with_gaps(pd.DataFrame({"x": x, "y": y}), rng, y=0.3)
     np.testing.assert_allclose(specify(frame).known["y"], y, atol=1e-8)
+
+
+@pytest.mark.parametrize("values", [[0.3, 0.1 + 0.2], [2.0**53, 2.0**53 + 2, 2.0**53 + 4], [1, 2]])
+def test_steps_between_neighbouring_numbers_fall_between_them(values):
+    source, results = np.array(values, dtype=float), np.arange(len(values)) * 1.0
+    text = step_expression("code", source, results)
+    assert evaluate(text, {"code": source}).tolist() == results.tolist()
 
 
 @pytest.mark.parametrize("spoil", ["rounded", "mistyped"])
