@@ -179,7 +179,7 @@ def _timestamp(content: Sequence[Any]) -> pd.Timestamp:
     text, unit, zone, *fold = content
     if len(text) > _LONGEST_TIME or (zone is not None and zone.startswith("dateutil")):
         raise ValueError(f"unknown stored time {text!r:.60} {zone!r:.60}")  # it would read a file
-    ambiguous = fold == [0] if fold else "raise"  # of an hour that a clock shows twice
+    ambiguous: Any = fold == [0] if fold else "raise"  # of an hour that a clock shows twice
     return pd.Timestamp(text).tz_localize(zone, ambiguous=ambiguous).as_unit(unit)
 
 
