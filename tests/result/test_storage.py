@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+import bayesimpute as bi
 from bayesimpute.errors import DataError, FileFormatError, SpecificationError
 from bayesimpute.opening import open_file
 from bayesimpute.result.frame_store import decode_frame, encode_frame
@@ -284,3 +285,17 @@ def test_what_could_not_be_read_again_is_refused_when_it_is_written():
     index = pd.Index([1, 2], name=pd.Period("2001"))
     with pytest.raises(DataError, match=r"index.*Period"):
         encode_frame(pd.DataFrame({"x": [1.0, 2.0]}, index=index))
+
+
+def test_large_bounds_and_seeds_are_read_again(tmp_path):
+    rng = np.random.default_rng(1)
+    income = np.where(np.arange(60) % 5, rng.uniform(1e5, 4e6, 60), np.nan)
+    imp = bi.impute(
+        pd.DataFrame({"income": income, "x": rng.normal(size=60)}),
+        method={"income": "normal.truncated"}, seed=10**70, m=1, iterations=1, progress=False,
+        model_options={"income": {"lower": 0, "upper": 5_000_000}},
+    )  # fmt: skip
+    imp.to_netcdf(tmp_path / "imp.nc")
+    opened = open_file(tmp_path / "imp.nc")
+    assert opened.history.seed == 10**70
+    assert opened.specification.targets == imp.specification.targets
