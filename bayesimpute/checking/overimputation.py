@@ -105,7 +105,8 @@ def plot_overimputation(
         low for its panels.
     """
     known = list(found.table.index)
-    names = known if variables is None else [variables] if isinstance(variables, str) else variables
+    asked = () if variables is None else [variables] if isinstance(variables, str) else variables
+    names = list(asked) or known
     for name in names:
         if name not in known:
             raise SpecificationError(f"plot: {name!r} was not overimputed{nearest(name, known)}.")
@@ -225,15 +226,20 @@ def calibration_table(chances: pd.DataFrame, observed: Any) -> pd.DataFrame:
     for k, name in enumerate(chances.columns):
         if name not in names:
             continue
-        chance, happened = chances.iloc[:, k].to_numpy(), observed == name
+        # a label may be a tuple, with which NumPy compares part by part
+        happened = np.array([label == name for label in observed])
+        chance = chances.iloc[:, k].to_numpy()
         order = np.argsort(chance, kind="stable")
         groups = np.array_split(order, max(1, min(BINS, len(order) // 5)))
         predicted = np.array([chance[rows].mean() for rows in groups])
         share = np.array([happened[rows].mean() for rows in groups])
         size = np.array([len(rows) for rows in groups])
         error = np.sqrt(predicted * (1 - predicted) / size)
+        category = pd.Series([name] * len(groups))
         parts.append(
-            pd.DataFrame({"category": name, "predicted": predicted, "share": share, "error": error})
+            pd.DataFrame(
+                {"category": category, "predicted": predicted, "share": share, "error": error}
+            )
         )
     return pd.concat(parts, ignore_index=True)
 
@@ -624,8 +630,9 @@ def _cells(
             [(weights * (values == k)).sum(axis=0) for k in range(len(rows.categories))], axis=1
         )
         shown["probability"] = each[np.arange(n), codes]
-        labelled = np.array(list(rows.categories), dtype=object)[codes]
-        chances = pd.DataFrame(each, index=rows.label[kept], columns=list(rows.categories))
+        labelled = [rows.categories[code] for code in codes]
+        labels = pd.Index(rows.categories, tupleize_cols=False)
+        chances = pd.DataFrame(each, index=rows.label[kept], columns=labels)
     frame = pd.DataFrame(
         {
             "variable": drawn.target,

@@ -332,13 +332,17 @@ def _elements(drawn: "xr.DataArray", labels: list[str]) -> np.ndarray | None:
 
 
 def _predictions_of(data: "xr.Dataset", predicted: "xr.Dataset") -> "xr.Dataset | None":
-    """Predictions under the name of the data they are of; None if they are of other rows."""
+    """Predictions under the name of the data they are of, row by row; None if of other rows."""
     (name,) = data.data_vars
     if len(predicted.data_vars) != 1:
         return None
     (drawn,) = predicted.data_vars.values()
-    if drawn.dims[2:] != ("row",) or drawn.sizes["row"] != data.sizes["row"]:
+    if drawn.dims[2:] != ("row",):
         return None
+    own, wanted = (np.argsort(each["row"].values, kind="stable") for each in (drawn, data))
+    if not np.array_equal(drawn["row"].values[own], data["row"].values[wanted]):
+        return None
+    drawn = drawn.isel(row=own[np.argsort(wanted)])
     labels = data[name].attrs.get("categories")
     if labels is not None:
         codes = {label: code for code, label in enumerate(labels)}

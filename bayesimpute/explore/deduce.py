@@ -116,7 +116,8 @@ class Identity:
         >>> parse("BMI = Weight / Height**2").solve("Height").text
         'Height = (Weight / BMI) ** (1 / 2)'
         """
-        if self.left == quoted(variable) and variable not in names_in(self.right):
+        alone = self.left in (variable, quoted(variable))  # wt.loss, say, needs no backticks
+        if alone and variable not in names_in(self.right):
             return Solution(variable, self.right)
         if self.one_way:
             return None
@@ -268,6 +269,8 @@ class _Inversion:
 
 #: A solution is one if, put back, both sides agree to so much: arithmetic rounds.
 ROUNDING = 1e-8
+#: Share of a number that rounding may have changed before it was stored.
+STORED = 1e-14
 
 
 class Filling:
@@ -324,8 +327,7 @@ class Filling:
                 return False
         values = evaluate(solution.expression, self._values)
         tried = {**self._values, name: np.where(rows, values, self._values[name])}
-        left, right = (evaluate(side, tried) for side in (identity.left, identity.right))
-        holds = rows & np.isfinite(values) & ~_differ(left, right, ROUNDING)
+        holds = rows & np.isfinite(values) & ~_differ(identity, tried, ROUNDING)
         if self._table.variables[name].kind is Kind.BINARY:
             holds &= (values == 0) | (values == 1)
         self._put_aside(rows & ~holds, name, rule, "no solution")
@@ -387,14 +389,30 @@ class Filling:
         known = ~np.any([np.isnan(self._values[name]) for name in identity.variables], axis=0)
         left, right = (evaluate(side, self._values) for side in (identity.left, identity.right))
         labels, rows = self._table.frame.index, self._table.rows
-        for row in np.flatnonzero(known & _differ(left, right, tolerance)):
+        for row in np.flatnonzero(known & _differ(identity, self._values, tolerance)):
             yield labels[rows[row]], identity.text, float(left[row]), float(right[row])
 
 
-def _differ(left: Array, right: Array, tolerance: float) -> npt.NDArray[np.bool_]:
-    """Whether two sides differ by more than a share of the larger, or are no numbers."""
-    with np.errstate(invalid="ignore"):
-        near = np.abs(left - right) <= tolerance * np.maximum(np.abs(left), np.abs(right))
+def _differ(
+    identity: Identity, values: Mapping[str, Array], tolerance: float
+) -> npt.NDArray[np.bool_]:
+    """Whether the sides differ by more than a share of the larger, or are no numbers.
+
+    Where large numbers leave little between them, what was rounded off them is no difference.
+    """
+
+    def sides(of: Mapping[str, Array]) -> tuple[Array, Array]:
+        return evaluate(identity.left, of), evaluate(identity.right, of)
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        left, right = sides(values)
+        rounded = np.zeros(len(left))
+        for name in identity.variables:
+            moved = (sides({**values, name: values[name] * h}) for h in (1 - STORED, 1 + STORED))
+            # the smaller one: at its limit a comparison jumps on one side
+            rounded += np.fmin(*(np.abs((a - b) - (left - right)) for a, b in moved))
+        allowed = tolerance * np.maximum(np.abs(left), np.abs(right))
+        near = np.abs(left - right) <= np.fmax(allowed, rounded)
     return ~(near & np.isfinite(left) & np.isfinite(right))
 
 

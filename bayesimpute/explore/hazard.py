@@ -133,6 +133,8 @@ def _times(table: Table, name: str) -> Array:
 def _events(table: Table, name: str) -> Array:
     variable, values = table.variables[name], table.values[name]
     observed = values[~np.isnan(values)]
+    if len(observed) == 0:
+        raise DataError(f"status column {name!r} has no observed value.")
     boolean = variable.categories == (False, True)
     if not boolean and (variable.kind is not Kind.NUMERIC or not np.isin(observed, (0, 1)).all()):
         found = variable.categories or np.unique(observed)[:4].tolist()
@@ -140,8 +142,6 @@ def _events(table: Table, name: str) -> Array:
             f"status column {name!r} must be 1 for an event and 0 for censoring, or boolean; it "
             f"holds {', '.join(map(str, found))}. Recode it: df[{name!r}] == <the event>."
         )
-    if len(observed) == 0:
-        raise DataError(f"status column {name!r} has no observed value.")
     return values
 
 

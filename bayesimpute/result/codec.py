@@ -7,7 +7,7 @@ down, and nothing of another type is read into one. Code is never stored; its te
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -20,7 +20,7 @@ import pandas as pd
 from bayesimpute.data.table import Table
 from bayesimpute.engine.history import History
 from bayesimpute.findings import SEVERITIES
-from bayesimpute.registry import METHODS
+from bayesimpute.registry import METHODS, resolve
 from bayesimpute.result import frame_store
 from bayesimpute.result.frame_store import encode_frame, form_of_lines, to_lines
 from bayesimpute.result.restored import NotStored
@@ -29,7 +29,7 @@ from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.post import Squeeze
 from bayesimpute.specification.requests import TWO_EQUATIONS
 from bayesimpute.specification.specification import Passive, Specification, Target
-from bayesimpute.wrappers.base import Wrapper
+from bayesimpute.wrappers.base import Wrapper, innermost
 from bayesimpute.wrappers.catalogue import WRAPPERS
 from bayesimpute.wrappers.delta import amount_text, is_distribution
 
@@ -42,7 +42,9 @@ RECORDS: Mapping[str, type] = MappingProxyType({**WRAPPERS, "squeeze": Squeeze})
 
 #: Largest whole number that stands in JSON as it is; a seed may be larger, and stands as text.
 LARGEST = 1_000_000
-_DIGITS = re.compile(r"\d{1,60}")
+_DIGITS = re.compile(r"\d{1,4000}")
+#: Most of what an option of a method counts: sweeps, donors, trees.
+MOST = 2**31
 
 
 def encode(value: Any, hint: Any, arrays: Arrays, name: str = "") -> Any:
@@ -450,15 +452,11 @@ def _of_target(target: Target, specification: Specification) -> Problems:
     of_method = isinstance(target.method, Wrapper | NotStored) or target.method in METHODS
     yield not of_method, f"method of {name!r}"
     yield not set(target.block) <= specification.targets.keys(), f"block of {name!r}"
+    method = innermost(target.method)
+    counts = resolve(method).options if isinstance(method, str) and method in METHODS else {}
     for option, value in target.options.items():
-        yield _largest(value) > LARGEST, f"option {option!r} of {name!r} is out of bounds"
-
-
-def _largest(value: Any) -> float:
-    """Largest size of a whole number in an option."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return max(map(_largest, value), default=0)
-    return abs(value) if isinstance(value, int) else 0
+        whole = isinstance(counts.get(option), int) and isinstance(value, int)
+        yield whole and abs(value) > MOST, f"option {option!r} of {name!r} is out of bounds"
 
 
 def _of_history(history: History, specification: Specification) -> Problems:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -163,11 +164,37 @@ def _plain(code: Any, kinds: str = "biufU") -> np.dtype:
     return dtype
 
 
+def _of_timestamp(time: pd.Timestamp) -> list[Any]:
+    zone = None if time.tz is None else str(time.tz)
+    content = [time.tz_localize(None).isoformat(), time.unit, zone, time.fold]
+    try:
+        if zone is None or _timestamp(content) == time:
+            return content[: 3 + (zone is not None)]
+    except (TypeError, ValueError, KeyError):
+        pass  # no name by which the zone can be had again
+    raise NotStorable(f"pandas.Timestamp in the time zone {zone}")
+
+
 def _timestamp(content: Sequence[Any]) -> pd.Timestamp:
-    text, unit, zone = content
+    text, unit, zone, *fold = content
     if len(text) > _LONGEST_TIME or (zone is not None and zone.startswith("dateutil")):
         raise ValueError(f"unknown stored time {text!r:.60} {zone!r:.60}")  # it would read a file
-    return pd.Timestamp(text, tz=zone).as_unit(unit)
+    ambiguous: Any = fold == [0] if fold else "raise"  # of an hour that a clock shows twice
+    return pd.Timestamp(text).tz_localize(zone, ambiguous=ambiguous).as_unit(unit)
+
+
+def _of_datetime(time: dt.datetime) -> Any:
+    zone = time.tzinfo
+    if isinstance(zone, ZoneInfo) and zone.key:
+        return [time.replace(tzinfo=None).isoformat(), zone.key, time.fold]
+    return time.isoformat()
+
+
+def _datetime(content: Any) -> dt.datetime:
+    if isinstance(content, str):
+        return dt.datetime.fromisoformat(content)
+    text, zone, fold = content
+    return dt.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold)
 
 
 # name -> (exact type, value to JSON, JSON to value)
@@ -175,17 +202,13 @@ _SCALARS: Mapping[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] 
     "float": (float, repr, float),
     "NA": (type(pd.NA), lambda _: None, lambda _: pd.NA),
     "NaT": (type(pd.NaT), lambda _: None, lambda _: pd.NaT),
-    "timestamp": (
-        pd.Timestamp,
-        lambda t: [t.tz_localize(None).isoformat(), t.unit, None if t.tz is None else str(t.tz)],
-        _timestamp,
-    ),
+    "timestamp": (pd.Timestamp, _of_timestamp, _timestamp),
     "timedelta": (
         pd.Timedelta,
         lambda t: [int(t.value), t.unit],
         lambda c: pd.Timedelta(c[0], unit="ns").as_unit(c[1]),
     ),
-    "datetime": (dt.datetime, lambda t: t.isoformat(), dt.datetime.fromisoformat),
+    "datetime": (dt.datetime, _of_datetime, _datetime),
     "date": (dt.date, lambda t: t.isoformat(), dt.date.fromisoformat),
     "time": (dt.time, lambda t: t.isoformat(), dt.time.fromisoformat),
     "duration": (
@@ -309,7 +332,7 @@ def encode_frame(frame: pd.DataFrame, lines: Lines = to_lines) -> tuple[dict[str
     description = {
         "rows": len(frame),
         "columns": columns,
-        "columns_name": encode_value(frame.columns.name),
+        "columns_name": _name(frame.columns.name),
         "index": _encode_index(frame.index, arrays, lines),
     }
     return description, arrays
@@ -524,19 +547,41 @@ def _decode(stored: dict[str, Any], arrays: Arrays) -> Any:
 def _encode_index(index: pd.Index, arrays: Arrays, lines: Lines) -> dict[str, Any]:
     if isinstance(index, pd.RangeIndex):
         bounds = [index.start, index.stop, index.step]
-        return {"as": "range", "bounds": bounds, "name": encode_value(index.name)}
+        return {"as": "range", "bounds": bounds, "name": _name(index.name)}
     levels = [index.get_level_values(k) for k in range(index.nlevels)]
-    freq = None if isinstance(index, pd.PeriodIndex) else getattr(index, "freqstr", None)
     return {
         "as": "labels",
         "multi": isinstance(index, pd.MultiIndex),
-        "names": [encode_value(level.name) for level in levels],
-        **({"freq": freq} if freq is not None else {}),
+        "names": [_name(level.name) for level in levels],
+        **_frequency(index),
         "levels": [
             _encode(pd.Series(level).rename(f"index level {k}"), f"index_{k}", arrays, lines)
             for k, level in enumerate(levels)
         ],
     }
+
+
+def _name(name: Any) -> Any:
+    """JSON form of the name of an index."""
+    try:
+        return encode_value(name)
+    except NotStorable as unknown:
+        raise DataError(
+            f"The name {name!r} of an index is of type {unknown}, which a file cannot hold: rename "
+            "it before imputing, such as df.rename_axis('row')."
+        ) from None
+
+
+def _frequency(index: pd.Index) -> dict[str, str]:
+    """Frequency of dates or durations, if its text is all there is to say of it."""
+    text = getattr(index, "freqstr", None)
+    if text is None or not isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
+        return {}
+    try:
+        same = pd.tseries.frequencies.to_offset(text) == index.freq
+    except ValueError:
+        same = False
+    return {"freq": text} if same else {}
 
 
 def _decode_index(stored: dict[str, Any], arrays: Arrays) -> pd.Index:

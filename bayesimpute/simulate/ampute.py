@@ -13,9 +13,10 @@ import pandas as pd
 
 from bayesimpute import html
 from bayesimpute.arguments import Seed, checked
-from bayesimpute.data.table import ClusterIndex, Kind, Table
+from bayesimpute.data.table import ClusterIndex, Table
 from bayesimpute.engine.streams import fresh_seed
 from bayesimpute.errors import DataError, SpecificationError
+from bayesimpute.explore.patterns import distinct_codes
 from bayesimpute.interchange import Frame, taken
 from bayesimpute.interchange import given as as_given
 from bayesimpute.simulate.ampute_patterns import (
@@ -76,9 +77,7 @@ class Factors:
         """
         found = {}
         for name in names:
-            values = table.values[name]
-            if table.variables[name].kind is Kind.OTHER:  # its encoding says only what is missing
-                values = pd.factorize(table.frame[name].iloc[table.rows])[0].astype(np.float64)
+            values = distinct_codes(table, name)
             constant = [f for f, clusters in self.by_name.items() if clusters.is_level2(values)]
             if constant:
                 found[name] = min(constant, key=lambda factor: self.by_name[factor].n)
@@ -191,16 +190,22 @@ class Factors:
                 f"{where}={given!r}: clusters are those of {listed(self.by_name)}; say of which, "
                 f"as in {example}."
             )
-        rows, labels = [], {}
+        removed = np.zeros(len(next(iter(self.by_name.values())).codes), dtype=bool)
+        labels = {}
         for factor, wanted in given.items():
             if factor not in self.by_name:
                 raise unknown(f"{where} names", factor, list(self.by_name))
             clusters = self.by_name[factor]
             label = variable if one else f"{variable}'] of '{factor}"
             chosen = systematic_clusters(label, wanted, clusters, rng)
-            rows.append(np.isin(clusters.codes, chosen))
+            removed |= np.isin(clusters.codes, chosen)
             labels[factor] = tuple(clusters.labels[k] for k in chosen)
-        return np.any(rows, axis=0), next(iter(labels.values())) if one else labels
+        if removed.all():
+            raise SpecificationError(
+                f"{where} removes the variable from every row, by one column or another; leave "
+                "rows that keep it."
+            )
+        return removed, next(iter(labels.values()), ()) if one else labels
 
 
 def check_share(name: str, value: Any) -> float:
@@ -454,7 +459,8 @@ def ampute(
         several cluster columns say of which: ``{"x": {"school": 0.1, "class": ["3b"]}}``.
     prop_sd
         SD of normal cluster effects on the logits of chances; the mean chance stays `prop`.
-        Default 0. With several cluster columns the SD of the effects of each, or a mapping.
+        Default 0. With several cluster columns the SD of the effects of each, or a mapping; a
+        cluster that loses values as a whole has the mean of the effects of its rows.
     selection
         Variable -> :class:`bayesimpute.simulate.Selection`: a selection equation after Heckman,
         missing not at random. Such variables have weight 0 unless `weights` names them. Its effects
@@ -523,7 +529,7 @@ def ampute(
     for name, equation in equations.items():
         check_selection(name, equation, table, factors.by_name, levels)
 
-    plan = None
+    plan, of_rows = None, share
     if patterns is not None or not equations:
         plan = make_patterns(
             table, names, partial(factors.units, levels), frozenset(equations),
@@ -531,7 +537,7 @@ def ampute(
             odds=odds,
         )  # fmt: skip
         if not bycases:
-            share = plan.share_of_cases(share)
+            of_rows = plan.share_of_cases(share)
     else:
         of_patterns = {
             "freq": freq is not None, "mech": mech != "MAR", "weights": weights is not None,
@@ -553,7 +559,7 @@ def ampute(
     columns = Columns(table, bool(std), {name: rows for name, (rows, _) in removed.items()})
     finest_first = sorted(factors.by_name.items(), key=lambda factor: -factor[1].n)
     rng = _rng(entropy, PATTERNS)
-    drawn = amputed_by_pattern(plan, columns, dict(finest_first), share, sds, rng)
+    drawn = amputed_by_pattern(plan, columns, dict(finest_first), of_rows, sds, rng)
     nowhere = np.zeros(table.n_rows, dtype=bool)
     gone = {name: columns.removed.get(name, nowhere).copy() for name in names}
     if plan is not None:

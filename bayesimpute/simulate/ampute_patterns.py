@@ -516,7 +516,12 @@ def amputed_by_pattern(
     for factor, clusters in factors.items():
         if factor in plan.units:
             whole = np.array([unit == factor for unit in plan.units])[candidate]
-            uniform[whole] = rng.random(clusters.n)[clusters.codes[whole]]
+            own = clusters.codes[whole]
+            uniform[whole] = rng.random(clusters.n)[own]
+            if clusters.varying(np.where(whole, effect, np.nan)).any():
+                # one chance a cluster, as its score is: the mean over its rows
+                size = np.maximum(np.bincount(own, minlength=clusters.n), 1)
+                effect[whole] = (np.bincount(own, effect[whole], clusters.n) / size)[own]
 
     scores, base = np.full(n, np.nan), np.zeros(n)
     for k in range(plan.n):

@@ -391,7 +391,11 @@ def sbc(
         scenario.specification(method, np.random.default_rng(0))
         shared = cloudpickle.dumps(task)
         futures = [executor.submit(_remote_replicate, shared, k) for k in range(replicates)]
-        found = [future.result() for future in futures]
+        try:
+            found = [future.result() for future in futures]
+        finally:  # of a failure nobody waits for the rest
+            for future in futures:
+                future.cancel()
     ranks, autocorrelation, divergences = zip(*found, strict=True)
     return Calibration(
         method_text(method),

@@ -245,8 +245,12 @@ def simulate_selection(
         raise DataError(f"rho={rho} must be between −1 and 1, both excluded.")
     if errors not in ERRORS:
         raise DataError(f"errors={errors!r} must be one of {', '.join(map(repr, ERRORS))}.")
-    if systematic == 1:
-        raise DataError(f"systematic={systematic} must be a share, from 0 to below 1.")
+    without = round(systematic * clusters)
+    if without == clusters:
+        raise DataError(
+            f"systematic={systematic} of {clusters} clusters are all of them: y would never be "
+            "seen; give a smaller share."
+        )
     rng = np.random.default_rng(seed)
     cluster = np.repeat(np.arange(clusters), rows)
     n = len(cluster)
@@ -279,7 +283,7 @@ def simulate_selection(
     seen = latent + (by_x3 + slope) * x3 + u + added > 0
     if self_masking:
         seen = rng.random(n) < 1 / (1 + np.exp(0.96 - y))
-    seen &= cluster >= round(systematic * clusters)
+    seen &= cluster >= without
     if binary:
         y = (y > 0).astype(float)
     complete = pd.DataFrame({"cluster": cluster, "y": y, "x1": x1, "x2": x2, "x3": x3})

@@ -154,7 +154,8 @@ def quickpred(
     df
         Any frame; categories enter by their codes.
     mincor
-        Scalar, one number a target, or a square matrix (default 0.1).
+        Scalar, one number a target, or a square matrix (default 0.1): in the order of the columns,
+        or a Series or DataFrame labelled by them.
     minpuc
         Least share of the target's missing cases in which the predictor is observed; same forms
         (default 0: all).
@@ -202,8 +203,8 @@ def quickpred(
             with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 response[i] = values.corrwith(indicator, method=method).abs().fillna(0.0)
-    chosen = np.maximum(association, response) > _matrix(mincor, n, "mincor")
-    least = _matrix(minpuc, n, "minpuc")
+    chosen = np.maximum(association, response) > _matrix(mincor, names, "mincor")
+    least = _matrix(minpuc, names, "minpuc")
     if (least != 0).any():
         seen = observed.to_numpy().astype(float)
         usable = (1 - seen).T @ seen
@@ -232,7 +233,11 @@ def _columns(given: str | Sequence[str], names: list[str], argument: str) -> tup
     return chosen
 
 
-def _matrix(given: Any, n: int, argument: str) -> np.ndarray:
+def _matrix(given: Any, names: list[str], argument: str) -> np.ndarray:
+    n = len(names)
+    labelled = isinstance(given, pd.Series | pd.DataFrame)
+    if labelled and all(set(labels) == set(names) for labels in given.axes):
+        given = given.loc[(names,) * given.ndim]  # in whatever order it names them
     value = np.asarray(given)
     if value.dtype.kind not in "iuf" or not ((value >= 0) & (value <= 1)).all():
         raise SpecificationError(

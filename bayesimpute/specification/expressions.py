@@ -171,12 +171,13 @@ def unaliased(text: str, aliases: Mapping[str, str]) -> str:
 def syntax_tree(expression: str) -> tuple[ast.expr, Mapping[str, str]]:
     """Syntax tree of a text, and the names in it that stand for columns Python could not name.
 
-    Nothing is run, and nothing is refused but what is no Python: the caller looks at each node.
+    Nothing is run, and nothing is refused but what is no Python, or means something else in R: the
+    caller looks at each node.
 
     Raises
     ------
     SpecificationError
-        The text does not parse.
+        The text does not parse, or R would take a remainder before a product and Python after it.
     """
     aliases: dict[str, str] = {}
 
@@ -195,7 +196,22 @@ def syntax_tree(expression: str) -> tuple[ast.expr, Mapping[str, str]]:
         ) from error
     if _depth(tree) > DEEPEST:
         raise SpecificationError(too_nested(expression))
+    if "%%" in expression or "%/%" in expression:
+        for node in ast.walk(tree):
+            _check_remainder(node, expression)
     return tree, aliases
+
+
+def _check_remainder(node: ast.AST, expression: str) -> None:
+    """Raise where ``a * b %% c`` has no brackets: in R it is ``a * (b %% c)``."""
+    match node:
+        case ast.BinOp(
+            left=ast.BinOp(op=ast.Mult() | ast.Div()) as product, op=ast.Mod() | ast.FloorDiv()
+        ) if product.col_offset == node.col_offset:
+            raise SpecificationError(
+                f"'{expression}': a product before %% or %/% needs brackets, a * (b %% c) as R "
+                "reads it, or (a * b) %% c."
+            )
 
 
 def _depth(tree: ast.expr) -> int:

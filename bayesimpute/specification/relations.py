@@ -104,15 +104,18 @@ def _solved(
 ) -> str:
     """Right side for one column, in the shortest numbers that still give it exactly."""
     size = float((np.abs(x) @ np.abs(slopes) + abs(constant) + np.abs(y)).max())
-    if abs(constant) < ROUNDING * size:
+    small = abs(constant) < ROUNDING * size  # rounding, perhaps: none is tried first
+    for offset in (0.0, constant) if small else (constant,):
+        for digits in range(1, 16):
+            shortest = [_short(float(slope), digits) for slope in slopes]
+            rounded = float(f"{offset:.{digits}g}")
+            values = sum((column / b if over else column * b) for column, (b, over) in
+                         zip(x.T, shortest, strict=True))  # fmt: skip
+            if np.abs(values + rounded - y).max() <= ARITHMETIC * size:
+                return _written(names, shortest, rounded)
+    left = y - x @ slopes
+    if small and np.abs(left).max() <= 2 * np.abs(left - constant).max():
         constant = 0.0
-    for digits in range(1, 16):
-        shortest = [_short(float(slope), digits) for slope in slopes]
-        rounded = float(f"{constant:.{digits}g}")
-        values = sum((column / b if over else column * b) for column, (b, over) in
-                     zip(x.T, shortest, strict=True))  # fmt: skip
-        if np.abs(values + rounded - y).max() <= ARITHMETIC * size:
-            return _written(names, shortest, rounded)
     return _written(names, [(float(slope), False) for slope in slopes], constant)
 
 
@@ -146,7 +149,7 @@ def _signed(part: str, negative: bool, further: bool) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) and value < 1e15 else repr(value)
+    return str(int(value)) if value == int(value) and value < 1e15 else repr(float(value))
 
 
 def step_expression(source: str, values: np.ndarray, results: np.ndarray) -> str:
@@ -163,8 +166,9 @@ def step_expression(source: str, values: np.ndarray, results: np.ndarray) -> str
     at = int(changes[len(changes) // 2])
     below = step_expression(source, values[:at], results[:at])
     above = step_expression(source, values[at:], results[at:])
-    limit = _number(float((values[at - 1] + values[at]) / 2))
-    return f"where({quoted(source)} < {limit}, {below}, {above})"
+    last, first = values[at - 1], values[at]
+    limit = max((last + first) / 2, np.nextafter(last, first))  # neighbours have no middle
+    return f"where({quoted(source)} < {_number(float(limit))}, {below}, {above})"
 
 
 #: Rows the first look is taken at; all rows are looked at before anything is believed.

@@ -231,7 +231,8 @@ def _independent(
         repeated: list[np.ndarray] = []
         for column in block[complete].T:
             scaled = column - column.mean()
-            size = float(np.linalg.norm(scaled))
+            # the mean of equal numbers is rounded, and leaves something where nothing varies
+            size = float(np.linalg.norm(scaled)) if np.ptp(column) > 0 else 0.0
             if size == 0:
                 own = True  # constant in these rows only: they cannot tell
                 continue

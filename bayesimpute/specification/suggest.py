@@ -162,7 +162,7 @@ class Facts:
     values
         Observed values; of a level-2 column one a cluster.
     within
-        The same, less their cluster's mean; without clusters less the mean.
+        The same, less their cluster's mean; without clusters that vary less the mean.
     expected
         Mean of each value's cluster, (value,).
     clusters
@@ -193,15 +193,17 @@ def facts_of(table: Table, name: str, clusters: ClusterIndex | None) -> Facts:
     variable, column = table.variables[name], table.values[name]
     level = 2 if is_level_2(column, clusters) else 1
     observed = ~np.isnan(column)
-    if clusters is None:
-        codes, systematic = np.zeros(int(observed.sum()), dtype=np.int64), 0
-        values = column[observed]
-    else:
+    values = column[observed]
+    codes, seen, systematic = np.zeros(len(values), dtype=np.int64), 0, 0
+    if clusters is not None:
         systematic = int(clusters.systematic(column).sum())
-        codes, values = clusters.codes[observed], column[observed]
         if level == 2:
-            _, first = np.unique(codes, return_index=True)
-            values, codes = values[first], np.zeros(len(first), dtype=np.int64)
+            _, first = np.unique(clusters.codes[observed], return_index=True)
+            values, codes = values[first], codes[: len(first)]
+        else:
+            seen = clusters.n - systematic
+            # where no two values of a cluster differ, they differ from the mean of all
+            codes = clusters.codes[observed] if clusters.varying(column).any() else codes
     size = np.bincount(codes)
     mean = np.bincount(codes, values) / np.maximum(size, 1) if len(values) else np.empty(0)
     # deviations from an estimated mean are too small by sqrt(1 - 1/n)
@@ -212,7 +214,7 @@ def facts_of(table: Table, name: str, clusters: ClusterIndex | None) -> Facts:
         values,
         ((values - mean[codes])[inside] / shrunk[inside]),
         mean[codes][inside],
-        len(np.unique(codes)) if clusters is not None and level == 1 else 0,
+        seen,
         systematic,
         level,
         len(variable.categories),

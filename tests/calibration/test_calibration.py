@@ -1,5 +1,6 @@
 """Ranks of true parameters and missing values are uniform, and are not when something is wrong."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.design import DesignBuilder
-from bayesimpute.errors import SpecificationError
+from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.registry import resolve
+from bayesimpute.simulate import calibration
 from bayesimpute.simulate.calibration import matrix
 from bayesimpute.simulate.scenario import Scenario
 
@@ -209,3 +211,17 @@ def test_no_cluster_loses_all_its_values_by_chance():
         assert (np.bincount(design.cluster[seen], minlength=design.n_clusters) > 0).all()
     with pytest.raises(bi.SpecificationError, match=r"missing=0\.9 and 2 rows .* more rows"):
         bi.simulate.sbc("normal", missing=0.9, rows=2, replicates=10, seed=1)
+
+
+def test_where_a_replicate_fails_the_rest_is_not_worked_on(monkeypatch):
+    begun = []
+
+    def failing(shared, number):
+        begun.append(number)
+        time.sleep(0.01)
+        raise SamplingError("no luck")
+
+    monkeypatch.setattr(calibration, "_remote_replicate", failing)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(SamplingError, match="no luck"):
+        bi.simulate.sbc("normal", effects="none", replicates=300, seed=1, executor=pool)
+    assert len(begun) < 300

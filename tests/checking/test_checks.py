@@ -445,3 +445,19 @@ def test_a_run_without_models_has_nothing_to_overimpute():
     for names in (None, []):
         with pytest.raises(SpecificationError, match="needs a variable with a model"):
             imp.overimpute(names)
+
+
+def test_labels_may_be_tuples_and_no_variables_are_all():
+    rng = np.random.default_rng(3)
+    labels = [("a", 1), ("b", 2), ("c", 3)]
+    cells = [labels[k] if row % 6 else None for row, k in enumerate(rng.integers(0, 3, 60))]
+    frame = pd.DataFrame({"c": pd.Series(cells, dtype=object), "x": rng.normal(size=60)})
+    found = imputed(frame, {"c": "categorical"}, cluster=None).overimpute(draws=60)
+    seen = [cell for cell in cells if cell is not None]
+    assert found.cells["observed"].tolist() == seen
+    groups = found.calibration("c")
+    assert groups["category"].unique().tolist() == labels
+    shares = groups.groupby("category")["share"].mean()
+    sizes = groups.groupby("category").size()
+    assert sizes.nunique() == 1 and shares.sum() == pytest.approx(1.0)
+    assert len(found.plot(variables=[]).axes) == 1

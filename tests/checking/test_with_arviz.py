@@ -172,3 +172,17 @@ def test_what_a_method_does_not_have_is_left_out(of_categories):
     assert {"weight.rho", "weight.correlation"} <= set(heckman["prior"].data_vars)
     with pytest.raises(bi.SpecificationError, match="'x'"):
         of_categories.to_datatree("x")
+
+
+def test_rows_of_all_groups_are_in_one_order_where_the_frame_is_shuffled():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(30, 2)), columns=["x", "y"])
+    frame.loc[:5, "y"] = np.nan
+    imp = bi.impute(
+        frame.sample(frac=1, random_state=1), method="normal", m=1, iterations=1, seed=1,
+        progress=False,
+    )  # fmt: skip
+    tree = imp.to_datatree("y", draws=5)
+    rows = tree["observed_data"]["row"].values
+    assert np.array_equal(tree["prior_predictive"]["row"].values, rows)
+    assert np.array_equal(tree["posterior_predictive"]["row"].values, rows)

@@ -189,6 +189,26 @@ def test_one_way_rules_fill_the_left_side_only():
         bi.deduce(df, "adult = age >= 18")
 
 
+def test_a_left_side_may_be_any_name():
+    df = pd.DataFrame({"age": [10.0, 20.0], "class": [np.nan] * 2, "wt.loss": [np.nan] * 2})
+    found = bi.deduce(df, ["class := age / 10", "wt.loss := age + age**2"])
+    assert found.data["class"].tolist() == [1, 2] and found.data["wt.loss"].tolist() == [110, 420]
+
+
+def test_what_was_rounded_off_large_numbers_is_no_contradiction():
+    before = [0.1 + 0.2, 1.6e9, 1.6e9, 0.0]
+    df = pd.DataFrame(
+        {"before": before, "after": [0.3, 1.6e9 + 0.1, np.nan, 1e-9], "change": [0, 0.1, 0.1, 0]}
+    )
+    with pytest.warns(bi.ImputationWarning, match="1 row"):
+        found = bi.deduce(df, "change = after - before", tolerance=0.0)
+    assert found.contradictions["row"].tolist() == [3] and found.unsolved.empty
+    assert found.data["after"].tolist()[2] == 1.6e9 + 0.1
+    flags = pd.DataFrame({"x": [-2.0, -2.0], "high": [True, False]})
+    with pytest.warns(bi.ImputationWarning, match="1 row"):
+        assert bi.deduce(flags, "high := x >= -2").contradictions["row"].tolist() == [1]
+
+
 def test_names_and_labels_of_any_kind():
     df = pd.DataFrame({"body weight": [np.nan, 60.0], "größe": [2.0, 2.0], "b.m.i": [20.0, None]})
     found = bi.deduce(df, "`b.m.i` = `body weight` / größe**2")

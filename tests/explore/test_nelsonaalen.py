@@ -69,6 +69,10 @@ def test_what_is_no_survival_time_says_so():
         bi.nelsonaalen(good, "t", "d", strata="s")
     with pytest.raises(bi.DataError, match="no observed value"):
         bi.nelsonaalen(df, "t", "e")
+    with pytest.raises(bi.DataError, match="no observed value"):
+        bi.nelsonaalen(
+            pd.DataFrame({"time": [1.0], "died": pd.array([None], "str")}), "time", "died"
+        )
     with pytest.raises(bi.SpecificationError, match="Did you mean 'breslow'"):
         bi.nelsonaalen(good, "t", "d", ties="Breslow")
     with pytest.raises(bi.SpecificationError, match="time= names 'tt'"):

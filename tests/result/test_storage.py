@@ -1,8 +1,10 @@
 """The file: what comes back is what went in, and a wrong file is refused in one sentence."""
 
+import datetime as dt
 import pickle
 import zipfile
 from contextlib import contextmanager
+from zoneinfo import ZoneInfo
 
 import h5netcdf
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+import bayesimpute as bi
 from bayesimpute.errors import DataError, FileFormatError, SpecificationError
 from bayesimpute.opening import open_file
 from bayesimpute.result.frame_store import decode_frame, encode_frame
@@ -251,6 +254,8 @@ def test_a_column_of_any_dtype_is_stored_exactly(column):
         pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["school", None]),
         pd.date_range("2001-01-01", periods=3, tz="UTC"),
         pd.CategoricalIndex(["x", "y", "x"]),
+        pd.date_range("2001-01-01", periods=3, freq=pd.DateOffset(months=1)),
+        pd.date_range("2001-12-24", periods=3, freq=pd.offsets.CDay(holidays=["2001-12-25"])),
     ],
     ids=lambda index: type(index).__name__,
 )
@@ -259,3 +264,38 @@ def test_any_index_is_stored_exactly(index):
     frame.columns.name = "columns"
     again = decode_frame(*encode_frame(frame))
     pd.testing.assert_frame_equal(frame, again, check_freq=False)
+
+
+def test_times_in_the_hour_that_a_clock_shows_twice_are_told_apart():
+    zone = ZoneInfo("Europe/Madrid")
+    hours = pd.date_range("2020-10-25 00:30", periods=2, freq="h", tz="UTC").tz_convert(zone)
+    of_python = [dt.datetime(2020, 10, 25, 2, 30, tzinfo=zone, fold=k) for k in (0, 1)]
+    column = pd.Series([*hours, *of_python], dtype=object)
+    again = decode_frame(*encode_frame(pd.DataFrame({"x": column})))["x"]
+    assert [(str(t), t.tzinfo, t.fold) for t in again] == [
+        (str(t), t.tzinfo, t.fold) for t in column
+    ]
+
+
+def test_what_could_not_be_read_again_is_refused_when_it_is_written():
+    nameless = dt.timezone(dt.timedelta(hours=1), "of our own")
+    column = pd.Series([pd.Timestamp("2001-01-01", tz=nameless), "x"], dtype=object)
+    with pytest.raises(DataError, match=r"'x'.*of our own"):
+        encode_frame(pd.DataFrame({"x": column}))
+    index = pd.Index([1, 2], name=pd.Period("2001"))
+    with pytest.raises(DataError, match=r"index.*Period"):
+        encode_frame(pd.DataFrame({"x": [1.0, 2.0]}, index=index))
+
+
+def test_large_bounds_and_seeds_are_read_again(tmp_path):
+    rng = np.random.default_rng(1)
+    income = np.where(np.arange(60) % 5, rng.uniform(1e5, 4e6, 60), np.nan)
+    imp = bi.impute(
+        pd.DataFrame({"income": income, "x": rng.normal(size=60)}),
+        method={"income": "normal.truncated"}, seed=10**70, m=1, iterations=1, progress=False,
+        model_options={"income": {"lower": 0, "upper": 5_000_000}},
+    )  # fmt: skip
+    imp.to_netcdf(tmp_path / "imp.nc")
+    opened = open_file(tmp_path / "imp.nc")
+    assert opened.history.seed == 10**70
+    assert opened.specification.targets == imp.specification.targets

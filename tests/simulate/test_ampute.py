@@ -368,6 +368,14 @@ def test_a_date_of_clusters_is_known_to_be_constant_in_them():
     assert missing_by_cluster(made, "visit").between(0.01, 0.99).any()
 
 
+@pytest.mark.parametrize("cluster", [None, "c"])
+def test_cells_without_a_hash_go_missing_too(cluster):
+    df = clustered(6, 4).assign(lists=lambda df: [[k] for k in df["c"]])
+    made = ampute(df, 0.5, ["lists"], mech="MCAR", cluster=cluster, seed=1)
+    gone = made.incomplete["lists"].isna().groupby(df["c"]).mean()
+    assert 0 < gone.mean() < 1 and gone.isin([0, 1]).all() == (cluster is not None)
+
+
 def test_chances_vary_between_clusters_with_the_sd_asked_for():
     df = clustered(400, 10)
     made = ampute(df, 0.3, ["y"], mech="MCAR", cluster="c", prop_sd=0.8, seed=1)
@@ -531,6 +539,15 @@ def test_selection_and_patterns_go_together_where_both_are_asked_for():
     assert made.incomplete["y"].isna()[df["c"] < 2].all()
     # y is not observed: the score of the pattern must not see it
     assert np.corrcoef(made.scores, df["w"])[0, 1] == pytest.approx(1)
+
+
+def test_the_share_of_a_selection_is_that_of_the_call_where_patterns_count_cells():
+    made = ampute(
+        clustered(), 0.1, ["x"], bycases=False, cluster="c", seed=1,
+        selection={"y": Selection({"x": 1.0})},
+    )  # fmt: skip
+    assert made.selection["y"]["probability"].mean() == pytest.approx(0.1, abs=1e-8)
+    assert made.probability.mean() == pytest.approx(0.1 * (made.patterns.shape[1]), abs=1e-8)
 
 
 def test_the_share_of_a_selection_can_differ_by_cluster():

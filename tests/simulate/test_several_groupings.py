@@ -232,3 +232,30 @@ def test_patterns_of_clusters_that_cross_are_refused():
         ampute(df, 0.2, ["age", "length"], cluster=["subject", "item"], seed=1)
     made = ampute(df, 0.4, ["age", "rating"], cluster=["subject", "item"], seed=1)
     assert whole(made, "age", "subject") is not None
+
+
+def test_a_cluster_loses_a_value_as_a_whole_whatever_the_effects_within_it():
+    df = simulate_classes(2, schools=60, pupils=6).complete
+    arguments = {"mech": "MCAR", "cluster": ["school", "class"], "seed": 1}
+    for more in ({}, {"cont": False}):
+        made = ampute(df, 0.4, [["public"], ["score"]], prop_sd=1.0, **arguments, **more)
+        assert whole(made, "public", "school")
+        of_schools = made.candidate == 1
+        by_school = made.probability[of_schools].groupby(df["school"])
+        assert by_school.nunique().max() == 1 and by_school.first().nunique() > 10
+        assert made.probability[of_schools].mean() == pytest.approx(0.4, abs=1e-6)
+
+
+def test_a_variable_that_clusters_of_several_columns_remove_from_every_row_is_refused():
+    df = simulate_classes(1, schools=3, classes=3, pupils=4).complete
+    other = df.loc[df["school"] != 1, "class"].unique().tolist()
+    with pytest.raises(SpecificationError, match="every row"):
+        ampute(df, 0.2, ["score"], cluster=["school", "class"], seed=1,
+               systematic={"ses": {"school": [1], "class": other}})  # fmt: skip
+
+
+@pytest.mark.parametrize("cluster", ["school", ["school", "class"]])
+def test_no_cluster_may_be_named_that_removes_a_variable(cluster):
+    df = simulate_classes(1, schools=3, classes=3, pupils=4).complete
+    made = ampute(df, 0.0, ["score"], cluster=cluster, seed=1, systematic={"ses": {}})
+    assert made.incomplete["ses"].notna().all() and len(made.systematic["ses"]) == 0

@@ -326,3 +326,11 @@ def test_obesity_says_what_cannot_be_met(arguments, words):
 def test_both_are_public():
     assert bi.simulate.simulate_impact is simulate_impact
     assert bi.simulate.simulate_obesity is simulate_obesity
+
+
+@pytest.mark.parametrize("share", [0.96, 1.0])
+def test_a_share_that_rounds_to_all_clusters_is_refused(share):
+    with pytest.raises(bi.DataError, match="all of them"):
+        bi.simulate.simulate_selection(1, clusters=10, rows=20, systematic=share)
+    seen = bi.simulate.simulate_selection(1, clusters=10, rows=20, systematic=0.94).incomplete
+    assert seen.loc[seen["y"].notna(), "cluster"].unique().tolist() == [9]

@@ -180,3 +180,11 @@ def test_symbols_of_pytensor_have_the_values_of_numbers(expression):
     np.testing.assert_allclose(
         found.eval({x: columns["x"]}, **given), evaluate(expression, columns)
     )
+
+
+@pytest.mark.parametrize("text", ["2 * x %% 3", "1 + x / 2 %/% z", "(2 * x %/% 3) + 1"])
+def test_a_product_before_a_remainder_of_r_needs_brackets(text):
+    columns = {"x": np.array([4.0]), "z": np.array([2.0])}
+    with pytest.raises(bi.SpecificationError, match="brackets"):
+        evaluate(text, columns)
+    assert evaluate("(2 * x) %% 3 + 2 * (x %/% 3) + x %% 3 * 2", columns).tolist() == [2 + 2 + 2]

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.specification.expressions import evaluate
+from bayesimpute.specification.relations import step_expression
 from bayesimpute.specification.specification import Passive
 from bayesimpute.specification.specify import specify
 
@@ -132,6 +134,29 @@ def test_units_with_an_offset_and_several_copies(rng):
     assert np.allclose(filled.loc[known, ["c", "f", "k"]], truth.loc[known])
     assert np.allclose(filled["f"], filled["c"] * 1.8 + 32)
     assert np.allclose(filled["k"], filled["c"] + 273.15)
+
+
+@pytest.mark.parametrize(("far", "offset"), [(1.6e9, 30.0), (1e6, 0.01), (-1e8, 0.5)])
+def test_an_offset_is_kept_however_far_from_zero_the_numbers_are(rng, far, offset):
+    start = far + rng.integers(0, 10**5, N).astype(float)
+    frame = with_gaps(pd.DataFrame({"start": start, "end": start + offset}), rng, end=0.3)
+    specification = specify(frame)
+    filled = specification.known["end"]
+    np.testing.assert_allclose(filled, start + offset, rtol=1e-15)
+
+
+def test_coefficients_that_cannot_be_shortened_are_numbers_too(rng):
+    x = rng.normal(20, 5, N)
+    y = np.round(x / 7 + np.pi, 9)  # exact to its last decimal only
+    frame = with_gaps(pd.DataFrame({"x": x, "y": y}), rng, y=0.3)
+    np.testing.assert_allclose(specify(frame).known["y"], y, atol=1e-8)
+
+
+@pytest.mark.parametrize("values", [[0.3, 0.1 + 0.2], [2.0**53, 2.0**53 + 2, 2.0**53 + 4], [1, 2]])
+def test_steps_between_neighbouring_numbers_fall_between_them(values):
+    source, results = np.array(values, dtype=float), np.arange(len(values)) * 1.0
+    text = step_expression("code", source, results)
+    assert evaluate(text, {"code": source}).tolist() == results.tolist()
 
 
 @pytest.mark.parametrize("spoil", ["rounded", "mistyped"])

@@ -110,3 +110,14 @@ def test_the_default_of_yes_no_variables_and_categories_is_what_is_suggested(kin
     suggested = bi.suggest_methods(kinds)
     for name in ("yes", "colour", "grade"):
         assert suggested[name] == bi.make_method(kinds)[name]
+
+
+def test_a_predictor_constant_in_the_complete_rows_only_is_kept_whatever_the_rounding():
+    rng = np.random.default_rng(1)
+    n = 61
+    other = np.where(np.arange(n) < 20, np.nan, rng.normal(size=n))
+    x = np.where(np.isnan(other), rng.normal(size=n), 0.1)  # the mean of which is rounded
+    y = np.where(np.arange(n) % 7 == 0, np.nan, rng.normal(size=n))
+    for frame in ({"y": y, "other": other, "x": x}, {"y": y, "x": x, "other": other}):
+        terms = specify(pd.DataFrame(frame)).targets["y"].terms
+        assert {term.label for term in terms} == {"other", "x"}

@@ -60,3 +60,15 @@ def test_quickpred_never_chooses_the_cluster(shared_data):
     matrix = bi.quickpred(shared_data("popmis"), cluster="school")
     assert set(matrix.loc["popular"][["school"]]) == {-2}
     assert matrix.loc["popular", ["texp", "sex"]].tolist() == [1, 1]
+
+
+def test_limits_with_labels_belong_to_their_columns_in_any_order():
+    rng = np.random.default_rng(1)
+    df = pd.DataFrame(rng.normal(size=(40, 3)), columns=list("abc"))
+    df.loc[:9, "a"], df.loc[5:14, "b"] = np.nan, np.nan
+    limits = pd.Series({"c": 1.0, "a": 0.0, "b": 1.0})
+    expected = bi.quickpred(df, mincor=[0.0, 1.0, 1.0])
+    assert expected.loc["a"].tolist() == [0, 1, 1] and not expected.loc["b"].any()
+    pd.testing.assert_frame_equal(bi.quickpred(df, mincor=limits), expected)
+    matrix = pd.DataFrame({name: limits for name in "bca"})
+    pd.testing.assert_frame_equal(bi.quickpred(df, mincor=matrix), expected)

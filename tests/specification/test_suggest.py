@@ -243,3 +243,18 @@ def test_wrong_arguments_of_the_documented_rule_are_named(arguments, sentence):
     df = pd.DataFrame({"school": [1, 1, 2], "x": [1.0, None, 2]})
     with pytest.raises(bi.SpecificationError, match=sentence):
         bi.suggest_methods(df, "school", rule="find.defaultMethod", **arguments)
+
+
+@pytest.mark.parametrize("rule", ["default", "likelihood"])
+@pytest.mark.parametrize("sizes", [[1] * 60, [1] * 50 + [2] * 5])
+def test_clusters_in_which_nothing_varies_leave_the_spread_of_all(rule, sizes):
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    own = pd.DataFrame(
+        {"y": rng.normal(size=len(sizes)), "n": rng.negative_binomial(1, 0.2, len(sizes))}
+    )
+    df = own.iloc[group].reset_index(drop=True).astype(float)
+    df.loc[:5] = np.nan
+    alone = bi.suggest_methods(df, rule=rule)
+    methods = bi.suggest_methods(df.assign(group=group), "group", rule=rule)
+    assert {name: methods[name] for name in alone} == dict(alone)
