@@ -561,7 +561,8 @@ def _options(
     for key in ("*", name):
         for option, value in given.get(key, {}).items():
             if option in known:
-                options[option] = value
+                # a number of NumPy is that number
+                options[option] = value.item() if isinstance(value, np.generic) else value
             elif key != "*":
                 raise SpecificationError(
                     f"model_options of {name!r}: there is no option {option!r}; its method has "

@@ -639,3 +639,12 @@ def test_a_slope_that_is_called_as_an_effect_of_the_model_is_refused(column, met
     formulas = {"y": f"y ~ {column} + (1 + {column} | g)"}
     with pytest.raises(bi.SpecificationError, match=f"'y'.*slope of '{column}'.*rename"):
         bi.impute(df, formulas=formulas, **given)
+
+
+def test_options_may_be_numbers_of_numpy():
+    given = {"*": {"transitions": np.int64(3)}, "size": {"donors": np.arange(1, 9)[4]}}
+    targets = specify(study(), cluster="school", model_options=given).targets
+    assert targets["score"].options == {"transitions": 3}
+    assert targets["size"].options["donors"] == 5
+    with pytest.raises(bi.SpecificationError, match="donors=0"):
+        specify(study(), cluster="school", model_options={"*": {"donors": np.int64(0)}})
