@@ -117,6 +117,8 @@ class Sensitivity:
     def plot(self, *, ax: "Axes | None" = None, figsize: FigureSize | None = None) -> "Figure":
         """Line with band where one of ρ and δ varies, contours where both do.
 
+        Where ρ is also estimated, which is no place on its axis, a line with band for each ρ.
+
         Parameters
         ----------
         ax
@@ -310,6 +312,10 @@ def _grid(
     for name, values in {"rho": rho, "delta": delta}.items():
         if values is not None and not len(values):
             raise SpecificationError(f"sensitivity: {name}= is empty.")
+        given = [] if values is None else list(values)
+        twice = [value for k, value in enumerate(given) if value in given[:k]]
+        if twice:
+            raise SpecificationError(f"sensitivity: {name}= has {twice[0]} twice; once is enough.")
     for value in rho or ():
         if value is not None and not -1 < value < 1:
             raise SpecificationError(
