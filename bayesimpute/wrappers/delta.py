@@ -3,6 +3,7 @@
 Amounts are numbers and PyMC distributions, one fresh draw of each at a visit.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -290,6 +291,14 @@ class Delta(Wrapper):
                 what = "category" if self.how == "by_category" else f"cluster of {scope.cluster!r}"
                 raise SpecificationError(
                     f"{place}{unknown[0]!r} is no {what}; there are {listed(known[self.how])}."
+                )
+        if self.how == "by_cluster" and scope.clusters is not None:
+            alike = Counter(scope.clusters.labels)
+            shared = [label for label, _ in self.amounts if alike[label] > 1]
+            if shared:
+                raise SpecificationError(
+                    f"{place}{shared[0]!r} is the label of {alike[shared[0]]} clusters of "
+                    f"{scope.cluster!r}, whose ids read alike; give ids that differ as text."
                 )
         if self.where is not None:
             self._check_where(self.where, scope, place)
