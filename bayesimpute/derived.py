@@ -17,6 +17,7 @@ from bayesimpute.engine.more import beside, more_chains
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.result.restored import (
+    ASSIGNED,
     DERIVED,
     ELSEWHERE,
     NotStored,
@@ -209,7 +210,7 @@ def _with_columns[AnyRun: Run](
     for name in names:
         variable = fresh.variables[name]
         missing = np.isnan(fresh.values[name][np.argsort(fresh.rows)][old.rows])
-        methods[name] = ""
+        methods[name] = ASSIGNED
         if variable.kind is Kind.OTHER or not missing.any():
             continue
         allowed = np.arange(float(len(variable.categories)))
@@ -226,7 +227,6 @@ def _with_columns[AnyRun: Run](
         if cells.any():
             where[name], imputed[name] = cells, drawn[:, cells]
             targets[name] = Target(name, NotStored(mark), None, 1, ())
-            methods[name] = "assigned"
     canonical = {name: fresh.values[name][np.argsort(fresh.rows)][old.rows] for name in names}
     table = Table(
         incomplete, {**old.variables, **fresh.variables}, {**old.values, **canonical}, old.rows
@@ -247,7 +247,13 @@ def _without_models(specification: Specification) -> Specification:
     if made_elsewhere(specification):
         return specification
     targets: dict[str, Target | Passive] = {
-        name: Target(name, NotStored(DERIVED), getattr(target, "cluster", None), 1, ())
+        name: Target(
+            name,
+            NotStored(DERIVED),
+            getattr(target, "cluster", None),
+            getattr(target, "level", 1),
+            (),
+        )
         for name, target in specification.targets.items()
     }
     return replace(

@@ -74,6 +74,18 @@ def test_pictures_report_and_diagnosis_work_and_models_are_refused(imp, tmp_path
                 call(derived)
 
 
+def test_columns_computed_from_completed_data_are_not_said_to_be_imputed(imp, tmp_path):
+    derived = imp.assign(z=lambda df: 1e6 * df["y"], w=lambda df: df["z"] > 0)
+    text = imp.report(tmp_path / "report.html", written_at="").read_text("utf-8")
+    more = derived.report(tmp_path / "more.html", written_at="").read_text("utf-8")
+    for page in (text, more):
+        cells = int(imp.data.isna().sum().sum())
+        assert f"m = 3 imputations of {cells} cells in 150 rows and 4 columns" in page
+        assert "<h1>Multiple imputation of y, c</h1>" in page
+    assert "z and w were computed from each completed data set." in more
+    assert not {"z", "w"} & set(derived.diagnose()["variable"])
+
+
 def test_what_cannot_be_derived_is_said(imp):
     with pytest.raises(SpecificationError, match="'y' is there already"):
         imp.assign(y=0)
