@@ -53,7 +53,8 @@ def assign[AnyRun: Run](run: AnyRun, **columns: Any) -> AnyRun:
     SpecificationError
         If a column is there already.
     DataError
-        If a function fails, or leaves a cell missing in some imputations only.
+        If a function fails, leaves a cell missing in some imputations only, or computes from
+        imputed cells what is neither number nor category.
 
     Examples
     --------
@@ -184,8 +185,10 @@ def _assigned(frame: pd.DataFrame, columns: Any, place: str) -> pd.DataFrame:
 def _equal(left: "pd.Series[Any]", right: "pd.Series[Any]") -> np.ndarray:
     """Where two columns agree, gaps with gaps."""
     one, two = left.astype(object).to_numpy(), right.astype(object).to_numpy()
-    gaps = pd.isna(one) & pd.isna(two)
-    return np.asarray(gaps | (pd.notna(one) & pd.notna(two) & (one == two)), dtype=bool)
+    both = pd.notna(one) & pd.notna(two)
+    same = np.asarray(pd.isna(one) & pd.isna(two), dtype=bool)
+    same[both] = one[both] == two[both]  # pd.NA equals nothing, and is not False either
+    return same
 
 
 def _with_gaps(column: "pd.Series[Any]", gaps: np.ndarray) -> "pd.Series[Any]":
@@ -211,6 +214,15 @@ def _with_columns[AnyRun: Run](
         variable = fresh.variables[name]
         missing = np.isnan(fresh.values[name][np.argsort(fresh.rows)][old.rows])
         methods[name] = ASSIGNED
+        if variable.kind is Kind.OTHER and any(
+            (incomplete[name].isna().to_numpy() & frame[name].notna().to_numpy()).any()
+            for frame in frames
+        ):
+            raise DataError(
+                f"assign: {name!r} ({incomplete[name].dtype}) differs between imputations and is "
+                "neither number nor category, which is all that is kept of each; compute a number, "
+                "such as days of dates, or call the function on imp.complete(k)."
+            )
         if variable.kind is Kind.OTHER or not missing.any():
             continue
         allowed = np.arange(float(len(variable.categories)))

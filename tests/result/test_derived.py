@@ -26,6 +26,8 @@ def test_derived_columns_are_those_of_each_completed_frame(imp, tmp_path):
         high=lambda df: df["z"] > 1,
         both=lambda df: df["c"] + df["g"].astype(str),
         k=7,
+        whole=lambda df: df["y"].round().astype("Int64"),
+        day=pd.Timestamp("2020-02-02"),
     )
     for k, frame in enumerate(imp, start=1):
         expected = frame.assign(
@@ -33,6 +35,8 @@ def test_derived_columns_are_those_of_each_completed_frame(imp, tmp_path):
             high=frame["y"] ** 2 > 1,
             both=frame["c"] + frame["g"].astype(str),
             k=7,
+            whole=frame["y"].round().astype("Int64"),
+            day=pd.Timestamp("2020-02-02"),
         )
         pd.testing.assert_frame_equal(more.complete(k), expected, check_dtype=False)
     missing = imp.data["y"].isna()
@@ -91,6 +95,8 @@ def test_what_cannot_be_derived_is_said(imp):
         imp.assign(y=0)
     with pytest.raises(DataError, match="'z' of imputation 1: KeyError"):
         imp.assign(z=lambda df: df["nosuch"])
+    with pytest.raises(DataError, match="neither number nor category"):
+        imp.assign(z=lambda df: pd.Timestamp("2020-02-02") + pd.to_timedelta(df["y"], "D"))
     with pytest.raises(DataError, match="holds in some imputations"):
         imp.query("y > 0")
     with pytest.raises(DataError, match="cannot be evaluated"):
