@@ -326,7 +326,7 @@ def _checked(run: Examined, fits: Sequence[Any]) -> str:
         else f"nothing of how the chains mix ({_counted(run.m, 'chain')} of "
         f"{_counted(run.iterations, 'iteration')})"
     )
-    variables = len(run.specification.targets)
+    variables = len(run.history.variables)
     amount = "the share of missing values"
     if fits:
         amount = "the analysis given" if len(fits) == 1 else f"the {len(fits)} analyses given"

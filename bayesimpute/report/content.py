@@ -100,7 +100,7 @@ class Content:
     @property
     def imputed(self) -> list[str]:
         """Columns of these data with imputed values."""
-        return [name for name in self.run.history.imputed if name in self.given]
+        return [name for name in self.run.history.variables if name in self.given]
 
     @cached_property
     def missing_tests(self) -> "pd.DataFrame | None":

@@ -96,6 +96,7 @@ def test_diagnosis_and_report_know_that_no_mean_was_observed(imp, frame, tmp_pat
     assert "180 rows and 3 columns, by Bayesian models compatible with the analysis" in page
     assert f"{complete} rows are complete" in page
     assert "Not made" not in page and "not analysed" not in page
+    assert "<h1>Multiple imputation of x</h1>" in page and "y (0 % missing)" not in page
 
 
 @pytest.mark.parametrize(
