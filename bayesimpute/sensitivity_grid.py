@@ -30,7 +30,7 @@ from bayesimpute.files import make_folder
 from bayesimpute.imputation import impute, specified
 from bayesimpute.imputations import Imputations
 from bayesimpute.opening import open_file, resume_point
-from bayesimpute.plots.assumptions import plot_sensitivity
+from bayesimpute.plots.assumptions import crossings, plot_sensitivity
 from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.result.run import changed_versions
 from bayesimpute.specification.aliases import NUMBER, SELECTION
@@ -131,11 +131,7 @@ class Sensitivity:
         )
 
     def _heading(self) -> str:
-        tips = self.tipping
-        found = [
-            f"{tip['what']} {self.null:g} at {tip['axis']} = {tip['value']:.3g}"
-            for tip in tips.to_dict("records")
-        ]
+        found = crossings(self.tipping, self.axes, self.null)
         change = "; ".join(found) or "no point of the grid changes the conclusion"
         return f"Sensitivity of {one_line(self.term)}: {change}"
 

@@ -197,6 +197,7 @@ def test_points_of_an_estimated_rho_tip_by_themselves():
     tips = found.tipping
     assert tips["axis"].eq("delta").all() and tips["other"].isna().all()
     np.testing.assert_allclose(tips["value"], [0.0, 0.2, -0.2])
+    assert "estimate crosses 0 at delta = 0 (rho estimated)" in repr(found)
     lines = {line.get_label(): list(line.get_ydata()) for line in found.plot().axes[0].lines}
     assert lines["ρ estimated"] == [-1, 1] and lines["ρ = 0.5"] == [2, 3]
 

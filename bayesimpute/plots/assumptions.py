@@ -1,5 +1,6 @@
 """What is assumed: a prior beside the data, ρ of a selection model, the answer over a grid."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -245,6 +246,28 @@ SYMBOLS = {
     "rho": "ρ, correlation of outcome and selection",
     "delta": "δ, added where values are missing",
 }
+
+
+def crossings(tipping: pd.DataFrame, axes: Sequence[str], null: float) -> list[str]:
+    """Say where the conclusion changes, and at which value of the other assumption.
+
+    Examples
+    --------
+    >>> tipping = pd.DataFrame(
+    ...     {"axis": ["rho", "delta"], "value": [0.25, -1], "other": [2, np.nan], "what": "crosses"}
+    ... )
+    >>> crossings(tipping, ("rho", "delta"), 0.0)
+    ['crosses 0 at rho = 0.25 (delta = 2)', 'crosses 0 at delta = -1 (rho estimated)']
+    """
+    found = []
+    for tip in tipping.to_dict("records"):
+        text = f"{tip['what']} {null:g} at {tip['axis']} = {tip['value']:.3g}"
+        for other in axes:
+            if other != tip["axis"]:
+                known = np.isfinite(tip["other"])
+                text += f" ({other} = {tip['other']:.3g})" if known else f" ({other} estimated)"
+        found.append(text)
+    return found
 
 
 def plot_sensitivity(

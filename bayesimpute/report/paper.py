@@ -20,6 +20,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.html import Html, join, number, percent, tag
 from bayesimpute.method import words_of
+from bayesimpute.plots.assumptions import crossings
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.rubin import RULES
 from bayesimpute.posterior.fitting import PosteriorFits
@@ -367,10 +368,7 @@ def sensitivity_words(content: Content) -> Iterator[str]:
             f"{number(table[axis].max())}{' or estimated' if table[axis].isna().any() else ''}"
             for axis in each.axes
         ]
-        tips = [
-            f"{tip['what']} {each.null:g} at {tip['axis']} = {tip['value']:.3g}"
-            for tip in each.tipping.to_dict("records")
-        ]
+        tips = crossings(each.tipping, each.axes, each.null)
         yield (
             f"In the sensitivity analysis {label}, {names(axes)} was varied over {len(table)} "
             f"points: the estimate of {each.term} lay between {number(table['estimate'].min(), 3)} "
