@@ -412,9 +412,8 @@ def fit(
             "fit(imp.complete('all'), ...)."
         )
     if cluster is not None and cluster not in frames[0].columns:
-        known = frames[0].columns
-        near = nearest(cluster, known)
-        raise AnalysisError(f"cluster={cluster!r} is no column of the data{near}.")
+        near = nearest(cluster, frames[0].columns)
+        raise AnalysisError(f"cluster={cluster!r} is no column of the data{near}")
     analysis, name = _analysis(formula, family, reml, cluster, frames[0].columns)
     numbered = list(enumerate(frames, start=1))
     if executor is None:

@@ -17,6 +17,7 @@ from bayesimpute.engine.more import beside, more_chains
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.result.restored import (
+    ASSIGNED,
     DERIVED,
     ELSEWHERE,
     NotStored,
@@ -52,7 +53,8 @@ def assign[AnyRun: Run](run: AnyRun, **columns: Any) -> AnyRun:
     SpecificationError
         If a column is there already.
     DataError
-        If a function fails, or leaves a cell missing in some imputations only.
+        If a function fails, leaves a cell missing in some imputations only, or computes from
+        imputed cells what is neither number nor category.
 
     Examples
     --------
@@ -183,8 +185,10 @@ def _assigned(frame: pd.DataFrame, columns: Any, place: str) -> pd.DataFrame:
 def _equal(left: "pd.Series[Any]", right: "pd.Series[Any]") -> np.ndarray:
     """Where two columns agree, gaps with gaps."""
     one, two = left.astype(object).to_numpy(), right.astype(object).to_numpy()
-    gaps = pd.isna(one) & pd.isna(two)
-    return np.asarray(gaps | (pd.notna(one) & pd.notna(two) & (one == two)), dtype=bool)
+    both = pd.notna(one) & pd.notna(two)
+    same = np.asarray(pd.isna(one) & pd.isna(two), dtype=bool)
+    same[both] = one[both] == two[both]  # pd.NA equals nothing, and is not False either
+    return same
 
 
 def _with_gaps(column: "pd.Series[Any]", gaps: np.ndarray) -> "pd.Series[Any]":
@@ -209,7 +213,16 @@ def _with_columns[AnyRun: Run](
     for name in names:
         variable = fresh.variables[name]
         missing = np.isnan(fresh.values[name][np.argsort(fresh.rows)][old.rows])
-        methods[name] = ""
+        methods[name] = ASSIGNED
+        if variable.kind is Kind.OTHER and any(
+            (incomplete[name].isna().to_numpy() & frame[name].notna().to_numpy()).any()
+            for frame in frames
+        ):
+            raise DataError(
+                f"assign: {name!r} ({incomplete[name].dtype}) differs between imputations and is "
+                "neither number nor category, which is all that is kept of each; compute a number, "
+                "such as days of dates, or call the function on imp.complete(k)."
+            )
         if variable.kind is Kind.OTHER or not missing.any():
             continue
         allowed = np.arange(float(len(variable.categories)))
@@ -226,7 +239,6 @@ def _with_columns[AnyRun: Run](
         if cells.any():
             where[name], imputed[name] = cells, drawn[:, cells]
             targets[name] = Target(name, NotStored(mark), None, 1, ())
-            methods[name] = "assigned"
     canonical = {name: fresh.values[name][np.argsort(fresh.rows)][old.rows] for name in names}
     table = Table(
         incomplete, {**old.variables, **fresh.variables}, {**old.values, **canonical}, old.rows
@@ -247,7 +259,13 @@ def _without_models(specification: Specification) -> Specification:
     if made_elsewhere(specification):
         return specification
     targets: dict[str, Target | Passive] = {
-        name: Target(name, NotStored(DERIVED), getattr(target, "cluster", None), 1, ())
+        name: Target(
+            name,
+            NotStored(DERIVED),
+            getattr(target, "cluster", None),
+            getattr(target, "level", 1),
+            (),
+        )
         for name, target in specification.targets.items()
     }
     return replace(

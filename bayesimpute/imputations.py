@@ -193,8 +193,11 @@ class Imputations(Run):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def equations(self) -> dict[str, str]:
-        """Target -> the equation of its conditional model, written out from the codes."""
-        return equations(self.specification)
+        """Target -> the equation of its conditional model, written out from the codes.
+
+        None of imputations that were made elsewhere, or derived from others.
+        """
+        return {} if without_models(self.specification) else equations(self.specification)
 
     @checked
     def model(self, variable: str, imputation: Count = 1) -> "pm.Model":
@@ -338,6 +341,8 @@ class Imputations(Run):
         ['(Intercept)', 'sex', 'texp', 'sex:texp']
         """
         specification = self.specification
+        if without_models(specification):
+            require_callables(specification)
         if specification.live is None:
             raise SpecificationError(
                 "analysis: these imputations were made by chained equations, whose models are not "
@@ -385,7 +390,10 @@ class Imputations(Run):
         analyses = {each.formula: each for each in self.specification.analyses}
         if formula is None:
             if len(analyses) != 1:
-                given = ", ".join(map(repr, analyses)) or "no analysis= was given to bi.impute"
+                none = "no analysis= was given to bi.impute"
+                if without_models(self.specification):
+                    none = "what the imputations were made for is not known here"
+                given = ", ".join(map(repr, analyses)) or none
                 raise AnalysisError(f"fit: give a formula; {given}.")
             (formula,) = analyses
         if isinstance(formula, str):

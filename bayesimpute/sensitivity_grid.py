@@ -30,7 +30,7 @@ from bayesimpute.files import make_folder
 from bayesimpute.imputation import impute, specified
 from bayesimpute.imputations import Imputations
 from bayesimpute.opening import open_file, resume_point
-from bayesimpute.plots.assumptions import plot_sensitivity
+from bayesimpute.plots.assumptions import crossings, plot_sensitivity
 from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.result.run import changed_versions
 from bayesimpute.specification.aliases import NUMBER, SELECTION
@@ -117,6 +117,8 @@ class Sensitivity:
     def plot(self, *, ax: "Axes | None" = None, figsize: FigureSize | None = None) -> "Figure":
         """Line with band where one of ρ and δ varies, contours where both do.
 
+        Where ρ is also estimated, which is no place on its axis, a line with band for each ρ.
+
         Parameters
         ----------
         ax
@@ -129,11 +131,7 @@ class Sensitivity:
         )
 
     def _heading(self) -> str:
-        tips = self.tipping
-        found = [
-            f"{tip['what']} {self.null:g} at {tip['axis']} = {tip['value']:.3g}"
-            for tip in tips.to_dict("records")
-        ]
+        found = crossings(self.tipping, self.axes, self.null)
         change = "; ".join(found) or "no point of the grid changes the conclusion"
         return f"Sensitivity of {one_line(self.term)}: {change}"
 
@@ -310,6 +308,10 @@ def _grid(
     for name, values in {"rho": rho, "delta": delta}.items():
         if values is not None and not len(values):
             raise SpecificationError(f"sensitivity: {name}= is empty.")
+        given = [] if values is None else list(values)
+        twice = [value for k, value in enumerate(given) if value in given[:k]]
+        if twice:
+            raise SpecificationError(f"sensitivity: {name}= has {twice[0]} twice; once is enough.")
     for value in rho or ():
         if value is not None and not -1 < value < 1:
             raise SpecificationError(

@@ -65,17 +65,17 @@ def did_you_mean(name: Any, valid: Iterable[Any]) -> str:
 
 
 def nearest(name: Any, known: Iterable[Any]) -> str:
-    """Give the same as the end of a sentence; if no name is near, what is known.
+    """Give the same as the end of a sentence, with its mark; if no name is near, what is known.
 
     Examples
     --------
     >>> nearest("popularr", ["popular", "school"]), nearest("x", ["popular", "school"])
-    ("; did you mean 'popular'?", '; there are popular, school')
+    ("; did you mean 'popular'?", '; there are popular, school.')
     """
     names = [str(each) for each in known]
     if near := _near(name, names):
         return f"; did you mean {near}?"
-    return f"; there are {', '.join(names[:12])}{', …' * (len(names) > 12)}" if names else ""
+    return f"; there are {', '.join(names[:12])}{', …' * (len(names) > 12)}." if names else "."
 
 
 def _near(name: Any, valid: Iterable[str]) -> str:

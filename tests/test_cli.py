@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bayesimpute as bi
 from bayesimpute.analysis import fit
 from bayesimpute.cli import main
 from bayesimpute.engine.record import lengthen
@@ -421,3 +422,13 @@ def test_output_that_is_no_longer_read_ends_quietly_with_141(csv):
         started.stdout.close()
         assert started.stderr.read() == b""
     assert started.returncode == 141
+
+
+def test_show_says_whose_imputations_they_are(tmp_path, capsys):
+    df = pd.DataFrame({"x": np.arange(30.0), "y": [*np.arange(25.0) % 7, *[np.nan] * 5]})
+    one, two = (bi.impute(df, m=2, iterations=1, seed=k, progress=False) for k in (1, 2))
+    taken_in = bi.from_completed(one.complete("all"), incomplete=df)
+    for imp, told in ((one.bind(two), "seeds 1 and 2, made 2"), (taken_in, "\ntaken in 2")):
+        imp.to_netcdf(tmp_path / "imp.nc")
+        assert main(["show", str(tmp_path / "imp.nc")]) == 0
+        assert told in capsys.readouterr().out

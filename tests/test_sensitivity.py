@@ -145,6 +145,7 @@ def test_one_value_of_an_axis_is_no_axis(trial):
         ({}, "give rho=, delta="),
         ({"rho": [1.0]}, "between −1 and 1"),
         ({"delta": []}, "is empty"),
+        ({"rho": [0.0, 0.3, 0.3], "delta": [0, 1]}, "0.3 twice"),
         ({"rho": [0.1], "method": {"y": "normal"}}, "needs a selection model"),
         ({"delta": [1], "method": {"x": "normal"}}, "must name the method of 'y'"),
     ],
@@ -196,6 +197,7 @@ def test_points_of_an_estimated_rho_tip_by_themselves():
     tips = found.tipping
     assert tips["axis"].eq("delta").all() and tips["other"].isna().all()
     np.testing.assert_allclose(tips["value"], [0.0, 0.2, -0.2])
+    assert "estimate crosses 0 at delta = 0 (rho estimated)" in repr(found)
     lines = {line.get_label(): list(line.get_ydata()) for line in found.plot().axes[0].lines}
     assert lines["ρ estimated"] == [-1, 1] and lines["ρ = 0.5"] == [2, 3]
 
@@ -205,6 +207,8 @@ def test_an_estimated_rho_among_others_is_not_left_out_of_tipping_points():
         rho=[None, None, 0.0, 0.0, 0.5, 0.5], delta=[-1, 1] * 3, estimate=[-1.0, 1, 2, 3, 2, 3]
     )
     assert set(found.tipping["what"]) == {"estimate crosses", "interval reaches"}
+    lines = {line.get_label(): list(line.get_ydata()) for line in found.plot().axes[0].lines}
+    assert lines["ρ estimated"] == [-1, 1] and lines["ρ = 0"] == lines["ρ = 0.5"] == [2, 3]
 
 
 def test_a_point_on_the_null_value_is_where_the_sides_change():

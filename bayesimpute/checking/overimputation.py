@@ -109,7 +109,7 @@ def plot_overimputation(
     names = list(asked) or known
     for name in names:
         if name not in known:
-            raise SpecificationError(f"plot: {name!r} was not overimputed{nearest(name, known)}.")
+            raise SpecificationError(f"plot: {name!r} was not overimputed{nearest(name, known)}")
     groups = {name: found.calibration(name) for name in names if name in found.probabilities}
     few = 3.2 if figsize is None else figsize[0] / min(len(names), max(1, round(figsize[0] / 1.7)))
     lines = max((_legend_columns(table, few)[1] for table in groups.values()), default=0)

@@ -18,7 +18,12 @@ def run_show(options: argparse.Namespace) -> None:
 
 def describe(imputations: "Imputations") -> None:
     """Print what was imputed, by which models, what is wrong with it, and what was noted."""
-    print(f"{imputations!r}\nseed {imputations.seed}, made {imputations.created_at}")
+    from bayesimpute.report.content import seeds_of
+    from bayesimpute.result.restored import made_elsewhere
+
+    elsewhere = made_elsewhere(imputations.specification)
+    how = "taken in" if elsewhere else f"{seeds_of(imputations)}, made"
+    print(f"{imputations!r}\n{how} {imputations.created_at}")
     for target, equation in imputations.equations().items():
         print(f"  {one_line(target)}: {one_line(equation)}")
     print(visible(f"\n{imputations.diagnose()}\n"))

@@ -112,8 +112,10 @@ def cluster_index(name: str, ids: "pd.Series[Any]") -> ClusterIndex:
             f"Cluster variable '{name}' is missing in {int(gaps.sum())} row(s), the first at "
             f"index {ids.index[gaps.to_numpy()][0]}; fill these ids in or drop the rows."
         )
-    codes, labels = pd.factorize(_plain(ids))
-    return ClusterIndex(codes.astype(np.int64), len(labels), tuple(labels))
+    codes, found = pd.factorize(_plain(ids))
+    # numbers as Python has them, for people read them in sentences
+    labels = (each.item() if isinstance(each, np.number | np.bool_) else each for each in found)
+    return ClusterIndex(codes.astype(np.int64), len(found), tuple(labels))
 
 
 def combined(parts: Sequence[ClusterIndex]) -> ClusterIndex:

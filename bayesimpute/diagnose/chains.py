@@ -125,7 +125,7 @@ def too_short(run: Examined) -> Iterator[Finding]:
             "warning", "", "too few iterations to tell",
             f"{run.iterations} iteration(s); R-hat and ESS need {FEWEST_DRAWS}.",
             "Nothing is known of whether the chains have forgotten their random start.",
-            f"imp = imp.extend({max(10 - run.iterations, 1)})",
+            run.longer(max(10 - run.iterations, 1)),
         )  # fmt: skip
         return
     tests = len(run.quantities)
@@ -140,7 +140,7 @@ def too_short(run: Examined) -> Iterator[Finding]:
             f"With {run.m} chains of {run.iterations} iterations an R-hat up to {chance:.2f} may "
             "be chance.",
             "Only gross failures to converge can be seen in so short a run.",
-            f"imp = imp.extend({extra})",
+            run.longer(extra),
         )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def _summed_up(variable: str, verdicts: list[Verdict], run: Examined) -> Finding
     worst, others = verdicts[0], len(verdicts) - 1
     more = f" The same of {others} more quantit{'ies' if others > 1 else 'y'}." if others else ""
     extra = max(each.extra for each in verdicts)
-    advice = f"imp = imp.extend({_rounded(extra)})"
+    advice = run.longer(_rounded(extra))
     if extra > max(10 * run.iterations, 100):
         advice = (
             f"By more iterations alone it would take some {_rounded(min(extra, 10**5)):,}: mend "
@@ -288,7 +288,7 @@ def drift(run: Examined) -> Iterator[Finding]:
             f"{quantity} has moved by {moved:.1f} SD (of the chains) over the last {kept} "
             f"iterations, all chains alike (t = {t:.1f}).",
             "The chains are on their way from the random start to where they belong.",
-            f"imp = imp.extend({max(2 * run.iterations, 20)})",
+            run.longer(max(2 * run.iterations, 20)),
         )  # fmt: skip
 
 

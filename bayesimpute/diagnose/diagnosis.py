@@ -18,7 +18,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.findings import Finding, Findings
 from bayesimpute.posterior.pooled import imputations_for
-from bayesimpute.result.restored import made_elsewhere, without_models
+from bayesimpute.result.restored import assigned, made_elsewhere, without_models
 from bayesimpute.result.run import Run
 from bayesimpute.specification.aliases import LIKELIHOODS, MATCHING
 from bayesimpute.specification.latent_means import mean_of
@@ -57,7 +57,8 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
         return
     if not fits:
         table = run.specification.table
-        names = [name for name in run.targets if not mean_of(name, table)]
+        computed = assigned(run.specification)
+        names = [n for n in run.targets if n not in computed and not mean_of(n, table)]
         shares = {name: _share_imputed(run, name) for name in names}
         name = max(names, key=lambda each: shares[each], default="")
         share = shares[name] if name else 0.0
@@ -272,8 +273,10 @@ def diagnose(
     ]  # fmt: skip
     if without_models(run.specification):
         how = _ELSEWHERE if made_elsewhere(run.specification) else _DERIVED
+        computed = assigned(run.specification)
+        imputed = [each for each in of_values if each.variable not in computed]
         return Findings.of(
-            [how, *of_values, *enough_imputations(examined, analyses)],
+            [how, *imputed, *enough_imputations(examined, analyses)],
             "Checked: range and spread of the imputed values, and m; nothing of models and chains.",
         )
     found = [
@@ -323,7 +326,7 @@ def _checked(run: Examined, fits: Sequence[Any]) -> str:
         else f"nothing of how the chains mix ({_counted(run.m, 'chain')} of "
         f"{_counted(run.iterations, 'iteration')})"
     )
-    variables = len(run.specification.targets)
+    variables = len(run.history.variables)
     amount = "the share of missing values"
     if fits:
         amount = "the analysis given" if len(fits) == 1 else f"the {len(fits)} analyses given"

@@ -38,6 +38,12 @@ class Examined(Run):
         share = self.iterations // 2 if self.iterations >= 20 else self.iterations // 4
         return max(0, min(share, self.iterations - FEWEST_DRAWS))
 
+    def longer(self, extra: int) -> str:
+        """Code for so many more iterations; of runs that were bound, each goes on by itself."""
+        if self.history.further_seeds:
+            return f"one.extend({extra}).bind(two.extend({extra}))  # the runs that were bound"
+        return f"imp = imp.extend({extra})"
+
     @cached_property
     def quantities(self) -> dict[tuple[str, str], Array]:
         """(variable, quantity) -> (m, iterations kept), the rows of ``imp.diagnostics()``."""

@@ -40,8 +40,8 @@ def constant(run: Examined) -> Iterator[Finding]:
         known = target.level == 2 and not (
             clusters is not None and clusters.systematic(run.specification.table.values[name]).any()
         )
-        if drawn.shape[1] == 0 or known or run.m < 2:
-            continue
+        if drawn.shape[1] == 0 or not seen.size or known or run.m < 2:
+            continue  # of a latent mean no value is observed
         spread = len(np.unique(seen)) > 1
         several = run.kind(name) is Kind.NUMERIC or drawn.shape[1] >= FEWEST_CELLS
         values, counts = np.unique(seen, return_counts=True)

@@ -332,6 +332,11 @@ def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
     """Give the rows once for each chain, with what is known of their clusters.
 
     A cluster has the value that another of the rows gives; else that of the chain.
+
+    Raises
+    ------
+    DataError
+        If the rows of a cluster give several values of what one of them lacks.
     """
     n, chains = len(new.rows), learnt.chains
     frame = new.frame.iloc[np.tile(np.arange(n), chains)]
@@ -345,6 +350,14 @@ def for_all_chains(new: Rows, learnt: Learnt) -> ManyTable:
         target = learnt.specification.targets[name]
         assert isinstance(target, Target) and target.cluster
         own, seen = new.clusters[target.cluster], ~np.isnan(new.values[name])
+        of_rows = ClusterIndex(own.codes, len(own.numbers), own.labels)
+        torn = of_rows.varying(new.values[name]) & of_rows.sporadic(new.values[name])
+        if torn.any():
+            label = own.labels[int(torn.argmax())]
+            raise DataError(
+                f"impute_new: {name!r} has one value a cluster, but several in the new rows of "
+                f"cluster {label!r} of {target.cluster!r}, one of which lacks it; correct them."
+            )
         given = np.full(len(own.numbers), np.nan)
         given[own.codes[seen]] = new.values[name][seen]
         of_run = np.where(own.numbers == NEW, np.nan, known[:, own.numbers])

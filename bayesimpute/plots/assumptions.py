@@ -1,5 +1,6 @@
 """What is assumed: a prior beside the data, ρ of a selection model, the answer over a grid."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -247,6 +248,28 @@ SYMBOLS = {
 }
 
 
+def crossings(tipping: pd.DataFrame, axes: Sequence[str], null: float) -> list[str]:
+    """Say where the conclusion changes, and at which value of the other assumption.
+
+    Examples
+    --------
+    >>> tipping = pd.DataFrame(
+    ...     {"axis": ["rho", "delta"], "value": [0.25, -1], "other": [2, np.nan], "what": "crosses"}
+    ... )
+    >>> crossings(tipping, ("rho", "delta"), 0.0)
+    ['crosses 0 at rho = 0.25 (delta = 2)', 'crosses 0 at delta = -1 (rho estimated)']
+    """
+    found = []
+    for tip in tipping.to_dict("records"):
+        text = f"{tip['what']} {null:g} at {tip['axis']} = {tip['value']:.3g}"
+        for other in axes:
+            if other != tip["axis"]:
+                known = np.isfinite(tip["other"])
+                text += f" ({other} = {tip['other']:.3g})" if known else f" ({other} estimated)"
+        found.append(text)
+    return found
+
+
 def plot_sensitivity(
     table: pd.DataFrame,
     axes: tuple[str, ...],
@@ -276,7 +299,7 @@ def plot_sensitivity(
     drawn = panels.panels(1, ax, figsize, picture="plot", single=size)
     if len(axes) == 1:
         _line(drawn.axes[0], table, axes[0], term, null, tipping)
-    elif table["rho"].nunique() < 2:
+    elif table["rho"].isna().any() or table["rho"].nunique() < 2:
         _lines(drawn.axes[0], table, term, null)
     else:
         _contours(drawn.axes[0], table, term, null)
@@ -320,18 +343,24 @@ def _line(
 
 
 def _lines(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
-    """Draw δ across, a line and band for one ρ and one for the estimated."""
-    looks = {False: (style.IMPUTED, "-"), True: (style.PRIOR, "--")}
-    for rho, part in table.groupby("rho", dropna=False):
+    """Draw δ across, a line and band for each ρ, the larger the stronger, and for the estimated."""
+    fixed = table["rho"].nunique()
+    parts = list(table.groupby("rho", dropna=False))
+    for number, (rho, part) in enumerate(parts, start=1):
         estimated = bool(np.isnan(float(str(rho))))
-        colour, line = looks[estimated]
+        colour, line = (style.PRIOR, "--") if estimated else (style.IMPUTED, "-")
+        strength = 1.0 if estimated else 0.25 + 0.75 * number / fixed
         each = part.sort_values("delta")
         at = each["delta"].to_numpy(dtype=float)
         ax.fill_between(
-            at, each["conf_low"], each["conf_high"], color=colour, alpha=0.15, linewidth=0
-        )
+            at, each["conf_low"], each["conf_high"], color=colour, alpha=0.3 / len(parts),
+            linewidth=0,
+        )  # fmt: skip
         label = "ρ estimated" if estimated else f"ρ = {float(str(rho)):g}"
-        ax.plot(at, each["estimate"], line, color=colour, marker="o", markersize=3, label=label)
+        ax.plot(
+            at, each["estimate"], line, color=colour, alpha=strength, marker="o", markersize=3,
+            label=label,
+        )  # fmt: skip
     ax.axhline(null, color=style.GREY, linewidth=0.8)
     ax.legend(fontsize=8, frameon=False)
     ax.set_xlabel(SYMBOLS["delta"])
@@ -339,10 +368,9 @@ def _lines(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
 
 
 def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
-    wide = table.dropna(subset=["rho"]).pivot(index="delta", columns="rho", values="estimate")
-    low, high = (
-        table.dropna(subset=["rho"]).pivot(index="delta", columns="rho", values=column)
-        for column in ("conf_low", "conf_high")
+    wide, low, high = (
+        table.pivot(index="delta", columns="rho", values=column)
+        for column in ("estimate", "conf_low", "conf_high")
     )
     x, y = np.meshgrid(wide.columns.to_numpy(dtype=float), wide.index.to_numpy(dtype=float))
     lines = ax.contour(x, y, wide.to_numpy(), levels=9, colors=style.IMPUTED, linewidths=1)

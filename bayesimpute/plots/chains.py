@@ -524,9 +524,12 @@ def _dress(ax: "Axes", name: str, words: str, chains: np.ndarray) -> None:
     text = f"{name}: {words}"
     between = "   " if len(text) + len(r) + 3 <= room else "\n"
     ax.set_title(style.literal(f"{text}{between}{r}".rstrip()), fontsize=size, loc="left")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
     ax.margins(x=0.02)
+    if chains.shape[1] == 1:  # a line of one point is not seen
+        for line in ax.lines:
+            line.set_marker("o")
     if not np.isfinite(chains).any():
         ax.text(
             0.5, 0.5, "one imputed cell: no SD", transform=ax.transAxes, ha="center", va="center",

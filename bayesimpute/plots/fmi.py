@@ -14,7 +14,12 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.rubin import from_variances
-from bayesimpute.posterior.pooled import FEWEST, PooledPosterior, recommend_m
+from bayesimpute.posterior.pooled import (
+    FEWEST,
+    PooledPosterior,
+    recommend_m,
+    require_missing_information,
+)
 from bayesimpute.wording import listed, nearest
 
 if TYPE_CHECKING:
@@ -72,6 +77,8 @@ def plot_fmi(
 
     Raises
     ------
+    AnalysisError
+        A result that was pooled by another rule than Rubin's.
     SpecificationError
         Fewer than three imputations or two pooled results, something else, an unknown term or
         quantity, a number of axes that does not fit, or a `figsize` too low for the panels.
@@ -146,6 +153,8 @@ def _course(analysis: Any) -> _Course:
             "plot_fmi: analysis must be the fits of imp.fit, a pooled posterior, or a list of two "
             f"or more pooled results of different m, not {type(analysis).__name__}."
         )
+    for each in given:
+        require_missing_information(each, "plot_fmi")
     given = sorted(given, key=lambda each: each.m)
     last = given[-1]
     terms = [term for term in given[0].table.index if all(term in p.table.index for p in given)]

@@ -99,7 +99,7 @@ def _predictors(run: Run, variable: str, asked: Sequence[str] | None) -> list[st
         for name in names
         if name != variable
         and table.variables[name].kind is not Kind.OTHER
-        and (name in run.history.imputed or not table.missing(name).any())
+        and not np.isnan(completed(run, name, 1)).any()
     ]
     if not known:
         raise SpecificationError(

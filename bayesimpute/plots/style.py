@@ -130,4 +130,4 @@ def check_imputed(name: str, imputed: Iterable[str], columns: Iterable[str]) -> 
         raise SpecificationError(
             f"Variable {name!r} was not imputed; imputed were {', '.join(imputed) or 'none'}."
         )
-    raise SpecificationError(f"There is no variable {name!r} in the data{nearest(name, columns)}.")
+    raise SpecificationError(f"There is no variable {name!r} in the data{nearest(name, columns)}")

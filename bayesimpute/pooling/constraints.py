@@ -202,7 +202,7 @@ def _written(text: str, terms: tuple[str, ...]) -> tuple[list[str], Callable[[Ar
         if position is None:
             raise AnalysisError(
                 f"The constraint {text!r} names {name!r}, which is no term"
-                f"{nearest(name, terms)}; a term that is no plain name goes in backquotes, "
+                f"{nearest(name, terms)} A term that is no plain name goes in backquotes, "
                 "as `sex:age`."
             )
         at[name] = position

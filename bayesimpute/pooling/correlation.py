@@ -165,7 +165,7 @@ def _numeric(
     for number, frame in enumerate(frames, start=1):
         for name in names:
             if name not in frame.columns:
-                raise AnalysisError(f"There is no column {name!r}{nearest(name, frame.columns)}.")
+                raise AnalysisError(f"There is no column {name!r}{nearest(name, frame.columns)}")
             if not pd.api.types.is_numeric_dtype(frame[name].dtype):
                 raise AnalysisError(f"{name!r} is not numeric; leave it out, or code it.")
             values = frame[name].to_numpy(dtype=float, na_value=np.nan)

@@ -53,7 +53,7 @@ def bound(factor: Factor, names: tuple[str, ...]) -> Mapping[str, str]:
         if name not in names:
             raise AnalysisError(
                 f"{factor.label}: {factor.function}() has no argument {name!r}"
-                f"{nearest(name, names) or '; a column is all it takes.'}"
+                f"{nearest(name, names) if names else '; a column is all it takes.'}"
             )
         if name in found:
             raise AnalysisError(f"{factor.label}: {name} is given twice.")

@@ -76,9 +76,8 @@ def check_family(family: Any) -> None:
             "statsmodels (or of mixedlm, with a random part)."
         )
     if isinstance(family, str) and family.lower() not in FAMILIES:
-        near = nearest(family.lower(), FAMILIES)
         raise AnalysisError(
-            f"Unknown family {family!r}{near}{'' if near.endswith('?') else '.'} For another one "
+            f"Unknown family {family!r}{nearest(family.lower(), FAMILIES)} For another one "
             "give a family object of statsmodels (or of mixedlm, with a random part)."
         )
 

@@ -627,7 +627,7 @@ def _extra_terms(estimates: tuple[Estimates, ...], fits0: Any) -> tuple[str, ...
     if fits0 is not None and foreign:
         raise AnalysisError(
             f"The models are not nested: {foreign[0]!r} is in the second and not in the first"
-            f"{nearest(foreign[0], terms)}; the first model is the larger one."
+            f"{nearest(foreign[0], terms)} The first model is the larger one."
         )
     return tuple(term for i, term in enumerate(terms) if i not in there.values())
 

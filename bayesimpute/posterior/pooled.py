@@ -38,6 +38,7 @@ from bayesimpute.arrays import Array
 from bayesimpute.errors import AnalysisError, warn
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.reported import scalar_draws
+from bayesimpute.pooling.rubin import RULES
 from bayesimpute.posterior.draws import (
     Draws,
     aligned,
@@ -401,7 +402,8 @@ def recommend_m(
     Raises
     ------
     AnalysisError
-        Another object, m = 1, a cv or mc_error that is not positive, an unknown term.
+        Another object, another rule than Rubin's, m = 1, a cv or mc_error that is not positive,
+        an unknown term.
 
     Examples
     --------
@@ -419,6 +421,8 @@ def recommend_m(
         )
     if pooled.m < FEWEST:
         raise AnalysisError("m = 1 says nothing of missing information; impute with m = 5 to 20.")
+    if isinstance(pooled, Pooled):
+        require_missing_information(pooled, "recommend_m")
     chosen = list(pooled.table.index) if terms is None else list(terms)
     for term in chosen:
         if term not in pooled.table.index:
@@ -433,6 +437,21 @@ def recommend_m(
         result[name] = whole(pooled.m * (error / mc_error) ** 2)
     result["m"] = result[["m_std_error", *errors]].max(axis=1)
     return result
+
+
+def require_missing_information(pooled: Pooled, place: str) -> None:
+    """Refuse synthetic data, which say nothing of how many imputations are enough.
+
+    Raises
+    ------
+    AnalysisError
+        If a rule other than Rubin's pooled them.
+    """
+    if pooled.rule != "rubin1987":
+        raise AnalysisError(
+            f"{place}: by {RULES[pooled.rule].name} there is no fraction of missing information; "
+            "give an analysis of imputed data, pooled by Rubin's rules."
+        )
 
 
 def imputations_for(fmi: Any, cv: float) -> NDArray[np.int64]:

@@ -16,7 +16,9 @@ from bayesimpute.html import Html, table, tag
 from bayesimpute.pooling.formula_design import check_formula
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.posterior.fitting import PosteriorFits
+from bayesimpute.result.restored import assigned
 from bayesimpute.result.run import Run
+from bayesimpute.specification.latent_means import latent_means
 from bayesimpute.specification.specification import Specification, Target
 
 if TYPE_CHECKING:
@@ -79,19 +81,31 @@ class Content:
     def complete_cases(self) -> "Mapping[str, CompleteCases]":
         """Each formula that was fitted to these imputations, fitted to the rows complete in it."""
         given = self.run.specification.table.frame
+        latent = latent_means(self.run.specification.table)
         found = {}
         for label, each in self.analyses.items():
             used = self.formula_columns(each)
-            if used is not None and self.run.m > 1:
+            if used is not None and self.run.m > 1 and latent.keys().isdisjoint(used):
                 rows = given.dropna(subset=used).reset_index(drop=True)
                 found[label] = _complete_cases(each, rows)
         return found
 
     @cached_property
+    def given(self) -> "pd.DataFrame":
+        """The incomplete data, without columns that nobody gave: latent means, computed ones."""
+        specification = self.run.specification
+        added = [*latent_means(specification.table), *assigned(specification)]
+        return specification.table.frame.drop(columns=added)
+
+    @property
+    def imputed(self) -> list[str]:
+        """Columns of these data with imputed values."""
+        return [name for name in self.run.history.variables if name in self.given]
+
+    @cached_property
     def missing_tests(self) -> "pd.DataFrame | None":
         """Whether what is missing depends on other variables; None where there are too many."""
-        specification = self.run.specification
-        given = specification.table.frame
+        specification, given = self.run.specification, self.given
         gone = int(given.isna().any().sum())
         if not gone or gone * given.shape[1] > MOST_TESTS:
             return None

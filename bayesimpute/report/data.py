@@ -44,8 +44,8 @@ def data(content: Content) -> Html:
     """Size of the data, their clusters, and a row for each column."""
     specification = content.run.specification
     given = specification.table
-    n, columns = given.frame.shape
-    gone = given.frame.isna()
+    n, columns = content.given.shape
+    gone = content.given.isna()
     complete = int((~gone.any(axis=1)).sum())
     parts = [
         paragraph(
@@ -67,7 +67,10 @@ def data(content: Content) -> Html:
         parts.append(
             paragraph(f"No model is fitted to {int(specification.ignore.sum()):,} rows (ignore=).")
         )
-    rows = [_column(given, name, clusters) for name in given.variables]
+    kinds = {name: WORDS[variable.kind] for name, variable in given.variables.items()}
+    kinds |= {name: "cluster" for name in given.columns_of(clusters)}
+    kinds |= {name: "computed" for name in kinds if name not in content.given}
+    rows = [_column(given, name, kind) for name, kind in kinds.items()]
     head = ["column", "type", "dtype", "observed", "missing", "observed values"]
     shown = grid(head, rows, (3, 4))
     if len(rows) > MOST_OPEN:
@@ -75,14 +78,12 @@ def data(content: Content) -> Html:
     return join([*parts, shown, note("Numbers: mean (SD), smallest to largest.")])
 
 
-def _column(given: Table, name: str, clusters: list[str]) -> tuple[object, ...]:
-    variable = given.variables[name]
+def _column(given: Table, name: str, kind: str) -> tuple[object, ...]:
     column = given.frame[name]
     known = int(column.notna().sum())
-    kind = "cluster" if name in clusters else WORDS[variable.kind]
     share = (len(column) - known) / len(column)
     gone = f"{len(column) - known:,} ({percent(share)})" if share else "0"
-    text = _values(given, name) if name not in clusters else f"{column.nunique():,} different"
+    text = f"{column.nunique():,} different" if kind == "cluster" else _values(given, name)
     return name, kind, str(column.dtype), known, gone, text
 
 
@@ -118,11 +119,16 @@ MOST_PATTERN_ROWS, MOST_CLUSTER_COLUMNS = 25, 30
 
 
 def main_cluster(specification: Specification) -> str | None:
-    """Cluster column of most models; None without any."""
+    """Cluster column of most models; None without any.
+
+    Of classes whose ids count anew in each school, which no column tells apart, the schools.
+    """
     named = [
-        target.cluster
+        name
         for target in specification.targets.values()
-        if isinstance(target, Target) and target.cluster is not None
+        if isinstance(target, Target)
+        for name in target.clusters
+        if name in specification.table.variables
     ]
     return max(dict.fromkeys(named), key=named.count) if named else None
 
@@ -130,7 +136,7 @@ def main_cluster(specification: Specification) -> str | None:
 def gaps(content: Content) -> Html:
     """Count by variable and cluster, patterns, flux."""
     specification = content.run.specification
-    given = specification.table.frame
+    given = content.given
     if not given.isna().to_numpy().any():
         return paragraph("Nothing is missing; the imputed cells were asked for by where=.")
     cluster = main_cluster(specification)

@@ -313,10 +313,11 @@ def _around(target: Target) -> list[str]:
         elif isinstance(layer, OnlyWhere):
             sentences.append(f"{_begun(words)}.")
         elif isinstance(layer, Delta):
+            moved = "the linear predictor of the missing values"
             sentences.append(
                 "Shifted, as if not missing at random: "
-                f"{words.removeprefix('imputed with ')} is added to the linear predictor of the "
-                "missing values."
+                f"{words.removeprefix('imputed with ')} is added to "
+                f"{moved if layer.moves_predictor else 'the values drawn'}."
             )
     if target.post is not None:
         name = getattr(target.post, "__name__", str(target.post))
@@ -385,8 +386,9 @@ def selection(content: Content) -> Html:
             subheading("δ-adjustments"),
             paragraph(
                 "What is imputed lies elsewhere than the model says of the observed values: δ is "
-                "added to the linear predictor of the missing values. It is an assumption, and no "
-                "data can show it right or wrong; report the answer over a range of it."
+                "added to the linear predictor of the missing values, or, without one, to the "
+                "values drawn. It is an assumption, and no data can show it right or wrong; report "
+                "the answer over a range of it."
             ),
             grid(["variable", "shift"], rows, ()),
             note("bi.sensitivity(…) repeats imputation and analysis over a grid of assumptions."),

@@ -16,6 +16,7 @@ from bayesimpute.report.content import (
 )
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
+from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Passive, Specification, Target, Term
 
 #: Lines shown, and shown unfolded.
@@ -182,8 +183,14 @@ def _cells_by_hand(specification: Specification) -> list[str]:
     """Say where cells or rows were chosen by the user."""
     table = specification.table
     found = []
+    methods = {n: t.method for n, t in specification.targets.items() if isinstance(t, Target)}
+    staying = stays_missing(methods, table)
     for name, cells in specification.where.items():
         target = specification.targets[name]
+        settled = cells | staying[name] if name in staying else cells
+        left = int((table.missing(name) & ~settled).sum())
+        if left:
+            found.append(f"where: {counted(left, 'missing cell')} of {name}, left missing")
         observed = int((cells & ~table.missing(name)).sum())
         if observed and not isinstance(target, Passive):
             found.append(f"where: {counted(observed, 'observed cell')} of {name}, imputed anew")

@@ -125,7 +125,7 @@ def report(
 def page(content: Content, title: str | None = None) -> str:
     """Whole page as text."""
     run = content.run
-    targets = list(run.history.imputed)
+    targets = content.imputed
     what = ", ".join(targets) if len(targets) <= 4 else f"{len(targets)} variables"
     heading = f"Multiple imputation of {what}" if title is None else title
     without = without_models(run.specification)
@@ -161,11 +161,16 @@ def page(content: Content, title: str | None = None) -> str:
 
 def _lead(content: Content) -> Html:
     run = content.run
-    n, columns = run.specification.table.frame.shape
-    cells = sum(int(cells.sum()) for cells in run.specification.where.values())
+    n, columns = content.given.shape
+    cells = sum(int(run.specification.where[name].sum()) for name in content.imputed)
     warned = sum(event.severity != "info" for event in run.history.events)
     noted = f" {counted(warned, 'warning')}: see Events." if warned else ""
-    how = f"by chained equations of Bayesian models, {run.iterations} iterations"
+    how = "chained equations of Bayesian models"
+    if without_models(run.specification):
+        how = "Bayesian models"
+    elif run.specification.live is not None:
+        how = "Bayesian models compatible with the analysis"
+    how = f"by {how}, {counted(run.iterations, 'iteration')}"
     made = f"Imputed {run.created_at}"
     seed = f"; {seeds_of(run)}"
     if made_elsewhere(run.specification):

@@ -20,6 +20,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.html import Html, join, number, percent, tag
 from bayesimpute.method import words_of
+from bayesimpute.plots.assumptions import crossings
 from bayesimpute.pooling.pooled import Pooled
 from bayesimpute.pooling.rubin import RULES
 from bayesimpute.posterior.fitting import PosteriorFits
@@ -28,7 +29,7 @@ from bayesimpute.registry import resolve
 from bayesimpute.report.content import Content, counted, grid, note, seeds_of, subheading
 from bayesimpute.report.models import names
 from bayesimpute.result.checks import diagnostics
-from bayesimpute.result.restored import made_elsewhere, without_models
+from bayesimpute.result.restored import assigned, made_elsewhere, without_models
 from bayesimpute.specification.compatible import two_equations
 from bayesimpute.specification.formula_reader import read_formula
 from bayesimpute.specification.latent_means import mean_of
@@ -91,16 +92,12 @@ def targets_of(content: Content) -> dict[str, Target]:
 def missing_shares(content: Content) -> dict[str, float]:
     """Share of missing values of each imputed variable of the data."""
     specification = content.run.specification
-    return {
-        name: float(specification.table.missing(name).mean())
-        for name in specification.where
-        if mean_of(name, specification.table) is None
-    }
+    return {name: float(specification.table.missing(name).mean()) for name in content.imputed}
 
 
 def _what(content: Content) -> Iterator[str]:
     run = content.run
-    given = run.specification.table.frame
+    given = content.given
     n, columns = given.shape
     complete = int(given.notna().all(axis=1).sum())
     yield (
@@ -123,6 +120,8 @@ def _what(content: Content) -> Iterator[str]:
         return
     version = run.versions.get("bayesimpute", "")
     how = "chained equations (fully conditional specification) of Bayesian models"
+    if without_models(run.specification):
+        how = "Bayesian models"
     if run.specification.live is not None:
         analyses = names(each.formula for each in run.specification.analyses)
         how = (
@@ -134,6 +133,13 @@ def _what(content: Content) -> Iterator[str]:
         f"bayesimpute{f' {version}' if version else ''} ({seeds_of(run)})."
     )
     yield from _left_missing(content)
+
+
+def _computed(content: Content) -> Iterator[str]:
+    """Say what was computed once the data were complete."""
+    if columns := assigned(content.run.specification):
+        verb = "was" if len(columns) == 1 else "were"
+        yield f"{names(columns)} {verb} computed from each completed data set."
 
 
 def _left_missing(content: Content) -> Iterator[str]:
@@ -362,10 +368,7 @@ def sensitivity_words(content: Content) -> Iterator[str]:
             f"{number(table[axis].max())}{' or estimated' if table[axis].isna().any() else ''}"
             for axis in each.axes
         ]
-        tips = [
-            f"{tip['what']} {each.null:g} at {tip['axis']} = {tip['value']:.3g}"
-            for tip in each.tipping.to_dict("records")
-        ]
+        tips = crossings(each.tipping, each.axes, each.null)
         yield (
             f"In the sensitivity analysis {label}, {names(axes)} was varied over {len(table)} "
             f"points: the estimate of {each.term} lay between {number(table['estimate'].min(), 3)} "
@@ -376,9 +379,9 @@ def sensitivity_words(content: Content) -> Iterator[str]:
 
 #: Sentences in their order, and whether they are of models and chains.
 _PARTS: dict[Callable[[Content], Iterator[str]], bool] = {
-    _what: False, _chains: True, _models: True, _clusters: True, _predictors: True, _priors: True,
-    _assumed: False, _converged: True, _analyses: False, _complete_cases: False,
-    sensitivity_words: False,
+    _what: False, _computed: False, _chains: True, _models: True, _clusters: True,
+    _predictors: True, _priors: True, _assumed: False, _converged: True, _analyses: False,
+    _complete_cases: False, sensitivity_words: False,
 }  # fmt: skip
 
 
@@ -392,7 +395,7 @@ def _shares(content: Content) -> str:
 
 
 def _complete(content: Content) -> str:
-    given = content.run.specification.table.frame
+    given = content.given
     complete = int(given.notna().all(axis=1).sum())
     return f"{complete:,} of {len(given):,} rows ({percent(complete / len(given))}) in all columns"
 

@@ -28,6 +28,7 @@ from bayesimpute.report.content import (
 )  # fmt: skip
 from bayesimpute.result.checks import diagnostics
 from bayesimpute.result.run import Run
+from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Target
 from bayesimpute.wrappers.base import declared
 
@@ -258,6 +259,7 @@ def checks(content: Content) -> Html:
         if isinstance(target, Target)
         and declared(target.method, "uses_predictors", True)
         and not censored(target)
+        and mean_of(name, run.specification.table) is None
     ]
     names, left = modelled[:MOST_VARIABLES], modelled[MOST_VARIABLES:]
     if not names:
@@ -266,7 +268,7 @@ def checks(content: Content) -> Html:
         picture(
             partial(plot_ppc, run, name, figsize=(5, 3)),
             f"{name}: observed, and what its model makes of it",
-            in_words(content, name),
+            in_words(content, name) if name in run.history.variables else "",
         )
         for name in names
     ]

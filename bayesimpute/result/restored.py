@@ -24,6 +24,8 @@ from bayesimpute.wrappers.base import Wrapper, method_text
 ELSEWHERE = "elsewhere"
 #: In the place of methods where columns or rows are others than those of the run.
 DERIVED = "derived"
+#: What stands for the method of a column that was computed from completed data.
+ASSIGNED = "assigned"
 
 
 #: Why there is nothing to ask.
@@ -105,6 +107,13 @@ def monitor_gaps(specification: Specification) -> Iterator[Gap]:
 def made_elsewhere(specification: Specification) -> bool:
     """Whether the imputations were made by another program, so that nothing is known of models."""
     return any(gap.text == ELSEWHERE for gap in gaps(specification))
+
+
+def assigned(specification: Specification) -> list[str]:
+    """Columns that ``imp.assign`` has computed from completed data: no model imputes them."""
+    if not without_models(specification):
+        return []
+    return [name for name, method in specification.methods.items() if method == ASSIGNED]
 
 
 def without_models(specification: Specification) -> bool:

@@ -22,6 +22,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.events import Event, events_table
 from bayesimpute.html import plain, table, tag
 from bayesimpute.interchange import given
+from bayesimpute.result.restored import made_elsewhere
 from bayesimpute.specification.specification import Fingerprint, Passive, Specification, one_a_fact
 from bayesimpute.wording import one_line
 
@@ -546,10 +547,10 @@ class Run:
         n, columns = self.specification.table.frame.shape
         warned = sum(event.severity != "info" for event in self.history.events)
         notes = f", {warned} warning{'s' * (warned != 1)} in .events" if warned else ""
-        return (
-            f"Imputations: m = {self.m}, {self.iterations} iterations, "
-            f"{n:,} rows × {columns} columns{notes}"
-        )
+        made = f"{self.iterations} iteration{'s' * (self.iterations != 1)}"
+        if made_elsewhere(self.specification):
+            made = "made elsewhere"
+        return f"Imputations: m = {self.m}, {made}, {n:,} rows × {columns} columns{notes}"
 
     def _variables(self) -> tuple[list[tuple[str, str, str]], int]:
         """(variable, imputed cells, method) in visiting order, and how many are left out."""

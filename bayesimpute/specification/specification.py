@@ -383,7 +383,8 @@ class Specification:
     def cluster(self) -> str | None:
         """Column of cluster ids, if all two-level models have the same."""
         named = {getattr(target, "cluster", None) for target in self.targets.values()} - {None}
-        return named.pop() if len(named) == 1 else None
+        found = named.pop() if len(named) == 1 else None
+        return found if found in self.table.variables else None  # ids may be of two columns
 
     @cached_property
     def known(self) -> Mapping[str, np.ndarray]:

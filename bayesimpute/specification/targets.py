@@ -32,9 +32,9 @@ from bayesimpute.specification.specification import (
     Target,
     Term,
     computed_from,
-    nearest,
 )
 from bayesimpute.specification.survival import check_indicators, with_event
+from bayesimpute.wording import did_you_mean, listed
 from bayesimpute.wrappers.base import Scope, decide, innermost, layers, method_text
 
 OPTIONS = {"selection_only": "selection", "outcome_only": "outcome"}
@@ -174,7 +174,7 @@ def build_target(
     formula: ParsedFormula | None = None
     if name in request.formulas:
         formula = parse_formula(request.formulas[name], name, table.variables)
-        terms = _with_margins(formula.terms, table)
+        terms = _with_margins(name, formula.terms, table, events)
         groupings = _groupings_of(name, formula, request.clusters, alias, events)
     else:
         matrix = request.predictors if request.predictors is not None else defaults
@@ -457,7 +457,7 @@ def _at_level_2(name: str, terms: Sequence[Term], events: Log) -> tuple[Term, ..
     return tuple(replace(term, fixed=True, random=False, cluster_mean=False) for term in terms)
 
 
-def _with_margins(terms: Sequence[Term], table: Table) -> tuple[Term, ...]:
+def _with_margins(name: str, terms: Sequence[Term], table: Table, events: Log) -> tuple[Term, ...]:
     """Put terms before others that R would give all categories in their place."""
     kinds = {name: variable.kind for name, variable in table.variables.items()}
     categorical = {name for name, kind in kinds.items() if kind not in (Kind.NUMERIC, Kind.OTHER)}
@@ -469,6 +469,14 @@ def _with_margins(terms: Sequence[Term], table: Table) -> tuple[Term, ...]:
         for each in (*margins, term):  # a margin may be there already, varying by cluster only
             old = found.get(each.label)
             found[each.label] = each if old is None else old.and_also(each)
+    if lacking:
+        events.info(
+            name,
+            "margin added",
+            f"{listed(map(':'.join, lacking))} in the model of {name!r}: products with categories "
+            "alone have, as in R, all of these categories, which are written as what holds of the "
+            "reference and differences from it.",
+        )
     return tuple(found.values())
 
 
@@ -566,7 +574,7 @@ def _options(
             elif key != "*":
                 raise SpecificationError(
                     f"model_options of {name!r}: there is no option {option!r}; its method has "
-                    f"{', '.join(known) or 'none'}.{nearest(option, known)}"
+                    f"{', '.join(known) or 'none'}.{did_you_mean(option, known)}"
                 )
     for option, value in options.items():
         if isinstance(known[option], bool):

@@ -3,6 +3,7 @@
 Amounts are numbers and PyMC distributions, one fresh draw of each at a visit.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -70,7 +71,8 @@ def is_distribution(amount: Any) -> bool:
 def amount_text(amount: Any) -> str:
     """Text of an amount: the number, or the distribution with those parameters that are numbers."""
     if not is_distribution(amount):
-        return f"{amount:g}" if isinstance(amount, float) else str(amount)
+        # a file tells distributions that read alike apart by a mark
+        return f"{amount:g}" if isinstance(amount, float) else str(amount).partition(" #")[0]
     if amount.owner is None:
         return "distribution"
     family = type(amount.owner.op).__name__.removesuffix("RV")
@@ -255,9 +257,7 @@ class Delta(Wrapper):
         place = f"delta of {scope.target!r}: "
         inside = innermost(self.method)
         categories = scope.kind is not Kind.NUMERIC
-        modelled = isinstance(inside, str) or _object(inside)
-        without_predictor = not (modelled and declared(inside, "uses_predictors", True))
-        if categories and without_predictor:
+        if categories and not self.moves_predictor:
             raise SpecificationError(
                 f"{place}{method_text(inside)!r} has no linear predictor that δ could be added to, "
                 "and categories have no distance; use a method with the categories' likelihood."
@@ -291,6 +291,14 @@ class Delta(Wrapper):
                 raise SpecificationError(
                     f"{place}{unknown[0]!r} is no {what}; there are {listed(known[self.how])}."
                 )
+        if self.how == "by_cluster" and scope.clusters is not None:
+            alike = Counter(scope.clusters.labels)
+            shared = [label for label, _ in self.amounts if alike[label] > 1]
+            if shared:
+                raise SpecificationError(
+                    f"{place}{shared[0]!r} is the label of {alike[shared[0]]} clusters of "
+                    f"{scope.cluster!r}, whose ids read alike; give ids that differ as text."
+                )
         if self.where is not None:
             self._check_where(self.where, scope, place)
         mine = self.how == "by_cluster"
@@ -306,6 +314,13 @@ class Delta(Wrapper):
         holds = truth(where, scope.table, scope.table.values)
         instead = "use a condition on variables of the clusters"
         scope.check_level(place, holds, where, instead)
+
+    @property
+    def moves_predictor(self) -> bool:
+        """Whether δ is added to a linear predictor; without one, to the values drawn."""
+        inside = innermost(self.method)
+        modelled = isinstance(inside, str) or _object(inside)
+        return bool(modelled and declared(inside, "uses_predictors", True))
 
     @property
     def is_drawn(self) -> bool:

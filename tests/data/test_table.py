@@ -205,6 +205,7 @@ def test_clusters_are_numbered_by_first_appearance_whatever_their_names(ids: pd.
     assert index.sizes.tolist() == [2, 2, 2]
     assert index.first_rows.tolist() == [0, 1, 3]
     assert index.labels == tuple(ids.iloc[[0, 1, 3]])
+    assert not any(isinstance(label, np.number) for label in index.labels)
 
 
 def test_levels_and_patterns_of_missingness_within_clusters() -> None:

@@ -89,6 +89,16 @@ def test_predictions_are_on_the_scale_of_the_data(imp):
     assert imp.overimpute(draws=60).table.index.tolist() == ["x", "y"]
 
 
+def test_diagnosis_and_report_know_that_no_mean_was_observed(imp, frame, tmp_path):
+    assert "constant imputed values" not in set(imp.diagnose()["finding"])
+    page = imp.report(tmp_path / "page.html", {"A": imp.fit()}, checks=True).read_text("utf-8")
+    complete = int(frame["x"].notna().sum())
+    assert "180 rows and 3 columns, by Bayesian models compatible with the analysis" in page
+    assert f"{complete} rows are complete" in page
+    assert "Not made" not in page and "not analysed" not in page
+    assert "<h1>Multiple imputation of x</h1>" in page and "y (0 % missing)" not in page
+
+
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [

@@ -74,6 +74,16 @@ def test_a_run_goes_on_from_its_file_with_the_same_bits(imp, tmp_path) -> None:
     pd.testing.assert_frame_equal(longer.complete(2), whole.complete(2))
 
 
+def test_classes_whose_ids_count_anew_are_fitted_and_reported(tmp_path) -> None:
+    df = pupils().assign(**{"class": lambda df: df["class"] % 3})[["school", "class", "x", "y"]]
+    imp = bi.impute(df, **{**ARGUMENTS, "cluster": "school/class", "method": "normal"})
+    fits = imp.fit("y ~ x + (1 | school/class)")
+    theirs = bi.fit(imp.complete("all"), "y ~ x + (1 | school/class)").pool().table
+    pd.testing.assert_frame_equal(fits.pool().table, theirs)
+    page = imp.report(tmp_path / "page.html", analyses={"A": fits}).read_text("utf-8")
+    assert "30 clusters by school:class" in page and "10 clusters by school," in page
+
+
 def test_two_levels_lose_the_variance_of_the_third() -> None:
     df = pupils(schools=40, rows=6, seed=3)
     arguments = {**ARGUMENTS, "iterations": 40, "m": 4}

@@ -461,6 +461,17 @@ def test_a_property_of_clusters_seen_in_one_new_row_is_that_of_its_other_rows(ar
         assert (frame["size"] == np.where(frame["school"] == "s1", 3.0, 4.0)).all()
 
 
+def test_new_rows_that_contradict_each_other_on_their_cluster_are_refused():
+    df, _ = data(each=6)
+    df = with_gaps(df, "size")[["school", "size", "x"]]
+    imp = bi.impute(df, cluster="school", m=2, iterations=1, seed=1, progress=False)
+    new = pd.DataFrame({"school": ["s2", *["new"] * 3], "size": [1, 3, 4, np.nan], "x": 0.5})
+    with pytest.raises(DataError, match=r"'size'.*'new' of 'school'"):
+        imp.impute_new(new)
+    filled = new.assign(size=[1, 3, 4, 4.0])  # what is known stays as it is
+    pd.testing.assert_frame_equal(imp.impute_new(filled)[0], filled)
+
+
 def test_numbers_that_are_no_categories_of_their_model_are_refused_where_it_would_be_asked():
     rng = np.random.default_rng(1)
     x = rng.normal(size=120)

@@ -155,3 +155,29 @@ def test_a_tuple_that_names_its_parts_is_read_by_their_names():
 def test_what_cannot_be_read_gets_one_clear_sentence(imp, result, text):
     with pytest.raises(AnalysisError, match=text):
         imp.fit(lambda d: result)
+
+
+FRAME = pd.DataFrame({"x": np.arange(6.0), "y": [0.0, 2, 1, 3, 2, 4], "a": list("ababab")})
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda name: bi.fit([FRAME], "y ~ x", cluster=name),
+        lambda name: bi.fit([FRAME], f"y ~ {name}"),
+        lambda name: bi.fit([FRAME], f"y ~ poly(x, {name} = 2)"),
+        lambda name: bi.fit([FRAME], f"y ~ C(a, {name})"),
+        lambda name: bi.fit([FRAME], "y ~ x", family=name),
+        lambda name: bi.fit([FRAME], f'y ~ relevel(a, ref = "{name}")'),
+        lambda name: bi.pool_correlation([FRAME, FRAME], ["x", name]),
+        lambda name: bi.test_constraints(bi.fit([FRAME, FRAME], "y ~ x"), name),
+        lambda name: bi.recommend_m(bi.fit([FRAME, FRAME], "y ~ x").pool(), terms=[name]),
+        lambda name: bi.plot_fmi([bi.fit([FRAME] * m, "y ~ x").pool() for m in (2, 3)], [name]),
+    ],
+)
+@pytest.mark.parametrize("name", ["xx", "degre", "Summ", "qqqqq", "gausian"])
+def test_a_name_that_is_not_there_is_answered_in_whole_sentences(call, name):
+    with pytest.raises(bi.BayesimputeError) as refused:
+        call(name)
+    assert re.search(r"[^.?!][.?!]$", str(refused.value))
+    assert not re.search(r"\?[.;]", str(refused.value))

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.errors import SpecificationError
+from bayesimpute.errors import AnalysisError, SpecificationError
 from bayesimpute.plots import style
 
 mpl.use("agg")
@@ -143,3 +143,11 @@ def closed():
 
     yield
     plt.close("all")
+
+
+def test_synthetic_data_have_no_missing_information_to_settle(fits):
+    synthetic = [type(fits)(fits.estimates[:m], "").pool(rule="reiter2003") for m in (4, 8)]
+    with pytest.raises(AnalysisError, match="Reiter"):
+        bi.plot_fmi(synthetic)
+    with pytest.raises(AnalysisError, match="Reiter"):
+        bi.recommend_m(synthetic[1])

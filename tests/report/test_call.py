@@ -9,6 +9,7 @@ import pytest
 
 import bayesimpute as bi
 from bayesimpute.imputation import specified
+from bayesimpute.report.models import says
 from bayesimpute.report.origin import call_text
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specify import specify
@@ -141,3 +142,21 @@ class Again:
     @staticmethod
     def impute(frame, m, iterations, seed, **arguments):
         return specified(frame, **arguments)
+
+
+def test_cells_that_were_not_to_be_imputed_are_named():
+    df = frame()[["school", "y"]]
+    where = df.isna()
+    where.loc[[0, 5], "y"] = False
+    _, by_hand = call_text(Run(specify(df, where=where)))
+    assert by_hand == ["where: 2 missing cells of y, left missing"]
+    _, by_hand = call_text(Run(specify(df, method={"y": bi.only_where("pmm", "school != 's0'")})))
+    assert not any("where:" in told for told in by_hand)
+
+
+def test_a_shift_without_a_linear_predictor_is_said_to_be_of_the_values():
+    df = frame()[["school", "y", "b it"]]
+    method = {"y": bi.delta("sample", 1), "b it": bi.delta("normal", 1)}
+    specification = specify(df, method=method)
+    assert says(specification, "y")[-1].endswith("δ = 1 is added to the values drawn.")
+    assert "linear predictor" in says(specification, "b it")[-1]

@@ -26,6 +26,8 @@ def test_derived_columns_are_those_of_each_completed_frame(imp, tmp_path):
         high=lambda df: df["z"] > 1,
         both=lambda df: df["c"] + df["g"].astype(str),
         k=7,
+        whole=lambda df: df["y"].round().astype("Int64"),
+        day=pd.Timestamp("2020-02-02"),
     )
     for k, frame in enumerate(imp, start=1):
         expected = frame.assign(
@@ -33,6 +35,8 @@ def test_derived_columns_are_those_of_each_completed_frame(imp, tmp_path):
             high=frame["y"] ** 2 > 1,
             both=frame["c"] + frame["g"].astype(str),
             k=7,
+            whole=frame["y"].round().astype("Int64"),
+            day=pd.Timestamp("2020-02-02"),
         )
         pd.testing.assert_frame_equal(more.complete(k), expected, check_dtype=False)
     missing = imp.data["y"].isna()
@@ -74,11 +78,25 @@ def test_pictures_report_and_diagnosis_work_and_models_are_refused(imp, tmp_path
                 call(derived)
 
 
+def test_columns_computed_from_completed_data_are_not_said_to_be_imputed(imp, tmp_path):
+    derived = imp.assign(z=lambda df: 1e6 * df["y"], w=lambda df: df["z"] > 0)
+    text = imp.report(tmp_path / "report.html", written_at="").read_text("utf-8")
+    more = derived.report(tmp_path / "more.html", written_at="").read_text("utf-8")
+    for page in (text, more):
+        cells = int(imp.data.isna().sum().sum())
+        assert f"m = 3 imputations of {cells} cells in 150 rows and 4 columns" in page
+        assert "<h1>Multiple imputation of y, c</h1>" in page
+    assert "z and w were computed from each completed data set." in more
+    assert not {"z", "w"} & set(derived.diagnose()["variable"])
+
+
 def test_what_cannot_be_derived_is_said(imp):
     with pytest.raises(SpecificationError, match="'y' is there already"):
         imp.assign(y=0)
     with pytest.raises(DataError, match="'z' of imputation 1: KeyError"):
         imp.assign(z=lambda df: df["nosuch"])
+    with pytest.raises(DataError, match="neither number nor category"):
+        imp.assign(z=lambda df: pd.Timestamp("2020-02-02") + pd.to_timedelta(df["y"], "D"))
     with pytest.raises(DataError, match="holds in some imputations"):
         imp.query("y > 0")
     with pytest.raises(DataError, match="cannot be evaluated"):

@@ -52,7 +52,10 @@ def test_everything_but_models_works_on_them(run, tmp_path):
     imp.fit("y ~ x + (1 | g)").pool()
     imp.plot.density("y")
     imp.plot.strip("c")
-    imp.plot.trace()
+    for panel in imp.plot.trace().axes:  # of one iteration, which a line would not show
+        assert {line.get_marker() for line in panel.lines} == {"o"}
+        assert all(tick == int(tick) for tick in panel.get_xticks())
+    assert "made elsewhere" in repr(imp) and imp.equations() == {}
     imp.report(tmp_path / "report.html", analyses={"slope": imp.fit("y ~ x")})
     page = (tmp_path / "report.html").read_text("utf-8").replace(TITLE, "")  # of what to cite
     assert "made by another program" in page and "chained equations" not in page
@@ -65,7 +68,7 @@ def test_everything_but_models_works_on_them(run, tmp_path):
         for call in (
             lambda i: i.extend(1), lambda i: i.more(9), lambda i: i.model("y"),
             lambda i: i.joint_model(), lambda i: i.overimpute(), lambda i: i.priors("y"),
-            lambda i: i.impute_new(data()), lambda i: i.congenial("y ~ x"),
+            lambda i: i.impute_new(data()), lambda i: i.congenial("y ~ x"), lambda i: i.analysis,
         ):  # fmt: skip
             with pytest.raises(SpecificationError, match="made elsewhere"):
                 call(each)

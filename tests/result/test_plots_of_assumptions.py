@@ -75,6 +75,15 @@ def test_what_has_no_propensity_says_so(imp):
         imp.propensity("y", ["nope"])
 
 
+def test_what_stays_incomplete_predicts_no_propensity():
+    df = pd.DataFrame({"x": [1.0, None, 2, None], "y": [None, 2.0, 1, None], "z": [1, 2, 1, 3]})
+    filled = df.fillna({"x": 1.5}).assign(y=[1.0, 2, 1, None])
+    imp = bi.from_completed([filled, filled], incomplete=df)
+    with pytest.raises(bi.SpecificationError, match="no predictor that is complete"):
+        imp.propensity("x", ["y"])
+    assert imp.propensity("x").equals(imp.propensity("x", ["z"]))
+
+
 def test_average_effects_of_a_logit_are_those_of_statsmodels(df):
     data = df[["late", "x", "g"]].assign(two=df["g"] > 4)
     fits = bi.fit([data] * 2, "late ~ x + two", family="binomial")

@@ -277,8 +277,11 @@ def test_products_with_categories_span_what_they_span_in_r(formula, lacking):
     df["s"], df["t"] = rng.choice(list("abc"), 60), rng.random(60) < 0.5
     df["y"] = np.where(np.arange(60) % 4, df["x"], np.nan)
     written = {term.label for term in parse_formula(formula, "y", tuple(df)).terms if term.fixed}
-    target = specify(df, formulas={"y": formula}).targets["y"]
+    specification = specify(df, formulas={"y": formula})
+    target = specification.targets["y"]
     assert {term.label for term in target.terms if term.fixed} - written == lacking
+    told = [event.message for event in specification.events if event.action == "margin added"]
+    assert len(told) == bool(lacking) and all(repr(term) in told[0] for term in lacking)
 
 
 def test_a_slope_within_each_category_is_imputed_with_all_of_them():

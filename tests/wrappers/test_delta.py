@@ -232,3 +232,12 @@ def test_clusters_need_a_cluster(trial):
     method = {"y": bi.delta("normal", by_cluster={"s1": 1})}
     with pytest.raises(bi.SpecificationError, match="by_cluster= needs clusters"):
         bi.impute(trial, m=1, iterations=1, method=method, seed=1)
+
+
+def test_clusters_whose_ids_read_alike_are_not_shifted_together():
+    site = np.array([1, "1"], dtype=object)[np.arange(60) // 30]
+    df = pd.DataFrame({"site": site, "room": np.arange(60) % 3, "y": np.arange(60.0)})
+    df.loc[::4, "y"] = np.nan
+    method = {"y": bi.delta("normal", by_cluster={"1:0": 100.0})}
+    with pytest.raises(bi.SpecificationError, match="'1:0' is the label of 2 clusters"):
+        bi.impute(df, m=1, method=method, **{**RUN, "cluster": "site/room"})

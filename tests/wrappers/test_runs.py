@@ -125,6 +125,7 @@ def test_code_in_wrappers_is_given_again(gaps, builder, coded_run, tmp_path):
     coded_run.to_netcdf(path)
     opened = bi.open(path)
     assert opened.method == whole.method
+    assert opened.equations()["x"] == whole.equations()["x"]
     was = r"'y': …} \(was by_group\(delta\(own_model, Normal\(1, 0.2\)\), arm\)\)"
     with pytest.raises(bi.SpecificationError, match=was):
         opened.extend(1)
