@@ -231,6 +231,10 @@ def test_nearly_collinear_predictors_are_found_and_products_are_not(frame):
     twin = frame.assign(w=frame["x"] + 0.02 * rng.normal(size=len(frame)))
     row = found(made(twin))["y", "collinear predictors"]
     assert "of the variance is its own" in row.evidence and "predictors.loc['y', '" in row.advice
+    # where a formula has terms that a row of the matrix cannot say, that row is not read
+    formula = {"y": "y ~ x + w + x:z", "sick": "sick ~ x + z"}
+    row = found(made(twin, formulas=formula))["y", "collinear predictors"]
+    assert "formula of 'y'" in row.advice and "predictors.loc" not in row.advice
     far = frame.assign(x=frame["x"] + 50)
     formulas = {"y": "y ~ x * z + I(x ** 2)", "sick": "sick ~ x + z"}
     assert not found(made(far, formulas=formulas))
@@ -402,7 +406,7 @@ def test_a_computed_variable_that_predicts_its_own_input_is_found(bodies):
     assert not found(made(bodies, method=method))
     imp = made(bodies, method=method, predictors=bi.make_predictors(bodies))
     row = found(imp)["weight", "feedback loop"]
-    assert row.severity == "error" and row.advice == "predictors.loc['weight', 'bmi'] = 0"
+    assert row.severity == "error" and row.advice.startswith("predictors.loc['weight', 'bmi'] = 0")
     mended = bi.make_predictors(bodies)
     mended.loc["weight", "bmi"] = 0
     assert not found(made(bodies, method=method, predictors=mended))

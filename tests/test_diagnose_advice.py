@@ -277,8 +277,8 @@ def test_one_fact_of_several_variables_is_one_finding():
     (row,) = table[table["finding"] == "predictor dropped"].itertuples()
     assert row.variable == "y" and row.evidence.endswith("The same in 'sick'.")
     assert row.advice.splitlines() == [
-        "predictors.loc['y', 'one'] = 0",
-        "predictors.loc['sick', 'one'] = 0",
+        "predictors.loc['y', 'one'] = 0  # or in its formula, where it has one",
+        "predictors.loc['sick', 'one'] = 0  # or in its formula, where it has one",
     ]
 
 

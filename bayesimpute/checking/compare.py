@@ -210,7 +210,7 @@ def alternative(
         or (name in staying and (staying[name] & table.missing(name)).any())
     ]
     try:
-        if "formula" not in given and _needs_formula(target, table.variables):
+        if "formula" not in given and target.needs_formula(table.variables):
             raise SpecificationError(
                 f"{target.name!r} is imputed by a formula with more than plain predictors, which "
                 "another model does not take over; give its 'formula' too."
@@ -263,13 +263,6 @@ def _read(description: Any, place: str) -> dict[str, Any]:
                 f"{place}{key} must be a dict, such as {{'heteroscedastic': True}}."
             )
     return dict(description)
-
-
-def _needs_formula(target: Target, columns: Mapping[str, Any]) -> bool:
-    """Whether a row of the predictor matrix does not say all of a target's terms."""
-    plain = all(term.label in columns and not term.random_part for term in target.terms)
-    further = any(each.slopes or ":" in each.name for each in target.groupings)
-    return not plain or (target.level == 1 and not target.random_intercept) or further
 
 
 #: Visits before the draws that count; the first of them brings a chain from its start.

@@ -11,7 +11,7 @@ import pandas as pd
 from bayesimpute.arguments import Positive, Within, checked
 from bayesimpute.congeniality.check import findings_of
 from bayesimpute.diagnose import chains, models, values
-from bayesimpute.diagnose.examined import Examined, switched
+from bayesimpute.diagnose.examined import Examined, switched, with_role
 from bayesimpute.diagnose.models import without
 from bayesimpute.diagnostics import FEWEST_DRAWS
 from bayesimpute.errors import SpecificationError
@@ -181,8 +181,8 @@ def _advice(run: Examined, event: Event) -> str:
     if action == "predictor dropped":
         return without(run, name, column)
     if action in ("slope made fixed", "cluster mean dropped"):
-        code = f"predictors.loc[{name!r}, {column!r}] = 1"
-        return code if known else f"Give {column} no slope by cluster in the formula of {name!r}."
+        words = f"Give {column or 'it'} no slope by cluster in the formula of {name!r}."
+        return with_role(run, name, column, 1, words)
     if action == "empty category":
         return f"df[{name!r}] = df[{name!r}].cat.remove_unused_categories()"
     if action == "no exclusion restriction":

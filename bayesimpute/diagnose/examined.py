@@ -99,6 +99,15 @@ class Examined(Run):
                 yield name, builder.build(self.completed)
 
 
+def with_role(run: Examined, name: str, columns: str | list[str], role: int, words: str) -> str:
+    """Give code for the role of predictors in a model; words where only a formula has its terms."""
+    known = run.specification.table.variables
+    some = [columns] if isinstance(columns, str) else columns
+    if run.targets[name].needs_formula(known) or not set(some) <= set(known):
+        return words
+    return f"predictors.loc[{name!r}, {columns!r}] = {role}  # or in its formula, where it has one"
+
+
 def matching(target: Target) -> str:
     """Predictive mean matching at the level of a target."""
     return MATCHING_OF_CLUSTERS if target.level == 2 else MATCHING

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
-from bayesimpute.diagnose.examined import Examined
+from bayesimpute.diagnose.examined import Examined, with_role
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array, Design
@@ -61,9 +61,7 @@ def _longer_tuning(run: Examined, name: str) -> str:
 def without(run: Examined, name: str, label: str) -> str:
     """Give code, or words where there is none, that takes a predictor out of a model."""
     column = label if label in run.completed else label.partition("[")[0]
-    if column in run.specification.table.variables:
-        return f"predictors.loc[{name!r}, {column!r}] = 0"
-    return f"Leave {label} out of the formula of {name!r}."
+    return with_role(run, name, column, 0, f"Leave {label} out of the formula of {name!r}.")
 
 
 def collinearity(run: Examined) -> Iterator[Finding]:
@@ -88,7 +86,7 @@ def collinearity(run: Examined) -> Iterator[Finding]:
                 f"other predictors of {name!r}{together if len(close) > 1 else ''}.",
                 "Coefficients of columns that say the same are known only through their prior, and "
                 "if both are incomplete they drive each other: chains move slowly.",
-                f"{without(run, name, which)}  # or a method that computes it",
+                f"{without(run, name, which)}\n# or give it a method that computes it",
             )  # fmt: skip
 
 
@@ -308,11 +306,12 @@ def _fewer_predictors(run: Examined, name: str, design: Design | None, most: int
             dropped.append(label)
         else:
             most -= labels.count(label)
-    if not set(dropped) <= set(run.specification.table.variables):
-        return f"Leave {listed(dropped)} out of the formula of {name!r}."
+    words = f"Leave {listed(dropped)} out of the formula of {name!r}."
+    code = with_role(run, name, dropped, 0, words)
     return (
-        f"predictors.loc[{name!r}, {dropped!r}] = 0  # keeps those that correlate most with it "
-        "(bi.quickpred)"
+        code
+        if code == words
+        else f"{code}\n# keeps those that correlate most with it (bi.quickpred)"
     )
 
 
@@ -346,7 +345,7 @@ def circles(run: Examined) -> Iterator[Finding]:
                     f"({computed.expression}).",
                     "Each confirms the other's imputed value at every iteration; chains get stuck, "
                     "and the relation with other variables is lost (van Buuren 2018, section 6.4).",
-                    f"predictors.loc[{name!r}, {column!r}] = 0",
+                    without(run, name, column),
                 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayesimpute.data.table import Kind
-from bayesimpute.diagnose.examined import Examined, matching, switched
+from bayesimpute.diagnose.examined import Examined, matching, switched, with_role
 from bayesimpute.findings import Finding
 from bayesimpute.method import Array
 from bayesimpute.specification.aliases import BOUNDED, NUMBER
@@ -293,11 +293,11 @@ def far_out(run: Examined) -> Iterator[Finding]:
 
 def _nearer(run: Examined, target: Target) -> str:
     """Give common slopes where there are others, and tighter priors of the SDs between clusters."""
-    name, known = target.name, run.specification.table.variables
+    name = target.name
     slopes = [term.label for term in target.terms if term.random]
     code = []
-    if slopes and set(slopes) <= set(known):
-        code.append(f"predictors.loc[{name!r}, {slopes!r}] = 1  # slopes common to all clusters")
+    if slopes and (common := with_role(run, name, slopes, 1, "")):
+        code.append(f"{common}\n# so that slopes are common to all clusters")
     spread = float(f"{run.observed(name).std() / 4:.2g}")
     if "sd_intercept" in run.history.parameters.get(name, {}):
         code.append(f"priors[{name!r}] = {{'sd_intercept': pm.HalfNormal.dist({spread:g})}}"

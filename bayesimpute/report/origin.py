@@ -109,7 +109,9 @@ def call_text(run: Run) -> tuple[str, list[str]]:
     if any(":" in name for name in groupings):
         arguments["cluster"] = repr([name.replace(":", "/") for name in inner])
     formulas = {
-        n: repr(_formula(t)) for n, t in targets.items() if _needs_formula(specification, t)
+        n: repr(_formula(t))
+        for n, t in targets.items()
+        if t.needs_formula(specification.table.variables)
     }
     outcomes = {each.outcome: repr(each.family) for each in specification.analyses}
     if outcomes:
@@ -200,18 +202,6 @@ def _cells_by_hand(specification: Specification) -> list[str]:
     if specification.monitors:
         found.append(f"monitor: {', '.join(map(str, specification.monitors))}")
     return found
-
-
-def _needs_formula(specification: Specification, target: Target) -> bool:
-    """Whether a row of the matrix cannot say what the terms are."""
-    columns = specification.table.variables
-    plain = all(term.factors == (term.label,) and term.label in columns for term in target.terms)
-    effects = all(term.fixed and term.random_part == 0 for term in target.terms)
-    means = {term.label for term in target.terms if term.cluster_mean}
-    alike = all(
-        each.intercept and not each.slopes and set(each.means) <= means for each in target.groupings
-    )
-    return not (plain and effects and alike and target.random_intercept)
 
 
 def _formula(target: Target) -> str:

@@ -215,6 +215,17 @@ class Target:
         """Names of all groupings: of `cluster` and of the further ones."""
         return (*filter(None, [self.cluster]), *(each.name for each in self.groupings))
 
+    def needs_formula(self, columns: Container[str]) -> bool:
+        """Whether a row of the predictor matrix cannot say what the terms are."""
+        plain = all(term.factors == (term.label,) and term.label in columns for term in self.terms)
+        effects = all(term.fixed and term.random_part == 0 for term in self.terms)
+        means = {term.label for term in self.terms if term.cluster_mean}
+        alike = all(
+            each.intercept and not each.slopes and set(each.means) <= means
+            for each in self.groupings
+        )
+        return not (plain and effects and alike and self.random_intercept)
+
 
 @dataclass(frozen=True)
 class Passive:

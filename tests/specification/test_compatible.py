@@ -198,7 +198,8 @@ def test_a_method_without_density_is_refused_before_sampling(frame, monkeypatch)
         import pymc as pm
 
         with pm.Model(coords=design.coords) as model:
-            pm.Normal("y", pm.Normal("mean", 0, 1), 1, observed=design.y[design.fit])
+            sums = pm.Data("x", design.x).sum(axis=1)
+            pm.Normal("likelihood", sums, pm.HalfNormal("sd"), observed=pm.Data("y", design.y))
         return model
 
     with pytest.raises(SpecificationError, match="Method 'builder' of 'x' gives no density"):
