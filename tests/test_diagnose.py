@@ -221,6 +221,12 @@ def test_events_become_one_finding_each_kind(frame):
     assert row.evidence == "Failed. (3 events in all)" and row.severity == "error"
 
 
+def test_an_event_of_a_variable_without_a_model_is_reported(frame):
+    event = Event("warning", "specification", "x", "predictor dropped", "'z' does not predict.")
+    row = found(made(frame, history={"events": (event,)}))["x", "predictor dropped"]
+    assert row.advice.startswith("predictors.loc['x', 'z'] = 0")
+
+
 def test_a_constant_predictor_is_reported_from_the_specification(frame):
     row = found(made(frame.assign(one=1.0)))["y", "predictor dropped"]
     assert "'one'" in row.evidence

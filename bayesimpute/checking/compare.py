@@ -210,7 +210,9 @@ def alternative(
         or (name in staying and (staying[name] & table.missing(name)).any())
     ]
     try:
-        if "formula" not in given and target.needs_formula(table.variables):
+        # a further grouping of two columns is no column of the matrix
+        further = any(":" in each.name for each in target.groupings)
+        if "formula" not in given and (further or target.needs_formula(table.variables)):
             raise SpecificationError(
                 f"{target.name!r} is imputed by a formula with more than plain predictors, which "
                 "another model does not take over; give its 'formula' too."

@@ -101,9 +101,9 @@ class Examined(Run):
 
 def with_role(run: Examined, name: str, columns: str | list[str], role: int, words: str) -> str:
     """Give code for the role of predictors in a model; words where only a formula has its terms."""
-    known = run.specification.table.variables
+    known, target = run.specification.table.variables, run.targets.get(name)
     some = [columns] if isinstance(columns, str) else columns
-    if run.targets[name].needs_formula(known) or not set(some) <= set(known):
+    if (target is not None and target.needs_formula(known)) or not set(some) <= set(known):
         return words
     return f"predictors.loc[{name!r}, {columns!r}] = {role}  # or in its formula, where it has one"
 

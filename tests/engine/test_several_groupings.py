@@ -109,3 +109,11 @@ def test_an_analysis_of_several_groupings_is_drawn_in_the_chains() -> None:
     assert not imp.complete(1)[["x", "y", "size"]].isna().to_numpy().any()
     model = imp.joint_model()
     assert {"y.sd_intercept|class", "y.sd_x|school"} <= set(model.named_vars)
+
+
+def test_a_model_by_codes_is_not_compared_where_groupings_are_pairs_of_columns() -> None:
+    df = pupils()[["school", "class", "x", "y"]].assign(room=np.arange(150) % 4, x=0.0)
+    formula = {"y": "y ~ 1 + (1 | school:room) + (1 | room:class)"}
+    imp = bi.impute(df, **{**ARGUMENTS, "cluster": "school", "method": "normal"}, formulas=formula)
+    with pytest.raises(bi.SpecificationError, match="give its 'formula' too"):
+        imp.compare_models("y", {"as it is": {}}, draws=150)
