@@ -31,6 +31,7 @@ class _Whole:
         """Note Ctrl-C from here on."""
         depth = getattr(self._within, "depth", 0)
         if not depth and _in_main_thread():
+            self._noted = None
             answer = signal.getsignal(signal.SIGINT)
             self._answer = answer if callable(answer) else None
             if self._answer is not None:
@@ -47,11 +48,10 @@ class _Whole:
             if any(threading.get_ident() in group for group in self.given_up):
                 raise KeyboardInterrupt
             return
-        noted, self._noted = self._noted, None
         if self._answer is not None:
-            signal.signal(signal.SIGINT, self._answer)
-            if noted is not None:
-                self._answer(*noted)
+            signal.signal(signal.SIGINT, self._answer)  # which first notes what has come by now
+            if self._noted is not None:
+                self._answer(*self._noted)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted = number, frame

@@ -78,6 +78,25 @@ def test_ctrl_c_within_a_function_of_a_function_waits_for_both():
     assert outer(1.5) == 4
 
 
+def test_ctrl_c_at_the_very_end_is_answered_once(monkeypatch):
+    heard, take = [], signal.signal
+
+    def answer(*_):
+        heard.append(True)
+
+    def pressed(number, new):  # Python answers what has come before it takes a new answer
+        if new is answer and not heard:
+            signal.raise_signal(number)
+        return take(number, new)
+
+    take(signal.SIGINT, answer)
+    monkeypatch.setattr(signal, "signal", pressed)
+    for _ in range(2):
+        with whole():
+            pass
+        assert len(heard) == 1
+
+
 @pytest.mark.parametrize("answer", [signal.SIG_IGN, lambda *_: None])
 def test_whoever_answers_ctrl_c_otherwise_goes_on_doing_so(answer):
     signal.signal(signal.SIGINT, answer)
@@ -102,12 +121,27 @@ def test_ctrl_c_does_not_wait_for_what_other_threads_have_not_begun_to_compile(t
         def on_end(self, _):
             """Only the start waits."""
 
+    def press_until_told():  # Python hears a signal that comes just before it waits after waiting
+        compiling.wait()
+        while not told.is_set():
+            press()
+            told.wait(0.05)
+
+    def once(*_):
+        if not heard:
+            heard.append(True)
+            raise KeyboardInterrupt
+
+    heard = []
+    signal.signal(signal.SIGINT, once)
     functions = [twice() for _ in range(2)]
     with event.install_listener("numba:compile", Waiting()):
         results = side_by_side([lambda f=f: call(f) for f in functions], 2)
-        threading.Thread(target=lambda: (compiling.wait(), press())).start()
+        pressing = threading.Thread(target=press_until_told)
+        pressing.start()
         with pytest.raises(KeyboardInterrupt):
             list(results)
+        pressing.join()
     assert not made  # nothing was done after compiling
     assert [f(1.5) for f in functions] == [3, 3]
 
