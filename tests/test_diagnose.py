@@ -451,7 +451,9 @@ def test_few_imputations_are_found_by_missing_information_of_the_analysis(frame)
     assert "y ~ x" in result["y", "imputed without a look at other variables"].evidence
     fmi = fits.pool().table["fmi"]
     row = result[fmi.idxmax(), "few imputations"]
-    assert row.advice == f"bi.impute(..., m={int(imputations_for(fmi.max(), WANTED))})"
+    assert row.advice == f"imp = imp.more({int(imputations_for(fmi.max(), WANTED))})"
+    bound = replace(imp, history=replace(imp.history, further_seeds=(9,)))
+    assert "bi.impute(..., m=" in found(bound, fits=fits)[fmi.idxmax(), "few imputations"].advice
     assert not {key for key in found(made(frame), fits=made(frame).fit("x ~ z"))}
 
 

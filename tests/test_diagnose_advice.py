@@ -32,13 +32,17 @@ class Again:
 
 
 class Continued:
-    """``imp = imp.extend(n)`` of a run that was made without a sampler; anything else of it."""
+    """``extend`` and ``more`` of a run that was made without a sampler; anything else of it."""
 
     def __init__(self, imp):
-        self.imp, self.more = imp, 0
+        self.imp, self.longer, self.chains = imp, 0, {}
 
-    def extend(self, more):
-        self.more = more
+    def extend(self, longer):
+        self.longer = longer
+        return self
+
+    def more(self, m):
+        self.chains = {"m": m}
         return self
 
     def __getattr__(self, name):
@@ -65,7 +69,7 @@ def followed(advice, df, imp, arguments):
             changed["method"] = {k: v for k, v in changed["method"].items() if k in left}
         if "predictors" in arguments or not before.equals(predictors):
             changed["predictors"] = predictors.loc[list(left), list(left)]
-        yield left, same | changed | again.changes, continued.more
+        yield left, same | changed | again.changes | continued.chains, continued.longer
 
 
 def data(**columns):

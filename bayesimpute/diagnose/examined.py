@@ -14,6 +14,7 @@ from bayesimpute.design import DesignBuilder
 from bayesimpute.diagnostics import FEWEST_DRAWS, diagnostics, quantities
 from bayesimpute.engine.chain import ChainState
 from bayesimpute.method import Array, Design
+from bayesimpute.result.restored import without_models
 from bayesimpute.result.run import Run
 from bayesimpute.specification.aliases import MATCHING, MATCHING_OF_CLUSTERS
 from bayesimpute.specification.specification import Target
@@ -43,6 +44,12 @@ class Examined(Run):
         if self.history.further_seeds:
             return f"one.extend({extra}).bind(two.extend({extra}))  # the runs that were bound"
         return f"imp = imp.extend({extra})"
+
+    def with_imputations(self, m: int) -> str:
+        """Code for so many imputations; what was bound or made elsewhere is made again."""
+        if self.history.further_seeds or without_models(self.specification):
+            return f"bi.impute(..., m={m})"
+        return f"imp = imp.more({m})"
 
     @cached_property
     def quantities(self) -> dict[tuple[str, str], Array]:

@@ -281,7 +281,7 @@ def _number(facts: Facts) -> tuple[str, str]:
         return aliases.YES_NO, (
             f"A number that is only ever {low:g} or {high:g}: a yes/no variable."
         )
-    whole = bool(np.all(values == np.round(values)))
+    whole = _all_whole(values)
     if whole and values.min() >= 0 and _is_count(facts):
         return _count(facts)
     if len(values) < FEW_VALUES:
@@ -334,6 +334,10 @@ def _count(facts: Facts) -> tuple[str, str]:
     )
 
 
+def _all_whole(values: np.ndarray) -> bool:
+    return bool(np.all(values == np.round(values)))
+
+
 def _continuous(facts: Facts, whole: bool) -> tuple[str, str]:
     from scipy.special import ndtr
 
@@ -371,11 +375,6 @@ def _continuous(facts: Facts, whole: bool) -> tuple[str, str]:
             f"{numbers}, symmetric but with heavy tails or outliers (excess kurtosis "
             f"{kurtosis:.1f}); Student-t errors keep these from driving the coefficients."
         )
-    if whole:
-        return aliases.NUMBER, (
-            f"{numbers}, about symmetric, without heavy tails; round imputed values with post= "
-            "if they have to be whole."
-        )
     return aliases.NUMBER, f"{numbers}, about symmetric, without heavy tails."
 
 
@@ -393,6 +392,8 @@ def _notes(facts: Facts, method: str) -> list[str]:
             )
         else:
             notes.append(f"The effects of {those} are drawn from the population of clusters.")
+    if method in (aliases.NUMBER, aliases.HEAVY_TAILED) and _all_whole(facts.values):
+        notes.append("Round imputed values with post= if they have to be whole.")
     if 0 < facts.clusters <= FEW_CLUSTERS:
         notes.append(
             f"With values in {facts.clusters} cluster{'s' * (facts.clusters != 1)} only, the "

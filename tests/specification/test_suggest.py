@@ -115,6 +115,13 @@ def test_each_kind_of_variable_gets_its_likelihood_and_a_reason(name, every):
     assert word in suggested.reasons[name]
 
 
+def test_only_what_draws_between_whole_numbers_is_to_be_rounded(every):
+    suggested, df = every
+    assert "post=" in suggested.reasons["age"] and "post=" not in suggested.reasons["clustered"]
+    matched = bi.suggest_methods(df[["school", "age"]], "school")
+    assert matched["age"] == "pmm" and "post=" not in matched.reasons["age"]
+
+
 def test_spread_between_clusters_is_not_overdispersion(every):
     _, df = every
     assert (
