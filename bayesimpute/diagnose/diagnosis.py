@@ -70,7 +70,7 @@ def enough_imputations(run: Examined, fits: Sequence[Any]) -> Iterator[Finding]:
                 f"missing information of the analysis, {needed} keep the Monte-Carlo error of a "
                 f"standard error below {100 * WANTED:.0f} %.",
                 "Standard errors and p values change from one seed to the next.",
-                f"{run.with_imputations(needed)}  # imp.diagnose(imp.fit(...)) for the analysis itself",
+                f"{run.with_imputations(needed)}  # imp.diagnose(imp.fit(...)): of the analysis",
             )  # fmt: skip
         return
     tables = [(each if hasattr(each, "table") else each.pool()).table for each in fits]
