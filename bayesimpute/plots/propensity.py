@@ -171,7 +171,20 @@ def plot_propensity(
         As `propensity`; no such imputation; a number of axes that does not fit.
     """
     (number,) = numbers_of([imputation], run.m)
-    found = propensity(run, variable, predictors)
+    return draw_propensity(
+        run, variable, propensity(run, variable, predictors), number, ax, figsize
+    )
+
+
+def draw_propensity(
+    run: Run,
+    variable: str,
+    found: pd.DataFrame,
+    number: int = 1,
+    ax: Places | None = None,
+    figsize: FigureSize | None = None,
+) -> "Figure":
+    """Draw `plot_propensity` of what `propensity` has found, which takes the time."""
     table = run.specification.table
     order = np.argsort(table.rows)
     values = completed(run, variable, number)[order]

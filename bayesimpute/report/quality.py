@@ -14,7 +14,7 @@ from bayesimpute.html import Html, decimals, join, number, percent, tag
 from bayesimpute.plots.chains import plot_trace
 from bayesimpute.plots.distribution import plot_density
 from bayesimpute.plots.frames import cells
-from bayesimpute.plots.propensity import plot_propensity, propensity
+from bayesimpute.plots.propensity import draw_propensity, propensity
 from bayesimpute.report.content import (
     MOST_PICTURES,
     Content,
@@ -210,7 +210,7 @@ def _by_propensity(content: Content, names: list[str]) -> list[Html]:
             "is missing"
         )
         words = f"{name}: values by the propensity of being missing"
-        drawn.append(picture(partial(plot_propensity, run, name), words, seen))
+        drawn.append(picture(partial(draw_propensity, run, name, found), words, seen))
     if not drawn:
         return []
     about = note(
