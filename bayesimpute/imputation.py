@@ -24,6 +24,7 @@ from bayesimpute.pooling.formula_design import with_fixed_bases
 from bayesimpute.result.checks import warn_of_prior
 from bayesimpute.result.frame_store import check_storable
 from bayesimpute.result.run import noted_versions
+from bayesimpute.result.storage import to_checkpoint
 from bayesimpute.specification.latent_means import with_latent_means
 from bayesimpute.specification.specification import Specification, fingerprint
 from bayesimpute.specification.specify import specify
@@ -125,7 +126,8 @@ def impute(
     checkpoint
         File to write after every iteration, and to go on from if it exists and is of the same run:
         same data, same arguments, functions by their code and what they read. Another run is
-        refused, with what differs.
+        refused, with what differs. ``bi.open`` reads it at any time, other programs once the run
+        is done.
     progress
         Show what is compiled, then a progress bar with the time left; default only where someone
         is watching.
@@ -223,8 +225,12 @@ def impute(
 
     def save(reached: History) -> None:
         assert path is not None
+        result = Imputations(specification, reached, fingerprint=run)
         try:
-            Imputations(specification, reached, fingerprint=run).to_netcdf(path)
+            if reached.iterations < iterations:
+                to_checkpoint(result, path)
+            else:
+                result.to_netcdf(path)
         except OSError as error:  # the run is worth more than its checkpoint
             if not unwritten:
                 warn(f"Checkpoint: {error}")

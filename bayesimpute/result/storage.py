@@ -4,6 +4,10 @@ The groups of ``imp.datatree`` are stored as they are. Beside them the group ``b
 the user's frame, the specification and the resumable states, as JSON text and numeric arrays.
 Nothing is pickled, so that opening a stranger's file runs no code. A checksum ends the file.
 
+Every variable of a netCDF file takes milliseconds to write, whatever its length. So our arrays lie
+one behind the other in one of bytes, and an index says what each is (up to version 3 they were
+variables); and while a run goes on, its checkpoint is our group alone.
+
 The HDF5 library may never return from a damaged file (tried: a few flipped bits made it loop), so
 a file is checked as plain bytes first. HDF5 ignores what follows its own end, so that other
 programs read a sealed file as any other.
@@ -32,8 +36,8 @@ import numpy as np
 from bayesimpute.arguments import checked
 from bayesimpute.errors import FileFormatError, SpecificationError
 from bayesimpute.files import check_target, write
-from bayesimpute.result.codec import Arrays, encode
-from bayesimpute.result.frame_store import encode_frame
+from bayesimpute.result.codec import Arrays, encode, forms
+from bayesimpute.result.frame_store import encode_frame, parse
 from bayesimpute.result.run import Run
 from bayesimpute.result.seal import ADVICE, check_seal, sealed
 from bayesimpute.specification.latent_means import without_fixed_priors
@@ -45,7 +49,10 @@ if TYPE_CHECKING:
 GROUP = "bayesimpute"
 #: Bytes, which are stored in place: text would go to a heap of any length (see above).
 FORMAT = b"bayesimpute imputations"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+#: Version since which arrays lie in one, and what our group has since then.
+FIRST_OF_ONE_ARRAY = 4
+PARTS = ("description", "index", "arrays")
 
 
 @checked
@@ -79,6 +86,11 @@ def to_netcdf(run: Run, path: str | PathLike[str]) -> None:
     write(path, content_of(stored))
 
 
+def to_checkpoint(run: Run, path: Path) -> None:
+    """Write what `bayesimpute.open` reads and nothing else, all or nothing."""
+    write(path, content_of(_own_tree(run)))
+
+
 def content_of(stored: "xr.DataTree") -> bytes:
     """Give the sealed content of a file."""
     # in memory first: the HDF5 library ends the process when a disk is full
@@ -95,15 +107,20 @@ def own_group(run: Run) -> "xr.Dataset":
     frame, arrays = encode_frame(specification.table.frame)
     stored = replace(run, specification=without_fixed_priors(specification))
     whole = {"frame": frame, **encode(stored, Run, arrays)}
-    text = json.dumps(whole, allow_nan=False).encode()
-    arrays = {"description": np.frombuffer(text, dtype=np.uint8), **arrays}
+    index = {name: (kind.str, size) for name, (size, kind) in forms(arrays).items()}
+    texts = (json.dumps(each, allow_nan=False).encode() for each in (whole, index))
+    content = [np.ascontiguousarray(array).view(np.uint8) for array in arrays.values()]
+    parts = (*(np.frombuffer(text, dtype=np.uint8) for text in texts), np.concatenate(content))
     return xr.Dataset(
-        {
-            name: ((f"{name}_length",), array.astype(np.uint8) if array.dtype == bool else array)
-            for name, array in arrays.items()
-        },
+        {name: ((f"{name}_length",), part) for name, part in zip(PARTS, parts, strict=True)},
         attrs={"format": np.bytes_(FORMAT), "format_version": FORMAT_VERSION},
     )
+
+
+def _own_tree(run: Run) -> "xr.DataTree":
+    import xarray as xr
+
+    return xr.DataTree.from_dict({GROUP: own_group(run)})
 
 
 #: How netCDF says in an attribute that a dataset only gives a dimension its length.
@@ -147,7 +164,10 @@ def read_arrays(path: Path) -> Arrays:
                 raise _Foreign(f"{GROUP} is no group")
             version = _version(group)
             if version <= FORMAT_VERSION:
-                return _arrays(group, path.stat().st_size)
+                held = _held(group, path.stat().st_size)
+                if version < FIRST_OF_ONE_ARRAY:
+                    return {name: dataset[()] for name, dataset in held.items()}
+                return _apart(held)
     except _Foreign as problem:
         raise FileFormatError(
             f"{str(path)!r} is not a result of bayesimpute: {problem}; {ADVICE}."
@@ -192,15 +212,33 @@ def _attribute(holder: Any, name: str) -> Any:
     return value.reshape(())[()]
 
 
-def _arrays(group: Any, size: int) -> Arrays:
-    """Read every array that is not only a dimension, together no more than the file holds."""
+def _held(group: Any, size: int) -> dict[str, Any]:
+    """Give every array that is not only a dimension, together no more than the file holds."""
     datasets = {name: _member(group, name) for name in group}
     held = {name: each for name, each in datasets.items() if not _is_dimension(each)}
     for name, dataset in held.items():
         _check_storage(name, dataset, size)
     if sum(dataset.nbytes for dataset in held.values()) > size:
         raise _Foreign("its arrays declare more than the file holds")
-    return {name: dataset[()] for name, dataset in held.items()}
+    return held
+
+
+def _apart(held: dict[str, Any]) -> Arrays:
+    """Cut our array into those of its index, each read by itself: nothing is held twice."""
+    if set(held) != set(PARTS) or any(each.dtype != np.uint8 for each in held.values()):
+        raise _Foreign("its arrays are not those of a result")
+    description, index, content = (held[name] for name in PARTS)
+    arrays, start = {}, 0
+    for name, (text, size) in parse(index[()].tobytes()).items():
+        kind = np.dtype(text)
+        stop = start + size * kind.itemsize
+        if kind.kind not in "iuf" or not start <= stop <= content.size:
+            raise _Foreign(f"{name!r:.60} is no array within the file")
+        arrays[name] = content[start:stop].view(kind)
+        start = stop
+    if start != content.size:
+        raise _Foreign("its arrays declare less than the file holds")
+    return arrays | {PARTS[0]: description[()]}
 
 
 def _is_dimension(dataset: Any) -> bool:
@@ -271,7 +309,7 @@ def to_zarr(run: Run, path: str | PathLike[str]) -> None:
             "to_zarr needs Zarr, which is not installed: pip install 'bayesimpute[zarr]'."
         ) from None
     check_target(path)
-    own = content_of(xr.DataTree.from_dict({GROUP: own_group(run)}))
+    own = content_of(_own_tree(run))
     array = np.frombuffer(own, dtype=np.uint8)
     stored = run.datatree.map_over_datasets(_plain)
     stored[GROUP] = xr.Dataset({"content": (("byte",), array)})
