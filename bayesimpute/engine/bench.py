@@ -13,6 +13,7 @@ from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.failures import FAILURES, said, tuning_failed
 from bayesimpute.engine.live import Live
+from bayesimpute.engine.live_levels import Levels
 from bayesimpute.engine.normal_cells import NormalCells
 from bayesimpute.errors import BayesimputeError, SamplingError
 from bayesimpute.method import Array, DensityKernel, Design, Kernel, Method
@@ -40,6 +41,8 @@ class Bench:
         Held around the user's own functions, which may not expect threads.
     live
         Cells drawn with the models they stand in, by target; none in chained equations.
+    levels
+        Clusters in which a variable of these is mostly missing, by target.
     normal
         Those of them that are drawn from normal distributions, worked out beforehand.
     speaking
@@ -56,6 +59,7 @@ class Bench:
     locks: Mapping[str, AbstractContextManager[Any]]
     users: Lock
     live: Mapping[str, Live]
+    levels: Mapping[str, Levels]
     normal: Mapping[str, NormalCells]
     speaking: Mapping[str, DensityKernel]
     readers: Mapping[str, frozenset[str]]
@@ -115,6 +119,11 @@ class Bench:
             for name, cells in (specification.live or {}).items()
             if cells.any()
         }
+        levels = {
+            name: found
+            for name, each in live.items()
+            if (found := Levels.of(specification, builders, kernels, name, each)) is not None
+        }
         normal = {
             name: cells
             for name, each in live.items()
@@ -137,8 +146,8 @@ class Bench:
         }
         cells_of = {name: np.flatnonzero(each) for name, each in specification.where.items()}
         return cls(
-            specification, builders, kernels, locks, Lock(), live, normal, speaking, readers,
-            cells_of,
+            specification, builders, kernels, locks, Lock(), live, levels, normal, speaking,
+            readers, cells_of,
         )  # fmt: skip
 
     def empty_parameters(self, name: str, iterations: int) -> dict[str, Array]:

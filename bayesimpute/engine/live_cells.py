@@ -31,6 +31,7 @@ from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.completed import update_passive
 from bayesimpute.engine.designs import Designs
 from bayesimpute.engine.live import Live, Positions, Standing, seen_within
+from bayesimpute.engine.live_levels import move_levels
 from bayesimpute.method import Array, DensityKernel, Design, RowDensity
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.joint_order import sources_of_term
@@ -49,7 +50,7 @@ def redraw(
     bench: Bench,
     designs: Designs,
     values: dict[str, Array],
-    states: Mapping[str, Array],
+    states: dict[str, Array],
     rng: np.random.Generator,
 ) -> list[str]:
     """Draw all live cells anew, variable by variable; gives the names of those that changed.
@@ -63,7 +64,7 @@ def redraw(
     values
         Completed data, written to: variable -> (row,).
     states
-        Where each kernel stands on these data.
+        Where each kernel stands on these data; effects of clusters may move.
     rng
         Of this iteration.
     """
@@ -76,6 +77,13 @@ def redraw(
             with bench.locks[name]:
                 densities[name] = kernel.log_density(designs(name), states[name], rng)
         for name, live in bench.live.items():
+            levels = bench.levels.get(name)
+            if levels is not None and move_levels(
+                levels, bench.kernels, densities, bench.design, values, states, specification, rng
+            ):
+                passive = update_passive(specification, values, [name])
+                designs.forget([name, *passive])
+                changed |= dict.fromkeys([name, *passive])
             normal = bench.normal.get(name)
             if normal is not None and normal.can_draw(densities):
                 normal.redraw(densities, designs, values, rng)

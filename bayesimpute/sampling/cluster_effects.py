@@ -7,7 +7,7 @@ their effects are, and which parts of their states all of them share.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numba
 import numpy as np
@@ -48,6 +48,7 @@ class Moved:
     statistics: Mapping[str, float]
 
 
+@runtime_checkable
 class ClusterEffects(Protocol):
     """The effects by cluster of a kernel, in computing units."""
 
@@ -77,9 +78,35 @@ class ClusterEffects(Protocol):
         """Give a state with other effects, where a state holds them."""
         ...
 
+    def factor(self, state: Array) -> Array:
+        """Cholesky factor of their covariance at a state, (effect, effect)."""
+        ...
+
     @property
     def spread(self) -> Any:
         """How their SDs and correlations stand in a state (:mod:`bayesimpute.sampling.nested`)."""
+        ...
+
+
+@runtime_checkable
+class EffectDensity(Protocol):
+    """The log density of rows at effects by cluster, in computing units, that may be others."""
+
+    @property
+    def effects(self) -> Array:
+        """The effects, (cluster, effect)."""
+        ...
+
+    def with_effects(self, effects: Array) -> "EffectDensity":
+        """Give the density at others."""
+        ...
+
+    def predictors(self, rows: Design) -> Array:
+        """Linear predictors of rows, (row, R)."""
+        ...
+
+    def __call__(self, rows: Design) -> Array:
+        """Log density of each row's `y`, (row,)."""
         ...
 
 

@@ -626,11 +626,15 @@ class GaussianPosterior:
     def parameters_at(self, state: Array) -> Parameters:
         """SDs and correlations of the effects at a state, in original units."""
         scales, layout = self._scales(state), self.layout
-        partial = state[layout.scales : layout.scales + layout.correlations]
-        factor = scales.sd[:, None] * self.blocks.factor(partial)
-        found = self._parameters(np.zeros(1), scales, factor)
+        found = self._parameters(np.zeros(1), scales, self.factor(state))
         kept = {*self.priors.names[: layout.effects], "correlation"}
         return {name: value for name, value in found.items() if name in kept}
+
+    def factor(self, state: Array) -> Array:
+        """Cholesky factor of Ψ at a state, in computing units."""
+        layout = self.layout
+        partial = state[layout.scales : layout.scales + layout.correlations]
+        return self._scales(state).sd[:, None] * self.blocks.factor(partial)
 
     def coefficients(
         self, design: Design, state: Array, rng: np.random.Generator
@@ -760,6 +764,10 @@ class GaussianEffects:
     def put(self, state: Array, effects: Array) -> Array:
         """Give the state as it is, which has none."""
         return state
+
+    def factor(self, state: Array) -> Array:
+        """Cholesky factor of Ψ."""
+        return self.posterior.factor(state)
 
     @property
     def spread(self) -> Spread:

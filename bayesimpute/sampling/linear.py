@@ -649,6 +649,10 @@ class LinearEffects:
         state[self.posterior.sizes.b] = effects.ravel()
         return state
 
+    def factor(self, state: Array) -> Array:
+        """Cholesky factor of Ψ."""
+        return self.posterior.point(state).factor
+
     @property
     def spread(self) -> Spread:
         """How their SDs and correlations stand in a state."""

@@ -136,6 +136,54 @@ class FamilyDraws(LinearDraws):
 
 
 @dataclass(frozen=True, eq=False)
+class FamilyRows:
+    """Log density of rows at a state: a function of designs.
+
+    Attributes
+    ----------
+    posterior
+        Units, columns and sizes of the model.
+    family
+        :class:`~bayesimpute.sampling.linear_kernel.Family`.
+    state
+        Parameters and effects.
+    """
+
+    posterior: LinearPosterior
+    family: Any
+    state: Array
+
+    @cached_property
+    def _point(self) -> Point:
+        return self.posterior.point(self.state)
+
+    @property
+    def effects(self) -> Array:
+        """Effects in computing units, (cluster, effect)."""
+        return self._point.effects
+
+    def with_effects(self, effects: Array) -> "FamilyRows":
+        """Give the density at other effects."""
+        state = self.state.copy()
+        state[self.posterior.sizes.b] = effects.ravel()
+        return replace(self, state=state)
+
+    def predictors(self, rows: Design) -> Array:
+        """Linear predictors of rows, (row, R), in computing units."""
+        return self.posterior.predictors(rows, np.ones(len(rows.x), dtype=np.bool_), self.state)
+
+    def __call__(self, rows: Design) -> Array:
+        """Log density of each row's `y`, (row,)."""
+        eta, units, point = self.predictors(rows), self.posterior.units, self._point
+        if rows.live_shift is not None:
+            eta = eta + self.posterior.offset(rows)
+        density: Array = self.family.likelihood.log_density(
+            units.y(rows), eta, point.positive, point.free, units.scale_y
+        )
+        return density
+
+
+@dataclass(frozen=True, eq=False)
 class SelectionDraws(LinearDraws):
     """Selection models: a value that is missing in a new row is one that was not seen.
 

@@ -13,7 +13,7 @@ from bayesimpute.sampling.correlation import CorrelationBlocks
 from bayesimpute.sampling.gaussian import Units, blocks_of
 from bayesimpute.sampling.integrated import integrated_density
 from bayesimpute.sampling.linear import LinearEffects, LinearPosterior
-from bayesimpute.sampling.linear_draws import FamilyDraws
+from bayesimpute.sampling.linear_draws import FamilyDraws, FamilyRows
 from bayesimpute.sampling.linear_parts import Point, RowLikelihood, curvature
 from bayesimpute.sampling.priors import check_names, lkj_eta, normal_moments
 from bayesimpute.sampling.row_draws import Moment
@@ -243,21 +243,9 @@ class LinearKernel:
         """What the values have: densities, probabilities, or both."""
         return self.family.likelihood.measure
 
-    def log_density(
-        self, design: Design, state: Array, rng: np.random.Generator
-    ) -> Callable[[Design], Array]:
+    def log_density(self, design: Design, state: Array, rng: np.random.Generator) -> FamilyRows:
         """Give the log density of rows at the parameters and effects of a state."""
-        posterior, likelihood, units = self._posterior, self.family.likelihood, self.family.units
-        point = posterior.point(state)
-
-        def of(rows: Design) -> Array:
-            eta = posterior.predictors(rows, np.ones(len(rows.x), dtype=np.bool_), state)
-            if rows.live_shift is not None:
-                eta = eta + posterior.offset(rows)
-            given = (point.positive, point.free, units.scale_y)
-            return likelihood.log_density(units.y(rows), eta, *given)
-
-        return of
+        return FamilyRows(self._posterior, self.family, state)
 
     def row_draws(self, moment: Moment) -> FamilyDraws:
         """Give the model of new rows at the parameters and effects of a state."""

@@ -142,16 +142,30 @@ class NormalRows:
     """
 
     def __init__(self, units: Units, beta: Array, effects: Array, sigma: Array) -> None:
-        self._units, self._beta, self._effects, self._sigma = units, beta, effects, sigma
+        self._units, self._beta, self.effects, self._sigma = units, beta, effects, sigma
+
+    @property
+    def scale(self) -> float:
+        """One computing unit on the scale of the data."""
+        return self._units.scale_y
+
+    def predictors(self, rows: Design) -> Array:
+        """Linear predictor of rows, (row, 1), in computing units."""
+        units = self._units
+        eta: Array = units.x(rows) @ self._beta
+        eta += (units.z(rows) * self.effects[rows.cluster]).sum(axis=1)
+        if rows.offset is not None:
+            eta += rows.offset[:, 0]
+        return eta[:, None]
+
+    def with_effects(self, effects: Array) -> "NormalRows":
+        """Give the density at other effects."""
+        return NormalRows(self._units, self._beta, effects, self._sigma)
 
     def __call__(self, rows: Design) -> Array:
         """Log density of each row's `y`, (row,)."""
         units = self._units
-        eta = units.x(rows) @ self._beta
-        eta += (units.z(rows) * self._effects[rows.cluster]).sum(axis=1)
-        if rows.offset is not None:
-            eta += rows.offset[:, 0]
-        mean = units.centre_y + units.scale_y * eta
+        mean = units.centre_y + units.scale_y * self.predictors(rows)[:, 0]
         if rows.live_shift is not None:
             mean = mean + rows.live_shift
         return log_normal_density(rows.y, mean, units.scale_y * self._sigma[rows.cluster])
@@ -170,7 +184,7 @@ class NormalRows:
             Minus the second derivative of the log density by each cell, and the first one at its
             current value, (cell,): added to.
         """
-        model = self._units.standard, self._beta, self._effects, self._sigma
+        model = self._units.standard, self._beta, self.effects, self._sigma
         _compiled()[0](*model, rows, reach, rest, precision, score)
 
 
