@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.wording import did_you_mean, listed
 
@@ -573,6 +573,12 @@ class _LabelCoder(ast.NodeTransformer):
             raise SpecificationError(
                 f"'{self.expression}' uses the categories of '{column}' as numbers; compare them "
                 f"with a label instead, such as {column} == {labels[-1]!r}."
+            )
+        variable = self.table.variables.get(self._column(node.id))
+        if variable is not None and variable.kind is Kind.OTHER:
+            raise SpecificationError(
+                f"'{self.expression}' uses '{variable.name}' ({variable.dtype}), which is neither "
+                "a number nor a category; convert it first."
             )
         return node
 

@@ -568,7 +568,9 @@ def passive_methods(chosen: Mapping[str, Any], table: Table) -> dict[str, Passiv
             raise SpecificationError(
                 f"Passive method of {name!r}: only numeric variables can be computed."
             )
-        passives[name] = Passive(name, with_category_codes(text, table), inputs)
+        # a column alone would pass for a number whatever is in it
+        coded = with_category_codes(f"({text})" if text in table.variables else text, table)
+        passives[name] = Passive(name, coded, inputs)
     return passives
 
 

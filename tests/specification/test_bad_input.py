@@ -461,6 +461,19 @@ CASES = [
         ("'mood'", "label"),
     ),
     Case(
+        "passive of a column of categories alone",
+        lambda df: specify(df, method={"bmi": "~ mood"}),
+        SPEC,
+        ("'mood'", "label"),
+    ),
+    Case(
+        "passive of dates that are no numbers",
+        lambda df: specify(df, method={"bmi": "~ I(weight - born)"}),
+        SPEC,
+        ("'born'", "datetime64", "convert"),
+        changed(born=pd.date_range("2000-01-01", periods=40)),
+    ),
+    Case(
         "code in an expression",
         lambda df: evaluate("weight[0]", {"weight": np.ones(2)}),
         SPEC,
