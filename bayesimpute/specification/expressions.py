@@ -429,11 +429,12 @@ def with_category_codes(expression: str, table: Table) -> str:
     Raises
     ------
     SpecificationError
-        If a label does not exist, if unordered categories are compared by size, or if a
-        categorical column stands where a number is needed.
+        If a label does not exist, if unordered categories are compared by size, if a column of
+        categories or objects stands where a number is needed, or if dates of several columns meet.
     """
     if expression in table.variables:
         return expression
+    _check_dates(expression, table)
     tree, aliases = _parsed(expression, labels=True)
     try:
         coded = _LabelCoder(table, aliases, expression).visit(copy.deepcopy(tree))
@@ -441,6 +442,22 @@ def with_category_codes(expression: str, table: Table) -> str:
     except RecursionError:
         raise SpecificationError(too_nested(expression)) from None
     return unaliased(text, aliases)
+
+
+def _check_dates(expression: str, table: Table) -> None:
+    """Raise where dates meet that are counted from different days; a duration has no such day."""
+    first: dict[float, str] = {}
+    for name in names_in(expression):
+        variable = table.variables.get(name)
+        if variable is not None and variable.ticks and getattr(variable.dtype, "kind", "") != "m":
+            first.setdefault(variable.ticks.origin / variable.ticks.unit, name)
+    if len(first) > 1:
+        name, *_, other = first.values()
+        raise SpecificationError(
+            f"'{expression}': {name!r} and {other!r} are dates, and each counts from the first "
+            "date of its own column, so that their difference is another; make numbers that count "
+            f"from one day of both: df[{name!r}] = (df[{name!r}] - day) / pd.Timedelta(days=1)."
+        )
 
 
 @lru_cache(maxsize=4096)

@@ -474,6 +474,16 @@ CASES = [
         changed(born=pd.date_range("2000-01-01", periods=40)),
     ),
     Case(
+        "passive of two dates",
+        lambda df: specify(df, method={"bmi": "~ I(end - born)", "born": "pmm", "end": "pmm"}),
+        SPEC,
+        ("'end'", "'born'", "first date"),
+        changed(
+            born=pd.Series(pd.date_range("2000-01-01", periods=40)).mask(np.arange(40) == 5),
+            end=pd.Series(pd.date_range("2000-02-01", periods=40)).mask(np.arange(40) == 6),
+        ),
+    ),
+    Case(
         "code in an expression",
         lambda df: evaluate("weight[0]", {"weight": np.ones(2)}),
         SPEC,
