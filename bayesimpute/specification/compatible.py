@@ -29,6 +29,7 @@ from bayesimpute.specification import aliases
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
+    names_rows,
     usable_as_predictor,
 )
 from bayesimpute.specification.expressions import names_in
@@ -266,6 +267,7 @@ def plan_analyses(
         if name not in (*covariates, *outcomes, *survival, *groups, *columns)
         and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
+        and not names_rows(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
     levels = _levels(others, table, clusters)
