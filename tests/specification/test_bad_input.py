@@ -415,6 +415,13 @@ CASES = [
         ("'school'", "groups"),
     ),
     Case(
+        "formula with a product called as a column",
+        lambda df: specify(df, formulas={"score": "score ~ sex:height + `sex:height`"}),
+        SPEC,
+        ("'sex:height'", "product", "rename"),
+        changed(**{"sex:height": np.arange(40.0)}),
+    ),
+    Case(
         "formula no text", lambda df: specify(df, formulas={"score": 3}), SPEC, ("'score'", "text")
     ),
     # passive
