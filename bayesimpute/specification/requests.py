@@ -149,6 +149,8 @@ def cells_wanted(where: Any, table: Table) -> dict[str, np.ndarray]:
         unknown = [name for name in where.columns if name not in frame.columns]
         if unknown:
             raise SpecificationError(f"where has a column {unknown[0]!r} that the data do not.")
+        if where.columns.has_duplicates:
+            raise SpecificationError("where has a column twice; build it from df.isna().")
         if not where.index.equals(frame.index):
             raise SpecificationError(
                 "where must have the index of the data, row by row; build it from df.isna()."

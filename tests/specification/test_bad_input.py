@@ -503,6 +503,12 @@ CASES = [
         ("'open'", "not available"),
     ),
     # cells and rows
+    Case(
+        "where with a column twice",
+        lambda df: specify(df, where=pd.concat([df.isna(), df[["score"]].isna()], axis=1)),
+        SPEC,
+        ("where", "twice"),
+    ),
     Case("where as a word", lambda df: specify(df, where="some"), SPEC, ("'some'", "'missing'")),
     Case(
         "where of another shape",
