@@ -103,11 +103,6 @@ class Term:
     equation: str = "both"
     random_part: int = 0
 
-    @property
-    def columns(self) -> set[str]:
-        """Columns its factors read, and the factors themselves, which may have columns' names."""
-        return {name for factor in self.factors for name in (factor, *names_in(factor))}
-
     def read_columns(self, known: Container[str]) -> tuple[str, ...]:
         """Columns its factors read, a factor that is a known column being that."""
         each = ((f,) if f in known else names_in(f) for f in self.factors)

@@ -295,3 +295,15 @@ def test_a_slope_within_each_category_is_imputed_with_all_of_them():
     )  # fmt: skip
     away = [(frame["y"] - 3 * frame["x"]).abs().max() for frame in imp.complete("all")]
     assert max(away) < 1  # without a slope in the first category it would be more than 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"method": dict.fromkeys("xy", "joint")}, {"analysis": "y ~ x + `x-1`"}]
+)
+def test_a_column_whose_name_reads_as_arithmetic_is_no_function_of_others(arguments) -> None:
+    rng = np.random.default_rng(4)
+    df = pd.DataFrame(rng.normal(size=(40, 3)), columns=["x", "y", "x-1"])
+    df.loc[::5, "x"] = np.nan
+    df.loc[1::5, "y"] = np.nan
+    targets = specify(df, **arguments).targets
+    assert "x-1" in [term.label for term in targets["x"].terms]
