@@ -197,3 +197,8 @@ def test_columns_named_as_theirs_are_refused(imp, tmp_path):
     )
     with pytest.raises(BayesimputeError, match=r"\.imp"):
         named.to_long(tmp_path / "long.csv")
+
+
+def test_a_column_of_a_long_file_is_of_one_kind(tmp_path):
+    (tmp_path / "long.csv").write_text("a,b\n" + "1,2\n" * 270_000 + "x,2\n1,2\n")
+    assert set(read_table(tmp_path / "long.csv")["a"]) == {"1", "x"}

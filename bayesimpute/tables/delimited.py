@@ -86,6 +86,7 @@ def read_delimited(
     frame = pd.read_csv(
         io.StringIO(text), sep=separator, decimal=decimal, keep_default_na=False,
         na_values=[*MISSING, *na], skipinitialspace=True, index_col=False if trailing else None,
+        low_memory=False,  # or a column is read in pieces, with numbers in one and texts in another
     )  # fmt: skip
     frame = named(path, frame, names)
     for name in frame.columns:
