@@ -199,6 +199,25 @@ def test_columns_named_as_theirs_are_refused(imp, tmp_path):
         named.to_long(tmp_path / "long.csv")
 
 
+@pytest.mark.parametrize(("text", "values"), [
+    ('a,b\n"1,5",2\n"2,25",3\n', [1.5, 2.25]),
+    ("a;b\n" + "1;2\n" * 300 + "2,25;3\n", [1.0, 2.25]),
+    ("b;a\n1,5;1.5\n2,5;2.25\n", [1.5, 2.25]),
+    ("a,b\n1.5,2\nNA ,3\n2.25 ,4\n", [1.5, 2.25]),
+])  # fmt: skip
+def test_numbers_are_numbers_whatever_the_others_are(text, values, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    said = []
+    found = read_table(tmp_path / "a.csv", said=said)
+    assert found["a"].dropna().unique().tolist() == values
+    assert "NA" in text or "has numbers with the decimal sign" in said[0]
+
+
+def test_labels_do_not_differ_by_blanks_behind_them(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\nyes ,1\nyes,2\nno,3\n? ,4\n")
+    assert read_table(tmp_path / "a.csv", na=["?"])["a"].dropna().tolist() == ["yes", "yes", "no"]
+
+
 def test_a_column_of_a_long_file_is_of_one_kind(tmp_path):
     (tmp_path / "long.csv").write_text("a,b\n" + "1,2\n" * 270_000 + "x,2\n1,2\n")
     assert set(read_table(tmp_path / "long.csv")["a"]) == {"1", "x"}

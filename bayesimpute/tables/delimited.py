@@ -90,7 +90,8 @@ def read_delimited(
     )  # fmt: skip
     frame = named(path, frame, names)
     for name in frame.columns:
-        frame[name] = _understood(str(name), frame[name], decimal, said)
+        column = _without_blanks(frame[name], na)
+        frame[name] = understood(str(name), column, decimal, said)
     return frame
 
 
@@ -245,7 +246,15 @@ def named(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame
     return left
 
 
-def _understood(
+def _without_blanks(column: "pd.Series[Any]", na: Sequence[str]) -> "pd.Series[Any]":
+    """Leave out blanks at the ends of texts: no label differs from another by them alone."""
+    if not pd.api.types.is_string_dtype(column):
+        return column
+    column = column.str.strip()
+    return column.mask(column.isin([*MISSING, *na]))
+
+
+def understood(
     name: str, column: "pd.Series[Any]", decimal: str, said: list[str]
 ) -> "pd.Series[Any]":
     """Give text as numbers or dates, where all of it is such."""
@@ -262,6 +271,13 @@ def _understood(
         if thousands != decimal and grouped and all(re.fullmatch(group, each) for each in seen):
             said.append(f"Column {name!r} has thousands marked by {thousands!r}.")
             return _as_numbers(column, [re.escape(thousands)], decimal)
+    for point in (decimal, *",."):
+        fraction = rf"{re.escape(point)}\d+"  # longer numbers are ids, which rounding would join
+        number = rf"[-+]?(\d{{1,15}}({fraction})?|{fraction})([eE][-+]?\d+)?"
+        if all(re.fullmatch(number, text) for text in seen):
+            if point != decimal:
+                said.append(f"Column {name!r} has numbers with the decimal sign {point!r}.")
+            return _as_numbers(column, [], point)
     for pattern, form in ((ISO_DATE, "ISO8601"), (DOTTED_DATE, "%d.%m.%Y")):
         if all(pattern.fullmatch(text) for text in seen):
             dates = pd.to_datetime(column.str.strip(), format=form, errors="coerce")
