@@ -213,6 +213,12 @@ def test_numbers_are_numbers_whatever_the_others_are(text, values, tmp_path):
     assert "NA" in text or "has numbers with the decimal sign" in said[0]
 
 
+def test_a_row_of_several_lines_may_end_after_those_looked_at(tmp_path):
+    rows = "".join(f'"a text\nof two; lines";{k}\n' for k in range(150))
+    (tmp_path / "a.csv").write_text("x;b\n" + rows)
+    assert list(read_table(tmp_path / "a.csv").columns) == ["x", "b"]
+
+
 def test_labels_do_not_differ_by_blanks_behind_them(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\nyes ,1\nyes,2\nno,3\n? ,4\n")
     assert read_table(tmp_path / "a.csv", na=["?"])["a"].dropna().tolist() == ["yes", "yes", "no"]

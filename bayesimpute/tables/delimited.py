@@ -143,9 +143,11 @@ def decoded(path: Path, encoding: str | None) -> str:
 
 def _fields(lines: Sequence[str], separator: str) -> list[list[str]]:
     try:
-        return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
     except (csv.Error, TypeError):  # a separator of several characters is a pattern
         return []
+    # where a row has several lines, the last one looked at may be cut off in the middle of one
+    return rows[:-1] if 2 < len(rows) < len(lines) else rows
 
 
 def _separator(lines: Sequence[str]) -> str:
