@@ -219,6 +219,16 @@ def test_a_row_of_several_lines_may_end_after_those_looked_at(tmp_path):
     assert list(read_table(tmp_path / "a.csv").columns) == ["x", "b"]
 
 
+@pytest.mark.parametrize(("ids", "found"), [
+    (["01", "1", "2"], ["01", "1", "2"]), (["07", "08", "12"], [7, 8, 12]),
+])  # fmt: skip
+def test_zeros_in_front_tell_ids_apart(ids, found, tmp_path):
+    (tmp_path / "a.csv").write_text("x,id\r\n" + "".join(f'5,"{each}"\r\n' for each in ids))
+    said = []
+    assert read_table(tmp_path / "a.csv", said=said)["id"].tolist() == found
+    assert len(said) == 1 and f"{ids[0]}" in said[0]
+
+
 def test_labels_do_not_differ_by_blanks_behind_them(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\nyes ,1\nyes,2\nno,3\n? ,4\n")
     assert read_table(tmp_path / "a.csv", na=["?"])["a"].dropna().tolist() == ["yes", "yes", "no"]

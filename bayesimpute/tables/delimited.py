@@ -11,6 +11,7 @@ import io
 import lzma
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -83,11 +84,15 @@ def read_delimited(
     if decimal is None:
         decimal = _decimal(lines, separator)
     names, trailing = _names(path, _fields(lines, separator), said)
-    frame = pd.read_csv(
-        io.StringIO(text), sep=separator, decimal=decimal, keep_default_na=False,
+    read = partial(
+        pd.read_csv, sep=separator, decimal=decimal, keep_default_na=False,
         na_values=[*MISSING, *na], skipinitialspace=True, index_col=False if trailing else None,
         low_memory=False,  # or a column is read in pieces, with numbers in one and texts in another
     )  # fmt: skip
+    frame = read(io.StringIO(text))
+    end = rf'[\r\n "{re.escape(separator)}]'
+    if re.search(rf"{end}0\d+({end}|$)", text):
+        _keep_zeros(frame, read(io.StringIO(text), dtype=str), said)
     frame = named(path, frame, names)
     for name in frame.columns:
         column = _without_blanks(frame[name], na)
@@ -248,6 +253,25 @@ def named(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame
     return left
 
 
+def _keep_zeros(frame: pd.DataFrame, texts: pd.DataFrame, said: list[str]) -> None:
+    """Leave columns as text in which zeros in front tell values apart, such as ids 1 and 01."""
+    for place, name in enumerate(frame.columns):
+        numbers, written = frame.iloc[:, place], texts.iloc[:, place].dropna().str.strip()
+        if pd.api.types.is_string_dtype(numbers) or not written.str.match(r"0\d+$").any():
+            continue
+        example = written[written.str.match(r"0\d+$")].iloc[0]
+        if written.nunique() > numbers.nunique():
+            frame[name] = texts[name]
+            said.append(
+                f"Column {name!r} has values that differ by zeros in front only, such as "
+                f"{example!r}, and is taken for text."
+            )
+        else:
+            said.append(
+                f"Column {name!r} is of numbers; zeros in front, as in {example}, are lost."
+            )
+
+
 def _without_blanks(column: "pd.Series[Any]", na: Sequence[str]) -> "pd.Series[Any]":
     """Leave out blanks at the ends of texts: no label differs from another by them alone."""
     if not pd.api.types.is_string_dtype(column):
@@ -275,7 +299,7 @@ def understood(
             return _as_numbers(column, [re.escape(thousands)], decimal)
     for point in (decimal, *",."):
         fraction = rf"{re.escape(point)}\d+"  # longer numbers are ids, which rounding would join
-        number = rf"[-+]?(\d{{1,15}}({fraction})?|{fraction})([eE][-+]?\d+)?"
+        number = rf"[-+]?(?!0\d)(\d{{1,15}}({fraction})?|{fraction})([eE][-+]?\d+)?"
         if all(re.fullmatch(number, text) for text in seen):
             if point != decimal:
                 said.append(f"Column {name!r} has numbers with the decimal sign {point!r}.")
