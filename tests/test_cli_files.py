@@ -9,6 +9,8 @@ import pytest
 
 from bayesimpute.cli import main
 from bayesimpute.opening import open_file
+from bayesimpute.tables.notes import spoilt_numbers
+from bayesimpute.tables.read_write import read_table
 
 N = 40
 RNG = np.random.default_rng(5)
@@ -257,6 +259,18 @@ def test_a_workbook_with_numbered_rows_and_one_with_a_title(tmp_path, capsys):
     (tmp_path / "text.xlsx").write_text(BASE)
     assert run(tmp_path, "text.xlsx") == 2
     assert "is no Excel workbook; if it is text" in capsys.readouterr().err
+
+
+def test_cells_of_a_column_of_a_workbook_are_of_one_kind(tmp_path):
+    pytest.importorskip("openpyxl", reason="Excel files need openpyxl")
+    cells = {"code": [1, "1", "a", None], "x": [1.5, "2.5", 4, None]}
+    pd.DataFrame(cells, dtype=object).to_excel(tmp_path / "a.xlsx", index=False)
+    found = read_table(tmp_path / "a.xlsx")
+    assert found["code"].dropna().tolist() == ["1", "1", "a"]
+    assert found["x"].dropna().tolist() == [1.5, 2.5, 4.0]
+    spoilt = pd.DataFrame({"x": [1.5, "missing", 2.5, 3.5]}, dtype=object)
+    spoilt.to_excel(tmp_path / "b.xlsx", index=False)
+    assert dict(spoilt_numbers(read_table(tmp_path / "b.xlsx"))) == {"x": ["missing"]}
 
 
 def test_columns_of_lists_are_left_alone(tmp_path):

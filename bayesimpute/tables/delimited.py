@@ -95,7 +95,7 @@ def read_delimited(
         _keep_zeros(frame, read(io.StringIO(text), dtype=str), said)
     frame = named(path, frame, names)
     for name in frame.columns:
-        column = _without_blanks(frame[name], na)
+        column = without_blanks(frame[name], na)
         frame[name] = understood(str(name), column, decimal, said)
     return frame
 
@@ -272,7 +272,7 @@ def _keep_zeros(frame: pd.DataFrame, texts: pd.DataFrame, said: list[str]) -> No
             )
 
 
-def _without_blanks(column: "pd.Series[Any]", na: Sequence[str]) -> "pd.Series[Any]":
+def without_blanks(column: "pd.Series[Any]", na: Sequence[str]) -> "pd.Series[Any]":
     """Leave out blanks at the ends of texts: no label differs from another by them alone."""
     if not pd.api.types.is_string_dtype(column):
         return column

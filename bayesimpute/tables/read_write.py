@@ -10,7 +10,14 @@ import pandas as pd
 
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.files import check_target, place, write
-from bayesimpute.tables.delimited import DECOMPRESS, MISSING, named, read_delimited
+from bayesimpute.tables.delimited import (
+    DECOMPRESS,
+    MISSING,
+    named,
+    read_delimited,
+    understood,
+    without_blanks,
+)
 from bayesimpute.wording import listed
 
 COMPRESSED = (*DECOMPRESS, ".zip")
@@ -57,10 +64,10 @@ def read_table(
     -------
     pandas.DataFrame
         Empty fields, NA, NaN, n/a, null and a point alone are missing; the label None is not. Of
-        text: a first column without a name labels the rows; numbers with thousands marked or per
-        cent, and dates as 2020-12-31 or 31.12.2020, are such. Of Stata and SPSS: columns all of
-        whose values have labels are categories (ordered where SPSS says ordinal), others numbers;
-        missing codes and empty texts are missing.
+        text, in cells of Excel too: a first column without a name labels the rows; numbers with
+        thousands marked or per cent, and dates as 2020-12-31 or 31.12.2020, are such. Of Stata and
+        SPSS: columns all of whose values have labels are categories (ordered where SPSS says
+        ordinal), others numbers; missing codes and empty texts are missing.
 
     Raises
     ------
@@ -128,10 +135,24 @@ def _sheet(path: Path, sheet: str | None, said: list[str]) -> pd.DataFrame:
                 "by --sheet."
             )
         chosen = names[0] if sheet is None else sheet
-        frame = pd.read_excel(book, chosen, keep_default_na=False, na_values=list(MISSING))
+        frame = pd.read_excel(
+            book, chosen, keep_default_na=False, na_values=list(MISSING), dtype=object
+        )
     # what pandas calls a column without a name; a title above the table leaves several
     names = ["" if re.fullmatch(r"Unnamed: \d+", str(name)) else str(name) for name in frame]
-    return named(path, frame, names)
+    frame = named(path, frame, names)
+    frame.index = frame.index.infer_objects()
+    for name in frame.columns:
+        frame[name] = _of_one_kind(str(name), frame[name], said)
+    return frame
+
+
+def _of_one_kind(name: str, cells: "pd.Series[Any]", said: list[str]) -> "pd.Series[Any]":
+    """Give numbers among texts as texts, all of which may be numbers."""
+    kinds = {type(cell) for cell in cells.dropna()}
+    if str not in kinds or not kinds <= {str, int, float}:
+        return cells.infer_objects()
+    return understood(name, without_blanks(cells.map(str, na_action="ignore"), ()), ".", said)
 
 
 def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) -> pd.DataFrame:
