@@ -336,3 +336,19 @@ def test_an_analysis_is_pooled_printed_and_reported(tmp_path, capsys):
     assert "ward ~ age" in (tmp_path / "r.html").read_text("utf-8")
     assert run(tmp_path, "a.csv", ["--fit", "weight ~ heigt"]) == 2
     assert "'heigt'" in capsys.readouterr().err and not (tmp_path / "out.nc").exists()
+
+
+def test_ids_are_labels_whatever_they_look_like(tmp_path, capsys):
+    ids = [*(str(k // 2) for k in range(50)), "0a", "0a"]
+    rows = "".join(f"{each},{k if k % 3 else ''}\n" for k, each in enumerate(ids))
+    (tmp_path / "a.csv").write_text("ward,x\n" + rows)
+    assert run(tmp_path, "a.csv") == 2
+    assert "--category ward" in capsys.readouterr().err
+    assert run(tmp_path, "a.csv", ["--category", "ward"]) == 0
+    assert run(tmp_path, "a.csv", ["--cluster", "ward"]) == 0
+
+
+def test_a_word_among_numbers_with_a_decimal_comma_is_refused(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("x;y\n" + "".join(f"{k},5;{k}\n" for k in range(9)) + "bad;\n")
+    assert run(tmp_path, "a.csv") == 2
+    assert "but for 'bad'" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import argparse
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,7 +170,8 @@ def run_impute(options: argparse.Namespace) -> None:
     check_written(written, Path(given["file"]))
     arguments = _arguments(given)
     method = arguments["method"]
-    _check_numbers(data, method if isinstance(method, Mapping) else {})
+    groups = str(given.get("cluster") or "")  # ids, whatever they look like
+    _check_numbers(data, {*(method if isinstance(method, Mapping) else ()), *groups.split("/")})
     fitted = _fitted(given, data)
     for note in [*said, *notes_on(data)]:
         print(f"Note: {one_line(note)}", flush=True)
@@ -279,7 +280,7 @@ def _stopped(imputations: "Imputations", asked: int, given: Mapping[str, Any]) -
     )
 
 
-def _check_numbers(data: "pd.DataFrame", method: Mapping[str, str]) -> None:
+def _check_numbers(data: "pd.DataFrame", wanted: Collection[str]) -> None:
     """Refuse numbers that a few texts make a category of each, unless it is wanted.
 
     Raises
@@ -288,13 +289,12 @@ def _check_numbers(data: "pd.DataFrame", method: Mapping[str, str]) -> None:
         With the option that says what the texts mean.
     """
     for name, texts in spoilt_numbers(data):
-        if name not in method:
+        if name not in wanted:
             words = " ".join(map(shlex.quote, texts[:MOST_TEXTS]))
-            labels = f"; or take all for labels: --method {shlex.quote(f'{name}=categorical')}"
             raise SpecificationError(
                 f"Column {name!r} is of numbers, but for {listed(texts)}. If that means missing, "
-                f"say so: --na {words}; or leave the column out: --exclude {shlex.quote(name)}"
-                f"{labels if data[name].isna().any() else ''}."
+                f"say so: --na {words}; or leave the column out: --exclude {shlex.quote(name)}; or "
+                f"take all for labels: --category {shlex.quote(name)}."
             )
 
 
