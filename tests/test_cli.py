@@ -140,6 +140,14 @@ def test_demo_on_the_papers_data_has_a_random_effect_of_sex(shared_data, tmp_pat
         (["impute", "{csv}", "--out", "x.nc", "--complete", "{csv}"], "the data are read from"),
         (["impute", "{broken}", "--out", "x.nc"], "names in its first line"),
         (["impute", "{empty}", "--out", "x.nc"], "is empty"),
+        (
+            ["impute", "{csv}", "--out", "x.nc", "--fit", "sex ~ texp", "--family", "Sex=binomial"],
+            "'Sex', which is no outcome of --fit",
+        ),
+        (
+            ["impute", "{csv}", "--out", "x.nc", "--fit", "sex ~ texp", "--family", "binominal"],
+            "Unknown family 'binominal'",
+        ),
         (["impute", ".", "--out", "x.nc"], "is a folder"),
         (["show", "."], "is a folder"),
         (["show", "{empty}"], "is not a netCDF-4 file"),

@@ -231,19 +231,28 @@ def _fitted(given: Mapping[str, Any], data: "pd.DataFrame") -> dict[str, str | N
 
     Raises
     ------
-    AnalysisError
-        If a formula does not parse, or names no column.
+    AnalysisError, SpecificationError
+        If a formula does not parse, or names no column; if a family is unknown, or of no outcome.
     """
     formulas = _texts(given.get("fit"))
     if not formulas:
         return {}
     from bayesimpute.pooling.formula_design import checked_formula
+    from bayesimpute.pooling.formula_models import check_family
 
-    found: dict[str, str | None] = {}
+    outcomes = {formula: checked_formula(formula, data.columns).outcome for formula in formulas}
     families = _families(given) or {}
-    for formula in formulas:
-        outcome = checked_formula(formula, data.columns).outcome
-        found[formula] = families if isinstance(families, str) else families.get(outcome)
+    if isinstance(families, str):
+        families = dict.fromkeys(outcomes.values(), families)
+    for name in families:
+        if name not in outcomes.values() and not given.get("analysis"):
+            raise SpecificationError(
+                f"--family names {name!r}, which is no outcome of --fit; those are "
+                f"{listed(outcomes.values())}."
+            )
+    found = {formula: families.get(outcome) for formula, outcome in outcomes.items()}
+    for family in found.values():
+        check_family(family)
     return found
 
 
