@@ -148,6 +148,13 @@ def test_demo_on_the_papers_data_has_a_random_effect_of_sex(shared_data, tmp_pat
             ["impute", "{csv}", "--out", "x.nc", "--fit", "sex ~ texp", "--family", "binominal"],
             "Unknown family 'binominal'",
         ),
+        (["impute", "{csv}", "--out", "x.nc", "--completed", "a.json"], "by the ending"),
+        (["impute", "{csv}", "--out", "x.nc", "--completed", "a.dta.gz"], "by the ending"),
+        (
+            ["impute", "{csv}", "--out", "x.nc", "--predictors", "{other}", "--report", "{other}"],
+            "the predictors are read from",
+        ),
+        (["config", "{csv}", "--out", "{csv}"], "the data are read from"),
         (["impute", ".", "--out", "x.nc"], "is a folder"),
         (["show", "."], "is a folder"),
         (["show", "{empty}"], "is not a netCDF-4 file"),

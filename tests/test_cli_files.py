@@ -2,15 +2,17 @@
 
 import gzip
 import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bayesimpute.cli import main
+from bayesimpute.cli.impute import _write
 from bayesimpute.opening import open_file
 from bayesimpute.tables.notes import spoilt_numbers
-from bayesimpute.tables.read_write import read_table
+from bayesimpute.tables.read_write import read_table, write_table
 
 N = 40
 RNG = np.random.default_rng(5)
@@ -352,3 +354,15 @@ def test_a_word_among_numbers_with_a_decimal_comma_is_refused(tmp_path, capsys):
     (tmp_path / "a.csv").write_text("x;y\n" + "".join(f"{k},5;{k}\n" for k in range(9)) + "bad;\n")
     assert run(tmp_path, "a.csv") == 2
     assert "but for 'bad'" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_hold_the_completed_data_leaves_the_others(tmp_path):
+    frame = pd.DataFrame({"when": pd.to_datetime(["2020-01-01"]).tz_localize("UTC")})
+    written, problems = [], []
+    kinds = {
+        "completed": lambda _, path: write_table(frame, path),
+        "report": lambda _, path: written.append(path),
+    }
+    given = {"completed": str(tmp_path / "a.dta"), "report": "a.html"}
+    _write(None, given, kinds, problems)
+    assert "cannot hold" in str(problems[0]) and written == [Path("a.html")]

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayesimpute.cli.config import read_config
-from bayesimpute.errors import ImputationWarning, SpecificationError, WritingError
+from bayesimpute.errors import (
+    BayesimputeError,
+    ImputationWarning,
+    SpecificationError,
+    WritingError,
+)
 from bayesimpute.files import check_target, place
 from bayesimpute.tables.notes import notes_on, spoilt_numbers
-from bayesimpute.tables.read_write import read_table, write_table
+from bayesimpute.tables.read_write import check_form, form_of, read_table, write_table
 from bayesimpute.wording import did_you_mean, listed, one_line, visible
 
 if TYPE_CHECKING:
@@ -167,7 +172,10 @@ def run_impute(options: argparse.Namespace) -> None:
     said: list[str] = []
     data = _without(read_data(given, said), given.get("exclude") or ())
     written = {f"--{name}": given.get(name) for name in ("out", "completed", "report")}
-    check_written(written, Path(given["file"]))
+    read = {"the data are": given["file"], "the predictors are": given.get("predictors")}
+    check_written(written, {**read, "the options are": options.config})
+    if given.get("completed") is not None:
+        check_form(Path(given["completed"]))
     arguments = _arguments(given)
     method = arguments["method"]
     groups = str(given.get("cluster") or "")  # ids, whatever they look like
@@ -197,7 +205,7 @@ def run_impute(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt(_stopped(imputations, asked, given))
 
     describe(imputations)
-    problems: list[OSError] = []
+    problems: list[Exception] = []
     _write(imputations, given, {"out": _result, "completed": _completed}, problems)
     analyses = _analyse(imputations, fitted)
     _write(imputations, given, {"report": partial(_report, analyses)}, problems)
@@ -211,7 +219,7 @@ def _write(
     imputations: "Imputations",
     given: Mapping[str, Any],
     kinds: Mapping[str, Callable[["Imputations", Path], None]],
-    problems: list[OSError],
+    problems: list[Exception],
 ) -> None:
     """Write what was asked for; what can be kept of the run is, whatever fails."""
     for name, kept in kinds.items():
@@ -220,7 +228,7 @@ def _write(
             continue
         try:
             kept(imputations, Path(path))
-        except OSError as problem:
+        except (BayesimputeError, OSError) as problem:
             problems.append(problem)
         else:
             print(f"Written: {path}", flush=True)
@@ -458,7 +466,7 @@ def _result(imputations: "Imputations", path: Path) -> None:
 
 
 def _completed(imputations: "Imputations", path: Path) -> None:
-    if path.suffix.lower() == ".dta":
+    if form_of(path) == ".dta":
         imputations.to_long(path, include=False)
     else:
         write_table(imputations.complete("long"), path)
@@ -483,15 +491,26 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | str | None:
     return dict(word.split("=", 1) for word in given)
 
 
-def check_written(paths: Mapping[str, Any], source: Path) -> None:
-    """Refuse files that cannot be written, or that would take the place of the data or each other.
+def check_written(paths: Mapping[str, Any], sources: Mapping[str, Any]) -> None:
+    """Refuse files that cannot be written, or that would take the place of others.
+
+    Parameters
+    ----------
+    paths
+        Option -> file it writes.
+    sources
+        What is read, as the beginning of a sentence -> file.
 
     Raises
     ------
     SpecificationError, WritingError, FileNotFoundError
         Naming the option, or the file.
     """
-    taken = {place(source).resolve(): "the data are read from"}
+    taken = {
+        place(path).resolve(): f"{what} read from"
+        for what, path in sources.items()
+        if path is not None
+    }
     for option, path in paths.items():
         if path is None:
             continue

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -244,41 +245,49 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
         If the form cannot hold the table.
     """
     check_target(path)
+    check_form(Path(path))
     suffix, path = form_of(Path(path)), place(path)
     content, writer = io.BytesIO(), _writer(suffix, path)
     try:
         writer(frame, content)
-    except ImportError as problem:
-        package = OTHER[suffix][1]
-        raise SpecificationError(
-            f"Writing {suffix} files needs the package {package}: pip install {package}."
-        ) from problem
     except (ValueError, TypeError, NotImplementedError) as problem:
         raise DataError(f"A {suffix} file cannot hold this table: {problem}") from problem
     write(path, content.getvalue())
 
 
+def check_form(path: Path) -> None:
+    """Raise SpecificationError unless the name of a file says a form that can be written here."""
+    suffix = form_of(path)
+    _writer(suffix, path)
+    package = OTHER[suffix][1] if suffix in OTHER else ""
+    if package and find_spec(package) is None:
+        raise SpecificationError(
+            f"Writing {suffix} files needs the package {package}: pip install {package}."
+        )
+
+
 def _writer(suffix: str, path: Path) -> Callable[[pd.DataFrame, Any], None]:
+    packed = path.suffix.lower() in COMPRESSED
     if suffix in TEXT:
         tab = "\t" if suffix == ".tsv" else ","
         compression: Any = None
-        if path.suffix.lower() in COMPRESSED:  # a zip archive names what it holds
-            packed = path.suffix.lower()
-            compression = {"method": packed[1:].replace("gz", "gzip")}
-            compression |= {"archive_name": path.stem} if packed == ".zip" else {}
+        if packed:  # a zip archive names what it holds
+            form = path.suffix.lower()
+            compression = {"method": form[1:].replace("gz", "gzip")}
+            compression |= {"archive_name": path.stem} if form == ".zip" else {}
         # R takes an empty field of text for a text
         return lambda frame, to: frame.to_csv(
             to, index=False, sep=tab, compression=compression, na_rep="NA"
         )
-    if suffix == ".parquet":
+    if suffix == ".parquet" and not packed:
         return lambda frame, to: frame.to_parquet(to, index=False)
-    if suffix == ".xlsx":
+    if suffix == ".xlsx" and not packed:
         return lambda frame, to: frame.to_excel(to, index=False)
-    if suffix == ".dta":
+    if suffix == ".dta" and not packed:
         return _stata
     raise SpecificationError(
-        f"{str(path)!r}: a table is written as .csv, .tsv, .txt, .parquet, .dta or .xlsx, by the "
-        "ending of the name."
+        f"{str(path)!r}: a table is written as .csv, .tsv, .txt (also .gz, .bz2, .xz, .zip), "
+        ".parquet, .dta or .xlsx, by the ending of the name."
     )
 
 
