@@ -276,6 +276,7 @@ def test_a_run_that_is_written_down_reads_the_table_as_it_was_read(tmp_path, mon
     ("m = true", "m = True must be a whole number"),
     ('na = "-99"', "must be a list"),
     ('cluster = 3', "must be a text"),
+    ('fit = ["y ~ x", 3]', "3 in fit must be a text"),
 ])  # fmt: skip
 def test_a_wrong_file_of_options_is_one_line(text, sentence, tmp_path, capsys):
     (tmp_path / "run.toml").write_text(text)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bayesimpute.cli import main
-from bayesimpute.cli.impute import _write
+from bayesimpute.cli.impute import _orders, _write, with_categories
 from bayesimpute.opening import open_file
 from bayesimpute.tables.notes import spoilt_numbers
 from bayesimpute.tables.read_write import read_table, write_table
@@ -316,9 +316,19 @@ def test_codes_become_categories_and_categories_get_their_order(tmp_path, capsys
     assert open_file(tmp_path / "b.nc").data.dtypes.equals(data.dtypes)
 
 
+def test_labels_are_of_numbers_and_texts_alike():
+    mixed = pd.Series([1, "1", 2.0, np.float32(3), "b", None], dtype=object)
+    given = {"ordered": {"b": "1,2", "c": [2.0, 1]}}
+    df = pd.DataFrame({"a": mixed, "b": [1, 2] * 3, "c": [1.0, 2.0] * 3})
+    done = with_categories(df, ["a"], _orders(given["ordered"]))
+    assert list(done["a"].dropna()) == ["1", "1", "2", "3", "b"]
+    assert [list(done[name].cat.categories) for name in "bc"] == [["1", "2"], ["2", "1"]]
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["--category", "wart"], "--category wart: there is no such column. Did you mean 'ward'"),
     (["--ordered", "stage"], "write COLUMN=LOW,…,HIGH, such as stage=I,II,III"),
+    (["--ordered", "stage=low,low,mid,high"], "--ordered stage: a label stands there twice"),
     (["--ordered", "stage=low,mid"], "--ordered stage: 'high' is a value of the column and not"),
 ])  # fmt: skip
 def test_categories_that_cannot_be_are_refused(words, said, tmp_path, capsys):

@@ -24,6 +24,8 @@ KEYS: dict[str, tuple[type, ...]] = {
     "iterations": (int,), "seed": (int,), "cores": (int,), "checkpoint": (str,),
     "completed": (str,), "report": (str,),
 }  # fmt: skip
+#: Lists of which are of texts; a missing code may be a number.
+TEXTS = ("exclude", "formula", "analysis", "family", "category", "ordered", "fit")
 FILES = ("file", "out", "predictors", "checkpoint", "completed", "report")
 WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
 
@@ -55,6 +57,11 @@ def read_config(path: Path) -> dict[str, Any]:
         if not isinstance(value, KEYS[key]) or isinstance(value, bool):
             wanted = " or ".join(WORDS[each] for each in KEYS[key])
             raise SpecificationError(f"--config {str(path)!r}: {key} = {value!r} must be {wanted}.")
+        strange = [each for each in value if not isinstance(each, str)] if key in TEXTS else ()
+        if isinstance(value, list) and strange:
+            raise SpecificationError(
+                f"--config {str(path)!r}: {strange[0]!r} in {key} must be a text."
+            )
     return {key: path.parent / value if key in FILES else value for key, value in given.items()}
 
 

@@ -144,22 +144,22 @@ def read_data(given: Mapping[str, Any], said: list[str] | None = None) -> "pd.Da
         given.get("sheet"),
         said,
     )
-    orders = given.get("ordered") or {}
-    if not isinstance(orders, Mapping):
-        orders = _orders(orders)
-    return with_categories(data, given.get("category") or (), orders)
+    return with_categories(data, given.get("category") or (), _orders(given.get("ordered") or ()))
 
 
-def _orders(words: Sequence[str]) -> dict[str, list[str]]:
-    """``COLUMN=LOW,…,HIGH`` words as a dict."""
+def _orders(given: Any) -> dict[str, list[str]]:
+    """``COLUMN=LOW,…,HIGH`` words, or a table of these, as labels by column."""
     found = {}
-    for word in words:
-        name, _, labels = word.partition("=")
+    table = isinstance(given, Mapping)
+    for name, labels in given.items() if table else (each.partition("=")[::2] for each in given):
         if not labels:
             raise SpecificationError(
-                f"--ordered {word}: write COLUMN=LOW,…,HIGH, such as stage=I,II,III."
+                f"--ordered {name}: write COLUMN=LOW,…,HIGH, such as stage=I,II,III."
             )
-        found[name] = [label.strip() for label in labels.split(",")]
+        labels = labels.split(",") if isinstance(labels, str) else map(_label, labels)
+        found[name] = [label.strip() for label in labels]
+        if len(set(found[name])) < len(found[name]):
+            raise SpecificationError(f"--ordered {name}: a label stands there twice.")
     return found
 
 
@@ -424,6 +424,8 @@ def with_categories(
     """
     import pandas as pd
 
+    from bayesimpute.data.encoding import sorted_labels
+
     done = data.copy(deep=False)
     asked = [*(("category", name) for name in names), *(("ordered", name) for name in orders)]
     for option, name in asked:
@@ -432,9 +434,10 @@ def with_categories(
                 f"--{option} {name}: there is no such column.{did_you_mean(name, data.columns)}"
             )
         column = data[name]
-        values = column.dropna().drop_duplicates().sort_values(ignore_index=True)
-        labels = {value: _label(value) for value in values}
-        wanted = [str(label) for label in orders.get(name, ())] or list(labels.values())
+        coded = isinstance(column.dtype, pd.CategoricalDtype)
+        values = column.cat.categories if coded else sorted_labels(column.dropna().unique())
+        labels = {value: _label(value) for value in values if not coded or (column == value).any()}
+        wanted = list(orders.get(name, ())) or list(dict.fromkeys(labels.values()))
         strange = [label for label in labels.values() if label not in wanted]
         if strange:
             raise SpecificationError(
@@ -447,8 +450,8 @@ def with_categories(
 
 def _label(value: Any) -> str:
     """Write a value as in the file: columns of whole numbers with gaps are read as 1.0, 2.0."""
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if whole else str(value)
+    number = hasattr(value, "is_integer") and not isinstance(value, bool)
+    return str(int(value)) if number and value.is_integer() else str(value)
 
 
 def _without(data: "pd.DataFrame", excluded: Sequence[str]) -> "pd.DataFrame":

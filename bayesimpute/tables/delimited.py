@@ -84,7 +84,7 @@ def read_delimited(
     if decimal is None:
         decimal = _decimal(lines, separator)
     names, trailing = _names(path, _fields(lines, separator), said)
-    read = partial(
+    read: Callable[..., pd.DataFrame] = partial(
         pd.read_csv, sep=separator, decimal=decimal, keep_default_na=False,
         na_values=[*MISSING, *na], skipinitialspace=True, index_col=False if trailing else None,
         low_memory=False,  # or a column is read in pieces, with numbers in one and texts in another
