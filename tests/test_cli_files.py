@@ -376,3 +376,13 @@ def test_a_file_that_cannot_hold_the_completed_data_leaves_the_others(tmp_path):
     given = {"completed": str(tmp_path / "a.dta"), "report": "a.html"}
     _write(None, given, kinds, problems)
     assert "cannot hold" in str(problems[0]) and written == [Path("a.html")]
+
+
+@pytest.mark.parametrize("command", ["explore", "config"])
+def test_what_was_decided_in_reading_is_said_and_columns_may_be_left_out(command, tmp_path, capsys):
+    rows = "".join(f'{k},"{1000 + k:,}",{k if k % 4 else ""}\n' for k in range(20))
+    (tmp_path / "a.csv").write_text("id,pay,x\n" + rows)
+    assert main([command, str(tmp_path / "a.csv"), "--exclude", "id"]) == 0
+    said = capsys.readouterr().out
+    assert "'pay' has thousands" in said and "'id' tells the rows apart" not in said
+    assert command == "explore" or 'exclude = ["id"]\n' in said

@@ -126,7 +126,8 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace) -> None:
-    data = read_data(vars(options))
+    said: list[str] = []
+    data = read_data(vars(options), said)
     if options.cluster is not None and options.cluster not in data.columns:
         raise SpecificationError(f"--cluster {options.cluster}: there is no such column.")
     check_written({"--out": options.out}, {"the data are": options.file})
@@ -134,7 +135,7 @@ def _config(options: argparse.Namespace) -> None:
     if options.out is not None and not place(file).is_absolute():
         # paths in it are taken from its folder
         file = Path(os.path.relpath(place(file), place(options.out).parent))
-    text = config_text(data, file, options.cluster, vars(options))
+    text = config_text(data, file, options.cluster, vars(options), said)
     if options.out is None:
         print(text, end="")
     else:

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,7 @@ READING = {
     "decimal": "",
     "encoding": "",
     "sheet": '"2020"                # of an Excel workbook; else the first',
+    "exclude": '["id"]              # columns that are left out',
     "category": '["ward"]           # columns of numbers that stand for categories',
     "ordered": '["stage=I,II,III"]  # categories and their order',
 }
@@ -88,7 +89,11 @@ def _reading(given: Mapping[str, Any], *names: str) -> Iterator[str]:
 
 
 def config_text(
-    data: "pd.DataFrame", file: Path, cluster: str | None, given: Mapping[str, Any]
+    data: "pd.DataFrame",
+    file: Path,
+    cluster: str | None,
+    given: Mapping[str, Any],
+    said: Sequence[str],
 ) -> str:
     """Write a run of a table down, with comments: defaults, and what may be chosen.
 
@@ -102,6 +107,8 @@ def config_text(
         Column of cluster ids.
     given
         Options by which it was read; a run must read it in the same way.
+    said
+        What was decided in reading it.
     """
     from bayesimpute.data.table import Table
     from bayesimpute.specification.defaults import make_method
@@ -112,7 +119,7 @@ def config_text(
     lines = [
         f"# Imputation of {one_line(file.name)}: bayesimpute impute --config run.toml",
         "# Options of the command line come before those that stand here.",
-        *(f"# {note}" for note in notes_on(data)),
+        *(f"# {one_line(note)}" for note in (*said, *notes_on(data))),
         "",
         f"file = {_quoted(str(file))}",
         f"out = {_quoted(f'{stem}.nc')}",
@@ -124,8 +131,7 @@ def config_text(
         "",
         f"cluster = {_quoted(cluster)}" if cluster else
         '# cluster = "school"            # column of cluster ids: models get random intercepts',
-        '# exclude = ["id"]              # columns that are left out',
-        *_reading(given, "category", "ordered"),
+        *_reading(given, "exclude", "category", "ordered"),
         '# analysis = ["y ~ x * z"]      # what will be fitted: imputations compatible with it',
         '# family = "binomial"           # of its outcome',
         '# on = "conditional"            # chained equations whatever the analysis',

@@ -56,10 +56,6 @@ def add_impute(commands: Any) -> argparse.ArgumentParser:
         help="method of a column, or NAME alone for all; may be repeated; default by kind",
     )  # fmt: skip
     parser.add_argument(
-        "--exclude", action="append", metavar="COLUMN",
-        help="leave a column out (a row number, an id); may be repeated",
-    )  # fmt: skip
-    parser.add_argument(
         "--predictors", type=Path, metavar="FILE",
         help="predictor matrix: a table whose first column names the targets, codes as in mice",
     )  # fmt: skip
@@ -112,6 +108,10 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--sheet", metavar="NAME", help="of an Excel workbook; else the first")
     parser.add_argument(
+        "--exclude", action="append", metavar="COLUMN",
+        help="leave a column out (a row number, an id); may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
         "--category", action="append", metavar="COLUMN",
         help="a column of numbers that stand for categories; may be repeated",
     )  # fmt: skip
@@ -133,7 +133,7 @@ def add_run_options(
     parser.add_argument("--seed", type=int, default=seed, help=f"default: {drawn}")
 
 
-def read_data(given: Mapping[str, Any], said: list[str] | None = None) -> "pd.DataFrame":
+def read_data(given: Mapping[str, Any], said: list[str]) -> "pd.DataFrame":
     """Read the table that options name; `said` takes what was decided in reading it."""
     data = read_table(
         Path(given["file"]),
@@ -144,6 +144,7 @@ def read_data(given: Mapping[str, Any], said: list[str] | None = None) -> "pd.Da
         given.get("sheet"),
         said,
     )
+    data = _without(data, given.get("exclude") or ())
     return with_categories(data, given.get("category") or (), _orders(given.get("ordered") or ()))
 
 
@@ -170,7 +171,7 @@ def run_impute(options: argparse.Namespace) -> None:
     if watched:
         print(f"Reading {given['file']} …", file=sys.stderr)
     said: list[str] = []
-    data = _without(read_data(given, said), given.get("exclude") or ())
+    data = read_data(given, said)
     written = {f"--{name}": given.get(name) for name in ("out", "completed", "report")}
     read = {"the data are": given["file"], "the predictors are": given.get("predictors")}
     check_written(written, {**read, "the options are": options.config})
