@@ -57,8 +57,9 @@ def read_config(path: Path) -> dict[str, Any]:
         if not isinstance(value, KEYS[key]) or isinstance(value, bool):
             wanted = " or ".join(WORDS[each] for each in KEYS[key])
             raise SpecificationError(f"--config {str(path)!r}: {key} = {value!r} must be {wanted}.")
-        strange = [each for each in value if not isinstance(each, str)] if key in TEXTS else ()
-        if isinstance(value, list) and strange:
+        texts = value if isinstance(value, list) and key in TEXTS else ()
+        strange = [each for each in texts if not isinstance(each, str)]
+        if strange:
             raise SpecificationError(
                 f"--config {str(path)!r}: {strange[0]!r} in {key} must be a text."
             )

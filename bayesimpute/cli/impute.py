@@ -436,7 +436,7 @@ def with_categories(
             )
         column = data[name]
         coded = isinstance(column.dtype, pd.CategoricalDtype)
-        values = column.cat.categories if coded else sorted_labels(column.dropna().unique())
+        values = column.cat.categories if coded else sorted_labels(list(column.dropna()))
         labels = {value: _label(value) for value in values if not coded or (column == value).any()}
         wanted = list(orders.get(name, ())) or list(dict.fromkeys(labels.values()))
         strange = [label for label in labels.values() if label not in wanted]

@@ -11,7 +11,6 @@ import io
 import lzma
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -84,15 +83,15 @@ def read_delimited(
     if decimal is None:
         decimal = _decimal(lines, separator)
     names, trailing = _names(path, _fields(lines, separator), said)
-    read: Callable[..., pd.DataFrame] = partial(
-        pd.read_csv, sep=separator, decimal=decimal, keep_default_na=False,
+    options: dict[str, Any] = dict(
+        sep=separator, decimal=decimal, keep_default_na=False,
         na_values=[*MISSING, *na], skipinitialspace=True, index_col=False if trailing else None,
         low_memory=False,  # or a column is read in pieces, with numbers in one and texts in another
     )  # fmt: skip
-    frame = read(io.StringIO(text))
+    frame = pd.read_csv(io.StringIO(text), **options)
     end = rf'[\r\n "{re.escape(separator)}]'
     if re.search(rf"{end}0\d+({end}|$)", text):
-        _keep_zeros(frame, read(io.StringIO(text), dtype=str), said)
+        _keep_zeros(frame, pd.read_csv(io.StringIO(text), dtype=str, **options), said)
     frame = named(path, frame, names)
     for name in frame.columns:
         column = without_blanks(frame[name], na)
