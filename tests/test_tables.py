@@ -115,6 +115,14 @@ def test_what_cannot_be_read_is_said_in_a_sentence(name, content, words, tmp_pat
         write_table(FRAME, tmp_path / "a.docx")
 
 
+def test_a_label_that_reads_as_missing_is_not_written_as_text(tmp_path):
+    country = pd.DataFrame({"country": pd.Categorical(["NA", "DE", None])})
+    with pytest.raises(DataError, match="'NA' of 'country' would be read as missing"):
+        write_table(country, tmp_path / "a.csv")
+    write_table(country, tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet")["country"].tolist()[:2] == ["NA", "DE"]
+
+
 @pytest.fixture(scope="module")
 def imp():
     rng = np.random.default_rng(3)

@@ -166,7 +166,7 @@ def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) ->
     try:
         categories = read(path, convert_categoricals=True)
     except ValueError as problem:  # labels that are the same for two codes
-        said.append(f"Labels of values are left out: {problem}".splitlines()[0])
+        said.append(f"Labels of values are left out: {str(problem).strip().splitlines()[0]}")
         categories = frame
     for name, column in categories.items():
         if isinstance(column.dtype, pd.CategoricalDtype):
@@ -275,10 +275,13 @@ def _writer(suffix: str, path: Path) -> Callable[[pd.DataFrame, Any], None]:
             form = path.suffix.lower()
             compression = {"method": form[1:].replace("gz", "gzip")}
             compression |= {"archive_name": path.stem} if form == ".zip" else {}
-        # R takes an empty field of text for a text
-        return lambda frame, to: frame.to_csv(
-            to, index=False, sep=tab, compression=compression, na_rep="NA"
-        )
+
+        def to_text(frame: pd.DataFrame, to: Any) -> None:
+            _check_labels(frame)
+            # R takes an empty field of text for a text
+            frame.to_csv(to, index=False, sep=tab, compression=compression, na_rep="NA")
+
+        return to_text
     if suffix == ".parquet" and not packed:
         return lambda frame, to: frame.to_parquet(to, index=False)
     if suffix == ".xlsx" and not packed:
@@ -289,6 +292,16 @@ def _writer(suffix: str, path: Path) -> Callable[[pd.DataFrame, Any], None]:
         f"{str(path)!r}: a table is written as .csv, .tsv, .txt (also .gz, .bz2, .xz, .zip), "
         ".parquet, .dta or .xlsx, by the ending of the name."
     )
+
+
+def _check_labels(frame: pd.DataFrame) -> None:
+    """Refuse the label NA, which every reader of text takes for a missing value."""
+    for name, column in frame.items():
+        if (
+            not pd.api.types.is_numeric_dtype(column.dtype)
+            and (column.astype(object) == "NA").any()
+        ):
+            raise ValueError(f"the label 'NA' of {name!r} would be read as missing; give it a name")
 
 
 def _stata(frame: pd.DataFrame, to: Any) -> None:
