@@ -19,8 +19,8 @@ def to_long(run: Run, path: str | PathLike[str], include: bool = True) -> None:
 
     ``.csv``, ``.tsv`` and so on for R: ``as.mids(read.csv("long.csv", stringsAsFactors = TRUE))``
     of mice. ``.dta`` for Stata: ``mi import flong, m(imp) id(id) imputed(…)``; names are made such
-    as Stata has. ``.parquet`` and ``.xlsx`` with pyarrow and openpyxl. ``bi.from_completed`` reads
-    all of them back.
+    as Stata has. ``.parquet`` and ``.xlsx`` with pyarrow and openpyxl. ``bi.from_completed`` takes
+    all of them in again; of Stata's, ``imputation="imp", row="id"`` names the two columns.
 
     Parameters
     ----------
