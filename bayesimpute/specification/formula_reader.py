@@ -435,7 +435,9 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     try:
         parsed = read_formula(formula, columns)
     except SpecificationError as error:
-        raise fail(f"{error}. Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'.") from None
+        raise fail(
+            f"{str(error).rstrip('.')}. Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'."
+        ) from None
     if parsed.response is None:
         raise fail(f"it has no left-hand side; begin it with '{target} ~'.")
     if parsed.outcome != target:
