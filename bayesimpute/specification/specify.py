@@ -389,6 +389,10 @@ def specify(
                 f"{name!r} is named in formulas, priors or post, but no model imputes it; models "
                 f"impute {', '.join(models)}."
             )
+    idle = [name for name in request.model_options if name not in (*models, "*")]
+    if idle:
+        message = f"model_options names {listed(idle)}, which no model imputes: passed over."
+        log.info("", "options not used", message)
     for option in request.model_options.get("*", {}):
         if not any(option in each.options for each in models.values()):
             raise SpecificationError(

@@ -677,6 +677,11 @@ def test_a_slope_that_is_called_as_an_effect_of_the_model_is_refused(column, met
         bi.impute(df, formulas=formulas, **given)
 
 
+def test_options_of_what_no_model_imputes_are_said_to_be_passed_over():
+    events = specify(study(), model_options={"height": {"donors": 3}}).events
+    assert ["'height'" in each.message for each in events if each.action == "options not used"]
+
+
 def test_options_may_be_numbers_of_numpy():
     given = {"*": {"transitions": np.int64(3)}, "size": {"donors": np.arange(1, 9)[4]}}
     targets = specify(study(), cluster="school", model_options=given).targets
