@@ -108,6 +108,14 @@ class Term:
         each = ((f,) if f in known else names_in(f) for f in self.factors)
         return tuple(name for names in each for name in names)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Factors as they were written, with labels of categories; columns may have a colon."""
+        if len(self.factors) == 1:
+            return (self.label,)
+        parts = tuple(self.label.split(":"))
+        return parts if len(parts) == len(self.factors) else self.factors
+
     def and_also(self, other: "Term") -> "Term":
         """Join with what is said elsewhere of the same term."""
         return replace(
