@@ -12,6 +12,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.analysis import fit
 from bayesimpute.cli import main
+from bayesimpute.cli.config import read_config
 from bayesimpute.engine.record import lengthen
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.imputation import impute
@@ -448,3 +449,11 @@ def test_show_says_whose_imputations_they_are(tmp_path, capsys):
         imp.to_netcdf(tmp_path / "imp.nc")
         assert main(["show", str(tmp_path / "imp.nc")]) == 0
         assert told in capsys.readouterr().out
+
+
+def test_a_file_of_options_may_name_the_users_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "run.toml").write_text('file = "~/a.csv"\nout = "b.nc"')
+    given = read_config(tmp_path / "runs" / "run.toml")
+    assert given == {"file": tmp_path / "a.csv", "out": tmp_path / "runs" / "b.nc"}

@@ -238,7 +238,7 @@ def test_zeros_in_front_tell_ids_apart(ids, found, tmp_path):
 
 
 def test_labels_do_not_differ_by_blanks_behind_them(tmp_path):
-    (tmp_path / "a.csv").write_text("a,b\nyes ,1\nyes,2\nno,3\n? ,4\n")
+    (tmp_path / "a.csv").write_text("a ,b\nyes ,1\nyes,2\nno,3\n? ,4\n")
     assert read_table(tmp_path / "a.csv", na=["?"])["a"].dropna().tolist() == ["yes", "yes", "no"]
 
 

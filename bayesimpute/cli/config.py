@@ -1,6 +1,7 @@
 """A run in a file, which ``bayesimpute config`` writes and ``impute --config`` reads."""
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,10 @@ def read_config(path: Path) -> dict[str, Any]:
             raise SpecificationError(
                 f"--config {str(path)!r}: {strange[0]!r} in {key} must be a text."
             )
-    return {key: path.parent / value if key in FILES else value for key, value in given.items()}
+    return {
+        key: path.parent / os.path.expanduser(value) if key in FILES else value
+        for key, value in given.items()
+    }
 
 
 #: Options by which a table is read, as examples of what may be chosen.

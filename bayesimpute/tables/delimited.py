@@ -92,7 +92,7 @@ def read_delimited(
     end = rf'[\r\n "{re.escape(separator)}]'
     if re.search(rf"{end}0\d+({end}|$)", text):
         _keep_zeros(frame, pd.read_csv(io.StringIO(text), dtype=str, **options), said)
-    frame = named(path, frame, names)
+    frame = named(path, frame.rename(columns=str.strip), names)
     for name in frame.columns:
         column = without_blanks(frame[name], na)
         frame[name] = understood(str(name), column, decimal, said)
