@@ -265,11 +265,11 @@ def test_a_workbook_with_numbered_rows_and_one_with_a_title(tmp_path, capsys):
 
 def test_cells_of_a_column_of_a_workbook_are_of_one_kind(tmp_path):
     pytest.importorskip("openpyxl", reason="Excel files need openpyxl")
-    cells = {"code": [1, "1", "a", None], "x": [1.5, "2.5", 4, None]}
+    cells = {"code": [1, "1", "a", None], "x ": [1.5, "2.5", 4, None], 2019: [1, 2, 3, 4]}
     pd.DataFrame(cells, dtype=object).to_excel(tmp_path / "a.xlsx", index=False)
     found = read_table(tmp_path / "a.xlsx")
     assert found["code"].dropna().tolist() == ["1", "1", "a"]
-    assert found["x"].dropna().tolist() == [1.5, 2.5, 4.0]
+    assert found["x"].dropna().tolist() == [1.5, 2.5, 4.0] and found["2019"].dtype == int
     spoilt = pd.DataFrame({"x": [1.5, "missing", 2.5, 3.5]}, dtype=object)
     spoilt.to_excel(tmp_path / "b.xlsx", index=False)
     assert dict(spoilt_numbers(read_table(tmp_path / "b.xlsx"))) == {"x": ["missing"]}
