@@ -241,7 +241,7 @@ class Table:
         ([0, 1, 0], ('b', 'a'))
         """
         if name not in self._clusters:
-            first, *others = self.columns_of([name])
+            first, *others = self._columns_in(name)
             if others:
                 found = combined([self.clusters(column) for column in (first, *others)])
             else:

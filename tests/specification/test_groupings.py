@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.errors import DataError
 from bayesimpute.roles import Role
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specification import Target
@@ -160,5 +161,7 @@ def test_names_of_nested_columns_may_have_a_colon() -> None:
     named = df.rename(columns={"school": "school:id"})
     table = specify(named, "school:id/class").table
     assert table.columns_of(["school:id:class"]) == ("school:id", "class")
+    with pytest.raises(DataError, match="divide the rows in the same way"):
+        specify(named, "school:id/school:id")
     plain = specify(df, "school/class").table.clusters("school:class")
     assert (table.clusters("school:id:class").codes == plain.codes).all()
