@@ -386,3 +386,21 @@ def test_what_was_decided_in_reading_is_said_and_columns_may_be_left_out(command
     said = capsys.readouterr().out
     assert "'pay' has thousands" in said and "'id' tells the rows apart" not in said
     assert command == "explore" or 'exclude = ["id"]\n' in said
+
+
+def test_a_fit_that_fails_leaves_the_others_and_the_report(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.csv").write_text(BASE)
+    given = []
+    monkeypatch.setattr(
+        "bayesimpute.cli.impute._report", lambda analyses, *_: given.append(analyses)
+    )
+    words = ["--fit", "x ~ y", "--fit", "g ~ x", "--report", str(tmp_path / "a.html")]
+    assert run(tmp_path, "a.csv", words) == 2
+    assert "The outcome 'g' has the categories" in capsys.readouterr().err
+    assert list(given[0]) == ["x ~ y"]
+
+
+def test_columns_that_completed_data_have_of_their_own_are_refused_at_once(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(text(name=".id"))
+    assert run(tmp_path, "a.csv", ["--completed", str(tmp_path / "b.csv")]) == 2
+    assert "--exclude .id" in capsys.readouterr().err and not (tmp_path / "out.nc").exists()

@@ -177,6 +177,11 @@ def run_impute(options: argparse.Namespace) -> None:
     check_written(written, {**read, "the options are": options.config})
     if given.get("completed") is not None:
         check_form(Path(given["completed"]))
+        for name in data.columns.intersection([".imp", ".id"]):
+            raise SpecificationError(
+                f"--completed adds columns .imp and .id, and the data have {name!r}: rename it, or "
+                f"leave it out: --exclude {name}."
+            )
     arguments = _arguments(given)
     method = arguments["method"]
     groups = str(given.get("cluster") or "")  # ids, whatever they look like
@@ -208,7 +213,11 @@ def run_impute(options: argparse.Namespace) -> None:
     describe(imputations)
     problems: list[Exception] = []
     _write(imputations, given, {"out": _result, "completed": _completed}, problems)
-    analyses = _analyse(imputations, fitted)
+    analyses: dict[str, Any] = {}
+    try:
+        _analyse(imputations, fitted, analyses)
+    except BayesimputeError as problem:
+        problems.append(problem)
     _write(imputations, given, {"report": partial(_report, analyses)}, problems)
     if problems:
         raise problems[0]
@@ -265,23 +274,24 @@ def _fitted(given: Mapping[str, Any], data: "pd.DataFrame") -> dict[str, str | N
     return found
 
 
-def _analyse(imputations: "Imputations", fitted: Mapping[str, str | None]) -> dict[str, Any]:
+def _analyse(
+    imputations: "Imputations", fitted: Mapping[str, str | None], analyses: dict[str, Any]
+) -> None:
     """Print the answers: of the analysis that the imputations are made for, then of ``--fit``."""
     if imputations.specification.live is not None:  # else the analysis says no more than --fit
         columns = ["estimate", "sd", "ci_low", "ci_high", "r_hat"]
         shown = imputations.analysis.filter(columns).round(3).to_string()
         print(visible(f"Analysis, as the imputations were made for it:\n{shown}\n"), flush=True)
-    analyses = {}
     for formula, family in fitted.items():
         with warnings.catch_warnings(record=True) as noted:
             warnings.simplefilter("always")
-            analyses[formula] = imputations.fit(formula, family=family)
-            pooled = analyses[formula].pool()
+            fits = imputations.fit(formula, family=family)
+            pooled = fits.pool()
+        analyses[formula] = fits
         print(visible(f"{formula}\n{pooled!r}"))
         for message in dict.fromkeys(str(each.message) for each in noted):
             print(f"Note: {one_line(message)}")
         print(flush=True)
-    return analyses
 
 
 def _stopped(imputations: "Imputations", asked: int, given: Mapping[str, Any]) -> str:
