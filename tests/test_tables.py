@@ -237,6 +237,14 @@ def test_zeros_in_front_tell_ids_apart(ids, found, tmp_path):
     assert len(said) == 1 and f"{ids[0]}" in said[0]
 
 
+@pytest.mark.parametrize("row", ["1,234;1.5;2,345", "1.234;1,5;2.345"])
+def test_signs_before_three_digits_mark_thousands_beside_the_other(row, tmp_path):
+    (tmp_path / "a.csv").write_text(f"pay;x;rent\n{row}\n{row}\n")
+    said = []
+    assert read_table(tmp_path / "a.csv", said=said).iloc[0].tolist() == [1234, 1.5, 2345]
+    assert "'pay' has thousands" in said[0]
+
+
 def test_labels_do_not_differ_by_blanks_behind_them(tmp_path):
     (tmp_path / "a.csv").write_text("a ,b\nyes ,1\nyes,2\nno,3\n? ,4\n")
     assert read_table(tmp_path / "a.csv", na=["?"])["a"].dropna().tolist() == ["yes", "yes", "no"]

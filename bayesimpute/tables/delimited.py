@@ -49,6 +49,7 @@ NO_TABLES = {
 #: Marks of thousands.
 THOUSANDS = (",", ".", "'", "\N{RIGHT SINGLE QUOTATION MARK}", " ", "\N{NO-BREAK SPACE}")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?")
+THREE_DIGITS = re.compile(r"^[-+]?[1-9]\d{0,2}[.,]\d{3}$")
 DOTTED_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}")
 
 
@@ -169,13 +170,18 @@ def _separator(lines: Sequence[str]) -> str:
 
 
 def _decimal(lines: Sequence[str], separator: str) -> str:
-    """Give a comma, if fields of numbers have one and none has a point."""
+    """Give a comma, if more fields of numbers have one than a point.
+
+    Where both occur, and the one always before three digits, it marks thousands.
+    """
     if separator == ",":
         return "."
     fields = [field.strip() for row in _fields(lines[1:], separator) for field in row]
-    commas = sum(_is_decimal(field, ",") for field in fields)
-    points = sum(_is_decimal(field, ".") for field in fields)
-    return "," if commas > points else "."
+    commas, points = ([f for f in fields if _is_decimal(f, mark)] for mark in ",.")
+    groups, others = (all(map(THREE_DIGITS.search, found)) for found in (commas, points))
+    if commas and points and groups != others:
+        return "." if groups else ","
+    return "," if len(commas) > len(points) else "."
 
 
 def _is_decimal(field: str, mark: str) -> bool:
