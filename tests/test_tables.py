@@ -245,6 +245,14 @@ def test_signs_before_three_digits_mark_thousands_beside_the_other(row, tmp_path
     assert "'pay' has thousands" in said[0]
 
 
+def test_a_comma_that_may_mark_thousands_is_pointed_out(tmp_path):
+    (tmp_path / "a.csv").write_text("pay;x\n1,234;1\n2,345;2\n")
+    said = []
+    assert read_table(tmp_path / "a.csv", said=said)["pay"].tolist() == [1.234, 2.345]
+    assert "--decimal '.'" in said[0]
+    assert read_table(tmp_path / "a.csv", decimal=".")["pay"].tolist() == [1234, 2345]
+
+
 def test_labels_do_not_differ_by_blanks_behind_them(tmp_path):
     (tmp_path / "a.csv").write_text("a ,b\nyes ,1\nyes,2\nno,3\n? ,4\n")
     assert read_table(tmp_path / "a.csv", na=["?"])["a"].dropna().tolist() == ["yes", "yes", "no"]

@@ -82,7 +82,7 @@ def read_delimited(
     comments = _comments(lines, separator)
     text, lines = _without_lines(text, comments), lines[comments:]
     if decimal is None:
-        decimal = _decimal(lines, separator)
+        decimal = _decimal(lines, separator, said)
     names, trailing = _names(path, _fields(lines, separator), said)
     options: dict[str, Any] = dict(
         sep=separator, decimal=decimal, keep_default_na=False,
@@ -169,7 +169,7 @@ def _separator(lines: Sequence[str]) -> str:
     return " " if fitness(" ")[0] else ","
 
 
-def _decimal(lines: Sequence[str], separator: str) -> str:
+def _decimal(lines: Sequence[str], separator: str, said: list[str]) -> str:
     """Give a comma, if more fields of numbers have one than a point.
 
     Where both occur, and the one always before three digits, it marks thousands.
@@ -181,6 +181,11 @@ def _decimal(lines: Sequence[str], separator: str) -> str:
     groups, others = (all(map(THREE_DIGITS.search, found)) for found in (commas, points))
     if commas and points and groups != others:
         return "." if groups else ","
+    if commas and groups and not points:
+        said.append(
+            f"Numbers such as {commas[0]} are taken to have a decimal comma; if it marks "
+            "thousands, say so: --decimal '.'."
+        )
     return "," if len(commas) > len(points) else "."
 
 

@@ -140,8 +140,8 @@ def _sheet(path: Path, sheet: str | None, said: list[str]) -> pd.DataFrame:
             book, chosen, keep_default_na=False, na_values=list(MISSING), dtype=object
         )
     # what pandas calls a column without a name; a title above the table leaves several
-    frame.columns = [str(name).strip() for name in frame]  # years are numbers there
-    names = ["" if re.fullmatch(r"Unnamed: \d+", name) else name for name in frame]
+    frame.columns = pd.Index([str(name).strip() for name in frame])  # years are numbers there
+    names = ["" if re.fullmatch(r"Unnamed: \d+", name) else name for name in map(str, frame)]
     frame = named(path, frame, names)
     frame.index = frame.index.infer_objects()
     for name in frame.columns:
