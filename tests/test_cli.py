@@ -156,6 +156,7 @@ def test_demo_on_the_papers_data_has_a_random_effect_of_sex(shared_data, tmp_pat
             "the predictors are read from",
         ),
         (["config", "{csv}", "--out", "{csv}"], "the data are read from"),
+        (["config", "{csv}", "--cluster", "schol"], "Did you mean 'school'"),
         (["impute", ".", "--out", "x.nc"], "is a folder"),
         (["show", "."], "is a folder"),
         (["show", "{empty}"], "is not a netCDF-4 file"),

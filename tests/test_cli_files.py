@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -348,6 +349,13 @@ def test_an_analysis_is_pooled_printed_and_reported(tmp_path, capsys):
     assert "ward ~ age" in (tmp_path / "r.html").read_text("utf-8")
     assert run(tmp_path, "a.csv", ["--fit", "weight ~ heigt"]) == 2
     assert "'heigt'" in capsys.readouterr().err and not (tmp_path / "out.nc").exists()
+
+
+def test_a_run_in_nested_clusters_is_written_down(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text('g,h,"x\x7f"\n1,1,2\n1,2,3\n2,1,\n2,1,4\n')
+    assert main(["config", str(tmp_path / "a.csv"), "--cluster", "g/h"]) == 0
+    written = tomllib.loads(capsys.readouterr().out)
+    assert written["cluster"] == "g/h" and list(written["method"]) == ["x\x7f"]
 
 
 def test_ids_are_labels_whatever_they_look_like(tmp_path, capsys):

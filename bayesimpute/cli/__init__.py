@@ -17,7 +17,7 @@ from bayesimpute.cli.impute import (
     read_data,
 )
 from bayesimpute.cli.show import run_show
-from bayesimpute.errors import BayesimputeError, SpecificationError
+from bayesimpute.errors import BayesimputeError
 from bayesimpute.files import place, write
 from bayesimpute.tables.read_write import read_table
 
@@ -128,8 +128,6 @@ def _demo(options: argparse.Namespace) -> None:
 def _config(options: argparse.Namespace) -> None:
     said: list[str] = []
     data = read_data(vars(options), said)
-    if options.cluster is not None and options.cluster not in data.columns:
-        raise SpecificationError(f"--cluster {options.cluster}: there is no such column.")
     check_written({"--out": options.out}, {"the data are": options.file})
     file = options.file
     if options.out is not None and not place(file).is_absolute():

@@ -117,8 +117,10 @@ def config_text(
     """
     from bayesimpute.data.table import Table
     from bayesimpute.specification.defaults import make_method
+    from bayesimpute.specification.groupings import checked_groupings
 
     table = Table.from_frame(data)
+    ids = table.columns_of(checked_groupings(cluster, table))
     methods = make_method(data)
     stem = file.name.partition(".")[0] or "result"
     lines = [
@@ -151,7 +153,7 @@ def config_text(
     ]  # fmt: skip
     for name, variable in table.variables.items():
         missing = table.missing(name)
-        if missing.any() and name != cluster:
+        if missing.any() and name not in ids:
             said = f"# {variable.kind}, {missing.mean():.1%} missing"
             lines.append(f"{_quoted(name)} = {_quoted(methods[name])}  {said}")
     lines += [
@@ -166,4 +168,4 @@ def config_text(
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
