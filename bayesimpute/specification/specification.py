@@ -4,6 +4,7 @@ With it: the missing cells that follow from known ones, by what one specificatio
 another (its fingerprint), and what is true of a predictor in several models, said once.
 """
 
+import re
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -113,7 +114,7 @@ class Term:
         """Factors as they were written, with labels of categories; columns may have a colon."""
         if len(self.factors) == 1:
             return (self.label,)
-        parts = tuple(self.label.split(":"))
+        parts = tuple(re.split(r":(?![^(]*\))", self.label))  # none of those in brackets
         return parts if len(parts) == len(self.factors) else self.factors
 
     def and_also(self, other: "Term") -> "Term":
