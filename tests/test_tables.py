@@ -152,6 +152,15 @@ def test_stata_gets_names_that_it_has(imp, tmp_path):
     np.testing.assert_allclose(again.complete(2)["y"], imp.complete(2)["y"])
 
 
+def test_stata_gets_no_name_that_means_something_to_it(tmp_path):
+    names = ["if", "_n", "str12", "vif", "string"]
+    frame = pd.DataFrame({"x": [1.0, 2.0]} | {name: [1, 2] for name in names})
+    completed = bi.from_completed([frame], incomplete=frame.assign(x=[1.0, np.nan]))
+    completed.to_long(tmp_path / "a.dta")
+    found = list(pd.read_stata(tmp_path / "a.dta").columns[3:])
+    assert found == ["vif", "v_n", "vstr12", "vif_2", "string"]
+
+
 def rscript():
     found = shutil.which("Rscript")
     if found is None:
