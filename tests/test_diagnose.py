@@ -418,6 +418,13 @@ def test_a_computed_variable_that_predicts_its_own_input_is_found(bodies):
     assert not found(made(bodies, method=method, predictors=mended))
 
 
+def test_a_loop_is_found_through_a_name_that_reads_as_arithmetic(bodies):
+    df = bodies.rename(columns={"bmi": "bmi-1"})
+    method = {"weight": "pmm", "bmi-1": "~ I(weight / height**2)"}
+    imp = made(df, method=method, predictors=bi.make_predictors(df))
+    assert "'bmi-1', which is computed from it" in found(imp)["weight", "feedback loop"].evidence
+
+
 def test_a_passive_value_that_blows_up_points_to_its_inputs(bodies):
     imp = made(bodies, method={"weight": "normal", "bmi": "~ I(weight / height**2)"})
     imputed = {**imp.history.imputed, "bmi": imp.history.imputed["bmi"] * 20}

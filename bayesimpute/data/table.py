@@ -241,22 +241,26 @@ class Table:
         ([0, 1, 0], ('b', 'a'))
         """
         if name not in self._clusters:
-            if name in self.frame.columns:
-                found = cluster_index(name, self.frame[name].iloc[self.rows])
+            first, *others = self._columns_in(name)
+            if others:
+                found = combined([self.clusters(column) for column in (first, *others)])
             else:
-                found = combined([self.clusters(column) for column in name.split(":")])
+                found = cluster_index(name, self.frame[name].iloc[self.rows])
             self._clusters[name] = found
         return self._clusters[name]
 
     def columns_of(self, groupings: Iterable[str]) -> tuple[str, ...]:
         """Columns that groupings are made of, each once: of ``"school:class"`` both."""
-        return tuple(
-            dict.fromkeys(
-                column
-                for name in groupings
-                for column in ([name] if name in self.variables else name.split(":"))
-            )
-        )
+        return tuple(dict.fromkeys(each for name in groupings for each in self._columns_in(name)))
+
+    def _columns_in(self, name: str) -> list[str]:
+        """Take joined names apart; those of columns may have a colon themselves."""
+        words = [] if name in self.variables else name.split(":")
+        for last in range(len(words) - 1, 0, -1):
+            first = ":".join(words[:last])
+            if first in self.variables:
+                return [first, *self._columns_in(":".join(words[last:]))]
+        return [name]
 
     @cached_property
     def _clusters(self) -> dict[str, ClusterIndex]:

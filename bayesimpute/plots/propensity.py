@@ -91,7 +91,8 @@ def _predictors(run: Run, variable: str, asked: Sequence[str] | None) -> list[st
             column_named(name, list(table.variables), "predictors", "propensity")
     else:
         terms = target.terms if isinstance(target, Target) else ()
-        names = [n for n in table.variables if any(n in term.columns for term in terms)]
+        read = {name for term in terms for name in term.read_columns(table.variables)}
+        names = [n for n in table.variables if n in read]
         if not names:  # a model without predictors
             names = [n for n in table.variables if table.variables[n].kind is not Kind.OTHER]
     known = [

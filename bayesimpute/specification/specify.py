@@ -4,7 +4,7 @@ The order of visits and of passive variables, and targets that one model imputes
 decided here; :func:`specify` calls everything else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -130,7 +130,10 @@ def visit_order(
 
 
 def form_blocks(
-    targets: Mapping[str, Target | Passive], sequence: Sequence[str], events: Log
+    targets: Mapping[str, Target | Passive],
+    sequence: Sequence[str],
+    known: Container[str],
+    events: Log,
 ) -> tuple[dict[str, Target | Passive], tuple[str, ...]]:
     """Join the targets of one joint method, cluster variable and level into a block.
 
@@ -140,6 +143,8 @@ def form_blocks(
         What is imputed, each decided by itself.
     sequence
         Order of visits.
+    known
+        Columns of the data.
     events
         Gets what was joined.
 
@@ -170,7 +175,7 @@ def form_blocks(
             _check_wrappers(member)
         computed = [n for n in passives if not computed_from(n, passives).isdisjoint(block)]
         _check_random_parts(members)
-        terms = _terms_of(members, {*block, *computed})
+        terms = _terms_of(members, {*block, *computed}, known)
         options = _options_of(members)
         for member in members:
             joined[member.name] = replace(
@@ -220,12 +225,14 @@ def _check_random_parts(members: Sequence[Target]) -> None:
                 )
 
 
-def _terms_of(members: Sequence[Target], excluded: set[str]) -> tuple[Term, ...]:
+def _terms_of(
+    members: Sequence[Target], excluded: set[str], known: Container[str]
+) -> tuple[Term, ...]:
     terms: dict[str, Term] = {}
     for term in (term for member in members for term in member.terms):
-        if excluded.isdisjoint(term.columns):
-            known = terms.get(term.label)
-            terms[term.label] = term if known is None else known.and_also(term)
+        if excluded.isdisjoint(term.read_columns(known)):
+            old = terms.get(term.label)
+            terms[term.label] = term if old is None else old.and_also(term)
     return tuple(terms.values())
 
 
@@ -382,6 +389,10 @@ def specify(
                 f"{name!r} is named in formulas, priors or post, but no model imputes it; models "
                 f"impute {', '.join(models)}."
             )
+    idle = [name for name in request.model_options if name not in (*models, "*")]
+    if idle:
+        message = f"model_options names {listed(idle)}, which no model imputes: passed over."
+        log.info("", "options not used", message)
     for option in request.model_options.get("*", {}):
         if not any(option in each.options for each in models.values()):
             raise SpecificationError(
@@ -394,10 +405,12 @@ def specify(
         requests.say_idle(table, table.columns_of(clusters), log)
     passed_over = Log()  # said last
     sequence = visit_order(visit_sequence, targets, table, passed_over)
-    targets, sequence = form_blocks(targets, sequence, log)
+    targets, sequence = form_blocks(targets, sequence, table.variables, log)
     if joint is not None:
-        check_models({n: sources_of(t, targets) for n, t in models_of(targets).items()}, analyses)
-        sequence = joint_order(targets, joint.order)
+        models = models_of(targets)
+        sources = {n: sources_of(t, targets, table.variables) for n, t in models.items()}
+        check_models(sources, analyses)
+        sequence = joint_order(targets, joint.order, table.variables)
     names = list(table.variables)
     matrix = pd.DataFrame(int(Role.NONE), index=names, columns=names)
     for name, target in models_of(targets).items():

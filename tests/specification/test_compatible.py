@@ -149,6 +149,17 @@ def test_the_cluster_is_that_of_the_analysis(frame):
     assert {target.cluster for target in found.targets.values()} == {"g"}
 
 
+def test_analyses_of_different_clusters_say_what_becomes_of_other_models(frame):
+    pairs = frame.assign(h=np.arange(120) // 2)
+    texts = ["y ~ x + (1 | g)", "b ~ x + (1 | h)"]
+    specification = made(pairs, texts, family={"b": "gaussian"})
+    assert specification.targets["x"].cluster is None
+    said = [each.message for each in specification.events if each.action == "single level"]
+    assert len(said) == 1 and "'g'; 'h'" in said[0]
+    named = made(pairs, texts, family={"b": "gaussian"}, cluster="g")
+    assert not [each for each in named.events if each.action == "single level"]
+
+
 def test_on_conditional_keeps_chained_equations(frame):
     found = made(frame, "y ~ x * z + (1 | g)", cluster="g", on="conditional")
     assert found.live is None and found.methods["x"] == "pmm"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.errors import DataError
 from bayesimpute.roles import Role
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specification import Target
@@ -153,3 +154,14 @@ def test_clusters_with_fixed_effects_leave_the_other_groupings_random() -> None:
     equation = equations(specify(df, method=method, formulas=formula))["y"]
     assert equation.startswith("y_i = (β0 + b0_k + α_j) + β1·x_i")
     assert "b0_k ~ N(0, τ_school²)" in equation
+
+
+def test_names_of_nested_columns_may_have_a_colon() -> None:
+    df = pupils().assign(**{"class": lambda df: df["class"] % 3})
+    named = df.rename(columns={"school": "school:id"})
+    table = specify(named, "school:id/class").table
+    assert table.columns_of(["school:id:class"]) == ("school:id", "class")
+    with pytest.raises(DataError, match="divide the rows in the same way"):
+        specify(named, "school:id/school:id")
+    plain = specify(df, "school/class").table.clusters("school:class")
+    assert (table.clusters("school:id:class").codes == plain.codes).all()
