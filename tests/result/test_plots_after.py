@@ -147,6 +147,19 @@ def test_many_values_have_the_density_of_all_of_them():
     np.testing.assert_allclose(kernel_density(values, grid, free), exact, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize(("middle", "sd"), [(2000, 5), (1e6, 10), (1e-6, 1e-7)])
+def test_values_far_from_an_end_have_the_density_of_any_others(middle, sd):
+    from scipy.stats import gaussian_kde
+
+    values = middle + sd * np.random.default_rng(1).normal(size=300)
+    ends = distribution.support([values])
+    assert ends[0] == 0
+    grid = distribution.grid_within([values], ends)
+    exact = gaussian_kde(values, len(values) ** -0.2)(grid)
+    found = kernel_density(values, grid, ends)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=5e-3 * exact.max())
+
+
 def test_a_box_has_the_quartiles_of_its_imputation(pupils_in_schools):
     (ax,) = pupils_in_schools.plot_box("x").axes
     inside = [line for line in ax.get_lines() if line.get_linewidth() == 1.4]
