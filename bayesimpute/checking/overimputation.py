@@ -51,7 +51,7 @@ from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wording import nearest, p_statement
+from bayesimpute.wording import nearest, numbers, p_statement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,8 +174,9 @@ def _intervals(ax: "Axes", cells: pd.DataFrame) -> Any:
 
 def _names(groups: pd.DataFrame) -> list[str]:
     """Names of the categories, as a legend has them."""
-    names = groups["category"].unique()
-    return [style.cut(f"{n:g}" if isinstance(n, float) else str(n), 14) for n in names]
+    names = list(groups["category"].unique())
+    as_numbers = all(isinstance(name, float) for name in names)
+    return [style.cut(name, 14) for name in (numbers(names) if as_numbers else map(str, names))]
 
 
 def _legend_columns(groups: pd.DataFrame, wide: float) -> tuple[int, int]:

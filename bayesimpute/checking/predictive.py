@@ -16,6 +16,7 @@ from bayesimpute.plots.frames import MOST_DISTINCT
 from bayesimpute.prior.of_run import prior_predictive
 from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
+from bayesimpute.wording import numbers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,8 +49,8 @@ def draw_replicated(
         model = np.array([(draws == level).mean(axis=1) for level in levels]).T
         seen = np.array([[np.mean(observed == level) for level in levels]])
         bars(ax, seen, model, [style.OBSERVED, style.IMPUTED], inside=0.9)
-        names = [f"{level:g}" for level in levels] if categories is None else map(str, categories)
-        panels.name_categories(ax, list(names))
+        names = numbers(levels) if categories is None else list(map(str, categories))
+        panels.name_categories(ax, names)
     else:
         _curves(ax, draws, observed)
     ax.set_ylim(bottom=0)

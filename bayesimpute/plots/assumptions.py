@@ -13,7 +13,7 @@ from bayesimpute.plots.distribution import bars
 from bayesimpute.result.checks import draws_of_rho
 from bayesimpute.result.run import Run
 from bayesimpute.specification.aliases import SELECTION
-from bayesimpute.wording import listed
+from bayesimpute.wording import listed, numbers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,7 +147,7 @@ def _shares(ax: "Axes", draws: np.ndarray, seen: np.ndarray, categories: np.ndar
         ax.vlines(at, low, high, color=style.PRIOR, linewidth=thick)
     ax.set_ylim(bottom=0)
     panels.name_categories(
-        ax, [f"{c:g}" if categories.dtype.kind == "f" else str(c) for c in categories]
+        ax, numbers(categories) if categories.dtype.kind == "f" else [str(c) for c in categories]
     )
 
 

@@ -18,7 +18,7 @@ from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Target
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed, numbers
 
 #: Panels of one figure; more would be too small to read.
 MOST_PANELS = 30
@@ -420,7 +420,7 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
         levels = [str(label) for label in values.cat.categories]
         frame["value"] = values.cat.codes
     elif len(distinct := np.unique(values)) <= MOST_DISTINCT:
-        levels = [f"{value:g}" for value in distinct]
+        levels = numbers(distinct)
         frame["value"] = np.searchsorted(distinct, values)
     if by == IMPUTATION:
         parts, names, remark = _by_imputation(frame, groups, run.m)

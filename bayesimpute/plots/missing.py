@@ -22,6 +22,7 @@ from bayesimpute.plots.frames import (
     drawn_columns,
     named_frame,
 )
+from bayesimpute.wording import numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -623,7 +624,7 @@ def _covariate(
         return values, []
     position = np.where(known, np.searchsorted(distinct, values), np.nan)
     labels = [described.categories[int(k)] for k in distinct] if described.categories else ()
-    return position, [str(label) for label in labels] or [f"{value:g}" for value in distinct]
+    return position, [str(label) for label in labels] or numbers(distinct)
 
 
 def _two(values: np.ndarray, rows: np.ndarray, gone: np.ndarray) -> "Two":

@@ -15,6 +15,7 @@ from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.frames import column_named, completed, facets
 from bayesimpute.result.run import Run
+from bayesimpute.wording import numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ class Scale:
         """Give the place at a share of the way from the lowest to the highest number."""
         low, high = self.ends
         if self.log:
-            return float(low * (max(high / low, 1.01)) ** at)
+            return float(low * (high / low if high > low else 1.01) ** at)
         return low + at * ((high - low) or max(abs(low), 1.0))
 
     @property
@@ -100,7 +101,7 @@ class Scale:
             locator = LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(most, steps=[1, 2, 5, 10])
             ticks = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
             gone = [self.absent] if self.gone else []
-            words = [ABSENT for _ in gone] + [f"{tick:g}".replace("-", "−") for tick in ticks]
+            words = [ABSENT for _ in gone] + [t.replace("-", "−") for t in numbers(ticks)]
             axis.set_ticks([*gone, *ticks], words)
             axis.set_minor_locator(NullLocator())
         room = self.share(1.05) - self.share(1) + 1.3 * self.spread

@@ -286,6 +286,25 @@ def test_xy_of_two_categories_draws_shares_of_each_colour(make_imputations):
     np.testing.assert_allclose(np.array(blue) / max(blue), [1, 1, 1, 0])
 
 
+def test_numbers_told_apart_by_their_last_digits_are_told_apart_in_labels(make_imputations):
+    code = np.where(np.arange(40) % 4 == 0, np.nan, 1_000_001.0 + np.arange(40) % 3)
+    y = np.where(np.arange(40) % 5 == 0, np.nan, 1.0)
+    frame = pd.DataFrame({"code": code, "y": y})
+    imp = make_imputations(frame[["code"]], {"code": "pmm"})
+    words = ["1000001", "1000002", "1000003"]
+    for figure in (imp.plot_density("code"), bi.plot_missing_by(frame, "y", "code")):
+        assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == words
+
+
+def test_a_narrow_logarithmic_axis_holds_its_values_and_no_more():
+    x = np.where(np.arange(50) % 5 == 0, np.nan, 1e6 + np.arange(50.0))
+    frame = pd.DataFrame({"x": x, "y": np.arange(50.0)})
+    (ax,) = bi.plot_xy(frame, "x", "y", log="x").axes
+    assert ax.get_xlim()[1] < 1e6 + 60
+    texts = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert len(texts) > 3 and len(set(texts)) == len(texts)
+
+
 def test_xy_takes_logarithms_and_refuses_what_has_none(pupils_in_schools):
     (ax,) = pupils_in_schools.plot_xy("z", "mood", log="x").axes
     assert ax.get_xscale() == "log"
