@@ -174,7 +174,10 @@ def plot_propensity(
     found = propensity(run, variable, predictors)
     table = run.specification.table
     order = np.argsort(table.rows)
-    values = completed(run, variable, number)[order]
+    # a cell imputed although it was observed keeps its observed value here
+    values = np.where(
+        table.missing(variable), completed(run, variable, number), table.values[variable]
+    )[order]
     chance, gone = found["propensity"].to_numpy(), found["missing"].to_numpy()
     drawn = panels.panels(
         2, ax, figsize or (6, 4.8), picture="plot_propensity", across=1, head=0.9, sharex=True
@@ -193,7 +196,8 @@ def plot_propensity(
             below.axvline(float(each[0]), color=colour, linewidth=2)
     below.set_yticks([])
     below.set_ylim(0, None)
-    labels = [f"observed ({(~gone).sum():,})", f"imputed ({gone.sum():,}), imputation {number}"]
+    imputed = (gone & ~np.isnan(values)).sum()  # of the missing cells those that where= asked for
+    labels = [f"observed ({(~gone).sum():,})", f"imputed ({imputed:,}), imputation {number}"]
     keys = [panels.key(colour) for colour in style.PALETTE.values()]
     panels.finish(
         drawn, f"{variable} by propensity of being missing",

@@ -66,6 +66,22 @@ def test_values_stand_at_their_propensity(imp, df):
         assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(1, abs=0.02)
 
 
+def test_propensity_draws_observed_values_though_some_are_imputed_anew(df):
+    data = df[["x", "y"]]
+    where = data.isna()
+    where.loc[data.index[:100], "y"] = True
+    where.loc[data.index[100:], "y"] = False
+    imp = bi.impute(data, method="sample", m=2, iterations=1, where=where, seed=1, progress=False)
+    (above, _) = imp.plot.propensity("y", ["x"]).axes
+    dots = {line.get_color(): line.get_ydata() for line in above.lines
+            if line.get_linestyle() == "None"}  # fmt: skip
+    np.testing.assert_array_equal(np.sort(dots[style.OBSERVED]), np.sort(data["y"].dropna()))
+    gone = int(data["y"].iloc[:100].isna().sum())
+    assert len(dots[style.IMPUTED]) == gone
+    words = [text.get_text() for text in above.figure.legends[0].get_texts()]
+    assert words[1] == f"imputed ({gone}), imputation 1"
+
+
 def test_what_has_no_propensity_says_so(imp):
     with pytest.raises(bi.SpecificationError, match="was not imputed"):
         imp.plot.propensity("x")
