@@ -155,7 +155,7 @@ def plot_density(
     run
         The result of ``bi.impute``.
     variable
-        An imputed variable. One of level 2 counts every cluster once.
+        An imputed variable. One of level 2 counts every cluster once in a panel.
     by
         Column with clusters or categories: a panel for each that has imputed cells, on the same
         horizontal axis. ``".imp"``: a panel for each imputation, beside the observed values. By
@@ -269,7 +269,7 @@ def plot_strip(
     run
         The result of ``bi.impute``.
     variable
-        An imputed variable. One of level 2 counts every cluster once.
+        An imputed variable. One of level 2 counts every cluster once in a panel.
     by
         Column with clusters or categories: a panel for each that has imputed cells, or ``".imp"``:
         one for each imputation. By default one panel with all cells.
@@ -409,7 +409,7 @@ def plot_box(
     run
         The result of ``bi.impute``.
     variable
-        An imputed variable. One of level 2 counts every cluster once.
+        An imputed variable. One of level 2 counts every cluster once in a panel.
     by
         Column with clusters or categories: a panel for each that has imputed cells, or ``".imp"``:
         one for each imputation. By default one panel with all cells.

@@ -301,7 +301,8 @@ def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
     run
         The result of ``bi.impute``.
     variable
-        An imputed variable. One of level 2 counts every cluster once.
+        An imputed variable. One of level 2 counts every cluster once, with `by` once for each
+        of the labels that its rows have.
     by
         A column of the data, copied beside the cells as ``facet``; none by default.
 
@@ -334,8 +335,14 @@ def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
         raise SpecificationError(f"Variable {variable!r} has no imputed cells to plot.")
     if by == variable:
         raise SpecificationError(f"by={by!r} is the variable itself; give another column.")
+    facet: pd.Series[Any] | None = None
+    if by is not None:
+        facet = table.frame[column_named(by, list(table.variables), "by", "facets")]
     if cluster := _cluster_of(run, variable):
         codes = table.clusters(cluster).codes
+        if facet is not None:  # whose rows may differ within a cluster
+            own, labels = pd.factorize(facet.iloc[table.rows], use_na_sentinel=False)
+            codes = codes * len(labels) + own
         first = [np.unique(codes[part], return_index=True)[1] for part in rows]
         drawn = drawn[:, first[1]]
         rows = [part[kept] for part, kept in zip(rows, first, strict=True)]
@@ -353,9 +360,8 @@ def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
     frame = pd.DataFrame({".imp": number, "value": value}, index=table.frame.index[at])
     seen_as = np.array(list(style.PALETTE))[(number > 0).astype(np.int64)]
     frame["seen"] = pd.Categorical(seen_as, list(style.PALETTE))
-    if by is not None:
-        column = table.frame[column_named(by, list(table.variables), "by", "facets")]
-        frame["facet"] = column.iloc[at].array
+    if facet is not None:
+        frame["facet"] = facet.iloc[at].array
     return frame
 
 
@@ -412,7 +418,8 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     frame = cells(run, variable, None if by == IMPUTATION else by)
     imputed = (frame[".imp"] > 0).to_numpy()
     unit = "clusters" if _cluster_of(run, variable) else "cells"
-    sizes = [int((frame[".imp"] == k).sum()) for k in (0, 1)]
+    counted = frame if unit == "cells" else cells(run, variable)  # once, whatever their facets
+    sizes = [int((counted[".imp"] == k).sum()) for k in (0, 1)]
     words = [f"{n:,} {unit if n != 1 else unit.removesuffix('s')}" for n in sizes]
     values: pd.Series[Any] = frame["value"]
     levels: list[str] = []

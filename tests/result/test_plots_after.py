@@ -218,6 +218,24 @@ def test_a_variable_of_level_2_counts_every_cluster_once(make_imputations):
     )  # fmt: skip
 
 
+def test_a_cluster_is_counted_in_every_facet_that_it_has_rows_of(make_imputations):
+    frame = pd.DataFrame(
+        {
+            "school": np.repeat(["a", "b", "c", "d"], 4),
+            "size": np.repeat([10.0, 20.0, np.nan, 40.0], 4),
+            "sex": ["f", "f", "m", None, *"mmff", *"fmfm", *"mmmm"],
+        }
+    )
+    imp = make_imputations(frame, {"size": "normal"})
+    object.__setattr__(imp.specification.targets["size"], "level", 2)
+    found = frames.shown(imp, "size", "sex", None)
+    held = dict(zip(found.names, found.parts, strict=True))
+    seen = {name: part.loc[part[".imp"] == 0, "value"].tolist() for name, part in held.items()}
+    assert seen == {"f": [0, 1], "m": [0, 1, 2]}  # positions among 10, 20 and 40
+    assert [(part[".imp"] > 0).sum() for part in held.values()] == [4, 4]
+    assert found.labels == ("observed (3 clusters)", "imputed (1 cluster, m = 4)")
+
+
 def test_cells_are_those_of_the_completed_data(imputations):
     data = imputations.data
     for name in ("popular", "mood", "girl"):
