@@ -140,7 +140,9 @@ def _asked(
     asked = [groups] if single else list(groups)
     if not asked:
         raise SpecificationError("groups= is empty; leave it out to see all.")
-    for group in asked:
+    for k, group in enumerate(asked):
+        if group in asked[:k]:
+            raise SpecificationError(f"groups= names {group!r} twice.")
         if group not in labels:
             near = did_you_mean(group, labels) or f" There are {listed(labels, 12)}."
             raise SpecificationError(f"groups=: {name!r} has no value {group!r}.{near}")

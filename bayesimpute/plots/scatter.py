@@ -399,7 +399,7 @@ def numbers_of(imputation: int | Sequence[int] | str, m: int) -> list[int]:
             raise SpecificationError(f"There is no imputation {number!r}; give 1 to {m}.")
     if not asked:
         raise SpecificationError(f"imputation= is empty; give 'all' or numbers from 1 to {m}.")
-    return [int(number) for number in asked]
+    return list(dict.fromkeys(int(number) for number in asked))
 
 
 def _where(run: Run, x: str, y: str) -> np.ndarray:

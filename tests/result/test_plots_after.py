@@ -276,6 +276,8 @@ def test_xy_draws_all_imputations_but_observed_rows_once(pupils_in_schools):
     gone = int(pupils_in_schools.data["x"].isna().sum())
     assert len(drawn(ax, style.IMPUTED)) == 4 * gone
     assert len(drawn(ax, style.OBSERVED)) == 120 - gone
+    (ax,) = pupils_in_schools.plot_xy("z", "x", imputation=[2, 2]).axes
+    assert len(drawn(ax, style.IMPUTED)) == gone
 
 
 def test_a_facet_of_xy_holds_its_own_rows(pupils_in_schools):
@@ -392,6 +394,7 @@ def test_what_cannot_be_drawn_is_said_before(pupils_in_schools, arguments, sente
         ({"by": "x"}, "variable itself"),
         ({"by": "z"}, "120 distinct numbers"),
         ({"by": "school", "groups": ["e"]}, "has no value 'e'"),
+        ({"by": "school", "groups": ["b", "c", "b"]}, "groups= names 'b' twice"),
         ({"by": "school", "groups": "a"}, "nothing was missing"),
         ({"by": "school", "figsize": (3, 1)}, "too low to read"),
     ],
