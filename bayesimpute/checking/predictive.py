@@ -55,9 +55,10 @@ def draw_replicated(
         _curves(ax, draws, observed)
     ax.set_ylim(bottom=0)
     marker = "s" if shares else ""
+    few = f"{MOST_CURVES} of " if not shares and len(draws) > MOST_CURVES else ""
     entries = [
         (f"observed ({observed.size:,})", panels.key(style.OBSERVED, marker, linewidth=2.2)),
-        (f"model ({len(draws)} data sets)", panels.key(style.IMPUTED, marker, linewidth=0.7)),
+        (f"model ({few}{len(draws)} data sets)", panels.key(style.IMPUTED, marker, linewidth=0.7)),
     ]
     title = str(attributes.get("target", name))
     panels.finish(drawn, title, entries, y="share" if shares else "density")
@@ -65,8 +66,8 @@ def draw_replicated(
 
 
 def _curves(ax: "Axes", draws: np.ndarray, observed: np.ndarray) -> None:
-    step = max(1, len(draws) // MOST_CURVES)
-    shown = draws[::step][:MOST_CURVES]
+    few = min(len(draws), MOST_CURVES)
+    shown = draws[np.linspace(0, len(draws) - 1, few).round().astype(np.int64)]  # of all chains
     low, high = np.quantile(shown, [0.002, 0.998])  # heavy tails would leave no room for the rest
     ends = support([draws, observed])
     grid = grid_within([np.array([low, high]), observed], ends)

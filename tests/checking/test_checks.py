@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import integrate, stats
 
@@ -17,6 +18,7 @@ from bayesimpute.checking.overimputation import (
     randomised_pit,
     weighted_quantiles,
 )
+from bayesimpute.checking.predictive import draw_replicated
 from bayesimpute.checking.psis import leave_one_out
 from bayesimpute.checking.replay import predictions
 from bayesimpute.errors import DataError, SpecificationError
@@ -423,6 +425,20 @@ def test_a_users_pymc_model_is_checked_and_compared():
     assert 0.85 < imp.overimpute(draws=50).table.loc["number", "coverage"] < 0.95
     found = imp.compare_models("number", {"own": {}, "normal": "normal"}, draws=100).table
     assert abs(found["difference"]).max() < 1.5
+
+
+def test_curves_of_replicated_data_are_of_all_chains():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(3, 33, 20)) + 10 * np.arange(3)[:, None, None]  # (chain, draw, row)
+    groups = {
+        "posterior_predictive": xr.Dataset({"x": (("chain", "draw", "row"), values)}),
+        "observed_data": xr.Dataset({"x": ("row", values[0, 0])}),
+    }
+    (ax,) = draw_replicated(xr.DataTree.from_dict(groups), None, None).axes
+    peaks = [line.get_xdata()[line.get_ydata().argmax()] for line in ax.lines[:-1]]
+    assert np.bincount(np.round(np.array(peaks) / 10).astype(int)).tolist() == [17, 16, 17]
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words[1] == "model (50 of 99 data sets)"
 
 
 @pytest.mark.slow
