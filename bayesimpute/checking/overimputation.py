@@ -117,19 +117,20 @@ def plot_overimputation(
         len(names), ax, figsize, picture="plot", single=(4.6, 4.2), each=(3.2, 3.0), most=3,
         narrowest=1.7, lowest=LOWEST + LINE * lines, head=0.3, instead="fewer variables",
     )  # fmt: skip
-    shade = None
+    numeric = [name for name in names if name not in groups]
+    shade = _shade(found.cells[found.cells["variable"].isin(numeric)])  # one for all panels
     for panel, name in zip(drawn.axes, names, strict=True):
         above = 0
         if name in groups:
             above = _calibration(panel, groups[name])
         else:
-            shade = _intervals(panel, found.cells[found.cells["variable"] == name])
+            _intervals(panel, found.cells[found.cells["variable"] == name], shade)
         panel.tick_params(labelsize=7)
         title = f"{style.cut(name, 12)}: {found.table.loc[name, 'coverage']:.1%}"
         panel.set_title(style.literal(title), fontsize=9, loc="left", pad=4 + 72 * LINE * above)
-    if shade is not None:
+    if numeric:
         _shade_key(
-            drawn, shade, [p for p, n in zip(drawn.axes, names, strict=True) if n not in groups]
+            drawn, shade, [p for p, n in zip(drawn.axes, names, strict=True) if n in numeric]
         )
     said = f"in the titles: observed values in their central {found.level:.0%} intervals"
     panels.remark(drawn, [said])
@@ -150,15 +151,19 @@ def _shade_key(drawn: panels.Panels, shade: Any, numeric: "list[Axes]") -> None:
     bar.outline.set_visible(False)
 
 
-def _intervals(ax: "Axes", cells: pd.DataFrame) -> Any:
-    """Intervals of some cells; gives what the bar of tones is made from."""
+def _shade(cells: pd.DataFrame) -> Any:
+    """Tones of the shares missing in the rows of these cells."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
+    tones = LinearSegmentedColormap.from_list("missing", [style.OBSERVED_AREA, style.MISSING])
+    return ScalarMappable(Normalize(0, max([*cells["missing"], 0.1])), tones)
+
+
+def _intervals(ax: "Axes", cells: pd.DataFrame, shade: Any) -> None:
+    """Intervals of some cells in the tones of `shade`."""
     order = np.argsort(cells["observed"].to_numpy(dtype=float), kind="stable")
     chosen = order[np.unique(np.linspace(0, len(order) - 1, MOST_CELLS).astype(int))]
-    tones = LinearSegmentedColormap.from_list("missing", [style.OBSERVED_AREA, style.MISSING])
-    shade = ScalarMappable(Normalize(0, max(float(cells["missing"].max()), 0.1)), tones)
     x, low, high, mean, missing = (
         cells[column].to_numpy(dtype=float)[chosen]
         for column in ("observed", "low", "high", "mean", "missing")
@@ -169,7 +174,6 @@ def _intervals(ax: "Axes", cells: pd.DataFrame) -> Any:
     ax.plot([x.min(), x.max()], [x.min(), x.max()], color="black", linewidth=1.4, zorder=4)
     ax.set_xlabel("observed", fontsize=8)
     ax.set_ylabel("predicted", fontsize=8)
-    return shade
 
 
 def _names(groups: pd.DataFrame) -> list[str]:

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.colors import to_hex
 
 import bayesimpute as bi
 from bayesimpute.checking.overimputation import Overimputation
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import heat
+from bayesimpute.plots import heat, style
 
 PRINT = (3.5, 2.8)
 
@@ -217,6 +218,16 @@ def test_legends_of_overimputed_categories_stand_above_their_panels(kinds, defau
             box = legend.get_window_extent()
             assert box.y0 >= ax.get_window_extent().y1
             assert not box.overlaps(ax._left_title.get_window_extent())
+
+
+def test_a_tone_is_the_same_share_missing_in_every_panel():
+    found = overimputed([0, 0])
+    found.cells.loc[found.cells["variable"] == "v0", "missing"] *= 3
+    figure = found.plot()
+    tones = [{to_hex(c).upper() for c in ax.collections[1].get_facecolors()}
+             for ax in figure.axes[:2]]  # fmt: skip
+    assert style.MISSING in tones[0] and style.MISSING not in tones[1]
+    assert figure.axes[2].get_ylim() == (0, 0.75)
 
 
 def prior_tree(categories=None):
