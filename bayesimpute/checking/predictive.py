@@ -347,6 +347,8 @@ def _predictions_of(data: "xr.Dataset", predicted: "xr.Dataset") -> "xr.Dataset 
     drawn = drawn.isel(row=own[np.argsort(wanted)])
     labels = data[name].attrs.get("categories")
     if labels is not None:
+        if "categories" not in drawn.attrs:  # numbers that stand for categories, as in matching
+            return None
         codes = {label: code for code, label in enumerate(labels)}
         drawn = drawn.copy(data=np.vectorize(codes.__getitem__, otypes=[np.int64])(drawn.values))
     return drawn.rename(name).assign_attrs(data[name].attrs).to_dataset()
