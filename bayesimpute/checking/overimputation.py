@@ -267,7 +267,8 @@ class Overimputation(html.Told):
         a user's own method gives no density, and the numbers flatter it.
     cells
         A row for each cell: ``variable``, ``row`` (index label, or the cluster of a level-2
-        variable), ``cluster``, ``observed``; for numbers predictive ``mean`` and interval ``low``,
+        variable), ``cluster``, ``observed`` (of a date the days since the first observed one, and
+        so all numbers of it); for numbers predictive ``mean`` and interval ``low``,
         ``high``; for categories the ``probability`` of the observed one; ``pit``, ``covered``,
         ``missing`` (share of the row's variables that are missing) and ``pareto_k``.
     probabilities

@@ -61,7 +61,9 @@ def draw_replicated(
         (f"model ({few}{len(draws)} data sets)", panels.key(style.IMPUTED, marker, linewidth=0.7)),
     ]
     title = str(attributes.get("target", name))
-    panels.finish(drawn, title, entries, y="share" if shares else "density")
+    panels.finish(
+        drawn, title, entries, x=attributes.get("units", ""), y="share" if shares else "density"
+    )
     return drawn.figure
 
 
@@ -107,7 +109,8 @@ def predictive(
         ``posterior`` [chain, draw, …] and ``sample_stats`` [chain, draw]. Rows are those the
         model is fitted to: positions in the user's frame, or clusters for a level-2 target;
         ``cluster`` is a coordinate of them. Categories are codes, their labels in the attribute
-        ``categories``. With matching, no row is its own donor. δ-adjustment is of missing values
+        ``categories``; dates are days since the first observed one, as the attribute ``units``
+        says. With matching, no row is its own donor. δ-adjustment is of missing values
         and is left out. Of a selection model, everything is given that the value is seen; of a
         joint block, given the other variables of the block.
 
@@ -186,6 +189,8 @@ def tree_of(drawn: Replay) -> "xr.DataTree":
 
     rows, name = drawn.rows, safe_name(drawn.target, {"chain", "draw", "row", "cluster"})
     described: dict[str, Any] = {"target": safe_text(drawn.target), "kind": str(rows.kind)}
+    if rows.counted:
+        described["units"] = rows.counted
     values, observed = drawn.values, rows.observed
     if rows.categories and rows.numeric:
         known = np.asarray(rows.categories, dtype=float)

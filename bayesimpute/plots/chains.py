@@ -489,7 +489,8 @@ def plot_trace(
     for k, (panel, (name, words, chains)) in enumerate(zip(drawn.axes, shown, strict=True)):
         _dress(panel, name, words, chains.transpose("chain", "draw").values)
         panel.set_xlabel("iteration" if drawn.outer(k)[0] else "", fontsize=8)
-    panels.remark(drawn, [f"one line a chain (m = {history.m})", chosen_by])
+    counted = [f"{n}: {known[n].counted}" for n in chosen if known[n].counted]
+    panels.remark(drawn, [f"one line a chain (m = {history.m})", chosen_by, *counted])
     return drawn.figure
 
 

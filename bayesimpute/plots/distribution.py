@@ -205,7 +205,7 @@ def plot_density(
     ]
     panels.finish(
         drawn, variable, entries, names=cells.names, by=cells.by, remarks=[cells.remark],
-        y="share" if cells.levels else "density",
+        x=cells.counted, y="share" if cells.levels else "density",
     )  # fmt: skip
     return drawn.figure
 
@@ -292,7 +292,7 @@ def plot_strip(
     cells = shown(run, variable, by, groups)
     drawn = beside(cells, ax, figsize, "plot_strip")
     said = strips(drawn, cells)
-    finish_strips(drawn, cells, variable, said)
+    finish_strips(drawn, cells, variable, said, cells.counted)
     return drawn.figure
 
 
@@ -438,7 +438,7 @@ def plot_box(
             _stack(panel, cells.shares(part))
         elif not cells.levels:
             _boxes(panel, part)
-    finish_strips(drawn, cells, variable, said, "share" if stacked else "")
+    finish_strips(drawn, cells, variable, said, "share" if stacked else cells.counted)
     if stacked:
         _name_levels(drawn, cells)
     return drawn.figure

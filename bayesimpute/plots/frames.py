@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
+from bayesimpute.data.dates import date_texts
 from bayesimpute.data.encoding import Kind, sorted_labels
 from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError, SpecificationError
@@ -312,8 +313,9 @@ def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a cell, index that of the data: ``.imp``, 0 for observed cells and 1 … m;
-        ``value``, a number or a category; ``seen``, ``"observed"`` or ``"imputed"``; with `by`
-        also ``facet``. A cell imputed although it was observed is among both.
+        ``value``, a number (of a date the days since the first observed one) or a category;
+        ``seen``, ``"observed"`` or ``"imputed"``; with `by` also ``facet``. A cell imputed although
+        it was observed is among both.
 
     Raises
     ------
@@ -391,6 +393,8 @@ class Shown:
         What a legend says of the two colours.
     options
         Of the variable's model, such as bounds.
+    counted
+        What numbers of dates count; else empty.
     """
 
     parts: list[pd.DataFrame]
@@ -401,6 +405,7 @@ class Shown:
     m: int
     labels: tuple[str, str]
     options: Mapping[str, Any]
+    counted: str
 
     def shares(self, part: pd.DataFrame) -> np.ndarray:
         """Share of each level among the cells of a panel, (1 + m, level), observed cells first."""
@@ -424,12 +429,15 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     sizes = [int((counted[".imp"] == k).sum()) for k in (0, 1)]
     words = [f"{n:,} {unit if n != 1 else unit.removesuffix('s')}" for n in sizes]
     values: pd.Series[Any] = frame["value"]
+    described = run.specification.table.variables[variable]
     levels: list[str] = []
     if isinstance(values.dtype, pd.CategoricalDtype):
         levels = [str(label) for label in values.cat.categories]
         frame["value"] = values.cat.codes
     elif len(distinct := np.unique(values)) <= MOST_DISTINCT:
         levels = numbers(distinct)
+        if described.ticks is not None:
+            levels = date_texts(described.dtype, described.ticks, distinct)
         frame["value"] = np.searchsorted(distinct, values)
     if by == IMPUTATION:
         parts, names, remark = _by_imputation(frame, groups, run.m)
@@ -442,6 +450,7 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
         1 if by == IMPUTATION else run.m,
         (f"observed ({words[0]})", f"imputed ({words[1]}, m = {run.m})"),
         getattr(run.specification.targets.get(variable), "options", {}),
+        "" if levels else described.counted,
     )  # fmt: skip
 
 

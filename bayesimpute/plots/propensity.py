@@ -204,6 +204,7 @@ def plot_propensity(
         list(zip(labels, keys, strict=True)), names=[variable, "propensity"],
         x="propensity of being missing",
     )  # fmt: skip
+    above.set_ylabel(table.variables[variable].counted, fontsize=8)
     return drawn.figure
 
 

@@ -287,12 +287,16 @@ def picture(
          panels.key(colour, markersize=5))
         for (before, after), row, colour in zip(words, rows, style.PALETTE.values(), strict=True)
     ]  # fmt: skip
+    x_label, y_label = (
+        f"{name} ({each.counted})" if each.counted else name
+        for name, each in zip(names, variables, strict=True)
+    )
     said = "height of a bar: share of the rows of its colour in the panel" if pairs else ""
     if pairs and margins:
         said = "bars: numbers of rows, each colour on a scale of its own"
     panels.finish(
         drawn, f"{names[1]} against {names[0]}", entries, names=found.names,
-        by=None if by is None else str(by.name), x=names[0], y=names[1],
+        by=None if by is None else str(by.name), x=x_label, y=y_label,
         remarks=[found.remark, said],
     )  # fmt: skip
     return drawn.figure

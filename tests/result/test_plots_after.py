@@ -316,6 +316,21 @@ def test_numbers_told_apart_by_their_last_digits_are_told_apart_in_labels(make_i
         assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == words
 
 
+def test_pictures_of_dates_say_what_their_numbers_count():
+    day = pd.Series(pd.date_range("2020-03-01", periods=40))
+    frame = pd.DataFrame({"day": day.mask(day.index % 4 == 1), "z": np.arange(40.0)})
+    frame["term"] = day.dt.to_period("M").mask(day.index % 5 == 1)
+    imp = bi.impute(frame, method={"day": "sample", "term": "sample"}, m=2, iterations=1, seed=1,
+                    progress=False)  # fmt: skip
+    said = "days since 2020-03-01"
+    assert imp.plot_density("day").axes[0].get_xlabel() == said
+    assert imp.plot_xy("z", "day").axes[0].get_ylabel() == f"day ({said})"
+    assert f"day: {said}; term: periods (M) since 2020-03" in imp.plot_trace()._supxlabel.get_text()
+    (ax,) = imp.plot_density("term").axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2020-03", "2020-04"]
+    assert imp.predictive("day", draws=2)["observed_data"]["day"].attrs["units"] == said
+
+
 def test_a_narrow_logarithmic_axis_holds_its_values_and_no_more():
     x = np.where(np.arange(50) % 5 == 0, np.nan, 1e6 + np.arange(50.0))
     frame = pd.DataFrame({"x": x, "y": np.arange(50.0)})
