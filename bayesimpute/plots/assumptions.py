@@ -367,6 +367,29 @@ def _lines(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
     ax.set_ylabel(style.fitted(f"{term}: estimate, interval", 10, style.extent(ax)[1]))
 
 
+#: Points along each side of a grid that is interpolated.
+FINE = 200
+#: Share of the axes below which a contour is too short for a label.
+LABELLED = 0.2
+
+
+def _finer(values: np.ndarray, x: np.ndarray, y: np.ndarray, *to: np.ndarray) -> np.ndarray:
+    """Interpolate linearly in both directions, (y, x)."""
+    across, up = to
+    rows = np.array([np.interp(across, x, row) for row in values])
+    return np.array([np.interp(up, y, column) for column in rows.T]).T
+
+
+def _middle(part: np.ndarray, size: np.ndarray) -> tuple[float, float] | None:
+    """Give the place half way along a contour, (point, 2); none of one that is short."""
+    steps = np.hypot(*(np.diff(part, axis=0) / size).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    if along[-1] < LABELLED:
+        return None
+    x, y = (float(np.interp(along[-1] / 2, along, each)) for each in part.T)
+    return x, y
+
+
 def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
     wide, low, high = (
         table.pivot(index="delta", columns="rho", values=column)
@@ -374,13 +397,19 @@ def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
     )
     x, y = np.meshgrid(wide.columns.to_numpy(dtype=float), wide.index.to_numpy(dtype=float))
     lines = ax.contour(x, y, wide.to_numpy(), levels=9, colors=style.IMPUTED, linewidths=1)
-    ax.clabel(lines, fontsize=8)
-    # below 0 where one end is on either side of the null value
-    sides = ((low - null) * (high - null)).to_numpy()
-    if sides.min() < 0:
-        ax.contourf(x, y, sides, levels=[sides.min(), 0], colors=[style.GREY], alpha=0.15)
+    size = np.array([np.ptp(x), np.ptp(y)])
+    middles = [_middle(part, size) for level in lines.allsegs for part in level]
+    # at an edge half of a label would be cut off, and 0.8 read as 8
+    ax.clabel(lines, fontsize=8, manual=[each for each in middles if each is not None])
+    # Both ends are linear between points, as `tipping` takes them; how far they are from the null
+    # value is not, and may be the same at two neighbours that lie on either side of it.
+    across, up = np.linspace(x[0, 0], x[0, -1], FINE), np.linspace(y[0, 0], y[-1, 0], FINE)
+    ends = [_finer(each.to_numpy(), x[0], y[:, 0], across, up) for each in (low, high)]
+    outside = np.maximum(ends[0] - null, null - ends[1])
+    if outside.min() < 0:
+        ax.contourf(across, up, outside, levels=[outside.min(), 0], colors=[style.GREY], alpha=0.15)
     if wide.to_numpy().min() < null < wide.to_numpy().max():
-        ax.contour(x, y, wide.to_numpy(), levels=[null], colors=style.GREY, linewidths=2)
+        ax.contour(x, y, wide.to_numpy(), levels=[null], colors=style.GREY, linewidths=2, zorder=1)
     ax.scatter(x, y, s=6, color=style.GREY)
     ax.set_xlabel(SYMBOLS["rho"])
     ax.set_ylabel(SYMBOLS["delta"])
