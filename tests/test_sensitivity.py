@@ -241,3 +241,15 @@ def test_labels_of_contours_are_not_cut_off_at_an_edge():
     assert len(texts) > 3
     assert all(inside.contains(*corner) for text in texts
                for corner in text.get_window_extent().corners())  # fmt: skip
+
+
+def test_tipping_points_have_three_digits_in_picture_and_words():
+    found = Sensitivity(plane().query("rho == 0").drop(columns="rho"), "x")
+    texts = [text.get_text() for text in found.plot().axes[0].texts]
+    assert sorted(text.split()[-1] for text in texts) == ["1350", "1500", "1650"]
+    assert "delta = 1350" in repr(found)
+
+
+def test_an_estimated_correlation_alone_is_drawn():
+    (ax,) = Sensitivity(plane().head(1).assign(rho=np.nan), "x").plot().axes
+    assert [text.get_text() for text in ax.texts] == ["ρ estimated"]

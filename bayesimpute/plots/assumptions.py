@@ -261,13 +261,19 @@ def crossings(tipping: pd.DataFrame, axes: Sequence[str], null: float) -> list[s
     """
     found = []
     for tip in tipping.to_dict("records"):
-        text = f"{tip['what']} {null:g} at {tip['axis']} = {tip['value']:.3g}"
+        text = f"{tip['what']} {null:g} at {tip['axis']} = {_three(tip['value'])}"
         for other in axes:
             if other != tip["axis"]:
                 known = np.isfinite(tip["other"])
-                text += f" ({other} = {tip['other']:.3g})" if known else f" ({other} estimated)"
+                value = f"= {_three(tip['other'])}" if known else "estimated"
+                text += f" ({other} {value})"
         found.append(text)
     return found
+
+
+def _three(value: float) -> str:
+    """Three digits, of a number below a million without a power of ten."""
+    return f"{float(f'{value:.3g}'):g}"
 
 
 def plot_sensitivity(
@@ -321,13 +327,13 @@ def _line(
         ax.axhspan(row["conf_low"], row["conf_high"], color=style.PRIOR, alpha=0.12, linewidth=0)
         ax.axhline(row["estimate"], color=style.PRIOR, linewidth=1, linestyle="--")
         ax.annotate(
-            "ρ estimated", (at[-1], row["estimate"]), fontsize=8, color=style.PRIOR,
-            ha="right", va="bottom",
+            "ρ estimated", (0.99, row["estimate"]), xycoords=("axes fraction", "data"), fontsize=8,
+            color=style.PRIOR, ha="right", va="bottom",
         )  # fmt: skip
     for k, row in enumerate(tipping.sort_values("value").to_dict("records")):
         ax.axvline(row["value"], color=style.GREY, linewidth=0.8, linestyle=":")
         ax.annotate(
-            f"{row['what']}\n{null:g} at {row['value']:.2g}",
+            f"{row['what']}\n{null:g} at {_three(row['value'])}",
             (row["value"], 0.98 - 0.12 * (k % 3)),  # neighbours would cover each other
             xycoords=("data", "axes fraction"),
             fontsize=7,
