@@ -93,6 +93,9 @@ def test_runs_with_other_seeds_are_bound(tmp_path):
         for call in (lambda i: i.extend(1), lambda i: i.more(9), lambda i: i.impute_new(data())):
             with pytest.raises(SpecificationError, match="several runs"):
                 call(imp)
+    # the intercepts of two runs are at other centres of what is missing
+    assert "intercept" in set(one.diagnostics()["quantity"])
+    assert set(both.diagnostics()["quantity"]) == {"mean", "sd", "share[v]"}
     (advice,) = both.diagnose().query("finding == 'too few iterations to tell'")["advice"]
     assert advice.startswith("one.extend(8).bind(two.extend(8))")
     with pytest.raises(SpecificationError, match="same random numbers"):
