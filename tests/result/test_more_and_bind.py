@@ -102,6 +102,13 @@ def test_runs_with_other_seeds_are_bound(tmp_path):
         both.bind(two)
 
 
+def test_an_analysis_is_of_each_run_whose_units_are_its_own():
+    given = {"analysis": "y ~ x", "m": 1, "iterations": 1, "progress": False}
+    one, two = (bi.impute(data()[["x", "y"]], seed=k, **given) for k in (1, 2))
+    with pytest.raises(SpecificationError, match="analysis: these are imputations of several"):
+        _ = one.bind(two).analysis
+
+
 def test_what_cannot_be_bound_is_said():
     imp = bi.impute(data(), m=1, iterations=1, seed=1, progress=False)
     other = {
