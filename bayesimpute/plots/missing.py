@@ -268,7 +268,7 @@ def plot_miss(
     _image(ax, gaps)
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=max(len(clusters), 1)))])
     entries = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
-    below = ["0" if s == 0 else "<1%" if s < 0.005 else f"{s:.0%}" for s in gaps.mean(axis=0)]
+    below = [_share(s) for s in gaps.mean(axis=0)]
     sides = heat.around(ax, names, bottom=below)
     if cluster is None:
         ax.set_ylabel("rows" if order == "rows" else "rows, sorted", fontsize=9)
@@ -283,6 +283,13 @@ def plot_miss(
         _name_blocks(ax, starts, clusters, tile[1])
         tile = heat.settle((ax, sides, caption))
     return drawn.figure
+
+
+def _share(missing: float) -> str:
+    """Per cent, 0 and 100 of none and of all only."""
+    if 0 < missing < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= missing < 1 else f"{missing:.0%}" if missing else "0"
 
 
 def _image(ax: "Axes", gaps: np.ndarray) -> None:

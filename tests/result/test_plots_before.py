@@ -438,6 +438,13 @@ def test_awkward_frames_are_drawn_and_left_as_they_were(awkward, clustered):
     pd.testing.assert_frame_equal(awkward, before)
 
 
+def test_hardly_any_and_nearly_all_are_not_none_and_all():
+    frame = pd.DataFrame({"few": np.arange(1000.0), "most": np.nan, "all": np.nan})
+    frame.loc[0, ["few", "most"]] = np.nan, 1.0
+    (ax,) = bi.plot_miss(frame).axes
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["<1%", ">99%", "100%"]
+
+
 def test_complete_data_say_that_nothing_is_missing():
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
     for picture in (bi.plot_pattern, bi.plot_miss):
