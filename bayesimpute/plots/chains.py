@@ -20,6 +20,7 @@ from bayesimpute.diagnostics import (
 from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
+from bayesimpute.result.restored import require_to_extend
 from bayesimpute.result.run import Run
 from bayesimpute.wording import did_you_mean, listed, visible
 
@@ -124,6 +125,7 @@ def plot_chains(
         )
     kept = draws - discard
     if kind != "trace" and kept < FEWEST_DRAWS:
+        require_to_extend(run.specification)  # where there are no models none can be added
         raise SpecificationError(
             f"kind={kind!r} needs {FEWEST_DRAWS} iterations, not {kept}; imp.extend adds some, and "
             "kind='trace' needs none."
