@@ -254,6 +254,8 @@ def test_own_variance_is_the_inverse_of_the_variance_inflation_factor():
     residual = x[:, 2] - rest @ np.linalg.lstsq(rest, x[:, 2], rcond=None)[0]
     assert own_variance(x)[2] == pytest.approx(residual.var() / x[:, 2].var())
     assert own_variance(np.ones((5, 2))).tolist() == [1, 1]
+    exact = np.column_stack([x[:, 0], x[:, 1], x[:, 0] + x[:, 1], rng.normal(size=300)])
+    assert own_variance(exact) == pytest.approx([0, 0, 0, 1], abs=0.05)
 
 
 def test_separation_is_found_in_one_predictor_or_in_a_combination():
