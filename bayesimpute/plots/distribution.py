@@ -334,13 +334,15 @@ def finish_strips(
     few = 10 if drawn.single else 4
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10**6) if cells.m / s <= few)
     numbers = range(step, cells.m + 1, step)
+    single = cells.m == 1  # that of the panel, whatever its number
     for panel in drawn.axes:
-        panel.set_xticks([0, *numbers], ["obs.", *map(str, numbers)])
+        words = ["imp."] if single else list(map(str, numbers))
+        panel.set_xticks([0, *numbers], ["obs.", *words])
         panel.set_xlim(-0.6, cells.m + 0.6)
     keys = [panels.key(colour, "s", markersize=6) for colour in style.PALETTE.values()]
     panels.finish(
         drawn, variable, list(zip(cells.labels, keys, strict=True)), names=cells.names,
-        by=cells.by, x="imputation", y=y, remarks=[cells.remark, said],
+        by=cells.by, x="" if single else "imputation", y=y, remarks=[cells.remark, said],
     )  # fmt: skip
 
 
