@@ -51,6 +51,8 @@ def tidy(ax: "Axes") -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(colors=GREY, labelsize=8)
+    # a power of ten that ticks leave out stands above them, and not above the panel, as legends do
+    ax.yaxis.get_offset_text().set(x=-0.01, horizontalalignment="right", fontsize=8)
 
 
 def literal(text: Any) -> str:

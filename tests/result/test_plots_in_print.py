@@ -220,6 +220,19 @@ def test_legends_of_overimputed_categories_stand_above_their_panels(kinds, defau
             assert not box.overlaps(ax._left_title.get_window_extent())
 
 
+def test_a_power_of_ten_is_not_under_the_legend():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": rng.normal(size=40) * 1e-9, "z": rng.normal(size=40)})
+    frame.loc[:9, "x"] = np.nan
+    imp = bi.impute(frame, method="sample", m=2, iterations=1, seed=1, progress=False)
+    figure = imp.plot_strip("x")
+    assert_inside(figure)
+    (ax,) = figure.axes
+    power = ax.yaxis.get_offset_text()
+    assert "9" in power.get_text()
+    assert not power.get_window_extent().overlaps(ax.get_legend().get_window_extent())
+
+
 def test_a_tone_is_the_same_share_missing_in_every_panel():
     found = overimputed([0, 0])
     found.cells.loc[found.cells["variable"] == "v0", "missing"] *= 3
