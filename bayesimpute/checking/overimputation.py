@@ -180,7 +180,7 @@ def _names(groups: pd.DataFrame) -> list[str]:
     """Names of the categories, as a legend has them."""
     names = list(groups["category"].unique())
     as_numbers = all(isinstance(name, float) for name in names)
-    return [style.cut(name, 14) for name in (numbers(names) if as_numbers else map(str, names))]
+    return style.cut_apart(numbers(names) if as_numbers else list(map(str, names)), 14)
 
 
 def _legend_columns(groups: pd.DataFrame, wide: float) -> tuple[int, int]:

@@ -228,7 +228,7 @@ def plot_rho(
     panel.set_xticks([-1, -0.5, 0, 0.5, 1])
     panel.set_ylim(len(chosen) - 0.4, -0.6)
     names = [each.name for each in chosen]
-    panel.set_yticks(range(len(names)), [style.literal(style.cut(name)) for name in names])
+    panel.set_yticks(range(len(names)), list(map(style.literal, style.cut_apart(names))))
     panel.tick_params(axis="y", length=0)
     keys: list[tuple[str, Any]] = [
         (f"prior, {ci_prob:.0%}", panels.key(style.PRIOR, "", linewidth=5, alpha=0.45)),

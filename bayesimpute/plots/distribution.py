@@ -476,7 +476,7 @@ def _name_levels(drawn: panels.Panels, cells: Shown) -> None:
     """Name the tones of the categories beside the panels, in the order of the bars."""
     tones = style.tones(style.IMPUTED, -0.35, 0.7, len(cells.levels))
     keys = [panels.key(tone, "s", markersize=7) for tone in tones[::-1]]
-    names = [style.literal(style.cut(name, 14)) for name in cells.levels[::-1]]
+    names = [style.literal(name) for name in style.cut_apart(cells.levels[::-1], 14)]
     looks: Any = {"fontsize": 8, "frameon": False, "labelcolor": style.GREY, "handletextpad": 0.3}
     if drawn.own:
         drawn.figure.legend(keys, names, loc="outside right center", borderpad=0, **looks)

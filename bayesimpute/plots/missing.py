@@ -340,7 +340,8 @@ def _name_blocks(ax: "Axes", starts: np.ndarray, clusters: list[str], points: fl
     for k, place in enumerate(middle):
         if not kept or points * (place - middle[kept[-1]]) >= LINE:
             kept.append(k)
-    texts = [style.literal(style.cut(clusters[k])) for k in kept]
+    names = style.cut_apart(clusters)
+    texts = [style.literal(names[k]) for k in kept]
     ax.set_yticks(middle[kept], texts, fontsize=8)
 
 

@@ -497,6 +497,14 @@ def test_columns_that_do_not_exist_are_answered_with_the_nearest(shared_data):
         bi.plot_pattern(popmis, cluster="school")
 
 
+def test_long_names_that_differ_in_the_middle_are_told_apart():
+    names = [f"how often in the year {k} did you travel by train" for k in range(9)]
+    frame = pd.DataFrame({"x": np.where(np.arange(90) % 4, 1.0, np.nan), "kind": names * 10})
+    (ax,) = bi.plot_missing_by(frame, "x", "kind").axes
+    texts = [label.get_text() for label in ax.get_xticklabels()]
+    assert len(set(texts)) == 9 and max(map(len, texts)) <= 18
+
+
 def test_long_names_are_cut_in_the_middle():
     assert style.cut("short") == "short"
     cut = style.cut("a rather long variable name 12", 24)
