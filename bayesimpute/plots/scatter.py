@@ -82,9 +82,32 @@ class Scale:
         band = np.array([self.share(-0.14 + 0.03 * each) for each in (-1, 1)])
         return np.where(gone, band[0] + (band[1] - band[0]) * (jitter + 1) / 2, at)
 
+    def _ticks(self, most: int) -> list[float]:
+        """Give round numbers within the axis, about so many."""
+        from matplotlib.ticker import LogLocator, MaxNLocator
+
+        low, high = self.ends
+        if not (self.log and high > 4 * low):
+            found = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
+            return [float(tick) for tick in found if low <= tick <= high]
+        ticks: list[float] = []
+        for subs in ((1, 2, 5), (1,)):
+            found = LogLocator(subs=subs, numticks=99).tick_values(low, high)
+            ticks = [float(tick) for tick in found if low <= tick <= high]
+            if len(ticks) <= 1.5 * most:
+                return ticks
+        return ticks[:: -(-len(ticks) // most)]
+
+    def _apart(self, tick: float, text: str, ax: "Axes") -> bool:
+        """Whether a number below an axis does not run into the word for what is missing."""
+        low, high = self.ends[0], self.share(1)
+        way = np.log(tick / low) / np.log(high / low) if self.log else (tick - low) / (high - low)
+        room = (way + 0.14) / 1.25 * style.letters(style.extent(ax)[0], 8)
+        return bool(room >= (len(ABSENT) + len(text)) / 2)
+
     def dress(self, ax: "Axes") -> None:
         """Name categories, write numbers plainly, and set limits."""
-        from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+        from matplotlib.ticker import NullLocator
 
         axis = ax.xaxis if self.axis == "x" else ax.yaxis
         if self.categories:
@@ -95,11 +118,12 @@ class Scale:
         if self.log:
             ax.set(**{f"{self.axis}scale": "log"})
         if self.log or self.gone:
-            low, high = self.ends
             most = max(2, int(1.6 * style.extent(ax)[self.axis == "y"]))
-            wide = self.log and high > 4 * low
-            locator = LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(most, steps=[1, 2, 5, 10])
-            ticks = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+            beside = self.gone and self.axis == "x"  # the word for what is missing needs room
+            ticks = self._ticks(most + beside)
+            if beside:
+                texts = zip(ticks, numbers(ticks), strict=True)
+                ticks = [tick for tick, text in texts if self._apart(tick, text, ax)]
             gone = [self.absent] if self.gone else []
             words = [ABSENT for _ in gone] + [t.replace("-", "−") for t in numbers(ticks)]
             axis.set_ticks([*gone, *ticks], words)

@@ -220,6 +220,20 @@ def test_legends_of_overimputed_categories_stand_above_their_panels(kinds, defau
             assert not box.overlaps(ax._left_title.get_window_extent())
 
 
+@pytest.mark.parametrize(("x", "y", "log"), [("x", "y", ""), ("y", "x", "xy")])
+def test_numbers_on_an_axis_with_a_place_for_gaps_do_not_overlap(x, y, log):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": rng.integers(1900, 2020, 200).astype(float), "g": [1, 2, 3, 4] * 50})
+    frame["y"] = np.exp(3 * rng.normal(size=200)).round(6)
+    frame.loc[:40, ["x", "y"]] = np.nan
+    figure = bi.plot_xy(frame, x, y, by="g", log=log)
+    figure.canvas.draw()
+    for ax in figure.axes:
+        assert_apart(ax.get_xticklabels())
+        assert len(ax.get_xticklabels()) > 2
+    assert_apart(figure.axes[0].get_yticklabels())
+
+
 def test_a_power_of_ten_is_not_under_the_legend():
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"x": rng.normal(size=40) * 1e-9, "z": rng.normal(size=40)})
