@@ -208,10 +208,11 @@ def chosen_columns(
     """
     names = list(frame.columns)
     if variables is None:
-        chosen = [name for name in names if cluster is None or name != str(cluster)]
+        own = None if cluster is None else column_named(cluster, names, "cluster", picture)
+        chosen = [name for name in names if name != own]
         if not chosen:
             raise SpecificationError(
-                f"{picture}: besides the cluster variable {str(cluster)!r} there is no column."
+                f"{picture}: besides the cluster variable {own!r} there is no column."
             )
         return chosen
     single = isinstance(variables, str) or not isinstance(variables, Iterable)

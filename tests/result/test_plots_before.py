@@ -445,6 +445,13 @@ def test_hardly_any_and_nearly_all_are_not_none_and_all():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["<1%", ">99%", "100%"]
 
 
+def test_a_cluster_in_columns_of_two_levels_is_no_variable():
+    frame = pd.DataFrame([[1, None], [1, 2.0], [2, 3.0]])
+    frame.columns = pd.MultiIndex.from_tuples([("a", "school"), ("a", "x")])
+    (ax,) = bi.plot_miss(frame, cluster=("a", "school")).axes
+    assert above(ax) == ["a, x"]
+
+
 def test_complete_data_say_that_nothing_is_missing():
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
     for picture in (bi.plot_pattern, bi.plot_miss):
