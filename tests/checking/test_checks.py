@@ -228,6 +228,17 @@ def test_a_wrong_model_is_seen_in_loo_pit_and_a_right_one_is_not():
     assert p["wrong"] < 1e-3
 
 
+def test_that_intervals_of_few_donors_hold_fewer_is_said():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=150)
+    frame = pd.DataFrame({"x": x, "y": x + rng.normal(size=150)})
+    frame.loc[:19, "y"] = np.nan
+    imp = bi.impute(frame, method="pmm", m=2, iterations=1, seed=1, progress=False)
+    found = imp.overimpute(draws=50)
+    assert found.table.loc["y", "coverage"] == pytest.approx(4 / 6, abs=0.1)  # of 5 donors
+    assert found.matched == ("y",) and "(of 5 donors 67 %)" in repr(found)
+
+
 @pytest.mark.slow
 def test_intervals_are_those_of_cells_that_were_not_seen():
     """With as many predictors as a few rows bear, a cell's own posterior flatters it."""
