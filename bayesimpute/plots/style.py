@@ -52,7 +52,7 @@ def tidy(ax: "Axes") -> None:
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(colors=GREY, labelsize=8)
     # a power of ten that ticks leave out stands above them, and not above the panel, as legends do
-    ax.yaxis.get_offset_text().set(x=-0.01, horizontalalignment="right", fontsize=8)
+    ax.yaxis.get_offset_text().set(x=-0.01, horizontalalignment="right", fontsize=8, color=GREY)
 
 
 def literal(text: Any) -> str:

@@ -49,6 +49,8 @@ class Conditional:
         level-2 target.
     numeric
         Whether the column holds numbers, even where its method sees categories.
+    counted
+        What numbers of dates count; else empty.
     parameters, data
         Variables of the model: what the priors are of, and the target's values in `rows`.
     """
@@ -58,6 +60,7 @@ class Conditional:
     model: Any
     rows: np.ndarray
     numeric: bool
+    counted: str
     parameters: tuple[Any, ...]
     data: tuple[Any, ...]
 
@@ -121,8 +124,9 @@ def conditional(specification: Specification, var: str, seed: int) -> Conditiona
         # a run hears this from its sampler; here none is built
         check_names(var, target.priors, [v.name for v in parameters])
     return Conditional(
-        target, design, model, rows[design.fit], numeric, tuple(parameters), tuple(data)
-    )
+        target, design, model, rows[design.fit], numeric, table.variables[var].counted,
+        tuple(parameters), tuple(data),
+    )  # fmt: skip
 
 
 def label_array(labels: Any) -> np.ndarray:
@@ -353,6 +357,8 @@ def _attributes(built: Conditional, variable: Any, labels: np.ndarray | None) ->
         attributes["categories"] = labels.tolist()
     elif built.design.categories:
         attributes["scale"] = "numbers that stand for the categories in this model"
-    elif not variable.dtype.startswith("float"):
+    elif not variable.dtype.startswith("float") and not _is_counts(variable):
         attributes["scale"] = "counts"
+    elif built.counted:
+        attributes["scale"] = built.counted
     return attributes
