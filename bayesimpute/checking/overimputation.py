@@ -43,7 +43,7 @@ from bayesimpute.checking.replay import (
 )
 from bayesimpute.checking.uniformity import band, ecdf, ecdf_p, expected
 from bayesimpute.data.table import Kind
-from bayesimpute.engine.history import History
+from bayesimpute.engine.history import History, labels_of
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
@@ -183,7 +183,7 @@ def _names(groups: pd.DataFrame) -> list[str]:
     """Names of the categories, as a legend has them."""
     names = list(groups["category"].unique())
     as_numbers = all(isinstance(name, float) for name in names)
-    return style.cut_apart(numbers(names) if as_numbers else list(map(str, names)), 14)
+    return style.cut_apart(numbers(names) if as_numbers else labels_of(names), 14)
 
 
 def _legend_columns(groups: pd.DataFrame, wide: float) -> tuple[int, int]:

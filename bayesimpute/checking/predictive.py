@@ -10,6 +10,7 @@ import numpy as np
 from bayesimpute.arguments import Count, FigureSize, Seed, checked
 from bayesimpute.checking.replay import Replay, modelled, refuse_censored, replay
 from bayesimpute.data.names import safe_name, safe_pair, safe_text
+from bayesimpute.engine.history import labels_of
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.distribution import bars, curve, grid_within, support
 from bayesimpute.plots.frames import MOST_DISTINCT
@@ -198,7 +199,7 @@ def tree_of(drawn: Replay) -> "xr.DataTree":
         filled = np.where(np.isnan(values), 0, values).astype(np.int64)
         values = np.where(np.isnan(values), np.nan, known[filled])
     elif rows.categories:
-        described["categories"] = [safe_text(str(label)) for label in rows.categories]
+        described["categories"] = list(map(safe_text, labels_of(rows.categories)))
         observed = observed.astype(np.int64)
         # some chains have no model for some rows where a condition is imputed
         values = values.astype(np.int64) if not np.isnan(values).any() else values

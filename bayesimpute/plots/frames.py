@@ -15,6 +15,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.data.dates import date_texts
 from bayesimpute.data.encoding import Kind, sorted_labels
 from bayesimpute.data.table import Table
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.result.run import Run
@@ -270,7 +271,8 @@ def clusters_of(frame: pd.DataFrame, cluster: Any, picture: str) -> tuple[np.nda
     order = _in_order(index.labels, frame[name].dtype)
     position = {label: k for k, label in enumerate(order)}
     codes = np.array([position[label] for label in index.labels])[index.codes]
-    return codes, [written(label) for label in order]
+    names = [written(label) for label in order]
+    return codes, names if len(set(names)) == len(names) else list(map(repr, order))  # 1 and "1"
 
 
 def drawn_columns(
@@ -433,7 +435,7 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     described = run.specification.table.variables[variable]
     levels: list[str] = []
     if isinstance(values.dtype, pd.CategoricalDtype):
-        levels = [str(label) for label in values.cat.categories]
+        levels = list(labels_of(values.cat.categories))
         frame["value"] = values.cat.codes
     elif len(distinct := np.unique(values)) <= MOST_DISTINCT:
         levels = numbers(distinct)

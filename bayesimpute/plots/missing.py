@@ -11,6 +11,7 @@ import pandas as pd
 from bayesimpute.arguments import Count, FigureSize, Places, checked
 from bayesimpute.data.encoding import Kind, encode
 from bayesimpute.data.table import Table
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.explore.patterns import flux, missing_pattern
 from bayesimpute.plots import heat, panels, scatter, style
@@ -632,7 +633,7 @@ def _covariate(
         return values, []
     position = np.where(known, np.searchsorted(distinct, values), np.nan)
     labels = [described.categories[int(k)] for k in distinct] if described.categories else ()
-    return position, [str(label) for label in labels] or numbers(distinct)
+    return position, list(labels_of(labels)) or numbers(distinct)
 
 
 def _two(values: np.ndarray, rows: np.ndarray, gone: np.ndarray) -> "Two":

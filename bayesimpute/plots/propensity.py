@@ -15,6 +15,7 @@ import pandas as pd
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.arrays import Array
 from bayesimpute.data.table import Kind, Table, indicator_order
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.distribution import MOST_IN_A_STRIP, curve, grid_within, support
@@ -183,7 +184,7 @@ def plot_propensity(
         2, ax, figsize or (6, 4.8), picture="plot_propensity", across=1, head=0.9, sharex=True
     )
     above, below = drawn.axes
-    categories = [str(label) for label in table.variables[variable].categories]
+    categories = labels_of(table.variables[variable].categories)
     _values(above, chance, values, gone, bool(categories))
     if categories:
         panels.name_categories(above, categories, "y")

@@ -11,6 +11,7 @@ import numpy as np
 
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.data.encoding import Kind, Variable
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.frames import column_named, completed, facets
@@ -167,7 +168,7 @@ def scale_of(axis: str, variable: Variable, values: np.ndarray, log: str) -> Sca
     if variable.categories:
         if logarithmic:
             raise SpecificationError(f"log=: {name!r} has categories, which have no logarithm.")
-        labels = tuple(str(label) for label in variable.categories)
+        labels = labels_of(variable.categories)
         return Scale(axis, labels, (0, len(labels) - 1), SPREAD, False, gone)
     distinct = np.unique(values[~np.isnan(values)])
     distinct = distinct if distinct.size else np.array([0.1, 1.0])

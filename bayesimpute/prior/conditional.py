@@ -16,6 +16,7 @@ from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import forward_of, model_of
 from bayesimpute.engine.chain import check_design
 from bayesimpute.engine.failures import FAILURES, said
+from bayesimpute.engine.history import labels_of
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Design
@@ -130,11 +131,12 @@ def conditional(specification: Specification, var: str, seed: int) -> Conditiona
 
 
 def label_array(labels: Any) -> np.ndarray:
-    """Labels as a coordinate: numbers stay numbers, everything else becomes text."""
-    array = np.asarray(labels)
-    if array.ndim == 1 and array.dtype.kind in "iuf":
-        return array
-    return np.array([str(label) for label in labels], dtype=str)
+    """Labels as a coordinate: numbers stay numbers, everything else becomes text, all distinct."""
+    if all(isinstance(label, int | float | np.number) for label in labels):
+        array = np.asarray(labels)
+        if array.dtype.kind in "iuf":
+            return array
+    return np.array(labels_of(labels), dtype=str)
 
 
 def drawn_variables(
@@ -348,7 +350,7 @@ def _labels(
         return None
     if built.numeric:
         return np.asarray(categories, dtype=float)
-    return np.array([str(label) for label in categories], dtype=str)
+    return np.array(labels_of(categories), dtype=str)
 
 
 def _attributes(built: Conditional, variable: Any, labels: np.ndarray | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import warnings
 
 import arviz
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -472,6 +473,22 @@ def test_a_run_without_models_has_nothing_to_overimpute():
     for names in (None, []):
         with pytest.raises(SpecificationError, match="needs a variable with a model"):
             imp.overimpute(names)
+
+
+def test_clusters_that_read_the_same_are_not_one():
+    labels = pd.Series([1, "1", (1, 2)] * 20, dtype=object)
+    frame = pd.DataFrame({"g": labels, "kind": labels, "y": np.arange(60.0)})
+    frame.loc[:5, ["y", "kind"]] = None
+    imp = bi.impute(
+        frame, cluster="g", method=dict.fromkeys(["y", "kind"], "sample"), m=2, iterations=1,
+        seed=1, progress=False,
+    )  # fmt: skip
+    found = imp.overimpute("y", draws=50).by_cluster()
+    assert found["n"].tolist() == [18, 18, 18]
+    (ax,) = imp.plot_density("kind").axes
+    words = ["(1, 2)", "'1'", "1"]
+    assert sorted(tick.get_text() for tick in ax.get_xticklabels()) == sorted(words)
+    plt.close("all")
 
 
 def test_labels_may_be_tuples_and_no_variables_are_all():
