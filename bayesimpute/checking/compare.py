@@ -148,7 +148,8 @@ class ModelComparison(html.Told):
             return
         worst = str(large.idxmax())
         yield (
-            f"Pareto k above {LARGE_K} in up to {large.max():.0f} {self.unit}(s) ({worst!r}): "
+            f"Pareto k above {LARGE_K} in up to {np.ceil(large.max()):.0f} {self.unit}(s) "
+            f"({worst!r}): "
             "without them the posterior is too different for weights to reach it; differences "
             "of this size in elpd are not to be relied on."
         )

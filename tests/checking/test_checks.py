@@ -13,6 +13,7 @@ from arviz_stats.base import array_stats
 from scipy import integrate, stats
 
 import bayesimpute as bi
+from bayesimpute.checking.compare import ModelComparison
 from bayesimpute.checking.overimputation import (
     difference_from_uniform,
     loo_pit,
@@ -473,6 +474,12 @@ def test_a_run_without_models_has_nothing_to_overimpute():
     for names in (None, []):
         with pytest.raises(SpecificationError, match="needs a variable with a model"):
             imp.overimpute(names)
+
+
+def test_one_large_k_in_one_of_two_imputations_is_not_none():
+    table = pd.DataFrame({"elpd": [-1.0], "large_k": [0.5]}, ["a"])
+    found = ModelComparison("y", "row", table, pd.DataFrame({"a": [-1.0]}), 2)
+    assert "in up to 1 row(s)" in repr(found)
 
 
 def test_clusters_that_read_the_same_are_not_one():
