@@ -356,6 +356,16 @@ def test_a_cluster_value_known_from_another_row_may_be_the_same_in_all(frame):
     assert ("y", "imputations do not differ") in result
 
 
+@pytest.mark.parametrize(("cells", "said"), [(1, False), (12, True)])
+def test_a_cell_a_little_beyond_the_observed_ones_is_chance_and_many_are_not(cells, said):
+    x = np.linspace(0, 1, 60)
+    x[-cells:] = np.nan
+    frame = pd.DataFrame({"x": x})
+    imp = bi.from_completed([frame.fillna(1.05), frame.fillna(0.5)], incomplete=frame)
+    findings = set(imp.diagnose()["finding"])
+    assert ("imputed values outside the observed range" in findings) == said
+
+
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
