@@ -435,7 +435,7 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     described = run.specification.table.variables[variable]
     levels: list[str] = []
     if isinstance(values.dtype, pd.CategoricalDtype):
-        levels = list(labels_of(values.cat.categories))
+        levels = list(labels_of(list(values.cat.categories)))
         frame["value"] = values.cat.codes
     elif len(distinct := np.unique(values)) <= MOST_DISTINCT:
         levels = numbers(distinct)
