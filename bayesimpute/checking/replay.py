@@ -173,10 +173,10 @@ def check_draws(draws: int, chains: int, at_least: int = 1) -> int:
         If it is too small.
     """
     if draws * chains < at_least:
+        several = f" for each of {chains} imputations are {draws * chains} in all,"
         raise SpecificationError(
-            f"draws={draws} for each of {chains} imputation(s) are {draws * chains} in all; to "
-            f"weigh a value out of its own posterior takes {at_least} or more: use draws="
-            f"{-(-at_least // chains)}."
+            f"draws={draws}{several if chains > 1 else ' are'} too few to weigh a value out of its "
+            f"own posterior, which takes {at_least} or more: use draws={-(-at_least // chains)}."
         )
     return int(draws)
 

@@ -22,7 +22,7 @@ from bayesimpute.checking.overimputation import (
 )
 from bayesimpute.checking.predictive import draw_replicated
 from bayesimpute.checking.psis import leave_one_out
-from bayesimpute.checking.replay import predictions
+from bayesimpute.checking.replay import check_draws, predictions
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.models.pmm import nearest_others
 from bayesimpute.registry import resolve
@@ -474,6 +474,15 @@ def test_a_run_without_models_has_nothing_to_overimpute():
     for names in (None, []):
         with pytest.raises(SpecificationError, match="needs a variable with a model"):
             imp.overimpute(names)
+
+
+@pytest.mark.parametrize(
+    ("chains", "words"),
+    [(1, "^draws=50 are too few .* use draws=200"), (3, "of 3 imputations are 150 .* draws=67")],
+)
+def test_too_few_draws_are_counted_over_the_chains_that_are_weighed_together(chains, words):
+    with pytest.raises(SpecificationError, match=words):
+        check_draws(50, chains, 200)
 
 
 def test_one_large_k_in_one_of_two_imputations_is_not_none():
