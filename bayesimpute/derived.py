@@ -361,8 +361,9 @@ def bind[AnyRun: Run](run: AnyRun, other: Run) -> AnyRun:
     Returns
     -------
     Imputations
-        Those of both. Chains of several runs cannot go on together: ``extend``, ``more`` and
-        ``impute_new`` are for each of them.
+        Those of both. Chains of several runs cannot go on together, and their parameters are each
+        in the units of their own run: ``extend``, ``more``, ``impute_new`` and ``analysis`` are
+        for each of them, and R-hats are of the imputed values.
 
     Raises
     ------

@@ -327,7 +327,7 @@ class Imputations(Run):
         Raises
         ------
         SpecificationError
-            The imputations were made for no analysis.
+            The imputations were made for no analysis, or by several runs (``bind``).
 
         Examples
         --------
@@ -349,6 +349,7 @@ class Imputations(Run):
                 "the analysis: bi.impute(..., analysis='y ~ x * z + (1 | g)') draws its "
                 "parameters; imp.fit(formula).pool() has Rubin's rules."
             )
+        require_one_run(self.history, "analysis")  # coefficients are in the units of a run
         discard = self.iterations // 2
         tables = {
             each.outcome: analysis_table(

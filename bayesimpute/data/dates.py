@@ -93,6 +93,28 @@ def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
     return whole.view(dtype)
 
 
+def date_texts(dtype: Any, ticks: Ticks, numbers: np.ndarray) -> list[str]:
+    """Dates of a dtype from numbers, as text; midnight is left out."""
+    cells = pd.Series(date_cells("", dtype, ticks, numbers))
+    return [str(cell).removesuffix(" 00:00:00") for cell in cells]
+
+
+def counted(dtype: Any, ticks: Ticks) -> str:
+    """Say what the numbers of dates count.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> dates = pd.Series(pd.to_datetime(["2020-02-01", "2020-03-01"]))
+    >>> counted(dates.dtype, encode_dates(dates)[0])
+    'days since 2020-02-01'
+    """
+    if getattr(dtype, "kind", "") == "m":
+        return "days"
+    what = f"periods ({dtype.name[7:-1]})" if isinstance(dtype, pd.PeriodDtype) else "days"
+    return f"{what} since {date_texts(dtype, ticks, np.zeros(1))[0]}"
+
+
 def periods(ordinals: np.ndarray, dtype: pd.PeriodDtype) -> Any:
     """Periods of their ordinals, which `pandas.PeriodIndex` calls ``asi8``."""
     index: Any = pd.PeriodIndex

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.dates import Ticks, date_cells, encode_dates, is_date
+from bayesimpute.data.dates import Ticks, counted, date_cells, encode_dates, is_date
 from bayesimpute.errors import DataError
 from bayesimpute.wording import listed
 
@@ -51,6 +51,11 @@ class Variable:
     dtype: Any
     categories: tuple[Any, ...] = ()
     ticks: Ticks | None = None
+
+    @property
+    def counted(self) -> str:
+        """What numbers of dates count, such as ``"days since 2020-02-01"``; else empty."""
+        return "" if self.ticks is None else counted(self.dtype, self.ticks)
 
 
 def encode(column: "pd.Series[Any]", dates: bool = False) -> tuple[Variable, np.ndarray]:

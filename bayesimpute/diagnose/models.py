@@ -102,8 +102,9 @@ def own_variance(x: Array) -> Array:
     moving = size > 0
     share = np.ones(x.shape[1])
     if moving.sum() > 1 and len(x) > moving.sum():
-        correlation = np.corrcoef(centred[:, moving], rowvar=False)
-        share[moving] = 1 / np.diagonal(np.linalg.pinv(correlation, hermitian=True))
+        # where columns are exact combinations the inverse has to be huge; a pseudo-inverse is not
+        spread, axes = np.linalg.eigh(np.corrcoef(centred[:, moving], rowvar=False))
+        share[moving] = 1 / (axes**2 / np.maximum(spread, np.finfo(float).eps)).sum(axis=1)
     return share
 
 

@@ -69,6 +69,7 @@ def test_everything_but_models_works_on_them(run, tmp_path):
             lambda i: i.extend(1), lambda i: i.more(9), lambda i: i.model("y"),
             lambda i: i.joint_model(), lambda i: i.overimpute(), lambda i: i.priors("y"),
             lambda i: i.impute_new(data()), lambda i: i.congenial("y ~ x"), lambda i: i.analysis,
+            lambda i: i.plot_chains("rank"),
         ):  # fmt: skip
             with pytest.raises(SpecificationError, match="made elsewhere"):
                 call(each)

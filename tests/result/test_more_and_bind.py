@@ -93,10 +93,20 @@ def test_runs_with_other_seeds_are_bound(tmp_path):
         for call in (lambda i: i.extend(1), lambda i: i.more(9), lambda i: i.impute_new(data())):
             with pytest.raises(SpecificationError, match="several runs"):
                 call(imp)
+    # the intercepts of two runs are at other centres of what is missing
+    assert "intercept" in set(one.diagnostics()["quantity"])
+    assert set(both.diagnostics()["quantity"]) == {"mean", "sd", "share[v]"}
     (advice,) = both.diagnose().query("finding == 'too few iterations to tell'")["advice"]
     assert advice.startswith("one.extend(8).bind(two.extend(8))")
     with pytest.raises(SpecificationError, match="same random numbers"):
         both.bind(two)
+
+
+def test_an_analysis_is_of_each_run_whose_units_are_its_own():
+    given = {"analysis": "y ~ x", "m": 1, "iterations": 1, "progress": False}
+    one, two = (bi.impute(data()[["x", "y"]], seed=k, **given) for k in (1, 2))
+    with pytest.raises(SpecificationError, match="analysis: these are imputations of several"):
+        _ = one.bind(two).analysis
 
 
 def test_what_cannot_be_bound_is_said():
