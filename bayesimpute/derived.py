@@ -30,11 +30,12 @@ from bayesimpute.roles import Role
 from bayesimpute.specification.specification import Passive, Specification, Target, fingerprint
 
 
-def assign[AnyRun: Run](run: AnyRun, **columns: Any) -> AnyRun:
+def assign[AnyRun: Run](run: AnyRun, /, **columns: Any) -> AnyRun:
     """Add columns that are computed from each completed data set.
 
-    As ``DataFrame.assign``. A cell counts as imputed if a cell of its row is missing in the data
-    and its value differs between the imputations, or is not what the incomplete data give.
+    As ``DataFrame.assign``. A cell counts as imputed if its value differs between the imputations,
+    as a mean of a cluster or a rank may in any row; or if a cell of its row is missing in the data
+    and its value is not what the incomplete data give.
 
     Parameters
     ----------
@@ -87,10 +88,10 @@ def assign[AnyRun: Run](run: AnyRun, **columns: Any) -> AnyRun:
     for name in columns:
         whole = pd.concat([frame[name] for frame in frames], ignore_index=True)
         column = frames[0][name].astype(whole.dtype)
-        different = ~_equal(incomplete[name], column)
+        different = by_row & ~_equal(incomplete[name], column)
         for frame in frames[1:]:
             different |= ~_equal(frame[name], column)
-        incomplete[name] = _with_gaps(column, different & by_row)
+        incomplete[name] = _with_gaps(column, different)
     return _with_columns(run, incomplete, frames, tuple(columns))
 
 
