@@ -130,12 +130,13 @@ def query[AnyRun: Run](run: AnyRun, condition: str) -> AnyRun:
     table = run.specification.table
     masks = []
     for frame in iterate(run.specification, run.history):
-        plain = frame.reset_index(drop=True)
+        places = pd.Series(np.arange(len(frame)), frame.index)  # labels may repeat
         try:
-            kept = plain.query(condition).index
+            holds: Any = frame.eval(condition)
+            kept = places.loc[holds]
         except Exception as error:  # whatever pandas raises, it is about the text
             raise DataError(f"query: {condition!r} cannot be evaluated ({error}).") from None
-        masks.append(np.isin(np.arange(len(plain)), kept))
+        masks.append(np.isin(places, kept))
     unlike = np.any([mask != masks[0] for mask in masks], axis=0)
     if unlike.any():
         raise DataError(
