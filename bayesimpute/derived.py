@@ -431,7 +431,8 @@ def _check_alike(run: Run, other: Run) -> None:
 
 def _same_cells(run: Run, other: Run) -> bool:
     mine, theirs = run.specification, other.specification
-    return mine.table.frame.equals(theirs.table.frame) and all(
-        (mine.where[name] == theirs.where[name]).all() if name in theirs.where else False
-        for name in mine.where
+    return (
+        mine.table.frame.equals(theirs.table.frame)
+        and mine.where.keys() == theirs.where.keys()
+        and all((cells == theirs.where[name]).all() for name, cells in mine.where.items())
     )

@@ -110,3 +110,12 @@ def test_what_cannot_be_bound_is_said():
         given = {"m": 1, "iterations": 1, "seed": 1, "progress": False} | arguments
         with pytest.raises(SpecificationError, match=words):
             imp.bind(bi.impute(data(), **given))
+
+
+def test_what_fills_other_cells_is_not_bound():
+    df = pd.DataFrame({"x": [1.0, None, 3.0], "y": [None, 1.0, 2.0]})
+    some, all_of_them = (
+        bi.from_completed([df.fillna(each)], incomplete=df) for each in ({"x": 2.0}, 2.0)
+    )
+    with pytest.raises(SpecificationError, match="which cells are filled"):
+        some.bind(all_of_them)
