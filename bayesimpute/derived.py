@@ -21,6 +21,7 @@ from bayesimpute.result.restored import (
     DERIVED,
     ELSEWHERE,
     NotStored,
+    in_given_steps,
     made_elsewhere,
     require_one_run,
     require_to_extend,
@@ -388,14 +389,16 @@ def bind[AnyRun: Run](run: AnyRun, other: Run) -> AnyRun:
         for event in other.history.events
     )
     joined = beside(run.history, replace(other.history, events=events))
+    whose = f"a run with seed {other.seed}"
+    if made_elsewhere(other.specification):
+        whose = "the other one, made elsewhere"
     bound = Event(
         "info", "run", "", "runs bound",
-        f"Imputations {first + 1} to {joined.m} are those of a run with seed {other.seed}.",
+        f"Imputations {first + 1} to {joined.m} are those of {whose}.",
     )  # fmt: skip
     seeds = (*joined.further_seeds, other.seed, *other.history.further_seeds)
-    return replace(
-        run, history=replace(joined, events=(*joined.events, bound), further_seeds=seeds)
-    )
+    history = replace(joined, events=(*joined.events, bound), further_seeds=seeds)
+    return replace(run, specification=in_given_steps(run.specification, joined), history=history)
 
 
 def _check_alike(run: Run, other: Run) -> None:

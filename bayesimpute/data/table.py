@@ -4,14 +4,14 @@ Rows in clusters are here too: numbering, levels of variables, sporadic and syst
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.dates import is_date
+from bayesimpute.data.dates import in_steps, is_date
 from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
 
@@ -288,6 +288,19 @@ class Table:
         encoded = np.empty(self.n_rows)
         encoded[self.rows] = self.values[name]
         return decode(self.variables[name], unsorted, self.frame[name], encoded)
+
+    def in_steps_of(self, numbers: Mapping[str, np.ndarray]) -> "Table":
+        """Let dates come out as further numbers of them are, and not rounded to observed steps."""
+        finer = {
+            name: replace(variable, ticks=in_steps(variable.ticks, numbers[name]))
+            for name, variable in self.variables.items()
+            if variable.ticks is not None and name in numbers
+        }
+        return replace(self, variables={**self.variables, **finer}) if finer else self
+
+    def label(self, row: int) -> Any:
+        """Give the label of a row, in canonical order, in the user's index."""
+        return self.frame.index[[self.rows[row]]].tolist()[0]  # 7, not np.int64(7)
 
     def completed(self, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
         """Give the user's frame with other values, variable -> (row,) in canonical order."""

@@ -35,7 +35,7 @@ def update_passive(
         result = np.broadcast_to(evaluate(passive.expression, values), column.shape)
         bad = cells & ~np.isfinite(result)
         if bad.any():
-            row = specification.table.frame.index[specification.table.rows[bad.argmax()]]
+            row = specification.table.label(int(bad.argmax()))
             raise SamplingError(
                 f"passive variable {name!r}: {passive.expression} is not a finite number in row "
                 f"{row!r}; keep its inputs in range with post=, or impute {name!r} by a model."
