@@ -231,7 +231,7 @@ class Table:
         Raises
         ------
         DataError
-            If the id of a row is missing.
+            If the id of a row is missing, or one of several columns has a colon in its name.
 
         Examples
         --------
@@ -244,7 +244,13 @@ class Table:
             if name in self.frame.columns:
                 found = cluster_index(name, self.frame[name].iloc[self.rows])
             else:
-                found = combined([self.clusters(column) for column in name.split(":")])
+                columns = name.split(":")
+                if not set(columns) <= self.variables.keys():
+                    raise DataError(
+                        f"{name!r} are clusters by several columns, one of which has a colon in "
+                        "its name, where it stands between columns; rename that column."
+                    )
+                found = combined([self.clusters(column) for column in columns])
             self._clusters[name] = found
         return self._clusters[name]
 

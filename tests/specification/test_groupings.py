@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.roles import Role
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specification import Target
@@ -153,3 +154,15 @@ def test_clusters_with_fixed_effects_leave_the_other_groupings_random() -> None:
     equation = equations(specify(df, method=method, formulas=formula))["y"]
     assert equation.startswith("y_i = (β0 + b0_k + α_j) + β1·x_i")
     assert "b0_k ~ N(0, τ_school²)" in equation
+
+
+def test_colons_of_columns_are_not_taken_for_those_between_columns():
+    df = pd.DataFrame({"a": [1, 1, 2, 2] * 3, "b:c": [1, 2] * 6, "b": [1, 2] * 6, "a:b": range(12)})
+    df["y"] = np.where(np.arange(12) % 5, np.arange(12.0), np.nan)
+    for data, inner in ((df, "b:c"), (df, "b")):
+        for said in (
+            {"cluster": f"a/{inner}"},
+            {"formulas": {"y": f"y ~ 1 + (1 | a/`{inner}`)"}},
+        ):
+            with pytest.raises((DataError, SpecificationError), match="rename that"):
+                bi.impute(data, seed=1, **said)
