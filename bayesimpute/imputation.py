@@ -110,8 +110,9 @@ def impute(
     ignore
         Boolean (row,): rows imputed but never fitted to.
     visit_sequence
-        ``"roman"`` (column order, default), ``"arabic"``, ``"monotone"``, ``"revmonotone"``, or a
-        list of columns, of which those that are not imputed are passed over.
+        ``"roman"`` (column order), ``"arabic"``, ``"monotone"``, ``"revmonotone"``, or a list of
+        columns, of which those that are not imputed are passed over. Default, column order, but
+        for columns that a condition of :func:`~bayesimpute.only_where` reads: before it.
     model_options
         Options by target (key ``"*"`` for all): ``{"popular": {"donors": 10}}``.
     seed
