@@ -26,7 +26,7 @@ from bayesimpute.result.restored import (
     require_one_run,
     require_to_extend,
 )
-from bayesimpute.result.run import Run, iterate
+from bayesimpute.result.run import Run, iterate, noted_versions
 from bayesimpute.roles import Role
 from bayesimpute.specification.specification import Passive, Specification, Target, fingerprint
 
@@ -346,7 +346,8 @@ def more[AnyRun: Run](
         )
     except Stopped:  # chains shorter than the others are of no use
         raise KeyboardInterrupt from None
-    return replace(run, history=history)
+    made = f"Imputations from {run.m + 1} on were made"
+    return replace(run, history=noted_versions(history, run.versions, made))
 
 
 @checked

@@ -212,10 +212,12 @@ def impute(
     path = place(checkpoint) if checkpoint is not None else None
     stored = resume_point(path, run, m, seed, iterations) if path is not None else None
     bench = None
+    if stored is not None and stored.iterations == iterations:
+        imputations = replace(stored, specification=specification)
+        warn_of_prior(imputations)
+        return imputations
     if stored is not None:
-        history = stored.history
-        if history.iterations < iterations:
-            history = noted_versions(history, stored.versions)
+        history = noted_versions(stored.history, stored.versions)
     else:
         chosen = fresh_seed() if seed is None else int(seed)
         history, bench = start(specification, m, chosen, executor, threads, progress)

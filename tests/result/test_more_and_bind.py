@@ -1,7 +1,7 @@
 """More imputations of the same data: of one run, and of several."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,13 @@ def test_more_after_the_file(tmp_path):
     imp.to_netcdf(tmp_path / "run.nc")
     again = bi.open(tmp_path / "run.nc").more(3)
     assert_same(again.history, bi.impute(data(), m=3, iterations=2, seed=1, progress=False).history)
+
+
+def test_more_by_other_versions_is_noted():
+    imp = run(1, iterations=1)
+    old = replace(imp, versions={**imp.versions, "numba": "0.1"}).more(2, progress=False)
+    (said,) = old.events.query("action == 'other versions'")["message"]
+    assert said.startswith("Imputations from 2 on were made with other versions: numba 0.1 →")
 
 
 def test_fewer_are_refused_and_as_many_are_the_same_object():
