@@ -339,9 +339,10 @@ def recoded(
     seen = np.isin(found, allowed)
     if not seen.all():
         first = int((~seen).argmax())
+        known = listed(variable.categories[int(code)] for code in allowed)
         raise DataError(
             f"{place}: {variable.name!r} is {labels[first]!r} in {int((codes == first).sum())} "
-            f"row(s), {unknown}. Known are {listed(variable.categories[int(k)] for k in allowed)}."
+            f"row(s), {unknown}.{f' Known are {known}.' if known else ''}"
         )
     encoded = np.where(codes < 0, np.nan, np.append(found, np.nan)[codes])
     if column.dtype == variable.dtype:
