@@ -210,7 +210,8 @@ def sensitivity(
         ``analysis=`` of :func:`bayesimpute.impute`; ``"conditional"`` (default) for chained
         equations.
     model_options, family, **arguments
-        Further arguments of :func:`bayesimpute.impute`, and of ``imp.fit``.
+        Further arguments of :func:`bayesimpute.impute`, but ``checkpoint`` and ``on_error``; and
+        ``reml`` of ``imp.fit``.
 
     Returns
     -------
@@ -267,6 +268,13 @@ def sensitivity(
     run: dict[str, Any] = {
         name: arguments.pop(name) for name in ("executor", "progress") if name in arguments
     }
+    for name in ("checkpoint", "on_error"):
+        if name in arguments:
+            raise SpecificationError(
+                f"sensitivity: {name}= is of a single run; folder= keeps the points that are "
+                "finished, and goes on after a failure."
+            )
+    fitting = {"reml": arguments.pop("reml")} if "reml" in arguments else {}
     run["cores"] = threads_of(arguments.pop("cores", None), run.get("executor"))
     if on == "analysis":
         arguments |= {"analysis": analysis, "family": family, "on": on}
@@ -285,7 +293,7 @@ def sensitivity(
     try:
         finished = imputed_points(points, specifications, plan, chosen)
         for point, imp in zip(points, finished, strict=True):
-            fits = fit(imp.complete("all"), analysis, family, cluster=cluster)
+            fits = fit(imp.complete("all"), analysis, family, cluster=cluster, **fitting)
             pooled = fits.pool(ci_prob=ci_prob).table
             rows.append({**point, **_answer(pooled, term, null)})
     except KeyboardInterrupt:

@@ -148,6 +148,8 @@ def test_one_value_of_an_axis_is_no_axis(trial):
         ({"rho": [0.0, 0.3, 0.3], "delta": [0, 1]}, "0.3 twice"),
         ({"rho": [0.1], "method": {"y": "normal"}}, "needs a selection model"),
         ({"delta": [1], "method": {"x": "normal"}}, "must name the method of 'y'"),
+        ({"delta": [1], "checkpoint": "run.nc"}, "folder= keeps"),
+        ({"delta": [1], "on_error": "keep"}, "on_error= is of a single run"),
     ],
 )
 def test_bad_grids_are_said_before_any_work(trial, arguments, words):
