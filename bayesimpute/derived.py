@@ -25,6 +25,7 @@ from bayesimpute.result.restored import (
     made_elsewhere,
     require_one_run,
     require_to_extend,
+    without_models,
 )
 from bayesimpute.result.run import Run, iterate, noted_versions
 from bayesimpute.roles import Role
@@ -417,6 +418,11 @@ def _check_alike(run: Run, other: Run) -> None:
         raise SpecificationError(
             "bind: one of the two was made elsewhere; take in the completed data of both by "
             "bi.from_completed."
+        )
+    if any(without_models(each.specification) for each in (run, other)):
+        raise SpecificationError(
+            "bind: assign() or query() made imputations here, of which it is not known any more "
+            "whether models and priors are the same; bind the runs, and assign or query then."
         )
     seeds = {run.seed, *run.history.further_seeds}
     if seeds & {other.seed, *other.history.further_seeds}:

@@ -119,6 +119,14 @@ def test_what_cannot_be_bound_is_said():
             imp.bind(bi.impute(data(), **given))
 
 
+def test_derived_imputations_are_not_bound():
+    imp = run(1, iterations=1)
+    for derived in (imp.query("g > 0"), imp.assign(z=1)):
+        for one, two in ((derived, derived), (imp, derived)):
+            with pytest.raises(SpecificationError, match="bind the runs"):
+                one.bind(two)
+
+
 def test_what_fills_other_cells_is_not_bound():
     df = pd.DataFrame({"x": [1.0, None, 3.0], "y": [None, 1.0, 2.0]})
     some, all_of_them = (
