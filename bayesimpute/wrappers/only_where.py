@@ -221,6 +221,10 @@ class OnlyWhere(Wrapper):
         except SpecificationError as error:
             raise SpecificationError(f"only_where of {self.target!r}: {error}") from error
 
+    def holds(self, table: Table, values: Mapping[str, Array]) -> Rows:
+        """Whether the condition holds in the completed `values`, (row,)."""
+        return np.asarray(self.columns(table, values)[self._key] == 1)
+
     def _otherwise(self, target: str, kind: Kind, categories: tuple[Any, ...]) -> float:
         """Code of the value elsewhere."""
         place = f"only_where of {target!r}: otherwise={self.otherwise!r} "

@@ -226,3 +226,20 @@ def test_a_function_does_not_see_the_target(trial):
     method = {"y": bi.only_where("normal", reads_y, otherwise=0)}
     with pytest.raises(bi.SpecificationError, match=r"only_where of 'y': .*reads_y failed.*'y'"):
         bi.impute(df, m=1, method=method, **RUN)
+
+
+def test_post_leaves_what_is_known_elsewhere(trial):
+    given = []
+
+    def post(values, data, rng):
+        given.append((len(values), (data["x"] > 0).all()))
+        return np.clip(values, -0.5, 0.5)
+
+    method = bi.only_where("sample", "x > 0", 99)
+    imp = bi.impute(trial, m=1, method={"y": method}, post={"y": post}, **RUN)
+    gone, holds = trial["y"].isna(), trial["x"] > 0
+    assert (imp.complete(1).loc[gone & ~holds, "y"] == 99).all()
+    assert (imp.complete(1).loc[gone & holds, "y"].abs() <= 0.5).all()
+    assert set(given) == {((gone & holds).sum(), True)}
+    new = imp.impute_new(trial[gone])[0]
+    assert (new.loc[~holds[gone], "y"] == 99).all() and new.loc[holds[gone], "y"].max() <= 0.5
