@@ -40,7 +40,7 @@ from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import Analysed, Log, sources_first
 from bayesimpute.specification.survival import check_outcomes
 from bayesimpute.wording import did_you_mean, listed
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import innermost, layers
 
 
 def read_analyses(
@@ -268,6 +268,12 @@ def plan_analyses(
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
+    # a model is given these: one of theirs, given its outcome, would go round in a circle
+    read = {
+        column for held in given.values() for each in layers(held) for column in each.reads() or ()
+    }
+    grouping = [n for n in others if n in read and n not in given and not table.missing(n).any()]
+    others = [name for name in others if name not in grouping]
     levels = _levels(others, table, clusters)
     unused = [n for n in others if n in levels and n not in given and not table.missing(n).any()]
     others = [name for name in others if name not in unused]
@@ -304,7 +310,9 @@ def plan_analyses(
             clusters,
             _selected(methods),
         ),
-        tuple(_log(analyses, modelled, [n for n in order if n in others], unused, methods)),
+        tuple(
+            _log(analyses, modelled, [n for n in order if n in others], unused, grouping, methods)
+        ),
     )
 
 
@@ -457,6 +465,7 @@ def _log(
     modelled: Sequence[str],
     others: Sequence[str],
     unused: Sequence[str],
+    grouping: Sequence[str],
     methods: Mapping[str, Any],
 ) -> Log:
     """Say what was decided."""
@@ -497,6 +506,13 @@ def _log(
             "not used",
             f"{listed(unused)}: in no analysis, complete, and of clusters, which are few; no model "
             "takes it in, unless `method` names one, or a formula or row of predictors names it.",
+        )
+    if grouping:
+        log.info(
+            "",
+            "given to models",
+            f"{listed(grouping)}: in no analysis, complete, and read by methods (groups, "
+            "conditions), which are given it; so it has no model, and informs nothing else.",
         )
     return log
 

@@ -26,6 +26,7 @@ from bayesimpute.specification.specification import (
     models_of,
 )
 from bayesimpute.wrappers.base import innermost, layers, method_text
+from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.only_where import OnlyWhere
 
@@ -107,9 +108,18 @@ def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) 
     modelled = {name: models[name] for name in wanted if name in models}
     return tuple(
         parents_first(
-            {name: sources_of(target, targets) & set(modelled) for name, target in modelled.items()}
+            {
+                name: (sources_of(target, targets) | _rows_by(target)) & set(modelled)
+                for name, target in modelled.items()
+            }
         )
     )
+
+
+def _rows_by(target: Target) -> set[str]:
+    """Complete columns that say which rows a model is of, and so are given to it."""
+    around = [each for each in layers(target.method) if isinstance(each, ByGroup | OnlyWhere)]
+    return {column for each in around for column in each.reads() or ()}
 
 
 def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[str]:
