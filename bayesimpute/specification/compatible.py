@@ -252,6 +252,9 @@ def plan_analyses(
         only = request.model_options.get(name, {}).get("selection_only", ())
         only = (only,) if isinstance(only, str) else only
         named += [each for each in only if each in table.variables]
+    # groups and conditions are given to a model as its predictors are
+    read = {c for held in given.values() for each in layers(held) for c in each.reads() or ()}
+    named += [name for name in table.variables if name in read and name not in named]
     covariates = [name for name in named if name not in outcomes and name not in columns]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]
@@ -268,12 +271,6 @@ def plan_analyses(
         and usable_as_predictor(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
-    # a model is given these: one of theirs, given its outcome, would go round in a circle
-    read = {
-        column for held in given.values() for each in layers(held) for column in each.reads() or ()
-    }
-    grouping = [n for n in others if n in read and n not in given and not table.missing(n).any()]
-    others = [name for name in others if name not in grouping]
     levels = _levels(others, table, clusters)
     unused = [n for n in others if n in levels and n not in given and not table.missing(n).any()]
     others = [name for name in others if name not in unused]
@@ -310,9 +307,7 @@ def plan_analyses(
             clusters,
             _selected(methods),
         ),
-        tuple(
-            _log(analyses, modelled, [n for n in order if n in others], unused, grouping, methods)
-        ),
+        tuple(_log(analyses, modelled, [n for n in order if n in others], unused, methods)),
     )
 
 
@@ -465,7 +460,6 @@ def _log(
     modelled: Sequence[str],
     others: Sequence[str],
     unused: Sequence[str],
-    grouping: Sequence[str],
     methods: Mapping[str, Any],
 ) -> Log:
     """Say what was decided."""
@@ -506,13 +500,6 @@ def _log(
             "not used",
             f"{listed(unused)}: in no analysis, complete, and of clusters, which are few; no model "
             "takes it in, unless `method` names one, or a formula or row of predictors names it.",
-        )
-    if grouping:
-        log.info(
-            "",
-            "given to models",
-            f"{listed(grouping)}: in no analysis, complete, and read by methods (groups, "
-            "conditions), which are given it; so it has no model, and informs nothing else.",
         )
     return log
 
