@@ -11,7 +11,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.errors import ImputationWarning, SamplingError, SpecificationError
 from bayesimpute.result.run import versions
-from bayesimpute.sensitivity_grid import Sensitivity
+from bayesimpute.sensitivity_grid import Sensitivity, _grid
 
 RUN = {"m": 4, "iterations": 3, "further": 2, "seed": 1, "progress": False}
 
@@ -148,6 +148,8 @@ def test_one_value_of_an_axis_is_no_axis(trial):
         ({"rho": [0.0, 0.3, 0.3], "delta": [0, 1]}, "0.3 twice"),
         ({"rho": [0.1], "method": {"y": "normal"}}, "needs a selection model"),
         ({"delta": [1], "method": {"x": "normal"}}, "must name the method of 'y'"),
+        ({"delta": [1], "checkpoint": "run.nc"}, "folder= keeps"),
+        ({"delta": [1], "on_error": "keep"}, "on_error= is of a single run"),
     ],
 )
 def test_bad_grids_are_said_before_any_work(trial, arguments, words):
@@ -156,7 +158,14 @@ def test_bad_grids_are_said_before_any_work(trial, arguments, words):
         bi.sensitivity(trial, "y", "y ~ treated", "treated", **given)
 
 
-def test_an_unknown_estimand_names_the_ones_there_are(trial):
+def test_a_grid_may_be_an_array():
+    both = {"rho": np.array([-0.5, 0.5]), "delta": np.array([0.0, 1.0])}
+    assert len(_grid(**both)) == 4
+    assert _grid(both["rho"], None) == [{"rho": -0.5}, {"rho": 0.5}]
+
+
+def test_an_unknown_estimand_names_the_ones_there_are_before_any_work(trial, monkeypatch):
+    monkeypatch.setattr("bayesimpute.sensitivity_grid.start", None)
     with pytest.raises(SpecificationError, match=r"it has \(Intercept\), treated"):
         bi.sensitivity(trial, "y", "y ~ treated", "age", delta=[0], method={"y": "normal"}, **RUN)
 

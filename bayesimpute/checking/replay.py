@@ -234,7 +234,7 @@ def replay(
         for imputation, chain in enumerate(chains):
             design = builder.build(chain.values)
             rng = stream(seed, Purpose.PREDICTIVE, position, imputation)
-            state = chain.kernel[head]
+            state = chain.of_kernel(head)
             yield design, predictions(name, kernel, design, adaptation, state, draws, rng)
 
     return gathered(specification, target, builder, along(), kernel.labels)

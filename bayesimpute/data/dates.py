@@ -1,6 +1,6 @@
 """Dates, durations and periods as numbers, and back to the same dtype, unit and time zone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,22 @@ def encode_dates(column: "pd.Series[Any]") -> tuple[Ticks, np.ndarray]:
     numbers = np.full(len(column), np.nan)
     numbers[~absent] = (known - origin) / unit
     return Ticks(origin, unit, max(step, 1)), numbers
+
+
+def in_steps(ticks: Ticks, numbers: np.ndarray) -> Ticks:
+    """Give the largest step of which further numbers, too, are a multiple.
+
+    Up to the microsecond: days as floating-point numbers hold no nanoseconds.
+
+    Examples
+    --------
+    >>> in_steps(Ticks(0, DAY["s"], DAY["s"]), np.array([2.0, 2.5])).step
+    43200
+    """
+    fewest = max(ticks.unit // DAY["us"], 1)
+    known = numbers[np.isfinite(numbers)]
+    further = np.round(known * (ticks.unit / fewest)).astype(np.int64) * fewest
+    return replace(ticks, step=int(np.gcd.reduce(further, initial=ticks.step)))
 
 
 def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:

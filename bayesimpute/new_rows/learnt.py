@@ -125,8 +125,8 @@ def learn(run: Run) -> Learnt:
         for position, (name, kernel) in enumerate(bench.kernels.items()):
             design = bench.design(name, state.values)
             rng = stream(history.seed, Purpose.NEW_PARAMETERS, chain, position)
-            moment = Moment(design, adaptations[name], state.kernel[name], rng)
             try:
+                moment = Moment(design, adaptations[name], state.of_kernel(name), rng)
                 draws.setdefault(name, []).append(row_draws(kernel, moment))
             except SpecificationError as error:
                 refused[name] = str(error)

@@ -19,7 +19,8 @@ from bayesimpute.result.run import Run
 from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.screening import stays_missing
-from bayesimpute.specification.specification import Passive, Specification, Target
+from bayesimpute.specification.specification import Log, Passive, Specification, Target
+from bayesimpute.specification.specify import visit_order
 
 #: Lines shown, and shown unfolded.
 MOST, MOST_OPEN = 300, 25
@@ -143,10 +144,10 @@ def call_text(run: Run) -> tuple[str, list[str]]:
             "Events say which imputations are whose)"
         )
     by_hand += [text for texts in code.values() for text in texts]
-    # by default that of the columns, a block at its first member
-    order = [name for name in specification.table.variables if name in targets]
-    order = [n for n in order if not targets[n].block or targets[n].block[0] == n]
-    if specification.visit_sequence != tuple(order) and specification.live is None:
+    # a block is at its first member
+    order = visit_order(None, specification.targets, specification.table, Log())
+    order = tuple(n for n in order if not targets[n].block or targets[n].block[0] == n)
+    if specification.visit_sequence != order and specification.live is None:
         arguments["visit_sequence"] = repr(list(specification.visit_sequence))
     by_hand += _cells_by_hand(specification)
     lines = [f"    {name}={value}," for name, value in arguments.items()]

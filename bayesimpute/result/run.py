@@ -579,7 +579,7 @@ def changed_versions(before: Mapping[str, str]) -> list[str]:
     ]
 
 
-def noted_versions(history: History, before: Mapping[str, str]) -> History:
+def noted_versions(history: History, before: Mapping[str, str], what: str = "") -> History:
     """Give the history with an event if versions differ from those it was made with.
 
     Parameters
@@ -588,18 +588,21 @@ def noted_versions(history: History, before: Mapping[str, str]) -> History:
         Of a run that is about to go on.
     before
         Package -> version it was made with; of a package that was not recorded none is known.
+    what
+        What others did, as the beginning of a sentence; by default iterations from here on.
     """
     changed = changed_versions(before)
     if not changed or not history.iterations:
         return history
+    iteration = 0 if what else history.iterations + 1
+    what = what or f"From iteration {iteration} on, chains were run"
     event = Event(
         "warning",
         "imputation",
         "",
         "other versions",
-        f"From iteration {history.iterations + 1} on, chains were run with other versions: "
-        f"{', '.join(changed)}. Values may differ in their last bits, and so in their draws, from "
-        "those of one run; they are draws of the same posterior.",
-        iteration=history.iterations + 1,
+        f"{what} with other versions: {', '.join(changed)}. Values may differ in their last bits, "
+        "and so in their draws, from those of one run; they are draws of the same posterior.",
+        iteration=iteration,
     )
     return replace(history, events=(*history.events, event))

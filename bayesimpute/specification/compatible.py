@@ -41,7 +41,7 @@ from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import Analysed, Log, sources_first
 from bayesimpute.specification.survival import check_outcomes
 from bayesimpute.wording import did_you_mean, listed
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import innermost, layers
 
 
 def read_analyses(
@@ -254,6 +254,9 @@ def plan_analyses(
         only = request.model_options.get(name, {}).get("selection_only", ())
         only = (only,) if isinstance(only, str) else only
         named += [each for each in only if each in table.variables]
+    # groups and conditions are given to a model as its predictors are
+    read = {c for held in given.values() for each in layers(held) for c in each.reads() or ()}
+    named += [name for name in table.variables if name in read and name not in named]
     covariates = [name for name in named if name not in outcomes and name not in columns]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]

@@ -37,6 +37,7 @@ from bayesimpute.specification.formula_terms import (
     unique,
     unreadable,
 )
+from bayesimpute.specification.groupings import taken
 from bayesimpute.specification.specification import Grouping, Term
 from bayesimpute.wording import did_you_mean
 
@@ -470,6 +471,9 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
             raise fail(f"there is no column {name!r}.{did_you_mean(name, known)}")
         if name == target:
             raise fail(f"{target!r} cannot predict itself; remove it from the right-hand side.")
+    for name in groups:
+        if name in known and name not in parsed.groups:
+            raise fail(taken(name))
     if parsed.event in (*used, *parsed.groups):
         raise fail(f"{parsed.event!r} is part of the outcome; remove it from the right-hand side.")
     for group in groups:

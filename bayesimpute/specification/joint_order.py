@@ -26,6 +26,7 @@ from bayesimpute.specification.specification import (
     models_of,
 )
 from bayesimpute.wrappers.base import innermost, layers, method_text
+from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.only_where import OnlyWhere
 
@@ -112,11 +113,17 @@ def joint_order(
     return tuple(
         parents_first(
             {
-                n: sources_of(target, targets, known) & set(modelled)
+                n: (sources_of(target, targets, known) | _rows_by(target)) & set(modelled)
                 for n, target in modelled.items()
             }
         )
     )
+
+
+def _rows_by(target: Target) -> set[str]:
+    """Complete columns that say which rows a model is of, and so are given to it."""
+    around = [each for each in layers(target.method) if isinstance(each, ByGroup | OnlyWhere)]
+    return {column for each in around for column in each.reads() or ()}
 
 
 def sources_of(

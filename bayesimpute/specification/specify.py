@@ -40,6 +40,7 @@ from bayesimpute.specification.targets import build_target
 from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.delta import Delta
+from bayesimpute.wrappers.only_where import OnlyWhere
 
 
 def passive_order(passives: Mapping[str, Passive]) -> tuple[str, ...]:
@@ -72,20 +73,65 @@ def visit_order(
     Parameters
     ----------
     wanted
-        None or ``"roman"`` (column order), ``"arabic"`` (the reverse), ``"monotone"`` (fewest
-        missing first), ``"revmonotone"``, or names, which may repeat.
+        ``"roman"`` (column order), ``"arabic"`` (the reverse), ``"monotone"`` (fewest missing
+        first), ``"revmonotone"``, or names, which may repeat. None: column order, but for what
+        conditions read, which is visited before what depends on them.
     targets
         What is imputed.
     table
         The data.
     events
-        Gets the columns that are passed over, as in mice, since they are not imputed.
+        Gets the columns that are passed over, as in mice, since they are not imputed, and
+        conditions on what is visited later.
 
     Raises
     ------
     SpecificationError
         If a name is no column, a target is never visited, or the word is unknown.
     """
+    conditions = _conditions(targets, table)
+    if wanted is None:
+        try:
+            return tuple(sources_first(conditions, str))
+        except SpecificationError:  # of a circle nothing is first
+            pass
+    sequence = _asked_order("roman" if wanted is None else wanted, targets, table, events)
+    last = {name: position for position, name in enumerate(sequence)}
+    for name, read in conditions.items():
+        later = [each for each in read if last[each] > last[name]]
+        if later:
+            events.warning(
+                name,
+                "condition visited later",
+                f"{name!r} is imputed by a condition on {listed(later)}, visited after it: in "
+                "completed data they may disagree. Let visit_sequence name it after them, if they "
+                "do not depend on it in turn.",
+            )
+    return sequence
+
+
+def _conditions(targets: Mapping[str, Target | Passive], table: Table) -> dict[str, list[str]]:
+    """Models whose values decide, by a condition, whether another has one: name -> names."""
+    models, found = models_of(targets), {}
+    for name, target in models.items():
+        read = {
+            column
+            for wrapper in layers(target.method)
+            if isinstance(wrapper, OnlyWhere)
+            for column in wrapper.open_columns(name, table)
+        }
+        read = read.union(*(computed_from(column, targets) for column in read))
+        found[name] = [other for other in models if other in read and other != name]
+    return found
+
+
+def _asked_order(
+    wanted: str | Sequence[str],
+    targets: Mapping[str, Target | Passive],
+    table: Table,
+    events: Log,
+) -> tuple[str, ...]:
+    """Sequence of one iteration as it was asked for."""
     names = list(models_of(targets))
     by_missing = sorted(names, key=lambda name: int(table.missing(name).sum()))
     words = {
@@ -94,8 +140,6 @@ def visit_order(
         "monotone": by_missing,
         "revmonotone": by_missing[::-1],
     }
-    if wanted is None:
-        return tuple(names)
     if isinstance(wanted, str):
         if wanted not in words:
             raise SpecificationError(

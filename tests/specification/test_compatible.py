@@ -241,3 +241,13 @@ def test_bases_span_what_fit_would_take_from_the_observed_values(frame, formula)
 def test_the_order_of_models_is_not_that_in_which_a_set_happens_to_stand():
     parents = {"z": {"b": 0, "a": 0}.keys(), "a": set(), "b": set()}
     assert sources_first(parents, str) == ["a", "b", "z"]
+
+
+def test_what_rows_of_a_model_are_chosen_by_is_given_to_it(frame):
+    df = frame.assign(arm=np.where(np.arange(len(frame)) % 2, "a", "b"))
+    for method in (bi.by_group("normal", "arm"), bi.only_where("normal", "arm == 'a'", 0)):
+        found = made(df, "y ~ x", method={"y": method})
+        assert "arm" not in found.visit_sequence  # complete, and a covariate as any other
+        assert "arm" in parents(found)["x"] and "arm" in parents(found)["w"]
+        with pytest.raises(SpecificationError, match="circle"):
+            made(df, ["y ~ x", "arm ~ y"], method={"y": method})

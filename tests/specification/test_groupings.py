@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
-from bayesimpute.errors import DataError
+from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.roles import Role
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specification import Target
@@ -165,3 +165,15 @@ def test_names_of_nested_columns_may_have_a_colon() -> None:
         specify(named, "school:id/school:id")
     plain = specify(df, "school/class").table.clusters("school:class")
     assert (table.clusters("school:id:class").codes == plain.codes).all()
+
+
+def test_colons_of_columns_are_not_taken_for_those_between_columns():
+    df = pd.DataFrame({"a": [1, 1, 2, 2] * 3, "b:c": [1, 2] * 6, "b": [1, 2] * 6, "a:b": range(12)})
+    df["y"] = np.where(np.arange(12) % 5, np.arange(12.0), np.nan)
+    for data, inner in ((df.assign(c=df["b"]), "b:c"), (df, "b")):
+        for said in (
+            {"cluster": f"a/{inner}"},
+            {"formulas": {"y": f"y ~ 1 + (1 | a/`{inner}`)"}},
+        ):
+            with pytest.raises((DataError, SpecificationError), match="rename that"):
+                bi.impute(data, seed=1, **said)
