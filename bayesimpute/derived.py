@@ -21,20 +21,23 @@ from bayesimpute.result.restored import (
     DERIVED,
     ELSEWHERE,
     NotStored,
+    in_given_steps,
     made_elsewhere,
     require_one_run,
     require_to_extend,
+    without_models,
 )
-from bayesimpute.result.run import Run, iterate
+from bayesimpute.result.run import Run, iterate, noted_versions
 from bayesimpute.roles import Role
 from bayesimpute.specification.specification import Passive, Specification, Target, fingerprint
 
 
-def assign[AnyRun: Run](run: AnyRun, **columns: Any) -> AnyRun:
+def assign[AnyRun: Run](run: AnyRun, /, **columns: Any) -> AnyRun:
     """Add columns that are computed from each completed data set.
 
-    As ``DataFrame.assign``. A cell counts as imputed if a cell of its row is missing in the data
-    and its value differs between the imputations, or is not what the incomplete data give.
+    As ``DataFrame.assign``. A cell counts as imputed if its value differs between the imputations,
+    as a mean of a cluster or a rank may in any row; or if a cell of its row is missing in the data
+    and its value is not what the incomplete data give.
 
     Parameters
     ----------
@@ -87,10 +90,10 @@ def assign[AnyRun: Run](run: AnyRun, **columns: Any) -> AnyRun:
     for name in columns:
         whole = pd.concat([frame[name] for frame in frames], ignore_index=True)
         column = frames[0][name].astype(whole.dtype)
-        different = ~_equal(incomplete[name], column)
+        different = by_row & ~_equal(incomplete[name], column)
         for frame in frames[1:]:
             different |= ~_equal(frame[name], column)
-        incomplete[name] = _with_gaps(column, different & by_row)
+        incomplete[name] = _with_gaps(column, different)
     return _with_columns(run, incomplete, frames, tuple(columns))
 
 
@@ -129,12 +132,13 @@ def query[AnyRun: Run](run: AnyRun, condition: str) -> AnyRun:
     table = run.specification.table
     masks = []
     for frame in iterate(run.specification, run.history):
-        plain = frame.reset_index(drop=True)
+        places = pd.Series(np.arange(len(frame)), frame.index)  # labels may repeat
         try:
-            kept = plain.query(condition).index
+            holds: Any = frame.eval(condition)
+            kept = places.loc[holds]
         except Exception as error:  # whatever pandas raises, it is about the text
             raise DataError(f"query: {condition!r} cannot be evaluated ({error}).") from None
-        masks.append(np.isin(np.arange(len(plain)), kept))
+        masks.append(np.isin(places, kept))
     unlike = np.any([mask != masks[0] for mask in masks], axis=0)
     if unlike.any():
         raise DataError(
@@ -343,7 +347,8 @@ def more[AnyRun: Run](
         )
     except Stopped:  # chains shorter than the others are of no use
         raise KeyboardInterrupt from None
-    return replace(run, history=history)
+    made = f"Imputations from {run.m + 1} on were made"
+    return replace(run, history=noted_versions(history, run.versions, made))
 
 
 @checked
@@ -361,8 +366,9 @@ def bind[AnyRun: Run](run: AnyRun, other: Run) -> AnyRun:
     Returns
     -------
     Imputations
-        Those of both. Chains of several runs cannot go on together: ``extend``, ``more`` and
-        ``impute_new`` are for each of them.
+        Those of both. Chains of several runs cannot go on together, and their parameters are each
+        in the units of their own run: ``extend``, ``more``, ``impute_new`` and ``analysis`` are
+        for each of them, and R-hats are of the imputed values.
 
     Raises
     ------
@@ -386,14 +392,16 @@ def bind[AnyRun: Run](run: AnyRun, other: Run) -> AnyRun:
         for event in other.history.events
     )
     joined = beside(run.history, replace(other.history, events=events))
+    whose = f"a run with seed {other.seed}"
+    if made_elsewhere(other.specification):
+        whose = "the other one, made elsewhere"
     bound = Event(
         "info", "run", "", "runs bound",
-        f"Imputations {first + 1} to {joined.m} are those of a run with seed {other.seed}.",
+        f"Imputations {first + 1} to {joined.m} are those of {whose}.",
     )  # fmt: skip
     seeds = (*joined.further_seeds, other.seed, *other.history.further_seeds)
-    return replace(
-        run, history=replace(joined, events=(*joined.events, bound), further_seeds=seeds)
-    )
+    history = replace(joined, events=(*joined.events, bound), further_seeds=seeds)
+    return replace(run, specification=in_given_steps(run.specification, joined), history=history)
 
 
 def _check_alike(run: Run, other: Run) -> None:
@@ -412,6 +420,11 @@ def _check_alike(run: Run, other: Run) -> None:
             "bind: one of the two was made elsewhere; take in the completed data of both by "
             "bi.from_completed."
         )
+    if any(without_models(each.specification) for each in (run, other)):
+        raise SpecificationError(
+            "bind: assign() or query() made imputations here, of which it is not known any more "
+            "whether models and priors are the same; bind the runs, and assign or query then."
+        )
     seeds = {run.seed, *run.history.further_seeds}
     if seeds & {other.seed, *other.history.further_seeds}:
         raise SpecificationError(
@@ -429,7 +442,8 @@ def _check_alike(run: Run, other: Run) -> None:
 
 def _same_cells(run: Run, other: Run) -> bool:
     mine, theirs = run.specification, other.specification
-    return mine.table.frame.equals(theirs.table.frame) and all(
-        (mine.where[name] == theirs.where[name]).all() if name in theirs.where else False
-        for name in mine.where
+    return (
+        mine.table.frame.equals(theirs.table.frame)
+        and mine.where.keys() == theirs.where.keys()
+        and all((cells == theirs.where[name]).all() for name, cells in mine.where.items())
     )

@@ -172,7 +172,11 @@ class DesignBuilder:
             coded, known, (), (),
         )  # fmt: skip
         changing = {name for name, cells in specification.where.items() if cells.any()}
-        moving = tuple(place for place in builder.places() if changing & place.term.columns)
+        moving = tuple(
+            place
+            for place in builder.places()
+            if changing.intersection(place.term.read_columns(table.variables))
+        )
         asked_for = tuple(
             None if _may_change(wrapper, changing) else builder._asked(wrapper, table.values)
             for wrapper in layers(target.method)
@@ -189,7 +193,9 @@ class DesignBuilder:
         """Name all columns that a design depends on; None where a function may read any."""
         if any(each is None for each in self.asked):
             return None
-        found = {self.target.name} | sources_of(self.target, specification.targets)
+        found = {self.target.name} | sources_of(
+            self.target, specification.targets, specification.table.variables
+        )
         for member in self.members:
             inside = member.reads(specification)
             if inside is None:

@@ -34,6 +34,8 @@ PARAMETERS = ("mean", "sd")
 
 #: What the tree calls a share of imputed cells, and a moment of them (`role` of the variable).
 SHARES, MOMENTS = "shares", "imputed values"
+#: Attribute of a parameter of several runs: their number.
+RUNS = "runs"
 
 
 def rstan_rhat(chains: ArrayLike) -> float:
@@ -230,7 +232,8 @@ def diagnostics(datatree: "xr.DataTree", discard: int = 0) -> pd.DataFrame:
         sampler. NaN for a constant quantity and with fewer than 4 draws a chain; R-hat also with
         one chain. Of the imputed values there are mean and SD of numbers, the share of each
         category, and the share of the second of two; where shares are not known, because the run
-        is of an older file, mean and SD of the category codes 1, 2, ….
+        is of an older file, mean and SD of the category codes 1, 2, …. Of runs that were bound
+        there are no parameters, which each run centres in its own way.
 
     Raises
     ------
@@ -275,8 +278,12 @@ def judged(posterior: "xr.Dataset") -> "xr.Dataset":
     have no mean, and chains may differ in shares that make the same mean. Of two categories the
     share of the second is kept, the other being 1 less it. Shares that are not known for every
     iteration (of a run that goes on from an older file) go, and mean and SD of the codes stay.
+    Parameters of runs that were bound go: each run has its intercept at the centre of predictors
+    that it has filled in itself at first, so that chains of different runs do not meet.
     """
-    kept = posterior
+    kept = posterior = posterior.drop_vars(
+        [name for name, each in posterior.data_vars.items() if RUNS in each.attrs]
+    )
     for name, array in posterior.data_vars.items():
         if array.attrs.get("role") != SHARES:
             continue

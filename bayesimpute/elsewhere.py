@@ -16,7 +16,7 @@ from bayesimpute.errors import DataError
 from bayesimpute.events import Event
 from bayesimpute.imputations import Imputations
 from bayesimpute.interchange import Frame, Origin, taken, within
-from bayesimpute.result.restored import ELSEWHERE, NotStored
+from bayesimpute.result.restored import ELSEWHERE, NotStored, in_given_steps
 from bayesimpute.roles import Role
 from bayesimpute.specification.specification import Specification, Target
 from bayesimpute.wording import did_you_mean, listed
@@ -94,7 +94,11 @@ def from_completed(
         )
     values = [_values(frame, table, k) for k, frame in enumerate(frames, start=1)]
     imputed = _imputed(table, values)
-    return Imputations(_specification(table, imputed, cluster, origin), _history(table, imputed))
+    specification, history = (
+        _specification(table, imputed, cluster, origin),
+        _history(table, imputed),
+    )
+    return Imputations(in_given_steps(specification, history), history)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +123,7 @@ def _values(frame: pd.DataFrame, table: Table, number: int) -> dict[str, np.ndar
         elif not _counted(frame.index):
             raise DataError(
                 f"{place} has rows that the incomplete data lack, such as "
-                f"{frame.index[~frame.index.isin(own.index)][0]!r}; give the same index."
+                f"{frame.index[~frame.index.isin(own.index)].tolist()[0]!r}; give the same index."
             )
         else:  # by their numbers
             frame = frame.sort_index()
@@ -135,7 +139,7 @@ def _values(frame: pd.DataFrame, table: Table, number: int) -> dict[str, np.ndar
             apart = np.abs(numbers - known) > ROUNDING * np.maximum(np.abs(known), 1e-3)
         wrong = ~np.isnan(known) & (apart | np.isnan(numbers))
         if wrong.any():
-            label = own.index[table.rows[int(wrong.argmax())]]
+            label = table.label(int(wrong.argmax()))
             raise DataError(
                 f"{place} has another value of {name!r} than the incomplete data in "
                 f"{int(wrong.sum())} row(s) where it is observed, the first at {label!r}; are rows "

@@ -111,8 +111,9 @@ def impute(
     ignore
         Boolean (row,): rows imputed but never fitted to.
     visit_sequence
-        ``"roman"`` (column order, default), ``"arabic"``, ``"monotone"``, ``"revmonotone"``, or a
-        list of columns, of which those that are not imputed are passed over.
+        ``"roman"`` (column order), ``"arabic"``, ``"monotone"``, ``"revmonotone"``, or a list of
+        columns, of which those that are not imputed are passed over. Default, column order, but
+        for columns that a condition of :func:`~bayesimpute.only_where` reads: before it.
     model_options
         Options by target (key ``"*"`` for all): ``{"popular": {"donors": 10}}``.
     seed
@@ -213,10 +214,12 @@ def impute(
     path = place(checkpoint) if checkpoint is not None else None
     stored = resume_point(path, run, m, seed, iterations) if path is not None else None
     bench = None
+    if stored is not None and stored.iterations == iterations:
+        imputations = replace(stored, specification=specification)
+        warn_of_prior(imputations)
+        return imputations
     if stored is not None:
-        history = stored.history
-        if history.iterations < iterations:
-            history = noted_versions(history, stored.versions)
+        history = noted_versions(stored.history, stored.versions)
     else:
         chosen = fresh_seed() if seed is None else int(seed)
         history, bench = start(specification, m, chosen, executor, threads, progress)

@@ -319,15 +319,18 @@ class Imputations(Run):
         Returns
         -------
         pandas.DataFrame
-            A row a parameter (of several analyses: outcome, parameter), coefficients on the
-            scale of the data. ``estimate`` (posterior mean), ``sd``, ``ci_low`` and ``ci_high``
-            (95 %, equal tails), ``r_hat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``; and
-            ``pooled``, ``std_error``, ``pooled_low``, ``pooled_high`` by Rubin's rules.
+            A row a parameter (of several analyses: outcome, parameter; with ``by_group`` names end
+            with the group, ``x[treated]``), coefficients on the scale of the data. ``estimate``
+            (posterior mean), ``sd``, ``ci_low`` and ``ci_high`` (95 %, equal tails), ``r_hat``,
+            ``ess_bulk``, ``ess_tail``, ``mcse_mean``; and ``pooled``, ``std_error``,
+            ``pooled_low``, ``pooled_high`` by Rubin's rules.
 
         Raises
         ------
         SpecificationError
-            The imputations were made for no analysis.
+            The imputations were made for no analysis, or by several runs (``bind``).
+        AnalysisError
+            A model has fixed effects of clusters, or lacks a column of its analysis.
 
         Examples
         --------
@@ -349,6 +352,7 @@ class Imputations(Run):
                 "the analysis: bi.impute(..., analysis='y ~ x * z + (1 | g)') draws its "
                 "parameters; imp.fit(formula).pool() has Rubin's rules."
             )
+        require_one_run(self.history, "analysis")  # coefficients are in the units of a run
         discard = self.iterations // 2
         tables = {
             each.outcome: analysis_table(

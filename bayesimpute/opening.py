@@ -119,7 +119,9 @@ def _restore(arrays: Arrays) -> Imputations:
     imputations: Imputations = decode(description, Imputations, arrays, table)
     for name in arrays:
         raise ValueError(f"array {name!r} is not as it is written")
-    imputations = replace(imputations, specification=with_fixed_priors(imputations.specification))
+    specification = with_fixed_priors(imputations.specification)
+    specification = restored.in_given_steps(specification, imputations.history)
+    imputations = replace(imputations, specification=specification)
     imputations = _without_library(imputations)
     check_run(imputations.specification, imputations.history)
     return imputations

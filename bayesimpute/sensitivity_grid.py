@@ -1,6 +1,7 @@
 """How far an answer depends on what no data can tell: grids over ρ and δ."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from pathlib import Path
@@ -21,11 +22,13 @@ from bayesimpute.arguments import (
     checked,
 )
 from bayesimpute.congeniality.check import warn_if_uncongenial
+from bayesimpute.engine.adapt import reference_values
+from bayesimpute.engine.completed import completed_frame
 from bayesimpute.engine.cores import threads_of
 from bayesimpute.engine.failures import warn_of_stop
 from bayesimpute.engine.run import go_on, start
 from bayesimpute.engine.streams import fresh_seed
-from bayesimpute.errors import SpecificationError, warn
+from bayesimpute.errors import AnalysisError, SpecificationError, warn
 from bayesimpute.files import make_folder
 from bayesimpute.imputation import impute, specified
 from bayesimpute.imputations import Imputations
@@ -207,7 +210,8 @@ def sensitivity(
         ``analysis=`` of :func:`bayesimpute.impute`; ``"conditional"`` (default) for chained
         equations.
     model_options, family, **arguments
-        Further arguments of :func:`bayesimpute.impute`, and of ``imp.fit``.
+        Further arguments of :func:`bayesimpute.impute`, but ``checkpoint`` and ``on_error``; and
+        ``reml`` of ``imp.fit``.
 
     Returns
     -------
@@ -264,6 +268,13 @@ def sensitivity(
     run: dict[str, Any] = {
         name: arguments.pop(name) for name in ("executor", "progress") if name in arguments
     }
+    for name in ("checkpoint", "on_error"):
+        if name in arguments:
+            raise SpecificationError(
+                f"sensitivity: {name}= is of a single run; folder= keeps the points that are "
+                "finished, and goes on after a failure."
+            )
+    fitting = {"reml": arguments.pop("reml")} if "reml" in arguments else {}
     run["cores"] = threads_of(arguments.pop("cores", None), run.get("executor"))
     if on == "analysis":
         arguments |= {"analysis": analysis, "family": family, "on": on}
@@ -276,11 +287,13 @@ def sensitivity(
     plan = Plan(m, iterations, further, made, run)
     chosen = plan.seed() if seed is None else int(seed)
     cluster = specifications[0].cluster if isinstance(analysis, str) else None
+    if isinstance(analysis, str):
+        _check_term(specifications[0], chosen, analysis, family, term)
     rows: list[dict[str, Any]] = []
     try:
         finished = imputed_points(points, specifications, plan, chosen)
         for point, imp in zip(points, finished, strict=True):
-            fits = fit(imp.complete("all"), analysis, family, cluster=cluster)
+            fits = fit(imp.complete("all"), analysis, family, cluster=cluster, **fitting)
             pooled = fits.pool(ci_prob=ci_prob).table
             rows.append({**point, **_answer(pooled, term, null)})
     except KeyboardInterrupt:
@@ -308,17 +321,17 @@ def _grid(
     for name, values in {"rho": rho, "delta": delta}.items():
         if values is not None and not len(values):
             raise SpecificationError(f"sensitivity: {name}= is empty.")
-        given = [] if values is None else list(values)
+        given = _listed(values)
         twice = [value for k, value in enumerate(given) if value in given[:k]]
         if twice:
             raise SpecificationError(f"sensitivity: {name}= has {twice[0]} twice; once is enough.")
-    for value in rho or ():
+    for value in _listed(rho):
         if value is not None and not -1 < value < 1:
             raise SpecificationError(
                 f"sensitivity: rho={value!r} must be between −1 and 1, both excluded, or None."
             )
     if delta is None:
-        return [{"rho": r} for r in rho or ()]
+        return [{"rho": r} for r in _listed(rho)]
     if rho is None:
         return [{"delta": float(d)} for d in delta]
     turns = (list(delta) if k % 2 == 0 else list(delta)[::-1] for k in range(len(rho)))
@@ -327,6 +340,36 @@ def _grid(
         for r, ds in zip(rho, turns, strict=True)
         for _, d in product([0], ds)
     ]
+
+
+def _listed(values: Sequence[float | None] | None) -> list[float | None]:
+    """Give a list; arrays are neither true nor false."""
+    return [] if values is None else list(values)
+
+
+def _check_term(
+    specification: Specification, seed: int, analysis: str, family: str | None, term: str
+) -> None:
+    """Refuse an estimand that the analysis lacks before the first point, by random values."""
+    reference = reference_values(specification, seed)
+    imputed = {name: reference[name][cells] for name, cells in specification.where.items()}
+    frame = completed_frame(specification, imputed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            terms = fit([frame], analysis, family, cluster=specification.cluster)[0].terms
+        except AnalysisError:  # which imputed values may do without
+            return
+    _require(term, terms)
+
+
+def _require(term: str, terms: Iterable[str]) -> None:
+    known = [str(each) for each in terms]
+    if term not in known:
+        raise SpecificationError(
+            f"sensitivity: the analysis has no estimate {term!r}; it has {', '.join(known)}."
+            f"{did_you_mean(term, known)}"
+        )
 
 
 def _specification(
@@ -361,11 +404,7 @@ def _without_rho(
 def _answer(pooled: pd.DataFrame, term: str, null: float) -> dict[str, float]:
     from scipy import stats
 
-    if term not in pooled.index:
-        raise SpecificationError(
-            f"sensitivity: the analysis has no estimate {term!r}; it has "
-            f"{', '.join(map(str, pooled.index))}.{did_you_mean(term, list(pooled.index))}"
-        )
+    _require(term, pooled.index)
     row = pooled.loc[[term]].iloc[0]
     positive = stats.t.sf((null - row["estimate"]) / row["std_error"], row["df"])
     return {

@@ -3,6 +3,7 @@
 scikit-learn is not installed with the package: ``pip install "bayesimpute[sklearn]"``.
 """
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -118,22 +119,29 @@ class BayesianImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
             for name, column in frame.items()
             if name != self.cluster and column.nunique(dropna=True) == 1
         }
-        varying = frame.drop(columns=list(self._constant))
-        rows = varying.reset_index(drop=True)
+        # columns they stay, which predictors=, formulas= and method= may name, and get no model
+        rows = frame.fillna(self._constant).reset_index(drop=True)
         if self.every_column:
             extra = self._with_gaps(rows)
             rows = pd.concat([rows.astype(extra.dtypes), extra], ignore_index=True)
-        ignore = np.arange(len(rows)) >= len(varying)
+        ignore = np.arange(len(rows)) >= len(frame)
         self.imputations_: Imputations | None = None
         if rows.isna().any(axis=None):
             self.imputations_ = impute(
                 rows, cluster=self.cluster, m=self.m,
-                iterations=self.iterations, method=self.method, predictors=self.predictors,
-                formulas=self.formulas, model_options=self.model_options, ignore=ignore,
+                iterations=self.iterations, method=self._of_varying(self.method),
+                predictors=self.predictors, formulas=self._of_varying(self.formulas),
+                model_options=self._of_varying(self.model_options), ignore=ignore,
                 seed=seed, progress=False,
             )  # fmt: skip
         self._names = list(frame.columns)
         return self
+
+    def _of_varying(self, given: Any) -> Any:
+        """Leave out what is said of columns that are constant in the training rows."""
+        if not isinstance(given, Mapping):
+            return given
+        return {name: each for name, each in given.items() if name not in self._constant}
 
     def transform(self, X: Any) -> Any:
         """Fill the gaps of rows.
@@ -158,15 +166,14 @@ class BayesianImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
         done = frame.copy()
         for name, value in self._constant.items():
             done[name] = done[name].fillna(value)
-        known = [name for name in self._names if name not in self._constant]
-        gaps = done[known].isna().any()
+        gaps = done[self._names].isna().any()
         if gaps.any():
             if self.imputations_ is None:
                 raise ValueError(
                     f"{gaps.idxmax()!r} has gaps, and the training rows had none, so that no model "
                     "was fitted; use every_column=True."
                 )
-            for name, column in self._filled(done[known]).items():
+            for name, column in self._filled(done[self._names]).items():
                 done[name] = column
         return done if isinstance(X, pd.DataFrame) else done.to_numpy()
 
@@ -185,7 +192,8 @@ class BayesianImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
 
     def _with_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give rows with a gap in each column that has none: no model learns from them."""
-        complete = [c for c in frame.columns[frame.notna().all()] if c != self.cluster]
+        others = {self.cluster, *self._constant}
+        complete = [c for c in frame.columns[frame.notna().all()] if c not in others]
         kinds: dict[str, Any] = {"i": float, "u": float, "b": "boolean"}
         held = {name: kinds[k] for name in complete if (k := _kind(frame[name])) in kinds}
         rows = frame.iloc[np.zeros(len(complete), dtype=int)].reset_index(drop=True).astype(held)

@@ -98,6 +98,27 @@ def listed(names: Iterable[Any], most: int = 5) -> str:
     return ", ".join(quoted)
 
 
+def numbers(values: Iterable[float]) -> list[str]:
+    """Write numbers that stand side by side in six digits, or as many more as tell them apart.
+
+    Whole ones below ten million have all their digits.
+
+    Examples
+    --------
+    >>> numbers([0.1, 1 / 3]), numbers([1e6, 1000001]), numbers([20200101.0, 20200102])
+    (['0.1', '0.333333'], ['1000000', '1000001'], ['20200101', '20200102'])
+    """
+    values = [float(value) for value in values]
+    texts: list[str] = []
+    for digits in range(6, 18):
+        texts = [
+            f"{v:.0f}" if v.is_integer() and abs(v) < 1e7 else f"{v:.{digits}g}" for v in values
+        ]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
+
+
 def not_zero(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """P values, of which none is 0: what underflows is raised to 2.2e-308, the least normal float.
 

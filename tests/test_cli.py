@@ -12,6 +12,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.analysis import fit
 from bayesimpute.cli import main
+from bayesimpute.cli.config import read_config
 from bayesimpute.engine.record import lengthen
 from bayesimpute.errors import BayesimputeError
 from bayesimpute.imputation import impute
@@ -140,6 +141,22 @@ def test_demo_on_the_papers_data_has_a_random_effect_of_sex(shared_data, tmp_pat
         (["impute", "{csv}", "--out", "x.nc", "--complete", "{csv}"], "the data are read from"),
         (["impute", "{broken}", "--out", "x.nc"], "names in its first line"),
         (["impute", "{empty}", "--out", "x.nc"], "is empty"),
+        (
+            ["impute", "{csv}", "--out", "x.nc", "--fit", "sex ~ texp", "--family", "Sex=binomial"],
+            "'Sex', which is no outcome of --fit",
+        ),
+        (
+            ["impute", "{csv}", "--out", "x.nc", "--fit", "sex ~ texp", "--family", "binominal"],
+            "Unknown family 'binominal'",
+        ),
+        (["impute", "{csv}", "--out", "x.nc", "--completed", "a.json"], "by the ending"),
+        (["impute", "{csv}", "--out", "x.nc", "--completed", "a.dta.gz"], "by the ending"),
+        (
+            ["impute", "{csv}", "--out", "x.nc", "--predictors", "{other}", "--report", "{other}"],
+            "the predictors are read from",
+        ),
+        (["config", "{csv}", "--out", "{csv}"], "the data are read from"),
+        (["config", "{csv}", "--cluster", "schol"], "Did you mean 'school'"),
         (["impute", ".", "--out", "x.nc"], "is a folder"),
         (["show", "."], "is a folder"),
         (["show", "{empty}"], "is not a netCDF-4 file"),
@@ -261,6 +278,7 @@ def test_a_run_that_is_written_down_reads_the_table_as_it_was_read(tmp_path, mon
     ("m = true", "m = True must be a whole number"),
     ('na = "-99"', "must be a list"),
     ('cluster = 3', "must be a text"),
+    ('fit = ["y ~ x", 3]', "3 in fit must be a text"),
 ])  # fmt: skip
 def test_a_wrong_file_of_options_is_one_line(text, sentence, tmp_path, capsys):
     (tmp_path / "run.toml").write_text(text)
@@ -432,3 +450,11 @@ def test_show_says_whose_imputations_they_are(tmp_path, capsys):
         imp.to_netcdf(tmp_path / "imp.nc")
         assert main(["show", str(tmp_path / "imp.nc")]) == 0
         assert told in capsys.readouterr().out
+
+
+def test_a_file_of_options_may_name_the_users_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "run.toml").write_text('file = "~/a.csv"\nout = "b.nc"')
+    given = read_config(tmp_path / "runs" / "run.toml")
+    assert given == {"file": tmp_path / "a.csv", "out": tmp_path / "runs" / "b.nc"}

@@ -2,13 +2,18 @@
 
 import gzip
 import io
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bayesimpute.cli import main
+from bayesimpute.cli.impute import _orders, _write, with_categories
 from bayesimpute.opening import open_file
+from bayesimpute.tables.notes import spoilt_numbers
+from bayesimpute.tables.read_write import read_table, write_table
 
 N = 40
 RNG = np.random.default_rng(5)
@@ -259,6 +264,18 @@ def test_a_workbook_with_numbered_rows_and_one_with_a_title(tmp_path, capsys):
     assert "is no Excel workbook; if it is text" in capsys.readouterr().err
 
 
+def test_cells_of_a_column_of_a_workbook_are_of_one_kind(tmp_path):
+    pytest.importorskip("openpyxl", reason="Excel files need openpyxl")
+    cells = {"code": [1, "1", "a", None], "x ": [1.5, "2.5", 4, None], 2019: [1, 2, 3, 4]}
+    pd.DataFrame(cells, dtype=object).to_excel(tmp_path / "a.xlsx", index=False)
+    found = read_table(tmp_path / "a.xlsx")
+    assert found["code"].dropna().tolist() == ["1", "1", "a"]
+    assert found["x"].dropna().tolist() == [1.5, 2.5, 4.0] and found["2019"].dtype == int
+    spoilt = pd.DataFrame({"x": [1.5, "missing", 2.5, 3.5]}, dtype=object)
+    spoilt.to_excel(tmp_path / "b.xlsx", index=False)
+    assert dict(spoilt_numbers(read_table(tmp_path / "b.xlsx"))) == {"x": ["missing"]}
+
+
 def test_columns_of_lists_are_left_alone(tmp_path):
     frame = pd.read_csv(io.StringIO(BASE)).assign(parts=[[1, 2]] * N)
     frame.to_parquet(tmp_path / "a.parquet")
@@ -300,9 +317,19 @@ def test_codes_become_categories_and_categories_get_their_order(tmp_path, capsys
     assert open_file(tmp_path / "b.nc").data.dtypes.equals(data.dtypes)
 
 
+def test_labels_are_of_numbers_and_texts_alike():
+    mixed = pd.Series([1, "1", 2.0, np.float32(3), "b", None], dtype=object)
+    given = {"ordered": {"b": "1,2", "c": [2.0, 1]}}
+    df = pd.DataFrame({"a": mixed, "b": [1, 2] * 3, "c": [1.0, 2.0] * 3})
+    done = with_categories(df, ["a"], _orders(given["ordered"]))
+    assert list(done["a"].dropna()) == ["1", "1", "2", "3", "b"]
+    assert [list(done[name].cat.categories) for name in "bc"] == [["1", "2"], ["2", "1"]]
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["--category", "wart"], "--category wart: there is no such column. Did you mean 'ward'"),
     (["--ordered", "stage"], "write COLUMN=LOW,…,HIGH, such as stage=I,II,III"),
+    (["--ordered", "stage=low,low,mid,high"], "--ordered stage: a label stands there twice"),
     (["--ordered", "stage=low,mid"], "--ordered stage: 'high' is a value of the column and not"),
 ])  # fmt: skip
 def test_categories_that_cannot_be_are_refused(words, said, tmp_path, capsys):
@@ -322,3 +349,66 @@ def test_an_analysis_is_pooled_printed_and_reported(tmp_path, capsys):
     assert "ward ~ age" in (tmp_path / "r.html").read_text("utf-8")
     assert run(tmp_path, "a.csv", ["--fit", "weight ~ heigt"]) == 2
     assert "'heigt'" in capsys.readouterr().err and not (tmp_path / "out.nc").exists()
+
+
+def test_a_run_in_nested_clusters_is_written_down(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text('g,h,"x\x7f"\n1,1,2\n1,2,3\n2,1,\n2,1,4\n')
+    assert main(["config", str(tmp_path / "a.csv"), "--cluster", "g/h"]) == 0
+    written = tomllib.loads(capsys.readouterr().out)
+    assert written["cluster"] == "g/h" and list(written["method"]) == ["x\x7f"]
+
+
+def test_ids_are_labels_whatever_they_look_like(tmp_path, capsys):
+    ids = [*(str(k // 2) for k in range(50)), "0a", "0a"]
+    rows = "".join(f"{each},{k if k % 3 else ''}\n" for k, each in enumerate(ids))
+    (tmp_path / "a.csv").write_text("ward,x\n" + rows)
+    assert run(tmp_path, "a.csv") == 2
+    assert "--category ward" in capsys.readouterr().err
+    assert run(tmp_path, "a.csv", ["--category", "ward"]) == 0
+    assert run(tmp_path, "a.csv", ["--cluster", "ward"]) == 0
+
+
+def test_a_word_among_numbers_with_a_decimal_comma_is_refused(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("x;y\n" + "".join(f"{k},5;{k}\n" for k in range(9)) + "bad;\n")
+    assert run(tmp_path, "a.csv") == 2
+    assert "but for 'bad'" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_hold_the_completed_data_leaves_the_others(tmp_path):
+    frame = pd.DataFrame({"when": pd.to_datetime(["2020-01-01"]).tz_localize("UTC")})
+    written, problems = [], []
+    kinds = {
+        "completed": lambda _, path: write_table(frame, path),
+        "report": lambda _, path: written.append(path),
+    }
+    given = {"completed": str(tmp_path / "a.dta"), "report": "a.html"}
+    _write(None, given, kinds, problems)
+    assert "cannot hold" in str(problems[0]) and written == [Path("a.html")]
+
+
+@pytest.mark.parametrize("command", ["explore", "config"])
+def test_what_was_decided_in_reading_is_said_and_columns_may_be_left_out(command, tmp_path, capsys):
+    rows = "".join(f'{k},"{1000 + k:,}",{k if k % 4 else ""}\n' for k in range(20))
+    (tmp_path / "a.csv").write_text("id,pay,x\n" + rows)
+    assert main([command, str(tmp_path / "a.csv"), "--exclude", "id"]) == 0
+    said = capsys.readouterr().out
+    assert "'pay' has thousands" in said and "'id' tells the rows apart" not in said
+    assert command == "explore" or 'exclude = ["id"]\n' in said
+
+
+def test_a_fit_that_fails_leaves_the_others_and_the_report(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.csv").write_text(BASE)
+    given = []
+    monkeypatch.setattr(
+        "bayesimpute.cli.impute._report", lambda analyses, *_: given.append(analyses)
+    )
+    words = ["--fit", "x ~ y", "--fit", "g ~ x", "--report", str(tmp_path / "a.html")]
+    assert run(tmp_path, "a.csv", words) == 2
+    assert "The outcome 'g' has the categories" in capsys.readouterr().err
+    assert list(given[0]) == ["x ~ y"]
+
+
+def test_columns_that_completed_data_have_of_their_own_are_refused_at_once(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(text(name=".id"))
+    assert run(tmp_path, "a.csv", ["--completed", str(tmp_path / "b.csv")]) == 2
+    assert "--exclude .id" in capsys.readouterr().err and not (tmp_path / "out.nc").exists()

@@ -254,6 +254,8 @@ def test_own_variance_is_the_inverse_of_the_variance_inflation_factor():
     residual = x[:, 2] - rest @ np.linalg.lstsq(rest, x[:, 2], rcond=None)[0]
     assert own_variance(x)[2] == pytest.approx(residual.var() / x[:, 2].var())
     assert own_variance(np.ones((5, 2))).tolist() == [1, 1]
+    exact = np.column_stack([x[:, 0], x[:, 1], x[:, 0] + x[:, 1], rng.normal(size=300)])
+    assert own_variance(exact) == pytest.approx([0, 0, 0, 1], abs=0.05)
 
 
 def test_separation_is_found_in_one_predictor_or_in_a_combination():
@@ -354,6 +356,16 @@ def test_a_cluster_value_known_from_another_row_may_be_the_same_in_all(frame):
     assert ("y", "imputations do not differ") in result
 
 
+@pytest.mark.parametrize(("cells", "said"), [(1, False), (12, True)])
+def test_a_cell_a_little_beyond_the_observed_ones_is_chance_and_many_are_not(cells, said):
+    x = np.linspace(0, 1, 60)
+    x[-cells:] = np.nan
+    frame = pd.DataFrame({"x": x})
+    imp = bi.from_completed([frame.fillna(1.05), frame.fillna(0.5)], incomplete=frame)
+    findings = set(imp.diagnose()["finding"])
+    assert ("imputed values outside the observed range" in findings) == said
+
+
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
@@ -416,6 +428,13 @@ def test_a_computed_variable_that_predicts_its_own_input_is_found(bodies):
     mended = bi.make_predictors(bodies)
     mended.loc["weight", "bmi"] = 0
     assert not found(made(bodies, method=method, predictors=mended))
+
+
+def test_a_loop_is_found_through_a_name_that_reads_as_arithmetic(bodies):
+    df = bodies.rename(columns={"bmi": "bmi-1"})
+    method = {"weight": "pmm", "bmi-1": "~ I(weight / height**2)"}
+    imp = made(df, method=method, predictors=bi.make_predictors(df))
+    assert "'bmi-1', which is computed from it" in found(imp)["weight", "feedback loop"].evidence
 
 
 def test_a_passive_value_that_blows_up_points_to_its_inputs(bodies):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -323,6 +324,8 @@ def test_what_an_analysis_asks_for_is_found_once_for_all_analyses():
     assert not [key for key in found(imp, fits=imp.fit("y ~ x")) if key[1] == finding]
     with pytest.raises(bi.SpecificationError, match="fits must be an analysis"):
         imp.diagnose(3)
+    with pytest.raises(bi.SpecificationError, match="fits must be an analysis"):
+        imp.diagnose(SimpleNamespace(table=pd.DataFrame({"coverage": [0.9]})))  # overimpute's
 
 
 def test_a_fit_warns_once_of_a_formula_and_never_of_a_function(recwarn):

@@ -57,6 +57,24 @@ def test_a_replaced_prior_is_marked_and_moves_the_draws(study):
     assert np.allclose(tree["prior"]["intercept"].mean(), 100, atol=0.1)
 
 
+def test_numbers_drawn_from_the_observed_ones_are_no_counts():
+    frame = pd.DataFrame({"x": [None, *np.linspace(0.01, 0.99, 40)]})
+    tree = bi.prior_predictive(frame, "x", method={"x": "sample"}, draws=20, seed=1)
+    assert "scale" not in tree["prior_predictive"]["x_observed"].attrs
+    (ax,) = bi.plot_prior_predictive(tree).axes
+    low, high = ax.get_xlim()
+    assert low > -0.1 and high < 1.1  # counts would have a bin from -0.5 to 0.5
+    plt.close("all")
+
+
+def test_prior_draws_of_dates_say_what_they_count():
+    days = pd.Series(pd.date_range("2020-03-01", periods=30)).where(lambda day: day.index > 0)
+    tree = bi.prior_predictive(
+        pd.DataFrame({"day": days}), "day", method={"day": "sample"}, draws=5, seed=1
+    )
+    assert tree["prior_predictive"]["day_observed"].attrs["scale"] == "days since 2020-03-02"
+
+
 def test_draws_cover_the_observed_rows_in_the_order_of_the_frame(study):
     shuffled = study.sample(frac=1, random_state=3)
     tree = bi.prior_predictive(shuffled, "popular", cluster="school", draws=5, seed=1)

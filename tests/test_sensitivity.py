@@ -11,7 +11,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.errors import ImputationWarning, SamplingError, SpecificationError
 from bayesimpute.result.run import versions
-from bayesimpute.sensitivity_grid import Sensitivity
+from bayesimpute.sensitivity_grid import Sensitivity, _grid
 
 RUN = {"m": 4, "iterations": 3, "further": 2, "seed": 1, "progress": False}
 
@@ -148,6 +148,8 @@ def test_one_value_of_an_axis_is_no_axis(trial):
         ({"rho": [0.0, 0.3, 0.3], "delta": [0, 1]}, "0.3 twice"),
         ({"rho": [0.1], "method": {"y": "normal"}}, "needs a selection model"),
         ({"delta": [1], "method": {"x": "normal"}}, "must name the method of 'y'"),
+        ({"delta": [1], "checkpoint": "run.nc"}, "folder= keeps"),
+        ({"delta": [1], "on_error": "keep"}, "on_error= is of a single run"),
     ],
 )
 def test_bad_grids_are_said_before_any_work(trial, arguments, words):
@@ -156,7 +158,14 @@ def test_bad_grids_are_said_before_any_work(trial, arguments, words):
         bi.sensitivity(trial, "y", "y ~ treated", "treated", **given)
 
 
-def test_an_unknown_estimand_names_the_ones_there_are(trial):
+def test_a_grid_may_be_an_array():
+    both = {"rho": np.array([-0.5, 0.5]), "delta": np.array([0.0, 1.0])}
+    assert len(_grid(**both)) == 4
+    assert _grid(both["rho"], None) == [{"rho": -0.5}, {"rho": 0.5}]
+
+
+def test_an_unknown_estimand_names_the_ones_there_are_before_any_work(trial, monkeypatch):
+    monkeypatch.setattr("bayesimpute.sensitivity_grid.start", None)
     with pytest.raises(SpecificationError, match=r"it has \(Intercept\), treated"):
         bi.sensitivity(trial, "y", "y ~ treated", "age", delta=[0], method={"y": "normal"}, **RUN)
 
@@ -216,3 +225,40 @@ def test_a_point_on_the_null_value_is_where_the_sides_change():
     assert crossing.query("what == 'estimate crosses'")["value"].tolist() == [0.0]
     touched = of_points(delta=[-1.0, 0, 1], estimate=[1.0, 0, 1]).tipping
     assert touched.query("what == 'estimate crosses'").empty
+
+
+def plane():
+    """Estimates of which the intervals hold 0 between points of the grid, and at none of them."""
+    table = pd.DataFrame({"rho": np.repeat([0.0, 0.3], 3), "delta": [0.0, 1000, 2000] * 2})
+    table["estimate"] = 1 - table["delta"] / 1500 - table["rho"]
+    return table.assign(conf_low=table["estimate"] - 0.1, conf_high=table["estimate"] + 0.1)
+
+
+def test_what_an_interval_holds_between_two_points_is_grey():
+    (ax,) = Sensitivity(plane(), "x").plot().axes
+    (grey,) = [each for each in ax.collections
+               if each.get_alpha() and getattr(each, "filled", False)]  # fmt: skip
+    (path,) = grey.get_paths()
+    assert path.contains_points([(0.15, 1275), (0.05, 1350)]).all()
+    assert not path.contains_points([(0.15, 900), (0.15, 1650)]).any()
+
+
+def test_labels_of_contours_are_not_cut_off_at_an_edge():
+    (ax,) = Sensitivity(plane(), "x").plot().axes
+    ax.figure.canvas.draw()
+    inside, texts = ax.get_window_extent(), [text for text in ax.texts if text.get_text()]
+    assert len(texts) > 3
+    assert all(inside.contains(*corner) for text in texts
+               for corner in text.get_window_extent().corners())  # fmt: skip
+
+
+def test_tipping_points_have_three_digits_in_picture_and_words():
+    found = Sensitivity(plane().query("rho == 0").drop(columns="rho"), "x")
+    texts = [text.get_text() for text in found.plot().axes[0].texts]
+    assert sorted(text.split()[-1] for text in texts) == ["1350", "1500", "1650"]
+    assert "delta = 1350" in repr(found)
+
+
+def test_an_estimated_correlation_alone_is_drawn():
+    (ax,) = Sensitivity(plane().head(1).assign(rho=np.nan), "x").plot().axes
+    assert [text.get_text() for text in ax.texts] == ["ρ estimated"]

@@ -92,6 +92,17 @@ def test_columns_of_one_value_whole_numbers_and_truth_values():
     assert not done.isna().any().any() and (done["one"] == 5).all()
 
 
+def test_columns_of_one_value_may_be_named_as_others():
+    df = rows(40)[0][["x", "z"]].assign(one=5.0)
+    df.loc[0, "one"] = np.nan
+    roles = pd.DataFrame(1 - np.eye(3, dtype=int), df.columns, df.columns)
+    for said in (
+        {"predictors": roles, "method": {"one": "pmm", "z": "pmm"}},
+        {"formulas": {"z": "z ~ x + one"}, "model_options": {"one": {"donors": 3}}},
+    ):
+        assert not imputer(m=1, iterations=1, **said).fit_transform(df).isna().any().any()
+
+
 def test_one_imputation_keeps_the_spread_and_the_mean_does_not():
     df, _ = rows(600)
     gap = df["z"].isna()

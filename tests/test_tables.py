@@ -115,6 +115,14 @@ def test_what_cannot_be_read_is_said_in_a_sentence(name, content, words, tmp_pat
         write_table(FRAME, tmp_path / "a.docx")
 
 
+def test_a_label_that_reads_as_missing_is_not_written_as_text(tmp_path):
+    country = pd.DataFrame({"country": pd.Categorical(["NA", "DE", None])})
+    with pytest.raises(DataError, match="'NA' of 'country' would be read as missing"):
+        write_table(country, tmp_path / "a.csv")
+    write_table(country, tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet")["country"].tolist()[:2] == ["NA", "DE"]
+
+
 @pytest.fixture(scope="module")
 def imp():
     rng = np.random.default_rng(3)
@@ -142,6 +150,15 @@ def test_stata_gets_names_that_it_has(imp, tmp_path):
     assert found["id"][:120].tolist() == list(range(1, 121))
     again = bi.from_completed(read_table(tmp_path / "long.dta"), imputation="imp", row="id")
     np.testing.assert_allclose(again.complete(2)["y"], imp.complete(2)["y"])
+
+
+def test_stata_gets_no_name_that_means_something_to_it(tmp_path):
+    names = ["if", "_n", "str12", "vif", "string"]
+    frame = pd.DataFrame({"x": [1.0, 2.0]} | {name: [1, 2] for name in names})
+    completed = bi.from_completed([frame], incomplete=frame.assign(x=[1.0, np.nan]))
+    completed.to_long(tmp_path / "a.dta")
+    found = list(pd.read_stata(tmp_path / "a.dta").columns[3:])
+    assert found == ["vif", "v_n", "vstr12", "vif_2", "string"]
 
 
 def rscript():
@@ -197,3 +214,59 @@ def test_columns_named_as_theirs_are_refused(imp, tmp_path):
     )
     with pytest.raises(BayesimputeError, match=r"\.imp"):
         named.to_long(tmp_path / "long.csv")
+
+
+@pytest.mark.parametrize(("text", "values"), [
+    ('a,b\n"1,5",2\n"2,25",3\n', [1.5, 2.25]),
+    ("a;b\n" + "1;2\n" * 300 + "2,25;3\n", [1.0, 2.25]),
+    ("b;a\n1,5;1.5\n2,5;2.25\n", [1.5, 2.25]),
+    ("a,b\n1.5,2\nNA ,3\n2.25 ,4\n", [1.5, 2.25]),
+])  # fmt: skip
+def test_numbers_are_numbers_whatever_the_others_are(text, values, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    said = []
+    found = read_table(tmp_path / "a.csv", said=said)
+    assert found["a"].dropna().unique().tolist() == values
+    assert "NA" in text or "has numbers with the decimal sign" in said[0]
+
+
+def test_a_row_of_several_lines_may_end_after_those_looked_at(tmp_path):
+    rows = "".join(f'"a text\nof two; lines";{k}\n' for k in range(150))
+    (tmp_path / "a.csv").write_text("x;b\n" + rows)
+    assert list(read_table(tmp_path / "a.csv").columns) == ["x", "b"]
+
+
+@pytest.mark.parametrize(("ids", "found"), [
+    (["01", "1", "2"], ["01", "1", "2"]), (["07", "08", "12"], [7, 8, 12]),
+])  # fmt: skip
+def test_zeros_in_front_tell_ids_apart(ids, found, tmp_path):
+    (tmp_path / "a.csv").write_text("x,id\r\n" + "".join(f'5,"{each}"\r\n' for each in ids))
+    said = []
+    assert read_table(tmp_path / "a.csv", said=said)["id"].tolist() == found
+    assert len(said) == 1 and f"{ids[0]}" in said[0]
+
+
+@pytest.mark.parametrize("row", ["1,234;1.5;2,345", "1.234;1,5;2.345"])
+def test_signs_before_three_digits_mark_thousands_beside_the_other(row, tmp_path):
+    (tmp_path / "a.csv").write_text(f"pay;x;rent\n{row}\n{row}\n")
+    said = []
+    assert read_table(tmp_path / "a.csv", said=said).iloc[0].tolist() == [1234, 1.5, 2345]
+    assert "'pay' has thousands" in said[0]
+
+
+def test_a_comma_that_may_mark_thousands_is_pointed_out(tmp_path):
+    (tmp_path / "a.csv").write_text("pay;x\n1,234;1\n2,345;2\n")
+    said = []
+    assert read_table(tmp_path / "a.csv", said=said)["pay"].tolist() == [1.234, 2.345]
+    assert "--decimal '.'" in said[0]
+    assert read_table(tmp_path / "a.csv", decimal=".")["pay"].tolist() == [1234, 2345]
+
+
+def test_labels_do_not_differ_by_blanks_behind_them(tmp_path):
+    (tmp_path / "a.csv").write_text("a ,b\nyes ,1\nyes,2\nno,3\n? ,4\n")
+    assert read_table(tmp_path / "a.csv", na=["?"])["a"].dropna().tolist() == ["yes", "yes", "no"]
+
+
+def test_a_column_of_a_long_file_is_of_one_kind(tmp_path):
+    (tmp_path / "long.csv").write_text("a,b\n" + "1,2\n" * 270_000 + "x,2\n1,2\n")
+    assert set(read_table(tmp_path / "long.csv")["a"]) == {"1", "x"}

@@ -92,7 +92,7 @@ def plot_comparison(
         ends = difference - times * error, difference + times * error
         ax.hlines(at, *ends, color=style.IMPUTED, linewidth=width)
     ax.plot(difference, at, "o", color=style.IMPUTED, markersize=6)
-    names = [style.cut(str(label), 28) for label in table.index]
+    names = style.cut_apart([str(label) for label in table.index], 28)
     ax.set_yticks(at, [style.literal(name) for name in names])
     weights = ax.secondary_yaxis("right")
     weights.set_yticks(at, [f"weight {weight:.0%}" for weight in table["weight"]])
@@ -148,7 +148,8 @@ class ModelComparison(html.Told):
             return
         worst = str(large.idxmax())
         yield (
-            f"Pareto k above {LARGE_K} in up to {large.max():.0f} {self.unit}(s) ({worst!r}): "
+            f"Pareto k above {LARGE_K} in up to {np.ceil(large.max()):.0f} {self.unit}(s) "
+            f"({worst!r}): "
             "without them the posterior is too different for weights to reach it; differences "
             "of this size in elpd are not to be relied on."
         )

@@ -43,7 +43,7 @@ from bayesimpute.checking.replay import (
 )
 from bayesimpute.checking.uniformity import band, ecdf, ecdf_p, expected
 from bayesimpute.data.table import Kind
-from bayesimpute.engine.history import History
+from bayesimpute.engine.history import History, labels_of
 from bayesimpute.engine.streams import Purpose, stream
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
@@ -51,7 +51,8 @@ from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Specification, Target
-from bayesimpute.wording import nearest, p_statement
+from bayesimpute.wording import listed, nearest, numbers, p_statement
+from bayesimpute.wrappers.base import declared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,22 +118,25 @@ def plot_overimputation(
         len(names), ax, figsize, picture="plot", single=(4.6, 4.2), each=(3.2, 3.0), most=3,
         narrowest=1.7, lowest=LOWEST + LINE * lines, head=0.3, instead="fewer variables",
     )  # fmt: skip
-    shade = None
+    numeric = [name for name in names if name not in groups]
+    shade = _shade(found.cells[found.cells["variable"].isin(numeric)])  # one for all panels
     for panel, name in zip(drawn.axes, names, strict=True):
         above = 0
         if name in groups:
             above = _calibration(panel, groups[name])
         else:
-            shade = _intervals(panel, found.cells[found.cells["variable"] == name])
+            _intervals(panel, found.cells[found.cells["variable"] == name], shade)
         panel.tick_params(labelsize=7)
         title = f"{style.cut(name, 12)}: {found.table.loc[name, 'coverage']:.1%}"
         panel.set_title(style.literal(title), fontsize=9, loc="left", pad=4 + 72 * LINE * above)
-    if shade is not None:
+    if numeric:
         _shade_key(
-            drawn, shade, [p for p, n in zip(drawn.axes, names, strict=True) if n not in groups]
+            drawn, shade, [p for p, n in zip(drawn.axes, names, strict=True) if n in numeric]
         )
     said = f"in the titles: observed values in their central {found.level:.0%} intervals"
-    panels.remark(drawn, [said])
+    donors = [name for name in names if name in found.matched]
+    fewer = f"fewer where a handful of donors is all there is: {listed(donors)}" if donors else ""
+    panels.remark(drawn, [said, fewer])
     return drawn.figure
 
 
@@ -150,15 +154,19 @@ def _shade_key(drawn: panels.Panels, shade: Any, numeric: "list[Axes]") -> None:
     bar.outline.set_visible(False)
 
 
-def _intervals(ax: "Axes", cells: pd.DataFrame) -> Any:
-    """Intervals of some cells; gives what the bar of tones is made from."""
+def _shade(cells: pd.DataFrame) -> Any:
+    """Tones of the shares missing in the rows of these cells."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
+    tones = LinearSegmentedColormap.from_list("missing", [style.OBSERVED_AREA, style.MISSING])
+    return ScalarMappable(Normalize(0, max([*cells["missing"], 0.1])), tones)
+
+
+def _intervals(ax: "Axes", cells: pd.DataFrame, shade: Any) -> None:
+    """Intervals of some cells in the tones of `shade`."""
     order = np.argsort(cells["observed"].to_numpy(dtype=float), kind="stable")
     chosen = order[np.unique(np.linspace(0, len(order) - 1, MOST_CELLS).astype(int))]
-    tones = LinearSegmentedColormap.from_list("missing", [style.OBSERVED_AREA, style.MISSING])
-    shade = ScalarMappable(Normalize(0, max(float(cells["missing"].max()), 0.1)), tones)
     x, low, high, mean, missing = (
         cells[column].to_numpy(dtype=float)[chosen]
         for column in ("observed", "low", "high", "mean", "missing")
@@ -169,13 +177,13 @@ def _intervals(ax: "Axes", cells: pd.DataFrame) -> Any:
     ax.plot([x.min(), x.max()], [x.min(), x.max()], color="black", linewidth=1.4, zorder=4)
     ax.set_xlabel("observed", fontsize=8)
     ax.set_ylabel("predicted", fontsize=8)
-    return shade
 
 
 def _names(groups: pd.DataFrame) -> list[str]:
     """Names of the categories, as a legend has them."""
-    names = groups["category"].unique()
-    return [style.cut(f"{n:g}" if isinstance(n, float) else str(n), 14) for n in names]
+    names = list(groups["category"].unique())
+    as_numbers = all(isinstance(name, float) for name in names)
+    return style.cut_apart(numbers(names) if as_numbers else labels_of(names), 14)
 
 
 def _legend_columns(groups: pd.DataFrame, wide: float) -> tuple[int, int]:
@@ -262,13 +270,18 @@ class Overimputation(html.Told):
         a user's own method gives no density, and the numbers flatter it.
     cells
         A row for each cell: ``variable``, ``row`` (index label, or the cluster of a level-2
-        variable), ``cluster``, ``observed``; for numbers predictive ``mean`` and interval ``low``,
+        variable), ``cluster``, ``observed`` (of a date the days since the first observed one, and
+        so all numbers of it); for numbers predictive ``mean`` and interval ``low``,
         ``high``; for categories the ``probability`` of the observed one; ``pit``, ``covered``,
         ``missing`` (share of the row's variables that are missing) and ``pareto_k``.
     probabilities
         Variable with categories -> predicted chance of each, a row for each cell.
     level
         Of the intervals.
+    matched
+        Numbers that matching draws from donors. Where the donors of a row hardly change from draw
+        to draw, its interval is that of k values, and holds (k − 1)/(k + 1) of what is observed
+        (of 5 donors 67 %), not `level`, however right the model is.
 
     Examples
     --------
@@ -285,6 +298,7 @@ class Overimputation(html.Told):
     cells: pd.DataFrame
     probabilities: Mapping[str, pd.DataFrame]
     level: float
+    matched: tuple[str, ...] = ()
 
     def by_cluster(self) -> pd.DataFrame:
         """Coverage, its standard error, width and departure of the PITs, by variable and cluster.
@@ -350,6 +364,12 @@ class Overimputation(html.Told):
             f"central {self.level:.0%} intervals should cover {self.level:.0%} of them."
         )
         yield self.table.round(3)
+        if self.matched:
+            yield (
+                f"Matching draws {listed(self.matched)} from few donors. Where these hardly change "
+                "from draw to draw, intervals are those of k donors and hold (k − 1)/(k + 1) of "
+                "the cells (of 5 donors 67 %), however right the model is."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -374,6 +394,8 @@ class LooPit:
         Share of rows with Pareto k above 0.7.
     left_out
         ``"weights"``, ``"exactly"`` or ``"not"``.
+    matched
+        Whether values are drawn from few donors, among which the places are few too.
     """
 
     variable: str
@@ -386,6 +408,7 @@ class LooPit:
     p: float
     large_k: float
     left_out: str
+    matched: bool = False
 
 
 def draw_loo_pit(
@@ -416,6 +439,8 @@ def draw_loo_pit(
         remarks.append(f"Pareto k > 0.7 in {found.large_k:.0%} of the cells")
     if found.left_out == "not":
         remarks.append("cells are not left out: the method gives no density")
+    if found.matched:
+        remarks.append("of few donors, places are few: outside though the model may be right")
     panels.finish(
         drawn, found.variable, entries, x="place in the prediction (LOO-PIT)",
         y="share below − expected", remarks=remarks,
@@ -587,7 +612,18 @@ def overimpute(
             probabilities[name] = chances
         rows[name] = _summary(own, chances, drawn, specification.methods[name], how)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("variable")
-    return Overimputation(table, pd.concat(cells, ignore_index=True), probabilities, float(ci_prob))
+    return Overimputation(
+        table,
+        pd.concat(cells, ignore_index=True),
+        probabilities,
+        float(ci_prob),
+        tuple(n for n in names if n not in probabilities and _matched(specification, n)),
+    )
+
+
+def _matched(specification: Specification, name: str) -> bool:
+    """Whether values are copied from donors near a row."""
+    return bool(declared(modelled(specification, name, "").method, "donors_by_score", False))
 
 
 def left_out(drawn: Replay, kept: Any = slice(None)) -> tuple[LeftOut, str]:
@@ -710,7 +746,8 @@ def loo_pit(
     pit = randomised_pit(values, drawn.rows.observed[kept], np.exp(out.log_weights), rng)
     large = float((out.pareto_k > LARGE_K).mean()) if how == "weights" else 0.0
     at, difference, lower, upper, p = difference_from_uniform(pit, level)
-    return LooPit(variable, pit, at, difference, lower, upper, level, p, large, how)
+    matched = drawn.rows.kind is Kind.NUMERIC and _matched(specification, variable)
+    return LooPit(variable, pit, at, difference, lower, upper, level, p, large, how, matched)
 
 
 @checked
@@ -727,7 +764,8 @@ def plot_loo_pit(
 
     A line inside the band is what a right model gives. An arch above 0 (too many small PITs) means
     predictions that are too high, one below 0 too low; above 0 on the left and below on the right,
-    predictions that are too narrow, the other way round too wide.
+    predictions that are too narrow, the other way round too wide. Matching draws a number from few
+    donors, of which 5 that stay the same leave six places: steps that no band holds.
 
     Parameters
     ----------

@@ -10,12 +10,14 @@ import numpy as np
 from bayesimpute.arguments import Count, FigureSize, Seed, checked
 from bayesimpute.checking.replay import Replay, modelled, refuse_censored, replay
 from bayesimpute.data.names import safe_name, safe_pair, safe_text
+from bayesimpute.engine.history import labels_of
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.distribution import bars, curve, grid_within, support
 from bayesimpute.plots.frames import MOST_DISTINCT
 from bayesimpute.prior.of_run import prior_predictive
 from bayesimpute.result.restored import require_callables
 from bayesimpute.result.run import Run
+from bayesimpute.wording import numbers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,24 +50,27 @@ def draw_replicated(
         model = np.array([(draws == level).mean(axis=1) for level in levels]).T
         seen = np.array([[np.mean(observed == level) for level in levels]])
         bars(ax, seen, model, [style.OBSERVED, style.IMPUTED], inside=0.9)
-        names = [f"{level:g}" for level in levels] if categories is None else map(str, categories)
-        panels.name_categories(ax, list(names))
+        names = numbers(levels) if categories is None else list(map(str, categories))
+        panels.name_categories(ax, names)
     else:
         _curves(ax, draws, observed)
     ax.set_ylim(bottom=0)
     marker = "s" if shares else ""
+    few = f"{MOST_CURVES} of " if not shares and len(draws) > MOST_CURVES else ""
     entries = [
         (f"observed ({observed.size:,})", panels.key(style.OBSERVED, marker, linewidth=2.2)),
-        (f"model ({len(draws)} data sets)", panels.key(style.IMPUTED, marker, linewidth=0.7)),
+        (f"model ({few}{len(draws)} data sets)", panels.key(style.IMPUTED, marker, linewidth=0.7)),
     ]
     title = str(attributes.get("target", name))
-    panels.finish(drawn, title, entries, y="share" if shares else "density")
+    panels.finish(
+        drawn, title, entries, x=attributes.get("units", ""), y="share" if shares else "density"
+    )
     return drawn.figure
 
 
 def _curves(ax: "Axes", draws: np.ndarray, observed: np.ndarray) -> None:
-    step = max(1, len(draws) // MOST_CURVES)
-    shown = draws[::step][:MOST_CURVES]
+    few = min(len(draws), MOST_CURVES)
+    shown = draws[np.linspace(0, len(draws) - 1, few).round().astype(np.int64)]  # of all chains
     low, high = np.quantile(shown, [0.002, 0.998])  # heavy tails would leave no room for the rest
     ends = support([draws, observed])
     grid = grid_within([np.array([low, high]), observed], ends)
@@ -105,7 +110,8 @@ def predictive(
         ``posterior`` [chain, draw, …] and ``sample_stats`` [chain, draw]. Rows are those the
         model is fitted to: positions in the user's frame, or clusters for a level-2 target;
         ``cluster`` is a coordinate of them. Categories are codes, their labels in the attribute
-        ``categories``. With matching, no row is its own donor. δ-adjustment is of missing values
+        ``categories``; dates are days since the first observed one, as the attribute ``units``
+        says. With matching, no row is its own donor. δ-adjustment is of missing values
         and is left out. Of a selection model, everything is given that the value is seen; of a
         joint block, given the other variables of the block.
 
@@ -184,6 +190,8 @@ def tree_of(drawn: Replay) -> "xr.DataTree":
 
     rows, name = drawn.rows, safe_name(drawn.target, {"chain", "draw", "row", "cluster"})
     described: dict[str, Any] = {"target": safe_text(drawn.target), "kind": str(rows.kind)}
+    if rows.counted:
+        described["units"] = rows.counted
     values, observed = drawn.values, rows.observed
     if rows.categories and rows.numeric:
         known = np.asarray(rows.categories, dtype=float)
@@ -191,7 +199,7 @@ def tree_of(drawn: Replay) -> "xr.DataTree":
         filled = np.where(np.isnan(values), 0, values).astype(np.int64)
         values = np.where(np.isnan(values), np.nan, known[filled])
     elif rows.categories:
-        described["categories"] = [safe_text(str(label)) for label in rows.categories]
+        described["categories"] = list(map(safe_text, labels_of(rows.categories)))
         observed = observed.astype(np.int64)
         # some chains have no model for some rows where a condition is imputed
         values = values.astype(np.int64) if not np.isnan(values).any() else values
@@ -345,6 +353,8 @@ def _predictions_of(data: "xr.Dataset", predicted: "xr.Dataset") -> "xr.Dataset 
     drawn = drawn.isel(row=own[np.argsort(wanted)])
     labels = data[name].attrs.get("categories")
     if labels is not None:
+        if "categories" not in drawn.attrs:  # numbers that stand for categories, as in matching
+            return None
         codes = {label: code for code, label in enumerate(labels)}
         drawn = drawn.copy(data=np.vectorize(codes.__getitem__, otypes=[np.int64])(drawn.values))
     return drawn.rename(name).assign_attrs(data[name].attrs).to_dataset()

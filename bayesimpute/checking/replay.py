@@ -42,6 +42,8 @@ class Rows:
         Labels of the codes; of a number that a method for categories imputes, the numbers.
     numeric
         Whether the column of the data holds numbers.
+    counted
+        What numbers of dates count; else empty.
     labels
         What each row is: position in the user's frame, or the cluster of a level-2 target.
     label
@@ -59,6 +61,7 @@ class Rows:
     kind: Kind
     categories: tuple[Any, ...]
     numeric: bool
+    counted: str
     labels: npt.NDArray[Any]
     label: npt.NDArray[Any]
     missing: Array
@@ -170,10 +173,10 @@ def check_draws(draws: int, chains: int, at_least: int = 1) -> int:
         If it is too small.
     """
     if draws * chains < at_least:
+        several = f" for each of {chains} imputations are {draws * chains} in all,"
         raise SpecificationError(
-            f"draws={draws} for each of {chains} imputation(s) are {draws * chains} in all; to "
-            f"weigh a value out of its own posterior takes {at_least} or more: use draws="
-            f"{-(-at_least // chains)}."
+            f"draws={draws}{several if chains > 1 else ' are'} too few to weigh a value out of its "
+            f"own posterior, which takes {at_least} or more: use draws={-(-at_least // chains)}."
         )
     return int(draws)
 
@@ -231,7 +234,7 @@ def replay(
         for imputation, chain in enumerate(chains):
             design = builder.build(chain.values)
             rng = stream(seed, Purpose.PREDICTIVE, position, imputation)
-            state = chain.kernel[head]
+            state = chain.of_kernel(head)
             yield design, predictions(name, kernel, design, adaptation, state, draws, rng)
 
     return gathered(specification, target, builder, along(), kernel.labels)
@@ -354,6 +357,7 @@ def rows_of(
         design.kind,
         tuple(coded.tolist()) if coded.size else design.categories,
         table.variables[target.name].kind is Kind.NUMERIC,
+        table.variables[target.name].counted,
         positions[chosen],
         label[chosen],
         missing[chosen],

@@ -9,10 +9,16 @@ from pathlib import Path
 from bayesimpute.cli.completion import completion
 from bayesimpute.cli.config import config_text
 from bayesimpute.cli.explore import run_explore
-from bayesimpute.cli.impute import add_impute, add_reading, add_run_options, read_data
+from bayesimpute.cli.impute import (
+    add_impute,
+    add_reading,
+    add_run_options,
+    check_written,
+    read_data,
+)
 from bayesimpute.cli.show import run_show
-from bayesimpute.errors import BayesimputeError, SpecificationError
-from bayesimpute.files import check_target, place, write
+from bayesimpute.errors import BayesimputeError
+from bayesimpute.files import place, write
 from bayesimpute.tables.read_write import read_table
 
 
@@ -120,16 +126,14 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace) -> None:
-    data = read_data(vars(options))
-    if options.cluster is not None and options.cluster not in data.columns:
-        raise SpecificationError(f"--cluster {options.cluster}: there is no such column.")
-    if options.out is not None:
-        check_target(options.out)
+    said: list[str] = []
+    data = read_data(vars(options), said)
+    check_written({"--out": options.out}, {"the data are": options.file})
     file = options.file
     if options.out is not None and not place(file).is_absolute():
         # paths in it are taken from its folder
         file = Path(os.path.relpath(place(file), place(options.out).parent))
-    text = config_text(data, file, options.cluster, vars(options))
+    text = config_text(data, file, options.cluster, vars(options), said)
     if options.out is None:
         print(text, end="")
     else:

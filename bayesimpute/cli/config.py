@@ -1,8 +1,9 @@
 """A run in a file, which ``bayesimpute config`` writes and ``impute --config`` reads."""
 
 import json
+import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ KEYS: dict[str, tuple[type, ...]] = {
     "iterations": (int,), "seed": (int,), "cores": (int,), "checkpoint": (str,),
     "completed": (str,), "report": (str,),
 }  # fmt: skip
+#: Lists of which are of texts; a missing code may be a number.
+TEXTS = ("exclude", "formula", "analysis", "family", "category", "ordered", "fit")
 FILES = ("file", "out", "predictors", "checkpoint", "completed", "report")
 WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
 
@@ -55,7 +58,16 @@ def read_config(path: Path) -> dict[str, Any]:
         if not isinstance(value, KEYS[key]) or isinstance(value, bool):
             wanted = " or ".join(WORDS[each] for each in KEYS[key])
             raise SpecificationError(f"--config {str(path)!r}: {key} = {value!r} must be {wanted}.")
-    return {key: path.parent / value if key in FILES else value for key, value in given.items()}
+        texts = value if isinstance(value, list) and key in TEXTS else ()
+        strange = [each for each in texts if not isinstance(each, str)]
+        if strange:
+            raise SpecificationError(
+                f"--config {str(path)!r}: {strange[0]!r} in {key} must be a text."
+            )
+    return {
+        key: path.parent / os.path.expanduser(value) if key in FILES else value
+        for key, value in given.items()
+    }
 
 
 #: Options by which a table is read, as examples of what may be chosen.
@@ -65,6 +77,7 @@ READING = {
     "decimal": "",
     "encoding": "",
     "sheet": '"2020"                # of an Excel workbook; else the first',
+    "exclude": '["id"]              # columns that are left out',
     "category": '["ward"]           # columns of numbers that stand for categories',
     "ordered": '["stage=I,II,III"]  # categories and their order',
 }
@@ -81,7 +94,11 @@ def _reading(given: Mapping[str, Any], *names: str) -> Iterator[str]:
 
 
 def config_text(
-    data: "pd.DataFrame", file: Path, cluster: str | None, given: Mapping[str, Any]
+    data: "pd.DataFrame",
+    file: Path,
+    cluster: str | None,
+    given: Mapping[str, Any],
+    said: Sequence[str],
 ) -> str:
     """Write a run of a table down, with comments: defaults, and what may be chosen.
 
@@ -95,17 +112,21 @@ def config_text(
         Column of cluster ids.
     given
         Options by which it was read; a run must read it in the same way.
+    said
+        What was decided in reading it.
     """
     from bayesimpute.data.table import Table
     from bayesimpute.specification.defaults import make_method
+    from bayesimpute.specification.groupings import checked_groupings
 
     table = Table.from_frame(data)
+    ids = table.columns_of(checked_groupings(cluster, table))
     methods = make_method(data)
     stem = file.name.partition(".")[0] or "result"
     lines = [
         f"# Imputation of {one_line(file.name)}: bayesimpute impute --config run.toml",
         "# Options of the command line come before those that stand here.",
-        *(f"# {note}" for note in notes_on(data)),
+        *(f"# {one_line(note)}" for note in (*said, *notes_on(data))),
         "",
         f"file = {_quoted(str(file))}",
         f"out = {_quoted(f'{stem}.nc')}",
@@ -117,8 +138,7 @@ def config_text(
         "",
         f"cluster = {_quoted(cluster)}" if cluster else
         '# cluster = "school"            # column of cluster ids: models get random intercepts',
-        '# exclude = ["id"]              # columns that are left out',
-        *_reading(given, "category", "ordered"),
+        *_reading(given, "exclude", "category", "ordered"),
         '# analysis = ["y ~ x * z"]      # what will be fitted: imputations compatible with it',
         '# family = "binomial"           # of its outcome',
         '# on = "conditional"            # chained equations whatever the analysis',
@@ -133,7 +153,7 @@ def config_text(
     ]  # fmt: skip
     for name, variable in table.variables.items():
         missing = table.missing(name)
-        if missing.any() and name != cluster:
+        if missing.any() and name not in ids:
             said = f"# {variable.kind}, {missing.mean():.1%} missing"
             lines.append(f"{_quoted(name)} = {_quoted(methods[name])}  {said}")
     lines += [
@@ -148,4 +168,4 @@ def config_text(
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -17,12 +17,13 @@ MOST_PATTERNS = 20
 
 def run_explore(options: argparse.Namespace) -> None:
     """Print what is missing, how it hangs together, and which methods suit."""
-    data, cluster = read_data(vars(options)), options.cluster
+    said: list[str] = []
+    data, cluster = read_data(vars(options), said), options.cluster
     if cluster is not None and cluster not in data.columns:
         raise SpecificationError(
             f"--cluster {cluster}: there is no such column.{did_you_mean(cluster, data.columns)}"
         )
-    for note in notes_on(data):
+    for note in (*said, *notes_on(data)):
         print(f"Note: {note}\n")
     for title, text in sections(data, cluster):
         print(visible(f"{title}\n{'-' * len(title)}\n{text}\n"))

@@ -4,16 +4,21 @@ import argparse
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayesimpute.cli.config import read_config
-from bayesimpute.errors import ImputationWarning, SpecificationError, WritingError
+from bayesimpute.errors import (
+    BayesimputeError,
+    ImputationWarning,
+    SpecificationError,
+    WritingError,
+)
 from bayesimpute.files import check_target, place
 from bayesimpute.tables.notes import notes_on, spoilt_numbers
-from bayesimpute.tables.read_write import read_table, write_table
+from bayesimpute.tables.read_write import check_form, form_of, read_table, write_table
 from bayesimpute.wording import did_you_mean, listed, one_line, visible
 
 if TYPE_CHECKING:
@@ -49,10 +54,6 @@ def add_impute(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--method", action="append", metavar="COLUMN=NAME",
         help="method of a column, or NAME alone for all; may be repeated; default by kind",
-    )  # fmt: skip
-    parser.add_argument(
-        "--exclude", action="append", metavar="COLUMN",
-        help="leave a column out (a row number, an id); may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--predictors", type=Path, metavar="FILE",
@@ -107,6 +108,10 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--sheet", metavar="NAME", help="of an Excel workbook; else the first")
     parser.add_argument(
+        "--exclude", action="append", metavar="COLUMN",
+        help="leave a column out (a row number, an id); may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
         "--category", action="append", metavar="COLUMN",
         help="a column of numbers that stand for categories; may be repeated",
     )  # fmt: skip
@@ -128,7 +133,7 @@ def add_run_options(
     parser.add_argument("--seed", type=int, default=seed, help=f"default: {drawn}")
 
 
-def read_data(given: Mapping[str, Any], said: list[str] | None = None) -> "pd.DataFrame":
+def read_data(given: Mapping[str, Any], said: list[str]) -> "pd.DataFrame":
     """Read the table that options name; `said` takes what was decided in reading it."""
     data = read_table(
         Path(given["file"]),
@@ -139,22 +144,23 @@ def read_data(given: Mapping[str, Any], said: list[str] | None = None) -> "pd.Da
         given.get("sheet"),
         said,
     )
-    orders = given.get("ordered") or {}
-    if not isinstance(orders, Mapping):
-        orders = _orders(orders)
-    return with_categories(data, given.get("category") or (), orders)
+    data = _without(data, given.get("exclude") or ())
+    return with_categories(data, given.get("category") or (), _orders(given.get("ordered") or ()))
 
 
-def _orders(words: Sequence[str]) -> dict[str, list[str]]:
-    """``COLUMN=LOW,…,HIGH`` words as a dict."""
+def _orders(given: Any) -> dict[str, list[str]]:
+    """``COLUMN=LOW,…,HIGH`` words, or a table of these, as labels by column."""
     found = {}
-    for word in words:
-        name, _, labels = word.partition("=")
+    table = isinstance(given, Mapping)
+    for name, labels in given.items() if table else (each.partition("=")[::2] for each in given):
         if not labels:
             raise SpecificationError(
-                f"--ordered {word}: write COLUMN=LOW,…,HIGH, such as stage=I,II,III."
+                f"--ordered {name}: write COLUMN=LOW,…,HIGH, such as stage=I,II,III."
             )
-        found[name] = [label.strip() for label in labels.split(",")]
+        labels = labels.split(",") if isinstance(labels, str) else map(_label, labels)
+        found[name] = [label.strip() for label in labels]
+        if len(set(found[name])) < len(found[name]):
+            raise SpecificationError(f"--ordered {name}: a label stands there twice.")
     return found
 
 
@@ -165,12 +171,21 @@ def run_impute(options: argparse.Namespace) -> None:
     if watched:
         print(f"Reading {given['file']} …", file=sys.stderr)
     said: list[str] = []
-    data = _without(read_data(given, said), given.get("exclude") or ())
+    data = read_data(given, said)
     written = {f"--{name}": given.get(name) for name in ("out", "completed", "report")}
-    check_written(written, Path(given["file"]))
+    read = {"the data are": given["file"], "the predictors are": given.get("predictors")}
+    check_written(written, {**read, "the options are": options.config})
+    if given.get("completed") is not None:
+        check_form(Path(given["completed"]))
+        for name in data.columns.intersection([".imp", ".id"]):
+            raise SpecificationError(
+                f"--completed adds columns .imp and .id, and the data have {name!r}: rename it, or "
+                f"leave it out: --exclude {name}."
+            )
     arguments = _arguments(given)
     method = arguments["method"]
-    _check_numbers(data, method if isinstance(method, Mapping) else {})
+    groups = str(given.get("cluster") or "")  # ids, whatever they look like
+    _check_numbers(data, {*(method if isinstance(method, Mapping) else ()), *groups.split("/")})
     fitted = _fitted(given, data)
     for note in [*said, *notes_on(data)]:
         print(f"Note: {one_line(note)}", flush=True)
@@ -196,9 +211,13 @@ def run_impute(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt(_stopped(imputations, asked, given))
 
     describe(imputations)
-    problems: list[OSError] = []
+    problems: list[Exception] = []
     _write(imputations, given, {"out": _result, "completed": _completed}, problems)
-    analyses = _analyse(imputations, fitted)
+    analyses: dict[str, Any] = {}
+    try:
+        _analyse(imputations, fitted, analyses)
+    except BayesimputeError as problem:
+        problems.append(problem)
     _write(imputations, given, {"report": partial(_report, analyses)}, problems)
     if problems:
         raise problems[0]
@@ -210,7 +229,7 @@ def _write(
     imputations: "Imputations",
     given: Mapping[str, Any],
     kinds: Mapping[str, Callable[["Imputations", Path], None]],
-    problems: list[OSError],
+    problems: list[Exception],
 ) -> None:
     """Write what was asked for; what can be kept of the run is, whatever fails."""
     for name, kept in kinds.items():
@@ -219,7 +238,7 @@ def _write(
             continue
         try:
             kept(imputations, Path(path))
-        except OSError as problem:
+        except (BayesimputeError, OSError) as problem:
             problems.append(problem)
         else:
             print(f"Written: {path}", flush=True)
@@ -230,39 +249,49 @@ def _fitted(given: Mapping[str, Any], data: "pd.DataFrame") -> dict[str, str | N
 
     Raises
     ------
-    AnalysisError
-        If a formula does not parse, or names no column.
+    AnalysisError, SpecificationError
+        If a formula does not parse, or names no column; if a family is unknown, or of no outcome.
     """
     formulas = _texts(given.get("fit"))
     if not formulas:
         return {}
     from bayesimpute.pooling.formula_design import checked_formula
+    from bayesimpute.pooling.formula_models import check_family
 
-    found: dict[str, str | None] = {}
+    outcomes = {formula: checked_formula(formula, data.columns).outcome for formula in formulas}
     families = _families(given) or {}
-    for formula in formulas:
-        outcome = checked_formula(formula, data.columns).outcome
-        found[formula] = families if isinstance(families, str) else families.get(outcome)
+    if isinstance(families, str):
+        families = dict.fromkeys(outcomes.values(), families)
+    for name in families:
+        if name not in outcomes.values() and not given.get("analysis"):
+            raise SpecificationError(
+                f"--family names {name!r}, which is no outcome of --fit; those are "
+                f"{listed(outcomes.values())}."
+            )
+    found = {formula: families.get(outcome) for formula, outcome in outcomes.items()}
+    for family in found.values():
+        check_family(family)
     return found
 
 
-def _analyse(imputations: "Imputations", fitted: Mapping[str, str | None]) -> dict[str, Any]:
+def _analyse(
+    imputations: "Imputations", fitted: Mapping[str, str | None], analyses: dict[str, Any]
+) -> None:
     """Print the answers: of the analysis that the imputations are made for, then of ``--fit``."""
     if imputations.specification.live is not None:  # else the analysis says no more than --fit
         columns = ["estimate", "sd", "ci_low", "ci_high", "r_hat"]
         shown = imputations.analysis.filter(columns).round(3).to_string()
         print(visible(f"Analysis, as the imputations were made for it:\n{shown}\n"), flush=True)
-    analyses = {}
     for formula, family in fitted.items():
         with warnings.catch_warnings(record=True) as noted:
             warnings.simplefilter("always")
-            analyses[formula] = imputations.fit(formula, family=family)
-            pooled = analyses[formula].pool()
+            fits = imputations.fit(formula, family=family)
+            pooled = fits.pool()
+        analyses[formula] = fits
         print(visible(f"{formula}\n{pooled!r}"))
         for message in dict.fromkeys(str(each.message) for each in noted):
             print(f"Note: {one_line(message)}")
         print(flush=True)
-    return analyses
 
 
 def _stopped(imputations: "Imputations", asked: int, given: Mapping[str, Any]) -> str:
@@ -279,7 +308,7 @@ def _stopped(imputations: "Imputations", asked: int, given: Mapping[str, Any]) -
     )
 
 
-def _check_numbers(data: "pd.DataFrame", method: Mapping[str, str]) -> None:
+def _check_numbers(data: "pd.DataFrame", wanted: Collection[str]) -> None:
     """Refuse numbers that a few texts make a category of each, unless it is wanted.
 
     Raises
@@ -288,13 +317,12 @@ def _check_numbers(data: "pd.DataFrame", method: Mapping[str, str]) -> None:
         With the option that says what the texts mean.
     """
     for name, texts in spoilt_numbers(data):
-        if name not in method:
+        if name not in wanted:
             words = " ".join(map(shlex.quote, texts[:MOST_TEXTS]))
-            labels = f"; or take all for labels: --method {shlex.quote(f'{name}=categorical')}"
             raise SpecificationError(
                 f"Column {name!r} is of numbers, but for {listed(texts)}. If that means missing, "
-                f"say so: --na {words}; or leave the column out: --exclude {shlex.quote(name)}"
-                f"{labels if data[name].isna().any() else ''}."
+                f"say so: --na {words}; or leave the column out: --exclude {shlex.quote(name)}; or "
+                f"take all for labels: --category {shlex.quote(name)}."
             )
 
 
@@ -407,6 +435,8 @@ def with_categories(
     """
     import pandas as pd
 
+    from bayesimpute.data.encoding import sorted_labels
+
     done = data.copy(deep=False)
     asked = [*(("category", name) for name in names), *(("ordered", name) for name in orders)]
     for option, name in asked:
@@ -415,9 +445,10 @@ def with_categories(
                 f"--{option} {name}: there is no such column.{did_you_mean(name, data.columns)}"
             )
         column = data[name]
-        values = column.dropna().drop_duplicates().sort_values(ignore_index=True)
-        labels = {value: _label(value) for value in values}
-        wanted = [str(label) for label in orders.get(name, ())] or list(labels.values())
+        coded = isinstance(column.dtype, pd.CategoricalDtype)
+        values = column.cat.categories if coded else sorted_labels(list(column.dropna()))
+        labels = {value: _label(value) for value in values if not coded or (column == value).any()}
+        wanted = list(orders.get(name, ())) or list(dict.fromkeys(labels.values()))
         strange = [label for label in labels.values() if label not in wanted]
         if strange:
             raise SpecificationError(
@@ -430,8 +461,8 @@ def with_categories(
 
 def _label(value: Any) -> str:
     """Write a value as in the file: columns of whole numbers with gaps are read as 1.0, 2.0."""
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if whole else str(value)
+    number = hasattr(value, "is_integer") and not isinstance(value, bool)
+    return str(int(value)) if number and value.is_integer() else str(value)
 
 
 def _without(data: "pd.DataFrame", excluded: Sequence[str]) -> "pd.DataFrame":
@@ -449,7 +480,7 @@ def _result(imputations: "Imputations", path: Path) -> None:
 
 
 def _completed(imputations: "Imputations", path: Path) -> None:
-    if path.suffix.lower() == ".dta":
+    if form_of(path) == ".dta":
         imputations.to_long(path, include=False)
     else:
         write_table(imputations.complete("long"), path)
@@ -474,15 +505,26 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | str | None:
     return dict(word.split("=", 1) for word in given)
 
 
-def check_written(paths: Mapping[str, Any], source: Path) -> None:
-    """Refuse files that cannot be written, or that would take the place of the data or each other.
+def check_written(paths: Mapping[str, Any], sources: Mapping[str, Any]) -> None:
+    """Refuse files that cannot be written, or that would take the place of others.
+
+    Parameters
+    ----------
+    paths
+        Option -> file it writes.
+    sources
+        What is read, as the beginning of a sentence -> file.
 
     Raises
     ------
     SpecificationError, WritingError, FileNotFoundError
         Naming the option, or the file.
     """
-    taken = {place(source).resolve(): "the data are read from"}
+    taken = {
+        place(path).resolve(): f"{what} read from"
+        for what, path in sources.items()
+        if path is not None
+    }
     for option, path in paths.items():
         if path is None:
             continue

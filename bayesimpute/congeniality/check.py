@@ -106,11 +106,11 @@ def given_all_others(specification: Specification) -> Specification:
 
 
 def _from_models_of_others(name: str, specification: Specification) -> Iterator[Term]:
-    targets = specification.targets
+    targets, known = specification.targets, specification.table.variables
     for other, child in targets.items():
         if other == name or not isinstance(child, Target):
             continue
-        mine = [term for term in child.terms if name in sources_of_term(term, targets)]
+        mine = [term for term in child.terms if name in sources_of_term(term, targets, known)]
         if not mine:
             continue
         yield Term(other, (other,))
@@ -124,7 +124,8 @@ def _from_models_of_others(name: str, specification: Specification) -> Iterator[
 
 
 def _of(name: str, factor: str, specification: Specification) -> bool:
-    return name in sources_of_term(Term(factor, (factor,)), specification.targets)
+    term, known = Term(factor, (factor,)), specification.table.variables
+    return name in sources_of_term(term, specification.targets, known)
 
 
 def run_for(analysis: Analysis, specification: Specification) -> str:

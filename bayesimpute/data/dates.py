@@ -1,6 +1,6 @@
 """Dates, durations and periods as numbers, and back to the same dtype, unit and time zone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,22 @@ def encode_dates(column: "pd.Series[Any]") -> tuple[Ticks, np.ndarray]:
     return Ticks(origin, unit, max(step, 1)), numbers
 
 
+def in_steps(ticks: Ticks, numbers: np.ndarray) -> Ticks:
+    """Give the largest step of which further numbers, too, are a multiple.
+
+    Up to the microsecond: days as floating-point numbers hold no nanoseconds.
+
+    Examples
+    --------
+    >>> in_steps(Ticks(0, DAY["s"], DAY["s"]), np.array([2.0, 2.5])).step
+    43200
+    """
+    fewest = max(ticks.unit // DAY["us"], 1)
+    known = numbers[np.isfinite(numbers)]
+    further = np.round(known * (ticks.unit / fewest)).astype(np.int64) * fewest
+    return replace(ticks, step=int(np.gcd.reduce(further, initial=ticks.step)))
+
+
 def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
     """Dates of a dtype from numbers; NaT for NaN.
 
@@ -91,6 +107,28 @@ def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
         naive = pd.DatetimeIndex(whole.view(f"M8[{dtype.unit}]"))
         return naive.tz_localize("UTC").tz_convert(dtype.tz).array
     return whole.view(dtype)
+
+
+def date_texts(dtype: Any, ticks: Ticks, numbers: np.ndarray) -> list[str]:
+    """Dates of a dtype from numbers, as text; midnight is left out."""
+    cells = pd.Series(date_cells("", dtype, ticks, numbers))
+    return [str(cell).removesuffix(" 00:00:00") for cell in cells]
+
+
+def counted(dtype: Any, ticks: Ticks) -> str:
+    """Say what the numbers of dates count.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> dates = pd.Series(pd.to_datetime(["2020-02-01", "2020-03-01"]))
+    >>> counted(dates.dtype, encode_dates(dates)[0])
+    'days since 2020-02-01'
+    """
+    if getattr(dtype, "kind", "") == "m":
+        return "days"
+    what = f"periods ({dtype.name[7:-1]})" if isinstance(dtype, pd.PeriodDtype) else "days"
+    return f"{what} since {date_texts(dtype, ticks, np.zeros(1))[0]}"
 
 
 def periods(ordinals: np.ndarray, dtype: pd.PeriodDtype) -> Any:

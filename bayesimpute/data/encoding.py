@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.dates import Ticks, date_cells, encode_dates, is_date
+from bayesimpute.data.dates import Ticks, counted, date_cells, encode_dates, is_date
 from bayesimpute.errors import DataError
 from bayesimpute.wording import listed
 
@@ -51,6 +51,11 @@ class Variable:
     dtype: Any
     categories: tuple[Any, ...] = ()
     ticks: Ticks | None = None
+
+    @property
+    def counted(self) -> str:
+        """What numbers of dates count, such as ``"days since 2020-02-01"``; else empty."""
+        return "" if self.ticks is None else counted(self.dtype, self.ticks)
 
 
 def encode(column: "pd.Series[Any]", dates: bool = False) -> tuple[Variable, np.ndarray]:
@@ -329,7 +334,8 @@ def recoded(
         return _as_dates(column, variable, place)
     if variable.kind is Kind.NUMERIC:
         return _as_numbers(column, variable, place)
-    codes, labels = pd.factorize(column)
+    codes, distinct = pd.factorize(column)
+    labels = distinct.tolist()  # as Python has them
     position = {label: float(code) for code, label in enumerate(variable.categories)}
     try:
         found = np.array([position.get(label, np.nan) for label in labels])
@@ -338,9 +344,10 @@ def recoded(
     seen = np.isin(found, allowed)
     if not seen.all():
         first = int((~seen).argmax())
+        known = listed(variable.categories[int(code)] for code in allowed)
         raise DataError(
             f"{place}: {variable.name!r} is {labels[first]!r} in {int((codes == first).sum())} "
-            f"row(s), {unknown}. Known are {listed(variable.categories)}."
+            f"row(s), {unknown}.{f' Known are {known}.' if known else ''}"
         )
     encoded = np.where(codes < 0, np.nan, np.append(found, np.nan)[codes])
     if column.dtype == variable.dtype:
@@ -352,6 +359,10 @@ def recoded(
     held = variable.dtype
     if isinstance(held, np.dtype) and held.kind == "b" and (codes < 0).any():
         held = np.dtype(object)
+    if held is np.dtype(object):  # the labels themselves: of True no 1.0
+        cells = np.array([*variable.categories, None], dtype=object)
+        which = np.where(codes < 0, -1, encoded).astype(np.int64)
+        return pd.Series(cells[which], index=column.index, name=column.name), encoded
     return column.astype(held), encoded
 
 

@@ -3,15 +3,15 @@
 Rows in clusters are here too: numbering, levels of variables, sporadic and systematic missingness.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.dates import is_date
+from bayesimpute.data.dates import in_steps, is_date
 from bayesimpute.data.encoding import Kind, Variable, decode, encode
 from bayesimpute.errors import DataError
 
@@ -231,7 +231,7 @@ class Table:
         Raises
         ------
         DataError
-            If the id of a row is missing.
+            If the id of a row is missing, or one of several columns has a colon in its name.
 
         Examples
         --------
@@ -241,22 +241,35 @@ class Table:
         ([0, 1, 0], ('b', 'a'))
         """
         if name not in self._clusters:
-            if name in self.frame.columns:
-                found = cluster_index(name, self.frame[name].iloc[self.rows])
+            first, *others = self._columns_in(name)
+            if others:
+                found = combined([self.clusters(column) for column in (first, *others)])
             else:
-                found = combined([self.clusters(column) for column in name.split(":")])
+                found = cluster_index(name, self.frame[name].iloc[self.rows])
             self._clusters[name] = found
         return self._clusters[name]
 
     def columns_of(self, groupings: Iterable[str]) -> tuple[str, ...]:
         """Columns that groupings are made of, each once: of ``"school:class"`` both."""
-        return tuple(
-            dict.fromkeys(
-                column
-                for name in groupings
-                for column in ([name] if name in self.variables else name.split(":"))
+        return tuple(dict.fromkeys(each for name in groupings for each in self._columns_in(name)))
+
+    def _columns_in(self, name: str) -> list[str]:
+        """Take joined names apart; those of columns may have a colon themselves."""
+        found = [[name]] if name in self.variables else list(self._splits(name.split(":")))
+        if len(found) != 1:
+            raise DataError(
+                f"{name!r} are clusters by several columns, of which one has a colon in its name, "
+                "as stands between columns; rename that column."
             )
-        )
+        return found[0]
+
+    def _splits(self, words: list[str]) -> Iterator[list[str]]:
+        if not words:
+            yield []
+        for last in range(1, len(words) + 1):
+            first = ":".join(words[:last])
+            if first in self.variables:
+                yield from ([first, *others] for others in self._splits(words[last:]))
 
     @cached_property
     def _clusters(self) -> dict[str, ClusterIndex]:
@@ -288,6 +301,19 @@ class Table:
         encoded = np.empty(self.n_rows)
         encoded[self.rows] = self.values[name]
         return decode(self.variables[name], unsorted, self.frame[name], encoded)
+
+    def in_steps_of(self, numbers: Mapping[str, np.ndarray]) -> "Table":
+        """Let dates come out as further numbers of them are, and not rounded to observed steps."""
+        finer = {
+            name: replace(variable, ticks=in_steps(variable.ticks, numbers[name]))
+            for name, variable in self.variables.items()
+            if variable.ticks is not None and name in numbers
+        }
+        return replace(self, variables={**self.variables, **finer}) if finer else self
+
+    def label(self, row: int) -> Any:
+        """Give the label of a row, in canonical order, in the user's index."""
+        return self.frame.index[[self.rows[row]]].tolist()[0]  # 7, not np.int64(7)
 
     def completed(self, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
         """Give the user's frame with other values, variable -> (row,) in canonical order."""

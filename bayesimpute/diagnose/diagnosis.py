@@ -262,7 +262,7 @@ def diagnose(
     """
     analyses = [] if fits is None else list(fits) if isinstance(fits, list | tuple) else [fits]
     for each in analyses:
-        if not (hasattr(each, "table") or hasattr(each, "pool")):
+        if not ("fmi" in getattr(each, "table", ()) or hasattr(each, "pool")):
             raise SpecificationError(
                 f"fits must be an analysis, such as imp.fit('y ~ x') or pooled, or a list of "
                 f"these, not {type(each).__name__}."

@@ -1,6 +1,6 @@
 """Conditional models that cannot be fitted well, drive each other, or answer by their prior."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +16,6 @@ from bayesimpute.prior.of_run import priors
 from bayesimpute.registry import resolve
 from bayesimpute.result.checks import ENOUGH_DRAWS, PRIOR_DECIDES, identification
 from bayesimpute.specification.aliases import IN_ONE_BLOCK
-from bayesimpute.specification.expressions import names_in
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.specification import Passive, Target, computed_from
 from bayesimpute.wording import listed
@@ -103,8 +102,9 @@ def own_variance(x: Array) -> Array:
     moving = size > 0
     share = np.ones(x.shape[1])
     if moving.sum() > 1 and len(x) > moving.sum():
-        correlation = np.corrcoef(centred[:, moving], rowvar=False)
-        share[moving] = 1 / np.diagonal(np.linalg.pinv(correlation, hermitian=True))
+        # where columns are exact combinations the inverse has to be huge; a pseudo-inverse is not
+        spread, axes = np.linalg.eigh(np.corrcoef(centred[:, moving], rowvar=False))
+        share[moving] = 1 / (axes**2 / np.maximum(spread, np.finfo(float).eps)).sum(axis=1)
     return share
 
 
@@ -326,15 +326,15 @@ TWINS = 0.95
 TOGETHER = 0.5
 
 
-def predictors_of(target: Target) -> set[str]:
-    """Columns in the terms of a model."""
-    return {name for term in target.terms for factor in term.factors for name in names_in(factor)}
+def predictors_of(target: Target, known: Container[str]) -> set[str]:
+    """Columns in the terms of a model, of those of the data."""
+    return {name for term in target.terms for name in term.read_columns(known)}
 
 
 def circles(run: Examined) -> Iterator[Finding]:
     """Passive variables that predict what they are computed from."""
     for name, target in run.targets.items():
-        for column in sorted(predictors_of(target)):
+        for column in sorted(predictors_of(target, run.specification.table.variables)):
             computed = run.specification.targets.get(column)
             if isinstance(computed, Passive) and name in computed_from(
                 column, run.specification.targets
@@ -353,7 +353,7 @@ def twins(run: Examined) -> Iterator[Finding]:
     """Incomplete numbers that predict each other nearly exactly and are missing together."""
     table = run.specification.table
     numeric = [n for n in run.targets if run.kind(n) is Kind.NUMERIC]
-    predictors = {name: predictors_of(run.targets[name]) for name in numeric}
+    predictors = {name: predictors_of(run.targets[name], table.variables) for name in numeric}
     for first, second in combinations(numeric, 2):
         if second not in predictors[first] or first not in predictors[second]:
             continue

@@ -16,6 +16,8 @@ from bayesimpute.wrappers.delta import Delta
 
 #: Share of imputed values beyond the observed range, and below 0 where nothing observed is.
 OUTSIDE, NEGATIVE = 0.1, 0.01
+#: Chance of as many cells beyond the observed range, were they like the observed ones.
+UNLIKELY = 0.01
 #: Imputed values further out than this many observed ranges are blow-ups.
 FAR = 1.0
 #: Share of squeezed values at a bound beyond the observed share.
@@ -110,7 +112,7 @@ def out_of_range(run: Examined) -> Iterator[Finding]:
                 "A model without bounds for a variable that has them.",
                 mend,
             )  # fmt: skip
-        elif outside > OUTSIDE:
+        elif outside > OUTSIDE and _surprising(outside * drawn.shape[1], drawn.shape[1], seen):
             yield Finding(
                 "warning", name, "imputed values outside the observed range",
                 f"{100 * outside:.0f} % of the imputed values lie outside ({where}).",
@@ -118,6 +120,15 @@ def out_of_range(run: Examined) -> Iterator[Finding]:
                 "was asked for (bi.delta), or the model is not of the right form.",
                 f"imp.plot_density({name!r})\n{mend}",
             )  # fmt: skip
+
+
+def _surprising(beyond: float, cells: int, seen: Array) -> bool:
+    """Whether so many of some cells are hardly ever beyond the range of others that are alike."""
+    from scipy import stats
+
+    # one more value is below all others, or above, with probability 1 / (n + 1) each
+    chance = stats.binom.sf(np.ceil(beyond) - 1, cells, min(2 / (len(seen) + 1), 1))
+    return bool(chance < UNLIKELY)
 
 
 def _in_range(target: Target, low: float, high: float, above: bool) -> str:

@@ -1,17 +1,19 @@
 """Before the chains: a pilot chain that tunes every kernel once."""
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from contextlib import closing
 from functools import partial
 
 import numpy as np
 
+from bayesimpute.design import DesignBuilder
 from bayesimpute.engine.bench import Bench, shareable
 from bayesimpute.engine.chain import ChainState, check_design, fill, follow_live, store
-from bayesimpute.engine.completed import update_passive
+from bayesimpute.engine.completed import post_processed, update_passive
 from bayesimpute.engine.cores import side_by_side
 from bayesimpute.engine.failures import FAILURES, tuning_failed
 from bayesimpute.engine.streams import Purpose, stream
+from bayesimpute.errors import SamplingError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Kernel
 from bayesimpute.progress import Advance, name_shown, silent
@@ -143,7 +145,25 @@ def _visit(
     except FAILURES as error:
         raise tuning_failed(name, error) from error
     state.kernel[name] = visit.state
-    parts = list(builder.parts(visit.values, state.values))
+    parts, before = list(builder.parts(visit.values, state.values)), dict(state.values)
+    names = [part.target.name for part, _ in parts]
+    if all(part.target.post is None for part, _ in parts):
+        _put(bench, state, parts)
+        return
+    # as they are drawn, if models can read them: so seeds give what they have always given
+    try:
+        _put(bench, state, parts)
+        for reader in set().union(*(bench.readers[each] for each in names)):
+            check_design(bench.design(reader, state.values))
+    except SamplingError:
+        state.values |= before
+        with bench.users:
+            parts = [(p, post_processed(p, drawn, state.values, rng)) for p, drawn in parts]
+        _put(bench, state, parts)
+
+
+def _put(bench: Bench, state: ChainState, parts: Sequence[tuple[DesignBuilder, Array]]) -> None:
+    """Put drawn values where they belong, and compute what follows from them."""
     for part, drawn in parts:
         store(bench, state, part, drawn)
     update_passive(bench.specification, state.values, [part.target.name for part, _ in parts])

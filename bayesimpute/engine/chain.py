@@ -18,7 +18,7 @@ from bayesimpute.engine.live_cells import redraw
 from bayesimpute.engine.monitor import Labels, reading
 from bayesimpute.engine.nearest import borrowed
 from bayesimpute.engine.streams import Course, Purpose, stream
-from bayesimpute.errors import SamplingError
+from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.events import Event
 from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.specification.aliases import MATCHING
@@ -61,6 +61,21 @@ class ChainState:
         if self.designs is not None:
             moving.designs, self.designs = self.designs.on(moving.values), None
         return moving
+
+    def of_kernel(self, name: str) -> Array:
+        """State of a target's kernel.
+
+        Raises
+        ------
+        SpecificationError
+            If the model has failed at every visit, and values were kept.
+        """
+        if name not in self.kernel:
+            raise SpecificationError(
+                f"The model of {name!r}, or what post= does after it, has failed at every "
+                "iteration, so that nothing is known of its parameters; imp.events says why."
+            )
+        return self.kernel[name]
 
     def to_bytes(self) -> bytes:
         """Pack what cannot be worked out again from the data, as npz bytes."""

@@ -11,6 +11,8 @@ from bayesimpute.errors import SamplingError
 from bayesimpute.method import Array
 from bayesimpute.specification.expressions import evaluate
 from bayesimpute.specification.specification import Passive, Specification
+from bayesimpute.wrappers.base import layers
+from bayesimpute.wrappers.only_where import OnlyWhere
 
 
 def update_passive(
@@ -35,7 +37,7 @@ def update_passive(
         result = np.broadcast_to(evaluate(passive.expression, values), column.shape)
         bad = cells & ~np.isfinite(result)
         if bad.any():
-            row = specification.table.frame.index[specification.table.rows[bad.argmax()]]
+            row = specification.table.label(int(bad.argmax()))
             raise SamplingError(
                 f"passive variable {name!r}: {passive.expression} is not a finite number in row "
                 f"{row!r}; keep its inputs in range with post=, or impute {name!r} by a model."
@@ -50,6 +52,8 @@ def post_processed(
     part: DesignBuilder, drawn: Array, values: dict[str, Array], rng: np.random.Generator
 ) -> Array:
     """Give drawn values (cell,) as ``post`` leaves them; as they are without one.
+
+    What a condition of ``only_where`` makes known is not drawn, and stays.
 
     Parameters
     ----------
@@ -70,17 +74,23 @@ def post_processed(
     target, table = part.target, part.table
     if target.post is None:
         return drawn
-    data = table.completed(values).iloc[table.rows[part.cells]]
-    given = target.post(drawn.copy(), data, rng)
-    result = _numbers(part, given, drawn.size)
-    if result.shape != drawn.shape:
-        raise _wrong(part, drawn.size, f"it returned shape {result.shape}")
+    rows, whole = part.cells.copy(), drawn.copy()
+    for wrapper in layers(target.method):
+        if isinstance(wrapper, OnlyWhere):
+            rows &= wrapper.holds(table, values)
+    own = rows[part.cells]
+    data = table.completed(values).iloc[table.rows[rows]]
+    given = target.post(drawn[own], data, rng)
+    result = _numbers(part, given, len(data))
+    if result.shape != (len(data),):
+        raise _wrong(part, len(data), f"it returned shape {result.shape}")
     if not np.isfinite(result).all():
         bad = int((~np.isfinite(result)).sum())
-        raise _wrong(part, drawn.size, f"{bad} of its values are missing or infinite")
+        raise _wrong(part, len(data), f"{bad} of its values are missing or infinite")
     _check_categories(part, result)
-    _check_clusters(part, result)
-    return result
+    whole[own] = result
+    _check_clusters(part, whole)
+    return whole
 
 
 def _numbers(part: DesignBuilder, given: object, size: int) -> Array:

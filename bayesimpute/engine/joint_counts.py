@@ -198,7 +198,10 @@ def _touching(
     """Rows of a model's design with the cells that they depend on, as pairs."""
     target, clusters = builder.target, builder.clusters
     level2 = target.level == 2 and clusters is not None
-    needed = {target.name, *sources_of(target, specification.targets)}
+    needed = {
+        target.name,
+        *sources_of(target, specification.targets, specification.table.variables),
+    }
     for name in needed & set(cells):
         rows = np.flatnonzero(cells[name] >= 0)
         own = cells[name][rows]
@@ -208,7 +211,8 @@ def _touching(
             continue
         yield rows, own
         averaged = name not in counted and any(
-            term.cluster_mean and name in sources_of_term(term, specification.targets)
+            term.cluster_mean
+            and name in sources_of_term(term, specification.targets, specification.table.variables)
             for term in target.terms
         )
         if averaged and clusters is not None:
@@ -446,7 +450,9 @@ def _counted(
             continue
         for term in target.terms:
             averaged = term.cluster_mean or target.level == 2
-            inside = sources_of_term(term, specification.targets) & set(categories)
+            inside = sources_of_term(
+                term, specification.targets, specification.table.variables
+            ) & set(categories)
             inside = {name for name in inside if builders[name].target.level == 1}
             if not averaged or not inside:
                 continue

@@ -456,7 +456,7 @@ def _shifted(builder: DesignBuilder, design: Design) -> Design:
 def _categories_in(specification: Specification, target: Target, label: str) -> Iterator[str]:
     """Incomplete categories that a term is made of."""
     (term,) = (term for term in target.terms if term.label == label)
-    for name in sources_of_term(term, specification.targets):
+    for name in sources_of_term(term, specification.targets, specification.table.variables):
         kind = specification.table.variables[name].kind
         if kind is not Kind.NUMERIC and specification.live_rows(name).any():
             yield name

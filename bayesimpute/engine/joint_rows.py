@@ -105,7 +105,8 @@ def _shared(specification: Specification, builders: Mapping[str, DesignBuilder],
         places = [
             place
             for place in child.places()
-            if name in sources_of_term(place.term, specification.targets)
+            if name
+            in sources_of_term(place.term, specification.targets, specification.table.variables)
         ]
         cluster = seen_within(specification, child.target, places) if places else None
         if cluster is not None:
@@ -148,7 +149,7 @@ def columns_of(
     means = any(each.grouping.means for each in effects)
     whole = unit is not None or means
     chosen = np.arange(len(builder.table.rows)) if whole else rows
-    needed = sources_of(target, specification.targets)
+    needed = sources_of(target, specification.targets, specification.table.variables)
     given = _with_passive(specification, values, needed, chosen)
     other = given
     if averaged is not None and whole:
@@ -214,7 +215,7 @@ def _block(builder: DesignBuilder, term: Term, values: Values, rows: int) -> Any
     """Columns of one term, (row, column)."""
     import pytensor.tensor as pt
 
-    own = {name: values[name] for name in term.columns if name in values}
+    own = {name: values[name] for name in term.read_columns(values) if name in values}
     if not any(map(is_symbol, own.values())):
         return builder.columns(term, own)[1]
     block: Any = np.ones((rows, 1))

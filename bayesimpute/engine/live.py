@@ -83,7 +83,9 @@ class Live:
         number = specification.table.variables[name].kind is Kind.NUMERIC and target.kind is None
         for other, child in builders.items():
             places = tuple(
-                place for place in child.places() if name in sources_of_term(place.term, targets)
+                place
+                for place in child.places()
+                if name in sources_of_term(place.term, targets, specification.table.variables)
             )
             around = child.target.around == name
             if (places or around) and other != name:
@@ -154,7 +156,7 @@ def _is_linear(place: Place, name: str, specification: Specification) -> bool:
         return False
     others.remove(name)
     rest = replace(place.term, factors=tuple(others))
-    return name not in sources_of_term(rest, specification.targets)
+    return name not in sources_of_term(rest, specification.targets, specification.table.variables)
 
 
 def _apart(

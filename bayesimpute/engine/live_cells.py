@@ -193,7 +193,9 @@ class _Child:
         needed = {
             name
             for place in self._places
-            for name in sources_of_term(place.term, specification.targets)
+            for name in sources_of_term(
+                place.term, specification.targets, specification.table.variables
+            )
         } & set(values) | {drawing.name}
         self._values = {name: values[name] for name in needed}
         self._passives = [

@@ -65,9 +65,9 @@ def _features(specification: Specification, name: str) -> Array:
     """
     targets, table = specification.targets, specification.table
     models = {key: each for key, each in targets.items() if isinstance(each, Target)}
-    related = sources_of(models[name], targets)
+    related = sources_of(models[name], targets, table.variables)
     for other, model in models.items():
-        sources = sources_of(model, targets)
+        sources = sources_of(model, targets, table.variables)
         if name in sources:
             related |= {other, *sources}
     related -= {name, *(model.cluster for model in models.values() if model.cluster)}

@@ -302,6 +302,6 @@ def _multiple(specification: Specification, place: Place, name: str) -> Multiple
     factors = list(place.term.factors)
     factors.remove(name)
     others = replace(place.term, factors=tuple(factors))
-    sources = sources_of_term(others, specification.targets)
+    sources = sources_of_term(others, specification.targets, specification.table.variables)
     needed = sources & specification.known.keys() or {name}
     return Multiple(place, others, tuple(sorted(needed)), sources.isdisjoint(specification.targets))

@@ -161,7 +161,12 @@ def _builder_on_new_rows(specification: Specification, trained: DesignBuilder) -
         frame=None,
     )
     open_columns = {name for name, values in specification.known.items() if np.isnan(values).any()}
-    moving = [place for place in builder.places() if open_columns & place.term.columns]
+    columns = specification.table.variables
+    moving = [
+        place
+        for place in builder.places()
+        if open_columns.intersection(place.term.read_columns(columns))
+    ]
     return replace(builder, changing=tuple(moving))
 
 
@@ -246,11 +251,11 @@ def _missing_targets(specification: Specification) -> list[str]:
 
 def _several(specification: Specification, learnt: Learnt, targets: list[str]) -> bool:
     """Whether a missing value is a predictor of another."""
-    builders = learnt.bench.builders
+    builders, known = learnt.bench.builders, specification.table.variables
     for name in targets:
         others = {m for n in targets if n != name for m in (n, *builders[n].target.block)}
         for each in (builders[name], *builders[name].members):
-            if sources_of(each.target, specification.targets) & others:
+            if sources_of(each.target, specification.targets, known) & others:
                 return True
     return False
 

@@ -85,9 +85,9 @@ class Learnt:
     @cached_property
     def ids(self) -> frozenset[str]:
         """Columns of cluster ids that are nothing else: no category of them has to be known."""
-        targets = self.specification.targets
-        columns = self.specification.table.columns_of(self.groupings)
-        return frozenset(columns).difference(*(sources_of(each, targets) for each in self._models))
+        targets, table = self.specification.targets, self.specification.table
+        read = (sources_of(each, targets, table.variables) for each in self._models)
+        return frozenset(table.columns_of(self.groupings)).difference(*read)
 
     @property
     def _models(self) -> list[Target]:
@@ -125,8 +125,8 @@ def learn(run: Run) -> Learnt:
         for position, (name, kernel) in enumerate(bench.kernels.items()):
             design = bench.design(name, state.values)
             rng = stream(history.seed, Purpose.NEW_PARAMETERS, chain, position)
-            moment = Moment(design, adaptations[name], state.kernel[name], rng)
             try:
+                moment = Moment(design, adaptations[name], state.of_kernel(name), rng)
                 draws.setdefault(name, []).append(row_draws(kernel, moment))
             except SpecificationError as error:
                 refused[name] = str(error)
@@ -184,12 +184,12 @@ def _used(specification: Specification) -> frozenset[str]:
         if not isinstance(target, Target):
             found |= set(target.inputs)
             continue
-        found |= sources_of(target, specification.targets)
+        found |= sources_of(target, specification.targets, specification.table.variables)
         for wrapper in layers(target.method):
             reads = wrapper.reads()
             found |= set(specification.table.variables if reads is None else reads)
         for name in groupings_of(target):
-            found |= {name} if name in specification.table.variables else set(name.split(":"))
+            found |= set(specification.table.columns_of([name]))
         found |= events_of(target)
     return frozenset(found & set(specification.table.variables))
 
@@ -401,7 +401,7 @@ def _clusters_of(name: str, new: Table, table: Table) -> Clusters:
 
 def _apart(name: str, table: Table) -> tuple[Any, ...]:
     """Ids of clusters by several columns, one by one, (cluster,)."""
-    parts = [table.clusters(column) for column in name.split(":")]
+    parts = [table.clusters(column) for column in table.columns_of([name])]
     first = table.clusters(name).first_rows
     each = ([part.labels[code] for code in part.codes[first]] for part in parts)
     return tuple(zip(*each, strict=True))

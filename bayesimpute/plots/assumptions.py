@@ -13,7 +13,7 @@ from bayesimpute.plots.distribution import bars
 from bayesimpute.result.checks import draws_of_rho
 from bayesimpute.result.run import Run
 from bayesimpute.specification.aliases import SELECTION
-from bayesimpute.wording import listed
+from bayesimpute.wording import listed, numbers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,7 +147,7 @@ def _shares(ax: "Axes", draws: np.ndarray, seen: np.ndarray, categories: np.ndar
         ax.vlines(at, low, high, color=style.PRIOR, linewidth=thick)
     ax.set_ylim(bottom=0)
     panels.name_categories(
-        ax, [f"{c:g}" if categories.dtype.kind == "f" else str(c) for c in categories]
+        ax, numbers(categories) if categories.dtype.kind == "f" else [str(c) for c in categories]
     )
 
 
@@ -228,7 +228,7 @@ def plot_rho(
     panel.set_xticks([-1, -0.5, 0, 0.5, 1])
     panel.set_ylim(len(chosen) - 0.4, -0.6)
     names = [each.name for each in chosen]
-    panel.set_yticks(range(len(names)), [style.literal(style.cut(name)) for name in names])
+    panel.set_yticks(range(len(names)), list(map(style.literal, style.cut_apart(names))))
     panel.tick_params(axis="y", length=0)
     keys: list[tuple[str, Any]] = [
         (f"prior, {ci_prob:.0%}", panels.key(style.PRIOR, "", linewidth=5, alpha=0.45)),
@@ -261,13 +261,19 @@ def crossings(tipping: pd.DataFrame, axes: Sequence[str], null: float) -> list[s
     """
     found = []
     for tip in tipping.to_dict("records"):
-        text = f"{tip['what']} {null:g} at {tip['axis']} = {tip['value']:.3g}"
+        text = f"{tip['what']} {null:g} at {tip['axis']} = {_three(tip['value'])}"
         for other in axes:
             if other != tip["axis"]:
                 known = np.isfinite(tip["other"])
-                text += f" ({other} = {tip['other']:.3g})" if known else f" ({other} estimated)"
+                value = f"= {_three(tip['other'])}" if known else "estimated"
+                text += f" ({other} {value})"
         found.append(text)
     return found
+
+
+def _three(value: float) -> str:
+    """Three digits, of a number below a million without a power of ten."""
+    return f"{float(f'{value:.3g}'):g}"
 
 
 def plot_sensitivity(
@@ -321,13 +327,13 @@ def _line(
         ax.axhspan(row["conf_low"], row["conf_high"], color=style.PRIOR, alpha=0.12, linewidth=0)
         ax.axhline(row["estimate"], color=style.PRIOR, linewidth=1, linestyle="--")
         ax.annotate(
-            "ρ estimated", (at[-1], row["estimate"]), fontsize=8, color=style.PRIOR,
-            ha="right", va="bottom",
+            "ρ estimated", (0.99, row["estimate"]), xycoords=("axes fraction", "data"), fontsize=8,
+            color=style.PRIOR, ha="right", va="bottom",
         )  # fmt: skip
     for k, row in enumerate(tipping.sort_values("value").to_dict("records")):
         ax.axvline(row["value"], color=style.GREY, linewidth=0.8, linestyle=":")
         ax.annotate(
-            f"{row['what']}\n{null:g} at {row['value']:.2g}",
+            f"{row['what']}\n{null:g} at {_three(row['value'])}",
             (row["value"], 0.98 - 0.12 * (k % 3)),  # neighbours would cover each other
             xycoords=("data", "axes fraction"),
             fontsize=7,
@@ -367,6 +373,29 @@ def _lines(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
     ax.set_ylabel(style.fitted(f"{term}: estimate, interval", 10, style.extent(ax)[1]))
 
 
+#: Points along each side of a grid that is interpolated.
+FINE = 200
+#: Share of the axes below which a contour is too short for a label.
+LABELLED = 0.2
+
+
+def _finer(values: np.ndarray, x: np.ndarray, y: np.ndarray, *to: np.ndarray) -> np.ndarray:
+    """Interpolate linearly in both directions, (y, x)."""
+    across, up = to
+    rows = np.array([np.interp(across, x, row) for row in values])
+    return np.array([np.interp(up, y, column) for column in rows.T]).T
+
+
+def _middle(part: np.ndarray, size: np.ndarray) -> tuple[float, float] | None:
+    """Give the place half way along a contour, (point, 2); none of one that is short."""
+    steps = np.hypot(*(np.diff(part, axis=0) / size).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    if along[-1] < LABELLED:
+        return None
+    x, y = (float(np.interp(along[-1] / 2, along, each)) for each in part.T)
+    return x, y
+
+
 def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
     wide, low, high = (
         table.pivot(index="delta", columns="rho", values=column)
@@ -374,13 +403,19 @@ def _contours(ax: "Axes", table: pd.DataFrame, term: str, null: float) -> None:
     )
     x, y = np.meshgrid(wide.columns.to_numpy(dtype=float), wide.index.to_numpy(dtype=float))
     lines = ax.contour(x, y, wide.to_numpy(), levels=9, colors=style.IMPUTED, linewidths=1)
-    ax.clabel(lines, fontsize=8)
-    # below 0 where one end is on either side of the null value
-    sides = ((low - null) * (high - null)).to_numpy()
-    if sides.min() < 0:
-        ax.contourf(x, y, sides, levels=[sides.min(), 0], colors=[style.GREY], alpha=0.15)
+    size = np.array([np.ptp(x), np.ptp(y)])
+    middles = [_middle(part, size) for level in lines.allsegs for part in level]
+    # at an edge half of a label would be cut off, and 0.8 read as 8
+    ax.clabel(lines, fontsize=8, manual=[each for each in middles if each is not None])
+    # Both ends are linear between points, as `tipping` takes them; how far they are from the null
+    # value is not, and may be the same at two neighbours that lie on either side of it.
+    across, up = np.linspace(x[0, 0], x[0, -1], FINE), np.linspace(y[0, 0], y[-1, 0], FINE)
+    ends = [_finer(each.to_numpy(), x[0], y[:, 0], across, up) for each in (low, high)]
+    outside = np.maximum(ends[0] - null, null - ends[1])
+    if outside.min() < 0:
+        ax.contourf(across, up, outside, levels=[outside.min(), 0], colors=[style.GREY], alpha=0.15)
     if wide.to_numpy().min() < null < wide.to_numpy().max():
-        ax.contour(x, y, wide.to_numpy(), levels=[null], colors=style.GREY, linewidths=2)
+        ax.contour(x, y, wide.to_numpy(), levels=[null], colors=style.GREY, linewidths=2, zorder=1)
     ax.scatter(x, y, s=6, color=style.GREY)
     ax.set_xlabel(SYMBOLS["rho"])
     ax.set_ylabel(SYMBOLS["delta"])

@@ -20,6 +20,7 @@ from bayesimpute.diagnostics import (
 from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
+from bayesimpute.result.restored import require_to_extend
 from bayesimpute.result.run import Run
 from bayesimpute.wording import did_you_mean, listed, visible
 
@@ -124,6 +125,7 @@ def plot_chains(
         )
     kept = draws - discard
     if kind != "trace" and kept < FEWEST_DRAWS:
+        require_to_extend(run.specification)  # where there are no models none can be added
         raise SpecificationError(
             f"kind={kind!r} needs {FEWEST_DRAWS} iterations, not {kept}; imp.extend adds some, and "
             "kind='trace' needs none."
@@ -489,7 +491,8 @@ def plot_trace(
     for k, (panel, (name, words, chains)) in enumerate(zip(drawn.axes, shown, strict=True)):
         _dress(panel, name, words, chains.transpose("chain", "draw").values)
         panel.set_xlabel("iteration" if drawn.outer(k)[0] else "", fontsize=8)
-    panels.remark(drawn, [f"one line a chain (m = {history.m})", chosen_by])
+    counted = [f"{n}: {known[n].counted}" for n in chosen if known[n].counted]
+    panels.remark(drawn, [f"one line a chain (m = {history.m})", chosen_by, *counted])
     return drawn.figure
 
 

@@ -66,7 +66,8 @@ def kernel_density(values: np.ndarray, grid: np.ndarray, ends: np.ndarray) -> np
     """Gaussian kernel density of ArviZ at the points of a grid, with Scott's bandwidth.
 
     What would lie beyond the ends of the support is reflected there, so that the area within is 1.
-    ArviZ counts values in bins: the cost hardly depends on their number.
+    ArviZ counts values in 1024 bins: the cost hardly depends on their number. Bins lie where there
+    is density, not up to an end far away, of which values such as years would fill but a few.
 
     Parameters
     ----------
@@ -80,10 +81,10 @@ def kernel_density(values: np.ndarray, grid: np.ndarray, ends: np.ndarray) -> np
     from arviz_stats.base.array import array_stats
 
     bandwidth = float(np.std(values, ddof=1)) * len(values) ** -0.2
-    tails = (float(values.min()) - 5 * bandwidth, float(values.max()) + 5 * bandwidth)
-    limits = [float(e) if np.isfinite(e) else t for e, t in zip(ends, tails, strict=True)]
+    low = max(float(ends[0]), float(values.min()) - 5 * bandwidth)
+    high = min(float(ends[1]), float(values.max()) + 5 * bandwidth)
     at, height, _ = array_stats.kde(
-        values, bw=bandwidth, custom_lims=limits, bound_correction=True, grid_len=1024
+        values, bw=bandwidth, custom_lims=[low, high], bound_correction=True, grid_len=1024
     )
     return np.where((grid < ends[0]) | (grid > ends[1]), 0.0, np.interp(grid, at, height))
 
@@ -154,7 +155,7 @@ def plot_density(
     run
         The result of ``bi.impute``.
     variable
-        An imputed variable. One of level 2 counts every cluster once.
+        An imputed variable. One of level 2 counts every cluster once in a panel.
     by
         Column with clusters or categories: a panel for each that has imputed cells, on the same
         horizontal axis. ``".imp"``: a panel for each imputation, beside the observed values. By
@@ -204,7 +205,7 @@ def plot_density(
     ]
     panels.finish(
         drawn, variable, entries, names=cells.names, by=cells.by, remarks=[cells.remark],
-        y="share" if cells.levels else "density",
+        x=cells.counted, y="share" if cells.levels else "density",
     )  # fmt: skip
     return drawn.figure
 
@@ -268,7 +269,7 @@ def plot_strip(
     run
         The result of ``bi.impute``.
     variable
-        An imputed variable. One of level 2 counts every cluster once.
+        An imputed variable. One of level 2 counts every cluster once in a panel.
     by
         Column with clusters or categories: a panel for each that has imputed cells, or ``".imp"``:
         one for each imputation. By default one panel with all cells.
@@ -291,7 +292,7 @@ def plot_strip(
     cells = shown(run, variable, by, groups)
     drawn = beside(cells, ax, figsize, "plot_strip")
     said = strips(drawn, cells)
-    finish_strips(drawn, cells, variable, said)
+    finish_strips(drawn, cells, variable, said, cells.counted)
     return drawn.figure
 
 
@@ -333,13 +334,15 @@ def finish_strips(
     few = 10 if drawn.single else 4
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10**6) if cells.m / s <= few)
     numbers = range(step, cells.m + 1, step)
+    single = cells.m == 1  # that of the panel, whatever its number
     for panel in drawn.axes:
-        panel.set_xticks([0, *numbers], ["obs.", *map(str, numbers)])
+        words = ["imp."] if single else list(map(str, numbers))
+        panel.set_xticks([0, *numbers], ["obs.", *words])
         panel.set_xlim(-0.6, cells.m + 0.6)
     keys = [panels.key(colour, "s", markersize=6) for colour in style.PALETTE.values()]
     panels.finish(
         drawn, variable, list(zip(cells.labels, keys, strict=True)), names=cells.names,
-        by=cells.by, x="imputation", y=y, remarks=[cells.remark, said],
+        by=cells.by, x="" if single else "imputation", y=y, remarks=[cells.remark, said],
     )  # fmt: skip
 
 
@@ -408,7 +411,7 @@ def plot_box(
     run
         The result of ``bi.impute``.
     variable
-        An imputed variable. One of level 2 counts every cluster once.
+        An imputed variable. One of level 2 counts every cluster once in a panel.
     by
         Column with clusters or categories: a panel for each that has imputed cells, or ``".imp"``:
         one for each imputation. By default one panel with all cells.
@@ -437,7 +440,7 @@ def plot_box(
             _stack(panel, cells.shares(part))
         elif not cells.levels:
             _boxes(panel, part)
-    finish_strips(drawn, cells, variable, said, "share" if stacked else "")
+    finish_strips(drawn, cells, variable, said, "share" if stacked else cells.counted)
     if stacked:
         _name_levels(drawn, cells)
     return drawn.figure
@@ -473,7 +476,7 @@ def _name_levels(drawn: panels.Panels, cells: Shown) -> None:
     """Name the tones of the categories beside the panels, in the order of the bars."""
     tones = style.tones(style.IMPUTED, -0.35, 0.7, len(cells.levels))
     keys = [panels.key(tone, "s", markersize=7) for tone in tones[::-1]]
-    names = [style.literal(style.cut(name, 14)) for name in cells.levels[::-1]]
+    names = [style.literal(name) for name in style.cut_apart(cells.levels[::-1], 14)]
     looks: Any = {"fontsize": 8, "frameon": False, "labelcolor": style.GREY, "handletextpad": 0.3}
     if drawn.own:
         drawn.figure.legend(keys, names, loc="outside right center", borderpad=0, **looks)

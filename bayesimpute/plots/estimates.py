@@ -166,6 +166,10 @@ def _table(label: str, analysis: Any) -> pd.DataFrame:
     if not table.index.is_unique:
         twice = table.index[table.index.duplicated()][0]
         raise SpecificationError(f"The table {label!r} has the term {twice!r} twice.")
+    try:
+        table = table.astype({name: float for name in QUANTITIES if name in table.columns})
+    except (TypeError, ValueError) as error:
+        raise SpecificationError(f"The table {label!r} holds what is no number: {error}.") from None
     return table.set_axis([str(term) for term in table.index])
 
 
@@ -300,12 +304,15 @@ def _truth(
         raise SpecificationError(
             f"truth={truth!r:.60} must be a dict from term to number, or a Series."
         ) from None
-    if not any(term in values for term in terms):
+    # the same term may be spelled otherwise here: x:z and z:x
+    places = {term: position_of(term, list(values)) for term in terms}
+    found = {term: list(values.values())[at] for term, at in places.items() if at is not None}
+    if not found:
         raise SpecificationError(
             f"truth= names {listed(values)}, and none of the terms {listed(terms, 12)}."
             f"{did_you_mean(next(iter(values), ''), terms)}"
         )
-    return values
+    return found
 
 
 def _panel(ax: "Axes", term: str, tables: Mapping[str, pd.DataFrame], true: float | None) -> None:

@@ -96,6 +96,12 @@ def plot_fmi(
     """
     course = _course(analysis)
     chosen = list(course.terms if terms is None else terms)
+    if not chosen:
+        raise SpecificationError(
+            "plot_fmi: the results have no term in common."
+            if terms is None
+            else "terms= is empty; leave it out for all terms."
+        )
     for term in chosen:
         if term not in course.terms:
             raise SpecificationError(f"There is no term {term!r}{nearest(term, course.terms)}")

@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 
 from bayesimpute.arguments import checked
+from bayesimpute.data.dates import date_texts
 from bayesimpute.data.encoding import Kind, sorted_labels
 from bayesimpute.data.table import Table
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.plots import style
 from bayesimpute.result.run import Run
 from bayesimpute.specification.specification import Target
-from bayesimpute.wording import did_you_mean, listed
+from bayesimpute.wording import did_you_mean, listed, numbers
 
 #: Panels of one figure; more would be too small to read.
 MOST_PANELS = 30
@@ -140,7 +142,9 @@ def _asked(
     asked = [groups] if single else list(groups)
     if not asked:
         raise SpecificationError("groups= is empty; leave it out to see all.")
-    for group in asked:
+    for k, group in enumerate(asked):
+        if group in asked[:k]:
+            raise SpecificationError(f"groups= names {group!r} twice.")
         if group not in labels:
             near = did_you_mean(group, labels) or f" There are {listed(labels, 12)}."
             raise SpecificationError(f"groups=: {name!r} has no value {group!r}.{near}")
@@ -205,10 +209,11 @@ def chosen_columns(
     """
     names = list(frame.columns)
     if variables is None:
-        chosen = [name for name in names if cluster is None or name != str(cluster)]
+        own = None if cluster is None else column_named(cluster, names, "cluster", picture)
+        chosen = [name for name in names if name != own]
         if not chosen:
             raise SpecificationError(
-                f"{picture}: besides the cluster variable {str(cluster)!r} there is no column."
+                f"{picture}: besides the cluster variable {own!r} there is no column."
             )
         return chosen
     single = isinstance(variables, str) or not isinstance(variables, Iterable)
@@ -266,7 +271,8 @@ def clusters_of(frame: pd.DataFrame, cluster: Any, picture: str) -> tuple[np.nda
     order = _in_order(index.labels, frame[name].dtype)
     position = {label: k for k, label in enumerate(order)}
     codes = np.array([position[label] for label in index.labels])[index.codes]
-    return codes, [written(label) for label in order]
+    names = [written(label) for label in order]
+    return codes, names if len(set(names)) == len(names) else list(map(repr, order))  # 1 and "1"
 
 
 def drawn_columns(
@@ -301,7 +307,8 @@ def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
     run
         The result of ``bi.impute``.
     variable
-        An imputed variable. One of level 2 counts every cluster once.
+        An imputed variable. One of level 2 counts every cluster once, with `by` once for each
+        of the labels that its rows have.
     by
         A column of the data, copied beside the cells as ``facet``; none by default.
 
@@ -309,8 +316,9 @@ def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a cell, index that of the data: ``.imp``, 0 for observed cells and 1 … m;
-        ``value``, a number or a category; ``seen``, ``"observed"`` or ``"imputed"``; with `by`
-        also ``facet``. A cell imputed although it was observed is among both.
+        ``value``, a number (of a date the days since the first observed one) or a category;
+        ``seen``, ``"observed"`` or ``"imputed"``; with `by` also ``facet``. A cell imputed although
+        it was observed is among both.
 
     Raises
     ------
@@ -334,8 +342,14 @@ def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
         raise SpecificationError(f"Variable {variable!r} has no imputed cells to plot.")
     if by == variable:
         raise SpecificationError(f"by={by!r} is the variable itself; give another column.")
+    facet: pd.Series[Any] | None = None
+    if by is not None:
+        facet = table.frame[column_named(by, list(table.variables), "by", "facets")]
     if cluster := _cluster_of(run, variable):
         codes = table.clusters(cluster).codes
+        if facet is not None:  # whose rows may differ within a cluster
+            own, labels = pd.factorize(facet.iloc[table.rows], use_na_sentinel=False)
+            codes = codes * len(labels) + own
         first = [np.unique(codes[part], return_index=True)[1] for part in rows]
         drawn = drawn[:, first[1]]
         rows = [part[kept] for part, kept in zip(rows, first, strict=True)]
@@ -353,9 +367,8 @@ def cells(run: Run, variable: str, by: str | None = None) -> pd.DataFrame:
     frame = pd.DataFrame({".imp": number, "value": value}, index=table.frame.index[at])
     seen_as = np.array(list(style.PALETTE))[(number > 0).astype(np.int64)]
     frame["seen"] = pd.Categorical(seen_as, list(style.PALETTE))
-    if by is not None:
-        column = table.frame[column_named(by, list(table.variables), "by", "facets")]
-        frame["facet"] = column.iloc[at].array
+    if facet is not None:
+        frame["facet"] = facet.iloc[at].array
     return frame
 
 
@@ -383,6 +396,8 @@ class Shown:
         What a legend says of the two colours.
     options
         Of the variable's model, such as bounds.
+    counted
+        What numbers of dates count; else empty.
     """
 
     parts: list[pd.DataFrame]
@@ -393,6 +408,7 @@ class Shown:
     m: int
     labels: tuple[str, str]
     options: Mapping[str, Any]
+    counted: str
 
     def shares(self, part: pd.DataFrame) -> np.ndarray:
         """Share of each level among the cells of a panel, (1 + m, level), observed cells first."""
@@ -412,15 +428,19 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
     frame = cells(run, variable, None if by == IMPUTATION else by)
     imputed = (frame[".imp"] > 0).to_numpy()
     unit = "clusters" if _cluster_of(run, variable) else "cells"
-    sizes = [int((frame[".imp"] == k).sum()) for k in (0, 1)]
+    counted = frame if unit == "cells" else cells(run, variable)  # once, whatever their facets
+    sizes = [int((counted[".imp"] == k).sum()) for k in (0, 1)]
     words = [f"{n:,} {unit if n != 1 else unit.removesuffix('s')}" for n in sizes]
     values: pd.Series[Any] = frame["value"]
+    described = run.specification.table.variables[variable]
     levels: list[str] = []
     if isinstance(values.dtype, pd.CategoricalDtype):
-        levels = [str(label) for label in values.cat.categories]
+        levels = list(labels_of(list(values.cat.categories)))
         frame["value"] = values.cat.codes
     elif len(distinct := np.unique(values)) <= MOST_DISTINCT:
-        levels = [f"{value:g}" for value in distinct]
+        levels = numbers(distinct)
+        if described.ticks is not None:
+            levels = date_texts(described.dtype, described.ticks, distinct)
         frame["value"] = np.searchsorted(distinct, values)
     if by == IMPUTATION:
         parts, names, remark = _by_imputation(frame, groups, run.m)
@@ -433,6 +453,7 @@ def shown(run: Run, variable: str, by: str | None, groups: Any) -> Shown:
         1 if by == IMPUTATION else run.m,
         (f"observed ({words[0]})", f"imputed ({words[1]}, m = {run.m})"),
         getattr(run.specification.targets.get(variable), "options", {}),
+        "" if levels else described.counted,
     )  # fmt: skip
 
 

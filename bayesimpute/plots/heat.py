@@ -53,7 +53,7 @@ class Side:
         room = points * self.each
         every = max(1, int(np.ceil(LEAST_LINE / room)))
         longest = int(np.clip(most / CHARACTER, style.SHORTEST, LONGEST))
-        texts = [style.literal(style.cut(text, longest)) for text in self.texts]
+        texts = [style.literal(text) for text in style.cut_apart(self.texts, longest)]
         size = float(np.clip(0.88 * room, LEAST_FONT, 8))
         turned = 0
         if self.axis.axis_name == "x":

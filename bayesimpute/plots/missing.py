@@ -11,6 +11,7 @@ import pandas as pd
 from bayesimpute.arguments import Count, FigureSize, Places, checked
 from bayesimpute.data.encoding import Kind, encode
 from bayesimpute.data.table import Table
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.explore.patterns import flux, missing_pattern
 from bayesimpute.plots import heat, panels, scatter, style
@@ -22,6 +23,7 @@ from bayesimpute.plots.frames import (
     drawn_columns,
     named_frame,
 )
+from bayesimpute.wording import numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -267,7 +269,7 @@ def plot_miss(
     _image(ax, gaps)
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=max(len(clusters), 1)))])
     entries = [("observed", style.OBSERVED_AREA), ("missing", style.MISSING)]
-    below = ["0" if s == 0 else "<1%" if s < 0.005 else f"{s:.0%}" for s in gaps.mean(axis=0)]
+    below = [_share(s) for s in gaps.mean(axis=0)]
     sides = heat.around(ax, names, bottom=below)
     if cluster is None:
         ax.set_ylabel("rows" if order == "rows" else "rows, sorted", fontsize=9)
@@ -282,6 +284,13 @@ def plot_miss(
         _name_blocks(ax, starts, clusters, tile[1])
         tile = heat.settle((ax, sides, caption))
     return drawn.figure
+
+
+def _share(missing: float) -> str:
+    """Per cent, 0 and 100 of none and of all only."""
+    if 0 < missing < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= missing < 1 else f"{missing:.0%}" if missing else "0"
 
 
 def _image(ax: "Axes", gaps: np.ndarray) -> None:
@@ -332,7 +341,8 @@ def _name_blocks(ax: "Axes", starts: np.ndarray, clusters: list[str], points: fl
     for k, place in enumerate(middle):
         if not kept or points * (place - middle[kept[-1]]) >= LINE:
             kept.append(k)
-    texts = [style.literal(style.cut(clusters[k])) for k in kept]
+    names = style.cut_apart(clusters)
+    texts = [style.literal(names[k]) for k in kept]
     ax.set_yticks(middle[kept], texts, fontsize=8)
 
 
@@ -623,7 +633,7 @@ def _covariate(
         return values, []
     position = np.where(known, np.searchsorted(distinct, values), np.nan)
     labels = [described.categories[int(k)] for k in distinct] if described.categories else ()
-    return position, [str(label) for label in labels] or [f"{value:g}" for value in distinct]
+    return position, list(labels_of(labels)) or numbers(distinct)
 
 
 def _two(values: np.ndarray, rows: np.ndarray, gone: np.ndarray) -> "Two":

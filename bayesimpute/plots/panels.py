@@ -233,7 +233,7 @@ def key(colour: Any, marker: str = "o", **options: Any) -> Any:
 def name_categories(ax: "Axes", names: Sequence[str], axis: str = "x", first: int = 0) -> None:
     """Name the positions first, first + 1, … of an axis; slanted below where that needs room."""
     at = range(first, first + len(names))
-    texts = [style.cut(name) for name in names]
+    texts = style.cut_apart(names)
     written = [style.literal(text) for text in texts]
     if axis == "y":
         ax.set_yticks(at, written)

@@ -15,6 +15,7 @@ import pandas as pd
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.arrays import Array
 from bayesimpute.data.table import Kind, Table, indicator_order
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.distribution import MOST_IN_A_STRIP, curve, grid_within, support
@@ -91,7 +92,8 @@ def _predictors(run: Run, variable: str, asked: Sequence[str] | None) -> list[st
             column_named(name, list(table.variables), "predictors", "propensity")
     else:
         terms = target.terms if isinstance(target, Target) else ()
-        names = [n for n in table.variables if any(n in term.columns for term in terms)]
+        read = {name for term in terms for name in term.read_columns(table.variables)}
+        names = [n for n in table.variables if n in read]
         if not names:  # a model without predictors
             names = [n for n in table.variables if table.variables[n].kind is not Kind.OTHER]
     known = [
@@ -187,13 +189,16 @@ def draw_propensity(
     """Draw `plot_propensity` of what `propensity` has found, which takes the time."""
     table = run.specification.table
     order = np.argsort(table.rows)
-    values = completed(run, variable, number)[order]
+    # a cell imputed although it was observed keeps its observed value here
+    values = np.where(
+        table.missing(variable), completed(run, variable, number), table.values[variable]
+    )[order]
     chance, gone = found["propensity"].to_numpy(), found["missing"].to_numpy()
     drawn = panels.panels(
         2, ax, figsize or (6, 4.8), picture="plot_propensity", across=1, head=0.9, sharex=True
     )
     above, below = drawn.axes
-    categories = [str(label) for label in table.variables[variable].categories]
+    categories = labels_of(table.variables[variable].categories)
     _values(above, chance, values, gone, bool(categories))
     if categories:
         panels.name_categories(above, categories, "y")
@@ -206,13 +211,15 @@ def draw_propensity(
             below.axvline(float(each[0]), color=colour, linewidth=2)
     below.set_yticks([])
     below.set_ylim(0, None)
-    labels = [f"observed ({(~gone).sum():,})", f"imputed ({gone.sum():,}), imputation {number}"]
+    imputed = (gone & ~np.isnan(values)).sum()  # of the missing cells those that where= asked for
+    labels = [f"observed ({(~gone).sum():,})", f"imputed ({imputed:,}), imputation {number}"]
     keys = [panels.key(colour) for colour in style.PALETTE.values()]
     panels.finish(
         drawn, f"{variable} by propensity of being missing",
         list(zip(labels, keys, strict=True)), names=[variable, "propensity"],
         x="propensity of being missing",
     )  # fmt: skip
+    above.set_ylabel(table.variables[variable].counted, fontsize=8)
     return drawn.figure
 
 

@@ -11,10 +11,12 @@ import numpy as np
 
 from bayesimpute.arguments import FigureSize, Places, checked
 from bayesimpute.data.encoding import Kind, Variable
+from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
 from bayesimpute.plots.frames import column_named, completed, facets
 from bayesimpute.result.run import Run
+from bayesimpute.wording import numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +62,7 @@ class Scale:
         """Give the place at a share of the way from the lowest to the highest number."""
         low, high = self.ends
         if self.log:
-            return float(low * (max(high / low, 1.01)) ** at)
+            return float(low * (high / low if high > low else 1.01) ** at)
         return low + at * ((high - low) or max(abs(low), 1.0))
 
     @property
@@ -81,9 +83,32 @@ class Scale:
         band = np.array([self.share(-0.14 + 0.03 * each) for each in (-1, 1)])
         return np.where(gone, band[0] + (band[1] - band[0]) * (jitter + 1) / 2, at)
 
+    def _ticks(self, most: int) -> list[float]:
+        """Give round numbers within the axis, about so many."""
+        from matplotlib.ticker import LogLocator, MaxNLocator
+
+        low, high = self.ends
+        if not (self.log and high > 4 * low):
+            found = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
+            return [float(tick) for tick in found if low <= tick <= high]
+        ticks: list[float] = []
+        for subs in ((1, 2, 5), (1,)):
+            found = LogLocator(subs=subs, numticks=99).tick_values(low, high)
+            ticks = [float(tick) for tick in found if low <= tick <= high]
+            if len(ticks) <= 1.5 * most:
+                return ticks
+        return ticks[:: -(-len(ticks) // most)]
+
+    def _apart(self, tick: float, text: str, ax: "Axes") -> bool:
+        """Whether a number below an axis does not run into the word for what is missing."""
+        low, high = self.ends[0], self.share(1)
+        way = np.log(tick / low) / np.log(high / low) if self.log else (tick - low) / (high - low)
+        room = (way + 0.14) / 1.25 * style.letters(style.extent(ax)[0], 8)
+        return bool(room >= (len(ABSENT) + len(text)) / 2)
+
     def dress(self, ax: "Axes") -> None:
         """Name categories, write numbers plainly, and set limits."""
-        from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+        from matplotlib.ticker import NullLocator
 
         axis = ax.xaxis if self.axis == "x" else ax.yaxis
         if self.categories:
@@ -94,13 +119,14 @@ class Scale:
         if self.log:
             ax.set(**{f"{self.axis}scale": "log"})
         if self.log or self.gone:
-            low, high = self.ends
             most = max(2, int(1.6 * style.extent(ax)[self.axis == "y"]))
-            wide = self.log and high > 4 * low
-            locator = LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(most, steps=[1, 2, 5, 10])
-            ticks = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+            beside = self.gone and self.axis == "x"  # the word for what is missing needs room
+            ticks = self._ticks(most + beside)
+            if beside:
+                texts = zip(ticks, numbers(ticks), strict=True)
+                ticks = [tick for tick, text in texts if self._apart(tick, text, ax)]
             gone = [self.absent] if self.gone else []
-            words = [ABSENT for _ in gone] + [f"{tick:g}".replace("-", "−") for tick in ticks]
+            words = [ABSENT for _ in gone] + [t.replace("-", "−") for t in numbers(ticks)]
             axis.set_ticks([*gone, *ticks], words)
             axis.set_minor_locator(NullLocator())
         room = self.share(1.05) - self.share(1) + 1.3 * self.spread
@@ -142,7 +168,7 @@ def scale_of(axis: str, variable: Variable, values: np.ndarray, log: str) -> Sca
     if variable.categories:
         if logarithmic:
             raise SpecificationError(f"log=: {name!r} has categories, which have no logarithm.")
-        labels = tuple(str(label) for label in variable.categories)
+        labels = labels_of(variable.categories)
         return Scale(axis, labels, (0, len(labels) - 1), SPREAD, False, gone)
     distinct = np.unique(values[~np.isnan(values)])
     distinct = distinct if distinct.size else np.array([0.1, 1.0])
@@ -286,12 +312,16 @@ def picture(
          panels.key(colour, markersize=5))
         for (before, after), row, colour in zip(words, rows, style.PALETTE.values(), strict=True)
     ]  # fmt: skip
+    x_label, y_label = (
+        f"{name} ({each.counted})" if each.counted else name
+        for name, each in zip(names, variables, strict=True)
+    )
     said = "height of a bar: share of the rows of its colour in the panel" if pairs else ""
     if pairs and margins:
         said = "bars: numbers of rows, each colour on a scale of its own"
     panels.finish(
         drawn, f"{names[1]} against {names[0]}", entries, names=found.names,
-        by=None if by is None else str(by.name), x=names[0], y=names[1],
+        by=None if by is None else str(by.name), x=x_label, y=y_label,
         remarks=[found.remark, said],
     )  # fmt: skip
     return drawn.figure
@@ -398,7 +428,7 @@ def numbers_of(imputation: int | Sequence[int] | str, m: int) -> list[int]:
             raise SpecificationError(f"There is no imputation {number!r}; give 1 to {m}.")
     if not asked:
         raise SpecificationError(f"imputation= is empty; give 'all' or numbers from 1 to {m}.")
-    return [int(number) for number in asked]
+    return list(dict.fromkeys(int(number) for number in asked))
 
 
 def _where(run: Run, x: str, y: str) -> np.ndarray:

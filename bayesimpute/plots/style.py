@@ -1,6 +1,6 @@
 """One visual grammar: observed is blue, imputed vermillion, drawn from a prior green."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +51,8 @@ def tidy(ax: "Axes") -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(colors=GREY, labelsize=8)
+    # a power of ten that ticks leave out stands above them, and not above the panel, as legends do
+    ax.yaxis.get_offset_text().set(x=-0.01, horizontalalignment="right", fontsize=8, color=GREY)
 
 
 def literal(text: Any) -> str:
@@ -76,6 +78,26 @@ def cut(text: str, most: int = 18) -> str:
         return text
     tail = (most - 1) // 3 if most > 12 else 0  # of very few characters the start says more
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def cut_apart(names: Sequence[str], most: int = 18) -> list[str]:
+    """Cut names as `cut`; of those that would read the same, what they share is cut out.
+
+    Examples
+    --------
+    >>> cut_apart(["did you like it in 2020, at home", "did you like it in 2021, at home"])
+    ['did y…0, at home', 'did y…1, at home']
+    """
+    texts = [cut(name, most) for name in names]
+    for text in set(texts):
+        at = [k for k, each in enumerate(texts) if each == text]
+        first, last = (end(names[k] for k in at) for end in (min, max))
+        if first != last:
+            pairs = enumerate(zip(first, last, strict=False))
+            start = next((k for k, (a, b) in pairs if a != b), len(first))
+            for k in at:
+                texts[k] = cut(f"{names[k][:5]}…{names[k][start:]}", most)
+    return texts
 
 
 def letters(inches: float, size: float) -> int:

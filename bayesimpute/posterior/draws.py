@@ -297,10 +297,22 @@ def _like_first(first: "xr.Dataset", dataset: "xr.Dataset", number: int) -> "xr.
     labelled = {
         dim: first[dim].values
         for dim in first.dims
-        if dim not in SAMPLE and dim in first.coords and dim in dataset.coords
+        if dim not in SAMPLE
+        and dim in first.coords
+        and dim in dataset.coords
+        and not np.array_equal(first[dim].values, dataset[dim].values)
     }
+    twice = [dim for dim in labelled if not dataset.indexes[dim].is_unique]
+    if twice:
+        raise AnalysisError(
+            f"Entries along {twice[0]!r} are in another order in imputation {number} than in "
+            "imputation 1, and some have the same label; give each a label of its own."
+        )
     reordered: xr.Dataset = dataset.sel(labelled)
-    return reordered.transpose(*SAMPLE, ...)
+    # each variable has an order of dimensions of its own, and no dataset one of them all
+    return reordered.assign(
+        {name: reordered[name].transpose(*array.dims) for name, array in first.data_vars.items()}
+    )
 
 
 def _check_draws(terms: tuple[str, ...], draws: np.ndarray, number: int) -> None:

@@ -38,6 +38,10 @@ from bayesimpute.result.run import Run
 from bayesimpute.sampling.gaussian import Units
 from bayesimpute.sampling.groupings import designs_of, named
 from bayesimpute.specification.specification import Analysed, Specification, Target
+from bayesimpute.wrappers.base import innermost, layers
+from bayesimpute.wrappers.by_group import ByGroup
+from bayesimpute.wrappers.fixed_clusters import FixedClusters
+from bayesimpute.wrappers.only_where import OnlyWhere
 
 #: Of single clusters, not of their population.
 OF_CLUSTERS = "cluster_rho"
@@ -76,12 +80,13 @@ def analysis_table(
         ``std_error``, ``pooled_low``, ``pooled_high`` by Rubin's rules (of SDs, correlations and
         ICCs as ``Pooled.random_effects`` has them, without a standard error: their scales differ).
     """
+    drawn = analysis_draws(specification, history, analysed)
     read = checked_formula(analysed.formula, specification.table.frame.columns)
     text, called = with_observed_knots(read, specification.table.frame)
     pooled = {_as_called(k, called): each for k, each in _pooled(fit(text), ci_prob).items()}
     rows = {}
     side = (1.0 - ci_prob) / 2.0
-    for name, draws in analysis_draws(specification, history, analysed).items():
+    for name, draws in drawn.items():
         kept = draws[:, discard:]
         summary = summarised(kept)
         low, high = np.quantile(kept, [side, 1.0 - side])
@@ -129,12 +134,13 @@ def analysis_draws(
     Coefficients have the names that `bayesimpute.fit` gives them, SDs between clusters are
     ``sd((Intercept) | g)``, correlations ``cor((Intercept), x | g)``, intraclass correlations
     ``icc(g)``; what the family has besides keeps its name. Of several equations (unordered
-    categories) each name begins with the category.
+    categories) each name begins with the category; with ``by_group`` it ends with the group.
 
     Raises
     ------
     AnalysisError
-        If the model lacks a column of the analysis, left out because it was an exact combination.
+        If the model lacks a column of the analysis, left out because it was an exact combination,
+        or has fixed effects of clusters.
     """
     name, table = analysed.outcome, specification.table
     target = specification.targets[name]
@@ -148,28 +154,49 @@ def analysis_draws(
     frame = table.completed(values).iloc[table.rows].reset_index(drop=True)
     frame[name] = frame[name].ffill().bfill()  # an outcome tells nothing of the columns
     model, called = _model_design(analysed.formula, frame, table.frame, target.cluster)
-    drawn = _Drawn(
-        analysed,
-        builder.build(values),
-        reference,
-        model,
-        frame,
-        history.parameters[name],
-        history.labels[name],
-    )
-    found = drawn.coefficients()
-    for design, of in zip(designs_of(drawn.design), designs_of(reference), strict=True):
-        found |= drawn.effects(design, Units.of(of), design.grouping or target.cluster)
-    for parameter, each in drawn.parameters.items():
-        if parameter in drawn.taken or parameter == OF_CLUSTERS:
-            continue
-        labels = drawn.labels.get(parameter, ())
-        if each.ndim == 2:
-            found[parameter] = each
-        else:
-            found |= {f"{parameter}[{label}]": each[..., k] for k, label in enumerate(labels)}
-    found |= _shares(found, resolve(target.method))
-    return {_as_called(called_so, called): each for called_so, each in found.items()}
+    design, every = builder.build(values), dict[str, Array]()
+    for group, part in _parts(target, reference):
+        drawn = _Drawn(
+            analysed,
+            design,
+            part,
+            model,
+            frame,
+            _of_group(history.parameters[name], group),
+            _of_group(history.labels[name], group),
+        )
+        found = drawn.all(target)
+        every |= {f"{_as_called(term, called)}{group}": each for term, each in found.items()}
+    return every
+
+
+def _parts(target: Target, reference: Design) -> list[tuple[str, Design]]:
+    """Rows that have parameters of their own, by the end of these parameters' names.
+
+    Raises
+    ------
+    AnalysisError
+        If the model has other parameters than the analysis.
+    """
+    parts = [("", reference)]
+    for wrapper in layers(target.method):
+        if isinstance(wrapper, FixedClusters):
+            raise AnalysisError(
+                f"analysis: the model of {target.name!r} has fixed effects of clusters, which the "
+                "formula has not; imp.datatree has its parameters, and imp.fit() Rubin's rules."
+            )
+        if isinstance(wrapper, ByGroup | OnlyWhere):
+            parts = [
+                (group if label is None else f"[{label}]{group}", part.rows(rows))
+                for group, part in parts
+                for label, rows in wrapper.rows(part).items()
+            ]
+    return parts
+
+
+def _of_group[Each](named: Mapping[str, Each], group: str) -> dict[str, Each]:
+    """Those of a group, by their names without it."""
+    return {k.removesuffix(group): each for k, each in named.items() if k.endswith(group)}
 
 
 def _shares(found: Mapping[str, Array], model: Any) -> dict[str, Array]:
@@ -205,7 +232,7 @@ def _model_design(
 class _Drawn:
     """What the chains drew of a model, and the columns of model and formula.
 
-    `reference` is the design that fixed the model's units.
+    `reference` is the design that fixed the model's units: its rows alone.
     """
 
     analysed: Analysed
@@ -215,6 +242,21 @@ class _Drawn:
     frame: pd.DataFrame
     parameters: Mapping[str, Array]
     labels: Mapping[str, tuple[str, ...]]
+
+    def all(self, target: Target) -> dict[str, Array]:
+        """Coefficients, SDs, correlations and shares of the formula, and what there is besides."""
+        found = self.coefficients()
+        for design, of in zip(designs_of(self.design), designs_of(self.reference), strict=True):
+            found |= self.effects(design, Units.of(of), design.grouping or target.cluster)
+        for parameter, each in self.parameters.items():
+            if parameter in self.taken or parameter == OF_CLUSTERS:
+                continue
+            if each.ndim == 2:
+                found[parameter] = each
+            else:
+                labels = enumerate(self.labels.get(parameter, ()))
+                found |= {f"{parameter}[{label}]": each[..., k] for k, label in labels}
+        return found | _shares(found, resolve(innermost(target.method)))
 
     @property
     def taken(self) -> set[str]:

@@ -16,6 +16,7 @@ from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import forward_of, model_of
 from bayesimpute.engine.chain import check_design
 from bayesimpute.engine.failures import FAILURES, said
+from bayesimpute.engine.history import labels_of
 from bayesimpute.engine.streams import Purpose, fresh_seed, stream
 from bayesimpute.errors import SamplingError, SpecificationError
 from bayesimpute.method import Design
@@ -49,6 +50,8 @@ class Conditional:
         level-2 target.
     numeric
         Whether the column holds numbers, even where its method sees categories.
+    counted
+        What numbers of dates count; else empty.
     parameters, data
         Variables of the model: what the priors are of, and the target's values in `rows`.
     """
@@ -58,6 +61,7 @@ class Conditional:
     model: Any
     rows: np.ndarray
     numeric: bool
+    counted: str
     parameters: tuple[Any, ...]
     data: tuple[Any, ...]
 
@@ -121,16 +125,18 @@ def conditional(specification: Specification, var: str, seed: int) -> Conditiona
         # a run hears this from its sampler; here none is built
         check_names(var, target.priors, [v.name for v in parameters])
     return Conditional(
-        target, design, model, rows[design.fit], numeric, tuple(parameters), tuple(data)
-    )
+        target, design, model, rows[design.fit], numeric, table.variables[var].counted,
+        tuple(parameters), tuple(data),
+    )  # fmt: skip
 
 
 def label_array(labels: Any) -> np.ndarray:
-    """Labels as a coordinate: numbers stay numbers, everything else becomes text."""
-    array = np.asarray(labels)
-    if array.ndim == 1 and array.dtype.kind in "iuf":
-        return array
-    return np.array([str(label) for label in labels], dtype=str)
+    """Labels as a coordinate: numbers stay numbers, everything else becomes text, all distinct."""
+    if all(isinstance(label, int | float | np.number) for label in labels):
+        array = np.asarray(labels)
+        if array.dtype.kind in "iuf":
+            return array
+    return np.array(labels_of(labels), dtype=str)
 
 
 def drawn_variables(
@@ -344,7 +350,7 @@ def _labels(
         return None
     if built.numeric:
         return np.asarray(categories, dtype=float)
-    return np.array([str(label) for label in categories], dtype=str)
+    return np.array(labels_of(categories), dtype=str)
 
 
 def _attributes(built: Conditional, variable: Any, labels: np.ndarray | None) -> dict[str, Any]:
@@ -353,6 +359,8 @@ def _attributes(built: Conditional, variable: Any, labels: np.ndarray | None) ->
         attributes["categories"] = labels.tolist()
     elif built.design.categories:
         attributes["scale"] = "numbers that stand for the categories in this model"
-    elif not variable.dtype.startswith("float"):
+    elif not variable.dtype.startswith("float") and not _is_counts(variable):
         attributes["scale"] = "counts"
+    elif built.counted:
+        attributes["scale"] = built.counted
     return attributes

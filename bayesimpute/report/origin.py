@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bayesimpute.data.table import Table
 from bayesimpute.events import Event
 from bayesimpute.html import Html, join, tag
 from bayesimpute.report.content import (
@@ -15,9 +16,11 @@ from bayesimpute.report.content import (
     seeds_of,
 )
 from bayesimpute.result.run import Run
+from bayesimpute.specification.expressions import quoted
 from bayesimpute.specification.latent_means import mean_of
 from bayesimpute.specification.screening import stays_missing
-from bayesimpute.specification.specification import Passive, Specification, Target, Term
+from bayesimpute.specification.specification import Log, Passive, Specification, Target
+from bayesimpute.specification.specify import visit_order
 
 #: Lines shown, and shown unfolded.
 MOST, MOST_OPEN = 300, 25
@@ -106,12 +109,11 @@ def call_text(run: Run) -> tuple[str, list[str]]:
     # ids that count anew in other clusters
     groupings = groupings_of(specification)
     inner = [n for n in groupings if not any(other.startswith(f"{n}:") for other in groupings)]
-    if any(":" in name for name in groupings):
-        arguments["cluster"] = repr([name.replace(":", "/") for name in inner])
+    table = specification.table
+    if any(name not in table.variables for name in groupings):
+        arguments["cluster"] = repr(["/".join(table.columns_of([name])) for name in inner])
     formulas = {
-        n: repr(_formula(t))
-        for n, t in targets.items()
-        if t.needs_formula(specification.table.variables)
+        n: repr(_formula(t, table)) for n, t in targets.items() if t.needs_formula(table.variables)
     }
     outcomes = {each.outcome: repr(each.family) for each in specification.analyses}
     if outcomes:
@@ -142,10 +144,10 @@ def call_text(run: Run) -> tuple[str, list[str]]:
             "Events say which imputations are whose)"
         )
     by_hand += [text for texts in code.values() for text in texts]
-    # by default that of the columns, a block at its first member
-    order = [name for name in specification.table.variables if name in targets]
-    order = [n for n in order if not targets[n].block or targets[n].block[0] == n]
-    if specification.visit_sequence != tuple(order) and specification.live is None:
+    # a block is at its first member
+    order = visit_order(None, specification.targets, specification.table, Log())
+    order = tuple(n for n in order if not targets[n].block or targets[n].block[0] == n)
+    if specification.visit_sequence != order and specification.live is None:
         arguments["visit_sequence"] = repr(list(specification.visit_sequence))
     by_hand += _cells_by_hand(specification)
     lines = [f"    {name}={value}," for name, value in arguments.items()]
@@ -204,12 +206,17 @@ def _cells_by_hand(specification: Specification) -> list[str]:
     return found
 
 
-def _formula(target: Target) -> str:
-    fixed = [_quoted(term) for term in target.terms if term.fixed]
-    terms = {term.label: _quoted(term) for term in target.terms}
+def _formula(target: Target, table: Table) -> str:
+    terms = {
+        term.label: ":".join(
+            quoted(part) if part in table.variables else part for part in term.parts
+        )
+        for term in target.terms
+    }
+    fixed = [terms[term.label] for term in target.terms if term.fixed]
     brackets = []
     for position, each in enumerate(target.effects):
-        group = ":".join(map(_column, each.name.split(":")))
+        group = ":".join(map(quoted, table.columns_of([each.name])))
         first = position == 0 and target.level == 1
         fixed += [
             f"cluster_mean({terms[label]}{'' if first else f', {group}'})" for label in each.means
@@ -218,18 +225,7 @@ def _formula(target: Target) -> str:
         for label, part in each.slopes:
             parts.setdefault(part, ["0"]).append(terms[label])
         brackets += [f"({' + '.join(own)} | {group})" for own in parts.values()]
-    return " + ".join([f"{_column(target.name)} ~ {' + '.join(fixed) or '1'}", *brackets])
-
-
-def _quoted(term: Term) -> str:
-    return ":".join(
-        factor if "(" in factor and factor.endswith(")") else _column(factor)
-        for factor in term.label.split(":")
-    )
-
-
-def _column(name: str) -> str:
-    return name if name.isidentifier() else f"`{name}`"
+    return " + ".join([f"{quoted(target.name)} ~ {' + '.join(fixed) or '1'}", *brackets])
 
 
 def origin(content: Content) -> Html:

@@ -216,7 +216,7 @@ def _clusters(content: Content) -> Iterator[str]:
 def _predictors(content: Content) -> Iterator[str]:
     specification = content.run.specification
     used = {
-        name: {c for term in target.terms for c in term.columns if c in specification.table.frame}
+        name: {c for term in target.terms for c in term.read_columns(specification.table.frame)}
         for name, target in targets_of(content).items()
     }
     if used:
@@ -430,8 +430,9 @@ def _variables(content: Content) -> str:
     specification = content.run.specification
     targets = targets_of(content)
     terms = [term for target in targets.values() for term in target.terms]
-    used = {column for term in terms for column in term.columns} | targets.keys()
-    known = [column for column in specification.table.frame if column in used]
+    frame = specification.table.frame
+    used = {column for term in terms for column in term.read_columns(frame)} | targets.keys()
+    known = [column for column in frame if column in used]
     return names(known) if targets else ""
 
 

@@ -109,6 +109,13 @@ def made_elsewhere(specification: Specification) -> bool:
     return any(gap.text == ELSEWHERE for gap in gaps(specification))
 
 
+def in_given_steps(specification: Specification, history: History) -> Specification:
+    """Let dates that were imputed elsewhere come out as they were given."""
+    if not made_elsewhere(specification):
+        return specification
+    return replace(specification, table=specification.table.in_steps_of(history.imputed))
+
+
 def assigned(specification: Specification) -> list[str]:
     """Columns that ``imp.assign`` has computed from completed data: no model imputes them."""
     if not without_models(specification):

@@ -15,7 +15,7 @@ from bayesimpute.arguments import checked
 from bayesimpute.content import PYTHON
 from bayesimpute.data.names import safe_name, safe_pair, safe_text
 from bayesimpute.data.table import Table
-from bayesimpute.diagnostics import MOMENTS, SHARES
+from bayesimpute.diagnostics import MOMENTS, RUNS, SHARES
 from bayesimpute.engine.completed import completed_frame
 from bayesimpute.engine.history import History, labels_of
 from bayesimpute.errors import SpecificationError
@@ -122,7 +122,8 @@ def _chains(history: History) -> dict[str, np.ndarray]:
 class _Quantity:
     """Draws of one quantity, (chain, draw) or (chain, draw, term), and what they are of.
 
-    `spelled` is how the name has the quantity, where not as it is.
+    `spelled` is how the name has the quantity, where not as it is; `runs`, how many runs were bound
+    that each have a parameter of their own.
     """
 
     target: str
@@ -131,6 +132,7 @@ class _Quantity:
     draws: np.ndarray
     labels: tuple[str, ...] = ()
     spelled: str = ""
+    runs: int = 1
 
     def name(self, taken: Container[str] = ()) -> str:
         """Name in the tree, where others are taken."""
@@ -141,6 +143,8 @@ class _Quantity:
     @property
     def described(self) -> dict[str, str]:
         of = {"target": self.target, "quantity": self.quantity, "role": self.role}
+        if self.runs > 1:
+            of[RUNS] = str(self.runs)
         return {key: safe_text(text) for key, text in of.items()}
 
 
@@ -162,6 +166,7 @@ def _posterior(table: Table, history: History) -> list[_Quantity]:
                 target, parameter, "parameter", draws, labels.get(parameter, ()),
                 # a parameter may be called share, and its neighbour share_
                 parameter + "_" * (parameter.rstrip("_") in summaries),
+                1 + len(history.further_seeds),
             )
             for parameter, draws in history.parameters.get(target, {}).items()
         ]  # fmt: skip
@@ -574,7 +579,7 @@ def changed_versions(before: Mapping[str, str]) -> list[str]:
     ]
 
 
-def noted_versions(history: History, before: Mapping[str, str]) -> History:
+def noted_versions(history: History, before: Mapping[str, str], what: str = "") -> History:
     """Give the history with an event if versions differ from those it was made with.
 
     Parameters
@@ -583,18 +588,21 @@ def noted_versions(history: History, before: Mapping[str, str]) -> History:
         Of a run that is about to go on.
     before
         Package -> version it was made with; of a package that was not recorded none is known.
+    what
+        What others did, as the beginning of a sentence; by default iterations from here on.
     """
     changed = changed_versions(before)
     if not changed or not history.iterations:
         return history
+    iteration = 0 if what else history.iterations + 1
+    what = what or f"From iteration {iteration} on, chains were run"
     event = Event(
         "warning",
         "imputation",
         "",
         "other versions",
-        f"From iteration {history.iterations + 1} on, chains were run with other versions: "
-        f"{', '.join(changed)}. Values may differ in their last bits, and so in their draws, from "
-        "those of one run; they are draws of the same posterior.",
-        iteration=history.iterations + 1,
+        f"{what} with other versions: {', '.join(changed)}. Values may differ in their last bits, "
+        "and so in their draws, from those of one run; they are draws of the same posterior.",
+        iteration=iteration,
     )
     return replace(history, events=(*history.events, event))

@@ -29,6 +29,7 @@ from bayesimpute.specification import aliases
 from bayesimpute.specification.defaults import (
     default_method,
     default_predictors,
+    names_rows,
     usable_as_predictor,
 )
 from bayesimpute.specification.expressions import names_in
@@ -40,7 +41,7 @@ from bayesimpute.specification.requests import Request, is_passive
 from bayesimpute.specification.specification import Analysed, Log, sources_first
 from bayesimpute.specification.survival import check_outcomes
 from bayesimpute.wording import did_you_mean, listed
-from bayesimpute.wrappers.base import innermost
+from bayesimpute.wrappers.base import innermost, layers
 
 
 def read_analyses(
@@ -234,7 +235,8 @@ def plan_analyses(
     texts = (*(each.formula for each in analyses), *request.formulas.values())
     # columns by which effects vary in any formula number clusters and measure nothing
     groups = {name for text in texts for name in _named_in(text, table)[1]}
-    clusters = request.clusters or _clusters_of(analyses, table)
+    found = _clusters_of(analyses, table)
+    clusters = request.clusters or (found[0] if len(found) == 1 else ())
     columns = set(table.columns_of(clusters))
     given = _given(method, table, outcomes)
     passive = {name for name, held in given.items() if is_passive(held)}
@@ -252,6 +254,9 @@ def plan_analyses(
         only = request.model_options.get(name, {}).get("selection_only", ())
         only = (only,) if isinstance(only, str) else only
         named += [each for each in only if each in table.variables]
+    # groups and conditions are given to a model as its predictors are
+    read = {c for held in given.values() for each in layers(held) for c in each.reads() or ()}
+    named += [name for name in table.variables if name in read and name not in named]
     covariates = [name for name in named if name not in outcomes and name not in columns]
     latent = latent_means(table)
     covariates += [name for name in latent.values() if name not in covariates]
@@ -266,6 +271,7 @@ def plan_analyses(
         if name not in (*covariates, *outcomes, *survival, *groups, *columns)
         and name not in (*passive, *latent)
         and usable_as_predictor(table, name)
+        and not names_rows(table, name)
         and len(np.unique(table.values[name][~table.missing(name)])) > 1
     ]
     levels = _levels(others, table, clusters)
@@ -304,7 +310,10 @@ def plan_analyses(
             clusters,
             _selected(methods),
         ),
-        tuple(_log(analyses, modelled, [n for n in order if n in others], unused, methods)),
+        (
+            *_log(analyses, modelled, [n for n in order if n in others], unused, methods),
+            *_say_one_level([] if request.clusters else found),
+        ),
     )
 
 
@@ -341,15 +350,15 @@ def _given(method: Any, table: Table, outcomes: Collection[str]) -> dict[str, An
     return {name: method for name in table.incomplete() if name not in outcomes}
 
 
-def _clusters_of(analyses: Iterable[Analysed], table: Table) -> tuple[str, ...]:
-    """Take the groupings of the analyses, if ``cluster=`` names none and they agree."""
-    found = set()
+def _clusters_of(analyses: Iterable[Analysed], table: Table) -> list[tuple[str, ...]]:
+    """Give the groupings of the analyses, those of ``cluster=`` where it names none."""
+    found: dict[tuple[str, ...], None] = {}
     for each in analyses:
         read = read_formula(each.formula, tuple(table.variables))
         names = dict.fromkeys(":".join(part.groups) for part in read.random)
         if names and set(table.columns_of(names)) <= table.variables.keys():
-            found.add(tuple(in_order(names, table)))
-    return found.pop() if len(found) == 1 else ()
+            found[tuple(in_order(names, table))] = None
+    return list(found)
 
 
 def _named_in(text: str, table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -497,6 +506,19 @@ def _log(
             "not used",
             f"{listed(unused)}: in no analysis, complete, and of clusters, which are few; no model "
             "takes it in, unless `method` names one, or a formula or row of predictors names it.",
+        )
+    return log
+
+
+def _say_one_level(groupings: Sequence[tuple[str, ...]]) -> Log:
+    """Say that analyses of different groupings leave the models of other columns without any."""
+    log = Log()
+    if len(groupings) > 1:
+        log.warning(
+            "",
+            "single level",
+            f"The analyses group rows differently ({'; '.join(map(listed, groupings))}), so that "
+            "models of other columns have no effects by cluster; name the clusters: cluster=.",
         )
     return log
 

@@ -67,7 +67,7 @@ def default_method(table: Table, name: str) -> tuple[str, str]:
         if set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0}:
             return YES_NO, "numbers that are only ever 0 or 1"
         return MATCHING, "numbers"
-    if not usable_as_predictor(table, name):
+    if names_rows(table, name):
         return MATCHING, "labels that name rows rather than categories"
     return MICE_DEFAULTS[kind], REASONS[kind]
 
@@ -124,13 +124,23 @@ def usable_as_predictor(table: Table, name: str) -> bool:
     """Whether a column can be a predictor by default.
 
     Not dates and other objects, and not text that identifies rows: with more than half as many
-    labels as values, it would bring a column a row.
+    labels as values, it would bring a column a row. Categories that never occur bring none.
     """
-    variable = table.variables[name]
-    if variable.kind is Kind.OTHER:
+    if table.variables[name].kind is Kind.OTHER:
         return False
-    observed = int((~table.missing(name)).sum())
-    return not (variable.categories and len(variable.categories) > max(observed / 2, 20))
+    if not names_rows(table, name):
+        return True
+    seen = np.unique(table.values[name][~table.missing(name)])
+    return len(seen) <= _most_labels(table, name)
+
+
+def names_rows(table: Table, name: str) -> bool:
+    """Whether a column has too many labels, seen or not, for a model to tell them apart."""
+    return len(table.variables[name].categories) > _most_labels(table, name)
+
+
+def _most_labels(table: Table, name: str) -> float:
+    return max(int((~table.missing(name)).sum()) / 2, 20)
 
 
 @checked

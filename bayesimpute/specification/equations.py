@@ -325,7 +325,7 @@ class Writer:
         return rf"\operatorname{{mean}}({self._factors(term)})_{index}"
 
     def _factors(self, term: Term) -> str:
-        return r"\cdot ".join(map(self.name, term.label.split(":")))
+        return r"\cdot ".join(map(self.name, term.parts))
 
 
 def _sum(parts: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesimpute.data.table import Table
+from bayesimpute.data.table import Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.wording import did_you_mean, listed
 
@@ -429,11 +429,12 @@ def with_category_codes(expression: str, table: Table) -> str:
     Raises
     ------
     SpecificationError
-        If a label does not exist, if unordered categories are compared by size, or if a
-        categorical column stands where a number is needed.
+        If a label does not exist, if unordered categories are compared by size, if a column of
+        categories or objects stands where a number is needed, or if dates of several columns meet.
     """
     if expression in table.variables:
         return expression
+    _check_dates(expression, table)
     tree, aliases = _parsed(expression, labels=True)
     try:
         coded = _LabelCoder(table, aliases, expression).visit(copy.deepcopy(tree))
@@ -441,6 +442,22 @@ def with_category_codes(expression: str, table: Table) -> str:
     except RecursionError:
         raise SpecificationError(too_nested(expression)) from None
     return unaliased(text, aliases)
+
+
+def _check_dates(expression: str, table: Table) -> None:
+    """Raise where dates meet that are counted from different days; a duration has no such day."""
+    first: dict[float, str] = {}
+    for name in names_in(expression):
+        variable = table.variables.get(name)
+        if variable is not None and variable.ticks and getattr(variable.dtype, "kind", "") != "m":
+            first.setdefault(variable.ticks.origin / variable.ticks.unit, name)
+    if len(first) > 1:
+        name, *_, other = first.values()
+        raise SpecificationError(
+            f"'{expression}': {name!r} and {other!r} are dates, and each counts from the first "
+            "date of its own column, so that their difference is another; make numbers that count "
+            f"from one day of both: df[{name!r}] = (df[{name!r}] - day) / pd.Timedelta(days=1)."
+        )
 
 
 @lru_cache(maxsize=4096)
@@ -573,6 +590,12 @@ class _LabelCoder(ast.NodeTransformer):
             raise SpecificationError(
                 f"'{self.expression}' uses the categories of '{column}' as numbers; compare them "
                 f"with a label instead, such as {column} == {labels[-1]!r}."
+            )
+        variable = self.table.variables.get(self._column(node.id))
+        if variable is not None and variable.kind is Kind.OTHER:
+            raise SpecificationError(
+                f"'{self.expression}' uses '{variable.name}' ({variable.dtype}), which is neither "
+                "a number nor a category; convert it first."
             )
         return node
 

@@ -37,6 +37,7 @@ from bayesimpute.specification.formula_terms import (
     unique,
     unreadable,
 )
+from bayesimpute.specification.groupings import taken
 from bayesimpute.specification.specification import Grouping, Term
 from bayesimpute.wording import did_you_mean
 
@@ -435,7 +436,9 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     try:
         parsed = read_formula(formula, columns)
     except SpecificationError as error:
-        raise fail(f"{error}. Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'.") from None
+        raise fail(
+            f"{str(error).rstrip('.')}. Write it like '{target} ~ x1 + x2 + (1 + x1 | school)'."
+        ) from None
     if parsed.response is None:
         raise fail(f"it has no left-hand side; begin it with '{target} ~'.")
     if parsed.outcome != target:
@@ -448,12 +451,12 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
     means: dict[str, list[str]] = {group: [] for group in groups}
     for product in parsed.terms:
         term, group = _with_mean(product, groups, columns, fail)
-        _add(terms, term)
+        _add(terms, term, fail)
         if group is not None:
             means[group].append(term.label)
     for part in parsed.random:
         for product in part.terms:
-            _add(terms, replace(_term(product, columns, fail), fixed=False))
+            _add(terms, replace(_term(product, columns, fail), fixed=False), fail)
     if not parsed.intercept:
         raise fail("a conditional model has an intercept; remove '0 +' or '- 1'.")
     groupings = tuple(
@@ -468,6 +471,9 @@ def parse_formula(formula: str, target: str, columns: Collection[str]) -> Parsed
             raise fail(f"there is no column {name!r}.{did_you_mean(name, known)}")
         if name == target:
             raise fail(f"{target!r} cannot predict itself; remove it from the right-hand side.")
+    for name in groups:
+        if name in known and name not in parsed.groups:
+            raise fail(taken(name))
     if parsed.event in (*used, *parsed.groups):
         raise fail(f"{parsed.event!r} is part of the outcome; remove it from the right-hand side.")
     for group in groups:
@@ -518,9 +524,11 @@ def _with_mean(
     return Term(text, (text,), fixed=False), group
 
 
-def _add(terms: dict[str, Term], term: Term) -> None:
+def _add(terms: dict[str, Term], term: Term, fail: Fail) -> None:
     """Merge with what is said elsewhere in the formula of the same term."""
     old = terms.get(term.label)
+    if old is not None and old.factors != term.factors:
+        raise fail(f"{term.label!r} is a column and a product too; rename the column.")
     terms[term.label] = term if old is None else term.and_also(old)
 
 

@@ -50,7 +50,11 @@ def checked_groupings(given: Any, table: Table, events: Log | None = None) -> tu
                 raise SpecificationError(
                     f"cluster={each!r} is no column of the data.{nearest(each, table.variables)}"
                 )
-        names += [":".join(parts[: depth + 1]) for depth in range(len(parts))]
+        joined = [":".join(parts[: depth + 1]) for depth in range(len(parts))]
+        for name in joined[1:]:
+            if name in table.variables:
+                raise SpecificationError(f"cluster={each!r}: {taken(name)}")
+        names += joined
     if len(set(names)) < len(names):
         raise SpecificationError(f"cluster={given!r} names a column twice; name each once.")
     if len(names) == 1 and not several and given in table.variables:
@@ -61,6 +65,11 @@ def checked_groupings(given: Any, table: Table, events: Log | None = None) -> tu
     if events is not None and len(names) > 1:
         _say_what_lies_in_what(names, table, events)
     return tuple(names)
+
+
+def taken(name: str) -> str:
+    """Say that clusters by several columns have the name of another column."""
+    return f"the clusters by both would be called {name!r}, as another column is; rename that one."
 
 
 def in_order(names: Iterable[str], table: Table) -> list[str]:

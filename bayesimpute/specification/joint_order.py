@@ -3,7 +3,7 @@
 Functions of such values must have a value for all that their models can draw.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +26,7 @@ from bayesimpute.specification.specification import (
     models_of,
 )
 from bayesimpute.wrappers.base import innermost, layers, method_text
+from bayesimpute.wrappers.by_group import ByGroup
 from bayesimpute.wrappers.delta import Delta
 from bayesimpute.wrappers.only_where import OnlyWhere
 
@@ -95,8 +96,12 @@ def _computed(
                         yield child.name, factor, values
 
 
-def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) -> tuple[str, ...]:
+def joint_order(
+    targets: Mapping[str, Target | Passive], wanted: Sequence[str], known: Container[str]
+) -> tuple[str, ...]:
     """Order models so that each comes after those it is given, as near to a wanted order as can be.
+
+    `known` are the columns of the data.
 
     Raises
     ------
@@ -107,20 +112,37 @@ def joint_order(targets: Mapping[str, Target | Passive], wanted: Sequence[str]) 
     modelled = {name: models[name] for name in wanted if name in models}
     return tuple(
         parents_first(
-            {name: sources_of(target, targets) & set(modelled) for name, target in modelled.items()}
+            {
+                n: (sources_of(target, targets, known) | _rows_by(target)) & set(modelled)
+                for n, target in modelled.items()
+            }
         )
     )
 
 
-def sources_of(target: Target, targets: Mapping[str, Target | Passive]) -> set[str]:
-    """Columns that the terms of a model depend on, through passive ones too."""
-    found = {name for term in target.terms for name in sources_of_term(term, targets)}
+def _rows_by(target: Target) -> set[str]:
+    """Complete columns that say which rows a model is of, and so are given to it."""
+    around = [each for each in layers(target.method) if isinstance(each, ByGroup | OnlyWhere)]
+    return {column for each in around for column in each.reads() or ()}
+
+
+def sources_of(
+    target: Target, targets: Mapping[str, Target | Passive], known: Container[str]
+) -> set[str]:
+    """Columns that the terms of a model depend on, through passive ones too, of those `known`."""
+    found = {name for term in target.terms for name in sources_of_term(term, targets, known)}
     return found | ({target.around} if target.around else set())
 
 
-def sources_of_term(term: Term, targets: Mapping[str, Target | Passive]) -> set[str]:
-    """Columns that a term depends on, through passive ones too."""
-    return term.columns.union(*(computed_from(name, targets) for name in term.columns))
+def sources_of_term(
+    term: Term, targets: Mapping[str, Target | Passive], known: Container[str]
+) -> set[str]:
+    """Columns that a term depends on, through passive ones too.
+
+    `known` are the columns of the data: the name of one may read as arithmetic, ``"sbp-dbp"``.
+    """
+    columns = set(term.read_columns(known))
+    return columns.union(*(computed_from(name, targets) for name in columns))
 
 
 def with_live(specification: Specification, check: bool = True) -> Specification:
@@ -147,7 +169,7 @@ def with_live(specification: Specification, check: bool = True) -> Specification
         follows = np.zeros(table.n_rows, dtype=bool)
         for other in order[order.index(name) + 1 :]:
             child = models[other]
-            terms = [t for t in child.terms if name in sources_of_term(t, targets)]
+            terms = [t for t in child.terms if name in sources_of_term(t, targets, table.variables)]
             if not terms and child.around != name:
                 continue
             says = ~np.isnan(specification.known[other]) | live[other] | selects(child)

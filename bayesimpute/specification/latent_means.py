@@ -61,10 +61,9 @@ def latent_name(name: str) -> str:
 
 def mean_of(name: str, table: Table) -> str | None:
     """Variable whose latent mean a column is: one of that name without any value."""
-    found = _CALL.fullmatch(name)
-    of = found[1] if found else None
-    known = of is not None and of in table.variables and bool(table.missing(name).all())
-    return of if known else None
+    of = name.removeprefix("latent_mean(").removesuffix(")")
+    known = of in table.variables and name == latent_name(of)
+    return of if known and table.missing(name).all() else None
 
 
 def latent_means(table: Table) -> dict[str, str]:

@@ -149,6 +149,8 @@ def cells_wanted(where: Any, table: Table) -> dict[str, np.ndarray]:
         unknown = [name for name in where.columns if name not in frame.columns]
         if unknown:
             raise SpecificationError(f"where has a column {unknown[0]!r} that the data do not.")
+        if where.columns.has_duplicates:
+            raise SpecificationError("where has a column twice; build it from df.isna().")
         if not where.index.equals(frame.index):
             raise SpecificationError(
                 "where must have the index of the data, row by row; build it from df.isna()."
@@ -568,7 +570,9 @@ def passive_methods(chosen: Mapping[str, Any], table: Table) -> dict[str, Passiv
             raise SpecificationError(
                 f"Passive method of {name!r}: only numeric variables can be computed."
             )
-        passives[name] = Passive(name, with_category_codes(text, table), inputs)
+        # a column alone would pass for a number whatever is in it
+        coded = with_category_codes(f"({text})" if text in table.variables else text, table)
+        passives[name] = Passive(name, coded, inputs)
     return passives
 
 

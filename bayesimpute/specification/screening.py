@@ -79,9 +79,12 @@ def crowded_terms(terms: Sequence[Term], table: Table, rows: int) -> dict[Term, 
 
 
 def _indicators_of(term: Term, table: Table) -> int:
-    """Give the columns of numbers that a term stands for."""
-    variables = [table.variables[factor] for factor in term.factors if factor in table.variables]
-    sizes = [len(v.categories) - 1 for v in variables if v.kind is not Kind.NUMERIC]
+    """Give the columns of numbers that a term stands for; categories never seen have none."""
+    sizes = [
+        len(indicator_order(table.values[factor], len(table.variables[factor].categories))) - 1
+        for factor in term.factors
+        if factor in table.variables and table.variables[factor].kind is not Kind.NUMERIC
+    ]
     return int(np.prod(sizes, dtype=float))
 
 

@@ -4,6 +4,7 @@ With it: the missing cells that follow from known ones, by what one specificatio
 another (its fingerprint), and what is true of a predictor in several models, said once.
 """
 
+import re
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -103,15 +104,18 @@ class Term:
     equation: str = "both"
     random_part: int = 0
 
-    @property
-    def columns(self) -> set[str]:
-        """Columns its factors read, and the factors themselves, which may have columns' names."""
-        return {name for factor in self.factors for name in (factor, *names_in(factor))}
-
     def read_columns(self, known: Container[str]) -> tuple[str, ...]:
         """Columns its factors read, a factor that is a known column being that."""
         each = ((f,) if f in known else names_in(f) for f in self.factors)
         return tuple(name for names in each for name in names)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Factors as they were written, with labels of categories; columns may have a colon."""
+        if len(self.factors) == 1:
+            return (self.label,)
+        parts = tuple(re.split(r":(?![^(]*\))", self.label))  # none of those in brackets
+        return parts if len(parts) == len(self.factors) else self.factors
 
     def and_also(self, other: "Term") -> "Term":
         """Join with what is said elsewhere of the same term."""

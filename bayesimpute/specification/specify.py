@@ -4,7 +4,7 @@ The order of visits and of passive variables, and targets that one model imputes
 decided here; :func:`specify` calls everything else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +40,7 @@ from bayesimpute.specification.targets import build_target
 from bayesimpute.wording import listed
 from bayesimpute.wrappers.base import innermost, layers, method_text
 from bayesimpute.wrappers.delta import Delta
+from bayesimpute.wrappers.only_where import OnlyWhere
 
 
 def passive_order(passives: Mapping[str, Passive]) -> tuple[str, ...]:
@@ -72,20 +73,65 @@ def visit_order(
     Parameters
     ----------
     wanted
-        None or ``"roman"`` (column order), ``"arabic"`` (the reverse), ``"monotone"`` (fewest
-        missing first), ``"revmonotone"``, or names, which may repeat.
+        ``"roman"`` (column order), ``"arabic"`` (the reverse), ``"monotone"`` (fewest missing
+        first), ``"revmonotone"``, or names, which may repeat. None: column order, but for what
+        conditions read, which is visited before what depends on them.
     targets
         What is imputed.
     table
         The data.
     events
-        Gets the columns that are passed over, as in mice, since they are not imputed.
+        Gets the columns that are passed over, as in mice, since they are not imputed, and
+        conditions on what is visited later.
 
     Raises
     ------
     SpecificationError
         If a name is no column, a target is never visited, or the word is unknown.
     """
+    conditions = _conditions(targets, table)
+    if wanted is None:
+        try:
+            return tuple(sources_first(conditions, str))
+        except SpecificationError:  # of a circle nothing is first
+            pass
+    sequence = _asked_order("roman" if wanted is None else wanted, targets, table, events)
+    last = {name: position for position, name in enumerate(sequence)}
+    for name, read in conditions.items():
+        later = [each for each in read if last[each] > last[name]]
+        if later:
+            events.warning(
+                name,
+                "condition visited later",
+                f"{name!r} is imputed by a condition on {listed(later)}, visited after it: in "
+                "completed data they may disagree. Let visit_sequence name it after them, if they "
+                "do not depend on it in turn.",
+            )
+    return sequence
+
+
+def _conditions(targets: Mapping[str, Target | Passive], table: Table) -> dict[str, list[str]]:
+    """Models whose values decide, by a condition, whether another has one: name -> names."""
+    models, found = models_of(targets), {}
+    for name, target in models.items():
+        read = {
+            column
+            for wrapper in layers(target.method)
+            if isinstance(wrapper, OnlyWhere)
+            for column in wrapper.open_columns(name, table)
+        }
+        read = read.union(*(computed_from(column, targets) for column in read))
+        found[name] = [other for other in models if other in read and other != name]
+    return found
+
+
+def _asked_order(
+    wanted: str | Sequence[str],
+    targets: Mapping[str, Target | Passive],
+    table: Table,
+    events: Log,
+) -> tuple[str, ...]:
+    """Sequence of one iteration as it was asked for."""
     names = list(models_of(targets))
     by_missing = sorted(names, key=lambda name: int(table.missing(name).sum()))
     words = {
@@ -94,8 +140,6 @@ def visit_order(
         "monotone": by_missing,
         "revmonotone": by_missing[::-1],
     }
-    if wanted is None:
-        return tuple(names)
     if isinstance(wanted, str):
         if wanted not in words:
             raise SpecificationError(
@@ -130,7 +174,10 @@ def visit_order(
 
 
 def form_blocks(
-    targets: Mapping[str, Target | Passive], sequence: Sequence[str], events: Log
+    targets: Mapping[str, Target | Passive],
+    sequence: Sequence[str],
+    known: Container[str],
+    events: Log,
 ) -> tuple[dict[str, Target | Passive], tuple[str, ...]]:
     """Join the targets of one joint method, cluster variable and level into a block.
 
@@ -140,6 +187,8 @@ def form_blocks(
         What is imputed, each decided by itself.
     sequence
         Order of visits.
+    known
+        Columns of the data.
     events
         Gets what was joined.
 
@@ -170,7 +219,7 @@ def form_blocks(
             _check_wrappers(member)
         computed = [n for n in passives if not computed_from(n, passives).isdisjoint(block)]
         _check_random_parts(members)
-        terms = _terms_of(members, {*block, *computed})
+        terms = _terms_of(members, {*block, *computed}, known)
         options = _options_of(members)
         for member in members:
             joined[member.name] = replace(
@@ -220,12 +269,14 @@ def _check_random_parts(members: Sequence[Target]) -> None:
                 )
 
 
-def _terms_of(members: Sequence[Target], excluded: set[str]) -> tuple[Term, ...]:
+def _terms_of(
+    members: Sequence[Target], excluded: set[str], known: Container[str]
+) -> tuple[Term, ...]:
     terms: dict[str, Term] = {}
     for term in (term for member in members for term in member.terms):
-        if excluded.isdisjoint(term.columns):
-            known = terms.get(term.label)
-            terms[term.label] = term if known is None else known.and_also(term)
+        if excluded.isdisjoint(term.read_columns(known)):
+            old = terms.get(term.label)
+            terms[term.label] = term if old is None else old.and_also(term)
     return tuple(terms.values())
 
 
@@ -382,6 +433,10 @@ def specify(
                 f"{name!r} is named in formulas, priors or post, but no model imputes it; models "
                 f"impute {', '.join(models)}."
             )
+    idle = [name for name in request.model_options if name not in (*models, "*")]
+    if idle:
+        message = f"model_options names {listed(idle)}, which no model imputes: passed over."
+        log.info("", "options not used", message)
     for option in request.model_options.get("*", {}):
         if not any(option in each.options for each in models.values()):
             raise SpecificationError(
@@ -394,10 +449,12 @@ def specify(
         requests.say_idle(table, table.columns_of(clusters), log)
     passed_over = Log()  # said last
     sequence = visit_order(visit_sequence, targets, table, passed_over)
-    targets, sequence = form_blocks(targets, sequence, log)
+    targets, sequence = form_blocks(targets, sequence, table.variables, log)
     if joint is not None:
-        check_models({n: sources_of(t, targets) for n, t in models_of(targets).items()}, analyses)
-        sequence = joint_order(targets, joint.order)
+        models = models_of(targets)
+        sources = {n: sources_of(t, targets, table.variables) for n, t in models.items()}
+        check_models(sources, analyses)
+        sequence = joint_order(targets, joint.order, table.variables)
     names = list(table.variables)
     matrix = pd.DataFrame(int(Role.NONE), index=names, columns=names)
     for name, target in models_of(targets).items():

@@ -20,7 +20,7 @@ from bayesimpute.data.table import ClusterIndex, Kind, Table
 from bayesimpute.errors import SpecificationError
 from bayesimpute.registry import resolve
 from bayesimpute.specification import aliases
-from bayesimpute.specification.defaults import default_method, usable_as_predictor
+from bayesimpute.specification.defaults import default_method, names_rows
 from bayesimpute.specification.groupings import checked_groupings
 from bayesimpute.wording import did_you_mean, one_line, visible
 
@@ -218,7 +218,7 @@ def facts_of(table: Table, name: str, clusters: ClusterIndex | None) -> Facts:
         systematic,
         level,
         len(variable.categories),
-        not usable_as_predictor(table, name),
+        variable.kind is Kind.OTHER or names_rows(table, name),
     )
 
 

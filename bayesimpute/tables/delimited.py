@@ -49,6 +49,7 @@ NO_TABLES = {
 #: Marks of thousands.
 THOUSANDS = (",", ".", "'", "\N{RIGHT SINGLE QUOTATION MARK}", " ", "\N{NO-BREAK SPACE}")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?")
+THREE_DIGITS = re.compile(r"^[-+]?[1-9]\d{0,2}[.,]\d{3}$")
 DOTTED_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}")
 
 
@@ -81,15 +82,21 @@ def read_delimited(
     comments = _comments(lines, separator)
     text, lines = _without_lines(text, comments), lines[comments:]
     if decimal is None:
-        decimal = _decimal(lines, separator)
+        decimal = _decimal(lines, separator, said)
     names, trailing = _names(path, _fields(lines, separator), said)
-    frame = pd.read_csv(
-        io.StringIO(text), sep=separator, decimal=decimal, keep_default_na=False,
+    options: dict[str, Any] = dict(
+        sep=separator, decimal=decimal, keep_default_na=False,
         na_values=[*MISSING, *na], skipinitialspace=True, index_col=False if trailing else None,
+        low_memory=False,  # or a column is read in pieces, with numbers in one and texts in another
     )  # fmt: skip
-    frame = named(path, frame, names)
+    frame = pd.read_csv(io.StringIO(text), **options)
+    end = rf'[\r\n "{re.escape(separator)}]'
+    if re.search(rf"{end}0\d+({end}|$)", text):
+        _keep_zeros(frame, pd.read_csv(io.StringIO(text), dtype=str, **options), said)
+    frame = named(path, frame.rename(columns=str.strip), names)
     for name in frame.columns:
-        frame[name] = _understood(str(name), frame[name], decimal, said)
+        column = without_blanks(frame[name], na)
+        frame[name] = understood(str(name), column, decimal, said)
     return frame
 
 
@@ -141,9 +148,11 @@ def decoded(path: Path, encoding: str | None) -> str:
 
 def _fields(lines: Sequence[str], separator: str) -> list[list[str]]:
     try:
-        return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
     except (csv.Error, TypeError):  # a separator of several characters is a pattern
         return []
+    # where a row has several lines, the last one looked at may be cut off in the middle of one
+    return rows[:-1] if 2 < len(rows) < len(lines) else rows
 
 
 def _separator(lines: Sequence[str]) -> str:
@@ -160,14 +169,24 @@ def _separator(lines: Sequence[str]) -> str:
     return " " if fitness(" ")[0] else ","
 
 
-def _decimal(lines: Sequence[str], separator: str) -> str:
-    """Give a comma, if fields of numbers have one and none has a point."""
+def _decimal(lines: Sequence[str], separator: str, said: list[str]) -> str:
+    """Give a comma, if more fields of numbers have one than a point.
+
+    Where both occur, and the one always before three digits, it marks thousands.
+    """
     if separator == ",":
         return "."
     fields = [field.strip() for row in _fields(lines[1:], separator) for field in row]
-    commas = sum(_is_decimal(field, ",") for field in fields)
-    points = sum(_is_decimal(field, ".") for field in fields)
-    return "," if commas > points else "."
+    commas, points = ([f for f in fields if _is_decimal(f, mark)] for mark in ",.")
+    groups, others = (all(map(THREE_DIGITS.search, found)) for found in (commas, points))
+    if commas and points and groups != others:
+        return "." if groups else ","
+    if commas and groups and not points:
+        said.append(
+            f"Numbers such as {commas[0]} are taken to have a decimal comma; if it marks "
+            "thousands, say so: --decimal '.'."
+        )
+    return "," if len(commas) > len(points) else "."
 
 
 def _is_decimal(field: str, mark: str) -> bool:
@@ -244,7 +263,34 @@ def named(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame
     return left
 
 
-def _understood(
+def _keep_zeros(frame: pd.DataFrame, texts: pd.DataFrame, said: list[str]) -> None:
+    """Leave columns as text in which zeros in front tell values apart, such as ids 1 and 01."""
+    for place, name in enumerate(frame.columns):
+        numbers, written = frame.iloc[:, place], texts.iloc[:, place].dropna().str.strip()
+        if pd.api.types.is_string_dtype(numbers) or not written.str.match(r"0\d+$").any():
+            continue
+        example = written[written.str.match(r"0\d+$")].iloc[0]
+        if written.nunique() > numbers.nunique():
+            frame[name] = texts[name]
+            said.append(
+                f"Column {name!r} has values that differ by zeros in front only, such as "
+                f"{example!r}, and is taken for text."
+            )
+        else:
+            said.append(
+                f"Column {name!r} is of numbers; zeros in front, as in {example}, are lost."
+            )
+
+
+def without_blanks(column: "pd.Series[Any]", na: Sequence[str]) -> "pd.Series[Any]":
+    """Leave out blanks at the ends of texts: no label differs from another by them alone."""
+    if not pd.api.types.is_string_dtype(column):
+        return column
+    column = column.str.strip()
+    return column.mask(column.isin([*MISSING, *na]))
+
+
+def understood(
     name: str, column: "pd.Series[Any]", decimal: str, said: list[str]
 ) -> "pd.Series[Any]":
     """Give text as numbers or dates, where all of it is such."""
@@ -261,6 +307,13 @@ def _understood(
         if thousands != decimal and grouped and all(re.fullmatch(group, each) for each in seen):
             said.append(f"Column {name!r} has thousands marked by {thousands!r}.")
             return _as_numbers(column, [re.escape(thousands)], decimal)
+    for point in (decimal, *",."):
+        fraction = rf"{re.escape(point)}\d+"  # longer numbers are ids, which rounding would join
+        number = rf"[-+]?(?!0\d)(\d{{1,15}}({fraction})?|{fraction})([eE][-+]?\d+)?"
+        if all(re.fullmatch(number, text) for text in seen):
+            if point != decimal:
+                said.append(f"Column {name!r} has numbers with the decimal sign {point!r}.")
+            return _as_numbers(column, [], point)
     for pattern, form in ((ISO_DATE, "ISO8601"), (DOTTED_DATE, "%d.%m.%Y")):
         if all(pattern.fullmatch(text) for text in seen):
             dates = pd.to_datetime(column.str.strip(), format=form, errors="coerce")

@@ -12,6 +12,12 @@ from bayesimpute.arguments import checked
 from bayesimpute.result.run import Run, in_shape
 from bayesimpute.tables.read_write import form_of, write_table
 
+#: Names that mean something else in Stata.
+RESERVED = re.compile(
+    r"byte|double|float|if|in|int|long|using|with|str(L|\d+)"
+    r"|_(all|b|coef|cons|n|N|pi|pred|rc|skip)"
+)
+
 
 @checked
 def to_long(run: Run, path: str | PathLike[str], include: bool = True) -> None:
@@ -19,8 +25,8 @@ def to_long(run: Run, path: str | PathLike[str], include: bool = True) -> None:
 
     ``.csv``, ``.tsv`` and so on for R: ``as.mids(read.csv("long.csv", stringsAsFactors = TRUE))``
     of mice. ``.dta`` for Stata: ``mi import flong, m(imp) id(id) imputed(…)``; names are made such
-    as Stata has. ``.parquet`` and ``.xlsx`` with pyarrow and openpyxl. ``bi.from_completed`` reads
-    all of them back.
+    as Stata has. ``.parquet`` and ``.xlsx`` with pyarrow and openpyxl. ``bi.from_completed`` takes
+    all of them in again; of Stata's, ``imputation="imp", row="id"`` names the two columns.
 
     Parameters
     ----------
@@ -57,7 +63,8 @@ def _for_stata(long: pd.DataFrame) -> pd.DataFrame:
     }
     for name in long.columns.drop([".imp", ".id"]):
         valid = re.sub(r"\W", "_", name)[:28]
-        valid = valid if re.match(r"[A-Za-z_]", valid) and valid else f"v{valid}"
+        if not re.match(r"[A-Za-z_]", valid) or RESERVED.fullmatch(valid):
+            valid = f"v{valid}"
         number, chosen = 1, valid
         while chosen in found:
             number += 1

@@ -21,10 +21,13 @@ MANY_NUMBERS = 20
 def spoilt_numbers(frame: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
     """Columns that are numbers but for a few texts, such as "missing", with these texts."""
     for name, column in frame.items():
-        if not pd.api.types.is_string_dtype(column):
+        if isinstance(column.dtype, pd.CategoricalDtype) or not pd.api.types.is_string_dtype(
+            column
+        ):
             continue
         seen = column.dropna()
-        numbers = pd.to_numeric(seen, errors="coerce")
+        commas = (seen.str.count(",") < 2).all()  # else they are between the items of a list
+        numbers = pd.to_numeric(seen.str.replace(",", ".") if commas else seen, errors="coerce")
         known = numbers.dropna()
         measured = known.nunique() > MANY_NUMBERS or (known != known.round()).any()
         if len(known) < len(seen) and 2 * len(known) >= len(seen) and measured:

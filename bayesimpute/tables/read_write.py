@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import pandas as pd
 
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.files import check_target, place, write
-from bayesimpute.tables.delimited import DECOMPRESS, MISSING, named, read_delimited
+from bayesimpute.tables.delimited import (
+    DECOMPRESS,
+    MISSING,
+    named,
+    read_delimited,
+    understood,
+    without_blanks,
+)
 from bayesimpute.wording import listed
 
 COMPRESSED = (*DECOMPRESS, ".zip")
@@ -57,10 +65,10 @@ def read_table(
     -------
     pandas.DataFrame
         Empty fields, NA, NaN, n/a, null and a point alone are missing; the label None is not. Of
-        text: a first column without a name labels the rows; numbers with thousands marked or per
-        cent, and dates as 2020-12-31 or 31.12.2020, are such. Of Stata and SPSS: columns all of
-        whose values have labels are categories (ordered where SPSS says ordinal), others numbers;
-        missing codes and empty texts are missing.
+        text, in cells of Excel too: a first column without a name labels the rows; numbers with
+        thousands marked or per cent, and dates as 2020-12-31 or 31.12.2020, are such. Of Stata and
+        SPSS: columns all of whose values have labels are categories (ordered where SPSS says
+        ordinal), others numbers; missing codes and empty texts are missing.
 
     Raises
     ------
@@ -128,10 +136,25 @@ def _sheet(path: Path, sheet: str | None, said: list[str]) -> pd.DataFrame:
                 "by --sheet."
             )
         chosen = names[0] if sheet is None else sheet
-        frame = pd.read_excel(book, chosen, keep_default_na=False, na_values=list(MISSING))
+        frame = pd.read_excel(
+            book, chosen, keep_default_na=False, na_values=list(MISSING), dtype=object
+        )
     # what pandas calls a column without a name; a title above the table leaves several
-    names = ["" if re.fullmatch(r"Unnamed: \d+", str(name)) else str(name) for name in frame]
-    return named(path, frame, names)
+    frame.columns = pd.Index([str(name).strip() for name in frame])  # years are numbers there
+    names = ["" if re.fullmatch(r"Unnamed: \d+", name) else name for name in map(str, frame)]
+    frame = named(path, frame, names)
+    frame.index = frame.index.infer_objects()
+    for name in frame.columns:
+        frame[name] = _of_one_kind(str(name), frame[name], said)
+    return frame
+
+
+def _of_one_kind(name: str, cells: "pd.Series[Any]", said: list[str]) -> "pd.Series[Any]":
+    """Give numbers among texts as texts, all of which may be numbers."""
+    kinds = {type(cell) for cell in cells.dropna()}
+    if str not in kinds or not kinds <= {str, int, float}:
+        return cells.infer_objects()
+    return understood(name, without_blanks(cells.map(str, na_action="ignore"), ()), ".", said)
 
 
 def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) -> pd.DataFrame:
@@ -144,7 +167,7 @@ def _labelled(path: Path, read: Callable[..., pd.DataFrame], said: list[str]) ->
     try:
         categories = read(path, convert_categoricals=True)
     except ValueError as problem:  # labels that are the same for two codes
-        said.append(f"Labels of values are left out: {problem}".splitlines()[0])
+        said.append(f"Labels of values are left out: {str(problem).strip().splitlines()[0]}")
         categories = frame
     for name, column in categories.items():
         if isinstance(column.dtype, pd.CategoricalDtype):
@@ -223,42 +246,63 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
         If the form cannot hold the table.
     """
     check_target(path)
+    check_form(Path(path))
     suffix, path = form_of(Path(path)), place(path)
     content, writer = io.BytesIO(), _writer(suffix, path)
     try:
         writer(frame, content)
-    except ImportError as problem:
-        package = OTHER[suffix][1]
-        raise SpecificationError(
-            f"Writing {suffix} files needs the package {package}: pip install {package}."
-        ) from problem
     except (ValueError, TypeError, NotImplementedError) as problem:
         raise DataError(f"A {suffix} file cannot hold this table: {problem}") from problem
     write(path, content.getvalue())
 
 
+def check_form(path: Path) -> None:
+    """Raise SpecificationError unless the name of a file says a form that can be written here."""
+    suffix = form_of(path)
+    _writer(suffix, path)
+    package = OTHER[suffix][1] if suffix in OTHER else ""
+    if package and find_spec(package) is None:
+        raise SpecificationError(
+            f"Writing {suffix} files needs the package {package}: pip install {package}."
+        )
+
+
 def _writer(suffix: str, path: Path) -> Callable[[pd.DataFrame, Any], None]:
+    packed = path.suffix.lower() in COMPRESSED
     if suffix in TEXT:
         tab = "\t" if suffix == ".tsv" else ","
         compression: Any = None
-        if path.suffix.lower() in COMPRESSED:  # a zip archive names what it holds
-            packed = path.suffix.lower()
-            compression = {"method": packed[1:].replace("gz", "gzip")}
-            compression |= {"archive_name": path.stem} if packed == ".zip" else {}
-        # R takes an empty field of text for a text
-        return lambda frame, to: frame.to_csv(
-            to, index=False, sep=tab, compression=compression, na_rep="NA"
-        )
-    if suffix == ".parquet":
+        if packed:  # a zip archive names what it holds
+            form = path.suffix.lower()
+            compression = {"method": form[1:].replace("gz", "gzip")}
+            compression |= {"archive_name": path.stem} if form == ".zip" else {}
+
+        def to_text(frame: pd.DataFrame, to: Any) -> None:
+            _check_labels(frame)
+            # R takes an empty field of text for a text
+            frame.to_csv(to, index=False, sep=tab, compression=compression, na_rep="NA")
+
+        return to_text
+    if suffix == ".parquet" and not packed:
         return lambda frame, to: frame.to_parquet(to, index=False)
-    if suffix == ".xlsx":
+    if suffix == ".xlsx" and not packed:
         return lambda frame, to: frame.to_excel(to, index=False)
-    if suffix == ".dta":
+    if suffix == ".dta" and not packed:
         return _stata
     raise SpecificationError(
-        f"{str(path)!r}: a table is written as .csv, .tsv, .txt, .parquet, .dta or .xlsx, by the "
-        "ending of the name."
+        f"{str(path)!r}: a table is written as .csv, .tsv, .txt (also .gz, .bz2, .xz, .zip), "
+        ".parquet, .dta or .xlsx, by the ending of the name."
     )
+
+
+def _check_labels(frame: pd.DataFrame) -> None:
+    """Refuse the label NA, which every reader of text takes for a missing value."""
+    for name, column in frame.items():
+        if (
+            not pd.api.types.is_numeric_dtype(column.dtype)
+            and (column.astype(object) == "NA").any()
+        ):
+            raise ValueError(f"the label 'NA' of {name!r} would be read as missing; give it a name")
 
 
 def _stata(frame: pd.DataFrame, to: Any) -> None:

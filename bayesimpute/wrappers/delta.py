@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
+from threading import Lock
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -96,6 +97,7 @@ class Amounts:
         self._fixed = np.array([np.nan if is_distribution(a) else a for a in amounts], dtype=float)
         self.drawn = np.array([is_distribution(a) for a in amounts], dtype=bool)
         self._function: Any = None
+        self._turn = Lock()  # threads share the kernel, and the function holds its generators
         if self.drawn.any():
             import pymc as pm
 
@@ -116,8 +118,9 @@ class Amounts:
         """
         values = self._fixed.copy()
         if self._function is not None:
-            reseed(self._function, rng)
-            values[self.drawn] = [float(each) for each in self._function()]
+            with self._turn:
+                reseed(self._function, rng)
+                values[self.drawn] = [float(each) for each in self._function()]
         if not np.isfinite(values).all():
             raise SamplingError("the distribution of delta drew a value that is not finite")
         return values

@@ -1,6 +1,6 @@
 """A model for some rows only; elsewhere a value that is known without one, or none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Self
@@ -40,7 +40,8 @@ def only_where(
     """Impute only where a condition holds: a pregnancy test only for women.
 
     The model is fitted to, and values are drawn for, the rows where the condition holds in the
-    completed data; it is looked at anew at each visit, so its columns may be incomplete.
+    completed data; it is looked at anew at each visit, so its columns may be incomplete. They are
+    visited before, unless ``visit_sequence=`` says otherwise, so that completed data agree with it.
 
     Parameters
     ----------
@@ -126,10 +127,10 @@ class OnlyWhere(Wrapper):
             check_condition(self.condition, table, place)
             if target in condition_columns(self.condition):
                 raise SpecificationError(f"{place}the condition reads {target!r} itself.")
-            open_columns = [c for c in condition_columns(self.condition) if table.missing(c).any()]
-            if open_columns and self.otherwise is None:
+            still_open = self.open_columns(target, table)
+            if still_open and self.otherwise is None:
                 raise SpecificationError(
-                    f"{place}{open_columns[0]!r} in the condition is incomplete, so which cells "
+                    f"{place}{still_open[0]!r} in the condition is incomplete, so which cells "
                     "are to stay missing would change; give the value they have instead as "
                     "otherwise=."
                 )
@@ -159,6 +160,15 @@ class OnlyWhere(Wrapper):
             if self.otherwise is None:
                 raise
             return np.full(table.n_rows, np.nan)  # it reads incomplete columns: open everywhere
+
+    def open_columns(self, target: str, table: Table) -> list[str]:
+        """Incomplete columns that the condition reads; all of them, if a function needs any."""
+        read: Iterable[str] = ()
+        if isinstance(self.condition, str):
+            read = condition_columns(self.condition)
+        elif np.isnan(self._static(target, table)).any():
+            read = table.variables.keys() - {target}
+        return [name for name in table.variables if name in read and table.missing(name).any()]
 
     def left_missing(self, target: str, table: Table) -> Rows:
         """Rows whose cells stay missing, (row,)."""
@@ -210,6 +220,10 @@ class OnlyWhere(Wrapper):
             return {self._key: truth_of_function(self.condition, table, frame)}
         except SpecificationError as error:
             raise SpecificationError(f"only_where of {self.target!r}: {error}") from error
+
+    def holds(self, table: Table, values: Mapping[str, Array]) -> Rows:
+        """Whether the condition holds in the completed `values`, (row,)."""
+        return np.asarray(self.columns(table, values)[self._key] == 1)
 
     def _otherwise(self, target: str, kind: Kind, categories: tuple[Any, ...]) -> float:
         """Code of the value elsewhere."""

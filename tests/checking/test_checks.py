@@ -3,22 +3,26 @@
 import warnings
 
 import arviz
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import integrate, stats
 
 import bayesimpute as bi
+from bayesimpute.checking.compare import ModelComparison
 from bayesimpute.checking.overimputation import (
     difference_from_uniform,
     loo_pit,
     randomised_pit,
     weighted_quantiles,
 )
+from bayesimpute.checking.predictive import draw_replicated
 from bayesimpute.checking.psis import leave_one_out
-from bayesimpute.checking.replay import predictions
+from bayesimpute.checking.replay import check_draws, predictions
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.models.pmm import nearest_others
 from bayesimpute.registry import resolve
@@ -226,6 +230,17 @@ def test_a_wrong_model_is_seen_in_loo_pit_and_a_right_one_is_not():
     assert p["wrong"] < 1e-3
 
 
+def test_that_intervals_of_few_donors_hold_fewer_is_said():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=150)
+    frame = pd.DataFrame({"x": x, "y": x + rng.normal(size=150)})
+    frame.loc[:19, "y"] = np.nan
+    imp = bi.impute(frame, method="pmm", m=2, iterations=1, seed=1, progress=False)
+    found = imp.overimpute(draws=50)
+    assert found.table.loc["y", "coverage"] == pytest.approx(4 / 6, abs=0.1)  # of 5 donors
+    assert found.matched == ("y",) and "(of 5 donors 67 %)" in repr(found)
+
+
 @pytest.mark.slow
 def test_intervals_are_those_of_cells_that_were_not_seen():
     """With as many predictors as a few rows bear, a cell's own posterior flatters it."""
@@ -425,6 +440,20 @@ def test_a_users_pymc_model_is_checked_and_compared():
     assert abs(found["difference"]).max() < 1.5
 
 
+def test_curves_of_replicated_data_are_of_all_chains():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(3, 33, 20)) + 10 * np.arange(3)[:, None, None]  # (chain, draw, row)
+    groups = {
+        "posterior_predictive": xr.Dataset({"x": (("chain", "draw", "row"), values)}),
+        "observed_data": xr.Dataset({"x": ("row", values[0, 0])}),
+    }
+    (ax,) = draw_replicated(xr.DataTree.from_dict(groups), None, None).axes
+    peaks = [line.get_xdata()[line.get_ydata().argmax()] for line in ax.lines[:-1]]
+    assert np.bincount(np.round(np.array(peaks) / 10).astype(int)).tolist() == [17, 16, 17]
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words[1] == "model (50 of 99 data sets)"
+
+
 @pytest.mark.slow
 def test_pictures_are_drawn_for_numbers_and_categories(mixed):
     for name in ("number", "binary", "count", "size"):
@@ -445,6 +474,37 @@ def test_a_run_without_models_has_nothing_to_overimpute():
     for names in (None, []):
         with pytest.raises(SpecificationError, match="needs a variable with a model"):
             imp.overimpute(names)
+
+
+@pytest.mark.parametrize(
+    ("chains", "words"),
+    [(1, "^draws=50 are too few .* use draws=200"), (3, "of 3 imputations are 150 .* draws=67")],
+)
+def test_too_few_draws_are_counted_over_the_chains_that_are_weighed_together(chains, words):
+    with pytest.raises(SpecificationError, match=words):
+        check_draws(50, chains, 200)
+
+
+def test_one_large_k_in_one_of_two_imputations_is_not_none():
+    table = pd.DataFrame({"elpd": [-1.0], "large_k": [0.5]}, ["a"])
+    found = ModelComparison("y", "row", table, pd.DataFrame({"a": [-1.0]}), 2)
+    assert "in up to 1 row(s)" in repr(found)
+
+
+def test_clusters_that_read_the_same_are_not_one():
+    labels = pd.Series([1, "1", (1, 2)] * 20, dtype=object)
+    frame = pd.DataFrame({"g": labels, "kind": labels, "y": np.arange(60.0)})
+    frame.loc[:5, ["y", "kind"]] = None
+    imp = bi.impute(
+        frame, cluster="g", method=dict.fromkeys(["y", "kind"], "sample"), m=2, iterations=1,
+        seed=1, progress=False,
+    )  # fmt: skip
+    found = imp.overimpute("y", draws=50).by_cluster()
+    assert found["n"].tolist() == [18, 18, 18]
+    (ax,) = imp.plot_density("kind").axes
+    words = ["(1, 2)", "'1'", "1"]
+    assert sorted(tick.get_text() for tick in ax.get_xticklabels()) == sorted(words)
+    plt.close("all")
 
 
 def test_labels_may_be_tuples_and_no_variables_are_all():

@@ -174,6 +174,14 @@ def test_what_a_method_does_not_have_is_left_out(of_categories):
         of_categories.to_datatree("x")
 
 
+def test_numbers_that_stand_for_categories_are_no_predictions_of_them():
+    frame = pd.DataFrame({"x": np.arange(30.0), "kind": [None, "a", "b", "c", "b"] * 6})
+    imp = bi.impute(frame, method="pmm", m=1, iterations=1, seed=1, progress=False)
+    tree = imp.to_datatree("kind", draws=5)
+    assert "prior_predictive" not in tree
+    assert set(np.unique(tree["posterior_predictive"]["kind"])) <= {0, 1, 2}
+
+
 def test_rows_of_all_groups_are_in_one_order_where_the_frame_is_shuffled():
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(rng.normal(size=(30, 2)), columns=["x", "y"])

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.data.encoding import encode, recoded
 from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.result.frame_store import decode_frame, encode_frame
@@ -322,3 +323,13 @@ def test_any_index_comes_back_from_completing_and_from_the_file(name):
     pd.testing.assert_frame_equal(decode_frame(*encode_frame(frame)), frame)
     completed = Table.from_frame(frame).completed({"y": np.zeros(N)})
     pd.testing.assert_index_equal(completed.index, frame.index)
+
+
+def test_cells_of_other_data_become_the_labels_of_these():
+    variable, _ = encode(pd.Series([True, False, None], dtype=object, name="x"))
+    column, numbers = recoded(pd.Series([1.0, None, 0.0]), variable, np.arange(2.0), "here", "new")
+    assert [type(cell) for cell in column] == [bool, type(None), bool]
+    np.testing.assert_array_equal(numbers, [1.0, np.nan, 0.0])
+    variable, _ = encode(pd.Series(pd.Categorical([7, 8, 9]), name="x"))
+    with pytest.raises(DataError, match=r"'x' is 9 in 1 row\(s\), new\. Known are '7', '8'\."):
+        recoded(pd.Series([9, 7]), variable, np.arange(2.0), "here", "new")

@@ -269,6 +269,14 @@ def test_other_versions_go_on_with_one_event(whole, written, tmp_path, monkeypat
     assert (more.extend(1, progress=False).events["action"] == "other versions").sum() == 1
 
 
+def test_a_run_that_is_done_keeps_versions_and_time(whole, tmp_path):
+    path = tmp_path / "run.nc"
+    old = {**whole.versions, "numba": "0.1"}
+    replace(whole, versions=old, created_at="2020-02-02").to_netcdf(path)
+    again = bi.impute(**run(), checkpoint=path)
+    assert again.versions == old and again.created_at == "2020-02-02"
+
+
 def test_functions_of_another_python_are_refused_with_that_reason(written, tmp_path):
     stored = bi.open(written)
     old = Fingerprint({**stored.fingerprint.parts, "post of 'y'": "of another bytecode"}, "2.7")

@@ -62,6 +62,15 @@ def test_whatever_post_raises_is_named_with_its_place_and_can_be_kept(frame, err
     assert not imp.complete(2).isna().any().any()
 
 
+def test_a_model_that_has_failed_throughout_is_said_to_have(frame):
+    imp = run(frame, post=raising(ValueError("no")), on_error="keep")
+    for asked in (lambda: imp.impute_new(frame[:3].assign(y=np.nan)), lambda: imp.predictive("y")):
+        with pytest.raises(ValueError, match="has failed at every iteration"):
+            asked()
+    known = imp.impute_new(frame[:3].assign(y=1.0))  # models of others can be asked
+    assert not known[0].isna().any().any()
+
+
 def test_want_of_memory_is_not_kept_going_without(frame):
     with pytest.raises(bi.SamplingError, match="MemoryError"):
         run(frame, post=raising(MemoryError()), on_error="keep")

@@ -118,3 +118,20 @@ def test_a_kernel_of_the_users_own_is_tried_before_the_chains(shareable):
     method = Recorded(shareable)
     bi.impute(df, method={"a": method}, m=1, iterations=1, seed=1, progress=False)
     assert len(method.visits) == (1 if shareable else 2)
+
+
+def test_post_keeps_inputs_in_range_from_the_start():
+    rng = np.random.default_rng(0)
+    df = pd.DataFrame({"x": np.exp(2.5 * rng.normal(size=60))})
+    df["y"] = np.log(df["x"]) + rng.normal(size=60)
+    df = df.mask(rng.random(df.shape) < 0.3)
+    cases = {
+        "function": {"df": df, "formulas": {"y": "y ~ log(x)"}},
+        "passive": {"df": df.assign(z=np.log(df["x"])), "method": {"z": "~ log(x)"}},
+    }
+    for each in cases.values():
+        each["method"] = {"x": "normal", "y": "normal", **each.get("method", {})}
+        imp = bi.impute(
+            **each, post={"x": bi.squeeze(0.01, 20)}, m=1, iterations=1, seed=1, progress=False
+        )
+        assert imp.complete(1)["x"].min() >= min(0.01, df["x"].min())

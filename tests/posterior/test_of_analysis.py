@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.errors import AnalysisError
 
 FORMULA = "y ~ x * c + (1 + x | g)"
 
@@ -115,3 +116,45 @@ def test_an_analysis_that_no_model_can_have_is_refused(formula, text):
     frame = simulated(120, 12).assign(t=np.arange(120) % 7 > 2)
     with pytest.raises(bi.SpecificationError, match=text):
         bi.impute(frame, analysis=formula, m=2, iterations=1, seed=1, progress=False)
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """Two groups with a line each, their predictor far from 0; a third line elsewhere."""
+    rng = np.random.default_rng(2)
+    df = pd.DataFrame({"arm": ["a", "b"] * 40, "g": np.arange(80) % 5, "w": rng.normal(size=80)})
+    df["x"] = 10 + rng.normal(size=80) + 2 * df["w"]
+    df["y"] = np.where(df["arm"] == "a", 6 - df["x"], 1 + 2 * df["x"]) + 0.01 * rng.normal(size=80)
+    df.loc[df["w"] < 0, "y"] = -99.0
+    df.loc[::9, "x"] = np.nan
+    return df
+
+
+def test_each_group_of_a_model_has_coefficients_of_its_own(lines):
+    inside = bi.by_group("normal", "arm")
+    imp = bi.impute(
+        lines, analysis="y ~ x", method={"y": bi.only_where(inside, "w >= 0", otherwise=-99)},
+        m=2, iterations=6, seed=1, progress=False,
+    )  # fmt: skip
+    found = imp.analysis["estimate"]
+    wanted = {"(Intercept)[a]": 6, "x[a]": -1, "(Intercept)[b]": 1, "x[b]": 2}
+    assert set(found.index) == {*wanted, "sigma[a]", "sigma[b]"}
+    np.testing.assert_allclose(found[list(wanted)], list(wanted.values()), atol=0.3)
+
+
+def test_coefficients_of_rows_where_a_condition_holds_are_at_0_of_the_predictors(lines):
+    rows = lines[lines["arm"] == "b"]
+    imp = bi.impute(
+        rows, analysis="y ~ x", method={"y": bi.only_where("normal", "w >= 0", otherwise=-99)},
+        m=2, iterations=6, seed=1, progress=False,
+    )  # fmt: skip
+    np.testing.assert_allclose(imp.analysis["estimate"][["(Intercept)", "x"]], [1, 2], atol=0.3)
+
+
+def test_fixed_effects_of_clusters_are_no_parameters_of_the_formula(lines):
+    imp = bi.impute(
+        lines, cluster="g", analysis="y ~ x + (1 | g)", m=1, iterations=1, seed=1,
+        method={"y": bi.fixed_clusters("normal")}, progress=False,
+    )  # fmt: skip
+    with pytest.raises(AnalysisError, match="fixed effects of clusters"):
+        _ = imp.analysis

@@ -91,6 +91,7 @@ def test_axes_are_taken_and_refused_by_number(fits):
     ("arguments", "message"),
     [
         ({"terms": ["z"]}, "no term 'z'"),
+        ({"terms": []}, "terms= is empty"),
         ({"quantity": "riv"}, "must be 'width', 'std_error' or 'fmi'"),
     ],
 )

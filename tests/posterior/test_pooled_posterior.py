@@ -317,3 +317,23 @@ def test_entries_with_other_labels_are_refused(analyses):
 def test_arguments_that_make_no_sense_are_refused(argument, message):
     with pytest.raises(AnalysisError, match=message):
         bi.pool_posteriors(posteriors([0] * 30), **argument)
+
+
+def test_dimensions_in_another_order_are_brought_into_that_of_the_first():
+    def posterior(labels, dims=("chain", "draw", "row", "column")):
+        values = np.zeros((1, 5, 2, 2)) + np.array([[0.0, 1.0], [2.0, 3.0]])
+        named = xr.DataArray(
+            values, dims=("chain", "draw", "row", "column"), coords={"row": labels}
+        )
+        return xr.Dataset({"m": named.transpose(*dims)})
+
+    first = posterior(["p", "q"])
+    other = posterior(["p", "q"], ("column", "draw", "row", "chain"))
+    table = bi.pool_posteriors([first, other]).table
+    assert table["mean"].to_dict() == {"m[p, 0]": 0, "m[p, 1]": 1, "m[q, 0]": 2, "m[q, 1]": 3}
+    assert (table["sd"] == 0).all()
+    alike = posterior(["p", "p"])
+    assert bi.pool_posteriors([alike, alike]).table["mean"].tolist() == [0, 1, 2, 3]
+    with pytest.raises(AnalysisError, match="same label"):
+        bi.pool_posteriors([posterior(["p", "q"]).sel(row=["p", "q", "p"]),
+                            posterior(["p", "q"]).sel(row=["p", "p", "q"])])  # fmt: skip

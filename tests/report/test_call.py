@@ -95,6 +95,21 @@ def test_the_call_gives_the_same_specification(name):
     pd.testing.assert_frame_equal(second.predictors, first.predictors)
 
 
+@pytest.mark.parametrize("arguments", [
+    {"formulas": {"y": "y ~ `b:c` + log(`x (1)`) + `x (1)`:`b it` + (1 + `b:c` | `school:id`)"}},
+    {"formulas": {"y": "y ~ I(side == 'a:b'):x + (1 | `school:id`)"}},
+    {"cluster": "school:id", "formulas": {"y": "y ~ I(`b it` > 0) + (1 | `school:id`)"}},
+])  # fmt: skip
+def test_the_call_knows_columns_with_colons_and_brackets(arguments):
+    df = frame().rename(columns={"school": "school:id"})
+    df = df.assign(**{"b:c": df["x"] ** 2, "x (1)": df["x"].abs() + 1})
+    df["side"] = np.where(np.arange(60) % 3, "a:b", "c")
+    first = specify(df, **arguments)
+    second, _, _ = again(first, df)
+    assert second.targets == first.targets
+    assert "β1·(b·c)" not in equations(first)["y"]
+
+
 def test_what_text_cannot_hold_is_named():
     df = frame()
     where = df.isna()

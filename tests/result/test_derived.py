@@ -103,3 +103,33 @@ def test_what_cannot_be_derived_is_said(imp):
         imp.query("nosuch > 0")
     with pytest.raises(DataError, match="in no row"):
         imp.query("x > 99")
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    df = pd.DataFrame({"x": [1.0, None, 3.0, None], "g": list("aabb")}, index=[30, 20, 10, 0])
+    return bi.from_completed([df.fillna(2.0), df.fillna(7.0)], incomplete=df)
+
+
+def test_columns_computed_across_rows_are_those_of_each_completed_frame(elsewhere):
+    columns = {
+        "mean": lambda df: df.groupby("g")["x"].transform("mean"),
+        "rank": lambda df: df["x"].rank(),
+        "above": lambda df: df["x"] > df["x"].mean(),
+        "run": 1,
+    }
+    more = elsewhere.assign(**columns)
+    for k, frame in enumerate(elsewhere, start=1):
+        pd.testing.assert_frame_equal(more.complete(k), frame.assign(**columns), check_dtype=False)
+    assert more.data["rank"].isna().tolist() == [False, True, True, True]
+
+
+def test_conditions_read_the_labels_of_rows(elsewhere):
+    assert elsewhere.query("index > 15").complete(2).index.tolist() == [30, 20]
+    df = elsewhere.data.set_index(
+        pd.MultiIndex.from_arrays([[1, 1, 2, 2], [0, 1, 0, 0]], names=["a", "b"])
+    )
+    imp = bi.from_completed([df.fillna(2.0)], incomplete=df)
+    pd.testing.assert_frame_equal(
+        imp.query("b == 0 and g == 'b'").complete(1), df.fillna(2.0).query("b == 0 and g == 'b'")
+    )

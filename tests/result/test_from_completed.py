@@ -69,6 +69,7 @@ def test_everything_but_models_works_on_them(run, tmp_path):
             lambda i: i.extend(1), lambda i: i.more(9), lambda i: i.model("y"),
             lambda i: i.joint_model(), lambda i: i.overimpute(), lambda i: i.priors("y"),
             lambda i: i.impute_new(data()), lambda i: i.congenial("y ~ x"), lambda i: i.analysis,
+            lambda i: i.plot_chains("rank"),
         ):  # fmt: skip
             with pytest.raises(SpecificationError, match="made elsewhere"):
                 call(each)
@@ -101,3 +102,23 @@ def test_what_does_not_fit_together_is_said(run):
     for words, (completed, incomplete) in cases.items():
         with pytest.raises(DataError, match=words):
             bi.from_completed(completed, incomplete=incomplete)
+
+
+def test_dates_between_the_steps_of_those_observed_stay_as_they_are_given(tmp_path):
+    dates = pd.to_datetime(["2020-01-01", None, "2021-01-01"])
+    df = pd.DataFrame({"day": dates, "exact": dates.astype("datetime64[ns]"), "x": [1, 2, 3]})
+    df["month"] = pd.PeriodIndex(["2020-01", None, "2021-01"], freq="M")
+    noon, june = pd.Timestamp("2020-06-01 12:00"), pd.Period("2020-06", "M")
+    filled = df.fillna({"day": noon, "exact": noon.as_unit("ns"), "month": june})
+    days = df.fillna({"day": noon.floor("D"), "exact": noon.floor("D"), "month": june - 1})
+    imp, other = (bi.from_completed([each], incomplete=df) for each in (filled, days))
+    imp.to_netcdf(tmp_path / "imp.nc")
+    for each in (imp, bi.open(tmp_path / "imp.nc"), imp.assign(z=1), other.bind(imp)):
+        pd.testing.assert_frame_equal(each.complete(each.m)[list(df)], filled)
+    assert "seed" not in other.bind(imp).events["message"].iloc[-1]
+
+
+def test_rows_are_named_as_the_user_names_them(run):
+    strange = [frame.assign(g=99) for frame in run]
+    with pytest.raises(DataError, match="the first at 10;"):
+        bi.from_completed(strange, incomplete=data())

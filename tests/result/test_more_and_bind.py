@@ -1,7 +1,7 @@
 """More imputations of the same data: of one run, and of several."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -71,6 +71,13 @@ def test_more_after_the_file(tmp_path):
     assert_same(again.history, bi.impute(data(), m=3, iterations=2, seed=1, progress=False).history)
 
 
+def test_more_by_other_versions_is_noted():
+    imp = run(1, iterations=1)
+    old = replace(imp, versions={**imp.versions, "numba": "0.1"}).more(2, progress=False)
+    (said,) = old.events.query("action == 'other versions'")["message"]
+    assert said.startswith("Imputations from 2 on were made with other versions: numba 0.1 →")
+
+
 def test_fewer_are_refused_and_as_many_are_the_same_object():
     imp = run(2, iterations=1)
     assert imp.more(2) is imp
@@ -93,10 +100,20 @@ def test_runs_with_other_seeds_are_bound(tmp_path):
         for call in (lambda i: i.extend(1), lambda i: i.more(9), lambda i: i.impute_new(data())):
             with pytest.raises(SpecificationError, match="several runs"):
                 call(imp)
+    # the intercepts of two runs are at other centres of what is missing
+    assert "intercept" in set(one.diagnostics()["quantity"])
+    assert set(both.diagnostics()["quantity"]) == {"mean", "sd", "share[v]"}
     (advice,) = both.diagnose().query("finding == 'too few iterations to tell'")["advice"]
     assert advice.startswith("one.extend(8).bind(two.extend(8))")
     with pytest.raises(SpecificationError, match="same random numbers"):
         both.bind(two)
+
+
+def test_an_analysis_is_of_each_run_whose_units_are_its_own():
+    given = {"analysis": "y ~ x", "m": 1, "iterations": 1, "progress": False}
+    one, two = (bi.impute(data()[["x", "y"]], seed=k, **given) for k in (1, 2))
+    with pytest.raises(SpecificationError, match="analysis: these are imputations of several"):
+        _ = one.bind(two).analysis
 
 
 def test_what_cannot_be_bound_is_said():
@@ -110,3 +127,20 @@ def test_what_cannot_be_bound_is_said():
         given = {"m": 1, "iterations": 1, "seed": 1, "progress": False} | arguments
         with pytest.raises(SpecificationError, match=words):
             imp.bind(bi.impute(data(), **given))
+
+
+def test_derived_imputations_are_not_bound():
+    imp = run(1, iterations=1)
+    for derived in (imp.query("g > 0"), imp.assign(z=1)):
+        for one, two in ((derived, derived), (imp, derived)):
+            with pytest.raises(SpecificationError, match="bind the runs"):
+                one.bind(two)
+
+
+def test_what_fills_other_cells_is_not_bound():
+    df = pd.DataFrame({"x": [1.0, None, 3.0], "y": [None, 1.0, 2.0]})
+    some, all_of_them = (
+        bi.from_completed([df.fillna(each)], incomplete=df) for each in ({"x": 2.0}, 2.0)
+    )
+    with pytest.raises(SpecificationError, match="which cells are filled"):
+        some.bind(all_of_them)

@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from bayesimpute.analysis import fit
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import style
-from bayesimpute.plots.estimates import compare_estimates, plot_estimates
+from bayesimpute.plots.estimates import NEEDED, compare_estimates, plot_estimates
 from bayesimpute.pooling.pooled import pool
 
 
@@ -136,6 +136,12 @@ def test_truth_is_a_dashed_line_within_the_axis(analyses):
     assert z.get_title(loc="right") == ""
 
 
+def test_truth_may_spell_a_term_in_another_order():
+    fits = {"a": pool([[1.0, 2.0]] * 2, [[0.04, 0.1]] * 2, terms=["x:z", "x"])}
+    figure = plot_estimates(fits, truth={"z:x": 1.5, "x": 2.0})
+    assert [ax.get_title(loc="right") for ax in figure.axes] == ["truth: 1.5", "truth: 2"]
+
+
 def test_the_users_axes_are_used_and_counted(analyses):
     figure, axes = plt.subplots(1, 2)
     assert plot_estimates(analyses, ["x", "w"], ax=axes) is figure
@@ -151,6 +157,11 @@ def test_the_users_axes_are_used_and_counted(analyses):
         ({}, {}, "mapping from label"),
         ({"a": 3}, {}, "'a' is a int"),
         ({"a": pd.DataFrame({"estimate": [1.0]})}, {}, "no column 'conf_low', 'conf_high'"),
+        (
+            {"a": pd.DataFrame([["1", 0, "?"]], ["x"], list(NEEDED))},
+            {},
+            "'a' holds what is no number",
+        ),
         (None, {"terms": ["X"]}, "has the term 'X'.*mean 'x'"),
         (None, {"terms": []}, "is empty"),
         (None, {"truth": {"slope": 1.0}}, "truth= names 'slope'"),

@@ -147,6 +147,19 @@ def test_many_values_have_the_density_of_all_of_them():
     np.testing.assert_allclose(kernel_density(values, grid, free), exact, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize(("middle", "sd"), [(2000, 5), (1e6, 10), (1e-6, 1e-7)])
+def test_values_far_from_an_end_have_the_density_of_any_others(middle, sd):
+    from scipy.stats import gaussian_kde
+
+    values = middle + sd * np.random.default_rng(1).normal(size=300)
+    ends = distribution.support([values])
+    assert ends[0] == 0
+    grid = distribution.grid_within([values], ends)
+    exact = gaussian_kde(values, len(values) ** -0.2)(grid)
+    found = kernel_density(values, grid, ends)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=5e-3 * exact.max())
+
+
 def test_a_box_has_the_quartiles_of_its_imputation(pupils_in_schools):
     (ax,) = pupils_in_schools.plot_box("x").axes
     inside = [line for line in ax.get_lines() if line.get_linewidth() == 1.4]
@@ -205,6 +218,24 @@ def test_a_variable_of_level_2_counts_every_cluster_once(make_imputations):
     )  # fmt: skip
 
 
+def test_a_cluster_is_counted_in_every_facet_that_it_has_rows_of(make_imputations):
+    frame = pd.DataFrame(
+        {
+            "school": np.repeat(["a", "b", "c", "d"], 4),
+            "size": np.repeat([10.0, 20.0, np.nan, 40.0], 4),
+            "sex": ["f", "f", "m", None, *"mmff", *"fmfm", *"mmmm"],
+        }
+    )
+    imp = make_imputations(frame, {"size": "normal"})
+    object.__setattr__(imp.specification.targets["size"], "level", 2)
+    found = frames.shown(imp, "size", "sex", None)
+    held = dict(zip(found.names, found.parts, strict=True))
+    seen = {name: part.loc[part[".imp"] == 0, "value"].tolist() for name, part in held.items()}
+    assert seen == {"f": [0, 1], "m": [0, 1, 2]}  # positions among 10, 20 and 40
+    assert [(part[".imp"] > 0).sum() for part in held.values()] == [4, 4]
+    assert found.labels == ("observed (3 clusters)", "imputed (1 cluster, m = 4)")
+
+
 def test_cells_are_those_of_the_completed_data(imputations):
     data = imputations.data
     for name in ("popular", "mood", "girl"):
@@ -245,6 +276,8 @@ def test_xy_draws_all_imputations_but_observed_rows_once(pupils_in_schools):
     gone = int(pupils_in_schools.data["x"].isna().sum())
     assert len(drawn(ax, style.IMPUTED)) == 4 * gone
     assert len(drawn(ax, style.OBSERVED)) == 120 - gone
+    (ax,) = pupils_in_schools.plot_xy("z", "x", imputation=[2, 2]).axes
+    assert len(drawn(ax, style.IMPUTED)) == gone
 
 
 def test_a_facet_of_xy_holds_its_own_rows(pupils_in_schools):
@@ -271,6 +304,40 @@ def test_xy_of_two_categories_draws_shares_of_each_colour(make_imputations):
     blue = [bar.get_height() for bar in ax.patches[:4]]
     # Rows f: True and False five times each; rows m: False five times.
     np.testing.assert_allclose(np.array(blue) / max(blue), [1, 1, 1, 0])
+
+
+def test_numbers_told_apart_by_their_last_digits_are_told_apart_in_labels(make_imputations):
+    code = np.where(np.arange(40) % 4 == 0, np.nan, 1_000_001.0 + np.arange(40) % 3)
+    y = np.where(np.arange(40) % 5 == 0, np.nan, 1.0)
+    frame = pd.DataFrame({"code": code, "y": y})
+    imp = make_imputations(frame[["code"]], {"code": "pmm"})
+    words = ["1000001", "1000002", "1000003"]
+    for figure in (imp.plot_density("code"), bi.plot_missing_by(frame, "y", "code")):
+        assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == words
+
+
+def test_pictures_of_dates_say_what_their_numbers_count():
+    day = pd.Series(pd.date_range("2020-03-01", periods=40))
+    frame = pd.DataFrame({"day": day.mask(day.index % 4 == 1), "z": np.arange(40.0)})
+    frame["term"] = day.dt.to_period("M").mask(day.index % 5 == 1)
+    imp = bi.impute(frame, method={"day": "sample", "term": "sample"}, m=2, iterations=1, seed=1,
+                    progress=False)  # fmt: skip
+    said = "days since 2020-03-01"
+    assert imp.plot_density("day").axes[0].get_xlabel() == said
+    assert imp.plot_xy("z", "day").axes[0].get_ylabel() == f"day ({said})"
+    assert f"day: {said}; term: periods (M) since 2020-03" in imp.plot_trace()._supxlabel.get_text()
+    (ax,) = imp.plot_density("term").axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2020-03", "2020-04"]
+    assert imp.predictive("day", draws=2)["observed_data"]["day"].attrs["units"] == said
+
+
+def test_a_narrow_logarithmic_axis_holds_its_values_and_no_more():
+    x = np.where(np.arange(50) % 5 == 0, np.nan, 1e6 + np.arange(50.0))
+    frame = pd.DataFrame({"x": x, "y": np.arange(50.0)})
+    (ax,) = bi.plot_xy(frame, "x", "y", log="x").axes
+    assert ax.get_xlim()[1] < 1e6 + 60
+    texts = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert len(texts) > 3 and len(set(texts)) == len(texts)
 
 
 def test_xy_takes_logarithms_and_refuses_what_has_none(pupils_in_schools):
@@ -342,6 +409,7 @@ def test_what_cannot_be_drawn_is_said_before(pupils_in_schools, arguments, sente
         ({"by": "x"}, "variable itself"),
         ({"by": "z"}, "120 distinct numbers"),
         ({"by": "school", "groups": ["e"]}, "has no value 'e'"),
+        ({"by": "school", "groups": ["b", "c", "b"]}, "groups= names 'b' twice"),
         ({"by": "school", "groups": "a"}, "nothing was missing"),
         ({"by": "school", "figsize": (3, 1)}, "too low to read"),
     ],

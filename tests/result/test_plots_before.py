@@ -438,6 +438,20 @@ def test_awkward_frames_are_drawn_and_left_as_they_were(awkward, clustered):
     pd.testing.assert_frame_equal(awkward, before)
 
 
+def test_hardly_any_and_nearly_all_are_not_none_and_all():
+    frame = pd.DataFrame({"few": np.arange(1000.0), "most": np.nan, "all": np.nan})
+    frame.loc[0, ["few", "most"]] = np.nan, 1.0
+    (ax,) = bi.plot_miss(frame).axes
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["<1%", ">99%", "100%"]
+
+
+def test_a_cluster_in_columns_of_two_levels_is_no_variable():
+    frame = pd.DataFrame([[1, None], [1, 2.0], [2, 3.0]])
+    frame.columns = pd.MultiIndex.from_tuples([("a", "school"), ("a", "x")])
+    (ax,) = bi.plot_miss(frame, cluster=("a", "school")).axes
+    assert above(ax) == ["a, x"]
+
+
 def test_complete_data_say_that_nothing_is_missing():
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
     for picture in (bi.plot_pattern, bi.plot_miss):
@@ -488,6 +502,14 @@ def test_columns_that_do_not_exist_are_answered_with_the_nearest(shared_data):
     popmis.loc[3, "school"] = np.nan
     with pytest.raises(DataError, match="'school' is missing in 1 row"):
         bi.plot_pattern(popmis, cluster="school")
+
+
+def test_long_names_that_differ_in_the_middle_are_told_apart():
+    names = [f"how often in the year {k} did you travel by train" for k in range(9)]
+    frame = pd.DataFrame({"x": np.where(np.arange(90) % 4, 1.0, np.nan), "kind": names * 10})
+    (ax,) = bi.plot_missing_by(frame, "x", "kind").axes
+    texts = [label.get_text() for label in ax.get_xticklabels()]
+    assert len(set(texts)) == 9 and max(map(len, texts)) <= 18
 
 
 def test_long_names_are_cut_in_the_middle():

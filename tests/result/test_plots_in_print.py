@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.colors import to_hex
 
 import bayesimpute as bi
 from bayesimpute.checking.overimputation import Overimputation
 from bayesimpute.errors import SpecificationError
-from bayesimpute.plots import heat
+from bayesimpute.plots import heat, style
 
 PRINT = (3.5, 2.8)
 
@@ -217,6 +218,43 @@ def test_legends_of_overimputed_categories_stand_above_their_panels(kinds, defau
             box = legend.get_window_extent()
             assert box.y0 >= ax.get_window_extent().y1
             assert not box.overlaps(ax._left_title.get_window_extent())
+
+
+@pytest.mark.parametrize(("x", "y", "log"), [("x", "y", ""), ("y", "x", "xy")])
+def test_numbers_on_an_axis_with_a_place_for_gaps_do_not_overlap(x, y, log):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": rng.integers(1900, 2020, 200).astype(float), "g": [1, 2, 3, 4] * 50})
+    frame["y"] = np.exp(3 * rng.normal(size=200)).round(6)
+    frame.loc[:40, ["x", "y"]] = np.nan
+    figure = bi.plot_xy(frame, x, y, by="g", log=log)
+    figure.canvas.draw()
+    for ax in figure.axes:
+        assert_apart(ax.get_xticklabels())
+        assert len(ax.get_xticklabels()) > 2
+    assert_apart(figure.axes[0].get_yticklabels())
+
+
+def test_a_power_of_ten_is_not_under_the_legend():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": rng.normal(size=40) * 1e-9, "z": rng.normal(size=40)})
+    frame.loc[:9, "x"] = np.nan
+    imp = bi.impute(frame, method="sample", m=2, iterations=1, seed=1, progress=False)
+    figure = imp.plot_strip("x")
+    assert_inside(figure)
+    (ax,) = figure.axes
+    power = ax.yaxis.get_offset_text()
+    assert "9" in power.get_text()
+    assert not power.get_window_extent().overlaps(ax.get_legend().get_window_extent())
+
+
+def test_a_tone_is_the_same_share_missing_in_every_panel():
+    found = overimputed([0, 0])
+    found.cells.loc[found.cells["variable"] == "v0", "missing"] *= 3
+    figure = found.plot()
+    tones = [{to_hex(c).upper() for c in ax.collections[1].get_facecolors()}
+             for ax in figure.axes[:2]]  # fmt: skip
+    assert style.MISSING in tones[0] and style.MISSING not in tones[1]
+    assert figure.axes[2].get_ylim() == (0, 0.75)
 
 
 def prior_tree(categories=None):

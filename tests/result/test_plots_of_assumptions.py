@@ -66,6 +66,22 @@ def test_values_stand_at_their_propensity(imp, df):
         assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(1, abs=0.02)
 
 
+def test_propensity_draws_observed_values_though_some_are_imputed_anew(df):
+    data = df[["x", "y"]]
+    where = data.isna()
+    where.loc[data.index[:100], "y"] = True
+    where.loc[data.index[100:], "y"] = False
+    imp = bi.impute(data, method="sample", m=2, iterations=1, where=where, seed=1, progress=False)
+    (above, _) = imp.plot.propensity("y", ["x"]).axes
+    dots = {line.get_color(): line.get_ydata() for line in above.lines
+            if line.get_linestyle() == "None"}  # fmt: skip
+    np.testing.assert_array_equal(np.sort(dots[style.OBSERVED]), np.sort(data["y"].dropna()))
+    gone = int(data["y"].iloc[:100].isna().sum())
+    assert len(dots[style.IMPUTED]) == gone
+    words = [text.get_text() for text in above.figure.legends[0].get_texts()]
+    assert words[1] == f"imputed ({gone}), imputation 1"
+
+
 def test_what_has_no_propensity_says_so(imp):
     with pytest.raises(bi.SpecificationError, match="was not imputed"):
         imp.plot.propensity("x")
@@ -180,6 +196,8 @@ def test_a_panel_an_imputation_shows_that_one_beside_the_observed(imp):
             own = cells.loc[cells[".imp"] == k, "value"].value_counts(normalize=True, sort=False)
             drawn = [bar.get_height() for bar in ax.containers[at]]
             np.testing.assert_allclose(drawn, own.to_numpy())
-    assert len(imp.plot.strip("y", by=".imp", groups=[1, 3]).axes) == 2
+    axes = imp.plot.strip("y", by=".imp", groups=[1, 3]).axes
+    words = [[tick.get_text() for tick in ax.get_xticklabels()] for ax in axes]
+    assert words == [["obs.", "imp."]] * 2
     with pytest.raises(bi.SpecificationError, match="imputation 9"):
         imp.plot.density("y", by=".imp", groups=[9])

@@ -415,6 +415,13 @@ CASES = [
         ("'school'", "groups"),
     ),
     Case(
+        "formula with a product called as a column",
+        lambda df: specify(df, formulas={"score": "score ~ sex:height + `sex:height`"}),
+        SPEC,
+        ("'sex:height'", "product", "rename"),
+        changed(**{"sex:height": np.arange(40.0)}),
+    ),
+    Case(
         "formula no text", lambda df: specify(df, formulas={"score": 3}), SPEC, ("'score'", "text")
     ),
     # passive
@@ -461,6 +468,29 @@ CASES = [
         ("'mood'", "label"),
     ),
     Case(
+        "passive of a column of categories alone",
+        lambda df: specify(df, method={"bmi": "~ mood"}),
+        SPEC,
+        ("'mood'", "label"),
+    ),
+    Case(
+        "passive of dates that are no numbers",
+        lambda df: specify(df, method={"bmi": "~ I(weight - born)"}),
+        SPEC,
+        ("'born'", "datetime64", "convert"),
+        changed(born=pd.date_range("2000-01-01", periods=40)),
+    ),
+    Case(
+        "passive of two dates",
+        lambda df: specify(df, method={"bmi": "~ I(end - born)", "born": "pmm", "end": "pmm"}),
+        SPEC,
+        ("'end'", "'born'", "first date"),
+        changed(
+            born=pd.Series(pd.date_range("2000-01-01", periods=40)).mask(np.arange(40) == 5),
+            end=pd.Series(pd.date_range("2000-02-01", periods=40)).mask(np.arange(40) == 6),
+        ),
+    ),
+    Case(
         "code in an expression",
         lambda df: evaluate("weight[0]", {"weight": np.ones(2)}),
         SPEC,
@@ -473,6 +503,12 @@ CASES = [
         ("'open'", "not available"),
     ),
     # cells and rows
+    Case(
+        "where with a column twice",
+        lambda df: specify(df, where=pd.concat([df.isna(), df[["score"]].isna()], axis=1)),
+        SPEC,
+        ("where", "twice"),
+    ),
     Case("where as a word", lambda df: specify(df, where="some"), SPEC, ("'some'", "'missing'")),
     Case(
         "where of another shape",
@@ -639,6 +675,11 @@ def test_a_slope_that_is_called_as_an_effect_of_the_model_is_refused(column, met
     formulas = {"y": f"y ~ {column} + (1 + {column} | g)"}
     with pytest.raises(bi.SpecificationError, match=f"'y'.*slope of '{column}'.*rename"):
         bi.impute(df, formulas=formulas, **given)
+
+
+def test_options_of_what_no_model_imputes_are_said_to_be_passed_over():
+    events = specify(study(), model_options={"height": {"donors": 3}}).events
+    assert ["'height'" in each.message for each in events if each.action == "options not used"]
 
 
 def test_options_may_be_numbers_of_numpy():

@@ -149,6 +149,17 @@ def test_the_cluster_is_that_of_the_analysis(frame):
     assert {target.cluster for target in found.targets.values()} == {"g"}
 
 
+def test_analyses_of_different_clusters_say_what_becomes_of_other_models(frame):
+    pairs = frame.assign(h=np.arange(120) // 2)
+    texts = ["y ~ x + (1 | g)", "b ~ x + (1 | h)"]
+    specification = made(pairs, texts, family={"b": "gaussian"})
+    assert specification.targets["x"].cluster is None
+    said = [each.message for each in specification.events if each.action == "single level"]
+    assert len(said) == 1 and "'g'; 'h'" in said[0]
+    named = made(pairs, texts, family={"b": "gaussian"}, cluster="g")
+    assert not [each for each in named.events if each.action == "single level"]
+
+
 def test_on_conditional_keeps_chained_equations(frame):
     found = made(frame, "y ~ x * z + (1 | g)", cluster="g", on="conditional")
     assert found.live is None and found.methods["x"] == "pmm"
@@ -230,3 +241,13 @@ def test_bases_span_what_fit_would_take_from_the_observed_values(frame, formula)
 def test_the_order_of_models_is_not_that_in_which_a_set_happens_to_stand():
     parents = {"z": {"b": 0, "a": 0}.keys(), "a": set(), "b": set()}
     assert sources_first(parents, str) == ["a", "b", "z"]
+
+
+def test_what_rows_of_a_model_are_chosen_by_is_given_to_it(frame):
+    df = frame.assign(arm=np.where(np.arange(len(frame)) % 2, "a", "b"))
+    for method in (bi.by_group("normal", "arm"), bi.only_where("normal", "arm == 'a'", 0)):
+        found = made(df, "y ~ x", method={"y": method})
+        assert "arm" not in found.visit_sequence  # complete, and a covariate as any other
+        assert "arm" in parents(found)["x"] and "arm" in parents(found)["w"]
+        with pytest.raises(SpecificationError, match="circle"):
+            made(df, ["y ~ x", "arm ~ y"], method={"y": method})

@@ -93,3 +93,11 @@ def test_a_target_of_very_many_categories_is_refused_before_work_with_its_way_ou
 def test_an_analysis_with_such_a_column_is_not_certified():
     found = bi.congenial("y ~ x + `text 0`", texts(2000, 900, columns=1))
     assert found["variable"].tolist() == ["y"]
+
+
+def test_categories_that_never_occur_do_not_crowd_a_predictor_out():
+    df = texts(60, 3, columns=1)
+    declared = [*sorted(set(df["text 0"])), *(f"elsewhere {k}" for k in range(200))]
+    df["text 0"] = pd.Categorical(df["text 0"], declared)
+    for formulas in (None, {"y": "y ~ x + `text 0`"}):
+        assert specify(df, formulas=formulas).predictors.loc["y", "text 0"] == 1

@@ -8,6 +8,8 @@ import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.formula_reader import parse_formula
+from bayesimpute.specification.latent_means import with_latent_means
+from bayesimpute.specification.specification import Target
 from bayesimpute.specification.specify import specify
 
 COLUMNS = ("y", "x", "z", "g", "h", "body fat")
@@ -295,3 +297,23 @@ def test_a_slope_within_each_category_is_imputed_with_all_of_them():
     )  # fmt: skip
     away = [(frame["y"] - 3 * frame["x"]).abs().max() for frame in imp.complete("all")]
     assert max(away) < 1  # without a slope in the first category it would be more than 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"method": dict.fromkeys("xy", "joint")}, {"analysis": "y ~ x + `x-1`"}]
+)
+def test_a_column_whose_name_reads_as_arithmetic_is_no_function_of_others(arguments) -> None:
+    rng = np.random.default_rng(4)
+    df = pd.DataFrame(rng.normal(size=(40, 3)), columns=["x", "y", "x-1"])
+    df.loc[::5, "x"] = np.nan
+    df.loc[1::5, "y"] = np.nan
+    targets = specify(df, **arguments).targets
+    assert "x-1" in [term.label for term in targets["x"].terms]
+
+
+def test_the_latent_mean_of_a_column_with_brackets_in_its_name() -> None:
+    df = study().assign(**{"x (1)": np.arange(48) % 7 / 2})
+    text = "popular ~ `x (1)` + latent_mean(`x (1)`) + (1 | school)"
+    formula, with_mean = with_latent_means(text, df)
+    target = specify(with_mean, "school", analysis=formula).targets["x (1)"]
+    assert isinstance(target, Target) and target.around == "latent_mean(x (1))"

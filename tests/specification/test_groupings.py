@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.errors import DataError, SpecificationError
 from bayesimpute.roles import Role
 from bayesimpute.specification.equations import equations
 from bayesimpute.specification.specification import Target
@@ -153,3 +154,26 @@ def test_clusters_with_fixed_effects_leave_the_other_groupings_random() -> None:
     equation = equations(specify(df, method=method, formulas=formula))["y"]
     assert equation.startswith("y_i = (β0 + b0_k + α_j) + β1·x_i")
     assert "b0_k ~ N(0, τ_school²)" in equation
+
+
+def test_names_of_nested_columns_may_have_a_colon() -> None:
+    df = pupils().assign(**{"class": lambda df: df["class"] % 3})
+    named = df.rename(columns={"school": "school:id"})
+    table = specify(named, "school:id/class").table
+    assert table.columns_of(["school:id:class"]) == ("school:id", "class")
+    with pytest.raises(DataError, match="divide the rows in the same way"):
+        specify(named, "school:id/school:id")
+    plain = specify(df, "school/class").table.clusters("school:class")
+    assert (table.clusters("school:id:class").codes == plain.codes).all()
+
+
+def test_colons_of_columns_are_not_taken_for_those_between_columns():
+    df = pd.DataFrame({"a": [1, 1, 2, 2] * 3, "b:c": [1, 2] * 6, "b": [1, 2] * 6, "a:b": range(12)})
+    df["y"] = np.where(np.arange(12) % 5, np.arange(12.0), np.nan)
+    for data, inner in ((df.assign(c=df["b"]), "b:c"), (df, "b")):
+        for said in (
+            {"cluster": f"a/{inner}"},
+            {"formulas": {"y": f"y ~ 1 + (1 | a/`{inner}`)"}},
+        ):
+            with pytest.raises((DataError, SpecificationError), match="rename that"):
+                bi.impute(data, seed=1, **said)

@@ -1,5 +1,7 @@
 """delta: imputed values move by δ, fitted ones do not."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import bayesimpute as bi
 from bayesimpute.data.table import Kind
 from bayesimpute.method import Adaptation, Design, Visit
-from bayesimpute.wrappers.delta import DeltaKernel
+from bayesimpute.wrappers.delta import Amounts, DeltaKernel
 
 RUN = {"cluster": "school", "iterations": 3, "seed": 3}
 
@@ -241,3 +243,20 @@ def test_clusters_whose_ids_read_alike_are_not_shifted_together():
     method = {"y": bi.delta("normal", by_cluster={"1:0": 100.0})}
     with pytest.raises(bi.SpecificationError, match="'1:0' is the label of 2 clusters"):
         bi.impute(df, m=1, method=method, **{**RUN, "cluster": "site/room"})
+
+
+def test_threads_take_turns_with_a_distribution_of_delta(monkeypatch):
+    class Function:
+        def __call__(self):
+            return [self.rng.random()]
+
+    def slow(function, rng):
+        function.rng = rng
+        time.sleep(0.005)
+
+    amounts = Amounts([1.0])
+    amounts._function, amounts.drawn = Function(), np.array([True])
+    monkeypatch.setattr("bayesimpute.wrappers.delta.reseed", slow)
+    with ThreadPoolExecutor(4) as pool:
+        drawn = [*pool.map(amounts.draw, map(np.random.default_rng, range(8)))]
+    assert [each.item() for each in drawn] == [np.random.default_rng(k).random() for k in range(8)]

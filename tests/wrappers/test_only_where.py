@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.specification.specify import specify
 
 RUN = {"cluster": "school", "iterations": 3, "seed": 3}
 
@@ -86,6 +87,27 @@ def test_the_condition_follows_the_imputed_values(pregnancy):
         assert completed.loc[seen, "test"].equals(df.loc[seen, "test"])
         answers |= set(completed.loc[both & ~men, "test"])
     assert answers == {"yes", "no"}
+
+
+def test_what_a_condition_reads_is_visited_before():
+    df = pd.DataFrame({name: np.arange(12.0) for name in "abcd"})
+    df = df.mask(np.random.default_rng(1).random(df.shape) < 0.2)
+    noise = np.random.default_rng(2).normal(size=df.shape)
+
+    def order(a, **said):
+        method = {**dict.fromkeys("bcd", "pmm"), "a": bi.only_where("pmm", a, otherwise=-1)}
+        found = specify(df + noise, method={**method, **said.pop("method", {})}, **said)
+        late = [event.variable for event in found.events if "later" in event.action]
+        return "".join(found.visit_sequence), late
+
+    assert order("b > 3") == ("bacd", [])
+    assert order("d > 3 or b > 3") == ("bdac", [])
+    assert order(lambda data: data["d"] > 3) == ("bcda", [])
+    assert order(lambda data: np.arange(len(data)) > 3) == ("abcd", [])
+    assert order("d > 3", method={"d": "~ I(c + 1)"}) == ("cab", [])
+    assert order("b > 3", visit_sequence="roman") == ("abcd", ["a"])
+    assert order("b > 3", visit_sequence=["a", "b", "c", "d", "a"]) == ("abcda", [])
+    assert order("b > 3", method={"b": bi.only_where("pmm", "a > 3", 0)}) == ("abcd", ["a"])
 
 
 def test_a_users_model_is_fitted_where_it_holds(trial, builder):
@@ -204,3 +226,20 @@ def test_a_function_does_not_see_the_target(trial):
     method = {"y": bi.only_where("normal", reads_y, otherwise=0)}
     with pytest.raises(bi.SpecificationError, match=r"only_where of 'y': .*reads_y failed.*'y'"):
         bi.impute(df, m=1, method=method, **RUN)
+
+
+def test_post_leaves_what_is_known_elsewhere(trial):
+    given = []
+
+    def post(values, data, rng):
+        given.append((len(values), (data["x"] > 0).all()))
+        return np.clip(values, -0.5, 0.5)
+
+    method = bi.only_where("sample", "x > 0", 99)
+    imp = bi.impute(trial, m=1, method={"y": method}, post={"y": post}, **RUN)
+    gone, holds = trial["y"].isna(), trial["x"] > 0
+    assert (imp.complete(1).loc[gone & ~holds, "y"] == 99).all()
+    assert (imp.complete(1).loc[gone & holds, "y"].abs() <= 0.5).all()
+    assert set(given) == {((gone & holds).sum(), True)}
+    new = imp.impute_new(trial[gone])[0]
+    assert (new.loc[~holds[gone], "y"] == 99).all() and new.loc[holds[gone], "y"].max() <= 0.5
