@@ -78,9 +78,7 @@ def redraw(
                 densities[name] = kernel.log_density(designs(name), states[name], rng)
         for name, live in bench.live.items():
             levels = bench.levels.get(name)
-            if levels is not None and move_levels(
-                levels, bench.kernels, densities, bench.design, values, states, specification, rng
-            ):
+            if levels is not None and move_levels(bench, levels, densities, values, states, rng):
                 passive = update_passive(specification, values, [name])
                 designs.forget([name, *passive])
                 changed |= dict.fromkeys([name, *passive])

@@ -18,7 +18,8 @@ It is drawn from it where that is normal, else by slice sampling (Neal 2003).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -188,12 +189,12 @@ class _Model:
         slope = -(pulled * self.density.effects[clusters]).sum(axis=1)
         return slope, (pulled * direction).sum(axis=1)
 
-    def with_offset(self, rows: Design, told: Told, by: Array) -> Design:
-        """Give rows to whose linear predictors effects (level, effect) are added."""
-        offset = np.zeros((len(told.rows), self.effects.equations))
+    def added(self, told: Told, by: Array) -> Array:
+        """Give what effects (level, effect) add to linear predictors of rows, (row, R)."""
+        eta = np.zeros((len(told.rows), self.effects.equations))
         for k in self.intercepts:
-            offset[:, self.effects.columns[k].equation] += by[told.level, k]
-        return replace(rows, offset=offset)
+            eta[:, self.effects.columns[k].equation] += by[told.level, k]
+        return eta
 
     def moved(self, clusters: Positions, by: Array) -> "_Model":
         """Give it with effects moved, (level, effect)."""
@@ -257,59 +258,90 @@ class Lines:
         if against:
             yield {name: alone, **against}
 
+    def density(self, direction: Direction) -> Callable[[Array], Array]:
+        """Log density along a line, of how far each level is moved, up to a constant."""
+        levels = self._levels
+        slope, curvature = self._priors(direction)
+        of_rows = (self._of_categories if levels.categories.size else self._of_numbers)(direction)
+
+        def found(delta: Array) -> Array:
+            with np.errstate(all="ignore"):  # candidates may be where a function has no value
+                total = of_rows(delta) + (slope - curvature * delta / 2) * delta
+            return np.where(np.isnan(total), -np.inf, total)
+
+        return found
+
     def move(self, direction: Direction, rng: np.random.Generator) -> None:
         """Move along a line, each level by an amount of its own."""
-        levels = self._levels
-        slope, curvature = np.sum(
-            [self.models[name].prior(levels.clusters, by) for name, by in direction.items()], axis=0
-        )
-        of_rows = self._of_categories if levels.categories.size else self._of_numbers
+        draw = drawn_from_normal if self._normal else drawn_by_slice
+        width = WIDTH / np.sqrt(self._priors(direction)[1])
+        self.put(direction, draw(self.density(direction), width, rng))
 
-        def density(delta: Array) -> Array:
-            with np.errstate(all="ignore"):  # candidates may be where a function has no value
-                found = of_rows(direction, delta) + (slope - curvature * delta / 2) * delta
-            return np.where(np.isnan(found), -np.inf, found)
-
-        width = WIDTH / np.sqrt(curvature)
-        if self._normal:
-            delta = drawn_from_normal(density, width, rng)
-        else:
-            delta = drawn_by_slice(density, width, rng)
+    def put(self, direction: Direction, delta: Array) -> None:
+        """Write effects, and numbers, that have moved."""
         for name, by in direction.items():
-            self.models[name] = self.models[name].moved(levels.clusters, by * delta[:, None])
-        if not levels.categories.size:
+            moved = self.models[name].moved(self._levels.clusters, by * delta[:, None])
+            self.models[name] = moved
+        if not self._levels.categories.size:
             self.column = self._shifted(delta)
+
+    def _priors(self, direction: Direction) -> tuple[Array, Array]:
+        """First derivative of the effects' log densities, and minus the second, (level,)."""
+        clusters = self._levels.clusters
+        each = [self.models[name].prior(clusters, by) for name, by in direction.items()]
+        slope, curvature = np.sum(each, axis=0)
+        return slope, curvature
 
     # -- densities -----------------------------------------------------------------------------
 
-    def _of_numbers(self, direction: Direction, delta: Array) -> Array:
+    def _of_numbers(self, direction: Direction) -> Callable[[Array], Array]:
         """Log density of the rows of each level whose numbers move along, (level,)."""
-        designs = self._designs(self._shifted(delta))
-        total = np.zeros(len(delta))
-        for told in self._told:
-            rows = self._density(told, designs[told.name], direction, delta)
-            total += np.bincount(told.level, rows, len(delta))
-        return total
 
-    def _of_categories(self, direction: Direction, delta: Array) -> Array:
+        def found(delta: Array) -> Array:
+            designs = self._designs(self._shifted(delta))
+            total = np.zeros(len(delta))
+            for told in self._told:
+                rows = designs[told.name]
+                if told.name in direction:
+                    model, by = self.models[told.name], direction[told.name] * delta[:, None]
+                    eta = model.density.predictors(rows) + model.added(told, by)
+                    density = model.density.given(rows, eta)
+                else:
+                    density = self._still(told, rows)
+                total += np.bincount(told.level, density, len(delta))
+            return total
+
+        return found
+
+    def _of_categories(self, direction: Direction) -> Callable[[Array], Array]:
         """Log density of the rows of each level, summed over categories of the cells, (level,)."""
         levels = self._levels
-        by_category = np.zeros((len(self._at), len(levels.level)))
-        for total, designs in zip(by_category, self._at, strict=True):
+        still, moving = np.zeros((len(self._at), len(levels.level))), []
+        for k, designs in enumerate(self._at):
             for told in self._told:
-                total[told.places] += self._density(told, designs[told.name], direction, delta)
-        by_category[np.isnan(by_category)] = -np.inf
-        rows = np.where(levels.live, np.logaddexp.reduce(by_category), by_category[0])
-        return np.bincount(levels.level, rows, len(delta))
+                rows = designs[told.name]
+                if told.name in direction:
+                    eta = self.models[told.name].density.predictors(rows)
+                    moving.append((k, told, rows, eta))
+                else:
+                    still[k, told.places] += self._still(told, rows)
 
-    def _density(self, told: Told, rows: Design, direction: Direction, delta: Array) -> Array:
-        """Log density of rows of a model, (row,)."""
+        def found(delta: Array) -> Array:
+            by_category = still.copy()
+            for k, told, rows, eta in moving:
+                model, by = self.models[told.name], direction[told.name] * delta[:, None]
+                density = model.density.given(rows, eta + model.added(told, by))
+                by_category[k, told.places] += density
+            by_category[np.isnan(by_category)] = -np.inf
+            each = np.where(levels.live, np.logaddexp.reduce(by_category), by_category[0])
+            return np.bincount(levels.level, each, len(delta))
+
+        return found
+
+    def _still(self, told: Told, rows: Design) -> Array:
+        """Log density of rows of a model whose effects do not move, (row,)."""
         model = self.models.get(told.name)
-        if model is None:
-            return np.asarray(self._densities[told.name](rows))
-        if told.name in direction:
-            rows = model.with_offset(rows, told, direction[told.name] * delta[:, None])
-        return model.density(rows)
+        return np.asarray((self._densities[told.name] if model is None else model.density)(rows))
 
     # -- what moves against it -----------------------------------------------------------------
 
@@ -349,12 +381,11 @@ class Lines:
         levels, model = self._levels, self.models[self._levels.name]
         typical = model.density.with_effects(np.zeros_like(model.density.effects))
         ends = []
+        rows = [designs[levels.name] for designs in self._at]
         for step in (-0.5, 0.5):
-            offset = np.zeros((len(levels.own.rows), model.effects.equations))
-            offset[:, equation] = step
-            log_p = np.stack(
-                [typical(replace(each[levels.name], offset=offset)) for each in self._at]
-            )
+            eta = typical.predictors(rows[0])  # which knows nothing of the category
+            eta[:, equation] += step
+            log_p = np.stack([typical.given(each, eta) for each in rows])
             ends.append(np.exp(log_p - np.logaddexp.reduce(log_p)))
         change = np.zeros((len(self._at), len(levels.level)))
         change[:, levels.own.places] = ends[1] - ends[0]
@@ -420,30 +451,24 @@ def drawn_by_slice(
 
 
 def move_levels(
+    bench: "LevelBench",
     levels: Levels,
-    kernels: Mapping[str, Kernel],
     densities: dict[str, RowDensity],
-    design: Callable[[str, Values], Design],
     values: dict[str, Array],
     states: dict[str, Array],
-    specification: Specification,
     rng: np.random.Generator,
 ) -> bool:
     """Move the levels of one variable; cells of numbers move along, those of categories stay.
 
     Parameters
     ----------
+    bench
+        The compiled models.
     levels
         Of the variable.
-    kernels
-        Of all models.
     densities, values, states
-        Of those models that tell of the variable; completed data; where each kernel stands: they
-        get what has moved.
-    design
-        Makes the design of a model on completed data.
-    specification
-        What is imputed.
+        Of the models that tell of it; completed data; where each kernel stands: they get what has
+        moved.
     rng
         Of this iteration.
 
@@ -452,23 +477,54 @@ def move_levels(
     bool
         Whether values have moved.
     """
-    models = {}
-    for told in (levels.own, *(each for each in levels.children if each.alike)):
-        density, effects = densities[told.name], effects_of(kernels[told.name])
-        if effects is not None and isinstance(density, EffectDensity):
-            model = _Model(effects, density, states[told.name])
-            if model.intercepts:
-                models[told.name] = model
-    if levels.name not in models:
+    lines = lines_of(bench, levels, densities, values, states)
+    if lines is None:
         return False
-    lines = Lines(levels, models, densities, design, values, specification)
-    for effect in models[levels.name].intercepts:
+    for effect in lines.models[levels.name].intercepts:
         for direction in lines.directions(effect):
             lines.move(direction, rng)
     for name, model in lines.models.items():
         densities[name], states[name] = model.density, model.state
     values[levels.name] = lines.column
     return not levels.categories.size
+
+
+def lines_of(
+    bench: "LevelBench",
+    levels: Levels,
+    densities: Mapping[str, RowDensity],
+    values: Values,
+    states: Mapping[str, Array],
+) -> Lines | None:
+    """Give the lines; None where the density of the variable's own model knows no other effects."""
+    models = {}
+    for told in (levels.own, *(each for each in levels.children if each.alike)):
+        density, effects = densities[told.name], effects_of(bench.kernels[told.name])
+        if effects is not None and isinstance(density, EffectDensity):
+            model = _Model(effects, density, states[told.name])
+            if model.intercepts:
+                models[told.name] = model
+    if levels.name not in models:
+        return None
+    return Lines(levels, models, densities, bench.design, values, bench.specification)
+
+
+class LevelBench(Protocol):
+    """What is asked of :class:`~bayesimpute.engine.bench.Bench`."""
+
+    @property
+    def specification(self) -> Specification:
+        """What is imputed."""
+        ...
+
+    @property
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Of all models."""
+        ...
+
+    def design(self, name: str, values: Values) -> Design:
+        """Design of a model on completed data."""
+        ...
 
 
 def effects_of(kernel: Kernel) -> ClusterEffects | None:

@@ -105,6 +105,10 @@ class EffectDensity(Protocol):
         """Linear predictors of rows, (row, R)."""
         ...
 
+    def given(self, rows: Design, eta: Array) -> Array:
+        """Log density of each row's `y` at given linear predictors, (row,)."""
+        ...
+
     def __call__(self, rows: Design) -> Array:
         """Log density of each row's `y`, (row,)."""
         ...

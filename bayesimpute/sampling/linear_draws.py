@@ -174,7 +174,11 @@ class FamilyRows:
 
     def __call__(self, rows: Design) -> Array:
         """Log density of each row's `y`, (row,)."""
-        eta, units, point = self.predictors(rows), self.posterior.units, self._point
+        return self.given(rows, self.predictors(rows))
+
+    def given(self, rows: Design, eta: Array) -> Array:
+        """Log density at given linear predictors, (row,)."""
+        units, point = self.posterior.units, self._point
         if rows.live_shift is not None:
             eta = eta + self.posterior.offset(rows)
         density: Array = self.family.likelihood.log_density(

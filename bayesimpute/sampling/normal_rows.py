@@ -164,8 +164,12 @@ class NormalRows:
 
     def __call__(self, rows: Design) -> Array:
         """Log density of each row's `y`, (row,)."""
+        return self.given(rows, self.predictors(rows))
+
+    def given(self, rows: Design, eta: Array) -> Array:
+        """Log density at given linear predictors, (row,)."""
         units = self._units
-        mean = units.centre_y + units.scale_y * self.predictors(rows)[:, 0]
+        mean = units.centre_y + units.scale_y * eta[:, 0]
         if rows.live_shift is not None:
             mean = mean + rows.live_shift
         return log_normal_density(rows.y, mean, units.scale_y * self._sigma[rows.cluster])

@@ -48,6 +48,8 @@ class Spec:
         which is then left out, are drawn again.
     thin
         Iterations from one draw to the next.
+    whole
+        Clusters that lose all values of the hidden columns instead, completely at random.
     """
 
     analysis: str
@@ -58,6 +60,7 @@ class Spec:
     arguments: dict = field(default_factory=dict)
     usable: object = staticmethod(lambda frame: True)
     thin: int = THIN
+    whole: int = 0
 
 
 def dists(priors):
@@ -130,6 +133,18 @@ def binary(rng):
     y = rng.random(z.size) < expit(rng.normal(0, 0.7) + np.column_stack([b, z, b * z]) @ beta)
     truth = {"b.intercept": a, "b.beta": slope, "y.beta": beta}
     return truth, pd.DataFrame({"z": z, "b": b, "y": y.astype(float)})
+
+
+def binary_in_clusters(rng):
+    g, z = np.repeat(np.arange(CLUSTERS), ROWS), np.resize([-1.0, 1.0], CLUSTERS * ROWS)
+    a, slope, tau = *rng.normal(0, 0.7, 2), abs(rng.normal(0, 0.7))
+    b = rng.random(z.size) < expit(a + slope * z + (tau * rng.normal(size=CLUSTERS))[g])
+    beta, sd, sigma = rng.normal(0, 0.7, 3), abs(rng.normal(0, 0.7)), abs(rng.normal())
+    y = np.column_stack([b, z, b * z]) @ beta
+    y += (sd * rng.normal(size=CLUSTERS))[g] + sigma * rng.normal(size=len(g))
+    truth = {"b.intercept": a, "b.beta": slope, "b.sd_intercept": tau}
+    truth |= {"y.beta": beta, "y.sd_intercept": sd, "y.sigma": sigma}
+    return truth, pd.DataFrame({"g": g, "z": z, "b": b.astype(float), "y": y})
 
 
 def level2(rng):
@@ -277,6 +292,32 @@ SPECS = {
         {name: SLOPE | {"intercept": ("normal", 0.0, 0.7)} for name in ("b", "y")}, "binomial",
         usable=lambda frame: (frame.dropna().groupby("z")["b"].nunique() == 2).all(),
     ),
+    "whole clusters": Spec(
+        "y ~ x * z + (1 | g)", interaction, ("x",),
+        {name: SLOPE | NUMBER | VARYING for name in ("x", "y")}, whole=4,
+    ),
+    "whole clusters, mean": Spec(
+        "y ~ x + cluster_mean(x) + (1 | g)", manifest_mean, ("x",),
+        {"x": NUMBER | VARYING, "y": SLOPE | NUMBER | VARYING}, thin=10, whole=4,
+    ),
+    "whole clusters, binary": Spec(
+        "y ~ b * z + (1 | g)", binary_in_clusters, ("b",),
+        {
+            "b": SLOPE | VARYING | {"intercept": ("normal", 0.0, 0.7)},
+            "y": SLOPE | NUMBER | VARYING,
+        },
+        usable=lambda frame: (frame.dropna().groupby("z")["b"].nunique() == 2).all(), whole=4,
+    ),
+    "whole clusters, ordinal": Spec(
+        "y ~ c * z + (1 | g)", ordinal, ("c",),
+        {"c": SLOPE | VARYING | {"share": ("dirichlet", SHARES)}, "y": SLOPE | NUMBER | VARYING},
+        usable=first_is_most_frequent, whole=3,
+    ),
+    "whole clusters, nominal": Spec(
+        "y ~ c * z + (1 | g)", nominal, ("c",),
+        {"c": SLOPE | VARYING | {"intercept": ("normal", *LEVEL)}, "y": SLOPE | NUMBER | VARYING},
+        usable=first_is_most_frequent, whole=2,
+    ),
     "level 2": Spec(
         "y ~ x * w + (1 | g)", level2, ("w",), {"w": SLOPE | NUMBER, "y": SLOPE | NUMBER | VARYING}
     ),
@@ -331,6 +372,10 @@ def hide(spec, frame, rng):
     y = frame["y"].to_numpy()
     unit = y.std() or 1.0
     out = frame.copy()
+    if spec.whole:
+        without = rng.choice(frame["g"].unique(), spec.whole, replace=False)
+        out.loc[out["g"].isin(without), list(spec.hidden)] = np.nan
+        return out
     for name in spec.hidden:
         gone = rng.random(len(y)) < expit(-0.6 + (y - y.mean()) / unit)
         if "gone" in frame:
