@@ -72,7 +72,7 @@ def kernel_density(values: np.ndarray, grid: np.ndarray, ends: np.ndarray) -> np
     Parameters
     ----------
     values
-        Three or more, not all equal.
+        Three or more, which `vary`.
     grid
         Where the density is wanted.
     ends
@@ -89,11 +89,16 @@ def kernel_density(values: np.ndarray, grid: np.ndarray, ends: np.ndarray) -> np
     return np.where((grid < ends[0]) | (grid > ends[1]), 0.0, np.interp(grid, at, height))
 
 
+def vary(values: np.ndarray) -> bool:
+    """Whether values differ by more than rounding, which has no density."""
+    return bool(np.ptp(values) > 1e-12 * np.abs(values).max())
+
+
 def curve(
     ax: "Axes", values: np.ndarray, grid: np.ndarray, ends: np.ndarray, **drawn: Any
 ) -> np.ndarray | None:
     """Draw a density and give it; a rug where there are too few values for one, or all equal."""
-    if len(values) < FEWEST or np.ptp(values) == 0:
+    if len(values) < FEWEST or not vary(values):
         ax.plot(values, np.zeros(len(values)), "|", markersize=14, clip_on=False, **drawn)
         return None
     density = kernel_density(values, grid, ends)

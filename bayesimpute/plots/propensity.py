@@ -18,7 +18,7 @@ from bayesimpute.data.table import Kind, Table, indicator_order
 from bayesimpute.engine.history import labels_of
 from bayesimpute.errors import SpecificationError
 from bayesimpute.plots import panels, style
-from bayesimpute.plots.distribution import MOST_IN_A_STRIP, curve, grid_within, support
+from bayesimpute.plots.distribution import MOST_IN_A_STRIP, curve, grid_within, support, vary
 from bayesimpute.plots.frames import column_named, completed
 from bayesimpute.plots.scatter import numbers_of
 from bayesimpute.result.run import Run
@@ -205,7 +205,7 @@ def draw_propensity(
     parts = [chance[~gone], chance[gone]]
     ends = support(parts, {"lower": 0.0, "upper": 1.0})
     for each, colour in zip(parts, style.PALETTE.values(), strict=True):
-        if len(each) > 1 and np.ptp(each) > 0:
+        if len(each) > 1 and vary(each):
             curve(below, each, grid_within(parts, ends), ends, color=colour, linewidth=2)
         else:
             below.axvline(float(each[0]), color=colour, linewidth=2)

@@ -137,6 +137,17 @@ def test_many_values_are_thinned_to_their_order_statistics():
     np.testing.assert_array_equal(few, np.arange(0, 10_001, 100))
 
 
+def test_values_that_differ_by_rounding_have_no_density():
+    figure, ax = plt.subplots()
+    values = np.full(30, 1 / 3)
+    values[::2] = np.nextafter(1 / 3, 1)
+    ends = np.array([0.0, 1.0])
+    grid = distribution.grid_within([values], ends)
+    assert distribution.curve(ax, values, grid, ends) is None
+    assert distribution.curve(ax, values + [0, 1e-9] * 15, grid, ends) is not None
+    plt.close(figure)
+
+
 def test_many_values_have_the_density_of_all_of_them():
     from scipy.stats import gaussian_kde
 
