@@ -14,6 +14,7 @@ from bayesimpute.diagnose import models
 from bayesimpute.diagnose.chains import staying
 from bayesimpute.diagnose.diagnosis import CAUSES
 from bayesimpute.events import Event
+from bayesimpute.specification.specify import specify
 from tests.test_diagnose import ITERATIONS, M, autoregressive, found, made, with_chain
 
 COUNTED = ("method", "formulas", "priors", "post", "model_options")
@@ -265,6 +266,15 @@ def test_a_shift_that_was_asked_for_is_not_advised_away():
     method = {"y": bi.delta("normal", 40.0), "sick": "pmm"}
     imp = imputed_as(lambda y: y + 40)(made(BASE, method=method))
     assert "method['y']" not in found(imp)["y", "imputed values far out"].advice
+
+
+def test_matching_is_not_advised_where_an_analysis_needs_densities():
+    df, arguments = BASE.drop(columns="sick"), {"analysis": "z ~ y + x", "written": None}
+    imp = imputed_as(lambda y: y + 40)(made(df, **arguments))
+    assert imp.specification.live is not None
+    advice = found(imp)["y", "imputed values far out"].advice
+    ((left, call, _),) = followed(advice, df, imp, arguments)
+    assert specify(left, **call).targets["y"].method == "normal.truncated"
 
 
 def test_bounds_that_are_advised_hold_what_was_observed():

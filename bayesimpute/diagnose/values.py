@@ -76,6 +76,7 @@ def _label(run: Examined, name: str, value: float) -> str:
 
 def out_of_range(run: Examined) -> Iterator[Finding]:
     """Numbers far from, or on the wrong side of, all that was observed; passive ones too."""
+    joint = run.specification.live is not None  # where matching, without a density, has no place
     for name, target in run.specification.targets.items():
         if run.kind(name) is not Kind.NUMERIC:
             continue
@@ -91,11 +92,13 @@ def out_of_range(run: Examined) -> Iterator[Finding]:
         if isinstance(target, Passive):
             cause = "Computed from inputs that got out of range."
             inputs = [run.targets[column] for column in target.inputs if column in run.targets]
-            lines = [switched(each, matching(each)) for each in inputs]
-            mend = "\n".join([*lines, "# keeps what it is computed from in range"])
+            lines = [] if joint else [switched(each, matching(each)) for each in inputs]
+            bounded = f", by {BOUNDED!r}" if joint else ""
+            mend = "\n".join([*lines, f"# keeps what it is computed from in range{bounded}"])
         else:
             cause = "Extrapolation, collinear predictors, or a feedback loop that blows up."
-            mend = _in_range(target, 0.0 if low >= 0 else low, high, bool((drawn > high).any()))
+            above = bool((drawn > high).any())
+            mend = _in_range(target, 0.0 if low >= 0 else low, high, above, joint)
         if far > 0:
             yield Finding(
                 "error", name, "imputed values far out",
@@ -131,7 +134,7 @@ def _surprising(beyond: float, cells: int, seen: Array) -> bool:
     return bool(chance < UNLIKELY)
 
 
-def _in_range(target: Target, low: float, high: float, above: bool) -> str:
+def _in_range(target: Target, low: float, high: float, above: bool, joint: bool) -> str:
     """Give methods whose values stay in range, and no post function that moves them."""
     name, copied_by = target.name, declared(target.method, "copied_by", "")
     if any(isinstance(layer, Delta) for layer in layers(target.method)):
@@ -141,9 +144,12 @@ def _in_range(target: Target, low: float, high: float, above: bool) -> str:
         return f"{options}[{copied_by!r}] = True  # values that were observed"
     code = f"{switched(target, matching(target))}  # values that were observed"
     if target.level == 2 or target.block:
-        return code
+        return (
+            "# a function of it that has no bounds, in the data and the analysis" if joint else code
+        )
     bounds = {"lower": float(low), **({"upper": float(high)} if above else {})}
-    return f"{code}, or\n{switched(target, BOUNDED, bounds)}"
+    bounded = switched(target, BOUNDED, bounds)
+    return bounded if joint else f"{code}, or\n{bounded}"
 
 
 def piled_up(run: Examined) -> Iterator[Finding]:
@@ -160,7 +166,8 @@ def piled_up(run: Examined) -> Iterator[Finding]:
                 post = target.post
                 low = min(post.low, low) if np.isfinite(post.low) else low
                 high = max(post.high, high) if np.isfinite(post.high) else high
-                ways = _in_range(target, low, high, above=True).split("\n")
+                joint = run.specification.live is not None
+                ways = _in_range(target, low, high, True, joint).split("\n")
                 yield Finding(
                     "warning", name, "values piled up at a bound",
                     f"{100 * own:.0f} % of the imputed values are at {bound:g}, of the observed "
