@@ -180,8 +180,8 @@ class _Model:
     def __init__(self, effects: ClusterEffects, density: EffectDensity, state: Array) -> None:
         self.effects, self.density, self.state = effects, density, state
         self.intercepts = [k for k, c in enumerate(effects.columns) if c.name == "intercept"]
-        factor = effects.factor(state)
-        self._precision = np.linalg.inv(factor @ factor.T)
+        inverse = np.linalg.inv(effects.factor(state))
+        self._precision = inverse.T @ inverse
 
     def prior(self, clusters: Positions, direction: Array) -> tuple[Array, Array]:
         """First derivative of the log prior along a direction, and minus the second, (level,)."""
