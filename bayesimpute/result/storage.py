@@ -4,9 +4,9 @@ The groups of ``imp.datatree`` are stored as they are. Beside them the group ``b
 the user's frame, the specification and the resumable states, as JSON text and numeric arrays.
 Nothing is pickled, so that opening a stranger's file runs no code. A checksum ends the file.
 
-Every variable of a netCDF file takes milliseconds to write, whatever its length. So our arrays lie
-one behind the other in one of bytes, and an index says what each is (up to version 3 they were
-variables); and while a run goes on, its checkpoint is our group alone.
+Every variable of a netCDF file takes milliseconds to write, whatever its length. So all our arrays
+but the frame's columns lie one behind the other in one of bytes, and an index says what each is (up
+to version 3 they were variables); and while a run goes on, its checkpoint is our group alone.
 
 The HDF5 library may never return from a damaged file (tried: a few flipped bits made it loop), so
 a file is checked as plain bytes first. HDF5 ignores what follows its own end, so that other
@@ -104,15 +104,18 @@ def own_group(run: Run) -> "xr.Dataset":
     import xarray as xr
 
     specification = run.specification
-    frame, arrays = encode_frame(specification.table.frame)
+    frame, columns = encode_frame(specification.table.frame)
+    arrays: Arrays = {}
     stored = replace(run, specification=without_fixed_priors(specification))
     whole = {"frame": frame, **encode(stored, Run, arrays)}
     index = {name: (kind.str, size) for name, (size, kind) in forms(arrays).items()}
     texts = (json.dumps(each, allow_nan=False).encode() for each in (whole, index))
     content = [np.ascontiguousarray(array).view(np.uint8) for array in arrays.values()]
     parts = (*(np.frombuffer(text, dtype=np.uint8) for text in texts), np.concatenate(content))
+    held = {n: each.astype(np.uint8) if each.dtype == bool else each for n, each in columns.items()}
+    held |= dict(zip(PARTS, parts, strict=True))
     return xr.Dataset(
-        {name: ((f"{name}_length",), part) for name, part in zip(PARTS, parts, strict=True)},
+        {name: ((f"length_{each.size}",), each) for name, each in held.items()},
         attrs={"format": np.bytes_(FORMAT), "format_version": FORMAT_VERSION},
     )
 
@@ -225,20 +228,21 @@ def _held(group: Any, size: int) -> dict[str, Any]:
 
 def _apart(held: dict[str, Any]) -> Arrays:
     """Cut our array into those of its index, each read by itself: nothing is held twice."""
-    if set(held) != set(PARTS) or any(each.dtype != np.uint8 for each in held.values()):
+    if not set(PARTS) <= set(held) or any(held[name].dtype != np.uint8 for name in PARTS):
         raise _Foreign("its arrays are not those of a result")
     description, index, content = (held[name] for name in PARTS)
     arrays, start = {}, 0
     for name, (text, size) in parse(index[()].tobytes()).items():
         kind = np.dtype(text)
         stop = start + size * kind.itemsize
-        if kind.kind not in "iuf" or not start <= stop <= content.size:
+        if kind.kind not in "iuf" or not start <= stop <= content.size or name in held:
             raise _Foreign(f"{name!r:.60} is no array within the file")
         arrays[name] = content[start:stop].view(kind)
         start = stop
     if start != content.size:
         raise _Foreign("its arrays declare less than the file holds")
-    return arrays | {PARTS[0]: description[()]}
+    columns = {name: each[()] for name, each in held.items() if name not in PARTS}
+    return arrays | columns | {PARTS[0]: description[()]}
 
 
 def _is_dimension(dataset: Any) -> bool:
