@@ -30,6 +30,7 @@ from bayesimpute.data.table import Kind
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.completed import update_passive
 from bayesimpute.engine.designs import Designs
+from bayesimpute.engine.line_draws import by_slice, from_normal
 from bayesimpute.engine.live import Live, Positions, Standing, seen_within
 from bayesimpute.engine.live_levels import move_levels
 from bayesimpute.method import Array, DensityKernel, Design, RowDensity
@@ -42,8 +43,6 @@ WIDTH = 5.0
 #: A latent mean and the outcome's level of the cluster can stand in for each other: coefficients
 #: and values are drawn given each other so many times an iteration, the scales being kept.
 LATENT_ROUNDS = 6
-#: An interval shrinks to nothing long before.
-MOST_SHRINKAGE = 200
 
 
 def redraw(
@@ -290,10 +289,10 @@ def _draw(drawing: Drawing, live: Live, rng: np.random.Generator) -> Array:
     if variable.kind is not Kind.NUMERIC:
         return _draw_category(drawing, np.arange(float(len(variable.categories))), rng)
     if live.gaussian:
-        return _draw_normal(drawing, live.spread, rng)
+        return from_normal(drawing.log_density, drawing.current, live.spread, rng)
     kernel = drawing.kernel
     whole = isinstance(kernel, DensityKernel) and kernel.measure == "probability"
-    return _draw_by_slice(drawing, WIDTH * live.spread, whole, rng)
+    return by_slice(drawing.log_density, drawing.current, WIDTH * live.spread, rng, whole)
 
 
 def _draw_category(drawing: Drawing, values: Array, rng: np.random.Generator) -> Array:
@@ -302,44 +301,3 @@ def _draw_category(drawing: Drawing, values: Array, rng: np.random.Generator) ->
     log_density = np.stack([drawing.log_density(np.full(cells, value)) for value in values])
     gumbel = rng.gumbel(size=log_density.shape)
     return np.asarray(values[(log_density + gumbel).argmax(axis=0)])
-
-
-def _draw_normal(drawing: Drawing, step: float, rng: np.random.Generator) -> Array:
-    """Draw each cell from the normal distribution of which three points tell all."""
-    here = drawing.current
-    below, at, above = (drawing.log_density(here + side) for side in (-step, 0.0, step))
-    curvature = (2.0 * at - above - below) / step**2
-    slope = (above - below) / (2.0 * step)
-    noise = rng.standard_normal(here.size)
-    return np.asarray(here + slope / curvature + noise / np.sqrt(curvature))
-
-
-def _draw_by_slice(drawing: Drawing, width: float, whole: bool, rng: np.random.Generator) -> Array:
-    """Move each cell by slice sampling on an interval of fixed width around it.
-
-    Whole numbers are looked at as steps: a value stands for all that is rounded to it.
-    """
-
-    def rounded(values: Array) -> Array:
-        return np.rint(values) if whole else values
-
-    here = drawing.current.astype(float)
-    count = here.size
-    if whole:
-        width = max(width, 4.0)
-        here = here + rng.uniform(-0.5, 0.5, size=count)
-    level = drawing.log_density(rounded(here)) + np.log(rng.uniform(size=count))
-    low = here - width * rng.uniform(size=count)
-    high = low + width
-    drawn = here.copy()
-    pending = np.arange(count)
-    for _ in range(MOST_SHRINKAGE):
-        candidate = low[pending] + (high - low)[pending] * rng.uniform(size=pending.size)
-        accepted = drawing.log_density(rounded(candidate), pending) > level[pending]
-        drawn[pending[accepted]] = candidate[accepted]
-        pending, candidate = pending[~accepted], candidate[~accepted]
-        if not pending.size:
-            break
-        left = candidate < here[pending]
-        low[pending[left]], high[pending[~left]] = candidate[left], candidate[~left]
-    return rounded(drawn)

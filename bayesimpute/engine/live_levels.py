@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from bayesimpute.data.table import Kind
 from bayesimpute.design import DesignBuilder
+from bayesimpute.engine.line_draws import LogDensity, by_slice, from_normal
 from bayesimpute.engine.live import Live, Positions, seen_within
 from bayesimpute.method import Array, DensityKernel, Design, Kernel, RowDensity
 from bayesimpute.sampling.cluster_effects import ClusterEffects, EffectDensity
@@ -37,8 +38,6 @@ from bayesimpute.specification.specification import Passive, Specification
 MOSTLY = 0.5
 #: Width of a slice, in SDs of what the effects' own distribution is along a line.
 WIDTH = 4.0
-#: An interval shrinks to nothing long before.
-MOST_SHRINKAGE = 200
 
 Values = Mapping[str, Array]
 
@@ -258,24 +257,28 @@ class Lines:
         if against:
             yield {name: alone, **against}
 
-    def density(self, direction: Direction) -> Callable[[Array], Array]:
-        """Log density along a line, of how far each level is moved, up to a constant."""
+    def density(self, direction: Direction) -> LogDensity:
+        """Log density along a line, of how far each level is moved."""
         levels = self._levels
         slope, curvature = self._priors(direction)
         of_rows = (self._of_categories if levels.categories.size else self._of_numbers)(direction)
 
-        def found(delta: Array) -> Array:
+        def found(moves: Array, which: Positions | None = None) -> Array:
+            some = slice(None) if which is None else which
+            delta = np.zeros(len(levels.clusters))
+            delta[some] = moves
             with np.errstate(all="ignore"):  # candidates may be where a function has no value
                 total = of_rows(delta) + (slope - curvature * delta / 2) * delta
-            return np.where(np.isnan(total), -np.inf, total)
+            return np.where(np.isnan(total), -np.inf, total)[some]
 
         return found
 
     def move(self, direction: Direction, rng: np.random.Generator) -> None:
         """Move along a line, each level by an amount of its own."""
-        draw = drawn_from_normal if self._normal else drawn_by_slice
+        draw = from_normal if self._normal else by_slice
+        here = np.zeros(len(self._levels.clusters))
         width = WIDTH / np.sqrt(self._priors(direction)[1])
-        self.put(direction, draw(self.density(direction), width, rng))
+        self.put(direction, draw(self.density(direction), here, width, rng))
 
     def put(self, direction: Direction, delta: Array) -> None:
         """Write effects, and numbers, that have moved."""
@@ -417,37 +420,6 @@ class Lines:
                 values[name] = np.where(np.isnan(known), computed, known)
                 stale.add(name)
         return {told.name: self._design(told.name, values).rows(told.rows) for told in self._told}
-
-
-def drawn_from_normal(
-    density: Callable[[Array], Array], width: Array, rng: np.random.Generator
-) -> Array:
-    """Draw from the normal distribution of which three points tell all, (level,)."""
-    below, at, above = (density(side * width) for side in (-1.0, 0.0, 1.0))
-    curvature = (2.0 * at - above - below) / width**2
-    slope = (above - below) / (2.0 * width)
-    return np.asarray(slope / curvature + rng.standard_normal(width.size) / np.sqrt(curvature))
-
-
-def drawn_by_slice(
-    density: Callable[[Array], Array], width: Array, rng: np.random.Generator
-) -> Array:
-    """Move from 0 by slice sampling on an interval of fixed width around it, (level,)."""
-    count = width.size
-    level = density(np.zeros(count)) + np.log(rng.uniform(size=count))
-    low = -width * rng.uniform(size=count)
-    high = low + width
-    drawn, pending = np.zeros(count), np.ones(count, dtype=bool)
-    for _ in range(MOST_SHRINKAGE):
-        candidate = np.where(pending, low + (high - low) * rng.uniform(size=count), drawn)
-        accepted = pending & (density(candidate) > level)
-        drawn[accepted] = candidate[accepted]
-        pending &= ~accepted
-        if not pending.any():
-            break
-        low = np.where(pending & (candidate < 0), candidate, low)
-        high = np.where(pending & (candidate >= 0), candidate, high)
-    return drawn
 
 
 def move_levels(

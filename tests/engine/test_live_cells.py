@@ -13,6 +13,7 @@ from bayesimpute.engine.adapt import reference_values
 from bayesimpute.engine.bench import Bench
 from bayesimpute.engine.chain import ChainState, fill
 from bayesimpute.engine.completed import update_passive
+from bayesimpute.engine.line_draws import by_slice, from_normal
 from bayesimpute.engine.live_cells import Drawing, redraw
 
 RUN = {"cluster": "school", "m": 3, "iterations": 3, "seed": 7, "progress": False}
@@ -261,15 +262,9 @@ def test_draws_of_normal_cells_keep_their_distribution_and_lean_away_from_the_la
 # --- draws ----------------------------------------------------------------------------------------
 
 
-class Known:
-    """Cells with one density, at draws from it: what draws them must leave it as it is."""
-
-    def __init__(self, current, log_density, kernel=None):
-        self.current, self.cells, self.kernel = current, np.arange(len(current)), kernel
-        self._log_density = log_density
-
-    def log_density(self, candidate, which=None):
-        return self._log_density(candidate)
+def at_all(log_density):
+    """One density of all numbers, whichever are asked for."""
+    return lambda values, which=None: log_density(values)
 
 
 def test_a_slice_leaves_two_distant_modes_as_they_are():
@@ -285,7 +280,7 @@ def test_a_slice_leaves_two_distant_modes_as_they_are():
 
     left = rng.random(20_000) < shares[0]
     start = np.where(left, *(mode.rvs(left.size, random_state=rng) for mode in modes))
-    drawn = live_cells._draw_by_slice(Known(start, log_density), 5 * start.std(), False, rng)
+    drawn = by_slice(at_all(log_density), start, 5 * start.std(), rng)
     assert stats.kstest(drawn, below).pvalue > 0.001
     changed = (drawn < 0) != left
     assert 0.1 < changed.mean() < 0.5  # cells cross the gap
@@ -294,7 +289,7 @@ def test_a_slice_leaves_two_distant_modes_as_they_are():
 def test_a_slice_of_counts_leaves_them_as_they_are():
     rng = np.random.default_rng(3)
     start = rng.poisson(1.3, 20_000).astype(float)
-    drawn = live_cells._draw_by_slice(Known(start, stats.poisson(1.3).logpmf), 5.0, True, rng)
+    drawn = by_slice(at_all(stats.poisson(1.3).logpmf), start, 5.0, rng, whole=True)
     expected = stats.poisson(1.3).pmf(np.arange(6))
     assert np.array_equal(drawn, np.rint(drawn)) and (drawn != start).mean() > 0.4
     seen = np.bincount(drawn.astype(int), minlength=6)[:6] / len(drawn)
@@ -304,7 +299,7 @@ def test_a_slice_of_counts_leaves_them_as_they_are():
 def test_a_normal_value_is_drawn_exactly_wherever_it_was():
     rng = np.random.default_rng(4)
     here = rng.normal(10, 5, size=20_000)
-    drawn = live_cells._draw_normal(Known(here, stats.norm(-2, 0.3).logpdf), 1.7, rng)
+    drawn = from_normal(at_all(stats.norm(-2, 0.3).logpdf), here, 1.7, rng)
     assert stats.kstest(drawn, stats.norm(-2, 0.3).cdf).pvalue > 0.001
     assert abs(np.corrcoef(drawn, here)[0, 1]) < 0.03
 

@@ -8,7 +8,7 @@ from scipy import stats
 import bayesimpute as bi
 from bayesimpute.engine import live_cells
 from bayesimpute.engine.completed import update_passive
-from bayesimpute.engine.live_levels import drawn_by_slice, drawn_from_normal, lines_of
+from bayesimpute.engine.live_levels import lines_of
 from tests.engine.test_live_cells import joint, stood
 
 
@@ -87,23 +87,6 @@ def test_densities_along_lines_differ_as_the_whole_joint_density_does(gaps, name
         (_, again) = lines.directions(effect)  # which must not depend on what has moved
         for model, by in directions[1].items():
             np.testing.assert_allclose(by, again[model], rtol=1e-9, atol=1e-12)
-
-
-def test_draws_along_a_line_keep_its_distribution():
-    rng = np.random.default_rng(5)
-    at, sd = rng.normal(size=4000), 0.7
-
-    def density(delta):
-        return stats.norm.logpdf(sd * at + delta, 0.0, sd)
-
-    width = np.full(at.size, 1.3)
-    assert (
-        stats.kstest(sd * at + drawn_by_slice(density, width, rng), stats.norm(0, sd).cdf).pvalue
-        > 0.01
-    )
-    exact = drawn_from_normal(density, width, rng)
-    assert stats.kstest(sd * at + exact, stats.norm(0, sd).cdf).pvalue > 0.01
-    assert abs(np.corrcoef(at, sd * at + exact)[0, 1]) < 0.05
 
 
 def test_means_of_large_clusters_without_values_do_not_stay_where_they_started(monkeypatch):
