@@ -24,6 +24,7 @@ from bayesimpute.method import Adaptation, Array, Design, Kernel, Visit
 from bayesimpute.specification.aliases import MATCHING
 from bayesimpute.specification.screening import stays_missing
 from bayesimpute.specification.specification import Specification, Target
+from bayesimpute.wording import listed
 
 #: Sweeps before the first iteration where missing values and parameters are drawn given each
 #: other: their chains forget the fill more slowly than chained equations, which learn from what is
@@ -220,7 +221,18 @@ def run_chain(
     course = Course(seed, Purpose.LIVE_CELLS, imputation) if bench.live else None
     for t, iteration in enumerate(iterations):
         whole = course.at(iteration) if course is not None else None
-        if whole is not None and state.kernel:
+        waits = bench.speaking.keys() - state.kernel.keys()  # for models that have failed so far
+        if whole is not None and waits:
+            message = (
+                f"imputation {imputation + 1}, iteration {iteration + 1}: what stands in models of "
+                f"others is drawn once all have been; that of {listed(sorted(waits))} has failed"
+            )
+            place = (imputation + 1, iteration + 1)
+            events += [
+                Event("error", "imputation", live, "values kept", message, *place)
+                for live in bench.live
+            ]
+        elif whole is not None:
             try:
                 follow_live(bench, state, designs, whole)
             except FAILURES as error:
@@ -303,7 +315,7 @@ def _warm_up(
 ) -> None:
     """Move a chain on from its fill by sweeps that are not recorded."""
     for sweep in range(WARM_UP):
-        if state.kernel:
+        if bench.speaking.keys() <= state.kernel.keys():
             follow_live(bench, state, designs, stream(seed, Purpose.WARM_UP, imputation, sweep))
         for position, name in enumerate(bench.specification.visit_sequence):
             rng = stream(seed, Purpose.WARM_UP, imputation, sweep, position)

@@ -71,6 +71,16 @@ def test_a_model_that_has_failed_throughout_is_said_to_have(frame):
     assert not known[0].isna().any().any()
 
 
+def test_values_that_stand_in_a_model_which_has_failed_wait_for_it(frame):
+    """Their distribution is that model's too; what keeps them is among the events."""
+    frame = frame.assign(x=np.where(frame.index % 4, frame["y"].fillna(0.3) ** 2, np.nan))
+    options = {"method": "normal", "cluster": "g", "analysis": "y ~ x", "on_error": "keep"}
+    imp = run(frame[["g", "y", "x"]], post=raising(ValueError("no")), **options)
+    kept = imp.events[imp.events["action"] == "values kept"]
+    assert kept["variable"].value_counts().to_dict() == {"y": 6, "x": 6}
+    assert kept.loc[kept["variable"] == "x", "message"].str.contains("of 'y' has failed").all()
+
+
 def test_want_of_memory_is_not_kept_going_without(frame):
     with pytest.raises(bi.SamplingError, match="MemoryError"):
         run(frame, post=raising(MemoryError()), on_error="keep")
