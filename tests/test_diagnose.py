@@ -154,7 +154,10 @@ def test_a_drift_of_all_chains_is_found_though_their_spread_hides_it_from_rhat(f
 def test_a_run_too_short_to_tell_says_so(frame):
     assert ("", "too few iterations to tell") in found(made(frame, iterations=3))
     assert ("", "few iterations to tell") in found(made(frame, iterations=5))
-    assert ("", "one chain only") in found(made(frame, m=1))
+    alone = made(frame, m=1)
+    assert ("", "one chain only") in found(alone)
+    assert "against the share" in repr(made(frame).diagnose())
+    assert "against" not in repr(alone.diagnose())  # one imputation is not compared with anything
     assert not found(made(frame, iterations=10))
 
 

@@ -117,7 +117,7 @@ def too_short(run: Examined) -> Iterator[Finding]:
             "info", "", "one chain only", "m = 1.",
             "Whether chains have met cannot be seen from one, and a single imputation hides the "
             "uncertainty of what is imputed.",
-            "bi.impute(..., m=20)",
+            run.with_imputations(20),
         )  # fmt: skip
         return
     if kept < FEWEST_DRAWS:

@@ -335,5 +335,6 @@ def _checked(run: Examined, fits: Sequence[Any]) -> str:
         f"Checked: {chain}; divergences and {_counted(len(run.history.events), 'event')}; "
         "predictors (collinearity, loops, separation), clusters, donors and identification of "
         f"{_counted(len(run.targets), 'model')}; range and spread of the imputed values of "
-        f"{_counted(variables, 'variable')}; m = {run.m} against {amount}."
+        f"{_counted(variables, 'variable')}"
+        + (f"; m = {run.m} against {amount}." if run.m > 1 else ".")
     )

@@ -313,6 +313,8 @@ def _draw(
         statistics = run.datatree["sample_stats"].to_dataset()
         if "diverging" in statistics:
             tree["sample_stats"] = statistics[["diverging"]].isel(draw=slice(discard, None))
+    # iterations count from 1, as in plot_trace and events
+    tree = {name: group.assign_coords(draw=group["draw"] + 1) for name, group in tree.items()}
     function: Callable[..., PlotCollection] = getattr(arviz_plots, f"plot_{kind}")
     draws = drawn.sizes["draw"]
     backend = backend or str(rcParams["plot.backend"])

@@ -6,6 +6,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bayesimpute.analysis import Fits
 from bayesimpute.arguments import FigureSize, Places, Positive, checked
@@ -127,22 +128,25 @@ def plot_fmi(
 class _Course:
     """Rubin's numbers after 2, 3, … imputations.
 
-    `within` and `between` are variances (number, term), `last` the result with all imputations.
+    `within` and `between` are variances (number, term), `dfcom` has one a number, `last` is the
+    result with all imputations.
     """
 
     terms: list[str]
     numbers: np.ndarray
     within: np.ndarray
     between: np.ndarray
-    dfcom: float
+    dfcom: Array
     last: Any
     level: float
 
-    def values(self, within: Array, between: Array, m: Array, quantity: str) -> Array:
-        """Quantity for variances and numbers of imputations, which broadcast."""
+    def values(
+        self, within: Array, between: Array, m: Array, quantity: str, dfcom: ArrayLike
+    ) -> Array:
+        """Quantity for variances, numbers and complete-data df, which broadcast."""
         from scipy import stats
 
-        found = from_variances(between, within, between, m, self.dfcom)  # without an estimate
+        found = from_variances(between, within, between, m, dfcom)  # without an estimate
         if quantity == "fmi":
             return found.fmi
         error = np.sqrt(found.t)
@@ -166,8 +170,9 @@ def _course(analysis: Any) -> _Course:
     terms = [term for term in given[0].table.index if all(term in p.table.index for p in given)]
     variances = np.array([pooled.table.loc[terms, ["ubar", "b"]].to_numpy() for pooled in given])
     numbers = np.array([pooled.m for pooled in given])
+    dfcom = np.array([each.dfcom for each in given])
     return _Course(
-        terms, numbers, variances[..., 0], variances[..., 1], last.dfcom, last, last.conf_level
+        terms, numbers, variances[..., 0], variances[..., 1], dfcom, last, last.conf_level
     )
 
 
@@ -194,7 +199,8 @@ def _running(analysis: Fits | PooledPosterior) -> _Course:
     numbers = np.arange(FEWEST, m + 1)
     within = np.array([variances[:k].mean(axis=0) for k in numbers])
     between = np.array([estimates[:k].var(axis=0, ddof=1) for k in numbers])
-    return _Course(list(pooled.table.index), numbers, within, between, dfcom, pooled, level)
+    every = np.full(len(numbers), dfcom)
+    return _Course(list(pooled.table.index), numbers, within, between, every, pooled, level)
 
 
 def _panel(
@@ -204,13 +210,11 @@ def _panel(
     from scipy import stats
 
     numbers, within, between = course.numbers, course.within[:, at], course.between[:, at]
-    line = course.values(within, between, numbers, quantity)
+    line = course.values(within, between, numbers, quantity, course.dfcom)
     grid = np.unique(np.geomspace(numbers[0], numbers[-1], 60).round().astype(int))
     low, high = (
-        course.values(
-            within[-1], between[-1] * stats.chi2.ppf(p, grid - 1) / (grid - 1), grid, quantity
-        )
-        for p in (0.025, 0.975)
+        course.values(within[-1], between[-1] * scale, grid, quantity, course.dfcom[-1])
+        for scale in stats.chi2.ppf([[0.025], [0.975]], grid - 1) / (grid - 1)
     )
     ax.fill_between(grid, low, high, color=style.GREY, alpha=0.18, linewidth=0)
     ax.plot(

@@ -1,5 +1,7 @@
 """The picture of a quantity against the number of imputations shows what pooling computes."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -75,6 +77,15 @@ def test_posteriors_and_lists_of_pooled_results_are_shown_too(fits):
     assert line.get_xdata().tolist() == [4, 6, 9]
     # Rubin's df without complete-data df, from variances alone
     assert line.get_ydata()[-1] == pytest.approx(stages[0].table.loc["x", "fmi"])
+
+
+def test_results_of_different_rows_have_their_own_degrees_of_freedom(fits):
+    few = [replace(fit, df_residual=5.0) for fit in fits.estimates[:4]]
+    stages = [type(fits)(tuple(few), "").pool(), fits.pool()]
+    assert stages[0].dfcom != stages[1].dfcom
+    (line,) = bi.plot_fmi(stages, terms=["x"]).axes[0].lines
+    rows = [stage.table.loc["x"] for stage in stages]
+    assert line.get_ydata() == pytest.approx([r["conf_high"] - r["conf_low"] for r in rows])
 
 
 def test_axes_are_taken_and_refused_by_number(fits):

@@ -525,7 +525,7 @@ def test_a_facet_holds_the_values_of_its_own_rows(pupils_in_schools):
 def test_discarded_iterations_are_not_drawn(imputations):
     collection = imputations.plot_chains("trace", "popular", "mean", discard=2)
     lines = collection.viz["figure"].item().axes[0].get_lines()[:4]
-    assert [line.get_xdata().tolist() for line in lines] == [[2, 3, 4, 5]] * 4
+    assert [line.get_xdata().tolist() for line in lines] == [[3, 4, 5, 6]] * 4  # from 1
 
 
 def test_columns_computed_afterwards_have_no_trace():
