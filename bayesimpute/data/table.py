@@ -423,3 +423,21 @@ def indicator_order(values: np.ndarray, n_categories: int) -> tuple[int, ...]:
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.setflags(write=False)
     return array
+
+
+def by_row(given: Any, frame: pd.DataFrame) -> Any:
+    """Put what a function of the user's gave for a frame in the order of its rows, by their labels.
+
+    Without labels, or with others than the frame's, it stays in the order in which it came.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"x": [1, 2]}, index=["a", "b"])
+    >>> by_row(pd.Series([4, 3], index=["b", "a"]), frame).tolist()
+    [3, 4]
+    """
+    index = frame.index
+    if not isinstance(given, pd.Series) or len(given) != len(index):
+        return given
+    theirs = index.is_unique and given.index.is_unique and index.isin(given.index).all()
+    return given.reindex(index) if theirs else given

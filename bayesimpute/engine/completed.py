@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.table import Kind
+from bayesimpute.data.table import Kind, by_row
 from bayesimpute.design import DesignBuilder
 from bayesimpute.errors import SamplingError
 from bayesimpute.method import Array
@@ -81,7 +81,7 @@ def post_processed(
     own = rows[part.cells]
     data = table.completed(values).iloc[table.rows[rows]]
     given = target.post(drawn[own], data, rng)
-    result = _numbers(part, given, len(data))
+    result = _numbers(part, by_row(given, data), len(data))
     if result.shape != (len(data),):
         raise _wrong(part, len(data), f"it returned shape {result.shape}")
     if not np.isfinite(result).all():

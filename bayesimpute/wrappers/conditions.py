@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesimpute.data.table import Kind, Table
+from bayesimpute.data.table import Kind, Table, by_row
 from bayesimpute.errors import SpecificationError
 from bayesimpute.method import Array
 from bayesimpute.specification.expressions import (
@@ -106,7 +106,7 @@ def truth_of_function(
         raise SpecificationError(
             f"the condition {_called(function)} failed: {type(error).__name__}: {error}"
         ) from error
-    holds = np.asarray(result, dtype=object)
+    holds = np.asarray(by_row(result, frame), dtype=object)
     if holds.shape != (len(frame),) or not all(isinstance(v, bool | np.bool_) for v in holds):
         raise SpecificationError(
             f"the condition {_called(function)} must give one True or False for each of the "

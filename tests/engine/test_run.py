@@ -175,6 +175,30 @@ def test_passive_variables_follow_their_inputs(study):
         np.testing.assert_allclose(completed["double"], completed["x"] * 2 + completed["y"])
 
 
+def test_what_functions_give_is_in_the_order_of_its_labels(study):
+    """A result that pandas has sorted is not put back by position."""
+
+    def sorted_post(values, data, rng):
+        return pd.Series(values, data.index).sort_values()
+
+    def sorted_condition(data):
+        return (data["x"] > 0).sort_values()
+
+    first, second = (
+        bi.impute(
+            study,
+            method={"y": bi.only_where("sample", condition, otherwise=0.0)},
+            post={"y": post},
+            **RUN,
+        )
+        for condition, post in [
+            (sorted_condition, sorted_post),
+            (lambda data: data["x"] > 0, lambda values, data, rng: values),
+        ]
+    )
+    pd.testing.assert_frame_equal(first.complete(1), second.complete(1))
+
+
 def test_a_failing_post_names_target_imputation_and_iteration(study):
     with pytest.raises(bi.SamplingError, match=r"'y', imputation 1, iteration 1.*finite"):
         bi.impute(study, post={"y": lambda values, data, rng: values * np.nan}, **RUN)
