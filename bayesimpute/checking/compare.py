@@ -20,7 +20,7 @@ Weights are those of stacking (Yao, Vehtari, Simpson & Gelman 2018), all imputat
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -415,7 +415,7 @@ def _fit(
     units: npt.NDArray[Any] = np.empty(0)
     measure = "density"
     for imputation, chain in enumerate(chains):
-        design = builder.build(chain.values)
+        design = _seen(builder.build(chain.values))
         rng = stream(seed, Purpose.COMPARED_MODEL, number, imputation)
         try:
             if adaptation is None:
@@ -445,6 +445,13 @@ def _fit(
             errors.append(error)
         measure = drawn[0].measure
     return _Fit(np.stack(values), np.stack(errors) if errors else None, units, measure)
+
+
+def _seen(design: Design) -> Design:
+    """Leave values out that were imputed given the analysis: they follow the run's own model."""
+    if design.live is None:
+        return design
+    return replace(design, fit=design.fit & ~design.live, live=None)
 
 
 def _known(density: Array | None, place: str) -> Array:

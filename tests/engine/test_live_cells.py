@@ -33,6 +33,17 @@ def assert_same(a, b):
             assert np.array_equal(draws, b.history.parameters[name][key], equal_nan=True)
 
 
+@pytest.mark.parametrize("unit", ["row", "cluster"])
+def test_models_are_compared_by_observed_values_alone(study, run, unit):
+    """Imputed ones were drawn from the run's model, and would speak for it."""
+    model = {"plain": {"method": "normal", "formula": "x ~ 1"}}
+    asked = {"unit": unit, "imputations": 2, "draws": 100, "seed": 1}
+    elpd = run.compare_models("x", model, **asked).pointwise["plain"].sum()
+    seen = study["x"].dropna()
+    density = stats.norm(seen.mean(), seen.std(ddof=0)).logpdf(seen).sum()
+    assert density - 4 < elpd < density - 1  # two parameters
+
+
 # --- what must never depend on how it was run -----------------------------------------------------
 
 
