@@ -331,8 +331,10 @@ def test_labels_are_of_numbers_and_texts_alike():
     (["--ordered", "stage"], "write COLUMN=LOW,…,HIGH, such as stage=I,II,III"),
     (["--ordered", "stage=low,low,mid,high"], "--ordered stage: a label stands there twice"),
     (["--ordered", "stage=low,mid"], "--ordered stage: 'high' is a value of the column and not"),
+    (["--ordered", "stage=low", "--ordered", "stage=mid"], "--ordered is given twice for 'stage'"),
+    (["--method", "age=pmm", "--method", "age=normal"], "--method is given twice for 'age'"),
 ])  # fmt: skip
-def test_categories_that_cannot_be_are_refused(words, said, tmp_path, capsys):
+def test_options_that_cannot_be_are_refused(words, said, tmp_path, capsys):
     coded(tmp_path)
     assert run(tmp_path, "a.csv", words) == 2
     assert said in capsys.readouterr().err

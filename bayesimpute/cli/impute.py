@@ -151,8 +151,9 @@ def read_data(given: Mapping[str, Any], said: list[str]) -> "pd.DataFrame":
 def _orders(given: Any) -> dict[str, list[str]]:
     """``COLUMN=LOW,…,HIGH`` words, or a table of these, as labels by column."""
     found = {}
-    table = isinstance(given, Mapping)
-    for name, labels in given.items() if table else (each.partition("=")[::2] for each in given):
+    pairs = given.items() if isinstance(given, Mapping) else [w.partition("=")[::2] for w in given]
+    _check_once("--ordered", [name for name, _ in pairs])
+    for name, labels in pairs:
         if not labels:
             raise SpecificationError(
                 f"--ordered {name}: write COLUMN=LOW,…,HIGH, such as stage=I,II,III."
@@ -502,7 +503,15 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | str | None:
             f"{option} {bare[0]}: write COLUMN=NAME, such as popular=normal "
             "(a NAME alone holds for all columns and stands alone)."
         )
-    return dict(word.split("=", 1) for word in given)
+    pairs = [word.split("=", 1) for word in given]
+    _check_once(option, [name for name, _ in pairs])
+    return dict(pairs)
+
+
+def _check_once(option: str, names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SpecificationError(f"{option} is given twice for {twice!r}; leave one of them out.")
 
 
 def check_written(paths: Mapping[str, Any], sources: Mapping[str, Any]) -> None:
