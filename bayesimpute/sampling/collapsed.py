@@ -36,6 +36,8 @@ Array = npt.NDArray[np.float64]
 _LOG_2_PI = np.log(2.0 * np.pi)
 #: Rows whose columns are looked at together.
 _BLOCK = 128
+#: Clusters that are looked at together: what is computed of them stays near the processor.
+_CLUSTERS = 1024
 
 
 class CrossProducts(Struct):
@@ -262,31 +264,38 @@ def _solve_lower(c: Array, b: Array) -> None:
             b[i, col] /= c[i, i]
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def integrate(
-    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
-) -> float:
-    """Integrate β and b out: log density of y given Ψ and σ².
+@part_of
+def _one_piece(by_cluster: Array, first: int, last: int) -> Array:
+    """Give what some clusters have in one piece, near the processor; all of it as it is."""
+    if last - first == by_cluster.shape[2]:
+        return by_cluster
+    piece = np.empty((by_cluster.shape[0], by_cluster.shape[1], last - first))
+    _copy(by_cluster, first, piece, 0, last - first)
+    return piece
 
-    Parameters
-    ----------
-    data
-        Cross-products.
-    prior_precision, prior_mean
-        Of β, independent normal, (p,).
-    made
-        Its `factor` and `sigma2` are read, the rest is written.
+
+@part_of
+def _copy(one: Array, start: int, other: Array, begin: int, n: int) -> None:
+    """Copy what some clusters have."""
+    for a in range(one.shape[0]):
+        for b in range(one.shape[1]):
+            row, copied = one[a, b, start : start + n], other[a, b, begin : begin + n]
+            for j in range(n):
+                copied[j] = row[j]
+
+
+@part_of
+def _integrate_clusters(
+    data: CrossProducts, made: Integrated, first: int, last: int, total: Array
+) -> float:
+    """Integrate the effects of some clusters out, and give their log determinants.
+
+    What their rows tell of β and y is taken from `total`.
     """
-    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
+    zz, zw = _one_piece(data.zz, first, last), _one_piece(data.zw, first, last)
+    root, projected = _one_piece(made.root, first, last), _one_piece(made.projected, first, last)
+    rows, sigma2, factor = data.rows[first:last], made.sigma2[first:last], made.factor
     q, p1, clusters = zw.shape
-    p = p1 - 1
-    factor, sigma2, root, projected = made.factor, made.sigma2, made.root, made.projected
-    chol, beta = made.chol, made.beta
-    total = np.zeros((p1, p1))
-    for g in range(ww.shape[0]):
-        for a in range(p1):
-            for b in range(a + 1):
-                total[a, b] += ww[g, a, b] / sigma2[g]
     inner = np.zeros((q, q, clusters))
     root[:] = 0.0
     for a in range(q):
@@ -334,11 +343,11 @@ def integrate(
                     projected[a, b, j] += root[a, c, j] * zw[c, b, j]
             for j in range(clusters):
                 scaled[a, b, j] = projected[a, b, j] * inverse[j]
-    log_det, log_sigma2, last = 0.0, 0.0, 1.0
+    log_det, log_sigma2, last_sigma2 = 0.0, 0.0, 1.0
     for j in range(clusters):
-        if sigma2[j] != last:
-            last = sigma2[j]
-            log_sigma2 = np.log(last)
+        if sigma2[j] != last_sigma2:
+            last_sigma2 = sigma2[j]
+            log_sigma2 = np.log(last_sigma2)
         log_det += rows[j] * _LOG_2_PI + (rows[j] - q) * log_sigma2
     for a in range(q):
         log_det += 2.0 * sum_of_logs(inner[a, a])
@@ -349,6 +358,40 @@ def integrate(
         for b in range(a + 1):
             for c in range(q):
                 total[a, b] -= _dot(scaled[c, a], projected[c, b], 0, clusters)
+    if clusters < made.root.shape[2]:
+        _copy(root, 0, made.root, first, clusters)
+        _copy(projected, 0, made.projected, first, clusters)
+    return log_det
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def integrate(
+    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
+) -> float:
+    """Integrate β and b out: log density of y given Ψ and σ².
+
+    Parameters
+    ----------
+    data
+        Cross-products.
+    prior_precision, prior_mean
+        Of β, independent normal, (p,).
+    made
+        Its `factor` and `sigma2` are read, the rest is written.
+    """
+    ww, sigma2 = data.ww, made.sigma2
+    _, p1, clusters = data.zw.shape
+    p = p1 - 1
+    chol, beta = made.chol, made.beta
+    total = np.zeros((p1, p1))
+    for g in range(ww.shape[0]):
+        for a in range(p1):
+            for b in range(a + 1):
+                total[a, b] += ww[g, a, b] / sigma2[g]
+    log_det = 0.0
+    for first in range(0, clusters, _CLUSTERS):
+        last = min(first + _CLUSTERS, clusters)
+        log_det += _integrate_clusters(data, made, first, last, total)
     quadratic = total[p, p]
     for a in range(p):
         for b in range(a + 1):
@@ -373,47 +416,21 @@ def integrate(
     return -0.5 * (log_det + quadratic)
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def log_marginal(
-    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
-) -> tuple[float, Array, Array]:
-    """Log density of y given Ψ and σ², and its gradient; parameters as of :func:`integrate`.
-
-    Returns
-    -------
-    log_density
-        ``log p(y | Ψ, σ²)``, β and b integrated out.
-    gradient_psi
-        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
-    gradient_sigma2
-        Derivative by each cluster's residual variance, (cluster,).
-    """
-    value = integrate(data, prior_precision, prior_mean, made)
-    zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
+@part_of
+def _gradient_of_clusters(
+    data: CrossProducts,
+    made: Integrated,
+    omega: Array,
+    first: int,
+    last: int,
+    by_psi: Array,
+    by_sigma2: Array,
+) -> None:
+    """Add what some clusters give to the gradient; Ω of :func:`log_marginal`."""
+    zz, zw = _one_piece(data.zz, first, last), _one_piece(data.zw, first, last)
+    root, projected = _one_piece(made.root, first, last), _one_piece(made.projected, first, last)
+    rows, sigma2 = data.rows[first:last], made.sigma2[first:last]
     q, p1, clusters = zw.shape
-    p = p1 - 1
-    sigma2, root, projected = made.sigma2, made.root, made.projected
-    chol, beta = made.chol, made.beta
-    # moments of (β, −1): what is left of [X y] by them has Ω as its weights
-    inverse = np.zeros((p, p))
-    for a in range(p):
-        inverse[a, a] = 1.0
-    _solve_lower(chol, inverse)
-    omega = np.empty((p1, p1))
-    omega[p, p] = 1.0
-    for a in range(p):
-        omega[a, p] = -beta[a]
-        omega[p, a] = -beta[a]
-        for b in range(p):
-            omega[a, b] = beta[a] * beta[b]
-            for c in range(p):
-                omega[a, b] += inverse[c, a] * inverse[c, b]
-    by_psi = np.zeros((q, q))
-    by_sigma2 = np.zeros(clusters)
-    for g in range(ww.shape[0]):
-        for a in range(p1):
-            for b in range(p1):
-                by_sigma2[g] += 0.5 * omega[a, b] * ww[g, a, b] / sigma2[g] ** 2
     once, twice = np.empty(clusters), np.empty(clusters)  # 1/σ² and 1/σ⁴
     for j in range(clusters):
         once[j] = 1.0 / sigma2[j]
@@ -460,9 +477,54 @@ def log_marginal(
             for b in range(p1):
                 for j in range(clusters):
                     terms[j] += weighted[b, j] * left[c, b, j]
-            by_psi[a, c] = 0.5 * (
+            by_psi[a, c] += 0.5 * (
                 _dot(terms, twice, 0, clusters) - _dot(within[a, c], once, 0, clusters)
             )
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def log_marginal(
+    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
+) -> tuple[float, Array, Array]:
+    """Log density of y given Ψ and σ², and its gradient; parameters as of :func:`integrate`.
+
+    Returns
+    -------
+    log_density
+        ``log p(y | Ψ, σ²)``, β and b integrated out.
+    gradient_psi
+        Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
+    gradient_sigma2
+        Derivative by each cluster's residual variance, (cluster,).
+    """
+    value = integrate(data, prior_precision, prior_mean, made)
+    ww, sigma2 = data.ww, made.sigma2
+    q, p1, clusters = data.zw.shape
+    p = p1 - 1
+    chol, beta = made.chol, made.beta
+    # moments of (β, −1): what is left of [X y] by them has Ω as its weights
+    inverse = np.zeros((p, p))
+    for a in range(p):
+        inverse[a, a] = 1.0
+    _solve_lower(chol, inverse)
+    omega = np.empty((p1, p1))
+    omega[p, p] = 1.0
+    for a in range(p):
+        omega[a, p] = -beta[a]
+        omega[p, a] = -beta[a]
+        for b in range(p):
+            omega[a, b] = beta[a] * beta[b]
+            for c in range(p):
+                omega[a, b] += inverse[c, a] * inverse[c, b]
+    by_psi = np.zeros((q, q))
+    by_sigma2 = np.zeros(clusters)
+    for g in range(ww.shape[0]):
+        for a in range(p1):
+            for b in range(p1):
+                by_sigma2[g] += 0.5 * omega[a, b] * ww[g, a, b] / sigma2[g] ** 2
+    for first in range(0, clusters, _CLUSTERS):
+        last = min(first + _CLUSTERS, clusters)
+        _gradient_of_clusters(data, made, omega, first, last, by_psi, by_sigma2[first:last])
     return value, by_psi, by_sigma2
 
 

@@ -30,8 +30,11 @@ def rows():
     return x, np.ascontiguousarray(x[:, :2]), 2 * rng.normal(size=ROWS.sum())
 
 
-def products(rows, heteroscedastic):
-    """Cross-products of the rows in another order, in other units, some rows not to be seen."""
+def products(rows, heteroscedastic, apart=1):
+    """Cross-products of the rows in another order, in other units, some rows not to be seen.
+
+    Clusters are so far `apart`, with empty ones between them.
+    """
     x, z, y = rows
     order = np.random.default_rng(7).permutation(len(y) + 2)
     cluster = np.append(np.repeat(np.arange(len(ROWS)), ROWS), [0, 1])[order]
@@ -41,9 +44,9 @@ def products(rows, heteroscedastic):
         x * scale_x + centre_x,
         np.ascontiguousarray(z * scale_z),
         y * 2.0 - 1.0,
-        cluster,
+        cluster * apart,
         order < len(y) - 2,
-        len(ROWS),
+        len(ROWS) * apart,
         Standard(centre_x, scale_x, np.zeros(2), scale_z, -1.0, 2.0),
         heteroscedastic,
     )
@@ -51,10 +54,10 @@ def products(rows, heteroscedastic):
 
 def room(factor, s2):
     """Ψ and σ² as the density reads them, and room for what it leaves behind."""
+    n = len(s2)
     return Integrated(
-        factor, s2, np.empty((2, 2, len(ROWS))), np.empty((2, 4, len(ROWS))), np.empty((3, 3)),
-        np.empty(3),
-    )  # fmt: skip
+        factor, s2, np.empty((2, 2, n)), np.empty((2, 4, n)), np.empty((3, 3)), np.empty(3)
+    )
 
 
 def marginal(factor, s2, data):
@@ -101,6 +104,27 @@ def test_gradient_equals_differences_of_the_dense_density(rows, heteroscedastic)
             2 * step
         )
         assert (by_s2 * move).sum() == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("heteroscedastic", [False, True])
+def test_clusters_in_many_pieces_have_the_density_and_draws_of_those_in_one(rows, heteroscedastic):
+    """Some thousand clusters are looked at a piece at a time; empty ones tell nothing."""
+    s2, apart = sigma2(heteroscedastic), 700
+    found = []
+    for variances, data in (
+        (s2, products(rows, heteroscedastic)),
+        (np.repeat(s2, apart), products(rows, heteroscedastic, apart)),
+    ):
+        made = room(FACTOR, variances)
+        value, by_psi, by_s2 = log_marginal(data, PRECISION, MEAN, made)
+        noise = np.random.default_rng(3).normal(size=(len(ROWS), 2))
+        beta, effects = draw_coefficients(
+            made, np.ones(3), np.repeat(noise, len(variances) // len(ROWS), axis=0)
+        )
+        step = len(variances) // len(ROWS)
+        found.append([value, by_psi, beta, by_s2[::step], effects[::step]])
+    for few, many in zip(*found, strict=True):
+        np.testing.assert_allclose(many, few, rtol=1e-10)
 
 
 def test_density_is_finite_where_effects_vanish(rows):
