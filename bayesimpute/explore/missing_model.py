@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 Mask = npt.NDArray[np.bool_]
 
-#: Random tables behind the p-value of a larger table with small counts.
-RANDOM_TABLES = 9999
+#: Random tables behind the p-value of a larger table with small counts. Of more categories than so
+#: many, as clusters may be, as many tables as a moment allows, but not fewer than the last number.
+RANDOM_TABLES, MANY_CATEGORIES, SHUFFLED_ROWS, FEWEST_TABLES = 9999, 500, 50_000_000, 199
 #: They are always the same ones: a test of the same data gives the same p-value.
 TABLES_SEED = 0
 
@@ -93,7 +94,8 @@ def contingency(codes: Array, missing: Mask) -> tuple[str, dict[str, float]]:
 
     Small is Cochran's (1954) rule: an expected count below 1, or more than a fifth below 5. Then a
     2 × 2 table gets Fisher's test, whose statistic is the odds ratio, and a larger one the p-value
-    of χ² among random tables of the same margins, as R's ``simulate.p.value``. Cramér's V is
+    of χ² among random tables of the same margins, as R's ``simulate.p.value``: 9,999 tables, or of
+    more than 500 categories as many as take some seconds, 199 or more. Cramér's V is
     :math:`\sqrt{χ^2 / n}`, for one side of the table has two categories.
 
     Parameters
@@ -137,12 +139,22 @@ def _simulated(expected: Array, table: npt.NDArray[np.int64]) -> float:
     """Share of random tables with the same margins whose χ² is no smaller."""
     rng = np.random.default_rng(TABLES_SEED)
     sizes, absent = table.sum(axis=1), int(table[:, 1].sum())
-    drawn = rng.multivariate_hypergeometric(sizes, absent, size=RANDOM_TABLES)
+    method: Literal["count", "marginals"] = "marginals"
+    tables = RANDOM_TABLES
+    if len(sizes) > MANY_CATEGORIES:  # rows are shuffled sooner than categories are gone through
+        method = "count"
+        rows = min(absent, int(sizes.sum()) - absent)
+        tables = int(np.clip(SHUFFLED_ROWS // rows, FEWEST_TABLES, RANDOM_TABLES))
     # with both margins fixed the other column deviates by as much
     per_cell = (1 / expected).sum(axis=1)
-    statistic = (drawn - expected[:, 1]) ** 2 @ per_cell
     own = (table[:, 1] - expected[:, 1]) ** 2 @ per_cell
-    return float((1 + (statistic >= own * (1 - 1e-12)).sum()) / (1 + RANDOM_TABLES))
+    larger, at_once = 0, 1 + 1_000_000 // len(sizes)
+    for first in range(0, tables, at_once):
+        size = min(at_once, tables - first)
+        drawn = rng.multivariate_hypergeometric(sizes, absent, size=size, method=method)
+        statistic = (drawn - expected[:, 1]) ** 2 @ per_cell
+        larger += int((statistic >= own * (1 - 1e-12)).sum())
+    return (1 + larger) / (1 + tables)
 
 
 def by_clusters(columns: Array, missing: Mask, cluster: npt.NDArray[np.int64]) -> float:

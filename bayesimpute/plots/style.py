@@ -89,8 +89,10 @@ def cut_apart(names: Sequence[str], most: int = 18) -> list[str]:
     ['did y…0, at home', 'did y…1, at home']
     """
     texts = [cut(name, most) for name in names]
-    for text in set(texts):
-        at = [k for k, each in enumerate(texts) if each == text]
+    same: dict[str, list[int]] = {}
+    for k, text in enumerate(texts):
+        same.setdefault(text, []).append(k)
+    for at in same.values():
         first, last = (end(names[k] for k in at) for end in (min, max))
         if first != last:
             pairs = enumerate(zip(first, last, strict=False))

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import bayesimpute as bi
+from bayesimpute.explore import missing_model
 from bayesimpute.explore.missing_model import by_clusters, contingency, welch
 
 
@@ -58,7 +59,9 @@ def test_small_tables_get_fishers_test():
     assert found["statistic"] == 9
 
 
-def test_a_larger_small_table_gets_the_exact_p_value_by_random_tables():
+@pytest.mark.parametrize("many", [missing_model.MANY_CATEGORIES, 2])
+def test_a_larger_small_table_gets_the_exact_p_value_by_random_tables(many, monkeypatch):
+    monkeypatch.setattr(missing_model, "MANY_CATEGORIES", many)
     table = np.array([[4, 0], [1, 3], [2, 2]])
     test, found = contingency(*codes(*table))
     assert test == "chi2, simulated"
@@ -74,6 +77,17 @@ def test_a_larger_small_table_gets_the_exact_p_value_by_random_tables():
                 if stats.chi2_contingency(each, correction=False).statistic > own - 1e-9:
                     p += stats.multivariate_hypergeom.pmf(missing, sizes, 5)
     assert found["p_value"] == pytest.approx(p, abs=0.015)
+
+
+def test_random_tables_of_many_categories_are_as_many_as_a_moment_allows(monkeypatch):
+    """Ten thousand clusters took half a minute a variable."""
+    sizes = np.full(600, 3)
+    missing = np.random.default_rng(1).multivariate_hypergeometric(sizes, 300)
+    made = codes(*np.column_stack([sizes - missing, missing]))
+    every = contingency(*made)[1]["p_value"]
+    monkeypatch.setattr(missing_model, "SHUFFLED_ROWS", 300 * 400)
+    some = contingency(*made)[1]["p_value"]
+    assert some * 401 == pytest.approx(round(some * 401)) and abs(some - every) < 0.1
 
 
 def test_with_one_row_a_cluster_the_robust_test_is_nearly_welchs():
