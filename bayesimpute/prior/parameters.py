@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ FAMILIES: Mapping[str, tuple[tuple[str, ...], Callable[..., Callable[[float], fl
 
 
 def quantiles(
-    variable: Any, family: str, parameters: Sequence[Any], draws: np.ndarray
+    variable: Any, family: str, parameters: Sequence[Any], draws: Callable[[], np.ndarray]
 ) -> tuple[float, ...]:
     """Give the quantiles of a scalar prior, or of every element of one with equal elements.
 
@@ -71,7 +72,7 @@ def quantiles(
     parameters
         Arrays; text where one depends on other parameters.
     draws
-        Of the prior, taken where the quantiles are not known exactly.
+        Gives draws of the prior, taken where the quantiles are not known exactly.
     """
     known = [_scalar(each) for each in parameters]
     _, exactly = FAMILIES.get(family, ((), None))
@@ -81,9 +82,10 @@ def quantiles(
         exact = _by_pymc(variable)
         if exact is not None:
             return exact
-    if draws.size == 0:
+    drawn = draws()
+    if drawn.size == 0:
         return (np.nan,) * len(PROBABILITIES)
-    return tuple(float(q) for q in np.quantile(draws, PROBABILITIES))
+    return tuple(float(q) for q in np.quantile(drawn, PROBABILITIES))
 
 
 def _by_pymc(variable: Any) -> tuple[float, ...] | None:
@@ -177,15 +179,20 @@ def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFra
     model, design = built.model, built.design
     free = [v for v in built.parameters if v in model.free_RVs]
     shown = [v for v in free if _is_population(model, v)]
-    draws = drawn_variables(design.target, shown, DRAWS, stream(seed, Purpose.PRIOR_TABLE))
+
+    @cache
+    def draws() -> dict[str, np.ndarray]:
+        drawn = drawn_variables(design.target, shown, DRAWS, stream(seed, Purpose.PRIOR_TABLE))
+        return dict(zip([variable.name for variable in shown], drawn, strict=True))
+
     columns = ["parameter", "element", "distribution", "replaced", "5%", "50%", "95%"]
     given = built.target.priors
     rows = [
         # in a model by group the name carries the group: sigma[treated]
         (name, element, text, name in given or name.split("[")[0] in given, *quantiles)
-        for variable, values in zip(shown, draws, strict=True)
+        for variable in shown
         for name in [variable.name.replace(FACTOR, "")]
-        for element, text, quantiles in _elements(model, variable, values)
+        for element, text, quantiles in _elements(model, variable, draws)
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -197,25 +204,34 @@ def _is_population(model: Any, variable: Any) -> bool:
 
 
 def _elements(
-    model: Any, variable: Any, draws: np.ndarray
+    model: Any, variable: Any, draws: Callable[[], Mapping[str, np.ndarray]]
 ) -> list[tuple[str, str, tuple[float, ...]]]:
     """(label, distribution, quantiles) of each element of a vector, or of the whole parameter."""
     parameters = _parameters(model, variable)
     labels = _labels(model, variable)
     if labels is None:
-        if FACTOR in variable.name:
-            draws = draws @ np.swapaxes(draws, 1, 2)
-            draws = draws[:, *np.tril_indices(draws.shape[-1], -1)]
-        # of other matrices, the elements that are not fixed by definition
-        moving = draws[:, draws.std(axis=0) > 0] if draws.ndim > 1 else draws
         text = _text(variable, parameters)
+        moving = partial(_moving, variable.name, draws)
         return [("", text, quantiles(variable, _family(variable), parameters, moving))]
     found = []
     for k, label in enumerate(labels):
         own = [_element(each, k, len(labels)) for each in parameters]
-        exact = quantiles(variable, _family(variable), own, draws[:, k])
+
+        def of_element(k: int = k) -> np.ndarray:
+            return draws()[variable.name][:, k]
+
+        exact = quantiles(variable, _family(variable), own, of_element)
         found.append((label, _text(variable, own), exact))
     return found
+
+
+def _moving(name: str, draws: Callable[[], Mapping[str, np.ndarray]]) -> np.ndarray:
+    """Draws of a parameter, of matrices those of elements that no definition fixes."""
+    drawn = draws()[name]
+    if FACTOR in name:
+        drawn = drawn @ np.swapaxes(drawn, 1, 2)
+        drawn = drawn[:, *np.tril_indices(drawn.shape[-1], -1)]
+    return drawn[:, drawn.std(axis=0) > 0] if drawn.ndim > 1 else drawn
 
 
 def _labels(model: Any, variable: Any) -> list[str] | None:
