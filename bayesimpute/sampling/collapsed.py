@@ -36,19 +36,19 @@ Array = npt.NDArray[np.float64]
 _LOG_2_PI = np.log(2.0 * np.pi)
 #: Rows whose columns are looked at together.
 _BLOCK = 128
-#: Clusters that are looked at together: what is computed of them stays near the processor.
-_CLUSTERS = 1024
+#: Clusters of a piece: what is computed of them stays near the processor.
+_PIECE = 1024
 
 
 class CrossProducts(Struct):
-    """What the collapsed density knows of the data.
+    """What the collapsed density knows of the data; clusters in pieces, so many a piece.
 
     Attributes
     ----------
     zz
-        ``Z'Z`` by cluster, (q, q, cluster).
+        ``Z'Z`` by cluster, (piece, q, q, cluster).
     zw
-        ``Z'[X y]`` by cluster, (q, p + 1, cluster).
+        ``Z'[X y]`` by cluster, (piece, q, p + 1, cluster).
     ww
         ``[X y]'[X y]`` by residual group, (group, p + 1, p + 1): one group with a common
         residual variance, one group a cluster with variances that differ.
@@ -72,9 +72,9 @@ class Integrated(Struct):
     sigma2
         Residual variance by cluster, (cluster,).
     root
-        R by cluster, (q, q, cluster).
+        R by cluster, (piece, q, q, cluster).
     projected
-        ``R Z'[X y]`` by cluster, (q, p + 1, cluster).
+        ``R Z'[X y]`` by cluster, (piece, q, p + 1, cluster).
     chol
         Lower Cholesky factor of the precision of β, (p, p).
     beta
@@ -130,8 +130,10 @@ def cross_products(
     p = x.shape[1] + 1
     q = z.shape[1]
     groups = clusters if by_cluster else 1
-    zz = np.zeros((q, q, clusters))
-    zw = np.zeros((q, p + 1, clusters))
+    size = min(clusters, _PIECE)
+    pieces = -(-clusters // max(size, 1))
+    zz = np.zeros((pieces, q, q, size))
+    zw = np.zeros((pieces, q, p + 1, size))
     ww = np.zeros((groups, p + 1, p + 1))
     rows = np.zeros(clusters)
     # columns of some rows at a time, of which neighbours mostly are in one cluster
@@ -165,11 +167,12 @@ def cross_products(
             while last < m and of[last] == j:
                 last += 1
             rows[j] += last - first
+            piece, at_j = j // size, j % size
             for a in range(q):
                 for b in range(a + 1):
-                    zz[a, b, j] += _dot(v[a], v[b], first, last)
+                    zz[piece, a, b, at_j] += _dot(v[a], v[b], first, last)
                 for b in range(p + 1):
-                    zw[a, b, j] += _dot(v[a], w[b], first, last)
+                    zw[piece, a, b, at_j] += _dot(v[a], w[b], first, last)
             if by_cluster:
                 for a in range(p + 1):
                     for b in range(a + 1):
@@ -179,10 +182,11 @@ def cross_products(
             for a in range(p + 1):
                 for b in range(a + 1):
                     ww[0, a, b] += _dot(w[a], w[b], 0, m)
-    for a in range(q):
-        for b in range(a):
-            for j in range(clusters):
-                zz[b, a, j] = zz[a, b, j]
+    for piece in range(pieces):
+        for a in range(q):
+            for b in range(a):
+                for j in range(size):
+                    zz[piece, b, a, j] = zz[piece, a, b, j]
     for g in range(groups):
         for a in range(p + 1):
             for b in range(a):
@@ -204,7 +208,7 @@ def without(
 ) -> CrossProducts:
     """Cross-products after something is taken from the values: ``added``, (row, 1)."""
     zw, ww = products.zw.copy(), products.ww.copy()
-    q, p1, _ = zw.shape
+    _, q, p1, size = zw.shape
     p = p1 - 1
     centre_x, centre_z, centre_y = standard.centre_x, standard.centre_z, standard.centre_y
     by_x, by_z, by_y = 1.0 / standard.scale_x, 1.0 / standard.scale_z, 1.0 / standard.scale_y
@@ -215,7 +219,7 @@ def without(
         g = j if by_cluster else 0
         less = added[i, 0]
         for a in range(q):
-            zw[a, p, j] -= (z[i, a] - centre_z[a]) * by_z[a] * less
+            zw[j // size, a, p, j % size] -= (z[i, a] - centre_z[a]) * by_z[a] * less
         ww[g, p, 0] -= less
         for a in range(p - 1):
             ww[g, p, a + 1] -= (x[i, a] - centre_x[a]) * by_x[a] * less
@@ -229,11 +233,11 @@ def without(
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def room_for(data: CrossProducts) -> Integrated:
     """Make the room that integrating needs, which is written to: each chain needs its own."""
-    q, p1, clusters = data.zw.shape
+    pieces, q, p1, size = data.zw.shape
     p = p1 - 1
     return Integrated(
-        np.empty((q, q)), np.empty(clusters), np.empty((q, q, clusters)),
-        np.empty((q, p1, clusters)), np.empty((p, p)), np.empty(p),
+        np.empty((q, q)), np.empty(data.rows.size), np.empty((pieces, q, q, size)),
+        np.empty((pieces, q, p1, size)), np.empty((p, p)), np.empty(p),
     )  # fmt: skip
 
 
@@ -265,38 +269,26 @@ def _solve_lower(c: Array, b: Array) -> None:
 
 
 @part_of
-def _one_piece(by_cluster: Array, first: int, last: int) -> Array:
-    """Give what some clusters have in one piece, near the processor; all of it as it is."""
-    if last - first == by_cluster.shape[2]:
-        return by_cluster
-    piece = np.empty((by_cluster.shape[0], by_cluster.shape[1], last - first))
-    _copy(by_cluster, first, piece, 0, last - first)
-    return piece
-
-
-@part_of
-def _copy(one: Array, start: int, other: Array, begin: int, n: int) -> None:
-    """Copy what some clusters have."""
-    for a in range(one.shape[0]):
-        for b in range(one.shape[1]):
-            row, copied = one[a, b, start : start + n], other[a, b, begin : begin + n]
-            for j in range(n):
-                copied[j] = row[j]
-
-
-@part_of
-def _integrate_clusters(
-    data: CrossProducts, made: Integrated, first: int, last: int, total: Array
+def _integrate_effects(
+    zz: Array,
+    zw: Array,
+    rows: Array,
+    sigma2: Array,
+    factor: Array,
+    root: Array,
+    projected: Array,
+    total: Array,
 ) -> float:
-    """Integrate the effects of some clusters out, and give their log determinants.
+    """Integrate the effects of a piece's clusters out, and give their log determinants.
 
-    What their rows tell of β and y is taken from `total`.
-    """
-    zz, zw = _one_piece(data.zz, first, last), _one_piece(data.zw, first, last)
-    root, projected = _one_piece(made.root, first, last), _one_piece(made.projected, first, last)
-    rows, sigma2, factor = data.rows[first:last], made.sigma2[first:last], made.factor
-    q, p1, clusters = zw.shape
-    inner = np.zeros((q, q, clusters))
+    What the rows tell of β and y without them stays in `total`.
+    """  # fmt: skip
+    q, p1, _ = zw.shape
+    clusters = sigma2.size
+    inner = np.zeros((q, q, clusters))  # C
+    scaled = np.empty((q, p1, clusters))  # R Z'[X y] / σ²
+    inverse = np.empty(clusters)
+    log_det, log_sigma2, last = 0.0, 0.0, 1.0
     root[:] = 0.0
     for a in range(q):
         for b in range(q):
@@ -324,8 +316,6 @@ def _integrate_clusters(
             for j in range(clusters):
                 inner[a, b, j] /= inner[b, b, j]
     projected[:] = 0.0
-    scaled = np.empty((q, p1, clusters))  # R Z'[X y] / σ²
-    inverse = np.empty(clusters)
     for j in range(clusters):
         inverse[j] = 1.0 / sigma2[j]
     for a in range(q):
@@ -343,11 +333,10 @@ def _integrate_clusters(
                     projected[a, b, j] += root[a, c, j] * zw[c, b, j]
             for j in range(clusters):
                 scaled[a, b, j] = projected[a, b, j] * inverse[j]
-    log_det, log_sigma2, last_sigma2 = 0.0, 0.0, 1.0
     for j in range(clusters):
-        if sigma2[j] != last_sigma2:
-            last_sigma2 = sigma2[j]
-            log_sigma2 = np.log(last_sigma2)
+        if sigma2[j] != last:
+            last = sigma2[j]
+            log_sigma2 = np.log(last)
         log_det += rows[j] * _LOG_2_PI + (rows[j] - q) * log_sigma2
     for a in range(q):
         log_det += 2.0 * sum_of_logs(inner[a, a])
@@ -358,88 +347,34 @@ def _integrate_clusters(
         for b in range(a + 1):
             for c in range(q):
                 total[a, b] -= _dot(scaled[c, a], projected[c, b], 0, clusters)
-    if clusters < made.root.shape[2]:
-        _copy(root, 0, made.root, first, clusters)
-        _copy(projected, 0, made.projected, first, clusters)
     return log_det
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def integrate(
-    data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
-) -> float:
-    """Integrate β and b out: log density of y given Ψ and σ².
-
-    Parameters
-    ----------
-    data
-        Cross-products.
-    prior_precision, prior_mean
-        Of β, independent normal, (p,).
-    made
-        Its `factor` and `sigma2` are read, the rest is written.
-    """
-    ww, sigma2 = data.ww, made.sigma2
-    _, p1, clusters = data.zw.shape
-    p = p1 - 1
-    chol, beta = made.chol, made.beta
-    total = np.zeros((p1, p1))
-    for g in range(ww.shape[0]):
-        for a in range(p1):
-            for b in range(a + 1):
-                total[a, b] += ww[g, a, b] / sigma2[g]
-    log_det = 0.0
-    for first in range(0, clusters, _CLUSTERS):
-        last = min(first + _CLUSTERS, clusters)
-        log_det += _integrate_clusters(data, made, first, last, total)
-    quadratic = total[p, p]
-    for a in range(p):
-        for b in range(a + 1):
-            chol[a, b] = total[a, b]
-        chol[a, a] += prior_precision[a]
-        total[p, a] += prior_precision[a] * prior_mean[a]
-        quadratic += prior_precision[a] * prior_mean[a] ** 2
-        log_det -= np.log(prior_precision[a])
-    cholesky(chol)
-    for a in range(p):
-        value = total[p, a]
-        for b in range(a):
-            value -= chol[a, b] * beta[b]
-        beta[a] = value / chol[a, a]
-        quadratic -= beta[a] * beta[a]
-        log_det += 2.0 * np.log(chol[a, a])
-    for a in range(p - 1, -1, -1):
-        value = beta[a]
-        for b in range(a + 1, p):
-            value -= chol[b, a] * beta[b]
-        beta[a] = value / chol[a, a]
-    return -0.5 * (log_det + quadratic)
-
-
 @part_of
-def _gradient_of_clusters(
-    data: CrossProducts,
-    made: Integrated,
+def _add_gradient(
+    zz: Array,
+    zw: Array,
+    rows: Array,
+    sigma2: Array,
+    root: Array,
+    projected: Array,
     omega: Array,
-    first: int,
-    last: int,
     by_psi: Array,
     by_sigma2: Array,
 ) -> None:
-    """Add what some clusters give to the gradient; Ω of :func:`log_marginal`."""
-    zz, zw = _one_piece(data.zz, first, last), _one_piece(data.zw, first, last)
-    root, projected = _one_piece(made.root, first, last), _one_piece(made.projected, first, last)
-    rows, sigma2 = data.rows[first:last], made.sigma2[first:last]
-    q, p1, clusters = zw.shape
+    """Add what a piece's clusters give to the gradient; Ω of :func:`log_marginal`."""  # fmt: skip
+    q, p1, _ = zw.shape
+    clusters = sigma2.size
     once, twice = np.empty(clusters), np.empty(clusters)  # 1/σ² and 1/σ⁴
+    expected = np.zeros((q, p1, clusters))  # K Z'[X y]
+    left = np.empty((q, p1, clusters))  # σ² Z'V⁻¹[X y]
+    within = np.empty((q, q, clusters))  # σ² Z'V⁻¹Z
+    whole = np.zeros((q, q, clusters))  # R Z'Z
+    weighted, terms, change = np.empty((p1, clusters)), np.empty(clusters), np.empty(clusters)
     for j in range(clusters):
         once[j] = 1.0 / sigma2[j]
         twice[j] = once[j] * once[j]
         by_sigma2[j] -= 0.5 * rows[j] * once[j]
-    expected = np.zeros((q, p1, clusters))  # K Z'[X y]
-    left = zw.copy()  # σ² Z'V⁻¹[X y]
-    within = zz.copy()  # σ² Z'V⁻¹Z
-    whole = np.zeros((q, q, clusters))  # R Z'Z
     for a in range(q):
         for b in range(p1):
             for c in range(q):
@@ -453,14 +388,17 @@ def _gradient_of_clusters(
                 by_sigma2[j] += 0.5 * root[a, b, j] * whole[a, b, j] * once[j]
     for a in range(q):
         for b in range(p1):
+            for j in range(clusters):
+                left[a, b, j] = zw[a, b, j]
             for c in range(q):
                 for j in range(clusters):
                     left[a, b, j] -= zz[a, c, j] * expected[c, b, j]
         for b in range(q):
+            for j in range(clusters):
+                within[a, b, j] = zz[a, b, j]
             for c in range(q):
                 for j in range(clusters):
                     within[a, b, j] -= whole[c, a, j] * whole[c, b, j]
-    weighted, terms, change = np.empty((p1, clusters)), np.empty(clusters), np.empty(clusters)
     for a in range(q):
         for b in range(p1):
             weighted[b] = 0.0
@@ -486,7 +424,16 @@ def _gradient_of_clusters(
 def log_marginal(
     data: CrossProducts, prior_precision: Array, prior_mean: Array, made: Integrated
 ) -> tuple[float, Array, Array]:
-    """Log density of y given Ψ and σ², and its gradient; parameters as of :func:`integrate`.
+    """Integrate β and b out: log density of y given Ψ and σ², and its gradient.
+
+    Parameters
+    ----------
+    data
+        Cross-products.
+    prior_precision, prior_mean
+        Of β, independent normal, (p,).
+    made
+        Its `factor` and `sigma2` are read, the rest is written.
 
     Returns
     -------
@@ -497,11 +444,43 @@ def log_marginal(
     gradient_sigma2
         Derivative by each cluster's residual variance, (cluster,).
     """
-    value = integrate(data, prior_precision, prior_mean, made)
-    ww, sigma2 = data.ww, made.sigma2
-    q, p1, clusters = data.zw.shape
+    ww, chol, beta = data.ww, made.chol, made.beta
+    pieces, q, p1, size = data.zw.shape
     p = p1 - 1
-    chol, beta = made.chol, made.beta
+    total = np.zeros((p1, p1))
+    for g in range(ww.shape[0]):
+        for a in range(p1):
+            for b in range(a + 1):
+                total[a, b] += ww[g, a, b] / made.sigma2[g]
+    log_det = 0.0
+    for k in range(pieces):
+        some = slice(k * size, (k + 1) * size)
+        log_det += _integrate_effects(
+            data.zz[k], data.zw[k], data.rows[some], made.sigma2[some], made.factor,
+            made.root[k], made.projected[k], total,
+        )  # fmt: skip
+    quadratic = total[p, p]
+    for a in range(p):
+        for b in range(a + 1):
+            chol[a, b] = total[a, b]
+        chol[a, a] += prior_precision[a]
+        total[p, a] += prior_precision[a] * prior_mean[a]
+        quadratic += prior_precision[a] * prior_mean[a] ** 2
+        log_det -= np.log(prior_precision[a])
+    cholesky(chol)
+    for a in range(p):
+        value = total[p, a]
+        for b in range(a):
+            value -= chol[a, b] * beta[b]
+        beta[a] = value / chol[a, a]
+        quadratic -= beta[a] * beta[a]
+        log_det += 2.0 * np.log(chol[a, a])
+    for a in range(p - 1, -1, -1):
+        value = beta[a]
+        for b in range(a + 1, p):
+            value -= chol[b, a] * beta[b]
+        beta[a] = value / chol[a, a]
+    value = -0.5 * (log_det + quadratic)
     # moments of (β, −1): what is left of [X y] by them has Ω as its weights
     inverse = np.zeros((p, p))
     for a in range(p):
@@ -517,14 +496,17 @@ def log_marginal(
             for c in range(p):
                 omega[a, b] += inverse[c, a] * inverse[c, b]
     by_psi = np.zeros((q, q))
-    by_sigma2 = np.zeros(clusters)
+    by_sigma2 = np.zeros(data.rows.size)
     for g in range(ww.shape[0]):
         for a in range(p1):
             for b in range(p1):
-                by_sigma2[g] += 0.5 * omega[a, b] * ww[g, a, b] / sigma2[g] ** 2
-    for first in range(0, clusters, _CLUSTERS):
-        last = min(first + _CLUSTERS, clusters)
-        _gradient_of_clusters(data, made, omega, first, last, by_psi, by_sigma2[first:last])
+                by_sigma2[g] += 0.5 * omega[a, b] * ww[g, a, b] / made.sigma2[g] ** 2
+    for k in range(pieces):
+        some = slice(k * size, (k + 1) * size)
+        _add_gradient(
+            data.zz[k], data.zw[k], data.rows[some], made.sigma2[some], made.root[k],
+            made.projected[k], omega, by_psi, by_sigma2[some],
+        )  # fmt: skip
     return value, by_psi, by_sigma2
 
 
@@ -538,8 +520,8 @@ def draw_coefficients(
     ``N(K Z'(y − Xβ), σ²K)``.
     """
     root, projected, chol = made.root, made.projected, made.chol
-    q, p1, clusters = projected.shape
-    p = p1 - 1
+    _, q, p1, size = projected.shape
+    clusters, p = made.sigma2.size, p1 - 1
     beta = np.empty(p)
     for a in range(p - 1, -1, -1):
         beta[a] = noise_beta[a]
@@ -548,10 +530,11 @@ def draw_coefficients(
         beta[a] = made.beta[a] + beta[a] / chol[a, a]
     effects = np.zeros((clusters, q))
     for j in range(clusters):
+        piece, at = j // size, j % size
         for c in range(q):
-            residual = projected[c, p, j] + np.sqrt(made.sigma2[j]) * noise_effects[j, c]
+            residual = projected[piece, c, p, at] + np.sqrt(made.sigma2[j]) * noise_effects[j, c]
             for b in range(p):
-                residual -= projected[c, b, j] * beta[b]
+                residual -= projected[piece, c, b, at] * beta[b]
             for a in range(q):
-                effects[j, a] += root[c, a, j] * residual
+                effects[j, a] += root[piece, c, a, at] * residual
     return beta, effects

@@ -24,7 +24,6 @@ from bayesimpute.sampling.collapsed import (
     Standard,
     cross_products,
     draw_coefficients,
-    integrate,
     log_marginal,
     room_for,
     standard_of,
@@ -307,8 +306,8 @@ def _drawn(
     data, made, fixed = collapsed
     scales, partial, offsets = _scales(state, fixed)[:3]
     _put(scales, partial, offsets, made, fixed.clusters)
-    integrate(data, fixed.precision, fixed.mean, made)
-    q, p1, clusters = made.projected.shape
+    fixed.marginal(data, fixed.precision, fixed.mean, made)  # is compiled, and leaves what we need
+    clusters, (_, q, p1, _) = fixed.clusters, made.projected.shape
     beta, effects = draw_coefficients(
         made,
         rng.standard_normal(p1 - 1),

@@ -8,6 +8,7 @@ from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal
 
 from bayesimpute.sampling.collapsed import (
+    _PIECE,
     Integrated,
     Standard,
     cross_products,
@@ -54,10 +55,9 @@ def products(rows, heteroscedastic, apart=1):
 
 def room(factor, s2):
     """Ψ and σ² as the density reads them, and room for what it leaves behind."""
-    n = len(s2)
-    return Integrated(
-        factor, s2, np.empty((2, 2, n)), np.empty((2, 4, n)), np.empty((3, 3)), np.empty(3)
-    )
+    shape = -(-len(s2) // _PIECE), min(len(s2), _PIECE)
+    root, projected = (np.empty((shape[0], 2, k, shape[1])) for k in (2, 4))
+    return Integrated(factor, s2, root, projected, np.empty((3, 3)), np.empty(3))
 
 
 def marginal(factor, s2, data):
