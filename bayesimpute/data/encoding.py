@@ -133,7 +133,8 @@ def decode(
     -------
     pandas.Series
         Index and name of `original`. Whole numbers stay integers if the column held integers;
-        otherwise they widen to ``float64`` (``Float64`` for nullable columns).
+        otherwise they widen to ``float64`` (``Float64`` for nullable columns,
+        ``double[pyarrow]`` for Arrow's).
 
     Raises
     ------
@@ -275,11 +276,20 @@ def _widened(original: "pd.Series[Any]", new: np.ndarray) -> "pd.Series[Any]":
     present = new[~np.isnan(new)]
     whole = bool(np.all(present == np.round(present)))
     if not whole or (present.size < new.size and not nullable):
-        return original.astype("Float64" if nullable else "float64")
+        return _of_64_bits(original, "float64")
     limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
     if present.size and (present.min() < limits.min or present.max() > limits.max):
-        return original.astype("Int64" if nullable else "int64")
+        return _of_64_bits(original, "int64")
     return original.copy()
+
+
+def _of_64_bits(column: "pd.Series[Any]", dtype: str) -> "pd.Series[Any]":
+    """Numbers in a wider dtype of the same family, without which stacked frames hold objects."""
+    if not pd.api.types.is_extension_array_dtype(column.dtype):
+        return column.astype(dtype)
+    nullable = column.astype(dtype.capitalize())  # Arrow refuses what 53 bits do not hold
+    arrow = isinstance(column.dtype, pd.ArrowDtype)
+    return nullable.astype(f"{dtype}[pyarrow]") if arrow else nullable
 
 
 def _numeric_cells(dtype: Any, new: np.ndarray) -> Any:
