@@ -269,7 +269,7 @@ def sorted_labels(cells: Sequence[Hashable]) -> tuple[Any, ...]:
 
 def _widened(original: "pd.Series[Any]", new: np.ndarray) -> "pd.Series[Any]":
     """Copy of the column in a dtype that can hold the new numbers."""
-    dtype = original.dtype
+    dtype: Any = original.dtype
     if not pd.api.types.is_integer_dtype(dtype):
         return original.copy()
     nullable = pd.api.types.is_extension_array_dtype(dtype)
@@ -277,13 +277,21 @@ def _widened(original: "pd.Series[Any]", new: np.ndarray) -> "pd.Series[Any]":
     whole = bool(np.all(present == np.round(present)))
     if not whole or (present.size < new.size and not nullable):
         return _of_64_bits(original, "float64")
-    limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
-    if present.size and (present.min() < limits.min or present.max() > limits.max):
-        return _of_64_bits(original, "int64")
-    return original.copy()
+    own: np.dtype[Any] = np.dtype(getattr(dtype, "numpy_dtype", dtype))
+    if _holds(own, present):
+        return original.copy()
+    fits = own != np.uint64 and _holds(np.dtype(np.int64), present)
+    return _of_64_bits(original, "int64" if fits else "float64")
 
 
-def _of_64_bits(column: "pd.Series[Any]", dtype: str) -> "pd.Series[Any]":
+def _holds(dtype: "np.dtype[Any]", whole: np.ndarray) -> bool:
+    """Whether integers of a dtype reach as far as whole numbers do."""
+    limits = np.iinfo(dtype)  # as floats, where 2⁶³ − 1 is 2⁶³
+    low, high = float(limits.min), float(limits.max) + 1.0
+    return not whole.size or bool(low <= whole.min() and whole.max() < high)
+
+
+def _of_64_bits(column: Any, dtype: str) -> "pd.Series[Any]":
     """Numbers in a wider dtype of the same family, without which stacked frames hold objects."""
     if not pd.api.types.is_extension_array_dtype(column.dtype):
         return column.astype(dtype)
