@@ -387,6 +387,7 @@ def recoded(
 def _as_numbers(
     column: "pd.Series[Any]", variable: Variable, place: str
 ) -> tuple["pd.Series[Any]", np.ndarray]:
+    own = column
     if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         try:
             column = pd.to_numeric(column.astype(object)).astype(np.float64)
@@ -395,13 +396,15 @@ def _as_numbers(
                 f"{place}: {variable.name!r} was a number in the other data, and "
                 f"is {column.dtype} now ({error}); convert it to numbers."
             ) from None
+        if own.dtype != variable.dtype or not all(map(_is_number, own.dropna())):
+            own = column
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     if np.isinf(numbers).any():
         raise DataError(
             f"{place}: {variable.name!r} is infinite in {int(np.isinf(numbers).sum())} row(s); "
             "replace these by a number or by a missing value (NaN)."
         )
-    return column, numbers
+    return own, numbers
 
 
 def _as_dates(

@@ -333,3 +333,12 @@ def test_cells_of_other_data_become_the_labels_of_these():
     variable, _ = encode(pd.Series(pd.Categorical([7, 8, 9]), name="x"))
     with pytest.raises(DataError, match=r"'x' is 9 in 1 row\(s\), new\. Known are '7', '8'\."):
         recoded(pd.Series([9, 7]), variable, np.arange(2.0), "here", "new")
+
+
+def test_numbers_as_objects_of_other_data_stay_the_users_own_cells():
+    variable, _ = encode(pd.Series([1, 2, None], dtype=object, name="x"))
+    given = pd.Series([10**25, None, 7], dtype=object)  # a float would be another number
+    column, numbers = recoded(given, variable, np.empty(0), "here", "new")
+    pd.testing.assert_series_equal(column, given)
+    np.testing.assert_array_equal(numbers, [1e25, np.nan, 7.0])
+    assert recoded(given.dropna().map(str), variable, np.empty(0), "here", "new")[0].dtype == float
