@@ -276,6 +276,9 @@ def integrate(
         Of β, independent normal, (p,).
     made
         Its `factor` and `sigma2` are read, the rest is written.
+
+    Where predictors can give y exactly, σ² may come near 0. Below the rounding of y'y the density
+    would rise without bound, into which samplers fall: there is none there.
     """
     zz, zw, ww, rows = data.zz, data.zw, data.ww, data.rows
     q, p1, clusters = zw.shape
@@ -370,6 +373,8 @@ def integrate(
         for b in range(a + 1, p):
             value -= chol[b, a] * beta[b]
         beta[a] = value / chol[a, a]
+    if not quadratic > -1.0:  # a sum of squares: σ² is lost in the rounding of y'y
+        return -np.inf
     return -0.5 * (log_det + quadratic)
 
 
