@@ -29,7 +29,8 @@ class Ticks:
     unit
         Ticks of a day; 1 for periods, which are counted.
     step
-        Largest common divisor of the distances from the origin.
+        Largest common divisor of the distances from the origin; by the clock of a time zone, whose
+        days have 23 to 25 hours.
     """
 
     origin: int
@@ -59,7 +60,9 @@ def encode_dates(column: "pd.Series[Any]") -> tuple[Ticks, np.ndarray]:
     known = whole[~absent]
     duration = getattr(column.dtype, "kind", "") == "m"
     origin = 0 if duration or not known.size else int(known.min())
-    step = int(np.gcd.reduce(known - origin)) if known.size else 1
+    clock = _ticks(column.dt.tz_localize(None)) if _is_zoned(column.dtype) else whole
+    first = 0 if duration or not known.size else clock[~absent][known.argmin()]
+    step = int(np.gcd.reduce(clock[~absent] - first)) if known.size else 1
     unit = 1 if isinstance(column.dtype, pd.PeriodDtype) else DAY[_unit(column.dtype)]
     numbers = np.full(len(column), np.nan)
     numbers[~absent] = (known - origin) / unit
@@ -90,8 +93,9 @@ def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
     DataError
         If a number is a date that the dtype cannot hold.
     """
-    steps = np.round(numbers * (ticks.unit / ticks.step))
-    far = np.abs(steps * float(ticks.step) + float(ticks.origin)) >= 2.0**63
+    step = 1 if _is_zoned(dtype) else ticks.step
+    steps = np.round(numbers * (ticks.unit / step))
+    far = np.abs(steps * float(step) + float(ticks.origin)) >= 2.0**63
     if far.any():
         raise DataError(
             f"An imputed value of {name!r} lies beyond the dates that {dtype} can hold; use "
@@ -99,14 +103,29 @@ def date_cells(name: str, dtype: Any, ticks: Ticks, numbers: np.ndarray) -> Any:
             f"df[{name!r}].astype('datetime64[s]')."
         )
     absent = np.isnan(numbers)
-    whole = np.where(absent, 0, steps).astype(np.int64) * ticks.step + ticks.origin
+    whole = np.where(absent, 0, steps).astype(np.int64) * step + ticks.origin
     whole[absent] = _ABSENT
     if isinstance(dtype, pd.PeriodDtype):
         return periods(whole, dtype)
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        naive = pd.DatetimeIndex(whole.view(f"M8[{dtype.unit}]"))
-        return naive.tz_localize("UTC").tz_convert(dtype.tz).array
-    return whole.view(dtype)
+    return _by_the_clock(whole, dtype, ticks) if _is_zoned(dtype) else whole.view(dtype)
+
+
+def _by_the_clock(whole: np.ndarray, dtype: Any, ticks: Ticks) -> Any:
+    """Instants rounded to steps by the clock of their zone; those that are such stay."""
+    instants = pd.DatetimeIndex(np.append(whole, ticks.origin).view(f"M8[{dtype.unit}]"))
+    zoned = instants.tz_localize("UTC").tz_convert(dtype.tz)
+    clock = zoned.tz_localize(None).to_numpy().view(np.int64)
+    from_origin = np.where(zoned.isna(), 0, clock - clock[-1])
+    rounded = clock[-1] + (from_origin + ticks.step // 2) // ticks.step * ticks.step
+    stay = zoned.isna() | (rounded == clock)
+    there = pd.DatetimeIndex(rounded.view(f"M8[{dtype.unit}]")).tz_localize(
+        dtype.tz, ambiguous=np.zeros(len(rounded), dtype=bool), nonexistent="shift_forward"
+    )
+    return zoned.where(stay, there)[:-1].array
+
+
+def _is_zoned(dtype: Any) -> bool:
+    return isinstance(dtype, pd.DatetimeTZDtype)
 
 
 def date_texts(dtype: Any, ticks: Ticks, numbers: np.ndarray) -> list[str]:

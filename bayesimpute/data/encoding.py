@@ -133,7 +133,8 @@ def decode(
     -------
     pandas.Series
         Index and name of `original`. Whole numbers stay integers if the column held integers;
-        otherwise they widen to ``float64`` (``Float64`` for nullable columns).
+        otherwise they widen to ``float64`` (``Float64`` for nullable columns,
+        ``double[pyarrow]`` for Arrow's).
 
     Raises
     ------
@@ -268,18 +269,35 @@ def sorted_labels(cells: Sequence[Hashable]) -> tuple[Any, ...]:
 
 def _widened(original: "pd.Series[Any]", new: np.ndarray) -> "pd.Series[Any]":
     """Copy of the column in a dtype that can hold the new numbers."""
-    dtype = original.dtype
+    dtype: Any = original.dtype
     if not pd.api.types.is_integer_dtype(dtype):
         return original.copy()
     nullable = pd.api.types.is_extension_array_dtype(dtype)
     present = new[~np.isnan(new)]
     whole = bool(np.all(present == np.round(present)))
     if not whole or (present.size < new.size and not nullable):
-        return original.astype("Float64" if nullable else "float64")
-    limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
-    if present.size and (present.min() < limits.min or present.max() > limits.max):
-        return original.astype("Int64" if nullable else "int64")
-    return original.copy()
+        return _of_64_bits(original, "float64")
+    own: np.dtype[Any] = np.dtype(getattr(dtype, "numpy_dtype", dtype))
+    if _holds(own, present):
+        return original.copy()
+    fits = own != np.uint64 and _holds(np.dtype(np.int64), present)
+    return _of_64_bits(original, "int64" if fits else "float64")
+
+
+def _holds(dtype: "np.dtype[Any]", whole: np.ndarray) -> bool:
+    """Whether integers of a dtype reach as far as whole numbers do."""
+    limits = np.iinfo(dtype)  # as floats, where 2⁶³ − 1 is 2⁶³
+    low, high = float(limits.min), float(limits.max) + 1.0
+    return not whole.size or bool(low <= whole.min() and whole.max() < high)
+
+
+def _of_64_bits(column: Any, dtype: str) -> "pd.Series[Any]":
+    """Numbers in a wider dtype of the same family, without which stacked frames hold objects."""
+    if not pd.api.types.is_extension_array_dtype(column.dtype):
+        return column.astype(dtype)
+    nullable = column.astype(dtype.capitalize())  # Arrow refuses what 53 bits do not hold
+    arrow = isinstance(column.dtype, pd.ArrowDtype)
+    return nullable.astype(f"{dtype}[pyarrow]") if arrow else nullable
 
 
 def _numeric_cells(dtype: Any, new: np.ndarray) -> Any:
@@ -369,6 +387,7 @@ def recoded(
 def _as_numbers(
     column: "pd.Series[Any]", variable: Variable, place: str
 ) -> tuple["pd.Series[Any]", np.ndarray]:
+    own = column
     if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         try:
             column = pd.to_numeric(column.astype(object)).astype(np.float64)
@@ -377,13 +396,15 @@ def _as_numbers(
                 f"{place}: {variable.name!r} was a number in the other data, and "
                 f"is {column.dtype} now ({error}); convert it to numbers."
             ) from None
+        if own.dtype != variable.dtype or not all(map(_is_number, own.dropna())):
+            own = column
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     if np.isinf(numbers).any():
         raise DataError(
             f"{place}: {variable.name!r} is infinite in {int(np.isinf(numbers).sum())} row(s); "
             "replace these by a number or by a missing value (NaN)."
         )
-    return column, numbers
+    return own, numbers
 
 
 def _as_dates(

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from itertools import product as every
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,8 +143,11 @@ def _check_sides(read: Formula, response: Factor) -> None:
             )
 
 
-def prepared(frame: pd.DataFrame, used: tuple[str, ...]) -> pd.DataFrame:
-    """Keep the columns used, as numbers or categories; missing values are an error."""
+def prepared(frame: pd.DataFrame, used: tuple[str, ...], ids: Collection[str] = ()) -> pd.DataFrame:
+    """Keep the columns used, as numbers or categories; missing values are an error.
+
+    Dates may be `ids` of clusters, of which no number is asked.
+    """
     columns = {}
     for name in used:
         gaps = int(frame[name].isna().sum())
@@ -152,7 +156,8 @@ def prepared(frame: pd.DataFrame, used: tuple[str, ...]) -> pd.DataFrame:
                 f"{name!r} still has {gaps} missing values after imputation; impute it, or drop "
                 "those rows yourself by fitting a callable: lambda data: model(data.dropna())."
             )
-        columns[name] = plain(name, frame[name])
+        label = name in ids and _is_of_time(frame[name].dtype)
+        columns[name] = frame[name].astype("category") if label else plain(name, frame[name])
     return pd.DataFrame(columns, index=frame.index, columns=pd.Index(list(used)))
 
 
@@ -170,11 +175,15 @@ def plain(name: str, column: pd.Series) -> pd.Series:
         return pd.Series(values, index=column.index)
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.remove_unused_categories()
-    if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype):
+    if _is_of_time(column.dtype):
         raise AnalysisError(
             f"{name!r} holds {column.dtype}; an analysis needs numbers, such as days since a date."
         )
     return column.astype("category")
+
+
+def _is_of_time(dtype: Any) -> bool:
+    return dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype)
 
 
 def categories_of(frame: pd.DataFrame) -> dict[str, pd.Index]:
@@ -472,7 +481,9 @@ def model_data(
     """Columns of completed data that a formula uses, and the column its cluster means are of."""
     means = cluster_of_means(formula, cluster)
     used = [*formula.names, *([means] if means and asks_for_means(formula) else [])]
-    return prepared(frame, unique(used)), means
+    factors = [*formula.factors, *([formula.response] if formula.response else [])]
+    modelled = {name for factor in factors for name in factor.names}
+    return prepared(frame, unique(used), set(used) - modelled), means
 
 
 LEARNED = ("bs", "ns", "poly", "scale", "center", "standardize")

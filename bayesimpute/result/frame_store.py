@@ -451,11 +451,6 @@ def _encode_masked(series: pd.Series, key: str, arrays: Arrays) -> dict[str, Any
     """Nullable and pyarrow numbers: values, and which of them are absent."""
     dtype, absent = series.dtype, series.isna().to_numpy()
     native = np.dtype(getattr(dtype, "numpy_dtype", np.float64))
-    if native.kind not in NUMPY_KINDS:  # decimals of pyarrow call themselves floats
-        raise DataError(
-            f"Variable {series.name!r} has dtype {dtype}, which a file cannot hold: convert it "
-            f"before imputing: df[{series.name!r}].astype('float64')."
-        )
     kept = series.fillna(series.dropna().iloc[0]) if absent.any() and not absent.all() else series
     arrays[key] = np.zeros(len(series), native) if absent.all() else kept.to_numpy(dtype=native)
     arrays[f"{key}_absent"] = absent
@@ -479,7 +474,9 @@ def _native(series: pd.Series) -> pd.Series:
         return series.astype(wanted)
     if str(dtype) in ARROW_TEXT:
         return series.astype("string")
-    remedy = "astype(object)" + ".astype('category')" * str(dtype).startswith("dictionary")
+    remedies = {"dictionary": "astype(object).astype('category')", "decimal": "astype('float64')"}
+    found = (code for kind, code in remedies.items() if str(dtype).startswith(kind))
+    remedy = next(found, "astype(object)")
     raise DataError(
         f"Variable {series.name!r} has dtype {dtype}, which a file cannot hold: convert it before "
         f"imputing: df[{series.name!r}].{remedy}."

@@ -357,7 +357,7 @@ def _long(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
 def _broad(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     """Side by side: all columns of one imputation, then all of the next."""
     suffixed = [frame.add_suffix(f".{k}") for k, frame in frames.items()]
-    return pd.concat(suffixed, axis="columns")
+    return pd.concat(suffixed, axis="columns", sort=False)
 
 
 def _repeated(frames: Mapping[int, pd.DataFrame]) -> pd.DataFrame:

@@ -438,7 +438,9 @@ def log_marginal(
     Returns
     -------
     log_density
-        ``log p(y | Ψ, σ²)``, β and b integrated out.
+        ``log p(y | Ψ, σ²)``, β and b integrated out. Where predictors can give y exactly, σ² may
+        come near 0; below the rounding of y'y the density would rise without bound, into which
+        samplers fall: there is none there, −∞.
     gradient_psi
         Derivative by the symmetric matrix Ψ, all q² entries taken as free, (q, q).
     gradient_sigma2
@@ -480,6 +482,8 @@ def log_marginal(
         for b in range(a + 1, p):
             value -= chol[b, a] * beta[b]
         beta[a] = value / chol[a, a]
+    if not quadratic > -1.0:  # a sum of squares: σ² is lost in the rounding of y'y
+        log_det = np.inf
     value = -0.5 * (log_det + quadratic)
     # moments of (β, −1): what is left of [X y] by them has Ω as its weights
     inverse = np.zeros((p, p))

@@ -367,7 +367,7 @@ def terms_of(
         if table.variables[name].kind is Kind.OTHER:
             raise SpecificationError(
                 f"predictors of {target!r}: {name!r} ({table.variables[name].dtype}) is neither a "
-                "number nor a category; convert it, or set its code to 0."
+                f"number nor a category; {remedy(table, name)}, or set its code to 0."
             )
         terms.append(
             Term(

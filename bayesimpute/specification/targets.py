@@ -24,7 +24,7 @@ from bayesimpute.specification.formula_reader import ParsedFormula, parse_formul
 from bayesimpute.specification.formula_terms import lacking_margins
 from bayesimpute.specification.groupings import above, check_groupings, in_order, placed_terms
 from bayesimpute.specification.latent_means import mean_of
-from bayesimpute.specification.requests import Request, clusters_of, terms_of
+from bayesimpute.specification.requests import Request, clusters_of, remedy, terms_of
 from bayesimpute.specification.specification import (
     Grouping,
     Log,
@@ -490,7 +490,7 @@ def _checked_terms(
             if table.variables[column].kind is Kind.OTHER:
                 raise SpecificationError(
                     f"{column!r} ({table.variables[column].dtype}) cannot predict {name!r}: it is "
-                    "neither a number nor a category; convert it first."
+                    f"neither a number nor a category; {remedy(table, column)}."
                 )
         factors = tuple(with_category_codes(factor, table) for factor in term.factors)
         for factor, coded in zip(term.factors, factors, strict=True):

@@ -180,7 +180,8 @@ class OnlyWhere(Wrapper):
         """Check condition and `otherwise`, and the method inside where the condition may hold."""
         self.check(scope.target, scope.table)
         if self.otherwise is not None:
-            self._otherwise(scope.target, scope.kind, scope.categories)
+            counted = scope.table.variables[scope.target].counted
+            self._otherwise(scope.target, scope.kind, scope.categories, counted)
         holds = self._static(scope.target, scope.table)
         scope.check_level(
             f"only_where of {scope.target!r}: ",
@@ -225,8 +226,10 @@ class OnlyWhere(Wrapper):
         """Whether the condition holds in the completed `values`, (row,)."""
         return np.asarray(self.columns(table, values)[self._key] == 1)
 
-    def _otherwise(self, target: str, kind: Kind, categories: tuple[Any, ...]) -> float:
-        """Code of the value elsewhere."""
+    def _otherwise(
+        self, target: str, kind: Kind, categories: tuple[Any, ...], counted: str = ""
+    ) -> float:
+        """Code of the value elsewhere; `counted` says what numbers of dates count."""
         place = f"only_where of {target!r}: otherwise={self.otherwise!r} "
         if kind is not Kind.NUMERIC:
             if self.otherwise not in categories:
@@ -236,7 +239,9 @@ class OnlyWhere(Wrapper):
             return float(categories.index(self.otherwise))
         number = isinstance(self.otherwise, Real) and not isinstance(self.otherwise, bool)
         if not number or not np.isfinite(float(self.otherwise)):
-            raise SpecificationError(f"{place}must be a number, as {target!r} is numeric.")
+            raise SpecificationError(
+                f"{place}must be a number, as {target!r} is {counted or 'numeric'}."
+            )
         return float(self.otherwise)
 
     def model(self, design: Design, priors: Options, options: Options) -> Any:

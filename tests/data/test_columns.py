@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import bayesimpute as bi
+from bayesimpute.data.dates import date_cells, encode_dates
 from bayesimpute.data.encoding import encode, recoded
 from bayesimpute.data.table import Table
 from bayesimpute.errors import DataError, SpecificationError
@@ -219,6 +220,20 @@ def test_dates_are_imputed_on_request_and_come_out_as_dates():
     assert not {"gaps stay", "no predictor"} & set(imp.events["action"])
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_days_of_a_zone_stay_days_over_a_change_of_its_clocks(unit):
+    days = pd.Series(pd.date_range("2020-03-01", periods=12, freq="5D", tz="Europe/Berlin"))
+    days = days.dt.as_unit(unit)
+    ticks, numbers = encode_dates(days)
+    between = pd.Series(date_cells("day", days.dtype, ticks, np.append(numbers + 1.3, np.nan)))
+    pd.testing.assert_series_equal(between[:-1], days, check_names=False)
+    assert pd.isna(between.iloc[-1])
+    hours = pd.Series(pd.date_range("2020-10-24 22:00", periods=9, freq="h", tz="UTC"))
+    hours = hours.dt.tz_convert("Europe/Berlin").dt.as_unit(unit)  # 02:00 is there twice
+    ticks, numbers = encode_dates(hours)
+    assert list(date_cells("hour", hours.dtype, ticks, numbers)) == list(hours)
+
+
 def test_dates_follow_their_predictors_predict_others_and_keep_to_whole_days(tmp_path):
     x = np.random.default_rng(1).normal(size=80)
     when = pd.Series(pd.Timestamp("2020-06-01") + pd.to_timedelta(np.round(100 * x), unit="D"))
@@ -333,3 +348,12 @@ def test_cells_of_other_data_become_the_labels_of_these():
     variable, _ = encode(pd.Series(pd.Categorical([7, 8, 9]), name="x"))
     with pytest.raises(DataError, match=r"'x' is 9 in 1 row\(s\), new\. Known are '7', '8'\."):
         recoded(pd.Series([9, 7]), variable, np.arange(2.0), "here", "new")
+
+
+def test_numbers_as_objects_of_other_data_stay_the_users_own_cells():
+    variable, _ = encode(pd.Series([1, 2, None], dtype=object, name="x"))
+    given = pd.Series([10**25, None, 7], dtype=object)  # a float would be another number
+    column, numbers = recoded(given, variable, np.empty(0), "here", "new")
+    pd.testing.assert_series_equal(column, given)
+    np.testing.assert_array_equal(numbers, [1e25, np.nan, 7.0])
+    assert recoded(given.dropna().map(str), variable, np.empty(0), "here", "new")[0].dtype == float

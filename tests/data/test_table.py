@@ -112,6 +112,11 @@ def test_ordered_categories_stay_ordered() -> None:
         ("int8", 400.0, "int64"),
         ("uint8", -1.0, "int64"),
         ("UInt8", -1.0, "Int64"),
+        ("int64", 2.0**63, "float64"),
+        ("Int64", -1e19, "Float64"),
+        ("uint64", -1.0, "float64"),
+        ("int64[pyarrow]", 4.5, "double[pyarrow]"),
+        ("uint8[pyarrow]", -1.0, "int64[pyarrow]"),
     ],
 )
 def test_integers_widen_only_if_they_must(dtype, value, expected) -> None:

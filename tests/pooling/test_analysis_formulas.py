@@ -246,6 +246,22 @@ def test_columns_without_meaning_as_numbers_are_refused(frames) -> None:
             bi.fit([dated], f"y ~ {name}")
 
 
+@pytest.mark.parametrize("cluster", [None, "day"])
+def test_clusters_may_be_days(frames, cluster) -> None:
+    mean = " + cluster_mean(x)" if cluster else ""
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(frames[0]["g"], unit="D")
+    found, expected = (
+        bi.fit([frame.assign(day=ids) for frame in frames], f"y ~ x{mean} + (1 | day)",
+               cluster=cluster)
+        for ids in (day, day.astype(str))
+    )  # fmt: skip
+    np.testing.assert_array_equal(found[0].estimate, expected[0].estimate)
+    np.testing.assert_array_equal(
+        found.predict(frames[0].assign(day=day))["estimate"],
+        expected.predict(frames[0].assign(day=day.astype(str)))["estimate"],
+    )
+
+
 @SINGULAR
 def test_an_offset_has_the_coefficient_one_in_every_kind_of_model(frames) -> None:
     shifted = [frame.assign(u=frame["y"] - 2 * frame["x"]) for frame in frames]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bayesimpute as bi
 from bayesimpute.errors import SpecificationError
 
 
@@ -111,3 +112,12 @@ def test_the_result_is_frozen_and_introduces_itself(imputations):
     assert "<table>" in imputations._repr_html_()
     assert len(imputations) == 4 and imputations.missing["popular"].sum() == 3
     assert imputations.events["action"].tolist() == ["predictor dropped", "tie"]
+
+
+def test_rows_of_unsorted_dates_stay_in_their_order_side_by_side():
+    dates = pd.to_datetime(["2020-01-03", "2020-01-01", "2020-01-02"])
+    df = pd.DataFrame({"x": [1.0, None, 3.0]}, index=dates)
+    imp = bi.from_completed([df.fillna(k) for k in (5.0, 6.0)], incomplete=df)
+    broad = imp.complete("broad")  # pandas warns of an order of its own
+    pd.testing.assert_index_equal(broad.index, dates)
+    assert broad.loc["2020-01-01"].tolist() == [5.0, 6.0]

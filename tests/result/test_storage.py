@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import h5netcdf
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import xarray as xr
 
@@ -282,6 +283,9 @@ def test_what_could_not_be_read_again_is_refused_when_it_is_written():
     column = pd.Series([pd.Timestamp("2001-01-01", tz=nameless), "x"], dtype=object)
     with pytest.raises(DataError, match=r"'x'.*of our own"):
         encode_frame(pd.DataFrame({"x": column}))
+    money = pd.Series([1, 2], dtype=pd.ArrowDtype(pa.decimal128(5, 2)))
+    with pytest.raises(DataError, match=r"'x'.*astype\('float64'\)"):
+        encode_frame(pd.DataFrame({"x": money}))
     index = pd.Index([1, 2], name=pd.Period("2001"))
     with pytest.raises(DataError, match=r"index.*Period"):
         encode_frame(pd.DataFrame({"x": [1.0, 2.0]}, index=index))

@@ -134,6 +134,21 @@ def test_density_is_finite_where_effects_vanish(rows):
     assert value == pytest.approx(dense(rows, zero, sigma2(False)), rel=1e-11)
 
 
+def test_no_density_comes_of_rounding_where_predictors_give_all_values(rows):
+    x, z, y = rows
+    seen = np.arange(len(y)) < x.shape[1]
+    units = Standard(np.zeros(2), np.ones(2), np.zeros(2), np.ones(2), 0.0, 1.0)
+    first = np.zeros(len(y), dtype=np.int64)
+    data = cross_products(
+        np.ascontiguousarray(x[:, 1:]), z, y, first, seen, len(ROWS), units, False
+    )
+    nearly, *below = (
+        marginal(np.zeros((2, 2)), np.full(len(ROWS), 10.0**-k), data)[0] for k in range(8, 60)
+    )
+    assert np.isfinite(nearly)
+    assert max(below) < nearly + 20  # the rounding itself
+
+
 def test_drawn_coefficients_have_the_exact_posterior(rows):
     x, z, y = rows
     s2, psi = sigma2(True), FACTOR @ FACTOR.T

@@ -280,7 +280,14 @@ CASES = [
             predictors=1 - pd.DataFrame(np.eye(len(df.columns), dtype=int), df.columns, df.columns),
         ),
         SPEC,
-        ("'born'", "convert"),
+        ("'born'", "convert", "(df['born'] - df['born'].min()) / pd.Timedelta(days=1)"),
+        changed(born=pd.date_range("2010-01-01", periods=40)),
+    ),
+    Case(
+        "date in a formula",
+        lambda df: specify(df, formulas={"score": "score ~ born"}),
+        SPEC,
+        ("'born'", "'score'", "(df['born'] - df['born'].min()) / pd.Timedelta(days=1)"),
         changed(born=pd.date_range("2010-01-01", periods=40)),
     ),
     Case(

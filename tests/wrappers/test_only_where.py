@@ -188,6 +188,14 @@ def test_a_passive_variable_cannot_use_what_stays_missing(trial):
         bi.impute(df, m=1, method=method, **RUN)
 
 
+def test_otherwise_of_a_date_counts_as_its_numbers_do():
+    dates = pd.Series(pd.date_range("2020-01-01", periods=9)).where(lambda d: d.dt.day != 4)
+    df = pd.DataFrame({"date": dates, "x": np.arange(9.0)})
+    method = {"date": bi.only_where("pmm", "x > 4", otherwise=pd.Timestamp("2020-01-03"))}
+    with pytest.raises(bi.SpecificationError, match=r"number, .* days since 2020-01-01"):
+        specify(df, method=method)
+
+
 def test_otherwise_must_be_a_category(pregnancy):
     method = bi.only_where("pmm", "sex == 'female'", otherwise="never")
     with pytest.raises(bi.SpecificationError, match=r"none of its categories.*'no', 'yes'"):
