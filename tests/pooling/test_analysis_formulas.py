@@ -184,6 +184,7 @@ def test_terms_stand_in_the_order_of_the_formula(frames) -> None:
         (". - a - k + (1 | g)", ["(Intercept)", "x", "z", "bv"]),
         ("(x + z + k)^2 - x:z", ["(Intercept)", "x", "z", "k", "x:k", "z:k"]),
         ("x + z %in% x", ["(Intercept)", "x", "z:x"]),
+        ("x %in% (z + k)", ["(Intercept)", "x:z:k"]),
         ("x / z", ["(Intercept)", "x", "x:z"]),
         ("(x + z) / k", ["(Intercept)", "x", "z", "x:z:k"]),
         ("x + I(x^2) + I( x ** 2 ) + x:z + z:x", ["(Intercept)", "x", "I(x^2)", "x:z"]),
