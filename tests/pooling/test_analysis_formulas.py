@@ -204,6 +204,26 @@ def test_operators_mean_what_they_mean_in_r(frames, right, expected) -> None:
 
 
 @pytest.mark.parametrize(
+    ("formula", "family", "words"),
+    [
+        ("I(x - 9) ~ z", None, None),
+        ("k ~ z", "poisson", None),
+        ("less ~ z", "poisson", "counts from 0"),
+        ("none ~ z", "poisson", "counts from 0"),
+        ("less ~ z", None, "'less' is the same in all rows"),
+        ("less ~ z + (1 | g)", None, "'less' is the same in all rows"),
+    ],
+)
+def test_outcomes_that_tell_nothing_are_refused(frames, formula, family, words) -> None:
+    given = [frame.assign(less=-1, none=0) for frame in frames]
+    if words is None:
+        bi.fit(given, formula, family=family)
+    else:
+        with pytest.raises(AnalysisError, match=words):
+            bi.fit(given, formula, family=family)
+
+
+@pytest.mark.parametrize(
     ("formula", "text"),
     [
         ("y ~ x + ", "ends where a term is expected .position 9"),
