@@ -137,6 +137,8 @@ def _mixed(
             f"family is a {type(family).__name__} of another package; with a random part give "
             "'binomial', 'poisson' or a family of mixedlm.families."
         )
+    if _is_gaussian(chosen) and not design.formula.offsets:
+        _refuse_constant_within(outcome, design, data)
     fixed = design.fixed.columns(data)
     _refuse_collinear(fixed)
     frame = _frame_for_mixedlm(outcome, design, data)
@@ -153,6 +155,18 @@ def _mixed(
             control = mixedlm.glmerControl(check_rankX="stop")
             fit = mixedlm.glmer(text, frame, family=chosen, control=control, offset=offset)
     return estimates_from(fit)
+
+
+def _refuse_constant_within(outcome: pd.Series, design: ModelDesign, data: pd.DataFrame) -> None:
+    """Refuse a residual variance of 0, of which the likelihood has no maximum."""
+    for part in design.formula.random:
+        within = outcome.groupby([data[name].to_numpy() for name in part.groups])
+        if part.intercept and within.nunique().max() == 1:
+            raise AnalysisError(
+                f"The outcome {outcome.name!r} is the same in all rows of each "
+                f"{':'.join(part.groups)!r}, so that no residual variance is left; analyse one row "
+                "of each, without this random part."
+            )
 
 
 def _frame_for_mixedlm(outcome: pd.Series, design: ModelDesign, data: pd.DataFrame) -> pd.DataFrame:

@@ -212,10 +212,12 @@ def test_operators_mean_what_they_mean_in_r(frames, right, expected) -> None:
         ("none ~ z", "poisson", "counts from 0"),
         ("less ~ z", None, "'less' is the same in all rows"),
         ("less ~ z + (1 | g)", None, "'less' is the same in all rows"),
+        ("size ~ z + (1 | g)", None, "'size' is the same in all rows of each 'g'"),
     ],
 )
 def test_outcomes_that_tell_nothing_are_refused(frames, formula, family, words) -> None:
     given = [frame.assign(less=-1, none=0) for frame in frames]
+    given = [frame.assign(size=frame.groupby("g")["x"].transform("mean")) for frame in given]
     if words is None:
         bi.fit(given, formula, family=family)
     else:
