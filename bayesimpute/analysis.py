@@ -390,9 +390,10 @@ def fit(
     the rest). ``scale`` and ``standardize`` divide by the standard deviation (n - 1). Categories,
     ordered ones too, have treatment contrasts unless ``C()`` says otherwise; the columns of
     ``C(x, contr.sum)`` have R's names, those of ``C(x, Sum)`` patsy's. Truth values are categories
-    as in R, and their contrast has the name of the column alone. Names that are none in R stand in
-    backticks or in ``Q("body fat")``. A formula is read, never run: it reaches nothing but the
-    columns.
+    as in R, and their contrast has the name of the column alone; a comparison in ``I()`` is a
+    number, 0 or 1, also where R has a column for each of both (``y ~ 0 + I(x > 0)``). Names that
+    are none in R stand in backticks or in ``Q("body fat")``. A formula is read, never run: it
+    reaches nothing but the columns.
 
     Examples
     --------

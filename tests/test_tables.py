@@ -152,6 +152,17 @@ def test_stata_gets_names_that_it_has(imp, tmp_path):
     np.testing.assert_allclose(again.complete(2)["y"], imp.complete(2)["y"])
 
 
+def test_texts_and_truth_values_with_gaps_are_numbers_in_stata(tmp_path):
+    frame = pd.DataFrame({"t": ["u", "v", "u"], "b": pd.Series([True, False, True], dtype=object)})
+    gaps = frame.where(pd.DataFrame({"t": [True, True, False], "b": [False, True, True]}))
+    bi.from_completed([frame], incomplete=gaps).to_long(tmp_path / "a.dta")
+    found = pd.read_stata(tmp_path / "a.dta")
+    assert found[["t", "b"]].isna().sum().tolist() == [1, 1]
+    assert found["b"].dtype.kind == "f"
+    again = bi.from_completed(found, imputation="imp", row="id")
+    assert again.complete(1)["t"].tolist() == ["u", "v", "u"]
+
+
 def test_stata_gets_no_name_that_means_something_to_it(tmp_path):
     names = ["if", "_n", "str12", "vif", "string"]
     frame = pd.DataFrame({"x": [1.0, 2.0]} | {name: [1, 2] for name in names})

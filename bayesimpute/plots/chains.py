@@ -364,7 +364,8 @@ def _defaults(
     """Arguments of arviz-plots that differ from its own defaults, for chains that are short."""
     chosen: dict[str, Any] = {"figure_kwargs": {}}
     if kind in BY_CHAIN:
-        chosen["color"] = _colours(m)
+        # arviz-plots refuses fewer than three colours, also for one chain or two
+        chosen["color"] = (_colours(m) * 3)[: max(m, 3)]
     else:
         chosen["visuals"] = {name: {"color": tone} for name, tone in TOGETHER[kind].items()}
     if kind.endswith("dist"):

@@ -216,7 +216,7 @@ def new_rows(
         if name in categories:
             values = pd.Categorical(np.asarray(column), categories=categories[name])
             if (values.codes < 0).any():
-                strange = column.iloc[int(np.argmin(values.codes))]
+                strange = column.tolist()[int(np.argmin(values.codes))]
                 raise AnalysisError(
                     f"{name!r}: {strange!r} is no category of the data that were fitted; rows "
                     "with it cannot be predicted."

@@ -510,9 +510,10 @@ def codes_in(label: str, column: pd.Series, categories: pd.Index) -> NDArray[np.
     given = pd.Index(np.asarray(column))
     codes = categories.get_indexer(given)
     if (codes < 0).any():
+        strange = given.tolist()[int(np.argmin(codes))]
         raise AnalysisError(
-            f"{label}: {given[int(np.argmin(codes))]!r} is no category of the data that were "
-            "fitted; rows with it cannot be predicted."
+            f"{label}: {strange!r} is no category of the data that were fitted; rows with it "
+            "cannot be predicted."
         )
     return codes
 

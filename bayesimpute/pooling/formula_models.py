@@ -59,6 +59,11 @@ def fit_formula(
     if read.event is not None:
         return _cox(read, read.response, data, family, means)
     outcome = pd.Series(_outcome(read.response, data, family), name=read.response.label)
+    if _is_gaussian(family) and not read.offsets and len(outcome) > 1 and np.ptp(outcome) == 0:
+        raise AnalysisError(
+            f"The outcome {read.response.label!r} is the same in all rows, so that nothing can be "
+            "estimated; analyse another."
+        )
     design = ModelDesign.learn(read, data, means)
     fitted = (
         _mixed(outcome, design, data, family, reml)
@@ -95,6 +100,13 @@ def _outcome(factor: Factor, data: pd.DataFrame, family: Any) -> Array:
     binomial = named.lower() == "binomial"
     if isinstance(learned, Numeric) and learned.width == 1:
         values = learned.values(data, False)[:, 0]
+        poisson = named.lower() == "poisson" and len(values) > 0
+        if poisson and not (values.min() >= 0 and values.max() > 0):
+            raise AnalysisError(
+                f"The outcome {factor.label!r} of a Poisson model must be counts from 0, not all "
+                f"of them 0; it has values from {values.min():g} to {values.max():g}. Recode it, "
+                "or choose another family."
+            )
         if binomial and not ((values >= 0) & (values <= 1)).all():
             raise AnalysisError(
                 f"The outcome {factor.label!r} of a binomial model must lie between 0 and 1; it "
@@ -125,6 +137,8 @@ def _mixed(
             f"family is a {type(family).__name__} of another package; with a random part give "
             "'binomial', 'poisson' or a family of mixedlm.families."
         )
+    if _is_gaussian(chosen) and not design.formula.offsets:
+        _refuse_constant_within(outcome, design, data)
     fixed = design.fixed.columns(data)
     _refuse_collinear(fixed)
     frame = _frame_for_mixedlm(outcome, design, data)
@@ -141,6 +155,18 @@ def _mixed(
             control = mixedlm.glmerControl(check_rankX="stop")
             fit = mixedlm.glmer(text, frame, family=chosen, control=control, offset=offset)
     return estimates_from(fit)
+
+
+def _refuse_constant_within(outcome: pd.Series, design: ModelDesign, data: pd.DataFrame) -> None:
+    """Refuse a residual variance of 0, of which the likelihood has no maximum."""
+    for part in design.formula.random:
+        within = outcome.groupby([data[name].to_numpy() for name in part.groups])
+        if part.intercept and within.nunique().max() == 1:
+            raise AnalysisError(
+                f"The outcome {outcome.name!r} is the same in all rows of each "
+                f"{':'.join(part.groups)!r}, so that no residual variance is left; analyse one row "
+                "of each, without this random part."
+            )
 
 
 def _frame_for_mixedlm(outcome: pd.Series, design: ModelDesign, data: pd.DataFrame) -> pd.DataFrame:

@@ -479,17 +479,31 @@ def _effects(
         slope = (inverse(at + STEP) - inverse(at - STEP)) / (2 * STEP)
         return float(inverse(at).mean()), (slope[:, None] * x).mean(axis=0)
 
+    def change(name: str, high: Any, low: Any, width: float) -> tuple[float, Array]:
+        try:
+            up, down = (mean(frame.assign(**{name: to})) for to in (high, low))
+        except AnalysisError as error:
+            raise AnalysisError(
+                f"The effect of {name!r} cannot be averaged: {error} A number that the formula "
+                "takes as categories is made categorical in the data."
+            ) from error
+        return (up[0] - down[0]) / width, (up[1] - down[1]) / width
+
+    errors = np.sqrt(np.diagonal(each.covariance))
     for name in wanted:
-        column = frame[name]
-        for label, high, low, width in _moved(name, column, design):
-            try:
-                up, down = (mean(frame.assign(**{name: to})) for to in (high, low))
-            except AnalysisError as error:
-                raise AnalysisError(
-                    f"The effect of {name!r} cannot be averaged: {error} A number that the formula "
-                    "takes as categories is made categorical in the data."
-                ) from error
-            yield label, ((up[0] - down[0]) / width, (up[1] - down[1]) / width)
+        for label, high, low, width in _moved(name, frame[name], design):
+            effect = change(name, high, low, width)
+            if label == name:
+                # over three times the step a jump counts a third, a slope the same
+                wider = change(name, 2 * high - low, 2 * low - high, 3 * width)
+                moved = np.linalg.norm((effect[1] - wider[1]) * errors)
+                if not effect[1].any() or moved > 0.05 * np.linalg.norm(effect[1] * errors):
+                    raise AnalysisError(
+                        f"The effect of {name!r} cannot be averaged: the expected outcome jumps or "
+                        f"stays level as {name!r} grows, as with I({name} > 1), and has no slope. "
+                        "Make a category of it in the data."
+                    )
+            yield label, effect
 
 
 def _moved(

@@ -210,7 +210,9 @@ class _Reader:
                 raise unreadable("no package stands before a function: bs(x)", sign.start)
             right = self._power()
             _refuse_intercept((left, right), sign)
-            left = _Sum(_crossed(left.terms, right.terms))
+            # as in R, a is within all of b + c together: a %in% (b + c) is a:b:c
+            around = (_all_of(right.terms),) if sign.text == "%in%" else right.terms
+            left = _Sum(_crossed(left.terms, around))
         return left
 
     def _power(self) -> _Sum:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayesimpute.arguments import checked
 from bayesimpute.result.run import Run, in_shape
-from bayesimpute.tables.read_write import form_of, write_table
+from bayesimpute.tables.read_write import form_of, is_text, write_table
 
 #: Names that mean something else in Stata.
 RESERVED = re.compile(
@@ -25,8 +25,9 @@ def to_long(run: Run, path: str | PathLike[str], include: bool = True) -> None:
 
     ``.csv``, ``.tsv`` and so on for R: ``as.mids(read.csv("long.csv", stringsAsFactors = TRUE))``
     of mice. ``.dta`` for Stata: ``mi import flong, m(imp) id(id) imputed(…)``; names are made such
-    as Stata has. ``.parquet`` and ``.xlsx`` with pyarrow and openpyxl. ``bi.from_completed`` takes
-    all of them in again; of Stata's, ``imputation="imp", row="id"`` names the two columns.
+    as Stata has, and labelled numbers of texts with gaps. ``.parquet`` and ``.xlsx`` with pyarrow
+    and openpyxl. ``bi.from_completed`` takes all of them in again; of Stata's,
+    ``imputation="imp", row="id"`` names the two columns.
 
     Parameters
     ----------
@@ -69,5 +70,9 @@ def _for_stata(long: pd.DataFrame) -> pd.DataFrame:
         while chosen in found:
             number += 1
             chosen = f"{valid}_{number}"
-        found[chosen] = long[name]
+        column = long[name]
+        if is_text(column) and column.isna().any():
+            # a missing text is an empty one in Stata, and mi imputes numbers only
+            column = column.astype(object).map(str, na_action="ignore").astype("category")
+        found[chosen] = column
     return pd.DataFrame(found)

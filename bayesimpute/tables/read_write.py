@@ -309,11 +309,24 @@ def _stata(frame: pd.DataFrame, to: Any) -> None:
     """Stata has no missing texts and no truth values."""
     held = {}
     for name, column in frame.items():
-        if pd.api.types.is_bool_dtype(column.dtype):
+        if _is_truth(column):
+            column = column.astype("boolean")
             column = column.astype("float64" if column.isna().any() else "int8")
-        elif not isinstance(column.dtype, pd.CategoricalDtype) and (
-            column.dtype == object or pd.api.types.is_string_dtype(column.dtype)
-        ):
+        elif is_text(column):
             column = column.astype(object).where(column.notna(), "").astype(str).astype(object)
         held[name] = column
     pd.DataFrame(held, index=frame.index).to_stata(to, write_index=False, version=118)
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether Stata would get texts of a column."""
+    return (
+        not isinstance(column.dtype, pd.CategoricalDtype)
+        and (column.dtype == object or pd.api.types.is_string_dtype(column.dtype))
+        and not _is_truth(column)
+    )
+
+
+def _is_truth(column: pd.Series) -> bool:
+    """Whether there are truth values, among objects too, as where some are missing."""
+    return pd.api.types.infer_dtype(column, skipna=True) == "boolean"

@@ -184,6 +184,7 @@ def test_terms_stand_in_the_order_of_the_formula(frames) -> None:
         (". - a - k + (1 | g)", ["(Intercept)", "x", "z", "bv"]),
         ("(x + z + k)^2 - x:z", ["(Intercept)", "x", "z", "k", "x:k", "z:k"]),
         ("x + z %in% x", ["(Intercept)", "x", "z:x"]),
+        ("x %in% (z + k)", ["(Intercept)", "x:z:k"]),
         ("x / z", ["(Intercept)", "x", "x:z"]),
         ("(x + z) / k", ["(Intercept)", "x", "z", "x:z:k"]),
         ("x + I(x^2) + I( x ** 2 ) + x:z + z:x", ["(Intercept)", "x", "I(x^2)", "x:z"]),
@@ -200,6 +201,28 @@ def test_terms_stand_in_the_order_of_the_formula(frames) -> None:
 )  # fmt: skip
 def test_operators_mean_what_they_mean_in_r(frames, right, expected) -> None:
     assert terms_of(frames, f"y ~ {right}") == expected
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "words"),
+    [
+        ("I(x - 9) ~ z", None, None),
+        ("k ~ z", "poisson", None),
+        ("less ~ z", "poisson", "counts from 0"),
+        ("none ~ z", "poisson", "counts from 0"),
+        ("less ~ z", None, "'less' is the same in all rows"),
+        ("less ~ z + (1 | g)", None, "'less' is the same in all rows"),
+        ("size ~ z + (1 | g)", None, "'size' is the same in all rows of each 'g'"),
+    ],
+)
+def test_outcomes_that_tell_nothing_are_refused(frames, formula, family, words) -> None:
+    given = [frame.assign(less=-1, none=0) for frame in frames]
+    given = [frame.assign(size=frame.groupby("g")["x"].transform("mean")) for frame in given]
+    if words is None:
+        bi.fit(given, formula, family=family)
+    else:
+        with pytest.raises(AnalysisError, match=words):
+            bi.fit(given, formula, family=family)
 
 
 @pytest.mark.parametrize(

@@ -475,6 +475,13 @@ def test_every_kind_of_chain_plot_is_made(imputations, kind):
     assert imputations.plot_chains(kind, "popular", "intercept", backend="none") is not None
 
 
+@pytest.mark.parametrize("m", [1, 2])
+def test_one_chain_or_two_are_drawn(make_imputations, m):
+    few = make_imputations(pd.DataFrame({"x": [1.0, 2.0, 4.0, np.nan, np.nan]}), m=m)
+    collection = few.plot_chains("trace_dist", parameters="mean")
+    assert [len(ax.get_lines()) for ax in collection.viz["figure"].item().axes] == [m, m]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -122,6 +122,14 @@ def test_average_effects_at_one_row_are_slopes_and_a_predictor_that_lacks_is_nam
         fits.average_effects(frame[["x"]])
 
 
+@pytest.mark.parametrize("right", ["I(k > 1)", "k + I(k > 1)", "factor(k > 1)", "I(k == 1)"])
+def test_what_jumps_with_a_number_has_no_average_slope(right):
+    frame = pd.DataFrame({"k": [0, 1, 2, 3] * 5, "y": np.random.default_rng(1).normal(size=20)})
+    fits = bi.fit([frame, frame], f"y ~ {right}")
+    with pytest.raises(bi.AnalysisError, match=r"'k' cannot be averaged: .* jumps or stays level"):
+        fits.average_effects(frame)
+
+
 def test_average_effects_of_products_hold_at_the_mean(imp):
     fits = bi.fit(imp.complete("all"), "y ~ x * kind + I(x^2) + (1 | g)")
     found = fits.average_effects(imp)
