@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,10 @@ FAMILIES: Mapping[str, tuple[tuple[str, ...], Callable[..., Callable[[float], fl
 
 
 def quantiles(
-    variable: Any, family: str, parameters: Sequence[Any], draws: np.ndarray
+    variable: Any,
+    family: str,
+    parameters: Sequence[Any],
+    draws: Callable[[], np.ndarray],
 ) -> tuple[float, ...]:
     """Give the quantiles of a scalar prior, or of every element of one with equal elements.
 
@@ -71,19 +75,22 @@ def quantiles(
     parameters
         Arrays; text where one depends on other parameters.
     draws
-        Of the prior, taken where the quantiles are not known exactly.
+        Gives those of the prior, made where the quantiles are not known exactly.
     """
     known = [_scalar(each) for each in parameters]
     _, exactly = FAMILIES.get(family, ((), None))
     if exactly is not None and None not in known:
-        return tuple(float(exactly(*known)(p)) for p in PROBABILITIES)
-    if None not in known and variable.type.ndim == 0:
+        found = tuple(float(exactly(*known)(p)) for p in PROBABILITIES)
+        if np.isfinite(found).all():  # else drawing says what is wrong
+            return found
+    elif None not in known and variable.type.ndim == 0:
         exact = _by_pymc(variable)
         if exact is not None:
             return exact
-    if draws.size == 0:
+    drawn = draws()
+    if drawn.size == 0:
         return (np.nan,) * len(PROBABILITIES)
-    return tuple(float(q) for q in np.quantile(draws, PROBABILITIES))
+    return tuple(float(q) for q in np.quantile(drawn, PROBABILITIES))
 
 
 def _by_pymc(variable: Any) -> tuple[float, ...] | None:
@@ -177,15 +184,23 @@ def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFra
     model, design = built.model, built.design
     free = [v for v in built.parameters if v in model.free_RVs]
     shown = [v for v in free if _is_population(model, v)]
-    draws = drawn_variables(design.target, shown, DRAWS, stream(seed, Purpose.PRIOR_TABLE))
+
+    @cache
+    def drawn() -> list[np.ndarray]:
+        rng = stream(seed, Purpose.PRIOR_TABLE)
+        return drawn_variables(design.target, shown, DRAWS, rng)
+
+    def draws(k: int) -> np.ndarray:
+        return drawn()[k]
+
     columns = ["parameter", "element", "distribution", "replaced", "5%", "50%", "95%"]
     given = built.target.priors
     rows = [
         # in a model by group the name carries the group: sigma[treated]
         (name, element, text, name in given or name.split("[")[0] in given, *quantiles)
-        for variable, values in zip(shown, draws, strict=True)
+        for k, variable in enumerate(shown)
         for name in [variable.name.replace(FACTOR, "")]
-        for element, text, quantiles in _elements(model, variable, values)
+        for element, text, quantiles in _elements(model, variable, partial(draws, k))
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -197,23 +212,31 @@ def _is_population(model: Any, variable: Any) -> bool:
 
 
 def _elements(
-    model: Any, variable: Any, draws: np.ndarray
+    model: Any, variable: Any, draws: Callable[[], np.ndarray]
 ) -> list[tuple[str, str, tuple[float, ...]]]:
     """(label, distribution, quantiles) of each element of a vector, or of the whole parameter."""
     parameters = _parameters(model, variable)
     labels = _labels(model, variable)
     if labels is None:
-        if FACTOR in variable.name:
-            draws = draws @ np.swapaxes(draws, 1, 2)
-            draws = draws[:, *np.tril_indices(draws.shape[-1], -1)]
-        # of other matrices, the elements that are not fixed by definition
-        moving = draws[:, draws.std(axis=0) > 0] if draws.ndim > 1 else draws
+
+        def moving() -> np.ndarray:
+            drawn = draws()
+            if FACTOR in variable.name:
+                drawn = drawn @ np.swapaxes(drawn, 1, 2)
+                drawn = drawn[:, *np.tril_indices(drawn.shape[-1], -1)]
+            # of other matrices, the elements that are not fixed by definition
+            return drawn[:, drawn.std(axis=0) > 0] if drawn.ndim > 1 else drawn
+
         text = _text(variable, parameters)
         return [("", text, quantiles(variable, _family(variable), parameters, moving))]
+
+    def column(k: int) -> np.ndarray:
+        return np.asarray(draws()[:, k])
+
     found = []
     for k, label in enumerate(labels):
         own = [_element(each, k, len(labels)) for each in parameters]
-        exact = quantiles(variable, _family(variable), own, draws[:, k])
+        exact = quantiles(variable, _family(variable), own, partial(column, k))
         found.append((label, _text(variable, own), exact))
     return found
 
@@ -239,6 +262,7 @@ def _element(parameter: Any, k: int, n: int) -> Any:
 
 def _parameters(model: Any, variable: Any) -> list[Any]:
     """Arguments of a distribution: numbers where they are, else what they depend on, in words."""
+    from pytensor.graph.basic import Constant
     from pytensor.graph.traversal import ancestors
     from pytensor.tensor.random.type import RandomType
     from pytensor.tensor.type_other import NoneTypeT
@@ -252,7 +276,9 @@ def _parameters(model: Any, variable: Any) -> list[Any]:
     found: list[Any] = []
     for argument in arguments:
         parents = [v.name for v in ancestors([argument]) if v in model.basic_RVs]
-        if not parents:
+        if isinstance(argument, Constant):  # evaluated, it would be compiled
+            found.append(np.asarray(argument.data))
+        elif not parents:
             found.append(np.asarray(argument.eval()))
         elif argument in model.basic_RVs:
             found.append(argument.name)
