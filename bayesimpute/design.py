@@ -371,8 +371,7 @@ class DesignBuilder:
             by_row, y = y, np.full(self.of_clusters.n, np.nan)
             y[codes] = by_row
             y[codes[observed]] = self.codes(self.known)[observed]
-        return replace(
-            frame,
+        return frame.but(
             y=y,
             x=x,
             z=zs[0],

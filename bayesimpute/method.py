@@ -196,8 +196,7 @@ class Design:
 
     def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> "Design":
         """Keep the chosen rows (mask, positions or place) only; clusters keep their numbers."""
-        return replace(
-            self,
+        return self.but(
             y=self.y[chosen],
             x=self.x[chosen],
             z=self.z[chosen],
@@ -215,6 +214,15 @@ class Design:
             offset=None if self.offset is None else self.offset[chosen],
             base=None,
         )
+
+    def but(self, **changed: Any) -> "Design":
+        """Give it with other values of some fields, as ``replace`` does in seven times the time.
+
+        Densities of live cells ask for thousands an iteration.
+        """
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, memo={}, **changed)
+        return made
 
     def by(self, position: int) -> "Design":
         """Give the same rows with a further grouping as `cluster`, and that in its place."""

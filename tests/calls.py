@@ -32,7 +32,7 @@ def information(likelihood, y, eta, positive, free):
     return curvature(likelihood, columns_of(likelihood, y), eta, positive, free)
 
 
-@numba.njit
+@numba.njit(cache=True)
 def call(function, given):
     """Call compiled code by its address, as compiled code does."""
     return function(given)

@@ -784,7 +784,7 @@ def test_a_latent_mean_is_had_by_the_analysis_alone(df):
     found = seen(analysis, df, cluster="g")
     advice = found["latent_mean(x)", "a latent mean that is not imputed"].advice
     assert advice == f"imp = bi.impute(df, cluster='g', analysis={analysis!r})"
-    small = SimpleNamespace(impute=partial(bi.impute, m=2, iterations=1, seed=1, progress=False))
+    small = SimpleNamespace(impute=partial(bi.impute, m=1, iterations=1, seed=1, progress=False))
     names = {"df": df, "bi": small}
     exec(advice, names)
     assert names["imp"].congenial(analysis).empty

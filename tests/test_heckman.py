@@ -231,7 +231,7 @@ def test_peers_name_goes_by_the_kind_of_the_target(study):
     answer[~seen] = None
     run = bi.impute(
         df.assign(y=answer), cluster="g", method={"y": "2l.2stage.heckman"}, predictors=coded(df),
-        **{**RUN, "m": 2},
+        **{**RUN, "m": 1},
     )  # fmt: skip
     assert run.equations()["y"].startswith("y*") and set(run.complete(1)["y"]) == {"yes", "no"}
 
@@ -273,16 +273,17 @@ def test_without_selection_it_is_the_normal_model(study):
 
 def test_binary_targets_and_wrappers(study):
     df, y, seen = study
+    one = {**RUN, "m": 1}
     answer = np.where(y > 0.8, 2, 1)  # coded 1 and 2, as in many a questionnaire
     binary = df.assign(y=np.where(seen, answer, np.nan))
     run = bi.impute(
-        binary, cluster="g", method={"y": "heckman.binary"}, predictors=coded(df), **RUN
+        binary, cluster="g", method={"y": "heckman.binary"}, predictors=coded(df), **one
     )
     assert all(set(frame["y"].unique()) == {1.0, 2.0} for frame in run.complete("all"))
     shifted = bi.impute(
-        df, cluster="g", method={"y": bi.delta("heckman", 50.0)}, predictors=coded(df), **RUN
+        df, cluster="g", method={"y": bi.delta("heckman", 50.0)}, predictors=coded(df), **one
     )
-    plain = bi.impute(df, cluster="g", method={"y": "heckman"}, predictors=coded(df), **RUN)
+    plain = bi.impute(df, cluster="g", method={"y": "heckman"}, predictors=coded(df), **one)
     np.testing.assert_allclose(
         shifted.complete(1)["y"][~seen] - plain.complete(1)["y"][~seen], 50.0
     )

@@ -99,7 +99,7 @@ def plot_comparison(
     weights.tick_params(length=0, labelsize=8, colors=style.GREY)
     weights.spines[:].set_visible(False)
     ax.set_ylim(-0.6, len(table) - 0.4)
-    drawn.figure.draw_without_rendering()  # names of models take their room before words are cut
+    style.lay_out(drawn.figure)  # names of models take their room before words are cut
     panels.finish(
         drawn, found.variable, x="elpd − best",
         remarks=[f"{found.unit}s left out; lines: 1 and 2 standard errors"],

@@ -1,7 +1,6 @@
 """Designs of all models on the completed data of one chain, made anew where these have changed."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from bayesimpute.method import Array, Design
 
@@ -44,7 +43,7 @@ class Designs:
             design = self._build(name, self._values)
             if self._keep:
                 # what follows the values is the design's own
-                design = replace(design, y=design.y.copy())
+                design = design.but(y=design.y.copy())
                 self._held[name] = design
         return design
 

@@ -132,7 +132,7 @@ class Drawing:
         design = self._design if which is None else self._design.rows(which)
         with np.errstate(all="ignore"):  # candidates may be where a function has no value
             around = self._around if which is None else self._around[which]
-            total = self._own(replace(design, y=self.builder.codes(candidate) - around))
+            total = self._own(design.but(y=self.builder.codes(candidate) - around))
             for child in self._children:
                 total = total + child.log_density(candidate, which)
         return np.where(np.isnan(total), -np.inf, total)
@@ -251,7 +251,7 @@ class _Child:
             current = self._around if which is None else self._around[which]
             y = y + (current - candidate)[owner]
         groupings = tuple(replace(g, z=z) for g, z in zip(design.groupings, zs[1:], strict=True))
-        density = self._density(replace(design, x=x, z=zs[0], groupings=groupings, y=y))
+        density = self._density(design.but(x=x, z=zs[0], groupings=groupings, y=y))
         return np.asarray(np.bincount(owner, density, len(candidate)))
 
     def _at(self, rows: Positions, candidate: Array, position: Positions) -> dict[str, Array]:

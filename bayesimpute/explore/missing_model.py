@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+import scipy  # whose modules are loaded when first used
 
 from bayesimpute import html
 from bayesimpute.arguments import Count, Level, Seed, checked
@@ -79,7 +79,7 @@ def welch(values: Array, missing: Mask) -> dict[str, float]:
         return found
     with warnings.catch_warnings():  # one group may have no spread, the other has some
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
-        test = stats.ttest_ind(observed, absent, equal_var=False)
+        test = scipy.stats.ttest_ind(observed, absent, equal_var=False)
     return {
         **found,
         "std_difference": found["difference"] / np.sqrt(spread.mean()),
@@ -118,7 +118,7 @@ def contingency(codes: Array, missing: Mask) -> tuple[str, dict[str, float]]:
     )  # fmt: skip
     if len(table) < 2 or (table.sum(axis=0) == 0).any():
         return "chi2", {}
-    test = stats.chi2_contingency(table, correction=False)
+    test = scipy.stats.chi2_contingency(table, correction=False)
     statistic, expected = float(test.statistic), test.expected_freq
     found = {
         "statistic": statistic,
@@ -129,7 +129,7 @@ def contingency(codes: Array, missing: Mask) -> tuple[str, dict[str, float]]:
     if expected.min() >= 1 and (expected < 5).mean() <= 0.2:
         return "chi2", found
     if table.shape == (2, 2):
-        odds_ratio, p = stats.fisher_exact(table)
+        odds_ratio, p = scipy.stats.fisher_exact(table)
         exact = {"statistic": float(odds_ratio), "df": np.nan, "p_value": float(not_zero(p))}
         return "Fisher", found | exact
     return "chi2, simulated", {**found, "df": np.nan, "p_value": _simulated(expected, table)}
@@ -195,7 +195,7 @@ def by_clusters(columns: Array, missing: Mask, cluster: npt.NDArray[np.int64]) -
         return float("nan")
     difference = means[0] - means[1]
     squared = float(difference @ np.linalg.solve(variance, difference))
-    return float(not_zero(stats.f.sf(squared * (k - q) / (q * (k - 1)), q, k - q)))
+    return float(not_zero(scipy.stats.f.sf(squared * (k - q) / (q * (k - 1)), q, k - q)))
 
 
 COLUMNS = (

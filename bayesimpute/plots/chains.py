@@ -339,7 +339,7 @@ def _fit_texts(figure: "Figure") -> None:
     for ax in figure.axes:
         for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
             text.set(parse_math=False, text=visible(original_text(text.get_text())))
-    figure.draw_without_rendering()
+    style.lay_out(figure)
     for ax in figure.axes:
         wide = style.extent(ax)[0]
         for text in (ax.title, ax.xaxis.label):

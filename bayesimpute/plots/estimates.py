@@ -287,7 +287,7 @@ def plot_estimates(
     )  # fmt: skip
     for panel, term in zip(drawn.axes, chosen, strict=True):
         _panel(panel, term, tables, true.get(term))
-    drawn.figure.draw_without_rendering()  # labels take room before titles are cut to the rest
+    style.lay_out(drawn.figure)  # labels take room before titles are cut to the rest
     for panel, term in zip(drawn.axes, chosen, strict=True):
         style.title(panel, term, 10, pad=3)
     return drawn.figure

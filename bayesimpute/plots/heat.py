@@ -134,7 +134,7 @@ def settle(*maps: tuple["Axes", Sequence[Side], str]) -> tuple[float, float]:
         before, tile = tile, np.min([_fit(*each) for each in maps], axis=0)
         if np.allclose(before, tile, rtol=0.02):
             break
-        figure.draw_without_rendering()
+        style.lay_out(figure)
     for text in inside:
         text.set_visible(True)
     return float(tile[0]), float(tile[1])

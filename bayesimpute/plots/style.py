@@ -124,6 +124,17 @@ def extent(ax: "Axes") -> tuple[float, float]:
     return box.width / dpi, box.height / dpi
 
 
+def lay_out(figure: "Figure") -> None:
+    """Give panels the room that their texts leave them."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        figure.draw_without_rendering()
+    else:  # as drawing begins
+        engine.execute(figure)
+        for ax in figure.axes:
+            ax.apply_aspect()
+
+
 def tones(base: str, low: float, high: float, n: int) -> list[tuple[float, float, float]]:
     """Give n tones of a colour: mixed with black by up to −low, with white by up to high."""
     from matplotlib.colors import to_rgb

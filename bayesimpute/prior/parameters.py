@@ -59,7 +59,10 @@ FAMILIES: Mapping[str, tuple[tuple[str, ...], Callable[..., Callable[[float], fl
 
 
 def quantiles(
-    variable: Any, family: str, parameters: Sequence[Any], draws: Callable[[], np.ndarray]
+    variable: Any,
+    family: str,
+    parameters: Sequence[Any],
+    draws: Callable[[], np.ndarray],
 ) -> tuple[float, ...]:
     """Give the quantiles of a scalar prior, or of every element of one with equal elements.
 
@@ -72,13 +75,15 @@ def quantiles(
     parameters
         Arrays; text where one depends on other parameters.
     draws
-        Gives draws of the prior, taken where the quantiles are not known exactly.
+        Gives those of the prior, made where the quantiles are not known exactly.
     """
     known = [_scalar(each) for each in parameters]
     _, exactly = FAMILIES.get(family, ((), None))
     if exactly is not None and None not in known:
-        return tuple(float(exactly(*known)(p)) for p in PROBABILITIES)
-    if None not in known and variable.type.ndim == 0:
+        found = tuple(float(exactly(*known)(p)) for p in PROBABILITIES)
+        if np.isfinite(found).all():  # else drawing says what is wrong
+            return found
+    elif None not in known and variable.type.ndim == 0:
         exact = _by_pymc(variable)
         if exact is not None:
             return exact
@@ -181,18 +186,21 @@ def prior_table(specification: Specification, var: str, seed: int) -> pd.DataFra
     shown = [v for v in free if _is_population(model, v)]
 
     @cache
-    def draws() -> dict[str, np.ndarray]:
-        drawn = drawn_variables(design.target, shown, DRAWS, stream(seed, Purpose.PRIOR_TABLE))
-        return dict(zip([variable.name for variable in shown], drawn, strict=True))
+    def drawn() -> list[np.ndarray]:
+        rng = stream(seed, Purpose.PRIOR_TABLE)
+        return drawn_variables(design.target, shown, DRAWS, rng)
+
+    def draws(k: int) -> np.ndarray:
+        return drawn()[k]
 
     columns = ["parameter", "element", "distribution", "replaced", "5%", "50%", "95%"]
     given = built.target.priors
     rows = [
         # in a model by group the name carries the group: sigma[treated]
         (name, element, text, name in given or name.split("[")[0] in given, *quantiles)
-        for variable in shown
+        for k, variable in enumerate(shown)
         for name in [variable.name.replace(FACTOR, "")]
-        for element, text, quantiles in _elements(model, variable, draws)
+        for element, text, quantiles in _elements(model, variable, partial(draws, k))
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -204,34 +212,33 @@ def _is_population(model: Any, variable: Any) -> bool:
 
 
 def _elements(
-    model: Any, variable: Any, draws: Callable[[], Mapping[str, np.ndarray]]
+    model: Any, variable: Any, draws: Callable[[], np.ndarray]
 ) -> list[tuple[str, str, tuple[float, ...]]]:
     """(label, distribution, quantiles) of each element of a vector, or of the whole parameter."""
     parameters = _parameters(model, variable)
     labels = _labels(model, variable)
     if labels is None:
+
+        def moving() -> np.ndarray:
+            drawn = draws()
+            if FACTOR in variable.name:
+                drawn = drawn @ np.swapaxes(drawn, 1, 2)
+                drawn = drawn[:, *np.tril_indices(drawn.shape[-1], -1)]
+            # of other matrices, the elements that are not fixed by definition
+            return drawn[:, drawn.std(axis=0) > 0] if drawn.ndim > 1 else drawn
+
         text = _text(variable, parameters)
-        moving = partial(_moving, variable.name, draws)
         return [("", text, quantiles(variable, _family(variable), parameters, moving))]
+
+    def column(k: int) -> np.ndarray:
+        return np.asarray(draws()[:, k])
+
     found = []
     for k, label in enumerate(labels):
         own = [_element(each, k, len(labels)) for each in parameters]
-
-        def of_element(k: int = k) -> np.ndarray:
-            return draws()[variable.name][:, k]
-
-        exact = quantiles(variable, _family(variable), own, of_element)
+        exact = quantiles(variable, _family(variable), own, partial(column, k))
         found.append((label, _text(variable, own), exact))
     return found
-
-
-def _moving(name: str, draws: Callable[[], Mapping[str, np.ndarray]]) -> np.ndarray:
-    """Draws of a parameter, of matrices those of elements that no definition fixes."""
-    drawn = draws()[name]
-    if FACTOR in name:
-        drawn = drawn @ np.swapaxes(drawn, 1, 2)
-        drawn = drawn[:, *np.tril_indices(drawn.shape[-1], -1)]
-    return drawn[:, drawn.std(axis=0) > 0] if drawn.ndim > 1 else drawn
 
 
 def _labels(model: Any, variable: Any) -> list[str] | None:
@@ -255,6 +262,7 @@ def _element(parameter: Any, k: int, n: int) -> Any:
 
 def _parameters(model: Any, variable: Any) -> list[Any]:
     """Arguments of a distribution: numbers where they are, else what they depend on, in words."""
+    from pytensor.graph.basic import Constant
     from pytensor.graph.traversal import ancestors
     from pytensor.tensor.random.type import RandomType
     from pytensor.tensor.type_other import NoneTypeT
@@ -268,7 +276,9 @@ def _parameters(model: Any, variable: Any) -> list[Any]:
     found: list[Any] = []
     for argument in arguments:
         parents = [v.name for v in ancestors([argument]) if v in model.basic_RVs]
-        if not parents:
+        if isinstance(argument, Constant):  # evaluated, it would be compiled
+            found.append(np.asarray(argument.data))
+        elif not parents:
             found.append(np.asarray(argument.eval()))
         elif argument in model.basic_RVs:
             found.append(argument.name)

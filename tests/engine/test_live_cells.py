@@ -1,5 +1,6 @@
 """Missing values drawn from their own model times those they stand in."""
 
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,7 @@ from bayesimpute.engine.chain import ChainState, fill
 from bayesimpute.engine.completed import update_passive
 from bayesimpute.engine.line_draws import by_slice, from_normal
 from bayesimpute.engine.live_cells import Drawing, redraw
+from bayesimpute.method import Design, Kind
 
 RUN = {"cluster": "school", "m": 3, "iterations": 3, "seed": 7, "progress": False}
 ANALYSIS = "y ~ x * size + kind + I(x**2) + (1 + x | school)"
@@ -392,3 +394,19 @@ def test_chains_of_a_parabola_start_where_they_stay():
     sigma = imputed.history.parameters["y"]["sigma"]
     late = sigma[:, 4:]
     assert abs(sigma[:, 0].mean() - late.mean()) < 4.5 * late.std() / np.sqrt(24)
+
+
+def test_a_design_changed_by_its_own_way_is_that_of_replace():
+    rows = np.arange(3)
+    design = Design(
+        "y", Kind.NUMERIC, (), rows * 1.0, np.ones((3, 1)), ("x",), np.ones((3, 1)), ("intercept",),
+        rows, 3, rows > 0, rows == 0, shift=rows * 2.0, grouping="g",
+    )  # fmt: skip
+    design.memo["worked out"] = 1
+    changed, expected = design.but(y=-design.y), replace(design, y=-design.y)
+    assert type(changed) is Design and changed.memo == expected.memo == {}
+    assert changed.__dict__.keys() == expected.__dict__.keys()
+    for field in fields(Design):
+        if field.name not in ("y", "memo"):
+            assert getattr(changed, field.name) is getattr(design, field.name)
+    assert (changed.y == expected.y).all() and design.memo

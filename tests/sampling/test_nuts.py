@@ -11,7 +11,7 @@ from bayesimpute.sampling import nuts
 from bayesimpute.sampling.compiled import density_of
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")
 def skewed_density(position, data, gradient):
     """Log-gamma variables times correlated normals: skewed, with tails of both kinds."""
     shape, precision = data  # numba keeps types of the arguments on disk: none of a test's own
@@ -109,7 +109,7 @@ def test_a_leapfrog_step_can_be_taken_back_and_keeps_volume():
         assert np.linalg.det(jacobian) == pytest.approx(1.0, abs=1e-6)
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")
 def one_dimensional(position, data, gradient):
     """Minus cosh; beyond a wall, nothing is defined."""
     gradient[0] = -np.sinh(position[0])
@@ -140,7 +140,7 @@ def test_a_trajectory_that_runs_off_is_refused_and_said():
     assert record[nuts.DIVERGING] == 1 and (draws == 1.0).all()
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")
 def round_density(position, data, gradient):
     for i in range(position.size):
         gradient[i] = -position[i]

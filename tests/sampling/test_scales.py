@@ -79,10 +79,11 @@ import sys
 import bayesimpute as bi
 data = bi.simulate.simulate_popularity(seed=1, schools=4, pupils=40).incomplete
 bi.impute(data, cluster="school", method="normal", m=1, iterations=1, seed=1, progress=False)
-print([name for name in ("pymc", "pytensor", "arviz", "matplotlib") if name in sys.modules])
+late = ("pymc", "pytensor", "arviz", "matplotlib", "scipy.stats")
+print([name for name in late if name in sys.modules])
 """
 
 
-def test_a_run_with_default_priors_waits_for_no_import_of_pymc():
+def test_a_run_with_default_priors_waits_for_no_import_of_pymc_or_of_scipy_stats():
     run = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
