@@ -163,6 +163,16 @@ def test_texts_and_truth_values_with_gaps_are_numbers_in_stata(tmp_path):
     assert again.complete(1)["t"].tolist() == ["u", "v", "u"]
 
 
+def test_a_column_that_a_form_cannot_hold_is_named_with_one_that_can(tmp_path):
+    frame = pd.DataFrame(
+        {"x": [1.0, 2.0], "month": pd.period_range("2020-01", periods=2, freq="M")}
+    )
+    with pytest.raises(DataError, match=r"'month' \(period\[M\]\); a \.csv file can"):
+        write_table(frame, tmp_path / "a.dta")
+    write_table(frame, tmp_path / "a.csv")
+    assert read_table(tmp_path / "a.csv")["x"].tolist() == [1.0, 2.0]
+
+
 def test_stata_gets_no_name_that_means_something_to_it(tmp_path):
     names = ["if", "_n", "str12", "vif", "string"]
     frame = pd.DataFrame({"x": [1.0, 2.0]} | {name: [1, 2] for name in names})

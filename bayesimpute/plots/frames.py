@@ -236,6 +236,8 @@ def column_named(name: Any, names: Sequence[str], argument: str, picture: str) -
         With the nearest names.
     """
     text = ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+    if isinstance(name, list):
+        raise SpecificationError(f"{picture}: {argument}={name!r} must be one column.")
     if text not in names:
         near = did_you_mean(text, names) or f" There are {listed(names, 12)}."
         raise SpecificationError(f"{picture}: {argument}={text!r} is no column.{near}")

@@ -70,7 +70,8 @@ def pool_correlation(
     frames = _frames(data)
     names = _numeric(frames, variables, exclude=partial)
     if len(names) < 2:
-        raise AnalysisError(f"variables={names}: a correlation is of two columns or more.")
+        given = "numeric columns: " if variables is None else "variables="
+        raise AnalysisError(f"{given}{names}; a correlation is of two columns or more.")
     _numeric(frames, list(partial)) if partial else ()
     rows = min(len(frame) for frame in frames) - len(partial)
     if rows < 4:

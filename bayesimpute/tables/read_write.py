@@ -252,8 +252,19 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     try:
         writer(frame, content)
     except (ValueError, TypeError, NotImplementedError) as problem:
-        raise DataError(f"A {suffix} file cannot hold this table: {problem}") from problem
+        what, advice = _column_refused(frame, writer), "" if suffix in TEXT else "; a .csv file can"
+        raise DataError(f"A {suffix} file cannot hold {what}{advice}: {problem}") from problem
     write(path, content.getvalue())
+
+
+def _column_refused(frame: pd.DataFrame, writer: Callable[[pd.DataFrame, Any], None]) -> str:
+    """Name the first column that alone is refused too."""
+    for name, column in frame.items():
+        try:
+            writer(column.to_frame().head(), io.BytesIO())
+        except (ValueError, TypeError, NotImplementedError):
+            return f"{name!r} ({column.dtype})"
+    return "this table"
 
 
 def check_form(path: Path) -> None:
