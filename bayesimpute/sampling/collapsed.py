@@ -282,7 +282,7 @@ def _integrate_effects(
     """Integrate the effects of a piece's clusters out, and give their log determinants.
 
     What the rows tell of β and y without them stays in `total`.
-    """  # fmt: skip
+    """
     q, p1, _ = zw.shape
     clusters = sigma2.size
     inner = np.zeros((q, q, clusters))  # C
@@ -362,7 +362,7 @@ def _add_gradient(
     by_psi: Array,
     by_sigma2: Array,
 ) -> None:
-    """Add what a piece's clusters give to the gradient; Ω of :func:`log_marginal`."""  # fmt: skip
+    """Add what a piece's clusters give to the gradient; Ω of :func:`log_marginal`."""
     q, p1, _ = zw.shape
     clusters = sigma2.size
     once, twice = np.empty(clusters), np.empty(clusters)  # 1/σ² and 1/σ⁴

@@ -14,6 +14,7 @@ from bayesimpute.sampling.collapsed import (
     cross_products,
     draw_coefficients,
     log_marginal,
+    without,
 )
 
 ROWS = np.array([4, 0, 7, 3, 1, 9])  # one cluster without rows, one with a single one
@@ -62,6 +63,10 @@ def room(factor, s2):
 
 def marginal(factor, s2, data):
     return log_marginal(data, PRECISION, MEAN, room(factor, s2))
+
+
+def density(data):
+    return marginal(FACTOR, np.full(len(ROWS) * 700, 0.8), data)[0]
 
 
 def sigma2(heteroscedastic):
@@ -125,6 +130,21 @@ def test_clusters_in_many_pieces_have_the_density_and_draws_of_those_in_one(rows
         found.append([value, by_psi, beta, by_s2[::step], effects[::step]])
     for few, many in zip(*found, strict=True):
         np.testing.assert_allclose(many, few, rtol=1e-10)
+
+
+def test_what_is_taken_from_values_is_taken_in_every_piece(rows):
+    """Effects of further groupings: cross-products of what is left of the values."""
+    x, z, y = rows
+    cluster = np.repeat(np.arange(len(ROWS)), ROWS) * 700
+    units = Standard(np.zeros(2), np.ones(2), np.zeros(2), np.ones(2), 0.5, 2.0)
+    x, fit, added = np.ascontiguousarray(x[:, 1:]), np.arange(len(y)) != 2, np.sin(y)[:, None]
+
+    def of(values):
+        return cross_products(x, z, values, cluster, fit, len(ROWS) * 700, units, False)
+
+    less = without(of(y), x, z, y, cluster, fit, added, units, False)
+    seen = [density(less), density(of(y - 2.0 * added[:, 0]))]
+    np.testing.assert_allclose(*seen, rtol=1e-10)
 
 
 def test_density_is_finite_where_effects_vanish(rows):
