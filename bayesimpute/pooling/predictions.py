@@ -471,10 +471,12 @@ def _effects(
     design: ModelDesign = each.design
     inverse = inverse_link(each.model) or (lambda at: at)
 
+    def columns(rows: pd.DataFrame) -> Array:
+        return np.column_stack(list(design.fixed.columns(design.rows(rows)).values()))
+
     def mean(rows: pd.DataFrame) -> tuple[float, Array]:
         """Average of the expected outcome, and its gradient."""
-        made = design.rows(rows)
-        x = np.column_stack(list(design.fixed.columns(made).values()))
+        made, x = design.rows(rows), columns(rows)
         at = x @ each.estimate + design.offset(made)
         slope = (inverse(at + STEP) - inverse(at - STEP)) / (2 * STEP)
         return float(inverse(at).mean()), (slope[:, None] * x).mean(axis=0)
@@ -489,20 +491,24 @@ def _effects(
             ) from error
         return (up[0] - down[0]) / width, (up[1] - down[1]) / width
 
-    errors = np.sqrt(np.diagonal(each.covariance))
+    def jumps(name: str, high: Any, low: Any) -> bool:
+        """Whether no column changes with a number, or one by leaps, which three steps thin out."""
+        near, far = (
+            columns(frame.assign(**{name: up})) - columns(frame.assign(**{name: down}))
+            for up, down in ((high, low), (2 * high - low, 2 * low - high))
+        )
+        off = np.linalg.norm(near - far / 3, axis=0) > 0.05 * np.linalg.norm(near, axis=0)
+        return bool(off.any() or not near.any())
+
     for name in wanted:
         for label, high, low, width in _moved(name, frame[name], design):
             effect = change(name, high, low, width)
-            if label == name:
-                # over three times the step a jump counts a third, a slope the same
-                wider = change(name, 2 * high - low, 2 * low - high, 3 * width)
-                moved = np.linalg.norm((effect[1] - wider[1]) * errors)
-                if not effect[1].any() or moved > 0.05 * np.linalg.norm(effect[1] * errors):
-                    raise AnalysisError(
-                        f"The effect of {name!r} cannot be averaged: the expected outcome jumps or "
-                        f"stays level as {name!r} grows, as with I({name} > 1), and has no slope. "
-                        "Make a category of it in the data."
-                    )
+            if label == name and jumps(name, high, low):
+                raise AnalysisError(
+                    f"The effect of {name!r} cannot be averaged: the expected outcome jumps or "
+                    f"stays level as {name!r} grows, as with I({name} > 1), and has no slope. "
+                    "Make a category of it in the data."
+                )
             yield label, effect
 
 

@@ -227,6 +227,10 @@ def _number(text: str) -> float | None:
 # --- writing --------------------------------------------------------------------------------------
 
 
+#: By which the packages that write say that a table has no place in a form.
+REFUSALS = ValueError, TypeError, NotImplementedError
+
+
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table in the form that the name of its file says, all or nothing.
 
@@ -251,7 +255,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     content, writer = io.BytesIO(), _writer(suffix, path)
     try:
         writer(frame, content)
-    except (ValueError, TypeError, NotImplementedError) as problem:
+    except REFUSALS as problem:
         what, advice = _column_refused(frame, writer), "" if suffix in TEXT else "; a .csv file can"
         raise DataError(f"A {suffix} file cannot hold {what}{advice}: {problem}") from problem
     write(path, content.getvalue())
@@ -262,7 +266,7 @@ def _column_refused(frame: pd.DataFrame, writer: Callable[[pd.DataFrame, Any], N
     for name, column in frame.items():
         try:
             writer(column.to_frame().head(), io.BytesIO())
-        except (ValueError, TypeError, NotImplementedError):
+        except REFUSALS:
             return f"{name!r} ({column.dtype})"
     return "this table"
 

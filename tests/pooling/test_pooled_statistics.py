@@ -151,6 +151,7 @@ def test_covariances_come_with_variances_and_normal_errors(nhanes):
     ("change", "options", "text"),
     [
         (lambda f: f, {"variables": ["bmi", "ch"]}, "no column 'ch'"),
+        (lambda f: f[["bmi"]], {}, r"numeric columns: \['bmi'\]; .* two columns or more"),
         (lambda f: f.assign(chl="high"), {"variables": ["bmi", "chl"]}, "'chl' is not numeric"),
         (lambda f: f.assign(chl=1.0), {}, "'chl' is constant in imputation 1"),
         (lambda f: f.assign(chl=2 * f["bmi"]), {}, "perfectly correlated in imputation 1"),

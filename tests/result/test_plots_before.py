@@ -524,3 +524,9 @@ def test_flux_can_be_drawn_where_a_notebook_has_closed_the_figure(monkeypatch):
     monkeypatch.setattr(mpl, "get_backend", lambda: "inline")
     df = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [np.nan, 2.0, 3.0], "c": [1.0, 2.0, 3.0]})
     assert len(bi.plot_flux(df).axes[0].texts) == 2  # a and b share one
+
+
+def test_several_columns_where_one_is_asked_for_are_refused():
+    df = pd.DataFrame({"x": [1.0, None], "g": [1, 2], "h": [1, 1]})
+    with pytest.raises(bi.SpecificationError, match=r"cluster=\['g', 'h'\] must be one column"):
+        bi.plot_pattern(df, cluster=["g", "h"])

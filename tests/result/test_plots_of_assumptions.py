@@ -122,6 +122,14 @@ def test_average_effects_at_one_row_are_slopes_and_a_predictor_that_lacks_is_nam
         fits.average_effects(frame[["x"]])
 
 
+@pytest.mark.parametrize("right", ["I(k^2)", "abs(k)"])
+def test_slopes_that_cancel_are_an_average_of_nothing(right):
+    frame = pd.DataFrame({"k": [-2, -1, 0, 1, 2] * 4})
+    fits = [frame.assign(y=np.random.default_rng(seed).normal(size=20)) for seed in (1, 2)]
+    effects = bi.fit(fits, f"y ~ {right}").average_effects(frame)
+    assert effects["estimate"].abs().max() < 1e-8
+
+
 @pytest.mark.parametrize("right", ["I(k > 1)", "k + I(k > 1)", "factor(k > 1)", "I(k == 1)"])
 def test_what_jumps_with_a_number_has_no_average_slope(right):
     frame = pd.DataFrame({"k": [0, 1, 2, 3] * 5, "y": np.random.default_rng(1).normal(size=20)})
